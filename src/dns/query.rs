@@ -1,0 +1,352 @@
+//! One packet's way in: a borrowed, checked view of a query, or what the packet deserves instead.
+//!
+//! The checks follow the packet from front to back and stop at the first thing that is wrong; the
+//! table in [`Malformed`] is all of them. What passes is a query for exactly one name, type and
+//! class, with at most one OPT record and no byte left over, so that there is nothing in it that
+//! one reader could see and another could not.
+//!
+//! Not here: which types and classes are served. That is a decision, and decisions are the
+//! engine's.
+
+use super::{
+    code::Rcode,
+    edns::{Edns, options_well_formed},
+    name::{NameBuf, NameRef},
+    rtype::RecordType,
+};
+
+/// The bytes of a header (RFC 1035 section 4.1.1).
+pub const HEADER: usize = 12;
+/// The class IN.
+pub const CLASS_IN: u16 = 1;
+
+/// What is wrong with a packet, and what it gets.
+///
+/// | packet | reply |
+/// |---|---|
+/// | shorter than a header | none |
+/// | a response (QR = 1) | none: two servers must not talk in circles |
+/// | opcode other than QUERY | NOTIMP |
+/// | not exactly one question (RFC 9619), a bad name, records in the answer or authority section, two OPT records, an OPT record that is not at the root or not whole, bytes left over | FORMERR |
+/// | EDNS version other than 0 | BADVERS |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Shorter than a header: there is no id to reply to.
+    Short,
+    /// A response, not a query.
+    Response,
+    /// Opcode other than QUERY.
+    Opcode,
+    /// Not well-formed.
+    Format {
+        /// The bytes of the question that can be echoed, 0 when it could not be read.
+        question: usize,
+        /// Whether an OPT record was read before the fault.
+        edns: bool,
+    },
+    /// An EDNS version other than 0.
+    Version {
+        /// The bytes of the question.
+        question: usize,
+    },
+}
+
+impl Malformed {
+    /// The code to reply with; `None` for no reply.
+    #[must_use]
+    pub const fn rcode(self) -> Option<Rcode> {
+        match self {
+            Self::Short | Self::Response => None,
+            Self::Opcode => Some(Rcode::NotImp),
+            Self::Format { .. } => Some(Rcode::FormErr),
+            Self::Version { .. } => Some(Rcode::BadVers),
+        }
+    }
+}
+
+/// A checked view of one query.
+#[derive(Debug)]
+pub struct Query<'p> {
+    packet: &'p [u8],
+    name: NameBuf,
+    /// The bytes of the question section.
+    question: usize,
+    qtype: RecordType,
+    qclass: u16,
+    edns: Option<Edns>,
+}
+
+impl<'p> Query<'p> {
+    /// Checks a packet.
+    ///
+    /// # Errors
+    /// [`Malformed`], which knows the reply.
+    pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
+        let Some((&[_, _, flags, _, counts @ ..], body)) = packet.split_first_chunk::<HEADER>()
+        else {
+            return Err(Malformed::Short);
+        };
+        if flags & 0x80 != 0 {
+            return Err(Malformed::Response);
+        }
+        if flags & 0x78 != 0 {
+            return Err(Malformed::Opcode);
+        }
+        let unread = Malformed::Format {
+            question: 0,
+            edns: false,
+        };
+        let [0, 1, 0, 0, 0, 0, ar_high, ar_low] = counts else {
+            return Err(unread);
+        };
+        let (name, name_len) = NameBuf::read(body).map_err(|_| unread)?;
+        let question = name_len + 4;
+        let (fields, rest) = body
+            .get(name_len..)
+            .and_then(|rest| rest.split_first_chunk::<4>())
+            .ok_or(unread)?;
+        let edns = read_additional(rest, u16::from_be_bytes([ar_high, ar_low]))
+            .map_err(|edns| Malformed::Format { question, edns })?;
+        if edns.is_some_and(|edns| edns.version != 0) {
+            return Err(Malformed::Version { question });
+        }
+        let &[type_high, type_low, class_high, class_low] = fields;
+        Ok(Self {
+            packet,
+            name,
+            question,
+            qtype: RecordType(u16::from_be_bytes([type_high, type_low])),
+            qclass: u16::from_be_bytes([class_high, class_low]),
+            edns,
+        })
+    }
+
+    /// The name asked for, in lower case.
+    #[must_use]
+    pub fn name(&self) -> NameRef<'_> {
+        self.name.as_ref()
+    }
+
+    /// The type asked for.
+    #[must_use]
+    pub const fn qtype(&self) -> RecordType {
+        self.qtype
+    }
+
+    /// The class asked for.
+    #[must_use]
+    pub const fn qclass(&self) -> u16 {
+        self.qclass
+    }
+
+    /// What the OPT record says, if there is one.
+    #[must_use]
+    pub const fn edns(&self) -> Option<Edns> {
+        self.edns
+    }
+
+    /// Recursion desired.
+    #[must_use]
+    pub fn recursion_desired(&self) -> bool {
+        self.packet.get(2).is_some_and(|flags| flags & 0x01 != 0)
+    }
+
+    /// Header and question as they came, letter case included.
+    #[must_use]
+    pub fn header_and_question(&self) -> &'p [u8] {
+        self.packet
+            .get(..HEADER + self.question)
+            .unwrap_or_default()
+    }
+}
+
+/// Reads the additional section to the end of the packet. `Err` tells whether an OPT record had
+/// been seen.
+fn read_additional(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
+    let mut edns = None;
+    for _ in 0..count {
+        let seen = edns.is_some();
+        let (at_root, after_name) = skip_name(rest).ok_or(seen)?;
+        let (fields, after) = after_name.split_first_chunk::<10>().ok_or(seen)?;
+        let &[t1, t0, c1, c0, l3, l2, l1, l0, r1, r0] = fields;
+        let (rdata, after) = after
+            .split_at_checked(usize::from(u16::from_be_bytes([r1, r0])))
+            .ok_or(seen)?;
+        if u16::from_be_bytes([t1, t0]) == RecordType::OPT.0 {
+            // RFC 6891 section 6.1.1: one OPT record, at the root.
+            if seen || !at_root || !options_well_formed(rdata) {
+                return Err(seen);
+            }
+            edns = Some(Edns::from_fields(
+                u16::from_be_bytes([c1, c0]),
+                u32::from_be_bytes([l3, l2, l1, l0]),
+            ));
+        }
+        rest = after;
+    }
+    if rest.is_empty() {
+        Ok(edns)
+    } else {
+        Err(edns.is_some())
+    }
+}
+
+/// Steps over a record's owner name, which nobody reads: whether it is the root, and what follows.
+fn skip_name(mut rest: &[u8]) -> Option<(bool, &[u8])> {
+    let mut at_root = true;
+    let mut left = super::name::MAX_NAME;
+    loop {
+        let (&len, tail) = rest.split_first()?;
+        match len {
+            0 => return Some((at_root, tail)),
+            1..=63 => {
+                let step = 1 + usize::from(len);
+                left = left.checked_sub(step)?;
+                rest = tail.get(usize::from(len)..)?;
+                at_root = false;
+            }
+            // A pointer ends a name. It is not followed: the name does not matter.
+            0xc0.. => return Some((false, tail.get(1..)?)),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `id=0x1234 RD`, counts, then the body.
+    fn packet(flags: u16, counts: [u16; 4], body: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x12, 0x34];
+        packet.extend(flags.to_be_bytes());
+        packet.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+        packet.extend(body);
+        packet
+    }
+
+    const QUESTION: &[u8] = b"\x03wWw\x01x\0\0\x01\0\x01";
+    const OPT: &[u8] = b"\0\0\x29\x10\0\0\0\x80\0\0\0";
+    /// QUESTION's length.
+    const Q: usize = 11;
+
+    fn joined(parts: &[&[u8]]) -> Vec<u8> {
+        parts.concat()
+    }
+
+    #[test]
+    fn a_query_is_read() {
+        let packet = packet(0x0110, [1, 0, 0, 1], &joined(&[QUESTION, OPT]));
+        let query = Query::parse(&packet).expect("well-formed");
+        assert_eq!(query.name().to_string(), "www.x.");
+        assert_eq!((query.qtype(), query.qclass()), (RecordType::A, CLASS_IN));
+        assert!(query.recursion_desired());
+        assert_eq!(
+            query.edns(),
+            Some(Edns {
+                udp_payload: 4096,
+                version: 0,
+                dnssec_ok: true
+            })
+        );
+        assert_eq!(query.header_and_question(), &packet[..HEADER + Q]);
+    }
+
+    #[test]
+    fn malformed_packets_get_what_the_table_says() {
+        let format = |question, edns| Malformed::Format { question, edns };
+        let two_opts = joined(&[QUESTION, OPT, OPT]);
+        let cases: &[(&str, Vec<u8>, Malformed)] = &[
+            ("empty", vec![], Malformed::Short),
+            ("11 bytes", vec![0; 11], Malformed::Short),
+            (
+                "a response",
+                packet(0x8100, [1, 0, 0, 0], QUESTION),
+                Malformed::Response,
+            ),
+            (
+                "NOTIFY",
+                packet(0x2000, [1, 0, 0, 0], QUESTION),
+                Malformed::Opcode,
+            ),
+            (
+                "no question",
+                packet(0, [0, 0, 0, 0], b""),
+                format(0, false),
+            ),
+            (
+                "two questions",
+                packet(0, [2, 0, 0, 0], &joined(&[QUESTION, QUESTION])),
+                format(0, false),
+            ),
+            (
+                "an answer",
+                packet(0, [1, 1, 0, 0], QUESTION),
+                format(0, false),
+            ),
+            (
+                "a name that points",
+                packet(0, [1, 0, 0, 0], b"\xc0\x0c\0\x01\0\x01"),
+                format(0, false),
+            ),
+            (
+                "a name that ends early",
+                packet(0, [1, 0, 0, 0], b"\x05ab"),
+                format(0, false),
+            ),
+            (
+                "no class",
+                packet(0, [1, 0, 0, 0], b"\x01x\0\0\x01\0"),
+                format(0, false),
+            ),
+            (
+                "a byte left over",
+                packet(0, [1, 0, 0, 0], &joined(&[QUESTION, b"!"])),
+                format(Q, false),
+            ),
+            (
+                "a record that is not there",
+                packet(0, [1, 0, 0, 1], QUESTION),
+                format(Q, false),
+            ),
+            (
+                "two OPT records",
+                packet(0, [1, 0, 0, 2], &two_opts),
+                format(Q, true),
+            ),
+            (
+                "OPT below a name",
+                packet(0, [1, 0, 0, 1], &joined(&[QUESTION, b"\x01a", OPT])),
+                format(Q, false),
+            ),
+            (
+                "a torn option",
+                packet(
+                    0,
+                    [1, 0, 0, 1],
+                    &joined(&[QUESTION, b"\0\0\x29\x10\0\0\0\0\0\0\x01\0"]),
+                ),
+                format(Q, false),
+            ),
+            (
+                "EDNS version 1",
+                packet(
+                    0,
+                    [1, 0, 0, 1],
+                    &joined(&[QUESTION, b"\0\0\x29\x10\0\0\x01\0\0\0\0"]),
+                ),
+                Malformed::Version { question: Q },
+            ),
+        ];
+        for (what, packet, want) in cases {
+            assert_eq!(Query::parse(packet).err(), Some(*want), "{what}");
+        }
+    }
+
+    #[test]
+    fn other_additional_records_are_stepped_over() {
+        let tsig = b"\xc0\x0c\0\xfa\0\xff\0\0\0\0\0\x02hi";
+        let packet = packet(0, [1, 0, 0, 2], &joined(&[QUESTION, OPT, tsig]));
+        assert!(Query::parse(&packet).expect("well-formed").edns().is_some());
+    }
+}

@@ -1,0 +1,396 @@
+//! One packet's way out: a reply written in place, into a buffer that the caller owns.
+//!
+//! The writer never writes past the size it was given: a record set that does not fit leaves the
+//! reply as it was, and the caller truncates it or goes on without. Names are compressed against
+//! those that the reply already holds (RFC 1035 section 4.1.4), with a bounded table, so that the
+//! cost is linear in the size of the reply whatever the records are.
+//!
+//! The question is copied from the query, letter case included: clients that vary the case to make
+//! spoofing harder compare it.
+
+use super::{
+    code::{Ede, Rcode},
+    edns::{Edns, OPT_LEN, UDP_PAYLOAD},
+    name::{MAX_LABELS, NameRef},
+    query::{CLASS_IN, HEADER, Query},
+    rrset::{Layout, Rrset, name_len},
+    rtype::RecordType,
+};
+
+/// The record set does not fit into the rest of the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The sections that records go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Records that answer the question.
+    Answer,
+    /// The SOA of a negative answer, the NS of a referral.
+    Authority,
+    /// Addresses of name servers.
+    Additional,
+}
+
+/// Suffixes of names in the reply that later names may point to. Enough for a chain of a dozen
+/// names; a name that finds no room here is written out.
+const KNOWN_SUFFIXES: usize = 40;
+/// A compression pointer has 14 bits.
+const MAX_POINTER: usize = 0x3fff;
+
+#[derive(Clone, Copy)]
+struct Suffix {
+    /// Where it stands in the reply.
+    at: u16,
+    /// Its length when written out, root byte included: what is compared first.
+    len: u8,
+}
+
+/// Writes one reply.
+pub struct ReplyWriter<'b> {
+    out: &'b mut [u8],
+    len: usize,
+    /// Where the records begin.
+    body: usize,
+    /// The most bytes of everything but the OPT record.
+    limit: usize,
+    edns: Option<Edns>,
+    rcode: Rcode,
+    counts: [u16; 3],
+    suffixes: [Suffix; KNOWN_SUFFIXES],
+    known: usize,
+}
+
+/// Bit positions in the header's two bytes of flags.
+mod flag {
+    pub(super) const RESPONSE: u8 = 0x80;
+    pub(super) const AUTHORITATIVE: u8 = 0x04;
+    pub(super) const TRUNCATED: u8 = 0x02;
+    /// Opcode and RD are echoed.
+    pub(super) const ECHO_HIGH: u8 = 0x79;
+    pub(super) const RECURSION_AVAILABLE: u8 = 0x80;
+    /// CD is echoed (RFC 4035 section 3.2.2).
+    pub(super) const ECHO_LOW: u8 = 0x10;
+}
+
+impl<'b> ReplyWriter<'b> {
+    /// Begins the reply to `query`: its header and question, with room kept for the OPT record
+    /// that a query with EDNS gets. `max` is the most bytes that the transport can carry to this
+    /// client; `out` may be longer. `None` when not even the question fits.
+    pub fn new(query: &Query<'_>, max: usize, out: &'b mut [u8]) -> Option<Self> {
+        let mut writer = Self::echo(query.header_and_question(), query.edns(), max, out)?;
+        if let Some(slot) = writer.out.get_mut(5) {
+            *slot = 1; // QDCOUNT
+        }
+        writer.remember_question(query.name());
+        Some(writer)
+    }
+
+    /// Begins the reply to a packet that is no proper query, with as much of its question as could
+    /// be read.
+    pub fn for_malformed(
+        packet: &[u8],
+        question: usize,
+        edns: bool,
+        max: usize,
+        out: &'b mut [u8],
+    ) -> Option<Self> {
+        let edns = edns.then_some(Edns {
+            udp_payload: UDP_PAYLOAD,
+            version: 0,
+            dnssec_ok: false,
+        });
+        let mut writer = Self::echo(packet.get(..HEADER + question)?, edns, max, out)?;
+        if let Some(slot) = writer.out.get_mut(5) {
+            *slot = u8::from(question > 0);
+        }
+        Some(writer)
+    }
+
+    fn echo(head: &[u8], edns: Option<Edns>, max: usize, out: &'b mut [u8]) -> Option<Self> {
+        let reserve = if edns.is_some() { OPT_LEN } else { 0 };
+        let limit = out.len().min(max).checked_sub(reserve)?;
+        out.get_mut(..limit)?
+            .get_mut(..head.len())?
+            .copy_from_slice(head);
+        let header = out.first_chunk_mut::<HEADER>()?;
+        header[2] = flag::RESPONSE | (header[2] & flag::ECHO_HIGH);
+        header[3] &= flag::ECHO_LOW;
+        header[4..].fill(0);
+        Some(Self {
+            out,
+            len: head.len(),
+            body: head.len(),
+            limit,
+            edns,
+            rcode: Rcode::NoError,
+            counts: [0; 3],
+            suffixes: [Suffix { at: 0, len: 0 }; KNOWN_SUFFIXES],
+            known: 0,
+        })
+    }
+
+    /// Sets the response code.
+    pub fn set_rcode(&mut self, rcode: Rcode) {
+        self.rcode = rcode;
+    }
+
+    /// The response code set last.
+    #[must_use]
+    pub const fn rcode(&self) -> Rcode {
+        self.rcode
+    }
+
+    /// Says that the answer comes from data that this server is authoritative for.
+    pub fn set_authoritative(&mut self) {
+        self.set_flag(2, flag::AUTHORITATIVE);
+    }
+
+    /// Says that recursion is to be had here: that there is an upstream.
+    pub fn set_recursion_available(&mut self) {
+        self.set_flag(3, flag::RECURSION_AVAILABLE);
+    }
+
+    fn set_flag(&mut self, at: usize, bit: u8) {
+        if let Some(flags) = self.out.get_mut(at) {
+            *flags |= bit;
+        }
+    }
+
+    /// Adds all records of a set, under `owner`.
+    ///
+    /// # Errors
+    /// [`Full`], and then nothing of the set is in the reply.
+    pub fn rrset(&mut self, section: Section, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
+        let (len, known) = (self.len, self.known);
+        let written = self.write_records(owner, set);
+        if written.is_err() {
+            (self.len, self.known) = (len, known);
+        } else if let Some(count) = self.counts.get_mut(section as usize) {
+            *count = count.saturating_add(set.len());
+        }
+        written
+    }
+
+    fn write_records(&mut self, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
+        let mut fields = [0; 8];
+        let (rtype, rest) = (set.rtype().0.to_be_bytes(), set.ttl().to_be_bytes());
+        fields[..2].copy_from_slice(&rtype);
+        fields[2..4].copy_from_slice(&CLASS_IN.to_be_bytes());
+        fields[4..].copy_from_slice(&rest);
+        let layout = Layout::of(set.rtype());
+        let mut owner_at = None;
+        for rdata in set.rdatas() {
+            match owner_at {
+                Some(at) => self.put_pointer(at)?,
+                None => owner_at = self.put_name(owner.wire())?,
+            }
+            self.put(&fields)?;
+            self.put_rdata(layout, rdata)?;
+        }
+        Ok(())
+    }
+
+    /// RDATA behind its length, the names in it compressed.
+    fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), Full> {
+        let Layout::Names { prefix, names } = layout else {
+            self.put(&(rdata.len() as u16).to_be_bytes())?; // a set holds no longer ones
+            return self.put(rdata);
+        };
+        let length_at = self.len;
+        self.put(&[0, 0])?;
+        let (head, mut rest) = rdata.split_at_checked(prefix).ok_or(Full)?;
+        self.put(head)?;
+        for _ in 0..names {
+            let (name, after) = name_len(rest)
+                .and_then(|len| rest.split_at_checked(len))
+                .ok_or(Full)?;
+            self.put_name(name)?;
+            rest = after;
+        }
+        self.put(rest)?;
+        let written = self.len - length_at - 2;
+        if let Some(slot) = self.out.get_mut(length_at..length_at + 2) {
+            slot.copy_from_slice(&(written as u16).to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
+    /// whole name can lead.
+    fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, Full> {
+        let begin = self.len;
+        let mut rest = wire;
+        while let Some((&len, tail)) = rest.split_first() {
+            if len == 0 {
+                self.put(&[0])?;
+                break;
+            }
+            if let Some(at) = self.known_at(rest) {
+                let whole = rest.len() == wire.len();
+                self.put_pointer(at)?;
+                return Ok(if whole { Some(at) } else { pointer_to(begin) });
+            }
+            let label = rest.get(..1 + usize::from(len)).ok_or(Full)?;
+            self.remember(self.len, rest.len());
+            self.put(label)?;
+            rest = tail.get(usize::from(len)..).unwrap_or_default();
+        }
+        Ok(pointer_to(begin))
+    }
+
+    fn remember(&mut self, at: usize, len: usize) {
+        if let (Some(at), Some(slot)) = (pointer_to(at), self.suffixes.get_mut(self.known)) {
+            *slot = Suffix { at, len: len as u8 }; // a name has at most 255 bytes
+            self.known += 1;
+        }
+    }
+
+    fn remember_question(&mut self, name: NameRef<'_>) {
+        let total = name.wire().len();
+        for &start in name.label_starts().as_slice() {
+            self.remember(HEADER + usize::from(start), total - usize::from(start));
+        }
+    }
+
+    fn known_at(&self, suffix: &[u8]) -> Option<u16> {
+        let known = self.suffixes.get(..self.known)?;
+        known
+            .iter()
+            .find(|known| {
+                usize::from(known.len) == suffix.len() && self.stands_at(known.at, suffix)
+            })
+            .map(|known| known.at)
+    }
+
+    /// Whether the name in the reply at `at` is `name`, letter case aside. Pointers in the reply
+    /// are our own and lead backward; the bound is for the reader.
+    fn stands_at(&self, at: u16, mut name: &[u8]) -> bool {
+        let mut at = usize::from(at);
+        for _ in 0..2 * MAX_LABELS {
+            let Some(&len) = self.out.get(at) else {
+                return false;
+            };
+            if len >= 0xc0 {
+                let Some(&low) = self.out.get(at + 1) else {
+                    return false;
+                };
+                at = usize::from(u16::from_be_bytes([len & 0x3f, low]));
+                continue;
+            }
+            let size = 1 + usize::from(len);
+            let (Some(here), Some((label, rest))) =
+                (self.out.get(at..at + size), name.split_at_checked(size))
+            else {
+                return false;
+            };
+            if !here.eq_ignore_ascii_case(label) {
+                return false;
+            }
+            if len == 0 {
+                return rest.is_empty();
+            }
+            at += size;
+            name = rest;
+        }
+        false
+    }
+
+    fn put_pointer(&mut self, at: u16) -> Result<(), Full> {
+        self.put(&(0xc000 | at).to_be_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let end = self.len + bytes.len();
+        if end > self.limit {
+            return Err(Full);
+        }
+        self.out
+            .get_mut(self.len..end)
+            .ok_or(Full)?
+            .copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Drops all records and says so: the client asks again over TCP (RFC 1035 section 4.2.1).
+    pub fn truncate(&mut self) {
+        self.len = self.body;
+        self.counts = [0; 3];
+        self.set_flag(2, flag::TRUNCATED);
+    }
+
+    /// Ends the reply with the OPT record, if the query had one; `ede` goes into it where there is
+    /// room, first its code and then as much of its text as fits. Returns the reply's length.
+    #[must_use]
+    pub fn finish(mut self, ede: Option<(Ede, &str)>) -> usize {
+        if let Some(slot) = self.out.get_mut(3) {
+            *slot |= (self.rcode.number() & 0x0f) as u8;
+        }
+        let opt = u16::from(self.edns.is_some());
+        if let Some(edns) = self.edns {
+            self.put_opt(edns, ede);
+        }
+        let [answers, authority, additional] = self.counts;
+        for (at, count) in [
+            (6, answers),
+            (8, authority),
+            (10, additional.saturating_add(opt)),
+        ] {
+            if let Some(slot) = self.out.get_mut(at..at + 2) {
+                slot.copy_from_slice(&count.to_be_bytes());
+            }
+        }
+        self.len
+    }
+
+    fn put_opt(&mut self, edns: Edns, ede: Option<(Ede, &str)>) {
+        let room = self.limit - self.len;
+        self.limit += OPT_LEN;
+        let [payload_high, payload_low] = UDP_PAYLOAD.to_be_bytes();
+        let upper_rcode = (self.rcode.number() >> 4) as u8;
+        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+        // 4 bytes of option header, 2 of INFO-CODE, then the text (RFC 8914 section 2).
+        let ede = ede
+            .filter(|_| room >= 6)
+            .map(|(code, text)| (code, fitting(text, room - 6)));
+        let rdata_len = ede.map_or(0, |(_, text)| 6 + text.len() as u16);
+        let [rdata_high, rdata_low] = rdata_len.to_be_bytes();
+        let [_, opt_type] = RecordType::OPT.0.to_be_bytes();
+        let fixed = [
+            0,
+            0,
+            opt_type,
+            payload_high,
+            payload_low,
+            upper_rcode,
+            0,
+            dnssec_ok,
+            0,
+            rdata_high,
+            rdata_low,
+        ];
+        // The room was reserved for the fixed part and measured for the rest.
+        let _ = self.put(&fixed);
+        if let Some((code, text)) = ede {
+            let mut option = [0, 15, 0, 0, 0, 0];
+            option[2..4].copy_from_slice(&(2 + text.len() as u16).to_be_bytes());
+            option[4..].copy_from_slice(&code.number().to_be_bytes());
+            let _ = self.put(&option);
+            let _ = self.put(text.as_bytes());
+        }
+    }
+}
+
+/// As much of `text` as fits into `room` bytes, whole characters only.
+fn fitting(text: &str, room: usize) -> &str {
+    let end = (0..=room.min(text.len()))
+        .rev()
+        .find(|&end| text.is_char_boundary(end))
+        .unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+fn pointer_to(at: usize) -> Option<u16> {
+    (at <= MAX_POINTER).then_some(at as u16)
+}
