@@ -1,2 +1,4 @@
 //! placeholder
 pub mod dns;
+pub mod engine;
+pub mod policy;

@@ -1,0 +1,152 @@
+//! What happened to one query: exactly one [`Outcome`] each.
+//!
+//! Counters and log lines are derived from it, in one place, so that their sums agree: every query
+//! has one [`Reason`], and the reason decides the [`Verdict`].
+
+use crate::{
+    dns::{Rcode, RecordType},
+    policy::{GroupId, RuleId},
+};
+
+/// The end of one query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why it ended as it did.
+    pub reason: Reason,
+    /// The client's group; `None` when the packet did not get that far, or for a stranger.
+    pub group: Option<GroupId>,
+    /// The rule that decided; `None` when none did.
+    pub rule: Option<RuleId>,
+    /// The type asked for; `None` when there was no well-formed question.
+    pub qtype: Option<RecordType>,
+    /// The code of the reply; `None` when there was no reply.
+    pub rcode: Option<Rcode>,
+    /// Whether the reply asks the client to come back over TCP.
+    pub truncated: bool,
+}
+
+impl Outcome {
+    /// An outcome without a reply, a group, a rule or a question: the others are built on it.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            group: None,
+            rule: None,
+            qtype: None,
+            rcode: None,
+            truncated: false,
+        }
+    }
+
+    /// What the reason amounts to.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        self.reason.verdict()
+    }
+}
+
+/// What became of a query, in a word: the label `verdict` of metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Answered from a zone or a rule's records, perhaps with "there is no such record".
+    Answered,
+    /// Denied by policy.
+    Denied,
+    /// Not a query that any policy could be asked about: malformed, or of a kind not served.
+    Rejected,
+    /// dnsgate failed at it.
+    Failed,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of their positions (`as usize`).
+    pub const ALL: [Self; 4] = [Self::Answered, Self::Denied, Self::Rejected, Self::Failed];
+
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Denied => "denied",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The reasons, their labels and their verdicts, written once.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $label:literal => $verdict:ident),+ $(,)?) => {
+        /// Why a query ended as it did: a closed set, the label `reason` of metrics and logs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name),+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of their positions (`as usize`).
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $label),+ }
+            }
+
+            /// What the reason amounts to.
+            #[must_use]
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$name => Verdict::$verdict),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Answered from a zone.
+    Zone = "zone" => Answered,
+    /// Answered from the records of a rule.
+    Rule = "rule" => Answered,
+    /// Denied by a rule.
+    Blocked = "blocked" => Denied,
+    /// Denied because no rule allows the name.
+    NoRule = "no_rule" => Denied,
+    /// Denied because the client is in no group.
+    Stranger = "stranger" => Denied,
+    /// Shorter than a header; dropped.
+    Short = "short" => Rejected,
+    /// A response where a query should be; dropped.
+    NotAQuery = "not_a_query" => Rejected,
+    /// An opcode other than QUERY.
+    Opcode = "opcode" => Rejected,
+    /// Not well-formed.
+    Format = "format" => Rejected,
+    /// An EDNS version other than 0.
+    EdnsVersion = "edns_version" => Rejected,
+    /// A class other than IN.
+    Class = "class" => Rejected,
+    /// A type that is no data: zone transfers and the like.
+    MetaType = "meta_type" => Rejected,
+    /// A chain of aliases inside our zones that is too long, or a loop.
+    ChainTooLong = "chain_too_long" => Failed,
+    /// The reply does not fit even without records: a question too large for the client's limit.
+    NoRoom = "no_room" => Failed,
+    /// A fault of ours, caught at the worker's edge.
+    Panic = "panic" => Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_indexes() {
+        for (at, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, at);
+        }
+        for (at, verdict) in Verdict::ALL.iter().enumerate() {
+            assert_eq!(*verdict as usize, at);
+        }
+    }
+}
