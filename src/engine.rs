@@ -3,4 +3,4 @@
 pub mod outcome;
 
 pub use crate::policy::{GroupId, RuleId};
-pub use outcome::{Outcome, Reason, Verdict};
+pub use outcome::{Ending, Outcome, Reason};

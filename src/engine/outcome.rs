@@ -1,7 +1,7 @@
 //! What happened to one query: exactly one [`Outcome`] each.
 //!
 //! Counters and log lines are derived from it, in one place, so that their sums agree: every query
-//! has one [`Reason`], and the reason decides the [`Verdict`].
+//! has one [`Reason`], and the reason decides the [`Ending`].
 
 use crate::{
     dns::{Rcode, RecordType},
@@ -41,14 +41,14 @@ impl Outcome {
 
     /// What the reason amounts to.
     #[must_use]
-    pub const fn verdict(&self) -> Verdict {
-        self.reason.verdict()
+    pub const fn ending(&self) -> Ending {
+        self.reason.ending()
     }
 }
 
 /// What became of a query, in a word: the label `verdict` of metrics and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum Ending {
     /// Answered from a zone or a rule's records, perhaps with "there is no such record".
     Answered,
     /// Denied by policy.
@@ -59,8 +59,8 @@ pub enum Verdict {
     Failed,
 }
 
-impl Verdict {
-    /// Every verdict, in the order of their positions (`as usize`).
+impl Ending {
+    /// every ending, in the order of their positions (`as usize`).
     pub const ALL: [Self; 4] = [Self::Answered, Self::Denied, Self::Rejected, Self::Failed];
 
     /// The label.
@@ -75,9 +75,9 @@ impl Verdict {
     }
 }
 
-/// The reasons, their labels and their verdicts, written once.
+/// The reasons, their labels and their endings, written once.
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $label:literal => $verdict:ident),+ $(,)?) => {
+    ($($(#[$doc:meta])* $name:ident = $label:literal => $ending:ident),+ $(,)?) => {
         /// Why a query ended as it did: a closed set, the label `reason` of metrics and logs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
@@ -96,8 +96,8 @@ macro_rules! reasons {
 
             /// What the reason amounts to.
             #[must_use]
-            pub const fn verdict(self) -> Verdict {
-                match self { $(Self::$name => Verdict::$verdict),+ }
+            pub const fn ending(self) -> Ending {
+                match self { $(Self::$name => Ending::$ending),+ }
             }
         }
     };
@@ -145,8 +145,8 @@ mod tests {
         for (at, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, at);
         }
-        for (at, verdict) in Verdict::ALL.iter().enumerate() {
-            assert_eq!(*verdict as usize, at);
+        for (at, ending) in Ending::ALL.iter().enumerate() {
+            assert_eq!(*ending as usize, at);
         }
     }
 }
