@@ -15,12 +15,13 @@
 //! how rules are written (`config`). Nothing in here reads a clock or keeps state between
 //! questions, and `admit` and `decide` do not allocate.
 
-use std::{fmt, net::IpAddr, time::SystemTime};
+use std::{net::IpAddr, time::SystemTime};
 
 use crate::dns::{NameRef, RecordType, Rrset};
 
 pub mod build;
 mod clients;
+mod explain;
 mod names;
 pub mod pattern;
 pub mod rule;
@@ -29,6 +30,7 @@ mod shadow;
 mod tests;
 
 pub use build::Conflict;
+pub use explain::{Candidate, Fate};
 pub use pattern::{Pattern, PatternError};
 pub use rule::{
     Action, DenyWith, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule, RuleId, TypeSet,
@@ -36,7 +38,7 @@ pub use rule::{
 pub use shadow::Shadowed;
 
 use clients::ClientSet;
-use names::{Entry, NameTree, Rank, Reach};
+use names::{Entry, NameTree, Reach};
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,55 +110,6 @@ pub enum DenialReason {
     Stranger,
 }
 
-/// A rule that has a pattern for a name, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate<'p> {
-    /// The rule's number.
-    pub id: RuleId,
-    /// The rule.
-    pub rule: &'p Rule,
-    /// The pattern that matches the name.
-    pub pattern: Pattern,
-    /// What came of it.
-    pub fate: Fate,
-}
-
-/// Why a candidate wins or does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// It decides.
-    Wins,
-    /// It is not for the client's group.
-    OtherGroup,
-    /// It is not for the type asked for.
-    OtherType,
-    /// It has ended.
-    Expired,
-    /// The winner has a longer name.
-    LongerNameWins,
-    /// The winner is for exactly the name, this one for a subtree.
-    ExactWins,
-    /// The winner names the client's group, this one is for everybody.
-    NamedGroupWins,
-    /// The winner is the operator's, this one is built in.
-    ConfiguredWins,
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wins => "wins",
-            Self::OtherGroup => "is for other groups",
-            Self::OtherType => "is for other types",
-            Self::Expired => "has ended",
-            Self::LongerNameWins => "loses to a longer name",
-            Self::ExactWins => "loses to the exact name",
-            Self::NamedGroupWins => "loses to a rule that names the group",
-            Self::ConfiguredWins => "is built in, loses to a configured rule",
-        })
-    }
-}
-
 /// Who asks, for what, and when: what a rule must be for to apply.
 #[derive(Clone, Copy)]
 struct Asked {
@@ -205,35 +158,6 @@ impl Policy {
         }
     }
 
-    /// Every rule with a pattern for the name, best first, and what came of it: what
-    /// [`Policy::decide`] saw, written down.
-    #[must_use]
-    pub fn explain(
-        &self,
-        group: GroupId,
-        name: NameRef<'_>,
-        qtype: RecordType,
-        now: SystemTime,
-    ) -> Vec<Candidate<'_>> {
-        let asked = Asked { group, qtype, now };
-        let mut winner: Option<(Entry, &Rule)> = None;
-        self.contest(name, Reach::Name)
-            .map(|(entry, rule)| Candidate {
-                id: entry.rule,
-                rule,
-                pattern: entry.kind.pattern(suffix(name, entry.labels)),
-                fate: match (asked.obstacle(rule), winner) {
-                    (Some(obstacle), _) => obstacle,
-                    (None, Some(winner)) => fate_against(winner, (entry, rule)),
-                    (None, None) => {
-                        winner = Some((entry, rule));
-                        Fate::Wins
-                    }
-                },
-            })
-            .collect()
-    }
-
     /// The groups, by number.
     #[must_use]
     pub fn groups(&self) -> &[Group] {
@@ -248,7 +172,7 @@ impl Policy {
 
     /// The group of this number.
     #[must_use]
-    pub fn group(&self, id: GroupId) -> Option<&Group> {
+    pub fn group_of(&self, id: GroupId) -> Option<&Group> {
         self.groups.get(usize::from(id.0))
     }
 
@@ -285,7 +209,7 @@ impl Policy {
         name: NameRef<'_>,
         winner: Option<(RuleId, &Rule)>,
     ) -> Denial<'_> {
-        let by_group = self.group(asked.group).and_then(|group| group.deny_with);
+        let by_group = self.group_of(asked.group).and_then(|group| group.deny_with);
         let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
         let id = winner.map(|(id, _)| id);
         let text = id.and_then(|id| self.texts.get(id.0 as usize));
@@ -340,23 +264,4 @@ impl Asked {
             None
         }
     }
-}
-
-/// Why `loser`, which applies as well, does not win against `winner`.
-fn fate_against(winner: (Entry, &Rule), loser: (Entry, &Rule)) -> Fate {
-    if loser.0.labels < winner.0.labels {
-        return Fate::LongerNameWins;
-    }
-    Rank::of(winner.0.kind, winner.1).fate_of(Rank::of(loser.0.kind, loser.1))
-}
-
-/// The last `labels` labels of a name.
-fn suffix(name: NameRef<'_>, labels: usize) -> NameRef<'_> {
-    let starts = name.label_starts();
-    let starts = starts.as_slice();
-    let first = starts
-        .len()
-        .checked_sub(labels)
-        .and_then(|at| starts.get(at));
-    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
 }

@@ -185,6 +185,7 @@ impl fmt::Display for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::NameBuf;
     use proptest::prelude::*;
 
     fn name(text: &str) -> Name {
@@ -290,7 +291,7 @@ mod tests {
             labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..12), 1..6),
             kind in 0..3,
         ) {
-            let mut buf = crate::dns::NameBuf::new();
+            let mut buf = NameBuf::new();
             for label in &labels {
                 buf.push_label(label).unwrap();
             }
