@@ -38,7 +38,7 @@ pub use rule::{
 pub use shadow::Shadowed;
 
 use clients::ClientSet;
-use names::{Entry, NameTree, Reach};
+use names::{Entry, NameTree, Reach, Spot};
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,13 +136,14 @@ impl Policy {
         now: SystemTime,
     ) -> Verdict<'_> {
         let asked = Asked { group, qtype, now };
-        let Some((id, rule)) = self.winner(asked, name, Reach::Name) else {
-            return Verdict::Deny(self.denial(asked, name, None));
+        let spot = self.names.find(name);
+        let Some((id, rule)) = self.winner(asked, spot, Reach::Name) else {
+            return Verdict::Deny(self.denial(asked, spot, None));
         };
         match &rule.action {
             &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
             Action::Answer(records) => Verdict::Answer { records, rule: id },
-            Action::Deny => Verdict::Deny(self.denial(asked, name, Some((id, rule)))),
+            Action::Deny => Verdict::Deny(self.denial(asked, spot, Some((id, rule)))),
         }
     }
 
@@ -189,26 +190,21 @@ impl Policy {
     }
 
     /// The rules that are about the name (or the unmentioned names below it), best first.
-    fn contest(&self, name: NameRef<'_>, reach: Reach) -> impl Iterator<Item = (Entry, &Rule)> {
+    fn contest(&self, spot: Spot, reach: Reach) -> impl Iterator<Item = (Entry, &Rule)> {
         self.names
-            .entries(name)
+            .entries(spot)
             .filter(move |entry| entry.reaches(reach))
             // Every entry has its rule. Were one missing, those behind it must not win instead.
             .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
     }
 
-    fn winner(&self, asked: Asked, name: NameRef<'_>, reach: Reach) -> Option<(RuleId, &Rule)> {
-        self.contest(name, reach)
+    fn winner(&self, asked: Asked, spot: Spot, reach: Reach) -> Option<(RuleId, &Rule)> {
+        self.contest(spot, reach)
             .find(|(_, rule)| asked.obstacle(rule).is_none())
             .map(|(entry, rule)| (entry.rule, rule))
     }
 
-    fn denial(
-        &self,
-        asked: Asked,
-        name: NameRef<'_>,
-        winner: Option<(RuleId, &Rule)>,
-    ) -> Denial<'_> {
+    fn denial(&self, asked: Asked, spot: Spot, winner: Option<(RuleId, &Rule)>) -> Denial<'_> {
         let by_group = self.group_of(asked.group).and_then(|group| group.deny_with);
         let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
         let id = winner.map(|(id, _)| id);
@@ -218,16 +214,16 @@ impl Policy {
             rule: id,
             why: id.map_or(DenialReason::Default, |_| DenialReason::Rule),
             text: text.map_or(NO_RULE, |text| text),
-            has_allowed_below: self.names.has_allowed_below(name)
-                || self.allows_some_type(asked, name, Reach::Name)
-                || self.allows_some_type(asked, name, Reach::Below),
+            has_allowed_below: self.names.has_allowed_below(spot)
+                || self.allows_some_type(asked, spot, Reach::Name)
+                || self.allows_some_type(asked, spot, Reach::Below),
         }
     }
 
     /// Whether there is any type that the group may ask for, at the name or at the unmentioned
     /// names below it.
-    fn allows_some_type(&self, asked: Asked, name: NameRef<'_>, reach: Reach) -> bool {
-        for (_, rule) in self.contest(name, reach) {
+    fn allows_some_type(&self, asked: Asked, spot: Spot, reach: Reach) -> bool {
+        for (_, rule) in self.contest(spot, reach) {
             if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
                 continue;
             }
@@ -237,7 +233,7 @@ impl Policy {
                 // The types listed here may all have been denied by a better rule.
                 Some(types) if rule.action.allows() => {
                     let allows = |&qtype: &RecordType| {
-                        self.winner(Asked { qtype, ..asked }, name, reach)
+                        self.winner(Asked { qtype, ..asked }, spot, reach)
                             .is_some_and(|(_, rule)| rule.action.allows())
                     };
                     if types.iter().any(allows) {

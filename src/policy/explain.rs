@@ -73,7 +73,7 @@ impl Policy {
     ) -> Vec<Candidate<'_>> {
         let asked = Asked { group, qtype, now };
         let mut winner: Option<(Entry, &Rule)> = None;
-        self.contest(name, Reach::Name)
+        self.contest(self.names.find(name), Reach::Name)
             .map(|(entry, rule)| Candidate {
                 id: entry.rule,
                 rule,
