@@ -22,7 +22,7 @@ use crate::{
         query::CLASS_IN,
         reply::Section,
     },
-    policy::{Denial, DenialReason, DenyWith, Verdict},
+    policy::{Denial, DenialReason, DenyWith, Verdict, ZoneId},
     zone::Zone,
 };
 
@@ -79,16 +79,28 @@ impl Step {
 /// 4. The policy decides by name, type, group and time.
 /// 5. The answer is written, or the denial.
 #[must_use]
-pub fn begin(packet: &[u8], client: Client, snapshot: &Snapshot, now: SystemTime, out: &mut [u8]) -> Step {
+pub fn begin(
+    packet: &[u8],
+    client: Client,
+    snapshot: &Snapshot,
+    now: SystemTime,
+    out: &mut [u8],
+) -> Step {
     let query = match Query::parse(packet) {
         Ok(query) => query,
         Err(fault) => return reject_malformed(packet, fault, client.transport, out),
     };
-    let turn = Turn { query: &query, snapshot, now };
+    let turn = Turn {
+        query: &query,
+        snapshot,
+        now,
+    };
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
     let max = reply_limit(&query, client.transport);
-    let Some(mut writer) = ReplyWriter::new(&query, max, out) else { return Step::Drop(outcome) };
+    let Some(mut writer) = ReplyWriter::new(&query, max, out) else {
+        return Step::Drop(outcome);
+    };
 
     if let Some(reason) = not_served(&query) {
         outcome.reason = reason;
@@ -99,7 +111,10 @@ pub fn begin(packet: &[u8], client: Client, snapshot: &Snapshot, now: SystemTime
         return turn.deny(snapshot.policy().deny_stranger(), writer, outcome);
     };
     outcome.group = Some(group);
-    match snapshot.policy().decide(group, query.name(), query.qtype(), now) {
+    match snapshot
+        .policy()
+        .decide(group, query.name(), query.qtype(), now)
+    {
         Verdict::Deny(denial) => turn.deny(denial, writer, outcome),
         verdict => turn.answer(group, verdict, writer, outcome),
     }
@@ -110,7 +125,9 @@ pub fn begin(packet: &[u8], client: Client, snapshot: &Snapshot, now: SystemTime
 #[must_use]
 pub fn fail(packet: &[u8], transport: Transport, out: &mut [u8]) -> Step {
     let mut outcome = Outcome::new(Reason::Panic);
-    let Ok(query) = Query::parse(packet) else { return Step::Drop(outcome) };
+    let Ok(query) = Query::parse(packet) else {
+        return Step::Drop(outcome);
+    };
     let Some(mut writer) = ReplyWriter::new(&query, reply_limit(&query, transport), out) else {
         return Step::Drop(outcome);
     };
@@ -163,7 +180,9 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
         Transport::Tcp => max_reply(transport),
     };
     let writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
-    let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else { return Step::Drop(outcome) };
+    let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
+        return Step::Drop(outcome);
+    };
     writer.set_rcode(rcode);
     sent(writer, None, outcome)
 }
@@ -171,7 +190,10 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
 /// Ends the reply and notes its code.
 fn sent(writer: ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Outcome) -> Step {
     outcome.rcode = Some(writer.rcode());
-    Step::Reply { len: writer.finish(ede), outcome }
+    Step::Reply {
+        len: writer.finish(ede),
+        outcome,
+    }
 }
 
 /// One query with what it is decided by.
@@ -209,7 +231,10 @@ impl<'t> Turn<'t> {
             // may take us for lame, without a SOA it asks again at once (RFC 2308 section 5).
             writer.set_authoritative();
             let soa = self.snapshot.denial_soa();
-            if writer.rrset(Section::Authority, soa.owner(), soa.set()).is_err() {
+            if writer
+                .rrset(Section::Authority, soa.owner(), soa.set())
+                .is_err()
+            {
                 writer.truncate();
                 outcome.truncated = true;
             }
@@ -218,7 +243,13 @@ impl<'t> Turn<'t> {
     }
 
     /// Writes the answer that the verdict leads to.
-    fn answer(self, group: GroupId, verdict: Verdict<'t>, mut writer: ReplyWriter<'_>, mut outcome: Outcome) -> Step {
+    fn answer(
+        self,
+        group: GroupId,
+        verdict: Verdict<'t>,
+        mut writer: ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
         (outcome.reason, outcome.rule) = match verdict {
             Verdict::Zone { rule, .. } => (Reason::Zone, Some(rule)),
             Verdict::Answer { rule, .. } => (Reason::Rule, Some(rule)),
@@ -239,7 +270,7 @@ impl<'t> Turn<'t> {
         sent(writer, None, outcome)
     }
 
-    fn zone(self, id: crate::policy::ZoneId) -> Option<&'t Zone> {
+    fn zone(self, id: ZoneId) -> Option<&'t Zone> {
         self.snapshot.zone(id)
     }
 

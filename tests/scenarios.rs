@@ -107,8 +107,14 @@ const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 #[test]
 fn every_scenario_goes_as_it_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
     files.sort();
     assert!(!files.is_empty());
     let mut faults = Vec::new();
@@ -120,9 +126,11 @@ fn every_scenario_goes_as_it_says() {
 
 fn run(file: &Path, folder: &Path, faults: &mut Vec<String>) {
     let text = std::fs::read_to_string(file).unwrap();
-    let scenario: Scenario = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let scenario: Scenario =
+        serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert!(!scenario.about.is_empty());
-    let config = config::parse(&scenario.config, "config.yaml", folder).unwrap_or_else(|report| panic!("{}:\n{report}", file.display()));
+    let config = config::parse(&scenario.config, "config.yaml", folder)
+        .unwrap_or_else(|report| panic!("{}:\n{report}", file.display()));
     let snapshot = Snapshot::new(1, config.policy, config.zones);
     for (number, step) in scenario.steps.iter().enumerate() {
         let seen = ask(step, &snapshot);
@@ -146,11 +154,23 @@ fn wanted(step: &Question) -> String {
     if expect.status != "none" {
         lines.push(format!("flags: {}", expect.flags).trim_end().to_owned());
         lines.push(format!("ede: {}", expect.ede.as_deref().unwrap_or("-")));
-        for (title, text) in [("answer", &expect.answer), ("authority", &expect.authority), ("additional", &expect.additional)] {
-            lines.extend(sorted(text.lines().map(|line| format!("{title}: {}", squeezed(line)))));
+        for (title, text) in [
+            ("answer", &expect.answer),
+            ("authority", &expect.authority),
+            ("additional", &expect.additional),
+        ] {
+            lines.extend(sorted(
+                text.lines()
+                    .map(|line| format!("{title}: {}", squeezed(line))),
+            ));
         }
     }
-    lines.extend(expect.reason.iter().map(|reason| format!("reason: {reason}")));
+    lines.extend(
+        expect
+            .reason
+            .iter()
+            .map(|reason| format!("reason: {reason}")),
+    );
     lines.extend(expect.rule.iter().map(|rule| format!("rule: {rule}")));
     lines.join("\n")
 }
@@ -163,7 +183,10 @@ fn ask(step: &Question, snapshot: &Snapshot) -> String {
     };
     let mut out = vec![0; engine::max_reply(transport)];
     let now = SystemTime::UNIX_EPOCH + EPOCH + Duration::from_secs(step.at);
-    let client = Client { source: step.from, transport };
+    let client = Client {
+        source: step.from,
+        transport,
+    };
     let done = engine::begin(&packet, client, snapshot, now, &mut out);
     let mut lines = match done {
         Step::Reply { len, .. } => shown(&packet, &out[..len], step, transport),
@@ -174,7 +197,10 @@ fn ask(step: &Question, snapshot: &Snapshot) -> String {
         lines.push(format!("reason: {}", outcome.reason.as_str()));
     }
     if step.expect.rule.is_some() {
-        let name = outcome.rule.and_then(|id| snapshot.policy().rule(id)).map_or("-", |rule| &rule.name);
+        let name = outcome
+            .rule
+            .and_then(|id| snapshot.policy().rule(id))
+            .map_or("-", |rule| &rule.name);
         lines.push(format!("rule: {name}"));
     }
     lines.join("\n")
@@ -183,15 +209,34 @@ fn ask(step: &Question, snapshot: &Snapshot) -> String {
 /// The query's bytes.
 fn packet(step: &Question) -> Vec<u8> {
     if let Some(hex) = &step.packet {
-        let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let digits: Vec<u8> = hex
+            .bytes()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        let byte =
+            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
         return digits.chunks(2).map(byte).collect();
     }
     let mut words = step.ask.as_ref().expect("ask or packet").split_whitespace();
     let text = words.next().expect("a name");
     let rtype: RecordType = words.next().unwrap_or("A").parse().expect("a type");
-    let class: u16 = words.next().map_or(1, |class| class.parse().expect("a class number"));
-    let mut packet = vec![0x12, 0x34, u8::from(step.rd), 0, 0, 1, 0, 0, 0, 0, 0, u8::from(step.edns > 0)];
+    let class: u16 = words
+        .next()
+        .map_or(1, |class| class.parse().expect("a class number"));
+    let mut packet = vec![
+        0x12,
+        0x34,
+        u8::from(step.rd),
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        u8::from(step.edns > 0),
+    ];
     packet.extend(cased(text));
     packet.extend(rtype.0.to_be_bytes());
     packet.extend(class.to_be_bytes());
@@ -208,7 +253,12 @@ fn cased(text: &str) -> Vec<u8> {
     let lower: Name = text.parse().expect("a name");
     let mut wire = lower.as_ref().wire().to_vec();
     if !text.contains('\\') {
-        for (at, byte) in text.trim_end_matches('.').bytes().enumerate().filter(|(_, byte)| byte.is_ascii_uppercase()) {
+        for (at, byte) in text
+            .trim_end_matches('.')
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| byte.is_ascii_uppercase())
+        {
             wire[at + 1] = byte;
         }
     }
@@ -221,7 +271,10 @@ fn shown(packet: &[u8], reply: &[u8], step: &Question, transport: Transport) -> 
         Ok(message) => message,
         Err(error) => return vec![format!("undecodable: {error}")],
     };
-    let mut lines = vec![format!("status: {}", format!("{:?}", message.response_code).to_uppercase())];
+    let mut lines = vec![format!(
+        "status: {}",
+        format!("{:?}", message.response_code).to_uppercase()
+    )];
     let flags = [
         ("aa", message.authoritative),
         ("tc", message.truncation),
@@ -230,11 +283,26 @@ fn shown(packet: &[u8], reply: &[u8], step: &Question, transport: Transport) -> 
         ("ad", message.authentic_data),
         ("cd", message.checking_disabled),
     ];
-    let set: Vec<&str> = flags.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
+    let set: Vec<&str> = flags
+        .iter()
+        .filter(|(_, set)| *set)
+        .map(|(name, _)| *name)
+        .collect();
     lines.push(format!("flags: {}", set.join(" ")).trim_end().to_owned());
-    lines.push(format!("ede: {}", extended_error(&message).unwrap_or_else(|| "-".to_owned())));
-    for (title, records) in [("answer", &message.answers), ("authority", &message.authorities), ("additional", &message.additionals)] {
-        lines.extend(sorted(records.iter().map(|record| format!("{title}: {}", squeezed(&text(record))))));
+    lines.push(format!(
+        "ede: {}",
+        extended_error(&message).unwrap_or_else(|| "-".to_owned())
+    ));
+    for (title, records) in [
+        ("answer", &message.answers),
+        ("authority", &message.authorities),
+        ("additional", &message.additionals),
+    ] {
+        lines.extend(sorted(
+            records
+                .iter()
+                .map(|record| format!("{title}: {}", squeezed(&text(record)))),
+        ));
     }
     let limit = match transport {
         Transport::Tcp => 65_535,
@@ -256,7 +324,9 @@ fn shown(packet: &[u8], reply: &[u8], step: &Question, transport: Transport) -> 
         if edns.is_some() != (step.edns > 0) {
             lines.push("OPT where none was asked for, or none where one was".to_owned());
         }
-        if edns.is_some_and(|edns| edns.flags().dnssec_ok != step.dnssec_ok || edns.max_payload() != 1232) {
+        if edns.is_some_and(|edns| {
+            edns.flags().dnssec_ok != step.dnssec_ok || edns.max_payload() != 1232
+        }) {
             lines.push("OPT does not echo DO or does not announce 1232".to_owned());
         }
     }
@@ -268,13 +338,23 @@ fn text(record: &Record) -> String {
 }
 
 fn extended_error(message: &Message) -> Option<String> {
-    message.edns.as_ref()?.options().as_ref().iter().find_map(|(_, option)| match option {
-        EdnsOption::Unknown(15, data) => {
-            let (code, text) = data.split_first_chunk::<2>()?;
-            Some(format!("{} {}", u16::from_be_bytes(*code), String::from_utf8_lossy(text)))
-        }
-        _ => None,
-    })
+    message
+        .edns
+        .as_ref()?
+        .options()
+        .as_ref()
+        .iter()
+        .find_map(|(_, option)| match option {
+            EdnsOption::Unknown(15, data) => {
+                let (code, text) = data.split_first_chunk::<2>()?;
+                Some(format!(
+                    "{} {}",
+                    u16::from_be_bytes(*code),
+                    String::from_utf8_lossy(text)
+                ))
+            }
+            _ => None,
+        })
 }
 
 /// Runs of white space as one space; the order of records within a section does not matter.

@@ -6,7 +6,10 @@
 //! nothing that the client could not have asked for.
 
 use crate::{
-    dns::{NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset, reply::{Full, Section}},
+    dns::{
+        NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
+        reply::{Full, Section},
+    },
     policy::{GroupId, Verdict},
     zone::{Lookup, Zone},
 };
@@ -41,7 +44,12 @@ enum Next {
 }
 
 /// Writes the answer to the turn's question, whose verdict is `verdict`.
-pub(super) fn write(turn: Turn<'_>, group: GroupId, verdict: Verdict<'_>, writer: &mut ReplyWriter<'_>) -> Result<(), Stop> {
+pub(super) fn write(
+    turn: Turn<'_>,
+    group: GroupId,
+    verdict: Verdict<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
     let mut name = NameBuf::new();
     // A name of the query fits into a name.
     let _ = name.push_name(turn.query.name());
@@ -60,13 +68,22 @@ pub(super) fn write(turn: Turn<'_>, group: GroupId, verdict: Verdict<'_>, writer
             Next::End => return Ok(()),
             Next::Name(target) => name = target,
         }
-        verdict = turn.snapshot.policy().decide(group, name.as_ref(), turn.qtype(), turn.now);
+        verdict = turn
+            .snapshot
+            .policy()
+            .decide(group, name.as_ref(), turn.qtype(), turn.now);
     }
     Err(Stop::TooManyHops)
 }
 
 /// One link, or the end, from a zone.
-fn from_zone(turn: Turn<'_>, zone: &Zone, name: NameRef<'_>, first: bool, writer: &mut ReplyWriter<'_>) -> Result<Next, Stop> {
+fn from_zone(
+    turn: Turn<'_>,
+    zone: &Zone,
+    name: NameRef<'_>,
+    first: bool,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
     let found = zone.lookup(name, turn.qtype());
     // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
     if first && !matches!(found, Lookup::Referral { .. }) {
@@ -76,20 +93,30 @@ fn from_zone(turn: Turn<'_>, zone: &Zone, name: NameRef<'_>, first: bool, writer
         Lookup::Found(set) => writer.rrset(Section::Answer, name, set)?,
         Lookup::Exists => writer.rrset(Section::Answer, name, turn.snapshot.any())?,
         Lookup::Alias(set) => return alias(turn, set, name, writer),
-        Lookup::Dname { owner_labels, dname } => return redirect(owner_labels, dname, name, writer),
+        Lookup::Dname {
+            owner_labels,
+            dname,
+        } => return redirect(owner_labels, dname, name, writer),
         Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
         Lookup::NxDomain => {
             // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
             writer.set_rcode(Rcode::NxDomain);
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
-        Lookup::Referral { cut_labels, ns } => refer(zone, ns, last_labels(name, cut_labels), writer)?,
+        Lookup::Referral { cut_labels, ns } => {
+            refer(zone, ns, last_labels(name, cut_labels), writer)?
+        }
     }
     Ok(Next::End)
 }
 
 /// One link, or the end, from the records of a rule.
-fn from_records(turn: Turn<'_>, records: &[Rrset], name: NameRef<'_>, writer: &mut ReplyWriter<'_>) -> Result<Next, Stop> {
+fn from_records(
+    turn: Turn<'_>,
+    records: &[Rrset],
+    name: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
     writer.set_authoritative();
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
     if let Some(set) = of_type(turn.qtype()) {
@@ -107,7 +134,12 @@ fn from_records(turn: Turn<'_>, records: &[Rrset], name: NameRef<'_>, writer: &m
 
 /// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
 /// (RFC 8482 section 4.2).
-fn alias(turn: Turn<'_>, set: &Rrset, name: NameRef<'_>, writer: &mut ReplyWriter<'_>) -> Result<Next, Stop> {
+fn alias(
+    turn: Turn<'_>,
+    set: &Rrset,
+    name: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
     writer.rrset(Section::Answer, name, set)?;
     let target = set.target().and_then(|wire| NameBuf::read(wire).ok());
     Ok(match target {
@@ -117,7 +149,12 @@ fn alias(turn: Turn<'_>, set: &Rrset, name: NameRef<'_>, writer: &mut ReplyWrite
 }
 
 /// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1).
-fn redirect(owner_labels: usize, dname: &Rrset, name: NameRef<'_>, writer: &mut ReplyWriter<'_>) -> Result<Next, Stop> {
+fn redirect(
+    owner_labels: usize,
+    dname: &Rrset,
+    name: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
     writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
     let Some(target) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
@@ -142,10 +179,17 @@ fn substituted(name: NameRef<'_>, owner_labels: usize, dname: &Rrset) -> Option<
 
 /// Writes a delegation: its name servers, and their addresses where the zone holds them. Glue that
 /// does not fit makes the reply a truncated one (RFC 9471 section 3.1).
-fn refer(zone: &Zone, ns: &Rrset, cut: NameRef<'_>, writer: &mut ReplyWriter<'_>) -> Result<(), Stop> {
+fn refer(
+    zone: &Zone,
+    ns: &Rrset,
+    cut: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
     writer.rrset(Section::Authority, cut, ns)?;
     for server in ns.rdatas() {
-        let Ok((server, _)) = NameBuf::read(server) else { continue };
+        let Ok((server, _)) = NameBuf::read(server) else {
+            continue;
+        };
         let (v4, v6) = zone.addresses(server.as_ref());
         for set in [v4, v6].into_iter().flatten() {
             writer.rrset(Section::Additional, server.as_ref(), set)?;
@@ -158,6 +202,9 @@ fn refer(zone: &Zone, ns: &Rrset, cut: NameRef<'_>, writer: &mut ReplyWriter<'_>
 fn last_labels(name: NameRef<'_>, count: usize) -> NameRef<'_> {
     let starts = name.label_starts();
     let starts = starts.as_slice();
-    let first = starts.len().checked_sub(count).and_then(|at| starts.get(at));
+    let first = starts
+        .len()
+        .checked_sub(count)
+        .and_then(|at| starts.get(at));
     first.map_or(NameRef::ROOT, |&start| name.from_label(start))
 }

@@ -31,7 +31,13 @@ impl Snapshot {
         let mut any = Rrset::new(RecordType::HINFO, ANY_TTL);
         // RFC 8482 section 4.2: CPU "RFC8482", OS empty. Nine bytes always fit.
         let _ = any.push(b"\x07RFC8482\0");
-        Self { generation, policy, zones, denial_soa: DenialSoa::new(), any }
+        Self {
+            generation,
+            policy,
+            zones,
+            denial_soa: DenialSoa::new(),
+            any,
+        }
     }
 
     /// The number of this snapshot.
