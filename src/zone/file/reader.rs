@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use crate::{
-    dns::{Name, RecordType, rrset::MAX_TTL},
-    zone::{Problem, ZoneBuilder, ZoneError},
-};
+use crate::dns::{Name, RecordType, rrset::MAX_TTL};
 
+use super::super::{Problem, ZoneBuilder, ZoneError};
 use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
     Record, ZoneFault,
