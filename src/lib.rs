@@ -1,4 +1,5 @@
 //! placeholder
+pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod policy;

@@ -1,0 +1,12 @@
+//! The configuration: from YAML text to values that the rest of the program can trust.
+
+mod error;
+mod limits;
+mod listen;
+mod log;
+mod yaml;
+
+pub use error::{MAX_NOTICES, Notice, Report, Severity};
+pub use limits::Limits;
+pub use listen::{Listen, ListenError};
+pub use log::{Log, LogFormat, LogQueries};
