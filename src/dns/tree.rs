@@ -140,6 +140,13 @@ impl<T> LabelTree<T> {
         (parent != NONE).then_some(NodeId(parent))
     }
 
+    /// The leftmost label of a node's name; empty for the root.
+    #[must_use]
+    pub fn label(&self, node: NodeId) -> &[u8] {
+        let node = self.nodes.get(node.0 as usize);
+        node.map_or(&[], |node| label_of(&self.labels, node.label))
+    }
+
     /// The value at a node.
     #[must_use]
     pub fn value(&self, node: NodeId) -> Option<&T> {
@@ -256,6 +263,8 @@ mod tests {
         let up: Vec<_> = std::iter::successors(Some(below), |&node| tree.parent(node)).collect();
         assert_eq!(up.len(), 4);
         assert_eq!(up.last(), Some(&NodeId::ROOT));
+        let labels: Vec<_> = up.iter().map(|&node| tree.label(node)).collect();
+        assert_eq!(labels, [&b"a"[..], b"b", b"example", b""]);
         // The same name below a tree whose root is `example`.
         assert_eq!(tree.closest(name("example.org").as_ref(), 1).1, 1);
     }

@@ -1,0 +1,386 @@
+//! From records to a [`Zone`]: what may stand beside what.
+//!
+//! A zone without sense is refused whole: an operator who wrote a CNAME beside an address means
+//! one of the two, and only they know which.
+
+use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset, rrset::MAX_RDATA};
+
+use super::{MAX_FAULTS, Sets, Zone, name_of, of_type};
+
+/// The most records of one zone: some 300 MB of memory, and more than any zone that an operator
+/// would hand to a gate rather than to a name server of its own. No official reference.
+pub const MAX_RECORDS: usize = 2_000_000;
+/// What a message has besides the records of one set: header, question, an OPT record with room
+/// for an extended error (RFC 1035 section 4.1, RFC 6891 section 6.1.2).
+const MESSAGE_OVERHEAD: usize = 12 + 255 + 4 + 11 + 64;
+/// What a record takes besides its data, its owner's name being compressed (RFC 1035 section
+/// 3.2.1).
+const RECORD_OVERHEAD: usize = 12;
+/// The most records that a message could hold if they had no data at all.
+const MAX_SET: usize = MAX_RDATA / RECORD_OVERHEAD;
+
+/// The TTL and the MINIMUM of the SOA of a zone that comes without one, in seconds.
+const DEFAULT_TTL: u32 = 300;
+/// The data of that SOA behind its two names: serial, refresh, retry, expire, minimum. Nobody
+/// transfers the zone, so that only the last one is ever read.
+const DEFAULT_SOA: [u32; 5] = [1, 3600, 600, 86_400, DEFAULT_TTL];
+/// The server's name in SOA and NS of such a zone; it cannot exist (RFC 6761 section 6.4).
+const DEFAULT_SERVER: &[u8] = b"\x07dnsgate\x07invalid\0";
+/// The mailbox in that SOA.
+const DEFAULT_MAILBOX: &[u8] = b"\x06nobody\x07invalid\0";
+
+/// A record that its zone cannot hold, or a zone that lacks one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{owner} {rtype}: {problem}")]
+pub struct ZoneError {
+    /// The record's owner.
+    pub owner: Name,
+    /// Its type.
+    pub rtype: RecordType,
+    /// Which record it was: the number of the call of [`ZoneBuilder::add`], from 0. `None` where a
+    /// record is missing.
+    pub record: Option<usize>,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a record, as the second half of a sentence that began with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The owner is not at or below the origin.
+    #[error("the name is outside the zone {0}; a final dot may be too many or missing")]
+    OutOfZone(Name),
+    /// A type that only questions have.
+    #[error("this type is for questions only; no record can have it")]
+    MetaType,
+    /// The data do not have the form of their type.
+    #[error("the data do not have the form of this type")]
+    BadRdata,
+    /// More than [`MAX_RECORDS`].
+    #[error("the zone has more than {MAX_RECORDS} records")]
+    TooManyRecords,
+    /// The set would not fit into a message.
+    #[error("the records of this name and type are more than one reply can hold (64 KiB)")]
+    LargeSet,
+    /// A CNAME and something else at one name (RFC 1034 section 3.6.2).
+    #[error(
+        "a CNAME cannot stand beside other data; this name has {0} as well: remove one of them"
+    )]
+    CnameBesideOther(RecordType),
+    /// Two CNAMEs, DNAMEs or SOAs at one name.
+    #[error("a name has one record of this type at most; there are {0}: remove all but one")]
+    MoreThanOne(u16),
+    /// A SOA elsewhere than at the origin.
+    #[error("the SOA record belongs to the zone's origin {0} only")]
+    SoaBelowOrigin(Name),
+    /// No SOA at all.
+    #[error(
+        "the zone has no SOA record at its origin; \
+         begin with `@ 3600 IN SOA ns.example. admin.example. 1 3600 600 86400 300`"
+    )]
+    NoSoa,
+    /// A delegation or subtree alias at a wildcard: RFC 4592 sections 4.2 and 4.4 leave open what
+    /// it would mean.
+    #[error("a wildcard cannot have this type (RFC 4592 section 4); name the subtrees one by one")]
+    AtWildcard,
+    /// RFC 6672 section 2.4.
+    #[error("a DNAME aliases all names below it, so none can exist there; there is {0}")]
+    NamesBelowDname(Name),
+    /// RFC 6672 section 2.3.
+    #[error("a DNAME cannot stand beside the NS records of a delegation")]
+    DnameAtCut,
+}
+
+/// Collects the records of one zone.
+#[derive(Debug)]
+pub struct ZoneBuilder {
+    origin: Name,
+    skip: usize,
+    tree: LabelTree<Sets>,
+    /// Owner and type of each record added, so that an error can tell which one it was.
+    added: Vec<(NodeId, RecordType)>,
+    has_dname: bool,
+    default_soa: bool,
+}
+
+impl ZoneBuilder {
+    /// An empty zone at `origin`.
+    #[must_use]
+    pub fn new(origin: Name) -> Self {
+        Self {
+            skip: origin.as_ref().label_count(),
+            origin,
+            tree: LabelTree::new(),
+            added: Vec::new(),
+            has_dname: false,
+            default_soa: false,
+        }
+    }
+
+    /// Has [`ZoneBuilder::finish`] make up the SOA and NS records that nobody gave.
+    #[must_use]
+    pub fn with_default_soa(mut self) -> Self {
+        self.default_soa = true;
+        self
+    }
+
+    /// The number of records added so far, the refused ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.added.len()
+    }
+
+    /// Whether nothing has been added yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty()
+    }
+
+    /// Adds one record of class IN. Repeated records count once; a set's TTL is the least of its
+    /// records' (RFC 2181 sections 5 and 5.2).
+    ///
+    /// # Errors
+    /// What is wrong with this record whatever the others are; it is left out then.
+    pub fn add(
+        &mut self,
+        owner: NameRef<'_>,
+        ttl: u32,
+        rtype: RecordType,
+        rdata: &[u8],
+    ) -> Result<(), ZoneError> {
+        let record = self.added.len();
+        self.try_add(owner, ttl, rtype, rdata)
+            .map_err(|problem| ZoneError {
+                owner: owner.to_name(),
+                rtype,
+                record: Some(record),
+                problem,
+            })
+    }
+
+    fn try_add(
+        &mut self,
+        owner: NameRef<'_>,
+        ttl: u32,
+        rtype: RecordType,
+        rdata: &[u8],
+    ) -> Result<(), Problem> {
+        if self.added.len() >= MAX_RECORDS {
+            return Err(Problem::TooManyRecords);
+        }
+        self.added.push((NodeId::ROOT, rtype));
+        if !owner.is_within(self.origin.as_ref()) {
+            return Err(Problem::OutOfZone(self.origin.clone()));
+        }
+        if rtype.is_meta() || rtype == RecordType::ANY {
+            return Err(Problem::MetaType);
+        }
+        if !well_formed(rtype, rdata) {
+            return Err(Problem::BadRdata);
+        }
+        let node = self
+            .tree
+            .insert(owner, self.skip)
+            .map_err(|_| Problem::TooManyRecords)?;
+        if let Some(last) = self.added.last_mut() {
+            last.0 = node;
+        }
+        self.has_dname |= rtype == RecordType::DNAME;
+        self.put(node, ttl, rtype, rdata)
+    }
+
+    fn put(
+        &mut self,
+        node: NodeId,
+        ttl: u32,
+        rtype: RecordType,
+        rdata: &[u8],
+    ) -> Result<(), Problem> {
+        let sets = self
+            .tree
+            .value_or_insert_with(node, Vec::new)
+            .ok_or(Problem::TooManyRecords)?;
+        let at = match sets.binary_search_by_key(&rtype, Rrset::rtype) {
+            Ok(at) => at,
+            Err(at) => {
+                sets.insert(at, Rrset::new(rtype, ttl));
+                at
+            }
+        };
+        let set = sets.get_mut(at).ok_or(Problem::TooManyRecords)?;
+        if usize::from(set.len()) >= MAX_SET {
+            return Err(Problem::LargeSet);
+        }
+        set.lower_ttl(ttl);
+        set.push(rdata).map_err(|_| Problem::LargeSet)
+    }
+
+    /// The zone, if it makes sense.
+    ///
+    /// # Errors
+    /// Everything that is wrong, up to [`MAX_FAULTS`] of it.
+    pub fn finish(mut self) -> Result<Zone, Vec<ZoneError>> {
+        if self.default_soa {
+            self.add_defaults();
+        }
+        let errors = self.check();
+        let soa = of_type(
+            self.tree.value(NodeId::ROOT).map_or(&[], Vec::as_slice),
+            RecordType::SOA,
+        );
+        let Some(soa) = soa.filter(|_| errors.is_empty()).cloned() else {
+            return Err(errors);
+        };
+        let mut negative_soa = soa.clone();
+        negative_soa.lower_ttl(soa_minimum(&soa));
+        self.tree.shrink_to_fit();
+        Ok(Zone {
+            rrsets: self.tree.iter().map(|(_, sets)| sets.len()).sum(),
+            origin: self.origin,
+            skip: self.skip,
+            tree: self.tree,
+            soa,
+            negative_soa,
+        })
+    }
+
+    fn add_defaults(&mut self) {
+        let apex = self.tree.value(NodeId::ROOT).map_or(&[][..], Vec::as_slice);
+        let lacks = |rtype| of_type(apex, rtype).is_none();
+        let (lacks_soa, lacks_ns) = (lacks(RecordType::SOA), lacks(RecordType::NS));
+        // One record each, at the root of the tree, of a valid form: nothing can be wrong.
+        if lacks_soa {
+            let numbers = DEFAULT_SOA.iter().flat_map(|field| field.to_be_bytes());
+            let mut rdata = [DEFAULT_SERVER, DEFAULT_MAILBOX].concat();
+            rdata.extend(numbers);
+            let _ = self.put(NodeId::ROOT, DEFAULT_TTL, RecordType::SOA, &rdata);
+        }
+        if lacks_ns {
+            let _ = self.put(NodeId::ROOT, DEFAULT_TTL, RecordType::NS, DEFAULT_SERVER);
+        }
+    }
+
+    fn check(&self) -> Vec<ZoneError> {
+        let mut errors = Vec::new();
+        let apex = self.tree.value(NodeId::ROOT).map_or(&[][..], Vec::as_slice);
+        if of_type(apex, RecordType::SOA).is_none() {
+            errors.push(ZoneError {
+                owner: self.origin.clone(),
+                rtype: RecordType::SOA,
+                record: None,
+                problem: Problem::NoSoa,
+            });
+        }
+        for (node, sets) in self.tree.iter() {
+            if errors.len() >= MAX_FAULTS {
+                break;
+            }
+            let found = sets
+                .iter()
+                .filter_map(|set| Some((set.rtype(), self.check_set(node, sets, set)?)));
+            errors.extend(found.map(|(rtype, problem)| self.error(node, rtype, problem)));
+            if let Some(dname) = self.dname_above(node) {
+                let below = name_of(&self.tree, node, self.origin.as_ref());
+                errors.push(self.error(dname, RecordType::DNAME, Problem::NamesBelowDname(below)));
+            }
+        }
+        errors
+    }
+
+    /// What is wrong with one set, given the others of its name.
+    fn check_set(&self, node: NodeId, sets: &[Rrset], set: &Rrset) -> Option<Problem> {
+        let rtype = set.rtype();
+        let at_apex = node == NodeId::ROOT;
+        let single = matches!(
+            rtype,
+            RecordType::SOA | RecordType::CNAME | RecordType::DNAME
+        );
+        if single && set.len() > 1 {
+            return Some(Problem::MoreThanOne(set.len()));
+        }
+        let wire: usize = set
+            .rdatas()
+            .map(|rdata| RECORD_OVERHEAD + rdata.len())
+            .sum();
+        if wire + MESSAGE_OVERHEAD > MAX_RDATA && set.len() > 1 {
+            return Some(Problem::LargeSet);
+        }
+        match rtype {
+            RecordType::SOA if !at_apex => Some(Problem::SoaBelowOrigin(self.origin.clone())),
+            RecordType::CNAME => sets
+                .iter()
+                .map(Rrset::rtype)
+                .find(|&other| !may_accompany_cname(other))
+                .map(Problem::CnameBesideOther),
+            RecordType::NS | RecordType::DNAME if !at_apex && self.tree.label(node) == b"*" => {
+                Some(Problem::AtWildcard)
+            }
+            RecordType::DNAME if !at_apex && of_type(sets, RecordType::NS).is_some() => {
+                Some(Problem::DnameAtCut)
+            }
+            _ => None,
+        }
+    }
+
+    /// The closest node above `node` that has a DNAME.
+    fn dname_above(&self, node: NodeId) -> Option<NodeId> {
+        if !self.has_dname {
+            return None;
+        }
+        std::iter::successors(self.tree.parent(node), |&node| self.tree.parent(node)).find(
+            |&above| {
+                let sets = self.tree.value(above).map_or(&[][..], Vec::as_slice);
+                of_type(sets, RecordType::DNAME).is_some()
+            },
+        )
+    }
+
+    fn error(&self, node: NodeId, rtype: RecordType, problem: Problem) -> ZoneError {
+        ZoneError {
+            owner: name_of(&self.tree, node, self.origin.as_ref()),
+            rtype,
+            record: self.added.iter().rposition(|&own| own == (node, rtype)),
+            problem,
+        }
+    }
+}
+
+/// The types that RFC 4034 sections 3 and 4 (and RFC 2181 section 10.1 with them) let stand
+/// beside a CNAME, and the CNAME itself.
+fn may_accompany_cname(rtype: RecordType) -> bool {
+    matches!(
+        rtype,
+        RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC
+    )
+}
+
+/// Whether the data have the form of their type, as far as replies are written or followed by it:
+/// addresses, and names where the type has any. The rest is the parser's to check.
+fn well_formed(rtype: RecordType, rdata: &[u8]) -> bool {
+    let names = |prefix: usize, count: usize, suffix: usize| {
+        let mut rest = rdata.get(prefix..);
+        for _ in 0..count {
+            rest = rest.and_then(|wire| {
+                let (_, len) = NameBuf::read(wire).ok()?;
+                wire.get(len..)
+            });
+        }
+        rest.is_some_and(|rest| rest.len() == suffix)
+    };
+    match rtype {
+        RecordType::A => rdata.len() == 4,
+        RecordType::AAAA => rdata.len() == 16,
+        RecordType::NS | RecordType::CNAME | RecordType::DNAME | RecordType::PTR => names(0, 1, 0),
+        RecordType::SOA => names(0, 2, 20),
+        RecordType::MX => names(2, 1, 0),
+        RecordType::SRV => names(6, 1, 0),
+        _ => rdata.len() <= MAX_RDATA,
+    }
+}
+
+/// The MINIMUM field: the last four bytes of a SOA's data.
+fn soa_minimum(soa: &Rrset) -> u32 {
+    let field = soa.rdatas().next().and_then(|rdata| rdata.last_chunk());
+    field.map_or(0, |&field| u32::from_be_bytes(field))
+}
