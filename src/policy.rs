@@ -1,13 +1,362 @@
 //! What a client may ask: who is admitted, and what becomes of a question.
+//!
+//! ```text
+//!   source address ─▶ admit ─▶ group ─┐
+//!   name, type, now ──────────────────┴─▶ decide ─▶ Zone | Answer | Deny
+//! ```
+//!
+//! Among the rules that are for the group and the type and have not ended, the longest name wins;
+//! on the same name an exact pattern beats a wider one, then the rule that names the group beats
+//! the one for everybody, then a configured rule beats a built-in one. What is still tied is
+//! refused when the policy is built. Nobody's win is a denial: so is a source in no group, and
+//! so would be any fault in here.
+//!
+//! Not here: what a zone answers (it is a number here), how a denial looks on the wire (`engine`), and
+//! how rules are written (`config`). Nothing in here reads a clock or keeps state between
+//! questions, and `admit` and `decide` do not allocate.
 
-/// A client group: its place in the policy's list of groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupId(pub u8);
+use std::{fmt, net::IpAddr, time::SystemTime};
 
-/// A rule: its place in the policy's list of rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(pub u32);
+use crate::dns::{NameRef, RecordType, Rrset};
+
+pub mod build;
+mod clients;
+mod names;
+pub mod pattern;
+pub mod rule;
+mod shadow;
+#[cfg(test)]
+mod tests;
+
+pub use build::Conflict;
+pub use pattern::{Pattern, PatternError};
+pub use rule::{
+    Action, DenyWith, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule, RuleId, TypeSet,
+};
+pub use shadow::Shadowed;
+
+use clients::ClientSet;
+use names::{Entry, NameTree, Rank, Reach};
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ZoneId(pub u32);
+
+/// What a denial says where no rule is about the name.
+const NO_RULE: &str = "no rule allows this name";
+/// What a denial says to a client that may not ask at all.
+const STRANGER: &str = "client is in no group";
+
+/// Who may ask what: immutable, built by [`Policy::build`].
+#[derive(Clone, Debug)]
+pub struct Policy {
+    groups: Vec<Group>,
+    rules: Vec<Rule>,
+    /// What a denial by each rule says; empty for rules that do not deny.
+    texts: Vec<Box<str>>,
+    clients: ClientSet,
+    names: NameTree,
+    deny_with: DenyWith,
+}
+
+/// What becomes of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict<'p> {
+    /// The data of a zone answers it.
+    Zone {
+        /// Which zone.
+        zone: ZoneId,
+        /// The rule that stands for the zone.
+        rule: RuleId,
+    },
+    /// A rule's records answer it: those of its type, and their absence is an answer, too.
+    Answer {
+        /// All records of the rule.
+        records: &'p [Rrset],
+        /// Which rule.
+        rule: RuleId,
+    },
+    /// It is denied.
+    Deny(Denial<'p>),
+}
+
+/// A denial, and all that its reply should say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denial<'p> {
+    /// How to answer: as the rule says, else the group, else the policy.
+    pub with: DenyWith,
+    /// The rule that denies, if it is one.
+    pub rule: Option<RuleId>,
+    /// Why.
+    pub why: DenialReason,
+    /// Why, for the client (the text of an extended DNS error).
+    pub text: &'p str,
+    /// Whether the name is more than a denied one: it is allowed to this group in another type,
+    /// or a name below it is allowed (to this group, or, where a rule spells the lower name out,
+    /// to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place.
+    pub has_allowed_below: bool,
+}
+
+/// Why a question is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DenialReason {
+    /// A rule denies it.
+    Rule,
+    /// No rule allows it.
+    Default,
+    /// The client is in no group.
+    Stranger,
+}
+
+/// A rule that has a pattern for a name, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate<'p> {
+    /// The rule's number.
+    pub id: RuleId,
+    /// The rule.
+    pub rule: &'p Rule,
+    /// The pattern that matches the name.
+    pub pattern: Pattern,
+    /// What came of it.
+    pub fate: Fate,
+}
+
+/// Why a candidate wins or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It decides.
+    Wins,
+    /// It is not for the client's group.
+    OtherGroup,
+    /// It is not for the type asked for.
+    OtherType,
+    /// It has ended.
+    Expired,
+    /// The winner has a longer name.
+    LongerNameWins,
+    /// The winner is for exactly the name, this one for a subtree.
+    ExactWins,
+    /// The winner names the client's group, this one is for everybody.
+    NamedGroupWins,
+    /// The winner is the operator's, this one is built in.
+    ConfiguredWins,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wins => "wins",
+            Self::OtherGroup => "is for other groups",
+            Self::OtherType => "is for other types",
+            Self::Expired => "has ended",
+            Self::LongerNameWins => "loses to a longer name",
+            Self::ExactWins => "loses to the exact name",
+            Self::NamedGroupWins => "loses to a rule that names the group",
+            Self::ConfiguredWins => "is built in, loses to a configured rule",
+        })
+    }
+}
+
+/// Who asks, for what, and when: what a rule must be for to apply.
+#[derive(Clone, Copy)]
+struct Asked {
+    group: GroupId,
+    qtype: RecordType,
+    now: SystemTime,
+}
+
+impl Policy {
+    /// The group of a client, by the most specific CIDR that holds its address; `None` for a
+    /// stranger, whose questions [`Policy::deny_stranger`] answers.
+    #[must_use]
+    pub fn admit(&self, source: IpAddr) -> Option<GroupId> {
+        self.clients.group_of(source)
+    }
+
+    /// What becomes of a question.
+    #[must_use]
+    pub fn decide(
+        &self,
+        group: GroupId,
+        name: NameRef<'_>,
+        qtype: RecordType,
+        now: SystemTime,
+    ) -> Verdict<'_> {
+        let asked = Asked { group, qtype, now };
+        let Some((id, rule)) = self.winner(asked, name, Reach::Name) else {
+            return Verdict::Deny(self.denial(asked, name, None));
+        };
+        match &rule.action {
+            &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
+            Action::Answer(records) => Verdict::Answer { records, rule: id },
+            Action::Deny => Verdict::Deny(self.denial(asked, name, Some((id, rule)))),
+        }
+    }
+
+    /// The denial of a client in no group.
+    #[must_use]
+    pub fn deny_stranger(&self) -> Denial<'_> {
+        Denial {
+            with: self.deny_with,
+            rule: None,
+            why: DenialReason::Stranger,
+            text: STRANGER,
+            has_allowed_below: false,
+        }
+    }
+
+    /// Every rule with a pattern for the name, best first, and what came of it: what
+    /// [`Policy::decide`] saw, written down.
+    #[must_use]
+    pub fn explain(
+        &self,
+        group: GroupId,
+        name: NameRef<'_>,
+        qtype: RecordType,
+        now: SystemTime,
+    ) -> Vec<Candidate<'_>> {
+        let asked = Asked { group, qtype, now };
+        let mut winner: Option<(Entry, &Rule)> = None;
+        self.contest(name, Reach::Name)
+            .map(|(entry, rule)| Candidate {
+                id: entry.rule,
+                rule,
+                pattern: entry.kind.pattern(suffix(name, entry.labels)),
+                fate: match (asked.obstacle(rule), winner) {
+                    (Some(obstacle), _) => obstacle,
+                    (None, Some(winner)) => fate_against(winner, (entry, rule)),
+                    (None, None) => {
+                        winner = Some((entry, rule));
+                        Fate::Wins
+                    }
+                },
+            })
+            .collect()
+    }
+
+    /// The groups, by number.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The rules, by number; their patterns are in the tree (see [`Rule::patterns`]).
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The group of this number.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(usize::from(id.0))
+    }
+
+    /// The rule of this number.
+    #[must_use]
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(id.0 as usize)
+    }
+
+    /// How many patterns the rules have, those left out that say what another of the same rule says.
+    #[must_use]
+    pub fn pattern_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The rules that are about the name (or the unmentioned names below it), best first.
+    fn contest(&self, name: NameRef<'_>, reach: Reach) -> impl Iterator<Item = (Entry, &Rule)> {
+        self.names
+            .entries(name)
+            .filter(move |entry| entry.reaches(reach))
+            // Every entry has its rule. Were one missing, those behind it must not win instead.
+            .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
+    }
+
+    fn winner(&self, asked: Asked, name: NameRef<'_>, reach: Reach) -> Option<(RuleId, &Rule)> {
+        self.contest(name, reach)
+            .find(|(_, rule)| asked.obstacle(rule).is_none())
+            .map(|(entry, rule)| (entry.rule, rule))
+    }
+
+    fn denial(
+        &self,
+        asked: Asked,
+        name: NameRef<'_>,
+        winner: Option<(RuleId, &Rule)>,
+    ) -> Denial<'_> {
+        let by_group = self.group(asked.group).and_then(|group| group.deny_with);
+        let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
+        let id = winner.map(|(id, _)| id);
+        let text = id.and_then(|id| self.texts.get(id.0 as usize));
+        Denial {
+            with: by_rule.or(by_group).unwrap_or(self.deny_with),
+            rule: id,
+            why: id.map_or(DenialReason::Default, |_| DenialReason::Rule),
+            text: text.map_or(NO_RULE, |text| text),
+            has_allowed_below: self.names.has_allowed_below(name)
+                || self.allows_some_type(asked, name, Reach::Name)
+                || self.allows_some_type(asked, name, Reach::Below),
+        }
+    }
+
+    /// Whether there is any type that the group may ask for, at the name or at the unmentioned
+    /// names below it.
+    fn allows_some_type(&self, asked: Asked, name: NameRef<'_>, reach: Reach) -> bool {
+        for (_, rule) in self.contest(name, reach) {
+            if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
+                continue;
+            }
+            match rule.types.listed() {
+                // No type gets past this rule, and there are always some that got as far as it.
+                None => return rule.action.allows(),
+                // The types listed here may all have been denied by a better rule.
+                Some(types) if rule.action.allows() => {
+                    let allows = |&qtype: &RecordType| {
+                        self.winner(Asked { qtype, ..asked }, name, reach)
+                            .is_some_and(|(_, rule)| rule.action.allows())
+                    };
+                    if types.iter().any(allows) {
+                        return true;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        false
+    }
+}
+
+impl Asked {
+    /// Why a rule does not apply; `None` when it does.
+    fn obstacle(self, rule: &Rule) -> Option<Fate> {
+        if !rule.is_for(self.group) {
+            Some(Fate::OtherGroup)
+        } else if !rule.types.contains(self.qtype) {
+            Some(Fate::OtherType)
+        } else if rule.has_expired(self.now) {
+            Some(Fate::Expired)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why `loser`, which applies as well, does not win against `winner`.
+fn fate_against(winner: (Entry, &Rule), loser: (Entry, &Rule)) -> Fate {
+    if loser.0.labels < winner.0.labels {
+        return Fate::LongerNameWins;
+    }
+    Rank::of(winner.0.kind, winner.1).fate_of(Rank::of(loser.0.kind, loser.1))
+}
+
+/// The last `labels` labels of a name.
+fn suffix(name: NameRef<'_>, labels: usize) -> NameRef<'_> {
+    let starts = name.label_starts();
+    let starts = starts.as_slice();
+    let first = starts
+        .len()
+        .checked_sub(labels)
+        .and_then(|at| starts.get(at));
+    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
+}
