@@ -144,7 +144,7 @@ impl<'t> Faults<'t> {
 
     /// An error at a place of the configuration file.
     pub(super) fn push(&mut self, place: Place, message: impl Into<String>) {
-        self.add(self.notice(Severity::Error, place, message.into(), None));
+        self.push_help(place, message, None);
     }
 
     /// An error with advice.
@@ -154,25 +154,36 @@ impl<'t> Faults<'t> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
-        self.add(self.notice(Severity::Error, place, message.into(), help.into()));
+        // Asked first: quoting a line costs a walk through the text.
+        if self.has_room() {
+            let notice = self.notice(Severity::Error, place, message.into(), help.into());
+            self.notices.push(notice);
+        }
     }
 
     /// An error in another file, whose text is at hand to quote from.
     pub(super) fn push_in(&mut self, file: &str, text: &str, place: Place, message: String) {
-        self.add(Notice {
-            severity: Severity::Error,
-            file: file.into(),
-            line: place.line,
-            column: place.column,
-            message,
-            help: None,
-            snippet: line_of(text, place.line),
-        });
+        if self.has_room() {
+            self.notices.push(Notice {
+                severity: Severity::Error,
+                file: file.into(),
+                line: place.line,
+                column: place.column,
+                message,
+                help: None,
+                snippet: line_of(text, place.line),
+            });
+        }
     }
 
     /// A warning at a place of the configuration file, for the caller to keep.
     pub(super) fn warning(&self, place: Place, message: String, help: Option<String>) -> Notice {
         self.notice(Severity::Warning, place, message, help)
+    }
+
+    /// Whether further faults would only be counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.notices.len() >= MAX_NOTICES
     }
 
     /// Whether nothing was found.
@@ -211,12 +222,11 @@ impl<'t> Faults<'t> {
         }
     }
 
-    fn add(&mut self, notice: Notice) {
-        if self.notices.len() < MAX_NOTICES {
-            self.notices.push(notice);
-        } else {
-            self.more += 1;
-        }
+    /// Whether one more can be held; if not, it is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.notices.len() < MAX_NOTICES;
+        self.more += usize::from(!room);
+        room
     }
 }
 
