@@ -189,6 +189,16 @@ impl<T> LabelTree<T> {
         self.nodes.len() == 1 && self.values.is_empty()
     }
 
+    /// How many bytes the tree holds on the heap, those that growth reserved included, those that
+    /// values hold themselves not.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.labels.capacity()
+            + self.children.allocation_size()
+            + self.values.capacity() * size_of::<T>()
+    }
+
     /// Gives back what growth reserved; for trees that are complete.
     pub fn shrink_to_fit(&mut self) {
         self.nodes.shrink_to_fit();

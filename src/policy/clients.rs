@@ -184,7 +184,8 @@ mod tests {
             ("10.0.0.0/8", 0),
             ("10.8.0.0/16", 1),
             ("10.8.255.255/32", 2),
-            ("10.9.0.0/16", 1), // next to another of its group
+            ("10.9.0.0/16", 1),
+            ("10.10.0.0/16", 1), // next to another of its group: one range
             ("255.255.255.255/32", 3),
             ("0.0.0.0/32", 3),
             ("fc00::/7", 0),
@@ -200,7 +201,8 @@ mod tests {
             ("10.8.255.254", Some(1)),
             ("10.8.255.255", Some(2)),
             ("10.9.0.0", Some(1)),
-            ("10.10.0.0", Some(0)),
+            ("10.10.0.0", Some(1)),
+            ("10.11.0.0", Some(0)),
             ("10.255.255.255", Some(0)),
             ("11.0.0.0", None),
             ("9.255.255.255", None),
@@ -220,7 +222,7 @@ mod tests {
             let source: IpAddr = source.parse().expect(source);
             assert_eq!(clients.group_of(source), group.map(GroupId), "{source}");
         }
-        assert_eq!(clients.v4.starts.len(), 10, "{:?}", clients.v4);
+        assert_eq!(clients.v4.starts.len(), 11, "{:?}", clients.v4);
     }
 
     #[test]

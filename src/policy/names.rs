@@ -43,6 +43,14 @@ impl Kind {
         }
     }
 
+    /// Whether an entry of this kind is about its own name, or about the names below it.
+    pub(super) const fn covers(self, reach: Reach) -> bool {
+        match reach {
+            Reach::Name => matches!(self, Self::Exact | Self::Subtree),
+            Reach::Below => matches!(self, Self::Subtree | Self::Below),
+        }
+    }
+
     /// The pattern of this kind for a name.
     pub(super) fn pattern(self, name: NameRef<'_>) -> Pattern {
         match self {
@@ -278,6 +286,12 @@ impl NameTree {
         self.entries.len()
     }
 
+    /// How many bytes the names take.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.tree.heap_bytes() + self.entries.capacity() * size_of::<Packed>()
+    }
+
     /// Each name's entries, best first, as rule and kind.
     pub(super) fn by_name(&self) -> impl Iterator<Item = impl Iterator<Item = (RuleId, Kind)>> {
         self.entries
@@ -314,12 +328,9 @@ pub(super) enum Reach {
 impl Entry {
     /// Whether the entry is about what `reach` says.
     pub(super) fn reaches(self, reach: Reach) -> bool {
-        match (self.kind, reach) {
-            (Kind::Exact, Reach::Name) => self.on_name,
-            (Kind::Exact, Reach::Below) => false,
-            (Kind::Below, Reach::Name) => !self.on_name,
-            (Kind::Below, Reach::Below) | (Kind::Subtree, _) => true,
-        }
+        // What is asked for is below all names but its own, and so is what is below that.
+        self.kind
+            .covers(if self.on_name { reach } else { Reach::Below })
     }
 }
 

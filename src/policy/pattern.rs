@@ -300,7 +300,7 @@ mod tests {
                 1 => Pattern::Subtree(name),
                 _ => Pattern::Below(name),
             };
-            prop_assume!(!matches!(pattern.to_string().parse(), Err(PatternError::Address)));
+            prop_assume!(!matches!(pattern.to_string().parse::<Pattern>(), Err(PatternError::Address)));
             prop_assert_eq!(pattern.to_string().parse(), Ok(pattern));
         }
 

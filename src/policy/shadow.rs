@@ -1,21 +1,115 @@
 //! Rules that can never win, because better ones on the same names leave them no question.
-use super::{Policy, RuleId};
+//!
+//! Only entries on one name are compared. A rule on a longer name takes questions from one on a
+//! shorter name, but never all of them: there is always another name below. So nothing is missed that
+//! is certain, except what takes the groups without an address in them, or several types of several
+//! rules, to see; a warning that is wrong costs more than one that is missing.
+
+use super::{
+    GroupSet, Origin, Policy, Rule, RuleId,
+    names::{Kind, Reach},
+};
 
 /// A rule that can never win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shadowed {
     /// The rule.
     pub rule: RuleId,
-    /// A rule that wins in its place; the only one unless it takes several to cover everything.
+    /// The best of the rules that win in its place. Often it is the only one.
     pub by: RuleId,
+}
+
+/// What is known of a rule after some of its entries.
+#[derive(Clone, Copy, Debug)]
+enum Cover {
+    /// It has no entry so far.
+    Unseen,
+    /// This rule, perhaps with others, covers all of its entries so far.
+    By(RuleId),
+    /// It can win.
+    Open,
 }
 
 impl Policy {
     /// The rules of the configuration that can never win, in the order of their numbers: each of
-    /// their names is covered, for all of their groups and types and as long as they last, by better
-    /// rules. Only what is certain is reported.
+    /// their names is covered, for all of their groups and types and as long as they last, by
+    /// better rules. Only what is certain is reported.
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {
-        Vec::new()
+        let mut covers = vec![Cover::Unseen; self.rules.len()];
+        let mut better: Vec<(RuleId, Kind)> = Vec::new();
+        for of_name in self.names.by_name() {
+            better.clear();
+            for (id, kind) in of_name {
+                if let Some(cover) = covers.get_mut(id.0 as usize) {
+                    *cover = match (*cover, self.cover_of(id, kind, &better)) {
+                        (Cover::Open, _) | (_, None) => Cover::Open,
+                        (Cover::Unseen, Some(by)) => Cover::By(by),
+                        (Cover::By(by), Some(_)) => Cover::By(by),
+                    };
+                }
+                better.push((id, kind));
+            }
+        }
+        let ids = (0..).map(RuleId);
+        ids.zip(covers)
+            .filter_map(|(rule, cover)| match cover {
+                Cover::By(by) => Some(Shadowed { rule, by }),
+                Cover::Unseen | Cover::Open => None,
+            })
+            .collect()
+    }
+
+    /// The best of the entries that together cover one of the same name, if they do.
+    fn cover_of(&self, id: RuleId, kind: Kind, better: &[(RuleId, Kind)]) -> Option<RuleId> {
+        let rule = self.rule(id)?;
+        if rule.origin == Origin::BuiltIn {
+            return None; // it is there to be replaced
+        }
+        let reaches: &[Reach] = match kind {
+            Kind::Exact => &[Reach::Name],
+            Kind::Subtree => &[Reach::Name, Reach::Below],
+            Kind::Below => &[Reach::Below],
+        };
+        let mut best = None;
+        for &reach in reaches {
+            let by = self.cover_of_part(rule, reach, better)?;
+            best = best.or(Some(by));
+        }
+        best
+    }
+
+    fn cover_of_part(
+        &self,
+        rule: &Rule,
+        reach: Reach,
+        better: &[(RuleId, Kind)],
+    ) -> Option<RuleId> {
+        let everybody = GroupSet::first(self.groups.len());
+        let wanted = rule.groups.unwrap_or(everybody);
+        let mut covered = GroupSet::EMPTY;
+        let mut best = None;
+        for &(id, kind) in better {
+            let other = self.rule(id)?;
+            let takes = !std::ptr::eq(rule, other)
+                && kind.covers(reach)
+                && other.types.covers(&rule.types)
+                && lasts_as_long(other, rule);
+            let groups = other.groups.unwrap_or(everybody);
+            if takes && groups.intersects(wanted) {
+                covered = covered.union(groups);
+                best = best.or(Some(id));
+            }
+        }
+        best.filter(|_| covered.covers(wanted))
+    }
+}
+
+/// Whether `other` is in force whenever `rule` is.
+fn lasts_as_long(other: &Rule, rule: &Rule) -> bool {
+    match (other.until, rule.until) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(other), Some(rule)) => other >= rule,
     }
 }
