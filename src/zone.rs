@@ -15,7 +15,10 @@ mod build;
 mod file;
 
 pub use build::{MAX_RECORDS, Problem, ZoneBuilder, ZoneError};
-pub use file::{INLINE_TTL, MAX_FAULTS, ParsedZone, Record, ZoneFault, parse_record, parse_zone};
+pub use file::{
+    INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone, Record,
+    ZoneFault, parse_record, parse_zone,
+};
 
 use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset};
 

@@ -1,0 +1,176 @@
+//! What one word of a zone file stands for: a name, a string, a time.
+
+use crate::dns::{
+    NameBuf, NameError, NameRef,
+    name::{MAX_LABEL, MAX_NAME},
+    rrset::MAX_TTL,
+};
+
+/// A name in wire form, its letters as written: data keep their case, owners lose it.
+#[derive(Clone)]
+pub(super) struct WrittenName {
+    bytes: [u8; MAX_NAME],
+    /// Bytes in use, the root byte not counted while the name is being written.
+    len: usize,
+}
+
+impl WrittenName {
+    pub(super) fn of(name: NameRef<'_>) -> Self {
+        let mut bytes = [0; MAX_NAME];
+        for (to, from) in bytes.iter_mut().zip(name.wire()) {
+            *to = *from;
+        }
+        Self {
+            bytes,
+            len: name.wire().len(),
+        }
+    }
+
+    /// Reads a name in master-file form; one without a final dot is completed with `origin`, and
+    /// `@` is the origin itself.
+    pub(super) fn parse(text: &str, origin: &Self) -> Result<Self, NameError> {
+        match text {
+            "@" => return Ok(origin.clone()),
+            "." => return Ok(Self::of(NameRef::ROOT)),
+            "" => return Err(NameError::Empty),
+            _ => {}
+        }
+        let mut name = Self {
+            bytes: [0; MAX_NAME],
+            len: 0,
+        };
+        let mut label = Label::default();
+        let mut rest = text.as_bytes();
+        let mut absolute = false;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            absolute = byte == b'.';
+            match byte {
+                b'.' => {
+                    name.push(label.bytes.get(..label.len).unwrap_or_default())?;
+                    label.len = 0;
+                }
+                b'\\' => label.push(unescape(&mut rest)?)?,
+                0x21..=0x7e => label.push(byte)?,
+                0x80.. => return Err(NameError::NotAscii),
+                _ => return Err(NameError::NotPrintable),
+            }
+        }
+        if !absolute {
+            name.push(label.bytes.get(..label.len).unwrap_or_default())?;
+        }
+        name.end(if absolute { &[0] } else { origin.wire() })?;
+        Ok(name)
+    }
+
+    pub(super) fn wire(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[0])
+    }
+
+    /// The name as names are compared.
+    pub(super) fn canonical(&self) -> NameBuf {
+        // It was written label by label within the limits, so it can be read.
+        NameBuf::read(self.wire()).map_or_else(|_| NameBuf::new(), |(name, _)| name)
+    }
+
+    fn push(&mut self, label: &[u8]) -> Result<(), NameError> {
+        if label.is_empty() {
+            return Err(NameError::EmptyLabel);
+        }
+        let start = self.len;
+        self.end(&[label.len() as u8])?; // at most 63
+        self.end(label).inspect_err(|_| self.len = start)
+    }
+
+    fn end(&mut self, wire: &[u8]) -> Result<(), NameError> {
+        let end = self.len + wire.len();
+        let room = self.bytes.get_mut(self.len..end);
+        room.ok_or(NameError::LongName)?.copy_from_slice(wire);
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// A label while it is being read.
+struct Label {
+    bytes: [u8; MAX_LABEL],
+    len: usize,
+}
+
+impl Default for Label {
+    fn default() -> Self {
+        Self {
+            bytes: [0; MAX_LABEL],
+            len: 0,
+        }
+    }
+}
+
+impl Label {
+    fn push(&mut self, byte: u8) -> Result<(), NameError> {
+        *self.bytes.get_mut(self.len).ok_or(NameError::LongLabel)? = byte;
+        self.len += 1;
+        Ok(())
+    }
+}
+
+/// The byte that `\X` or `\DDD` stands for (RFC 1035 section 5.1); the backslash has been read.
+fn unescape(rest: &mut &[u8]) -> Result<u8, NameError> {
+    let (&first, after) = rest.split_first().ok_or(NameError::BadEscape)?;
+    if !first.is_ascii_digit() {
+        *rest = after;
+        return Ok(first);
+    }
+    let (digits, after) = rest.split_at_checked(3).ok_or(NameError::BadEscape)?;
+    *rest = after;
+    let digits = digits.iter().try_fold(0u32, |value, digit| {
+        let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
+        Some(value * 10 + digit)
+    });
+    let value = digits.and_then(|value| u8::try_from(value).ok());
+    value.ok_or(NameError::BadEscape)
+}
+
+/// Adds the bytes of a string to `out`, escapes resolved. Characters outside ASCII stand for
+/// their UTF-8 bytes.
+pub(super) fn push_string(text: &str, out: &mut Vec<u8>) -> Result<(), NameError> {
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        out.push(match byte {
+            b'\\' => unescape(&mut rest)?,
+            _ => byte,
+        });
+    }
+    Ok(())
+}
+
+/// A time in seconds: `3600`, or with units as in `1w2d3h4m5s`. `None` when it is none, or
+/// longer than a TTL can be (RFC 2181 section 8).
+pub(super) fn time(text: &str) -> Option<u32> {
+    let mut total = 0u32;
+    let mut number: Option<u32> = None;
+    for byte in text.bytes() {
+        let unit = match byte.to_ascii_lowercase() {
+            b'0'..=b'9' => {
+                let digit = u32::from(byte - b'0');
+                number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(digit)?);
+                continue;
+            }
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3_600,
+            b'd' => 86_400,
+            b'w' => 604_800,
+            _ => return None,
+        };
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
+    }
+    // What is left after the last unit is in seconds; nothing at all is no time.
+    let rest = match (number, text.is_empty()) {
+        (Some(number), _) => number,
+        (None, false) => 0,
+        (None, true) => return None,
+    };
+    total.checked_add(rest).filter(|&time| time <= MAX_TTL)
+}
