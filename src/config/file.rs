@@ -151,7 +151,7 @@ pub(super) struct File {
     pub(super) rules: Vec<RuleEntry>,
     pub(super) deny_with: Option<At<DenyWith>>,
     pub(super) built_in: BuiltIn,
-    pub(super) limits: Limits,
+    pub(super) limits: LimitsSection,
     pub(super) log: Log,
 }
 
@@ -267,6 +267,14 @@ impl Choice for LogFormat {
         ("json", Self::Json),
         ("text", Self::Text),
     ];
+}
+
+/// The `limits` section.
+#[derive(Debug, Default)]
+pub(super) struct LimitsSection {
+    pub(super) limits: Limits,
+    /// Where the limit of one client is set.
+    pub(super) per_client: Option<Place>,
 }
 
 /// The `built_in` section: which of the built-in answers are on.
@@ -461,18 +469,10 @@ fn read_log(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Log {
     }
 }
 
-fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limits {
+fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
     let mut count = |key, bound| {
         let given = fields.scalar::<Count>(key, faults);
-        within(
-            key,
-            given.map(|at| At {
-                value: at.value.0,
-                place: at.place,
-            }),
-            bound,
-            faults,
-        )
+        within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
     };
     let tcp_connections = count("tcp_connections", limits::TCP_CONNECTIONS);
     let tcp_connections_per_client = count(
@@ -483,17 +483,9 @@ fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limits {
     let log_queue = count("log_queue", limits::LOG_QUEUE);
     let mut time = |key, bound| {
         let given = fields.scalar::<Interval>(key, faults);
-        within(
-            key,
-            given.map(|at| At {
-                value: at.value.0,
-                place: at.place,
-            }),
-            bound,
-            faults,
-        )
+        within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
     };
-    Limits {
+    let limits = Limits {
         tcp_connections,
         tcp_connections_per_client,
         tcp_idle: time("tcp_idle", limits::TCP_IDLE),
@@ -501,6 +493,11 @@ fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limits {
         tcp_pipeline,
         log_queue,
         drain: time("drain", limits::DRAIN),
+    };
+    let per_client = fields.get("tcp_connections_per_client");
+    LimitsSection {
+        limits,
+        per_client: per_client.map(|node| node.place),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct At<T> {
 }
 
 impl<T> At<T> {
-    fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
         At {
             value: f(self.value),
             place: self.place,
