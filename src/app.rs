@@ -27,7 +27,7 @@ use crate::{
     engine::Snapshot,
     reload::Live,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{Labels, Severity, Telemetry},
+    telemetry::{Labels, LogSettings, Severity, Telemetry},
 };
 
 mod admin;
@@ -66,8 +66,12 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         config.listen = options.listen;
     }
     config.admin = options.admin.or(config.admin);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime cannot be started")?.block_on(run(config))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("the runtime cannot be started")?
+        .block_on(run(config))
 }
 
 /// The configuration in the file, or the built-in one.
@@ -84,9 +88,19 @@ pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
 async fn run(config: Config) -> anyhow::Result<()> {
     // First of all, so that no signal is missed.
     let mut signals = Signals::watch().context("signals cannot be watched")?;
-    let telemetry = Telemetry::start(&config.log, config.limits.log_queue).context("telemetry cannot be started")?;
+    let telemetry =
+        Telemetry::start(&log_settings(&config)).context("telemetry cannot be started")?;
     tell_warnings(&telemetry, &config);
-    let Config { listen, admin, workers, limits, policy, zones, summary, .. } = config;
+    let Config {
+        listen,
+        admin,
+        workers,
+        limits,
+        policy,
+        zones,
+        summary,
+        ..
+    } = config;
 
     let workers = workers.unwrap_or_else(one_a_core);
     let server = Server::bind(&addresses(&listen), workers, stream_limits(&limits))?;
@@ -96,7 +110,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     };
     let live = Live::new(policy, zones);
     publish(&telemetry, &live.current());
-    let mut server = server.start(|| Worker::new(live.reader(), &telemetry)).context("the workers cannot be started")?;
+    let mut server = server
+        .start(|| Worker::new(live.reader(), &telemetry))
+        .context("the workers cannot be started")?;
     let probed = probe_all(&server).await;
     if probed.is_ok() {
         telemetry.health().ready();
@@ -107,7 +123,10 @@ async fn run(config: Config) -> anyhow::Result<()> {
         Err(error) => Err(error),
     };
 
-    let stopped = server.shutdown(limits.tcp_message).await.map_err(worker_errors);
+    let stopped = server
+        .shutdown(limits.tcp_message)
+        .await
+        .map_err(worker_errors);
     if let Some(admin) = admin {
         admin.stop().await;
     }
@@ -130,7 +149,11 @@ async fn until_told(
     };
     telemetry.health().draining(signal);
     let seconds = drain.as_secs_f64();
-    telemetry.event(Severity::Notice, "draining", &[("signal", json!(signal)), ("seconds", json!(seconds))]);
+    telemetry.event(
+        Severity::Notice,
+        "draining",
+        &[("signal", json!(signal)), ("seconds", json!(seconds))],
+    );
     tokio::select! {
         () = tokio::time::sleep(drain) => {}
         _ = signals.next() => {}
@@ -143,7 +166,8 @@ async fn until_told(
 async fn probe_all(server: &Running) -> anyhow::Result<()> {
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
-            let asked = tokio::task::spawn_blocking(move || probe::ask(address, PROBE_PATIENCE)).await?;
+            let asked =
+                tokio::task::spawn_blocking(move || probe::ask(address, PROBE_PATIENCE)).await?;
             asked.with_context(|| format!("udp://{address} does not answer a query of our own"))?;
         }
     }
@@ -154,8 +178,16 @@ async fn probe_all(server: &Running) -> anyhow::Result<()> {
 fn publish(telemetry: &Telemetry, snapshot: &Snapshot) {
     let policy = snapshot.policy();
     let labels = Labels {
-        groups: policy.groups().iter().map(|group| group.name.to_string()).collect(),
-        rules: policy.rules().iter().map(|rule| rule.name.to_string()).collect(),
+        groups: policy
+            .groups()
+            .iter()
+            .map(|group| group.name.to_string())
+            .collect(),
+        rules: policy
+            .rules()
+            .iter()
+            .map(|rule| rule.name.to_string())
+            .collect(),
     };
     telemetry.loaded(snapshot.generation(), labels, now());
 }
@@ -167,18 +199,28 @@ fn tell_warnings(telemetry: &Telemetry, config: &Config) {
 }
 
 fn tell_ready(telemetry: &Telemetry, server: &Running, admin: Option<&Admin>, summary: &str) {
-    let listen: Vec<String> =
-        server.addresses().iter().map(|(transport, address)| format!("{}://{address}", transport.as_str())).collect();
+    let listen: Vec<String> = server
+        .addresses()
+        .iter()
+        .map(|(transport, address)| format!("{}://{address}", transport.as_str()))
+        .collect();
     let admin = admin.map(|admin| admin.address().to_string());
     telemetry.event(
         Severity::Notice,
         "ready",
-        &[("listen", json!(listen)), ("admin", json!(admin)), ("configuration", json!(summary))],
+        &[
+            ("listen", json!(listen)),
+            ("admin", json!(admin)),
+            ("configuration", json!(summary)),
+        ],
     );
 }
 
 fn worker_errors(errors: Vec<WorkerError>) -> anyhow::Error {
-    let told: Vec<String> = errors.into_iter().map(|error| format!("{:#}", anyhow::Error::from(error))).collect();
+    let told: Vec<String> = errors
+        .into_iter()
+        .map(|error| format!("{:#}", anyhow::Error::from(error)))
+        .collect();
     anyhow!("{}", told.join("; "))
 }
 
@@ -188,6 +230,14 @@ fn addresses(listen: &[Listen]) -> Vec<(Transport, SocketAddr)> {
         Listen::Tcp(address) => (Transport::Tcp, address),
     };
     listen.iter().map(pair).collect()
+}
+
+fn log_settings(config: &Config) -> LogSettings {
+    LogSettings {
+        queries: config.log.queries,
+        format: config.log.format,
+        queue: config.limits.log_queue,
+    }
 }
 
 fn one_a_core() -> NonZeroUsize {
@@ -206,6 +256,9 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
 }
 
 fn now() -> SystemTime {
-    #[expect(clippy::disallowed_methods, reason = "the time of a start; no decision hangs on it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the time of a start; no decision hangs on it"
+    )]
     SystemTime::now()
 }

@@ -47,7 +47,7 @@ use crate::{
 pub use families::{Family, Kind, families};
 pub use health::{Health, Phase};
 pub use labels::Labels;
-pub use log::{DEFAULT_QUEUE, LogFormat, LogQueries, LogSettings, Severity};
+pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use recorder::{Event, Recorder};
 pub use shared::{Reload, Shared, Shed};

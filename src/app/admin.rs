@@ -21,16 +21,20 @@ pub(super) struct Admin {
 impl Admin {
     /// Binds the address and serves the pages there.
     pub(super) async fn start(address: SocketAddr, telemetry: &Telemetry) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("the admin address {address} cannot be bound; is another dnsgate running?"))?;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("the admin address {address} cannot be bound; is another dnsgate running?")
+        })?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serve = http::serve(listener, telemetry.clone(), async {
             // A sender that is gone means the same as one that sent.
             let _ = stopped.await;
         });
-        Ok(Self { address, stop, served: tokio::spawn(serve) })
+        Ok(Self {
+            address,
+            stop,
+            served: tokio::spawn(serve),
+        })
     }
 
     /// Where the pages are.
