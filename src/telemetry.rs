@@ -5,7 +5,7 @@
 //!                                     └─▶ bounded queue ─▶ the log's thread ─▶ standard error
 //! ```
 //!
-//! One query has one [`Outcome`], and [`Tally::of`] is the one place where an outcome becomes
+//! One query has one [`Outcome`], and `Tally::of` is the one place where an outcome becomes
 //! counters: an exhaustive match, so that a new reason does not compile before somebody has said
 //! what it counts. Every query adds one to exactly one series of `queries_total`, and its sum is
 //! the number of queries.
