@@ -96,19 +96,25 @@ impl Handler for Worker {
             Event::Unanswerable => self.shared.unanswerable(),
             Event::ConnectionOpened => self.shared.tcp_opened(),
             Event::ConnectionClosed => self.shared.tcp_closed(),
-            Event::ConnectionRefused => self.shared.shed(Shed::ConnectionRefused),
-            Event::ConnectionEvicted => self.shared.shed(Shed::ConnectionEvicted),
+            Event::ConnectionRefused => self.shared.shed(Shed::Refused),
+            Event::ConnectionEvicted => self.shared.shed(Shed::Evicted),
             Event::AcceptFailed => self.shared.shed(Shed::AcceptFailed),
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of a batch: the core is given this time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge of a batch: the core is given this time"
+)]
 fn calendar() -> SystemTime {
     SystemTime::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a query took is known only here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a query took is known only here"
+)]
 fn monotonic() -> Instant {
     Instant::now()
 }

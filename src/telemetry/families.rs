@@ -81,7 +81,7 @@ families! {
         "TCP connections given up for want of room, by how.";
     TCP_CONNECTIONS = "tcp_connections", Gauge, [],
         "TCP connections of clients that are open.";
-    TCP_OPENED = "tcp_connections_total", Counter, [],
+    TCP_OPENED = "tcp_accepted_total", Counter, [],
         "TCP connections of clients that were accepted.";
     TCP_CLOSED = "tcp_closed_total", Counter, [],
         "TCP connections of clients that ended, for whatever reason.";

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::config::LogQueries;
 
 /// A DNS query for `x. A`.
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";
@@ -446,7 +447,7 @@ fn shared_counters_show() {
     let series = series(&telemetry);
     for (name, value) in [
         ("dnsgate_tcp_connections", 2.0),
-        ("dnsgate_tcp_connections_total", 3.0),
+        ("dnsgate_tcp_accepted_total", 3.0),
         ("dnsgate_tcp_closed_total", 1.0),
         ("dnsgate_replies_lost_total", 1.0),
         ("dnsgate_unanswerable_total", 1.0),

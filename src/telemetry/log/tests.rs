@@ -211,7 +211,7 @@ fn what_is_logged_is_what_was_asked_for() {
             .into_iter()
             .zip(wanted)
         {
-            assert_eq!(queries.wants(&outcome), want, "{queries:?} {outcome:?}");
+            assert_eq!(wanted(queries, &outcome), want, "{queries:?} {outcome:?}");
         }
     }
 }
