@@ -211,7 +211,11 @@ fn what_is_logged_is_what_was_asked_for() {
             .into_iter()
             .zip(wanted)
         {
-            assert_eq!(wanted(queries, &outcome), want, "{queries:?} {outcome:?}");
+            assert_eq!(
+                super::wanted(queries, &outcome),
+                want,
+                "{queries:?} {outcome:?}"
+            );
         }
     }
 }
