@@ -271,10 +271,11 @@ fn shown(packet: &[u8], reply: &[u8], step: &Question, transport: Transport) -> 
         Ok(message) => message,
         Err(error) => return vec![format!("undecodable: {error}")],
     };
-    let mut lines = vec![format!(
-        "status: {}",
-        format!("{:?}", message.response_code).to_uppercase()
-    )];
+    let number = u16::from(message.response_code);
+    let rcode = Rcode::ALL
+        .into_iter()
+        .find(|rcode| rcode.number() == number);
+    let mut lines = vec![format!("status: {}", rcode.map_or("?", Rcode::as_str))];
     let flags = [
         ("aa", message.authoritative),
         ("tc", message.truncation),

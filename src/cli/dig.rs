@@ -7,7 +7,7 @@ use hickory_proto::{
     rr::{Record, rdata::opt::EdnsOption},
 };
 
-use crate::dns::Ede;
+use crate::dns::{Ede, Rcode};
 
 /// The text of a reply in wire form; one line that says so when it cannot be decoded.
 pub(super) fn text(reply: &[u8]) -> String {
@@ -31,7 +31,11 @@ fn of_message(message: &Message) -> String {
         .filter(|(_, set)| *set)
         .map(|(name, _)| format!(" {name}"))
         .collect();
-    let status = format!("{:?}", message.response_code).to_uppercase();
+    let number = u16::from(message.response_code);
+    let status = Rcode::ALL
+        .into_iter()
+        .find(|rcode| rcode.number() == number)
+        .map_or("?", Rcode::as_str);
     let _ = writeln!(text, ";; status: {status}, flags: qr{flags}");
     for option in message.edns.iter().flat_map(|edns| edns.options().as_ref()) {
         if let (15, EdnsOption::Unknown(_, data)) = (u16::from(option.0), &option.1) {
