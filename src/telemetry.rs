@@ -47,12 +47,10 @@ use crate::{
 pub use families::{Family, Kind, families};
 pub use health::{Health, Phase};
 pub use labels::Labels;
-pub use log::{
-    DEFAULT_QUEUE, LogFormat, LogQueries, LogSettings, MAX_QUEUE, Severity, UnknownSetting,
-};
+pub use log::{DEFAULT_QUEUE, LogFormat, LogQueries, LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use recorder::{Event, Recorder};
-pub use shared::{Closed, Reload, Shared, Shed};
+pub use shared::{Reload, Shared, Shed};
 
 use log::{Log, Sink};
 use metrics::{Metrics, Sources};

@@ -8,8 +8,8 @@
 //! Not here: which zone a question goes to (`policy`), and what becomes of the finding (`engine`:
 //! following aliases, writing referrals with their glue, putting the SOA beside a negative answer).
 //!
-//! Invariants: every zone has exactly one SOA record, at its origin; every name inside the data of
-//! the types of RFC 1035, SRV and DNAME is well-formed; no CNAME stands beside other data.
+//! Invariants: every zone has exactly one SOA record, at its origin; the data of NS, CNAME,
+//! DNAME, PTR, SOA, MX and SRV records hold well-formed names; no CNAME stands beside other data.
 
 mod build;
 mod file;
@@ -60,7 +60,7 @@ pub enum Lookup<'z> {
     /// The name does not exist, and no wildcard stands in for it.
     NxDomain,
     /// The name is at or below a zone cut: somebody else answers for it. A question for the DS at
-    /// the cut itself is not referred (RFC 3658 section 2.2.1.1).
+    /// the cut itself is not referred (RFC 4035 section 3.1.4.1).
     Referral {
         /// Labels of the cut: the last ones of the question's name.
         cut_labels: usize,
@@ -197,3 +197,6 @@ fn name_of<T>(tree: &LabelTree<T>, node: NodeId, origin: NameRef<'_>) -> Name {
     let _ = name.push_name(origin);
     name.as_ref().to_name()
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
+    serve_bounded(gate, telemetry, shutdown).await
+}
+
+async fn serve_bounded(
+    gate: Gate,
+    telemetry: Telemetry,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     axum::serve(gate, router(telemetry))
         .with_graceful_shutdown(shutdown)
         .await

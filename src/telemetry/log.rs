@@ -19,7 +19,6 @@ mod tests;
 
 use std::{
     io::IsTerminal,
-    str::FromStr,
     sync::{
         Arc,
         mpsc::{SyncSender, sync_channel},
@@ -37,11 +36,10 @@ pub(super) use record::QueryRecord;
 pub(super) use writer::Sink;
 use writer::{Entry, Signal, Writer};
 
-/// The queries that can wait for the log's thread unless the configuration says otherwise:
-/// 1.3 MiB, and some hundredths of a second at a million lines a second.
+/// The queries that can wait for the log's thread unless the configuration says otherwise. Each
+/// takes 640 bytes, allocated at the start: 1.3 MiB, and one burst of a few milliseconds at the
+/// highest rate that one machine answers.
 pub const DEFAULT_QUEUE: usize = 2048;
-/// The most that the configuration may ask for: 42 MiB.
-pub const MAX_QUEUE: usize = 65_536;
 /// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries
 /// pushes one out.
 const EVENT_QUEUE: usize = 256;
@@ -53,7 +51,7 @@ pub struct LogSettings {
     pub queries: LogQueries,
     /// In which form.
     pub format: LogFormat,
-    /// How many queries can wait to be written, 1 to [`MAX_QUEUE`].
+    /// How many queries can wait to be written, at least 1; see [`DEFAULT_QUEUE`].
     pub queue: usize,
 }
 
@@ -109,46 +107,6 @@ impl LogFormat {
             Self::Auto if std::io::stderr().is_terminal() => Self::Text,
             Self::Auto => Self::Json,
             chosen => chosen,
-        }
-    }
-}
-
-/// The text is no setting of the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not one of {expected}")]
-pub struct UnknownSetting {
-    text: String,
-    expected: &'static str,
-}
-
-impl FromStr for LogQueries {
-    type Err = UnknownSetting;
-
-    fn from_str(text: &str) -> Result<Self, UnknownSetting> {
-        match text {
-            "none" => Ok(Self::None),
-            "denied" => Ok(Self::Denied),
-            "all" => Ok(Self::All),
-            _ => Err(UnknownSetting {
-                text: text.to_owned(),
-                expected: "none, denied, all",
-            }),
-        }
-    }
-}
-
-impl FromStr for LogFormat {
-    type Err = UnknownSetting;
-
-    fn from_str(text: &str) -> Result<Self, UnknownSetting> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "json" => Ok(Self::Json),
-            "text" => Ok(Self::Text),
-            _ => Err(UnknownSetting {
-                text: text.to_owned(),
-                expected: "auto, json, text",
-            }),
         }
     }
 }
@@ -228,9 +186,13 @@ impl Log {
         ledger: Arc<Ledger>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
-        let (queue, queries) = sync_channel(settings.queue.clamp(1, MAX_QUEUE));
+        let settings = LogSettings {
+            queue: settings.queue.max(1),
+            ..*settings
+        };
+        let (queue, queries) = sync_channel(settings.queue);
         let (events, waiting) = sync_channel(EVENT_QUEUE);
-        let writer = Writer::new(sink, settings, ledger, Arc::clone(&shared));
+        let writer = Writer::new(sink, &settings, ledger, Arc::clone(&shared));
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run(&queries, &waiting))?;

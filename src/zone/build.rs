@@ -303,7 +303,7 @@ impl ZoneBuilder {
             .rdatas()
             .map(|rdata| RECORD_OVERHEAD + rdata.len())
             .sum();
-        if wire + MESSAGE_OVERHEAD > MAX_RDATA && set.len() > 1 {
+        if wire + MESSAGE_OVERHEAD > MAX_RDATA {
             return Some(Problem::LargeSet);
         }
         match rtype {

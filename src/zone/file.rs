@@ -127,3 +127,6 @@ pub fn parse_zone(
 pub fn parse_record(text: &str, origin: &Name) -> Result<Record, ZoneFault> {
     reader::single(text, origin).map_err(|fault| fault.in_text(text, None))
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,10 @@ pub(super) fn type_of(word: &Word<'_>) -> Result<RecordType, Fault> {
     if let Some(&(_, rtype)) = rare {
         return Ok(rtype);
     }
-    let rtype = word.text.parse::<RecordType>();
+    if word.quoted {
+        return Err(word.fault("here the record type should stand, without quotation marks"));
+    }
+    let rtype = shown(word).parse::<RecordType>();
     rtype.map_err(|unknown| {
         word.fault(format!(
             "{unknown}; an entry is: name [TTL] [IN] type data, and a line that begins with a \
@@ -222,9 +225,7 @@ fn one_word(
             }
             string(word, out)?;
         }
-        Field::Text => {
-            push_string(word.text, out).map_err(|error| word.fault(error.to_string()))?
-        }
+        Field::Text => plain_string(word, out)?,
         Field::Strings | Field::Hex => {} // take all words, so their caller reads them
     }
     Ok(())
@@ -232,7 +233,7 @@ fn one_word(
 
 /// A name that may be relative.
 pub(super) fn name(word: &Word<'_>, origin: &WrittenName) -> Result<WrittenName, Fault> {
-    if word.quoted {
+    if word.quoted || word.mixed {
         return Err(word.fault("a name stands without quotation marks"));
     }
     WrittenName::parse(word.text, origin)
@@ -246,17 +247,21 @@ fn number<T: std::str::FromStr>(word: &Word<'_>, what: &str) -> Result<T, Fault>
     value.ok_or_else(|| word.fault(format!("{:?} is not {what}", shown(word))))
 }
 
-/// The word as a message shows it: not more of it than helps.
+/// The word as a message shows it.
 pub(super) fn shown<'t>(word: &Word<'t>) -> &'t str {
-    let end = word.text.char_indices().nth(60).map(|(at, _)| at);
-    end.and_then(|end| word.text.get(..end))
-        .unwrap_or(word.text)
+    short(word.text)
+}
+
+/// Not more of a text than helps in a message.
+pub(super) fn short(text: &str) -> &str {
+    let end = text.char_indices().nth(80).map(|(at, _)| at);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 fn string(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let start = out.len();
     out.push(0);
-    push_string(word.text, out).map_err(|error| word.fault(error.to_string()))?;
+    plain_string(word, out)?;
     let len = u8::try_from(out.len() - start - 1).map_err(|_| {
         word.fault("a string is longer than 255 bytes; split it into several, each in quotes")
     })?;
@@ -264,6 +269,14 @@ fn string(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         *first = len;
     }
     Ok(())
+}
+
+/// The bytes of a string without a length before them.
+fn plain_string(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    if word.mixed {
+        return Err(word.fault("a quotation mark inside a word; put the whole word into quotes"));
+    }
+    push_string(word.text, out).map_err(|error| word.fault(error.to_string()))
 }
 
 /// RFC 3597 section 5: `\#`, the length, and so many bytes in hexadecimal.
@@ -336,6 +349,9 @@ fn hickory(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         }
         text.push_str(word.text);
     }
+    if data.rtype == RecordType::CSYNC {
+        text.make_ascii_uppercase(); // its type names are read in upper case only
+    }
     parse_by_hickory(data, &text, out)
 }
 
@@ -347,9 +363,10 @@ pub(super) fn parse_by_hickory(
 ) -> Result<(), Fault> {
     let fault = |error: String| {
         data.head.fault(format!(
-            "these data of type {} cannot be read: {error}; any type's data can be written as \
+            "these data of type {} cannot be read: {}; any type's data can be written as \
              \\# LENGTH HEXADECIMAL (RFC 3597)",
-            data.rtype
+            data.rtype,
+            short(&error)
         ))
     };
     let rdata =

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use crate::{
-    dns::{Name, NameBuf, RecordType, rrset::MAX_TTL},
-    zone::{Problem, ZoneBuilder, ZoneError},
-};
+use crate::dns::{Name, RecordType, rrset::MAX_TTL};
 
+use super::super::{Problem, ZoneBuilder, ZoneError};
 use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
     Record, ZoneFault,
-    rdata::{self, Written, shown},
+    rdata::{self, Written, short, shown},
     scan::{Entry, Place, Scanner, Word},
     word::{WrittenName, push_string, time},
 };
@@ -33,12 +31,22 @@ pub(super) struct Reader<'a> {
 /// What an entry inherits.
 struct State {
     origin: WrittenName,
-    owner: Option<NameBuf>,
+    owner: Owner,
     /// `$TTL`.
     default_ttl: Option<u32>,
     /// The last TTL that a record stated (RFC 1035 section 5.1).
     last_ttl: Option<u32>,
     rdata: Vec<u8>,
+}
+
+/// The owner of an entry that begins with a blank.
+#[derive(Clone)]
+enum Owner {
+    /// No entry has named one yet.
+    None,
+    /// The last entry could not be read, which has been reported once and is enough.
+    Unreadable,
+    Is(Name),
 }
 
 #[derive(Clone, Copy)]
@@ -68,7 +76,7 @@ impl<'a> Reader<'a> {
             faults: Vec::new(),
             state: State {
                 origin: WrittenName::of(origin.as_ref()),
-                owner: None,
+                owner: Owner::None,
                 default_ttl: None,
                 last_ttl: None,
                 rdata: Vec::new(),
@@ -91,6 +99,9 @@ impl<'a> Reader<'a> {
         while self.faults.len() < MAX_FAULTS
             && let Some(entry) = scanner.next_entry(&mut words)
         {
+            if entry.is_err() {
+                self.state.owner = Owner::Unreadable;
+            }
             let done = entry.and_then(|entry| self.entry(entry, &words, source));
             if let Err(fault) = done {
                 self.faults
@@ -109,18 +120,22 @@ impl<'a> Reader<'a> {
         let head = if entry.indented {
             words
         } else {
+            self.state.owner = Owner::Unreadable;
+            let owner = rdata::name(first, &self.state.origin)?;
             // Even where the rest is wrong, the entries below belong to this name.
-            let owner = rdata::name(first, &self.state.origin);
-            self.state.owner = owner.as_ref().ok().map(WrittenName::canonical);
-            owner?;
+            self.state.owner = Owner::Is(owner.canonical().as_ref().to_name());
             rest
         };
         let (ttl, rtype) = self.state.record(first, head)?;
-        let Some(owner) = &self.state.owner else {
-            return Err(first.fault(
-                "no name for this record: the line begins with a blank, and there is no valid \
-                 name before it",
-            ));
+        let owner = match &self.state.owner {
+            Owner::Is(owner) => owner,
+            Owner::Unreadable => return Ok(()),
+            Owner::None => {
+                return Err(first.fault(
+                    "no name for this record: the line begins with a blank, and no record before \
+                     it has a name",
+                ));
+            }
         };
         self.places.push(RecordPlace {
             file: source.file,
@@ -184,7 +199,7 @@ impl<'a> Reader<'a> {
         }
         let path = self.path_of(file, source)?;
         let text = (self.include)(&path)
-            .map_err(|error| file.fault(format!("cannot read {path:?}: {error}")))?;
+            .map_err(|error| file.fault(format!("cannot read {:?}: {error}", short(&path))))?;
         self.included_text = self.included_text.saturating_add(text.len());
         if self.included_text > MAX_INCLUDED_TEXT {
             return Err(file.fault(format!(
@@ -371,7 +386,7 @@ pub(super) fn single(text: &str, origin: &Name) -> Result<Record, Fault> {
     }
     let mut state = State {
         origin: WrittenName::of(origin.as_ref()),
-        owner: None,
+        owner: Owner::None,
         default_ttl: Some(INLINE_TTL),
         last_ttl: None,
         rdata: Vec::new(),

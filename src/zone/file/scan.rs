@@ -37,6 +37,8 @@ pub(super) struct Word<'t> {
     /// Without the quotation marks around it, if it had any. Those of `key="value"` are left in.
     pub(super) text: &'t str,
     pub(super) quoted: bool,
+    /// There is a quotation inside the word, as parameters of SVCB may have it.
+    pub(super) mixed: bool,
     pub(super) place: Place,
 }
 
@@ -159,6 +161,7 @@ impl<'t> Scanner<'t> {
                 .get(place.offset + 1..self.at - 1)
                 .unwrap_or_default(),
             quoted: true,
+            mixed: false,
             place,
         })
     }
@@ -192,6 +195,7 @@ impl<'t> Scanner<'t> {
     /// A word that ends before a blank, a parenthesis, a comment or the line's end.
     fn word(&mut self) -> Result<Word<'t>, Fault> {
         let place = self.place();
+        let mut mixed = false;
         while let Some(byte) = self.peek() {
             match byte {
                 b' ' | b'\t' | b'\n' | b'\r' | b';' | b'(' | b')' if self.at > place.offset => {
@@ -200,6 +204,7 @@ impl<'t> Scanner<'t> {
                 b'\\' => self.escape()?,
                 b'"' if self.byte(self.at.wrapping_sub(1)) == Some(b'=') => {
                     self.quotation(self.place())?;
+                    mixed = true;
                 }
                 b'"' => {
                     return Err(self.fault(
@@ -213,6 +218,7 @@ impl<'t> Scanner<'t> {
         Ok(Word {
             text: self.text.get(place.offset..self.at).unwrap_or_default(),
             quoted: false,
+            mixed,
             place,
         })
     }
