@@ -60,6 +60,21 @@ pub enum Step {
 }
 
 impl Step {
+    /// The reply's length in bytes; 0 when there is none.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Reply { len, .. } => *len,
+            Self::Drop(_) => 0,
+        }
+    }
+
+    /// Whether there is no reply.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What happened.
     #[must_use]
     pub const fn outcome(&self) -> &Outcome {

@@ -116,7 +116,9 @@ impl Draft {
     /// When the names do not fit.
     pub(super) fn new(rules: &[Rule]) -> Result<Self, TreeFull> {
         let mut tree = LabelTree::new();
-        let mut placed = Vec::with_capacity(rules.iter().map(|rule| rule.patterns.len()).sum());
+        let count = rules.iter().map(|rule| rule.patterns.len()).sum();
+        let mut placed = Vec::with_capacity(count);
+        tree.reserve(count);
         for (id, rule) in (0..).map(RuleId).zip(rules) {
             for (at, pattern) in (0..).zip(&rule.patterns) {
                 let node = tree.insert(pattern.name(), 0)?;

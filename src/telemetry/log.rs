@@ -28,7 +28,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::engine::{Ending, Outcome, Reason};
+use crate::{
+    config::{LogFormat, LogQueries, limits::LOG_QUEUE},
+    engine::{Ending, Outcome, Reason},
+};
 
 use super::{ledger::Ledger, shared::Shared};
 
@@ -36,10 +39,6 @@ pub(super) use record::QueryRecord;
 pub(super) use writer::Sink;
 use writer::{Entry, Signal, Writer};
 
-/// The queries that can wait for the log's thread unless the configuration says otherwise. Each
-/// takes 640 bytes, allocated at the start: 1.3 MiB, and one burst of a few milliseconds at the
-/// highest rate that one machine answers.
-pub const DEFAULT_QUEUE: usize = 2048;
 /// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries
 /// pushes one out.
 const EVENT_QUEUE: usize = 256;
@@ -51,63 +50,35 @@ pub struct LogSettings {
     pub queries: LogQueries,
     /// In which form.
     pub format: LogFormat,
-    /// How many queries can wait to be written, at least 1; see [`DEFAULT_QUEUE`].
+    /// How many queries can wait to be written, at least 1.
     pub queue: usize,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
-            queries: LogQueries::Denied,
-            format: LogFormat::Auto,
-            queue: DEFAULT_QUEUE,
+            queries: LogQueries::default(),
+            format: LogFormat::default(),
+            queue: LOG_QUEUE.default,
         }
     }
 }
 
-/// Which queries are logged. A panic is an error of ours and is logged in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogQueries {
-    /// None.
-    None,
-    /// The denied ones, and those that dnsgate failed at.
-    Denied,
-    /// All of them, with their answers.
-    All,
-}
-
-impl LogQueries {
-    /// Whether a query that ended so is logged.
-    #[must_use]
-    pub const fn wants(self, outcome: &Outcome) -> bool {
-        match self {
-            Self::All => true,
-            Self::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
-            Self::None => matches!(outcome.reason, Reason::Panic),
-        }
+/// Whether a query that ended so is logged. A panic is an error of ours and is logged in any case.
+const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
+    match queries {
+        LogQueries::All => true,
+        LogQueries::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
+        LogQueries::None => matches!(outcome.reason, Reason::Panic),
     }
 }
 
-/// The form of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text when standard error is a terminal, JSON otherwise.
-    Auto,
-    /// A JSON object a line, with Cloud Logging's keys.
-    Json,
-    /// For people.
-    Text,
-}
-
-impl LogFormat {
-    /// The form on standard error: [`Self::Auto`] becomes one of the other two.
-    #[must_use]
-    pub fn on_stderr(self) -> Self {
-        match self {
-            Self::Auto if std::io::stderr().is_terminal() => Self::Text,
-            Self::Auto => Self::Json,
-            chosen => chosen,
-        }
+/// The form of a line on standard error: [`LogFormat::Auto`] becomes one of the other two.
+fn on_stderr(format: LogFormat) -> LogFormat {
+    match format {
+        LogFormat::Auto if std::io::stderr().is_terminal() => LogFormat::Text,
+        LogFormat::Auto => LogFormat::Json,
+        chosen => chosen,
     }
 }
 
@@ -158,7 +129,7 @@ pub(super) struct LogQueue {
 
 impl LogQueue {
     pub(super) const fn wants(&self, outcome: &Outcome) -> bool {
-        self.queries.wants(outcome)
+        wanted(self.queries, outcome)
     }
 
     /// Hands a query over; `false` when the queue is full.

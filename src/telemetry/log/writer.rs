@@ -12,7 +12,7 @@ use std::{
 use crate::telemetry::{labels::Labels, ledger::Ledger, shared::Shared};
 
 use super::{
-    EVENT_QUEUE, LogFormat, LogSettings, line,
+    EVENT_QUEUE, LogFormat, LogSettings, line, on_stderr,
     record::{EventRecord, QueryRecord},
 };
 
@@ -73,7 +73,7 @@ impl Writer {
     ) -> Self {
         Self {
             sink,
-            text: settings.format.on_stderr() == LogFormat::Text,
+            text: on_stderr(settings.format) == LogFormat::Text,
             queue: settings.queue,
             ledger,
             shared,

@@ -1,0 +1,112 @@
+//! The configuration: from YAML text to values that the rest of the program can trust.
+//!
+//! ```text
+//!   text ─▶ yaml ─▶ tree with places ─▶ read, file ─▶ the file's shape ─▶ build ─▶ Config
+//!                                                       rules · zones · google · builtin
+//! ```
+//!
+//! Every value becomes a type when it is read, and every default and bound stands in one place with
+//! its reason ([`limits`], `build`, `google`). What is wrong is collected over all stages and files,
+//! and told at once as a [`Report`]; a configuration that is not wholly valid is none.
+//!
+//! Not here: when a configuration is loaded and how it takes the place of another (`reload`), and
+//! the time, which only [`Config::warnings`] asks for.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
+
+use crate::{policy::Policy, zone::Zone};
+
+mod build;
+mod builtin;
+mod error;
+mod file;
+mod google;
+pub mod limits;
+mod listen;
+mod log;
+mod read;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
+mod vips;
+mod warn;
+mod yaml;
+mod zones;
+
+pub use error::{MAX_NOTICES, Notice, Report, Severity};
+pub use limits::Limits;
+pub use listen::{Listen, ListenError};
+pub use log::{Log, LogFormat, LogQueries};
+
+/// The configuration that is in force without a file: `config/default.yaml`.
+pub const DEFAULT: &str = include_str!("../config/default.yaml");
+/// What the default configuration is called in messages.
+pub const DEFAULT_NAME: &str = "config/default.yaml";
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where queries are taken; at least one.
+    pub listen: Vec<Listen>,
+    /// Where the admin pages are served; `None` for nowhere.
+    pub admin: Option<SocketAddr>,
+    /// Threads for UDP; `None` for one a core.
+    pub workers: Option<NonZeroUsize>,
+    /// How much of everything there may be.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+    /// Who may ask what.
+    pub policy: Policy,
+    /// The data that questions are answered from; the policy names them by their places here.
+    pub zones: Vec<Zone>,
+    /// What the file holds, in one line that begins with its name.
+    pub summary: String,
+    /// Warnings that do not depend on the time.
+    notes: Vec<Notice>,
+    /// Rules that end.
+    expiries: Vec<warn::Expiry>,
+}
+
+impl Config {
+    /// What was perhaps not meant, as of `now`: rules that have ended or are about to, and all that
+    /// can be seen without a clock.
+    #[must_use]
+    pub fn warnings(&self, now: SystemTime) -> Vec<Notice> {
+        let ending = self
+            .expiries
+            .iter()
+            .filter_map(|expiry| expiry.warning(now));
+        let mut warnings: Vec<_> = self.notes.iter().cloned().chain(ending).collect();
+        warnings.sort_by_key(|warning| (warning.line, warning.column));
+        warnings
+    }
+}
+
+/// Reads a configuration file and everything that it names; relative paths start at its directory.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Config, Report> {
+    build::load(path)
+}
+
+/// Reads a configuration from its text. `name` stands in messages, relative paths start at `dir`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report> {
+    build::parse(text, name, dir)
+}
+
+/// The configuration that is in force without a file.
+#[must_use]
+pub fn default_config() -> Config {
+    #[expect(
+        clippy::expect_used,
+        reason = "the text is part of the program, and a test parses it; without it there is nothing to serve"
+    )]
+    parse(DEFAULT, DEFAULT_NAME, Path::new("")).expect("the embedded configuration is valid")
+}

@@ -1,0 +1,139 @@
+//! Answers that need no configuration. Whatever the file says about the same name goes before
+//! them, and so does anything about a longer one.
+//!
+//! - `metadata.google.internal`: Google's metadata server has one address in every network, and a
+//!   workload that cannot resolve its name does not start.
+//! - The reverse zones of private and reserved address space (RFC 6303): nobody outside could
+//!   answer for them, and a client that waits for one waits for nothing.
+//! - `use-application-dns.net` and `resolver.arpa` do not exist: so browsers (Mozilla's canary) and
+//!   stub resolvers (RFC 9462 section 6.4) are told not to go round this server by an encrypted one.
+
+use std::net::Ipv4Addr;
+
+use super::{
+    build::{Parts, Source},
+    file::BuiltIn,
+};
+use crate::{
+    dns::{Name, RecordType, Rrset},
+    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
+    zone::{Zone, ZoneBuilder},
+};
+
+/// Google's metadata server, in every VPC the same (its documentation, "VM metadata").
+const METADATA: (&str, Ipv4Addr) = (
+    "metadata.google.internal",
+    Ipv4Addr::new(169, 254, 169, 254),
+);
+/// The TTL of its address, in seconds: what Google's own resolver says, 3600, with no change known.
+const METADATA_TTL: u32 = 3600;
+
+/// Names whose absence tells clients to stay with the resolver that they were given.
+const CANARIES: [(&str, &str); 2] = [
+    ("use-application-dns.net", "DNS stays with this server"),
+    ("resolver.arpa", "this server has no encrypted twin"),
+];
+
+/// RFC 6303 sections 4.2 to 4.6, in the order of its tables; the sixteen zones of 172.16.0.0/12
+/// are made in [`reverse_zones`].
+const REVERSE: [&str; 17] = [
+    "10.in-addr.arpa",
+    "168.192.in-addr.arpa",
+    "0.in-addr.arpa",
+    "127.in-addr.arpa",
+    "254.169.in-addr.arpa",
+    "2.0.192.in-addr.arpa",
+    "100.51.198.in-addr.arpa",
+    "113.0.203.in-addr.arpa",
+    "255.255.255.255.in-addr.arpa",
+    "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+    "d.f.ip6.arpa",
+    "8.e.f.ip6.arpa",
+    "9.e.f.ip6.arpa",
+    "a.e.f.ip6.arpa",
+    "b.e.f.ip6.arpa",
+    "8.b.d.0.1.0.0.2.ip6.arpa",
+];
+
+/// The TTL of SOA and NS of the reverse zones, in seconds (RFC 6303 section 3).
+const REVERSE_TTL: u32 = 10_800;
+/// The data of their SOA behind its two names (RFC 6303 section 3).
+const REVERSE_SOA: [u32; 5] = [1, 3_600, 1_200, 604_800, 10_800];
+/// The mailbox in that SOA (RFC 6303 section 3).
+const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
+
+/// Adds what the switches leave on.
+pub(super) fn add(on: BuiltIn, parts: &mut Parts) {
+    if on.metadata {
+        let (name, address) = METADATA;
+        let set = Rrset::of_addresses(RecordType::A, METADATA_TTL, &[address.into()]);
+        add_rule(parts, name, Pattern::Exact, Action::Answer(vec![set]), None);
+    }
+    if on.private_reverse {
+        for origin in reverse_zones() {
+            add_reverse(parts, &origin);
+        }
+    }
+    if on.doh_canaries {
+        for (name, reason) in CANARIES {
+            add_rule(parts, name, Pattern::Subtree, Action::Deny, Some(reason));
+        }
+    }
+}
+
+/// A built-in rule about one name.
+fn add_rule(
+    parts: &mut Parts,
+    name: &str,
+    pattern: fn(Name) -> Pattern,
+    action: Action,
+    reason: Option<&str>,
+) {
+    let Ok(owner) = name.parse() else { return };
+    let deny_with = (action == Action::Deny).then_some(DenyWith::NxDomain);
+    let rule = Rule {
+        name: label(name),
+        patterns: vec![pattern(owner)],
+        groups: None,
+        types: TypeSet::ANY,
+        until: None,
+        reason: reason.map(Into::into),
+        action,
+        deny_with,
+        origin: Origin::BuiltIn,
+    };
+    parts.add_rule(rule, Source::built_in());
+}
+
+/// What logs, metrics and denials call the built-in rule about a name. No configured rule can have
+/// such a name: it has a space in it.
+pub(super) fn label(name: &str) -> Box<str> {
+    format!("built-in {name}").into()
+}
+
+fn reverse_zones() -> impl Iterator<Item = String> {
+    let private_172 = (16..=31).map(|second| format!("{second}.172.in-addr.arpa"));
+    REVERSE.into_iter().map(str::to_owned).chain(private_172)
+}
+
+fn add_reverse(parts: &mut Parts, origin: &str) {
+    if let Some(zone) = empty_zone(origin) {
+        let id = parts.add_zone(zone);
+        add_rule(parts, origin, Pattern::Subtree, Action::Zone(id), None);
+    }
+}
+
+/// The empty zone of RFC 6303 section 3: `@ SOA @ nobody.invalid. …`, `@ NS @`.
+fn empty_zone(origin: &str) -> Option<Zone> {
+    let name: Name = origin.parse().ok()?;
+    let apex = name.as_ref();
+    let mut soa = [apex.wire(), NOBODY].concat();
+    soa.extend(REVERSE_SOA.iter().flat_map(|field| field.to_be_bytes()));
+    let mut builder = ZoneBuilder::new(name.clone());
+    builder.add(apex, REVERSE_TTL, RecordType::SOA, &soa).ok()?;
+    builder
+        .add(apex, REVERSE_TTL, RecordType::NS, apex.wire())
+        .ok()?;
+    builder.finish().ok()
+}

@@ -1,0 +1,380 @@
+//! What is wrong with a configuration, told so that it can be mended: file, line, column, the line
+//! itself with a mark under the place, and where there is one the nearest right spelling.
+//!
+//! Every fault of a file is collected, not only the first: whoever mends a policy mends it once.
+//! Text from the file is shown, never trusted: control characters and those that turn the
+//! direction of writing are escaped before they can reach a terminal.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+/// The most notices that one report holds; further ones are counted. A file with more faults than
+/// these is the wrong file.
+pub const MAX_NOTICES: usize = 100;
+/// The most characters of a line that are shown.
+const MAX_SNIPPET: usize = 120;
+/// The most characters of one message: some repeat what the file says.
+const MAX_MESSAGE: usize = 600;
+
+/// A place in a file, counted from 1; characters, not bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place {
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+/// Whether a notice forbids the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration is not used.
+    Error,
+    /// The configuration is used, and does something that was perhaps not meant.
+    Warning,
+}
+
+/// One thing to say about a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether this forbids the configuration.
+    pub severity: Severity,
+    /// The file, as it was named.
+    pub file: Arc<str>,
+    /// The line, counted from 1; 0 when the notice is about the file as a whole.
+    pub line: u32,
+    /// The character within the line, counted from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The line as written.
+    snippet: Option<Box<str>>,
+}
+
+impl fmt::Display for Notice {
+    /// `file:line:column: error: message`, the line, a caret under the column, `help: …`; without
+    /// a line break at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", plain(&self.file))?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, ": {severity}: {}", plain(&self.message))?;
+        if let Some(snippet) = &self.snippet {
+            let (text, caret) = window(snippet, self.column);
+            write!(f, "\n  {text}\n  {:caret$}^", "")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  help: {}", plain(help))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a configuration is not used: every error found in it, by place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    notices: Vec<Notice>,
+    /// Errors beyond [`MAX_NOTICES`].
+    more: usize,
+}
+
+impl Report {
+    /// The report of one error about a file as a whole.
+    pub(super) fn of_file(file: &str, message: String) -> Self {
+        let mut faults = Faults::new(file, "");
+        faults.push(Place::default(), message);
+        Self {
+            notices: faults.notices,
+            more: 0,
+        }
+    }
+
+    /// The errors, by file and place.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// How many errors there are, those that the report has no room for included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.notices.len() + self.more
+    }
+}
+
+impl fmt::Display for Report {
+    /// Every error, one after the other, without a line break at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, notice) in self.notices.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{notice}")?;
+        }
+        if self.more > 0 {
+            write!(f, "\n… and {} more errors", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// The faults found so far in one configuration and the files that it names.
+pub(super) struct Faults<'t> {
+    file: Arc<str>,
+    text: &'t str,
+    notices: Vec<Notice>,
+    more: usize,
+}
+
+impl<'t> Faults<'t> {
+    pub(super) fn new(file: &str, text: &'t str) -> Self {
+        Self {
+            file: file.into(),
+            text,
+            notices: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// An error at a place of the configuration file.
+    pub(super) fn push(&mut self, place: Place, message: impl Into<String>) {
+        self.push_help(place, message, None);
+    }
+
+    /// An error with advice.
+    pub(super) fn push_help(
+        &mut self,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        // Asked first: quoting a line costs a walk through the text.
+        if self.has_room() {
+            let notice = self.notice(Severity::Error, place, message.into(), help.into());
+            self.notices.push(notice);
+        }
+    }
+
+    /// An error in another file, whose text is at hand to quote from.
+    pub(super) fn push_in(&mut self, file: &str, text: &str, place: Place, message: String) {
+        if self.has_room() {
+            self.notices.push(Notice {
+                severity: Severity::Error,
+                file: file.into(),
+                line: place.line,
+                column: place.column,
+                message,
+                help: None,
+                snippet: line_of(text, place.line),
+            });
+        }
+    }
+
+    /// A warning at a place of the configuration file, for the caller to keep.
+    pub(super) fn warning(&self, place: Place, message: String, help: Option<String>) -> Notice {
+        self.notice(Severity::Warning, place, message, help)
+    }
+
+    /// Whether further faults would only be counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.notices.len() >= MAX_NOTICES
+    }
+
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.notices.is_empty()
+    }
+
+    /// The report: the configuration file first, then the others, each from top to bottom.
+    pub(super) fn into_report(mut self) -> Report {
+        let main = Arc::clone(&self.file);
+        self.notices.sort_by(|a, b| {
+            let order = |notice: &Notice| (notice.file != main, notice.line, notice.column);
+            (order(a).0, &a.file, order(a)).cmp(&(order(b).0, &b.file, order(b)))
+        });
+        Report {
+            notices: self.notices,
+            more: self.more,
+        }
+    }
+
+    fn notice(
+        &self,
+        severity: Severity,
+        place: Place,
+        message: String,
+        help: Option<String>,
+    ) -> Notice {
+        Notice {
+            severity,
+            file: Arc::clone(&self.file),
+            line: place.line,
+            column: place.column,
+            message,
+            help,
+            snippet: line_of(self.text, place.line),
+        }
+    }
+
+    /// Whether one more can be held; if not, it is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.notices.len() < MAX_NOTICES;
+        self.more += usize::from(!room);
+        room
+    }
+}
+
+/// A line of a text, counted from 1; `None` when there is no such line.
+fn line_of(text: &str, line: u32) -> Option<Box<str>> {
+    let at = usize::try_from(line).ok()?.checked_sub(1)?;
+    text.lines().nth(at).map(Into::into)
+}
+
+/// The part of a line around `column`, one visible character for each of the line's, and how many
+/// of them stand before the caret.
+fn window(line: &str, column: u32) -> (String, usize) {
+    let column = usize::try_from(column).unwrap_or(usize::MAX).max(1) - 1;
+    let skip = column.saturating_sub(MAX_SNIPPET * 2 / 3);
+    let visible = |c: char| match c {
+        '\t' => ' ',
+        c if is_unsafe(c) => '\u{fffd}',
+        c => c,
+    };
+    let text: String = line
+        .chars()
+        .skip(skip)
+        .take(MAX_SNIPPET)
+        .map(visible)
+        .collect();
+    let caret = (column - skip).min(text.chars().count());
+    (text, caret)
+}
+
+/// Text without characters that a terminal could act on, and not longer than a message may be.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_MESSAGE && !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len().min(MAX_MESSAGE * 2));
+    for (at, c) in text.chars().enumerate() {
+        if at == MAX_MESSAGE {
+            safe.push('…');
+            break;
+        }
+        if is_unsafe(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Whether a character steers the terminal or the direction of writing instead of being shown.
+pub(super) fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The nearest of `known` to `word`, where one is near enough to have been meant.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let word = word.get(..MAX_WORD.min(word.len()))?.to_ascii_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
+        .filter(|&(distance, candidate)| distance <= 1 + candidate.len() / 4)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A word longer than this is like none of ours: comparing it costs its length.
+const MAX_WORD: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_shows_the_place() {
+        let mut faults = Faults::new("gate.yaml", "a: 1\nrules: [x]\n");
+        let place = Place { line: 2, column: 9 };
+        faults.push_help(place, "not this", Some("that".to_owned()));
+        assert_eq!(
+            faults.into_report().to_string(),
+            "gate.yaml:2:9: error: not this\n  rules: [x]\n          ^\n  help: that"
+        );
+        let report = Report::of_file("gone.yaml", "cannot be read".to_owned());
+        assert_eq!(report.to_string(), "gone.yaml: error: cannot be read");
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_shown_instead() {
+        let text = "a: \"\x1b[31m\u{202e}\"\tb";
+        let mut faults = Faults::new("e\x07vil.yaml", text);
+        faults.push(
+            Place {
+                line: 1,
+                column: 13,
+            },
+            "bad \x1b[2J",
+        );
+        let shown = faults.into_report().to_string();
+        assert_eq!(
+            shown,
+            "e\\u{7}vil.yaml:1:13: error: bad \\u{1b}[2J\n  a: \"\u{fffd}[31m\u{fffd}\" b\n              ^"
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_its_fault() {
+        let text = format!("{}x{}", "a".repeat(500), "b".repeat(500));
+        let (shown, caret) = window(&text, 501);
+        assert_eq!(shown.chars().count(), MAX_SNIPPET);
+        assert_eq!(shown.chars().nth(caret), Some('x'));
+        // A column behind the end of the line, as a parser tells for what is missing there.
+        assert_eq!(window("ab", 9), ("ab".to_owned(), 2));
+        assert_eq!(window("ab", 0), ("ab".to_owned(), 0));
+    }
+
+    #[test]
+    fn faults_are_sorted_and_bounded() {
+        let mut faults = Faults::new("a.yaml", "");
+        faults.push_in(
+            "0.zone",
+            "",
+            Place { line: 1, column: 1 },
+            "zone".to_owned(),
+        );
+        faults.push(Place { line: 9, column: 1 }, "late");
+        faults.push(Place { line: 2, column: 1 }, "early");
+        for _ in 0..MAX_NOTICES {
+            faults.push(Place { line: 5, column: 5 }, "many");
+        }
+        let report = faults.into_report();
+        assert_eq!(report.count(), MAX_NOTICES + 3);
+        assert_eq!(report.notices().len(), MAX_NOTICES);
+        let order: Vec<_> = report.notices().iter().map(|n| &*n.message).collect();
+        assert_eq!((order[0], order[MAX_NOTICES - 1]), ("early", "zone"));
+        assert!(report.to_string().ends_with("\n… and 3 more errors"));
+    }
+
+    #[test]
+    fn only_near_words_are_suggested() {
+        let known = ["listen", "admin", "clients", "rules"];
+        for (word, near) in [
+            ("lisen", Some("listen")),
+            ("Clients", Some("clients")),
+            ("client", Some("clients")),
+            ("zebra", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), near, "{word}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Where queries are taken: one address with its transport.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+/// One listening socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// Datagrams.
+    Udp(SocketAddr),
+    /// Streams with a two-byte length before each message.
+    Tcp(SocketAddr),
+}
+
+/// Why a text is no listening address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// No `://` in it.
+    #[error("has no transport; write udp://ADDRESS:PORT or tcp://ADDRESS:PORT")]
+    NoTransport,
+    /// A transport that this version does not serve.
+    #[error("has a transport that is not served; there are udp:// and tcp://")]
+    UnknownTransport,
+    /// No port behind the address, or the address is a name.
+    #[error("is not an IP address with a port, such as 0.0.0.0:53 or [::]:53")]
+    BadAddress,
+}
+
+impl Listen {
+    /// The address, whatever the transport.
+    #[must_use]
+    pub const fn address(self) -> SocketAddr {
+        match self {
+            Self::Udp(address) | Self::Tcp(address) => address,
+        }
+    }
+
+    /// Reads an argument of the command line: like an entry of the file, or `ADDRESS:PORT` alone,
+    /// which means both transports.
+    ///
+    /// # Errors
+    /// [`ListenError`], as for an entry of the file.
+    pub fn from_argument(text: &str) -> Result<Vec<Self>, ListenError> {
+        if text.contains("://") {
+            return Ok(vec![text.parse()?]);
+        }
+        let address = text.parse().map_err(|_| ListenError::BadAddress)?;
+        Ok(vec![Self::Udp(address), Self::Tcp(address)])
+    }
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        let (transport, address) = text.split_once("://").ok_or(ListenError::NoTransport)?;
+        let with = match transport {
+            "udp" => Self::Udp,
+            "tcp" => Self::Tcp,
+            _ => return Err(ListenError::UnknownTransport),
+        };
+        address
+            .parse()
+            .map(with)
+            .map_err(|_| ListenError::BadAddress)
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp(address) => write!(f, "udp://{address}"),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_reads_back() {
+        for text in ["udp://0.0.0.0:53", "tcp://[::1]:5353", "udp://127.0.0.1:0"] {
+            let listen: Listen = text.parse().expect(text);
+            assert_eq!(listen.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn bad_text_is_told_apart() {
+        for (text, error) in [
+            ("0.0.0.0:53", ListenError::NoTransport),
+            ("tls://0.0.0.0:853", ListenError::UnknownTransport),
+            ("udp://0.0.0.0", ListenError::BadAddress),
+            ("udp://localhost:53", ListenError::BadAddress),
+            ("udp://::1:53", ListenError::BadAddress),
+            ("udp://0.0.0.0:65536", ListenError::BadAddress),
+        ] {
+            assert_eq!(text.parse::<Listen>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_argument_without_a_transport_means_both() {
+        let address = "127.0.0.1:5353".parse().expect("address");
+        assert_eq!(
+            Listen::from_argument("127.0.0.1:5353"),
+            Ok(vec![Listen::Udp(address), Listen::Tcp(address)])
+        );
+        assert_eq!(
+            Listen::from_argument("tcp://127.0.0.1:5353"),
+            Ok(vec![Listen::Tcp(address)])
+        );
+        assert_eq!(Listen::from_argument("5353"), Err(ListenError::BadAddress));
+    }
+}

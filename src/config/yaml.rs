@@ -1,0 +1,435 @@
+//! YAML text as a tree in which every value knows its place.
+//!
+//! A tree and not `#[derive(Deserialize)]`: serde stops at the first error, and its values have
+//! lost their spelling (`007`, `1e3`, `no`). The tree is built from the events of the parser that
+//! `serde_yaml` brings with it. All scalars stay text; what they mean is decided by who reads them.
+//!
+//! Left out of YAML on purpose: anchors and aliases (a policy is read top to bottom, and there is
+//! no bomb to defuse), tags, a second document, keys that are not plain words. Each is an error
+//! that says so, and reading goes on behind it.
+
+use serde_yaml::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span};
+
+use super::error::{Faults, Place};
+
+/// The deepest nesting: the format itself needs 4.
+const MAX_DEPTH: usize = 12;
+
+/// A value and where it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// Nothing: an empty value, `~` or `null`. A key with nothing behind it counts as left out.
+    Null,
+    /// Text as written, quotes and escapes resolved.
+    Scalar(String),
+    /// A list.
+    Seq(Vec<Node>),
+    /// A mapping, keys in the order written and repeated ones kept.
+    Map(Vec<Entry>),
+    /// Something that was reported already; whoever meets it says no more.
+    Bad,
+}
+
+/// A key of a mapping and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_place: Place,
+    pub(super) node: Node,
+}
+
+/// Reads a document. What is not YAML is reported, and the tree ends where it stands; an empty
+/// text is [`Value::Null`].
+pub(super) fn parse(text: &str, faults: &mut Faults<'_>) -> Node {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    options.emit_unresolved_aliases = true;
+    options.emit_anchor_events = true;
+    options.flow_nesting_limit = MAX_DEPTH;
+    options.block_nesting_limit = MAX_DEPTH;
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event {
+            Ok((event, span)) => {
+                if !tree.take(event, place_of(&span), faults) {
+                    break;
+                }
+            }
+            Err(error) => {
+                report(&error, faults);
+                return Node {
+                    place: Place::default(),
+                    value: Value::Bad,
+                };
+            }
+        }
+    }
+    tree.root.unwrap_or(Node {
+        place: Place { line: 1, column: 1 },
+        value: Value::Null,
+    })
+}
+
+/// A tree under construction: the collections that are open, outermost first.
+#[derive(Default)]
+struct Tree {
+    open: Vec<Open>,
+    root: Option<Node>,
+    documents: usize,
+}
+
+/// A collection that has begun and not ended.
+enum Open {
+    Seq(Place, Vec<Node>),
+    /// With the key that waits for its value; `Err` for a key that cannot be one.
+    Map(Place, Vec<Entry>, Option<Result<(String, Place), Place>>),
+}
+
+impl Tree {
+    /// Takes the next event; false when nothing behind it is to be read.
+    fn take(&mut self, event: Event<'_>, place: Place, faults: &mut Faults<'_>) -> bool {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    faults.push(
+                        place,
+                        "a second YAML document begins here; write one file with one document",
+                    );
+                    return false;
+                }
+            }
+            Event::Scalar(text, style, _, tag) => {
+                let value = match tag {
+                    Some(_) => bad(place, faults, "a YAML tag (`!…`) has no meaning here"),
+                    None if is_null(&text, style) => Value::Null,
+                    None => Value::Scalar(text.into_owned()),
+                };
+                self.node(Node { place, value }, faults);
+            }
+            Event::UnresolvedAlias(name) => {
+                faults.push_help(
+                    place,
+                    format!("in YAML a value that begins with * is an alias, and there is no anchor {name:?}"),
+                    Some(format!("quote it: \"*{name}\"")),
+                );
+                self.node(
+                    Node {
+                        place,
+                        value: Value::Bad,
+                    },
+                    faults,
+                );
+            }
+            Event::Alias(_) => {
+                let value = bad(
+                    place,
+                    faults,
+                    "YAML aliases (`*…`) are not used in this file; write the value out",
+                );
+                self.node(Node { place, value }, faults);
+            }
+            Event::Anchor(..) => {
+                bad(
+                    place,
+                    faults,
+                    "YAML anchors (`&…`) are not used in this file; write the value out where it is needed",
+                );
+            }
+            Event::SequenceStart(_, _, tag) => {
+                if tag.is_some() {
+                    bad(place, faults, "a YAML tag (`!…`) has no meaning here");
+                }
+                self.open.push(Open::Seq(place, Vec::new()));
+            }
+            Event::MappingStart(_, _, tag) => {
+                if tag.is_some() {
+                    bad(place, faults, "a YAML tag (`!…`) has no meaning here");
+                }
+                self.open.push(Open::Map(place, Vec::new(), None));
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(faults),
+            // Begin and end of the stream, and what a later version of the parser may tell.
+            _ => {}
+        }
+        true
+    }
+
+    /// Ends the innermost collection: it becomes a node of the one around it.
+    fn close(&mut self, faults: &mut Faults<'_>) {
+        let node = match self.open.pop() {
+            Some(Open::Seq(place, items)) => Node {
+                place,
+                value: Value::Seq(items),
+            },
+            Some(Open::Map(place, entries, _)) => Node {
+                place,
+                value: Value::Map(entries),
+            },
+            None => return,
+        };
+        self.node(node, faults);
+    }
+
+    /// Puts a node where it belongs: a list's item, a mapping's key or value, the root.
+    fn node(&mut self, node: Node, faults: &mut Faults<'_>) {
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open::Seq(_, items)) => items.push(node),
+            Some(Open::Map(_, entries, waiting)) => match waiting.take() {
+                Some(Ok((key, key_place))) => entries.push(Entry {
+                    key,
+                    key_place,
+                    node,
+                }),
+                Some(Err(_)) => {}
+                None => {
+                    *waiting = Some(match node.value {
+                        Value::Scalar(key) => Ok((key, node.place)),
+                        Value::Bad => Err(node.place),
+                        Value::Null => {
+                            faults.push(node.place, "a key is missing before this colon");
+                            Err(node.place)
+                        }
+                        Value::Seq(_) | Value::Map(_) => {
+                            faults
+                                .push(node.place, "a key must be a word, not a list or a mapping");
+                            Err(node.place)
+                        }
+                    });
+                }
+            },
+        }
+    }
+}
+
+fn bad(place: Place, faults: &mut Faults<'_>, message: &str) -> Value {
+    faults.push(place, message);
+    Value::Bad
+}
+
+fn is_null(text: &str, style: ScalarStyle) -> bool {
+    style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+fn place_of(span: &Span) -> Place {
+    place(span.start.line(), span.start.col())
+}
+
+/// The parser counts lines from 1 and columns from 0.
+fn place(line: usize, column: usize) -> Place {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Place {
+        line: number(line).max(1),
+        column: number(column).saturating_add(1),
+    }
+}
+
+/// Reports text that is not YAML. The parser's words are kept where ours would say no more.
+fn report(error: &ScanError, faults: &mut Faults<'_>) {
+    let place = place(error.marker().line(), error.marker().col());
+    let (message, help) = match error.kind() {
+        ErrorKind::MissingAnchorOrAliasName => (
+            "in YAML a value that begins with * or & is an alias or an anchor".to_owned(),
+            Some("quote it: \"*.example.com\"; a single \".\" stands for every name"),
+        ),
+        ErrorKind::TabNotAllowed
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation
+        | ErrorKind::TabInPlainScalar
+        | ErrorKind::TabAtBlockScalarStart => (
+            "YAML is indented with spaces; there is a tab here".to_owned(),
+            Some("replace the tab by spaces"),
+        ),
+        ErrorKind::RecursionLimitExceeded => (
+            format!(
+                "this is nested more than {MAX_DEPTH} levels deep; no key of this file needs that"
+            ),
+            None,
+        ),
+        ErrorKind::UnexpectedCharacter {
+            character: '@' | '`' | '%',
+        } => (
+            "a value cannot begin with this character in YAML".to_owned(),
+            Some("put the value into quotes"),
+        ),
+        kind @ (ErrorKind::ExpectedFlowMappingSeparator
+        | ErrorKind::ExpectedFlowSequenceSeparator
+        | ErrorKind::MisplacedFlowCollectionEnd
+        | ErrorKind::MismatchedFlowCollectionEnd { .. }) => (
+            format!("this is not YAML: {kind}"),
+            Some(
+                "within [ ] and { } quote a value that has brackets, braces or commas in it: \"udp://[::]:53\"",
+            ),
+        ),
+        kind => (format!("this is not YAML: {kind}"), None),
+    };
+    faults.push_help(place, message, help.map(str::to_owned));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree in one line: scalars in quotes, `-` for nothing, `!` for what was reported.
+    fn shown(node: &Node) -> String {
+        match &node.value {
+            Value::Null => "-".to_owned(),
+            Value::Bad => "!".to_owned(),
+            Value::Scalar(text) => format!("{text:?}"),
+            Value::Seq(items) => {
+                format!(
+                    "[{}]",
+                    items.iter().map(shown).collect::<Vec<_>>().join(" ")
+                )
+            }
+            Value::Map(entries) => {
+                let pair = |e: &Entry| format!("{}={}", e.key, shown(&e.node));
+                format!(
+                    "{{{}}}",
+                    entries.iter().map(pair).collect::<Vec<_>>().join(" ")
+                )
+            }
+        }
+    }
+
+    fn read(text: &str) -> (String, String) {
+        let mut faults = Faults::new("t", text);
+        let tree = shown(&parse(text, &mut faults));
+        let notices = faults.into_report();
+        let places: Vec<_> = notices
+            .notices()
+            .iter()
+            .map(|n| format!("{}:{} {}", n.line, n.column, n.message))
+            .collect();
+        (tree, places.join("\n"))
+    }
+
+    #[test]
+    fn scalars_keep_their_spelling() {
+        for (text, tree) in [
+            ("", "-"),
+            ("# only a comment\n", "-"),
+            ("---\n...\n", "-"),
+            (
+                "a: 007\nb: 1e3\nc: no\nd: 0x10\n",
+                r#"{a="007" b="1e3" c="no" d="0x10"}"#,
+            ),
+            (
+                "a: ~\nb:\nc: null\nd: \"null\"\ne: ''",
+                r#"{a=- b=- c=- d="null" e=""}"#,
+            ),
+            (
+                "[.x, \"*.x\", ::1/128, 'udp://[::]:53']",
+                r#"[".x" "*.x" "::1/128" "udp://[::]:53"]"#,
+            ),
+            ("- {a: 1, a: 2}\n- \"\\x41\"\n", r#"[{a="1" a="2"} "A"]"#),
+            ("a: long\n  text\n", r#"{a="long text"}"#),
+        ] {
+            assert_eq!(read(text), (tree.to_owned(), String::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_value_knows_its_place() {
+        let mut faults = Faults::new("t", "");
+        let tree = parse("rules:\n  - näme: [ä, b]\n", &mut faults);
+        let Value::Map(entries) = tree.value else {
+            panic!("mapping")
+        };
+        let Value::Seq(rules) = &entries[0].node.value else {
+            panic!("list")
+        };
+        let Value::Map(rule) = &rules[0].value else {
+            panic!("mapping")
+        };
+        let Value::Seq(names) = &rule[0].node.value else {
+            panic!("list")
+        };
+        assert_eq!(rule[0].key_place, Place { line: 2, column: 5 });
+        assert_eq!(
+            names[1].place,
+            Place {
+                line: 2,
+                column: 15
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_of_yaml_is_reported_and_reading_goes_on() {
+        for (text, tree, places) in [
+            (
+                "[*.x, b]",
+                r#"[! "b"]"#,
+                "1:2 in YAML a value that begins with * is an alias, and there is no anchor \".x\"",
+            ),
+            (
+                "a: &b 1\nc: *b\n",
+                r#"{a="1" c=!}"#,
+                "1:4 YAML anchors (`&…`) are not used in this file; write the value out where it is needed\n2:4 YAML aliases (`*…`) are not used in this file; write the value out",
+            ),
+            (
+                "a: !!int 1",
+                "{a=!}",
+                "1:10 a YAML tag (`!…`) has no meaning here",
+            ),
+            (
+                "a: 1\n---\nb: 2\n",
+                r#"{a="1"}"#,
+                "2:1 a second YAML document begins here; write one file with one document",
+            ),
+            (
+                "? [a]\n: 1\nb: 2\n",
+                r#"{b="2"}"#,
+                "1:3 a key must be a word, not a list or a mapping",
+            ),
+            (
+                ": 1\nb: 2\n",
+                r#"{b="2"}"#,
+                "1:1 a key is missing before this colon",
+            ),
+            (
+                "*x : 1\nb: 2\n",
+                r#"{b="2"}"#,
+                "1:1 in YAML a value that begins with * is an alias, and there is no anchor \"x\"",
+            ),
+        ] {
+            assert_eq!(read(text), (tree.to_owned(), places.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_yaml_is_told_once() {
+        let deep = "[".repeat(MAX_DEPTH + 1);
+        for (text, places) in [
+            (
+                "[*]",
+                "1:2 in YAML a value that begins with * or & is an alias or an anchor",
+            ),
+            (
+                "a:\n\t- b\n",
+                "2:2 YAML is indented with spaces; there is a tab here",
+            ),
+            (
+                "a: @b",
+                "1:4 a value cannot begin with this character in YAML",
+            ),
+            ("a: [b", "1:4 this is not YAML: unclosed bracket '['"),
+            ("a: 'b", "1:4 this is not YAML: unclosed quote"),
+            (
+                &deep,
+                "1:13 this is nested more than 12 levels deep; no key of this file needs that",
+            ),
+        ] {
+            assert_eq!(read(text), ("!".to_owned(), places.to_owned()), "{text}");
+        }
+    }
+}
