@@ -14,20 +14,32 @@ const DIRECTORY: &str = "/nonexistent";
 
 /// Checks one input.
 pub(crate) fn check(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     match config::parse(text, "fuzz.yaml", Path::new(DIRECTORY)) {
         Ok(config) => {
             assert!(!config.listen.is_empty(), "listens nowhere");
-            assert!(config.summary.starts_with("fuzz.yaml"), "{}", config.summary);
+            assert!(
+                config.summary.starts_with("fuzz.yaml"),
+                "{}",
+                config.summary
+            );
             for notice in config.warnings(SystemTime::UNIX_EPOCH) {
                 assert!(!notice.to_string().is_empty());
             }
             let zones = config.zones.len();
-            assert_eq!(Snapshot::new(1, config.policy, config.zones).zones().len(), zones);
+            assert_eq!(
+                Snapshot::new(1, config.policy, config.zones).zones().len(),
+                zones
+            );
         }
         Err(report) => {
             let report = report.to_string();
-            assert!(report.contains("fuzz.yaml"), "refused without a place: {report}");
+            assert!(
+                report.contains("fuzz.yaml"),
+                "refused without a place: {report}"
+            );
         }
     }
 }

@@ -11,8 +11,12 @@ const INCLUDED: &str = "included 60 A 10.0.0.9\n$ORIGIN sub\n@ TXT text\n";
 
 /// Checks one input.
 pub(crate) fn check(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(origin) = "example".parse::<Name>() else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(origin) = "example".parse::<Name>() else {
+        return;
+    };
     let mut include = |path: &str| match path {
         "included" => Ok(INCLUDED.to_owned()),
         "itself" => Ok(text.to_owned()),
@@ -30,13 +34,20 @@ fn check_zone(parsed: &ParsedZone, origin: &Name) {
     let mut count = 0;
     for (name, rrset) in zone.rrsets() {
         count += 1;
-        assert!(name.as_ref().is_within(origin.as_ref()), "{name} is not in the zone");
+        assert!(
+            name.as_ref().is_within(origin.as_ref()),
+            "{name} is not in the zone"
+        );
         let found = match zone.lookup(name.as_ref(), rrset.rtype()) {
             Lookup::Found(found) | Lookup::Alias(found) => found == rrset,
             Lookup::Referral { .. } | Lookup::Dname { .. } => true,
             Lookup::Exists | Lookup::NoData | Lookup::NxDomain => false,
         };
-        assert!(found, "{name} {} is in the zone and not found", rrset.rtype());
+        assert!(
+            found,
+            "{name} {} is in the zone and not found",
+            rrset.rtype()
+        );
     }
     assert_eq!(count, zone.rrset_count());
 }
@@ -46,7 +57,10 @@ fn check_faults(faults: &[ZoneFault], text: &str) {
     assert!(faults.len() <= MAX_FAULTS + 1, "{} faults", faults.len());
     let lines = text.lines().count().max(1) + 1;
     for fault in faults {
-        assert!(fault.line >= 1 && fault.column >= 1 && !fault.message.is_empty(), "{fault:?}");
+        assert!(
+            fault.line >= 1 && fault.column >= 1 && !fault.message.is_empty(),
+            "{fault:?}"
+        );
         let inside = fault.file.is_some() || fault.line as usize <= lines;
         assert!(inside, "{fault} in a text of {lines} lines");
     }

@@ -103,12 +103,18 @@ impl Handler for Worker {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of a batch: the core is given this time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge of a batch: the core is given this time"
+)]
 fn calendar() -> SystemTime {
     SystemTime::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a query took is known only here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a query took is known only here"
+)]
 fn monotonic() -> Instant {
     Instant::now()
 }
