@@ -15,12 +15,13 @@
 //! how rules are written (`config`). Nothing in here reads a clock or keeps state between
 //! questions, and `admit` and `decide` do not allocate.
 
-use std::{fmt, net::IpAddr, time::SystemTime};
+use std::{net::IpAddr, time::SystemTime};
 
 use crate::dns::{NameRef, RecordType, Rrset};
 
 pub mod build;
 mod clients;
+mod explain;
 mod names;
 pub mod pattern;
 pub mod rule;
@@ -29,6 +30,7 @@ mod shadow;
 mod tests;
 
 pub use build::Conflict;
+pub use explain::{Candidate, Fate};
 pub use pattern::{Pattern, PatternError};
 pub use rule::{
     Action, DenyWith, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule, RuleId, TypeSet,
@@ -36,7 +38,7 @@ pub use rule::{
 pub use shadow::Shadowed;
 
 use clients::ClientSet;
-use names::{Entry, NameTree, Rank, Reach};
+use names::{Entry, NameTree, Reach, Spot};
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,55 +110,6 @@ pub enum DenialReason {
     Stranger,
 }
 
-/// A rule that has a pattern for a name, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate<'p> {
-    /// The rule's number.
-    pub id: RuleId,
-    /// The rule.
-    pub rule: &'p Rule,
-    /// The pattern that matches the name.
-    pub pattern: Pattern,
-    /// What came of it.
-    pub fate: Fate,
-}
-
-/// Why a candidate wins or does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// It decides.
-    Wins,
-    /// It is not for the client's group.
-    OtherGroup,
-    /// It is not for the type asked for.
-    OtherType,
-    /// It has ended.
-    Expired,
-    /// The winner has a longer name.
-    LongerNameWins,
-    /// The winner is for exactly the name, this one for a subtree.
-    ExactWins,
-    /// The winner names the client's group, this one is for everybody.
-    NamedGroupWins,
-    /// The winner is the operator's, this one is built in.
-    ConfiguredWins,
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wins => "wins",
-            Self::OtherGroup => "is for other groups",
-            Self::OtherType => "is for other types",
-            Self::Expired => "has ended",
-            Self::LongerNameWins => "loses to a longer name",
-            Self::ExactWins => "loses to the exact name",
-            Self::NamedGroupWins => "loses to a rule that names the group",
-            Self::ConfiguredWins => "is built in, loses to a configured rule",
-        })
-    }
-}
-
 /// Who asks, for what, and when: what a rule must be for to apply.
 #[derive(Clone, Copy)]
 struct Asked {
@@ -183,13 +136,14 @@ impl Policy {
         now: SystemTime,
     ) -> Verdict<'_> {
         let asked = Asked { group, qtype, now };
-        let Some((id, rule)) = self.winner(asked, name, Reach::Name) else {
-            return Verdict::Deny(self.denial(asked, name, None));
+        let spot = self.names.find(name);
+        let Some((id, rule)) = self.winner(asked, spot, Reach::Name) else {
+            return Verdict::Deny(self.denial(asked, spot, None));
         };
         match &rule.action {
             &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
             Action::Answer(records) => Verdict::Answer { records, rule: id },
-            Action::Deny => Verdict::Deny(self.denial(asked, name, Some((id, rule)))),
+            Action::Deny => Verdict::Deny(self.denial(asked, spot, Some((id, rule)))),
         }
     }
 
@@ -203,35 +157,6 @@ impl Policy {
             text: STRANGER,
             has_allowed_below: false,
         }
-    }
-
-    /// Every rule with a pattern for the name, best first, and what came of it: what
-    /// [`Policy::decide`] saw, written down.
-    #[must_use]
-    pub fn explain(
-        &self,
-        group: GroupId,
-        name: NameRef<'_>,
-        qtype: RecordType,
-        now: SystemTime,
-    ) -> Vec<Candidate<'_>> {
-        let asked = Asked { group, qtype, now };
-        let mut winner: Option<(Entry, &Rule)> = None;
-        self.contest(name, Reach::Name)
-            .map(|(entry, rule)| Candidate {
-                id: entry.rule,
-                rule,
-                pattern: entry.kind.pattern(suffix(name, entry.labels)),
-                fate: match (asked.obstacle(rule), winner) {
-                    (Some(obstacle), _) => obstacle,
-                    (None, Some(winner)) => fate_against(winner, (entry, rule)),
-                    (None, None) => {
-                        winner = Some((entry, rule));
-                        Fate::Wins
-                    }
-                },
-            })
-            .collect()
     }
 
     /// The groups, by number.
@@ -248,7 +173,7 @@ impl Policy {
 
     /// The group of this number.
     #[must_use]
-    pub fn group(&self, id: GroupId) -> Option<&Group> {
+    pub fn group_of(&self, id: GroupId) -> Option<&Group> {
         self.groups.get(usize::from(id.0))
     }
 
@@ -265,27 +190,22 @@ impl Policy {
     }
 
     /// The rules that are about the name (or the unmentioned names below it), best first.
-    fn contest(&self, name: NameRef<'_>, reach: Reach) -> impl Iterator<Item = (Entry, &Rule)> {
+    fn contest(&self, spot: Spot, reach: Reach) -> impl Iterator<Item = (Entry, &Rule)> {
         self.names
-            .entries(name)
+            .entries(spot)
             .filter(move |entry| entry.reaches(reach))
             // Every entry has its rule. Were one missing, those behind it must not win instead.
             .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
     }
 
-    fn winner(&self, asked: Asked, name: NameRef<'_>, reach: Reach) -> Option<(RuleId, &Rule)> {
-        self.contest(name, reach)
+    fn winner(&self, asked: Asked, spot: Spot, reach: Reach) -> Option<(RuleId, &Rule)> {
+        self.contest(spot, reach)
             .find(|(_, rule)| asked.obstacle(rule).is_none())
             .map(|(entry, rule)| (entry.rule, rule))
     }
 
-    fn denial(
-        &self,
-        asked: Asked,
-        name: NameRef<'_>,
-        winner: Option<(RuleId, &Rule)>,
-    ) -> Denial<'_> {
-        let by_group = self.group(asked.group).and_then(|group| group.deny_with);
+    fn denial(&self, asked: Asked, spot: Spot, winner: Option<(RuleId, &Rule)>) -> Denial<'_> {
+        let by_group = self.group_of(asked.group).and_then(|group| group.deny_with);
         let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
         let id = winner.map(|(id, _)| id);
         let text = id.and_then(|id| self.texts.get(id.0 as usize));
@@ -294,16 +214,16 @@ impl Policy {
             rule: id,
             why: id.map_or(DenialReason::Default, |_| DenialReason::Rule),
             text: text.map_or(NO_RULE, |text| text),
-            has_allowed_below: self.names.has_allowed_below(name)
-                || self.allows_some_type(asked, name, Reach::Name)
-                || self.allows_some_type(asked, name, Reach::Below),
+            has_allowed_below: self.names.has_allowed_below(spot)
+                || self.allows_some_type(asked, spot, Reach::Name)
+                || self.allows_some_type(asked, spot, Reach::Below),
         }
     }
 
     /// Whether there is any type that the group may ask for, at the name or at the unmentioned
     /// names below it.
-    fn allows_some_type(&self, asked: Asked, name: NameRef<'_>, reach: Reach) -> bool {
-        for (_, rule) in self.contest(name, reach) {
+    fn allows_some_type(&self, asked: Asked, spot: Spot, reach: Reach) -> bool {
+        for (_, rule) in self.contest(spot, reach) {
             if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
                 continue;
             }
@@ -313,7 +233,7 @@ impl Policy {
                 // The types listed here may all have been denied by a better rule.
                 Some(types) if rule.action.allows() => {
                     let allows = |&qtype: &RecordType| {
-                        self.winner(Asked { qtype, ..asked }, name, reach)
+                        self.winner(Asked { qtype, ..asked }, spot, reach)
                             .is_some_and(|(_, rule)| rule.action.allows())
                     };
                     if types.iter().any(allows) {
@@ -340,23 +260,4 @@ impl Asked {
             None
         }
     }
-}
-
-/// Why `loser`, which applies as well, does not win against `winner`.
-fn fate_against(winner: (Entry, &Rule), loser: (Entry, &Rule)) -> Fate {
-    if loser.0.labels < winner.0.labels {
-        return Fate::LongerNameWins;
-    }
-    Rank::of(winner.0.kind, winner.1).fate_of(Rank::of(loser.0.kind, loser.1))
-}
-
-/// The last `labels` labels of a name.
-fn suffix(name: NameRef<'_>, labels: usize) -> NameRef<'_> {
-    let starts = name.label_starts();
-    let starts = starts.as_slice();
-    let first = starts
-        .len()
-        .checked_sub(labels)
-        .and_then(|at| starts.get(at));
-    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
 }

@@ -15,19 +15,22 @@ pub enum Rcode {
     NotImp,
     /// The server will not do this, by policy.
     Refused,
+    /// A DNAME leads to a name that is too long (RFC 6672 section 2.2).
+    YxDomain,
     /// The EDNS version is not one that the server speaks (RFC 6891 section 6.1.3).
     BadVers,
 }
 
 impl Rcode {
     /// Every code that dnsgate sends, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoError,
         Self::FormErr,
         Self::ServFail,
         Self::NxDomain,
         Self::NotImp,
         Self::Refused,
+        Self::YxDomain,
         Self::BadVers,
     ];
 
@@ -41,6 +44,7 @@ impl Rcode {
             Self::NxDomain => 3,
             Self::NotImp => 4,
             Self::Refused => 5,
+            Self::YxDomain => 6,
             Self::BadVers => 16,
         }
     }
@@ -55,6 +59,7 @@ impl Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::YxDomain => "YXDOMAIN",
             Self::BadVers => "BADVERS",
         }
     }

@@ -8,6 +8,9 @@
 //! The question is copied from the query, letter case included: clients that vary the case to make
 //! spoofing harder compare it.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     code::{Ede, Rcode},
     edns::{Edns, OPT_LEN, UDP_PAYLOAD},
@@ -100,7 +103,7 @@ impl<'b> ReplyWriter<'b> {
             version: 0,
             dnssec_ok: false,
         });
-        let mut writer = Self::echo(packet.get(..HEADER + question)?, edns, max, out)?;
+        let writer = Self::echo(packet.get(..HEADER + question)?, edns, max, out)?;
         if let Some(slot) = writer.out.get_mut(5) {
             *slot = u8::from(question > 0);
         }
@@ -162,22 +165,40 @@ impl<'b> ReplyWriter<'b> {
     /// # Errors
     /// [`Full`], and then nothing of the set is in the reply.
     pub fn rrset(&mut self, section: Section, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
+        self.all_or_nothing(section, set.len(), |reply| reply.write_records(owner, set))
+    }
+
+    /// Runs `write`; when it runs out of room, nothing of it stays.
+    fn all_or_nothing(
+        &mut self,
+        section: Section,
+        records: u16,
+        write: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
         let (len, known) = (self.len, self.known);
-        let written = self.write_records(owner, set);
+        let written = write(self);
         if written.is_err() {
             (self.len, self.known) = (len, known);
         } else if let Some(count) = self.counts.get_mut(section as usize) {
-            *count = count.saturating_add(set.len());
+            *count = count.saturating_add(records);
         }
         written
     }
 
+    /// Adds one CNAME to the answer: the one that follows from a DNAME and that no set holds.
+    ///
+    /// # Errors
+    /// [`Full`], and then it is not in the reply.
+    pub fn cname(&mut self, owner: NameRef<'_>, ttl: u32, target: NameRef<'_>) -> Result<(), Full> {
+        self.all_or_nothing(Section::Answer, 1, |reply| {
+            reply.put_name(owner.wire())?;
+            reply.put(&fixed_fields(RecordType::CNAME, ttl))?;
+            reply.put_rdata(Layout::of(RecordType::CNAME), target.wire())
+        })
+    }
+
     fn write_records(&mut self, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
-        let mut fields = [0; 8];
-        let (rtype, rest) = (set.rtype().0.to_be_bytes(), set.ttl().to_be_bytes());
-        fields[..2].copy_from_slice(&rtype);
-        fields[2..4].copy_from_slice(&CLASS_IN.to_be_bytes());
-        fields[4..].copy_from_slice(&rest);
+        let fields = fixed_fields(set.rtype(), set.ttl());
         let layout = Layout::of(set.rtype());
         let mut owner_at = None;
         for rdata in set.rdatas() {
@@ -313,10 +334,22 @@ impl<'b> ReplyWriter<'b> {
         Ok(())
     }
 
-    /// Drops all records and says so: the client asks again over TCP (RFC 1035 section 4.2.1).
-    pub fn truncate(&mut self) {
+    /// Drops all records, as if none had been added.
+    pub fn clear(&mut self) {
         self.len = self.body;
         self.counts = [0; 3];
+        // Names of records are not to be pointed to any longer; those of the question are the ones
+        // that stand before the records.
+        let suffixes = self.suffixes.get(..self.known).unwrap_or_default();
+        self.known = suffixes
+            .iter()
+            .take_while(|suffix| usize::from(suffix.at) < self.body)
+            .count();
+    }
+
+    /// Drops all records and says so: the client asks again over TCP (RFC 1035 section 4.2.1).
+    pub fn truncate(&mut self) {
+        self.clear();
         self.set_flag(2, flag::TRUNCATED);
     }
 
@@ -380,6 +413,13 @@ impl<'b> ReplyWriter<'b> {
             let _ = self.put(text.as_bytes());
         }
     }
+}
+
+/// Type, class and TTL of a record.
+fn fixed_fields(rtype: RecordType, ttl: u32) -> [u8; 8] {
+    let [[t1, t0], [c1, c0]] = [rtype.0, CLASS_IN].map(u16::to_be_bytes);
+    let [l3, l2, l1, l0] = ttl.to_be_bytes();
+    [t1, t0, c1, c0, l3, l2, l1, l0]
 }
 
 /// As much of `text` as fits into `room` bytes, whole characters only.

@@ -65,6 +65,15 @@ impl<T> LabelTree<T> {
         }
     }
 
+    /// Makes room for so many more names at once, so that a long list does not make the tree grow
+    /// step by step with two copies of itself. What is not used goes by [`Self::shrink_to_fit`].
+    pub fn reserve(&mut self, names: usize) {
+        self.nodes.reserve(names);
+        let (nodes, labels) = (&self.nodes, &self.labels);
+        self.children
+            .reserve(names, |&child| rehash(nodes, labels, child));
+    }
+
     /// The node of `name` without its last `skip` labels, made with all its ancestors where it
     /// was not there.
     ///

@@ -116,7 +116,9 @@ impl Draft {
     /// When the names do not fit.
     pub(super) fn new(rules: &[Rule]) -> Result<Self, TreeFull> {
         let mut tree = LabelTree::new();
-        let mut placed = Vec::with_capacity(rules.iter().map(|rule| rule.patterns.len()).sum());
+        let count = rules.iter().map(|rule| rule.patterns.len()).sum();
+        let mut placed = Vec::with_capacity(count);
+        tree.reserve(count);
         for (id, rule) in (0..).map(RuleId).zip(rules) {
             for (at, pattern) in (0..).zip(&rule.patterns) {
                 let node = tree.insert(pattern.name(), 0)?;
@@ -257,28 +259,44 @@ pub(super) struct NameTree {
     entries: Vec<Packed>,
 }
 
+/// Where the walk down to a name ended: all that the tree has to say of the name is found from here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    /// The closest known name, and how many labels it has.
+    node: NodeId,
+    labels: usize,
+    /// How many labels the name has.
+    asked: usize,
+}
+
 impl NameTree {
-    /// The entries that stand on `name` and on every name above it, in the order of precedence.
-    /// Among them are those on the name itself that are about the names below it only.
-    pub(super) fn entries(&self, name: NameRef<'_>) -> Entries<'_> {
+    /// Walks down to `name`, or as close as there is a known name.
+    pub(super) fn find(&self, name: NameRef<'_>) -> Spot {
         let (node, labels) = self.tree.closest(name, 0);
-        Entries {
-            names: self,
-            node: Some(node),
+        let asked = name.label_count();
+        Spot {
+            node,
             labels,
-            asked: name.label_count(),
-            rest: self.entries_at(node),
+            asked,
         }
     }
 
-    /// Whether a name below `name` is allowed to anybody, at any time.
-    pub(super) fn has_allowed_below(&self, name: NameRef<'_>) -> bool {
-        let (node, labels) = self.tree.closest(name, 0);
-        labels == name.label_count()
-            && self
-                .tree
-                .value(node)
-                .is_some_and(|slot| slot.allowed_below())
+    /// The entries that stand on a name and on every name above it, in the order of precedence.
+    /// Among them are those on the name itself that are about the names below it only.
+    pub(super) fn entries(&self, spot: Spot) -> Entries<'_> {
+        Entries {
+            names: self,
+            node: Some(spot.node),
+            labels: spot.labels,
+            asked: spot.asked,
+            rest: self.entries_at(spot.node),
+        }
+    }
+
+    /// Whether a name below this one is allowed to anybody, at any time.
+    pub(super) fn has_allowed_below(&self, spot: Spot) -> bool {
+        let slot = self.tree.value(spot.node);
+        spot.labels == spot.asked && slot.is_some_and(|slot| slot.allowed_below())
     }
 
     /// The number of entries.

@@ -290,3 +290,72 @@ impl fmt::Display for TypeSet {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(groups: &[u8]) -> GroupSet {
+        groups.iter().copied().map(GroupId).collect()
+    }
+
+    fn types(types: &[RecordType]) -> TypeSet {
+        types.iter().copied().collect()
+    }
+
+    #[test]
+    fn ways_to_deny_read_back() {
+        for (at, way) in DenyWith::ALL.into_iter().enumerate() {
+            assert_eq!(way as usize, at);
+            assert_eq!(way.to_string().parse(), Ok(way));
+        }
+        for text in ["", "Refused", "servfail", "nxdomain "] {
+            assert!(text.parse::<DenyWith>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn group_sets_are_sets() {
+        let set = groups(&[63, 0, 7, 7]);
+        let listed: Vec<_> = set.iter().map(|group| group.0).collect();
+        assert_eq!(listed, [0, 7, 63]);
+        assert!(!set.contains(GroupId(1)));
+        assert_eq!(groups(&[64, 255]), GroupSet::EMPTY, "no such groups");
+        assert!(!set.contains(GroupId(64)));
+        for (count, last) in [(0, None), (1, Some(0)), (64, Some(63)), (65, Some(63))] {
+            let last = last.map(GroupId);
+            assert_eq!(GroupSet::first(count).iter().last(), last, "{count}");
+        }
+        for (one, other, meet, covers) in [
+            (&[][..], &[][..], false, true),
+            (&[1], &[], false, true),
+            (&[], &[1], false, false),
+            (&[1, 2], &[2, 3], true, false),
+            (&[1, 2, 3], &[3, 1], true, true),
+        ] {
+            let (one, other) = (groups(one), groups(other));
+            assert_eq!((one.intersects(other), one.covers(other)), (meet, covers));
+        }
+    }
+
+    #[test]
+    fn type_sets_are_sets() {
+        use RecordType as T;
+        let list = types(&[T::MX, T::A, T::MX]);
+        assert_eq!(list.listed(), Some(&[T::A, T::MX][..]));
+        assert_eq!(list.to_string(), "A MX");
+        assert_eq!(TypeSet::ANY.to_string(), "every type");
+        for (one, other, meet, covers) in [
+            (TypeSet::ANY, TypeSet::ANY, true, true),
+            (TypeSet::ANY, list.clone(), true, true),
+            (list.clone(), TypeSet::ANY, true, false),
+            (TypeSet::ANY, types(&[]), false, true),
+            (list.clone(), types(&[T::A, T::TXT]), true, false),
+            (list.clone(), types(&[T::A]), true, true),
+            (list, types(&[T::TXT]), false, false),
+        ] {
+            let found = (one.intersects(&other), one.covers(&other));
+            assert_eq!(found, (meet, covers), "{one} / {other}");
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Rules that can never win, because better ones on the same names leave them no question.
 //!
 //! Only entries on one name are compared. A rule on a longer name takes questions from one on a
-//! shorter name, but never all of them: there is always another name below. So nothing is missed that
-//! is certain, except what takes the groups without an address in them, or several types of several
-//! rules, to see; a warning that is wrong costs more than one that is missing.
+//! shorter name, but never all of them: there is always another name below. Types that several rules
+//! cover between them are not added up, and a group without addresses counts like any other: a
+//! warning that is wrong costs more than one that is missing.
 
 use super::{
     GroupSet, Origin, Policy, Rule, RuleId,
@@ -91,10 +91,8 @@ impl Policy {
         let mut best = None;
         for &(id, kind) in better {
             let other = self.rule(id)?;
-            let takes = !std::ptr::eq(rule, other)
-                && kind.covers(reach)
-                && other.types.covers(&rule.types)
-                && lasts_as_long(other, rule);
+            let takes =
+                kind.covers(reach) && other.types.covers(&rule.types) && lasts_as_long(other, rule);
             let groups = other.groups.unwrap_or(everybody);
             if takes && groups.intersects(wanted) {
                 covered = covered.union(groups);

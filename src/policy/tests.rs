@@ -17,79 +17,58 @@ fn at(second: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second)
 }
 
-/// A rule in a table: the fields that a case does not mention are those of `Default`.
-#[derive(Clone, Copy)]
-struct R {
-    name: &'static str,
-    patterns: &'static [&'static str],
-    groups: Option<&'static [u8]>,
-    types: Option<&'static [RecordType]>,
-    until: Option<u64>,
-    reason: Option<&'static str>,
-    deny: bool,
-    deny_with: Option<DenyWith>,
-    origin: Origin,
-}
-
-impl Default for R {
-    fn default() -> Self {
-        Self {
-            name: "rule",
-            patterns: &[".x"],
-            groups: None,
-            types: None,
-            until: None,
-            reason: None,
-            deny: false,
-            deny_with: None,
-            origin: Origin::Configured,
+/// A rule in a line: its patterns, then what there is to say of it, as in
+/// `.x *.y; groups 0 2; types A MX; until 60; built-in; deny drop; name gists; reason SEC-1`.
+fn rule(text: &str) -> Rule {
+    let (patterns, rest) = text.split_once(';').unwrap_or((text, ""));
+    let mut rule = Rule {
+        name: "rule".into(),
+        patterns: patterns
+            .split_whitespace()
+            .map(|p| p.parse().expect(p))
+            .collect(),
+        groups: None,
+        types: TypeSet::ANY,
+        until: None,
+        reason: None,
+        action: Action::Zone(ZoneId(0)),
+        deny_with: None,
+        origin: Origin::Configured,
+    };
+    for part in rest
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let (key, value) = part.split_once(' ').unwrap_or((part, ""));
+        let words = value.split_whitespace();
+        match key {
+            "groups" => rule.groups = Some(words.map(|w| GroupId(w.parse().expect(w))).collect()),
+            "types" => rule.types = words.map(|w| w.parse::<RecordType>().expect(w)).collect(),
+            "until" => rule.until = Some(at(value.parse().expect(value))),
+            "built-in" => rule.origin = Origin::BuiltIn,
+            "deny" => {
+                rule.action = Action::Deny;
+                rule.deny_with = words.map(|w| w.parse().expect(w)).next();
+            }
+            "name" => rule.name = value.into(),
+            "reason" => rule.reason = Some(value.into()),
+            _ => panic!("{key}"),
         }
     }
-}
-
-impl From<R> for Rule {
-    fn from(r: R) -> Self {
-        Self {
-            name: r.name.into(),
-            patterns: r.patterns.iter().map(|p| p.parse().expect(p)).collect(),
-            groups: r
-                .groups
-                .map(|groups| groups.iter().copied().map(GroupId).collect()),
-            types: r
-                .types
-                .map_or(TypeSet::ANY, |types| types.iter().copied().collect()),
-            until: r.until.map(at),
-            reason: r.reason.map(Into::into),
-            action: if r.deny {
-                Action::Deny
-            } else {
-                Action::Zone(ZoneId(0))
-            },
-            deny_with: r.deny_with,
-            origin: r.origin,
-        }
-    }
+    rule
 }
 
 fn group(deny_with: Option<DenyWith>) -> (Group, Vec<ipnet::IpNet>) {
-    let group = Group {
-        name: "group".into(),
-        deny_with,
-    };
-    (group, Vec::new())
+    let name = "group".into();
+    (Group { name, deny_with }, Vec::new())
 }
 
 /// A policy with three groups.
-fn build(rules: &[R]) -> Result<Policy, Vec<Conflict>> {
+fn build(rules: &[&str]) -> Result<Policy, Vec<Conflict>> {
     let groups = [None, None, None].map(group).into();
-    let rules = rules.iter().copied().map(Rule::from).collect();
+    let rules = rules.iter().map(|text| rule(text)).collect();
     Policy::build(groups, rules, DenyWith::Refused)
-}
-
-/// The name of the rule that decides, for group 0 at second 0.
-fn winner(policy: &Policy, asked: &str, qtype: RecordType) -> Option<String> {
-    let verdict = policy.decide(GroupId(0), name(asked).as_ref(), qtype, at(0));
-    rule_of(&verdict).map(|id| policy.rule(id).expect("its rule").name.to_string())
 }
 
 fn rule_of(verdict: &Verdict<'_>) -> Option<RuleId> {
@@ -99,237 +78,96 @@ fn rule_of(verdict: &Verdict<'_>) -> Option<RuleId> {
     }
 }
 
-fn denial<'p>(policy: &'p Policy, group: u8, asked: &str, qtype: RecordType) -> Denial<'p> {
-    match policy.decide(GroupId(group), name(asked).as_ref(), qtype, at(0)) {
+/// The rule that decides about A for group 0 at second 0.
+fn winner(policy: &Policy, asked: &str) -> Option<RuleId> {
+    let asked = name(asked);
+    rule_of(&policy.decide(GroupId(0), asked.as_ref(), RecordType::A, at(0)))
+}
+
+/// The denial of MX at second 0.
+fn denial<'p>(policy: &'p Policy, group: u8, asked: &str) -> Denial<'p> {
+    match policy.decide(GroupId(group), name(asked).as_ref(), RecordType::MX, at(0)) {
         Verdict::Deny(denial) => denial,
-        other => panic!("{asked} {qtype}: {other:?}"),
+        other => panic!("{asked}: {other:?}"),
     }
 }
 
-/// Two rules that both match `x`-ish questions: which goes first, and what the other's fate is.
-struct Pair {
-    better: R,
-    worse: R,
-    asked: &'static str,
-    fate: Fate,
+/// What is explained about A for group 0 at second 0: rule, pattern, fate.
+fn explained(policy: &Policy, asked: &str) -> Vec<(u32, String, Fate)> {
+    let asked = name(asked);
+    policy
+        .explain(GroupId(0), asked.as_ref(), RecordType::A, at(0))
+        .into_iter()
+        .map(|found| (found.id.0, found.pattern.to_string(), found.fate))
+        .collect()
 }
 
 #[test]
 fn each_precedence_beats_all_that_come_after_it() {
-    const ZERO: Option<&[u8]> = Some(&[0]);
-    let r = R::default();
-    for pair in [
-        Pair {
-            // The longer name wins though it is the wider, for everybody, and built in.
-            better: R {
-                patterns: &[".b.x"],
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            worse: R {
-                patterns: &["*.x"],
-                groups: ZERO,
-                ..r
-            },
-            asked: "b.x",
-            fate: Fate::LongerNameWins,
-        },
-        Pair {
-            better: R {
-                patterns: &["*.b.x"],
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            worse: R {
-                patterns: &[".x"],
-                groups: ZERO,
-                ..r
-            },
-            asked: "c.a.b.x",
-            fate: Fate::LongerNameWins,
-        },
-        Pair {
-            better: R {
-                patterns: &["x"],
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            worse: R {
-                patterns: &["."],
-                groups: ZERO,
-                ..r
-            },
-            asked: "x",
-            fate: Fate::LongerNameWins,
-        },
-        Pair {
-            // On one name the exact one wins though it is for everybody and built in.
-            better: R {
-                patterns: &["x"],
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            worse: R {
-                patterns: &[".x"],
-                groups: ZERO,
-                ..r
-            },
-            asked: "x",
-            fate: Fate::ExactWins,
-        },
-        Pair {
-            // Of one kind the one that names the group wins though it is built in.
-            better: R {
-                patterns: &["*.x"],
-                groups: ZERO,
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            worse: R {
-                patterns: &[".x"],
-                ..r
-            },
-            asked: "a.x",
-            fate: Fate::NamedGroupWins,
-        },
-        Pair {
-            better: R {
-                patterns: &["x"],
-                groups: Some(&[2, 0]),
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            worse: R {
-                patterns: &["x"],
-                ..r
-            },
-            asked: "x",
-            fate: Fate::NamedGroupWins,
-        },
-        Pair {
-            better: R {
-                patterns: &[".x"],
-                ..r
-            },
-            worse: R {
-                patterns: &["*.x"],
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            asked: "a.x",
-            fate: Fate::ConfiguredWins,
-        },
-        Pair {
-            better: R {
-                patterns: &["x"],
-                groups: ZERO,
-                ..r
-            },
-            worse: R {
-                patterns: &["x"],
-                groups: Some(&[0, 1]),
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            asked: "x",
-            fate: Fate::ConfiguredWins,
-        },
+    for (asked, better, worse, fate) in [
+        // The longer name wins, though it be the wider, for everybody, and built in.
+        (
+            "b.x",
+            ".b.x; built-in",
+            "*.x; groups 0",
+            Fate::LongerNameWins,
+        ),
+        (
+            "c.a.b.x",
+            "*.b.x; built-in",
+            ".x; groups 0",
+            Fate::LongerNameWins,
+        ),
+        ("x", "x; built-in", ".; groups 0", Fate::LongerNameWins),
+        // On one name the exact one, though it be for everybody, and built in.
+        ("x", "x; built-in", ".x; groups 0", Fate::ExactWins),
+        // Of one kind the one that names the group, though it be built in.
+        ("a.x", "*.x; groups 0; built-in", ".x", Fate::NamedGroupWins),
+        ("x", "x; groups 2 0; built-in", "x", Fate::NamedGroupWins),
+        // Then the configured one.
+        ("a.x", ".x", "*.x; built-in", Fate::ConfiguredWins),
+        (
+            "x",
+            "x; groups 0",
+            "x; groups 0 1; built-in",
+            Fate::ConfiguredWins,
+        ),
     ] {
-        let better = R {
-            name: "better",
-            ..pair.better
-        };
-        let worse = R {
-            name: "worse",
-            deny: true,
-            ..pair.worse
-        };
-        for rules in [[better, worse], [worse, better]] {
+        for (rules, first) in [([better, worse], 0), ([worse, better], 1)] {
             let policy = build(&rules).expect("no tie");
-            let asked = name(pair.asked);
-            let found = policy.explain(GroupId(0), asked.as_ref(), RecordType::A, at(0));
-            let found: Vec<_> = found.iter().map(|c| (&*c.rule.name, c.fate)).collect();
-            assert_eq!(
-                found,
-                [("better", Fate::Wins), ("worse", pair.fate)],
-                "{}",
-                pair.asked
-            );
-            assert_eq!(
-                winner(&policy, pair.asked, RecordType::A).as_deref(),
-                Some("better")
-            );
+            let found = explained(&policy, asked);
+            let fates: Vec<_> = found.iter().map(|found| (found.0, found.2)).collect();
+            assert_eq!(fates, [(first, Fate::Wins), (1 - first, fate)], "{rules:?}");
+            assert_eq!(winner(&policy, asked), Some(RuleId(first)), "{rules:?}");
         }
         let alone = build(&[worse]).expect("one rule");
-        let alone = winner(&alone, pair.asked, RecordType::A);
         assert_eq!(
-            alone.as_deref(),
-            Some("worse"),
-            "{}: it was about the question",
-            pair.asked
+            winner(&alone, asked),
+            Some(RuleId(0)),
+            "{worse} is about {asked}"
         );
     }
 }
 
 #[test]
 fn a_rule_that_does_not_apply_gives_way() {
-    let r = R {
-        name: "better",
-        patterns: &["a.x"],
-        ..R::default()
-    };
     for (better, fate) in [
-        (
-            R {
-                groups: Some(&[1, 2]),
-                ..r
-            },
-            Fate::OtherGroup,
-        ),
-        (
-            R {
-                types: Some(&[RecordType::AAAA, RecordType::HTTPS]),
-                ..r
-            },
-            Fate::OtherType,
-        ),
-        (
-            R {
-                until: Some(0),
-                ..r
-            },
-            Fate::Expired,
-        ),
+        ("a.x; groups 1 2", Fate::OtherGroup),
+        ("a.x; groups", Fate::OtherGroup),
+        ("a.x; types AAAA HTTPS", Fate::OtherType),
+        ("a.x; until 0", Fate::Expired),
     ] {
-        let worse = R {
-            name: "worse",
-            patterns: &["."],
-            origin: Origin::BuiltIn,
-            ..R::default()
-        };
-        let policy = build(&[better, worse]).expect("no tie");
-        let asked = name("a.x");
-        let found = policy.explain(GroupId(0), asked.as_ref(), RecordType::A, at(0));
-        let found: Vec<_> = found
-            .iter()
-            .map(|c| (&*c.rule.name, c.pattern.to_string(), c.fate))
-            .collect();
-        let better = ("better", "a.x".to_owned(), fate);
-        assert_eq!(found, [better, ("worse", ".".to_owned(), Fate::Wins)]);
-        assert_eq!(
-            winner(&policy, "a.x", RecordType::A).as_deref(),
-            Some("worse")
-        );
+        let policy = build(&[better, ".; built-in"]).expect("no tie");
+        let better = (0, "a.x".to_owned(), fate);
+        let worse = (1, ".".to_owned(), Fate::Wins);
+        assert_eq!(explained(&policy, "a.x"), [better, worse]);
+        assert_eq!(winner(&policy, "a.x"), Some(RuleId(1)));
     }
 }
 
 #[test]
 fn a_rule_ends_at_its_moment() {
-    let policy = build(&[R {
-        until: Some(60),
-        ..R::default()
-    }])
-    .expect("one rule");
+    let policy = build(&["x; until 60"]).expect("one rule");
     let tick = Duration::from_nanos(1);
     for (now, in_force) in [
         (SystemTime::UNIX_EPOCH, true),
@@ -344,43 +182,53 @@ fn a_rule_ends_at_its_moment() {
 }
 
 #[test]
+fn the_verdict_carries_the_action() {
+    let mut answer = rule("db.x");
+    let records = vec![Rrset::new(RecordType::A, 300)];
+    answer.action = Action::Answer(records.clone());
+    let rules = vec![rule(".x"), answer];
+    let policy = Policy::build(vec![group(None)], rules, DenyWith::Drop).expect("no tie");
+    let decide = |asked| policy.decide(GroupId(0), name(asked).as_ref(), RecordType::A, at(0));
+    let (zone, records) = (ZoneId(0), &*records);
+    assert_eq!(
+        decide("x"),
+        Verdict::Zone {
+            zone,
+            rule: RuleId(0)
+        }
+    );
+    assert_eq!(
+        decide("db.x"),
+        Verdict::Answer {
+            records,
+            rule: RuleId(1)
+        }
+    );
+}
+
+#[test]
 fn a_denial_is_answered_as_rule_group_or_policy_say() {
-    let rules = [
-        R {
-            patterns: &["rule.x"],
-            deny: true,
-            deny_with: Some(DenyWith::Drop),
-            ..R::default()
-        },
-        R {
-            patterns: &["plain.x"],
-            deny: true,
-            ..R::default()
-        },
-    ];
+    use DenialReason::{Default, Rule, Stranger};
     let policy = Policy::build(
         vec![group(Some(DenyWith::NxDomain)), group(None)],
-        rules.map(Rule::from).into(),
+        vec![rule("rule.x; deny drop"), rule("plain.x; deny")],
         DenyWith::NoData,
     )
     .expect("no tie");
     for (group, asked, with, why) in [
-        (0, "rule.x", DenyWith::Drop, DenialReason::Rule),
-        (1, "rule.x", DenyWith::Drop, DenialReason::Rule),
-        (0, "plain.x", DenyWith::NxDomain, DenialReason::Rule),
-        (1, "plain.x", DenyWith::NoData, DenialReason::Rule),
-        (0, "other.x", DenyWith::NxDomain, DenialReason::Default),
-        (1, "other.x", DenyWith::NoData, DenialReason::Default),
-        (9, "other.x", DenyWith::NoData, DenialReason::Default), // no such group
+        (0, "rule.x", DenyWith::Drop, Rule),
+        (1, "rule.x", DenyWith::Drop, Rule),
+        (0, "plain.x", DenyWith::NxDomain, Rule),
+        (1, "plain.x", DenyWith::NoData, Rule),
+        (0, "other.x", DenyWith::NxDomain, Default),
+        (1, "other.x", DenyWith::NoData, Default),
+        (9, "other.x", DenyWith::NoData, Default), // no such group
     ] {
-        let denial = denial(&policy, group, asked, RecordType::A);
+        let denial = denial(&policy, group, asked);
         assert_eq!((denial.with, denial.why), (with, why), "{group} {asked}");
     }
     let stranger = policy.deny_stranger();
-    assert_eq!(
-        (stranger.with, stranger.why),
-        (DenyWith::NoData, DenialReason::Stranger)
-    );
+    assert_eq!((stranger.with, stranger.why), (DenyWith::NoData, Stranger));
     assert_eq!(
         (stranger.rule, stranger.text),
         (None, "client is in no group")
@@ -389,444 +237,122 @@ fn a_denial_is_answered_as_rule_group_or_policy_say() {
 
 #[test]
 fn a_denial_says_which_rule_and_why() {
-    const LONG: &str = "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé\
-                        ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé";
-    let r = R {
-        name: "no-gists",
-        deny: true,
-        ..R::default()
-    };
-    for (rule, text) in [
-        (r, "rule no-gists"),
+    let long = "é".repeat(100);
+    for (line, text) in [
+        ("x; deny; name no-gists", "rule no-gists"),
         (
-            R {
-                reason: Some("SEC-1234 vendor migration"),
-                ..r
-            },
+            "x; deny; name no-gists; reason SEC-1234 vendor migration",
             "rule no-gists: SEC-1234 vendor migration",
         ),
+        ("x; deny; reason two\nlines\0!", "rule rule: two lines !"),
+        ("x; deny; built-in; name built-in doh", "built-in doh"),
+        // 11 bytes, then two for each letter: the 200th byte ends none.
         (
-            R {
-                reason: Some("two\nlines\0"),
-                ..r
-            },
-            "rule no-gists: two lines ",
+            &format!("x; deny; reason {long}"),
+            &format!("rule rule: {}", "é".repeat(94)),
         ),
         (
-            R {
-                name: "built-in doh canary",
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            "built-in doh canary",
-        ),
-        // 15 bytes, then two each: the 200th byte is the first half of a letter.
-        (
-            R {
-                reason: Some(LONG),
-                ..r
-            },
-            &format!("rule no-gists: {}", &LONG[..184]),
+            &format!("x; deny; name {long}"),
+            &format!("rule {}", "é".repeat(97)),
         ),
     ] {
-        let policy = build(&[rule]).expect("one rule");
-        let denial = denial(&policy, 0, "x", RecordType::A);
-        assert_eq!(denial.text, text);
-        assert_eq!(denial.rule, Some(RuleId(0)));
+        let policy = build(&[line]).expect("one rule");
+        let denial = denial(&policy, 0, "x");
+        assert_eq!((denial.rule, denial.text), (Some(RuleId(0)), text));
     }
     let policy = build(&[]).expect("nothing");
-    assert_eq!(
-        denial(&policy, 0, "x", RecordType::A).text,
-        "no rule allows this name"
-    );
+    assert_eq!(denial(&policy, 0, "x").text, "no rule allows this name");
 }
 
 #[test]
 fn a_denied_name_with_something_allowed_is_known() {
-    const A: Option<&[RecordType]> = Some(&[RecordType::A]);
-    let r = R::default();
-    let everything_denied = R {
-        patterns: &["."],
-        deny: true,
-        ..r
-    };
     for (rules, asked, expected) in [
         // An ancestor of an allowed name, whatever groups and time that one is for.
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                ..r
-            }],
-            "x",
-            true,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                ..r
-            }],
-            "a.x",
-            true,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                ..r
-            }],
-            ".",
-            true,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                groups: Some(&[1]),
-                ..r
-            }],
-            "x",
-            true,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                until: Some(0),
-                ..r
-            }],
-            "x",
-            true,
-        ),
-        (
-            vec![R {
-                patterns: &["*.x"],
-                ..r
-            }],
-            "x",
-            true,
-        ),
+        (&["b.a.x"][..], "x", true),
+        (&["b.a.x"], "a.x", true),
+        (&["b.a.x"], ".", true),
+        (&["b.a.x; groups 1"], "x", true),
+        (&["b.a.x; until 0"], "x", true),
+        (&["*.x"], "x", true),
         // A sibling, a child, another name; a denied descendant.
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                ..r
-            }],
-            "c.a.x",
-            false,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                ..r
-            }],
-            "c.b.a.x",
-            false,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                ..r
-            }],
-            "y",
-            false,
-        ),
-        (
-            vec![R {
-                patterns: &["b.a.x"],
-                deny: true,
-                ..r
-            }],
-            "x",
-            false,
-        ),
+        (&["b.a.x"], "c.a.x", false),
+        (&["b.a.x"], "c.b.a.x", false),
+        (&["b.a.x"], "y", false),
+        (&["b.a.x; deny"], "x", false),
         // Denied itself, while what is below stays allowed.
+        (&["a.x; deny", ".x"], "a.x", true),
+        (&[".a.x; deny", ".x"], "a.x", false),
+        (&[".a.x; deny", ".x"], "b.a.x", false),
+        // Allowed in another type than MX, which is asked for.
+        (&[".x; types A"], "x", true),
+        (&[".x; types A"], "b.a.x", true),
+        (&["x; types A", ".; deny"], "x", true),
+        (&[".x; types A; groups 1"], "x", false),
+        (&[".x; types A; until 0"], "x", false),
+        // … unless a better rule denies that type.
+        (&[".x; types A", ".x; groups 0; types A; deny"], "x", false),
+        (&[".x; types A", ".x; groups 0; deny"], "x", false),
         (
-            vec![
-                R {
-                    patterns: &["a.x"],
-                    deny: true,
-                    ..r
-                },
-                r,
-            ],
-            "a.x",
-            true,
-        ),
-        (
-            vec![
-                R {
-                    patterns: &[".a.x"],
-                    deny: true,
-                    ..r
-                },
-                r,
-            ],
-            "a.x",
-            false,
-        ),
-        (
-            vec![
-                R {
-                    patterns: &[".a.x"],
-                    deny: true,
-                    ..r
-                },
-                r,
-            ],
-            "b.a.x",
-            false,
-        ),
-        // Allowed in another type: MX is asked for.
-        (vec![R { types: A, ..r }], "x", true),
-        (vec![R { types: A, ..r }], "b.a.x", true),
-        (
-            vec![R {
-                types: A,
-                groups: Some(&[1]),
-                ..r
-            }],
-            "x",
-            false,
-        ),
-        (
-            vec![R {
-                types: A,
-                until: Some(0),
-                ..r
-            }],
-            "x",
-            false,
-        ),
-        (
-            vec![
-                R {
-                    types: A,
-                    patterns: &["x"],
-                    ..r
-                },
-                everything_denied,
-            ],
+            &[".x; types A AAAA", ".x; groups 0; types A; deny"],
             "x",
             true,
-        ),
-        // … unless that type is denied by a better rule.
-        (
-            vec![
-                R { types: A, ..r },
-                R {
-                    types: A,
-                    groups: Some(&[0]),
-                    deny: true,
-                    ..r
-                },
-            ],
-            "x",
-            false,
-        ),
-        (
-            vec![
-                R { types: A, ..r },
-                R {
-                    groups: Some(&[0]),
-                    deny: true,
-                    ..r
-                },
-            ],
-            "x",
-            false,
         ),
     ] {
-        let policy = build(&rules).expect("no tie");
-        let denial = denial(&policy, 0, asked, RecordType::MX);
-        assert_eq!(
-            denial.has_allowed_below,
-            expected,
-            "{asked} among {:?}",
-            policy.rules()
-        );
+        let policy = build(rules).expect("no tie");
+        let denial = denial(&policy, 0, asked);
+        assert_eq!(denial.has_allowed_below, expected, "{asked} in {rules:?}");
     }
 }
 
 #[test]
-fn tied_rules_are_all_reported() {
-    const A: Option<&[RecordType]> = Some(&[RecordType::A, RecordType::MX]);
-    let r = R::default();
+fn tied_rules_are_reported() {
     for (one, other, tied) in [
-        (r, r, true),
-        (
-            R {
-                patterns: &["X."],
-                ..r
-            },
-            R {
-                patterns: &["x"],
-                ..r
-            },
-            true,
-        ),
-        (
-            R {
-                patterns: &["*.x"],
-                ..r
-            },
-            R {
-                patterns: &[".x"],
-                ..r
-            },
-            true,
-        ),
-        (R { deny: true, ..r }, R { deny: true, ..r }, true),
-        (
-            R {
-                until: Some(1),
-                ..r
-            },
-            R {
-                until: Some(9),
-                ..r
-            },
-            true,
-        ),
-        (R { types: A, ..r }, r, true),
-        (
-            R { types: A, ..r },
-            R {
-                types: Some(&[RecordType::MX]),
-                ..r
-            },
-            true,
-        ),
-        (
-            R {
-                groups: Some(&[0, 1]),
-                ..r
-            },
-            R {
-                groups: Some(&[1, 2]),
-                ..r
-            },
-            true,
-        ),
-        (
-            R {
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            R {
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            true,
-        ),
-        (
-            R {
-                patterns: &["x"],
-                ..r
-            },
-            r,
-            false,
-        ),
-        (
-            R {
-                patterns: &["*.x"],
-                ..r
-            },
-            R {
-                patterns: &["x"],
-                ..r
-            },
-            false,
-        ),
-        (
-            R {
-                patterns: &[".a.x"],
-                ..r
-            },
-            r,
-            false,
-        ),
-        (
-            R { types: A, ..r },
-            R {
-                types: Some(&[RecordType::AAAA]),
-                ..r
-            },
-            false,
-        ),
-        (
-            R {
-                groups: Some(&[0, 1]),
-                ..r
-            },
-            R {
-                groups: Some(&[2]),
-                ..r
-            },
-            false,
-        ),
-        (
-            R {
-                groups: Some(&[0, 1, 2]),
-                ..r
-            },
-            r,
-            false,
-        ),
-        (
-            R {
-                origin: Origin::BuiltIn,
-                ..r
-            },
-            r,
-            false,
-        ),
+        (".x", ".x", true),
+        ("X.", "x", true),
+        ("*.x", ".x", true),
+        (".x; deny", ".x; deny", true),
+        (".x; until 1", ".x; until 9", true),
+        (".x; types A MX", ".x", true),
+        (".x; types A MX", ".x; types MX", true),
+        (".x; groups 0 1", ".x; groups 1 2", true),
+        (".x; built-in", ".x; built-in", true),
+        ("x", ".x", false),
+        ("*.x", "x", false),
+        (".a.x", ".x", false),
+        (".x; types A MX", ".x; types AAAA", false),
+        (".x; groups 0 1", ".x; groups 2", false),
+        (".x; groups 0 1 2", ".x", false),
+        (".x; built-in", ".x", false),
     ] {
-        let built = build(&[one, other]);
-        let pattern: Pattern = other.patterns[0].parse().expect("pattern");
         let conflict = Conflict::TiedRules {
             first: RuleId(0),
             second: RuleId(1),
-            pattern,
+            pattern: rule(other).patterns.remove(0),
         };
-        assert_eq!(
-            built.err(),
-            tied.then(|| vec![conflict]),
-            "{:?}",
-            other.patterns
-        );
+        let reported = build(&[one, other]).err();
+        assert_eq!(reported, tied.then(|| vec![conflict]), "{one} / {other}");
     }
-    // A rule is never tied with itself.
-    let twice = R {
-        patterns: &[".x", "*.x", ".X", "x", "x"],
-        ..r
-    };
-    let policy = build(&[twice]).expect("one rule");
+    let policy = build(&[".x *.x .X x x"]).expect("a rule is never tied with itself");
     assert_eq!(policy.pattern_count(), 2, ".x and x");
 }
 
 #[test]
 fn conflicts_are_bounded() {
-    let r = R::default();
-    let many = vec![r; 40]; // 780 pairs
-    let conflicts = build(&many).expect_err("tied");
+    let conflicts = build(&[".x"; 40]).expect_err("780 pairs are tied");
     assert_eq!(conflicts.len(), build::MAX_CONFLICTS + 1);
     assert_eq!(conflicts.last(), Some(&Conflict::More));
 
-    let of_type = |number| Rule {
-        types: [RecordType(number)].into_iter().collect(),
-        ..Rule::from(r)
-    };
-    for (count, fits) in [(1000, true), (1001, false)] {
-        let rules = (0..count).map(of_type).collect();
-        let built = Policy::build(vec![], rules, DenyWith::Refused);
+    for (count, fits) in [(build::MAX_RULES_OF_NAME, true), (1001, false)] {
+        let rules = (1..=count).map(|number| rule(&format!(".x; types TYPE{number}")));
+        let built = Policy::build(vec![], rules.collect(), DenyWith::Refused);
         let pattern = ".x".parse().expect("pattern");
-        let conflict = Conflict::TooManyOfName {
-            pattern,
-            count: usize::from(count),
-        };
+        let conflict = Conflict::TooManyOfName { pattern, count };
         assert_eq!(built.err(), (!fits).then(|| vec![conflict]));
     }
 
     let groups = |count| (0..count).map(|_| group(None)).collect();
     assert!(Policy::build(groups(MAX_GROUPS), vec![], DenyWith::Refused).is_ok());
-    let built = Policy::build(groups(MAX_GROUPS + 1), vec![], DenyWith::Refused);
+    let built = Policy::build(groups(65), vec![], DenyWith::Refused);
     assert_eq!(
         built.err(),
         Some(vec![Conflict::TooManyGroups { count: 65 }])
@@ -837,243 +363,66 @@ fn conflicts_are_bounded() {
 fn tied_rules_and_contested_cidrs_are_reported_together() {
     let cidr = "10.0.0.0/8".parse().expect("CIDR");
     let groups = [0, 1].map(|_| (group(None).0, vec![cidr])).into();
-    let rules = vec![Rule::from(R::default()); 2];
+    let rules = vec![rule(".x"), rule(".x")];
     let conflicts = Policy::build(groups, rules, DenyWith::Refused).expect_err("both");
     let (first, second) = (GroupId(0), GroupId(1));
-    assert_eq!(conflicts.len(), 2);
-    assert_eq!(
-        conflicts.first(),
-        Some(&Conflict::SameCidr {
-            cidr,
-            first,
-            second
-        })
-    );
+    let same = Conflict::SameCidr {
+        cidr,
+        first,
+        second,
+    };
+    assert_eq!((conflicts.len(), conflicts.first()), (2, Some(&same)));
 }
 
 #[test]
 fn clients_are_admitted_by_group() {
-    let policy = Policy::build(
-        vec![
-            (group(None).0, vec!["10.0.0.0/8".parse().expect("CIDR")]),
-            (group(None).0, vec!["10.8.0.0/16".parse().expect("CIDR")]),
-        ],
-        vec![],
-        DenyWith::Refused,
-    )
-    .expect("nested");
+    let groups =
+        ["10.0.0.0/8", "10.8.0.0/16"].map(|cidr| (group(None).0, vec![cidr.parse().expect(cidr)]));
+    let policy = Policy::build(groups.into(), vec![], DenyWith::Refused).expect("nested");
     for (source, group) in [
         ("10.1.2.3", Some(0)),
         ("::ffff:10.8.2.3", Some(1)),
         ("192.0.2.1", None),
         ("::1", None),
     ] {
-        assert_eq!(
-            policy.admit(source.parse().expect(source)),
-            group.map(GroupId),
-            "{source}"
-        );
+        let admitted = policy.admit(source.parse().expect(source));
+        assert_eq!(admitted, group.map(GroupId), "{source}");
     }
 }
 
 #[test]
 fn rules_that_can_never_win_are_found() {
-    const A: Option<&[RecordType]> = Some(&[RecordType::A]);
-    const ALL: Option<&[u8]> = Some(&[0, 1, 2]);
-    let r = R::default();
-    let x = R {
-        patterns: &["x"],
-        ..r
-    };
-    // Each list is a candidate for shadowing, followed by what may shadow it.
+    // The first rule of each list is the one to find, shadowed by the one with this number.
     for (rules, by) in [
-        (vec![r], None),
-        (vec![r, R { groups: ALL, ..r }], Some(1)),
-        (
-            vec![
-                r,
-                R {
-                    groups: Some(&[0, 1]),
-                    ..r
-                },
-            ],
-            None,
-        ),
-        (
-            vec![
-                r,
-                R {
-                    groups: Some(&[2]),
-                    ..r
-                },
-                R {
-                    groups: Some(&[0, 1]),
-                    ..r
-                },
-            ],
-            Some(1),
-        ),
-        (
-            vec![
-                r,
-                R {
-                    groups: ALL,
-                    types: A,
-                    ..r
-                },
-            ],
-            None,
-        ),
-        (vec![R { types: A, ..r }, R { groups: ALL, ..r }], Some(1)),
-        (
-            vec![
-                r,
-                R {
-                    groups: ALL,
-                    until: Some(9),
-                    ..r
-                },
-            ],
-            None,
-        ),
-        (
-            vec![
-                R {
-                    until: Some(9),
-                    ..r
-                },
-                R {
-                    groups: ALL,
-                    until: Some(9),
-                    ..r
-                },
-            ],
-            Some(1),
-        ),
-        (
-            vec![
-                R {
-                    until: Some(9),
-                    ..r
-                },
-                R {
-                    groups: ALL,
-                    until: Some(8),
-                    ..r
-                },
-            ],
-            None,
-        ),
-        // The name and what is below it, by one or by two.
-        (
-            vec![
-                r,
-                R {
-                    groups: ALL,
-                    patterns: &["*.x"],
-                    ..r
-                },
-            ],
-            None,
-        ),
-        (
-            vec![
-                r,
-                x,
-                R {
-                    groups: ALL,
-                    patterns: &["*.x"],
-                    ..r
-                },
-            ],
-            Some(1),
-        ),
-        (vec![x, R { groups: ALL, ..r }], None), // the exact one is the better one
-        (
-            vec![
-                R {
-                    patterns: &["*.x"],
-                    ..r
-                },
-                R { groups: ALL, ..r },
-            ],
-            Some(1),
-        ),
+        (&[".x"][..], None),
+        (&[".x", ".x; groups 0 1 2"], Some(1)),
+        (&[".x", ".x; groups 0 1"], None),
+        (&[".x", ".x; groups 2", ".x; groups 0 1"], Some(1)),
+        (&[".x; groups", ".x; groups 0 1 2; built-in"], None),
+        // For all of its types, and as long as it lasts.
+        (&[".x", ".x; groups 0 1 2; types A"], None),
+        (&[".x; types A", ".x; groups 0 1 2"], Some(1)),
+        (&[".x", ".x; groups 0 1 2; until 9"], None),
+        (&[".x; until 9", ".x; groups 0 1 2; until 9"], Some(1)),
+        (&[".x; until 9", ".x; groups 0 1 2; until 8"], None),
+        // The name and what is below it, by one rule or by two.
+        (&[".x", "*.x; groups 0 1 2"], None),
+        (&[".x", "x"], None),
+        (&[".x", "x", "*.x; groups 0 1 2"], Some(1)),
+        (&["*.x", ".x; groups 0 1 2"], Some(1)),
+        (&["x", ".x; groups 0 1 2"], None), // the exact one is the better one
         // Every pattern has to be covered.
-        (
-            vec![
-                R {
-                    patterns: &[".x", ".y"],
-                    ..r
-                },
-                R { groups: ALL, ..r },
-            ],
-            None,
-        ),
-        (
-            vec![
-                R {
-                    patterns: &[".x", "y"],
-                    ..r
-                },
-                R {
-                    groups: ALL,
-                    patterns: &["y", ".x"],
-                    ..r
-                },
-            ],
-            Some(1),
-        ),
-        // Longer and shorter names leave something, and built-in rules are there to be replaced.
-        (
-            vec![
-                r,
-                R {
-                    groups: ALL,
-                    patterns: &[".a.x", "*.a.x", "a.x"],
-                    ..r
-                },
-            ],
-            None,
-        ),
-        (
-            vec![
-                r,
-                R {
-                    groups: ALL,
-                    patterns: &["."],
-                    ..r
-                },
-            ],
-            None,
-        ),
-        (
-            vec![
-                R {
-                    origin: Origin::BuiltIn,
-                    ..r
-                },
-                R { groups: ALL, ..r },
-            ],
-            None,
-        ),
-        (
-            vec![
-                R {
-                    groups: Some(&[]),
-                    ..r
-                },
-                R { groups: ALL, ..r },
-            ],
-            None,
-        ),
+        (&[".x .y", ".x; groups 0 1 2"], None),
+        (&[".y .x", ".x; groups 0 1 2"], None),
+        (&[".x y", "y .x; groups 0 1 2"], Some(1)),
+        // Longer and shorter names leave something; built-in rules are there to be replaced.
+        (&[".x", ".a.x a.x; groups 0 1 2"], None),
+        (&[".x", ".; groups 0 1 2"], None),
+        (&[".x; built-in", ".x"], None),
     ] {
-        let policy = build(&rules).expect("no tie");
-        let shadowed = by.map(|by| Shadowed {
-            rule: RuleId(0),
-            by: RuleId(by),
-        });
-        let patterns: Vec<_> = rules.iter().map(|r| (r.patterns, r.groups)).collect();
-        assert_eq!(policy.shadowed(), Vec::from_iter(shadowed), "{patterns:?}");
+        let policy = build(rules).expect("no tie");
+        let (rule, by) = (RuleId(0), by.map(RuleId));
+        let shadowed: Vec<_> = by.map(|by| Shadowed { rule, by }).into_iter().collect();
+        assert_eq!(policy.shadowed(), shadowed, "{rules:?}");
     }
 }

@@ -17,7 +17,7 @@ fn long_list(count: u32) -> Vec<Pattern> {
 fn policy_of(patterns: Vec<Pattern>) -> Policy {
     let rule = Rule {
         patterns,
-        ..Rule::from(R::default())
+        ..rule("")
     };
     Policy::build(vec![group(None)], vec![rule], DenyWith::Refused).expect("one rule")
 }

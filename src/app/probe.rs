@@ -1,0 +1,54 @@
+//! One question to a listener of dnsgate, over UDP: proof that the whole path from socket to
+//! engine works.
+//!
+//! The question is `version.bind CH TXT`. It is refused whatever the configuration says, before any
+//! policy is asked, so the probe works for an address that is in no group and never counts as a
+//! denial.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+/// Id 0x6467, one question: `version.bind.`, TXT, CHAOS.
+const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
+
+/// Asks the listener at `address` and waits `patience` for its reply. An address bound to all
+/// interfaces is asked on loopback.
+///
+/// # Errors
+/// When nothing comes back in time, or what comes back is no reply to the question.
+pub fn ask(address: SocketAddr, patience: Duration) -> io::Result<()> {
+    let address = reachable(address);
+    let local: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((local, 0))?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.send(QUESTION)?;
+    let mut reply = [0; 512];
+    let len = socket.recv(&mut reply)?;
+    let is_reply = len >= 12 && reply[..2] == QUESTION[..2] && reply[2] & 0x80 != 0;
+    if is_reply { Ok(()) } else { Err(io::Error::other("what came back is no reply to the question")) }
+}
+
+/// The address to ask a listener at.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::{Query, query::CLASS_IN};
+
+    #[test]
+    fn the_question_is_a_query_outside_the_class_of_policies() {
+        let query = Query::parse(QUESTION).expect("a query");
+        assert_eq!(query.name().to_string(), "version.bind.");
+        assert_ne!(query.qclass(), CLASS_IN);
+    }
+}

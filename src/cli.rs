@@ -1,0 +1,122 @@
+//! The command line: verbs, their arguments, and what they print.
+//!
+//! Each verb's work is in the module that it is named after; this one turns arguments into a call
+//! and the call's end into an exit code: 0 for yes, 1 for no or failed, 2 for arguments that make
+//! no sense (clap's).
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::{
+    app,
+    config::ListenArg,
+    dns::{Name, RecordType},
+};
+
+mod check;
+mod dig;
+mod explain;
+mod healthcheck;
+
+/// An egress-allowlisting DNS forwarder: Google APIs by the restricted VIP, an allowlist, and
+/// nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "dnsgate", version, propagate_version = true, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answer queries until told to stop (SIGTERM or SIGINT).
+    ///
+    /// Without --config it serves *.googleapis.com by the restricted VIP and denies every other
+    /// name; it needs no file and no upstream for that.
+    Serve(ServeArgs),
+    /// Read a configuration and everything it names; print every error, or what it holds.
+    Check {
+        /// The configuration; the built-in one if absent.
+        file: Option<PathBuf>,
+    },
+    /// Tell what would become of a question, and why.
+    Explain(ExplainArgs),
+    /// Ask a running dnsgate whether it is ready; for containers that have no shell.
+    Healthcheck {
+        /// An http:// URL that must answer 200, or an address and port that must answer a query.
+        #[arg(default_value = "http://127.0.0.1:9153/readyz")]
+        target: healthcheck::Target,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell to print them for.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `serve` is told on the command line; each overrides the configuration's own value.
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    /// The configuration; the built-in one if absent.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listen here instead: 127.0.0.1:5353 (UDP and TCP), udp://…, tcp://…; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<ListenArg>,
+    /// Serve /metrics, /livez and /readyz here instead.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+}
+
+/// What `explain` is asked.
+#[derive(Debug, clap::Args)]
+struct ExplainArgs {
+    /// The name to ask about.
+    name: Name,
+    /// The type to ask for.
+    #[arg(default_value = "A")]
+    rtype: RecordType,
+    /// The address that asks; the first one of each group's networks if absent.
+    #[arg(long, value_name = "IP")]
+    client: Option<IpAddr>,
+    /// The configuration; the built-in one if absent.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the verb that the arguments name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are "errors" that go to standard output with exit code 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match args.verb {
+        Verb::Serve(args) => app::serve(app::Options { config: args.config, listen: args.listen, admin: args.admin }),
+        Verb::Check { file } => check::run(file.as_deref()),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Healthcheck { target } => healthcheck::run(&target),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "dnsgate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

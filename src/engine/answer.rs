@@ -1,0 +1,210 @@
+//! The answer from our own data: a zone's or a rule's records, and the chain of aliases that starts
+//! there, followed to its end in one reply.
+//!
+//! Each name of the chain is decided by the same policy as a question would be. Where the chain
+//! leads to a name that this client is not answered, the reply ends with the alias: it holds
+//! nothing that the client could not have asked for.
+
+use crate::{
+    dns::{
+        NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
+        reply::{Full, Section},
+    },
+    policy::{GroupId, Verdict},
+    zone::{Lookup, Zone},
+};
+
+use super::Turn;
+
+/// The longest chain of aliases that is followed. Real ones have one or two links; a loop has no
+/// end.
+const MAX_CHAIN: usize = 16;
+
+/// Why the answer was not completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It does not fit into the reply.
+    Full,
+    /// The chain of aliases is longer than [`MAX_CHAIN`].
+    TooManyHops,
+}
+
+impl From<Full> for Stop {
+    fn from(_: Full) -> Self {
+        Self::Full
+    }
+}
+
+/// Where the chain goes on.
+enum Next {
+    /// It is at its end.
+    End,
+    /// At the target of an alias.
+    Name(NameBuf),
+}
+
+/// Writes the answer to the turn's question, whose verdict is `verdict`.
+pub(super) fn write(
+    turn: Turn<'_>,
+    group: GroupId,
+    verdict: Verdict<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
+    let mut name = NameBuf::new();
+    // A name of the query fits into a name.
+    let _ = name.push_name(turn.query.name());
+    let mut verdict = verdict;
+    for hop in 0..=MAX_CHAIN {
+        let first = hop == 0;
+        let next = match verdict {
+            Verdict::Zone { zone, .. } => match turn.zone(zone) {
+                Some(zone) => from_zone(turn, zone, name.as_ref(), first, writer)?,
+                None => Next::End,
+            },
+            Verdict::Answer { records, .. } => from_records(turn, records, name.as_ref(), writer)?,
+            Verdict::Deny(_) => Next::End,
+        };
+        match next {
+            Next::End => return Ok(()),
+            Next::Name(target) => name = target,
+        }
+        verdict = turn
+            .snapshot
+            .policy()
+            .decide(group, name.as_ref(), turn.qtype(), turn.now);
+    }
+    Err(Stop::TooManyHops)
+}
+
+/// One link, or the end, from a zone.
+fn from_zone(
+    turn: Turn<'_>,
+    zone: &Zone,
+    name: NameRef<'_>,
+    first: bool,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
+    let found = zone.lookup(name, turn.qtype());
+    // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
+    if first && !matches!(found, Lookup::Referral { .. }) {
+        writer.set_authoritative();
+    }
+    match found {
+        Lookup::Found(set) => writer.rrset(Section::Answer, name, set)?,
+        Lookup::Exists => writer.rrset(Section::Answer, name, turn.snapshot.any())?,
+        Lookup::Alias(set) => return alias(turn, set, name, writer),
+        Lookup::Dname {
+            owner_labels,
+            dname,
+        } => return redirect(owner_labels, dname, name, writer),
+        Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
+        Lookup::NxDomain => {
+            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
+            writer.set_rcode(Rcode::NxDomain);
+            writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
+        }
+        Lookup::Referral { cut_labels, ns } => {
+            refer(zone, ns, last_labels(name, cut_labels), writer)?
+        }
+    }
+    Ok(Next::End)
+}
+
+/// One link, or the end, from the records of a rule.
+fn from_records(
+    turn: Turn<'_>,
+    records: &[Rrset],
+    name: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
+    writer.set_authoritative();
+    let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
+    if let Some(set) = of_type(turn.qtype()) {
+        writer.rrset(Section::Answer, name, set)?;
+    } else if let Some(set) = of_type(RecordType::CNAME) {
+        return alias(turn, set, name, writer);
+    } else if turn.qtype() == RecordType::ANY {
+        writer.rrset(Section::Answer, name, turn.snapshot.any())?;
+    } else {
+        let soa = turn.snapshot.denial_soa();
+        writer.rrset(Section::Authority, soa.owner(), soa.set())?;
+    }
+    Ok(Next::End)
+}
+
+/// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
+/// (RFC 8482 section 4.2).
+fn alias(
+    turn: Turn<'_>,
+    set: &Rrset,
+    name: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
+    writer.rrset(Section::Answer, name, set)?;
+    let target = set.target().and_then(|wire| NameBuf::read(wire).ok());
+    Ok(match target {
+        Some((target, _)) if turn.qtype() != RecordType::ANY => Next::Name(target),
+        _ => Next::End,
+    })
+}
+
+/// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1).
+fn redirect(
+    owner_labels: usize,
+    dname: &Rrset,
+    name: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next, Stop> {
+    writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
+    let Some(target) = substituted(name, owner_labels, dname) else {
+        // RFC 6672 section 2.2: the new name would be too long.
+        writer.set_rcode(Rcode::YxDomain);
+        return Ok(Next::End);
+    };
+    writer.cname(name, dname.ttl(), target.as_ref())?;
+    Ok(Next::Name(target))
+}
+
+/// `name` with its last `owner_labels` labels replaced by the DNAME's target.
+fn substituted(name: NameRef<'_>, owner_labels: usize, dname: &Rrset) -> Option<NameBuf> {
+    let (suffix, _) = NameBuf::read(dname.target()?).ok()?;
+    let kept = name.label_count().checked_sub(owner_labels)?;
+    let mut target = NameBuf::new();
+    for label in name.labels().take(kept) {
+        target.push_label(label).ok()?;
+    }
+    target.push_name(suffix.as_ref()).ok()?;
+    Some(target)
+}
+
+/// Writes a delegation: its name servers, and their addresses where the zone holds them. Glue that
+/// does not fit makes the reply a truncated one (RFC 9471 section 3.1).
+fn refer(
+    zone: &Zone,
+    ns: &Rrset,
+    cut: NameRef<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
+    writer.rrset(Section::Authority, cut, ns)?;
+    for server in ns.rdatas() {
+        let Ok((server, _)) = NameBuf::read(server) else {
+            continue;
+        };
+        let (v4, v6) = zone.addresses(server.as_ref());
+        for set in [v4, v6].into_iter().flatten() {
+            writer.rrset(Section::Additional, server.as_ref(), set)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name made of the last `count` labels of `name`.
+fn last_labels(name: NameRef<'_>, count: usize) -> NameRef<'_> {
+    let starts = name.label_starts();
+    let starts = starts.as_slice();
+    let first = starts
+        .len()
+        .checked_sub(count)
+        .and_then(|at| starts.get(at));
+    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
+}

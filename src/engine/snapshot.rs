@@ -1,0 +1,100 @@
+//! One whole configuration in the form that queries are answered from: immutable and numbered.
+
+use crate::{
+    dns::{NameRef, RecordType, Rrset},
+    policy::{Policy, ZoneId},
+    zone::Zone,
+};
+
+/// How long a denial may be remembered, in seconds: so long does a name that was just allowed stay
+/// denied at those who asked before. Cloud DNS keeps forwarded answers for no longer than this.
+const DENIAL_TTL: u32 = 60;
+/// How long the answer to ANY may be remembered, in seconds. It never changes.
+const ANY_TTL: u32 = 3600;
+
+/// A policy and its zones. A query is decided and answered from one snapshot to its end, whatever
+/// is loaded meanwhile.
+#[derive(Debug)]
+pub struct Snapshot {
+    generation: u64,
+    policy: Policy,
+    zones: Vec<Zone>,
+    denial_soa: DenialSoa,
+    any: Rrset,
+}
+
+impl Snapshot {
+    /// Puts a built policy and the zones that it names by number together. `generation` counts the
+    /// configurations of this process, from 1.
+    #[must_use]
+    pub fn new(generation: u64, policy: Policy, zones: Vec<Zone>) -> Self {
+        let mut any = Rrset::new(RecordType::HINFO, ANY_TTL);
+        // RFC 8482 section 4.2: CPU "RFC8482", OS empty. Nine bytes always fit.
+        let _ = any.push(b"\x07RFC8482\0");
+        Self {
+            generation,
+            policy,
+            zones,
+            denial_soa: DenialSoa::new(),
+            any,
+        }
+    }
+
+    /// The number of this snapshot.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What decides.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The zones, in the order of their numbers.
+    #[must_use]
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
+    pub(super) fn zone(&self, id: ZoneId) -> Option<&Zone> {
+        self.zones.get(id.0 as usize)
+    }
+
+    /// The SOA of negative answers that no zone stands behind.
+    pub(super) const fn denial_soa(&self) -> &DenialSoa {
+        &self.denial_soa
+    }
+
+    /// The answer to ANY at a name that has data.
+    pub(super) const fn any(&self) -> &Rrset {
+        &self.any
+    }
+}
+
+/// The SOA that gives a denial its time to live. Its owner is the root: every name is within it,
+/// and it says nothing about any domain between the root and the name denied.
+#[derive(Debug)]
+pub(super) struct DenialSoa(Rrset);
+
+impl DenialSoa {
+    fn new() -> Self {
+        let mut set = Rrset::new(RecordType::SOA, DENIAL_TTL);
+        let mut rdata = b"\x07dnsgate\x07invalid\0\x06nobody\x07invalid\0".to_vec();
+        // Serial, refresh, retry, expire, minimum: only the last one means anything here.
+        for field in [1, 3600, 600, 86400, DENIAL_TTL] {
+            rdata.extend_from_slice(&u32::to_be_bytes(field));
+        }
+        let _ = set.push(&rdata);
+        Self(set)
+    }
+
+    pub(super) const fn owner(&self) -> NameRef<'static> {
+        NameRef::ROOT
+    }
+
+    pub(super) const fn set(&self) -> &Rrset {
+        &self.0
+    }
+}

@@ -1,0 +1,293 @@
+//! Which listeners run, and how they end: packets in from sockets, replies out to them.
+//!
+//! ```text
+//!                    ┌─ udp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a socket each
+//! bind ─▶ start ─────┤
+//!                    └─ tcp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a runtime each
+//!                         │
+//!                         └─▶ Handler::handle(message, out) ─▶ reply
+//! ```
+//!
+//! The kernel spreads datagrams and connections over the workers, by client, and no two workers
+//! share anything on a query's path. What a packet means is the [`Handler`]'s business: nothing
+//! here reads more of a message than its length, except to answer SERVFAIL when the handler
+//! panicked over it. So one poisonous packet costs one answer, never a worker.
+//!
+//! Not here: which addresses and how many workers (configuration), what the answer is (engine),
+//! what is counted (telemetry; the handler is told of every [`Event`]).
+
+mod bind;
+mod edge;
+mod stream;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod udp;
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+
+use socket2::Socket;
+use tokio::sync::{mpsc, watch};
+
+use crate::dns::Transport;
+
+pub use bind::BindError;
+pub use stream::StreamLimits;
+
+/// One message from a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'p> {
+    /// The bytes of the message, without any framing. Of a datagram that is longer than any query
+    /// can sensibly be (4096 bytes), the header only: that is no well-formed query either.
+    pub packet: &'p [u8],
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
+}
+
+/// What is done with messages. One instance per worker, never shared: it needs no lock.
+pub trait Handler: Send + 'static {
+    /// Messages have come: one of a stream, or as many datagrams as were there. Called before the
+    /// first of them; the place to read the clock and to load the snapshot.
+    fn begin_batch(&mut self);
+
+    /// Writes the reply to `message` into `out`, whose length is the most that the transport can
+    /// carry, and returns the reply's length; `None` is no reply. The bytes in `out` are those of
+    /// an earlier reply.
+    fn handle(&mut self, message: Message<'_>, out: &mut [u8]) -> Option<usize>;
+
+    /// [`handle`](Self::handle) panicked over `message`, and the client gets `reply`, if anything.
+    fn panicked(&mut self, message: Message<'_>, reply: Option<&[u8]>);
+
+    /// Something happened that is no query.
+    fn observe(&mut self, event: Event);
+}
+
+/// What happens at the listeners apart from queries: a closed set, to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The kernel did not take a reply: no room in the send buffer, no route, a firewall's rule.
+    ReplyLost,
+    /// A datagram that cannot be answered, from port 0. The handler does not see it.
+    Unanswerable,
+    /// A connection was accepted and may stay.
+    ConnectionOpened,
+    /// A connection that had been opened ended, for whatever reason.
+    ConnectionClosed,
+    /// A connection was closed at once: its client has as many as a client may have.
+    ConnectionRefused,
+    /// The connection that had waited longest was closed, so that a new one could be opened.
+    ConnectionEvicted,
+    /// A connection could not be accepted, most often for want of file descriptors.
+    AcceptFailed,
+}
+
+impl Event {
+    /// Every event, in the order of their positions (`as usize`).
+    pub const ALL: [Self; 7] = [
+        Self::ReplyLost,
+        Self::Unanswerable,
+        Self::ConnectionOpened,
+        Self::ConnectionClosed,
+        Self::ConnectionRefused,
+        Self::ConnectionEvicted,
+        Self::AcceptFailed,
+    ];
+
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReplyLost => "reply_lost",
+            Self::Unanswerable => "unanswerable",
+            Self::ConnectionOpened => "connection_opened",
+            Self::ConnectionClosed => "connection_closed",
+            Self::ConnectionRefused => "connection_refused",
+            Self::ConnectionEvicted => "connection_evicted",
+            Self::AcceptFailed => "accept_failed",
+        }
+    }
+}
+
+/// `None` while the listeners run; then how long messages in progress may still take. A sender
+/// that is gone is an order to stop, too.
+type Stop = watch::Receiver<Option<Duration>>;
+
+/// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
+pub struct Server {
+    addresses: Vec<(Transport, SocketAddr)>,
+    datagrams: Vec<Socket>,
+    /// One list per worker: a socket of each address.
+    streams: Vec<Vec<Socket>>,
+    limits: StreamLimits,
+}
+
+impl Server {
+    /// Binds every address, `workers` sockets each. Port 0 means any free port.
+    ///
+    /// # Errors
+    /// The first address that could not be bound; then none is.
+    pub fn bind(
+        listen: &[(Transport, SocketAddr)],
+        workers: NonZeroUsize,
+        limits: StreamLimits,
+    ) -> Result<Self, BindError> {
+        let mut server = Self {
+            addresses: Vec::with_capacity(listen.len()),
+            datagrams: Vec::new(),
+            streams: Vec::new(),
+            limits,
+        };
+        for &(transport, address) in listen {
+            let (bound, sockets) = bind::bind(transport, address, workers)?;
+            server.addresses.push((transport, bound));
+            match transport {
+                Transport::Udp => server.datagrams.extend(sockets),
+                Transport::Tcp => {
+                    server.streams.resize_with(workers.get(), Vec::new);
+                    for (worker, socket) in server.streams.iter_mut().zip(sockets) {
+                        worker.push(socket);
+                    }
+                }
+            }
+        }
+        Ok(server)
+    }
+
+    /// The addresses that are bound, in the order in which they were asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Serves them: one handler from `make` for each thread.
+    ///
+    /// # Errors
+    /// A thread could not be started; those that had been are told to stop.
+    pub fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
+        let threads = self.datagrams.len() + self.streams.len();
+        let (stop, stopped) = watch::channel(None);
+        // Room for every thread's end, so that none waits to be heard.
+        let (ended, ends) = mpsc::channel(threads.max(1));
+        let mut running = Running {
+            addresses: self.addresses,
+            stop,
+            ends,
+            threads: Vec::with_capacity(threads),
+        };
+        for (at, socket) in self.datagrams.into_iter().enumerate() {
+            let (handler, stopped) = (make(), stopped.clone());
+            running.spawn(format!("udp-{at}"), ended.clone(), move || {
+                udp::serve(&socket, handler, &stopped);
+                Ok(())
+            })?;
+        }
+        let connections = Arc::new(stream::Connections::new(&self.limits));
+        for (at, sockets) in self.streams.into_iter().enumerate() {
+            let (handler, stopped) = (make(), stopped.clone());
+            let (connections, limits) = (Arc::clone(&connections), self.limits);
+            running.spawn(format!("tcp-{at}"), ended.clone(), move || {
+                stream::serve(sockets, handler, connections, limits, stopped)
+            })?;
+        }
+        Ok(running)
+    }
+}
+
+/// The listeners, being served. Dropped, they stop without waiting for each other.
+pub struct Running {
+    addresses: Vec<(Transport, SocketAddr)>,
+    stop: watch::Sender<Option<Duration>>,
+    ends: mpsc::Receiver<()>,
+    threads: Vec<thread::JoinHandle<io::Result<()>>>,
+}
+
+/// A worker that ended as it should not have.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// It could not go on.
+    #[error("worker {name} ended")]
+    Failed {
+        /// The name of its thread.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A fault of ours outside the handling of one query.
+    #[error("worker {name} panicked")]
+    Panicked {
+        /// The name of its thread.
+        name: String,
+    },
+}
+
+impl Running {
+    /// The addresses that are served, in the order in which they were asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Waits until a worker ends, which none does before [`shutdown`](Self::shutdown) unless
+    /// something is badly wrong: `shutdown` then tells what. Never ready otherwise.
+    pub async fn worker_ended(&mut self) {
+        if self.threads.is_empty() || self.ends.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Stops: nothing new is accepted, what has been received is answered, messages in progress
+    /// on connections have `drain` to end. Ready when every worker has ended.
+    ///
+    /// # Errors
+    /// Every worker that did not end well.
+    pub async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
+        self.stop.send_replace(Some(drain));
+        // None when every thread has dropped its end of the channel, which is the last that it does.
+        while self.ends.recv().await.is_some() {}
+        let errors: Vec<_> = self
+            .threads
+            .drain(..)
+            .filter_map(|thread| {
+                let name = thread.thread().name().unwrap_or_default().to_owned();
+                match thread.join() {
+                    Ok(Ok(())) => None,
+                    Ok(Err(source)) => Some(WorkerError::Failed { name, source }),
+                    Err(_) => Some(WorkerError::Panicked { name }),
+                }
+            })
+            .collect();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        ended: mpsc::Sender<()>,
+        work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let last_words = LastWords(ended);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            let _last_words = last_words;
+            work()
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+/// Says that a thread has ended, even when it panics.
+struct LastWords(mpsc::Sender<()>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        // There is room for one from each thread; without a receiver nobody wants to know.
+        let _ = self.0.try_send(());
+    }
+}

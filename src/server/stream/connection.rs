@@ -1,0 +1,109 @@
+//! One connection: its messages, one after the other, until it ends.
+//!
+//! It ends when the client closes it, misses a deadline or sends a message without bytes, when it
+//! has to make room for another, and between messages when the server is to stop. None of these is
+//! worth a word in a log.
+
+use std::{net::SocketAddr, rc::Rc};
+
+use futures_util::StreamExt;
+use hickory_server::net::{
+    DnsStreamHandle, runtime::iocompat::AsyncIoTokioAsStd, tcp::TcpStream as Framed,
+};
+use hickory_server::proto::op::SerialMessage;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, BufReader},
+    task,
+};
+
+use super::{
+    super::{Event, Handler, Message, Stop, edge},
+    State, Worker,
+    connections::Permit,
+    deadlined::{Deadlined, Deadlines},
+};
+use crate::dns::Transport;
+
+/// Bytes read ahead: a query with its length in one system call, and most pipelines.
+const READ_AHEAD: usize = 1024;
+/// Replies that the framing has yet to write. There is never more than one, as it writes before it
+/// reads.
+const REPLIES: usize = 1;
+
+/// Counts the end of a connection, however it ends.
+struct Counted<'w, H: Handler>(&'w Worker<H>);
+
+impl<H: Handler> Drop for Counted<'_, H> {
+    fn drop(&mut self) {
+        self.0.observe(Event::ConnectionClosed);
+    }
+}
+
+/// Serves one connection.
+pub(super) async fn serve<H: Handler, S>(
+    stream: S,
+    source: SocketAddr,
+    permit: Permit,
+    worker: Rc<Worker<H>>,
+    mut stop: Stop,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+{
+    worker.observe(Event::ConnectionOpened);
+    let _counted = Counted(&worker);
+    let limits = &worker.limits;
+    let (stream, progress) = Deadlined::new(
+        BufReader::with_capacity(READ_AHEAD, stream),
+        Deadlines {
+            idle: limits.idle,
+            message: limits.message,
+            write: limits.write,
+        },
+    );
+    let (mut messages, mut replies) =
+        Framed::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), source, REPLIES);
+    let mut closing = false;
+    let mut turn = 0;
+    loop {
+        // Dropping the wait for a message loses nothing of it: the framing keeps what it has read.
+        let message = tokio::select! {
+            biased;
+            () = permit.evicted() => return,
+            message = messages.next() => message,
+            _ = stop.changed(), if !closing => {
+                closing = true;
+                progress.close_between_messages();
+                continue;
+            }
+        };
+        let Some(Ok(message)) = message else {
+            return;
+        };
+        progress.message_read();
+        permit.used();
+        if let Some(reply) = answer(&worker, &message.into_parts().0, source)
+            && replies.send(SerialMessage::new(reply, source)).is_err()
+        {
+            return;
+        }
+        turn += 1;
+        if turn >= limits.pipeline {
+            turn = 0;
+            task::yield_now().await;
+        }
+    }
+}
+
+/// The reply to one message.
+fn answer<H: Handler>(worker: &Worker<H>, packet: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+    let mut state = worker.state.borrow_mut();
+    let State { handler, out } = &mut *state;
+    handler.begin_batch();
+    let message = Message {
+        packet,
+        source,
+        transport: Transport::Tcp,
+    };
+    let len = edge::answer(handler, message, out)?;
+    out.get(..len).map(<[u8]>::to_vec)
+}

@@ -1,0 +1,58 @@
+//! Datagrams one by one, with nothing but what every system has: the fallback off Linux.
+//!
+//! It does not know which address of a wildcard was asked; the system chooses the reply's source.
+
+use std::net::UdpSocket;
+
+use socket2::Socket;
+
+use super::{
+    super::{Event, Handler, Message, Stop, edge},
+    DRAIN, QUERY, REPLY, after_error, stopped,
+};
+use crate::dns::{Transport, query::HEADER};
+
+/// Serves one socket until told to stop, and then what the system still holds.
+pub(in crate::server) fn serve<H: Handler>(socket: &Socket, mut handler: H, stop: &Stop) {
+    let Ok(socket) = socket.try_clone().map(UdpSocket::from) else {
+        return;
+    };
+    // One byte more than a query may have: that byte tells that it has been cut.
+    let mut query = [0; QUERY + 1];
+    let mut reply = [0; REPLY];
+    let mut one = |handler: &mut H| -> std::io::Result<()> {
+        let (len, source) = socket.recv_from(&mut query)?;
+        handler.begin_batch();
+        if source.port() == 0 {
+            handler.observe(Event::Unanswerable);
+            return Ok(());
+        }
+        let packet = query
+            .get(..if len > QUERY { HEADER } else { len })
+            .unwrap_or_default();
+        let message = Message {
+            packet,
+            source,
+            transport: Transport::Udp,
+        };
+        let len = edge::answer(handler, message, &mut reply);
+        if let Some(reply) = len.and_then(|len| reply.get(..len))
+            && socket.send_to(reply, source).is_err()
+        {
+            handler.observe(Event::ReplyLost);
+        }
+        Ok(())
+    };
+    while !stopped(stop) {
+        if let Err(error) = one(&mut handler) {
+            after_error(&error);
+        }
+    }
+    if socket.set_nonblocking(true).is_ok() {
+        for _ in 0..DRAIN {
+            if one(&mut handler).is_err() {
+                break;
+            }
+        }
+    }
+}

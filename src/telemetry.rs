@@ -1,0 +1,207 @@
+//! What dnsgate tells of itself: counters, log lines, and whether it may be asked.
+//!
+//! ```text
+//!  worker ─▶ Recorder::record(Event) ─┬─▶ its own block of counters ──(summed by a scrape)─▶ /metrics
+//!                                     └─▶ bounded queue ─▶ the log's thread ─▶ standard error
+//! ```
+//!
+//! One query has one [`Outcome`], and [`Tally::of`] is the one place where an outcome becomes
+//! counters: an exhaustive match, so that a new reason does not compile before somebody has said
+//! what it counts. Every query adds one to exactly one series of `queries_total`, and its sum is
+//! the number of queries.
+//!
+//! Telemetry never delays a query: counters have one writer each, the log drops what it cannot
+//! take. It reads no clock for a query either; times come with the [`Event`].
+//!
+//! Not here: what is decided (`engine`), who listens for DNS (`server`).
+
+mod block;
+mod families;
+mod health;
+pub mod http;
+mod labels;
+mod ledger;
+mod log;
+mod metrics;
+mod recorder;
+mod series;
+mod shared;
+mod totals;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use crate::{
+    dns::{Rcode, RecordType, Transport},
+    engine::{Ending, GroupId, Outcome, Reason, RuleId},
+};
+
+pub use families::{Family, Kind, families};
+pub use health::{Health, Phase};
+pub use labels::Labels;
+pub use log::{
+    DEFAULT_QUEUE, LogFormat, LogQueries, LogSettings, MAX_QUEUE, Severity, UnknownSetting,
+};
+pub use metrics::CONTENT_TYPE;
+pub use recorder::{Event, Recorder};
+pub use shared::{Closed, Reload, Shared, Shed};
+
+use log::{Log, Sink};
+use metrics::{Metrics, Sources};
+
+/// Why telemetry did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system refuses a thread.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+    /// The metric families contradict each other; a test holds that they do not.
+    #[error("the metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// The whole of it; clones share it.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    sources: Sources,
+    metrics: Arc<Metrics>,
+    log: Log,
+}
+
+impl Telemetry {
+    /// Starts telemetry with its log on standard error. Events can be logged from now on; the
+    /// labels come with [`Self::loaded`].
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(settings: &LogSettings) -> Result<Self, StartError> {
+        Self::start_into(settings, Box::new(io::stderr()))
+    }
+
+    fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
+        let sources = Sources::default();
+        let metrics = Arc::new(Metrics::new(sources.clone())?);
+        let ledger = Arc::clone(&sources.ledger);
+        let log = Log::start(settings, sink, ledger, Arc::clone(&sources.shared))?;
+        Ok(Self {
+            sources,
+            metrics,
+            log,
+        })
+    }
+
+    /// Makes a new generation of labels known. To be called before a query can see the snapshot
+    /// of that generation, so that no query has labels that nobody knows. Generations rise.
+    pub fn loaded(&self, generation: u64, labels: Labels, at: SystemTime) {
+        self.sources.ledger.publish(generation, labels);
+        self.sources.shared.loaded(generation, at);
+    }
+
+    /// A recorder for one worker. It counts until it is dropped, and what it counted stays.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        Recorder::new(Arc::clone(&self.sources.ledger), self.log.queue())
+    }
+
+    /// The counters that are not on a query's way.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.sources.shared
+    }
+
+    /// Whether dnsgate may be asked.
+    #[must_use]
+    pub fn health(&self) -> &Arc<Health> {
+        &self.sources.health
+    }
+
+    /// The page of `/metrics`, in the text format 0.0.4.
+    ///
+    /// # Errors
+    /// When the `prometheus` crate cannot write a family; a test holds that it can.
+    pub fn metrics(&self) -> prometheus::Result<Vec<u8>> {
+        self.metrics.page()
+    }
+
+    /// Logs a lifecycle event. It does not wait: an event that finds its queue full is dropped and
+    /// counted. A field named as a key of every line (`severity`, `message`, `time`) is left out.
+    pub fn event(&self, severity: Severity, message: &str, fields: &[(&str, Value)]) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an event is now; nothing is decided by this time"
+        )]
+        let now = SystemTime::now();
+        self.log.event(now, severity, message, fields);
+    }
+
+    /// Waits until everything logged so far is written, `patience` at the longest; `false` when
+    /// the time was up. For the end of the process: its threads end with it, lines or not.
+    pub fn flush(&self, patience: Duration) -> bool {
+        self.log.flush(patience)
+    }
+}
+
+/// What one query adds to the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tally {
+    transport: Transport,
+    group: Option<GroupId>,
+    rule: Option<RuleId>,
+    ending: Ending,
+    rcode: Option<Rcode>,
+    qtype: Option<RecordType>,
+    /// Counted in `denied_total`, under this reason.
+    denied: Option<Reason>,
+    truncated: bool,
+    panicked: bool,
+}
+
+impl Tally {
+    /// The one place where an outcome becomes counters. Every outcome is one of `queries_total`
+    /// and one observation of `query_duration_seconds`, both under its ending; what else it counts
+    /// stands in the match.
+    fn of(outcome: &Outcome, transport: Transport) -> Self {
+        let Outcome {
+            reason,
+            group,
+            rule,
+            qtype,
+            rcode,
+            truncated,
+        } = *outcome;
+        let (denied, panicked) = match reason {
+            Reason::Blocked | Reason::NoRule | Reason::Stranger => (Some(reason), false),
+            Reason::Panic => (None, true),
+            Reason::Zone
+            | Reason::Rule
+            | Reason::Short
+            | Reason::NotAQuery
+            | Reason::Opcode
+            | Reason::Format
+            | Reason::EdnsVersion
+            | Reason::Class
+            | Reason::MetaType
+            | Reason::ChainTooLong
+            | Reason::NoRoom => (None, false),
+        };
+        Self {
+            transport,
+            group,
+            rule,
+            ending: reason.ending(),
+            rcode,
+            qtype,
+            denied,
+            truncated,
+            panicked,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Every metric family: its name, type, labels and help, written once. What is exported is built
+//! from these constants, and so is the table of the documentation.
+//!
+//! A family stands here only when something feeds it.
+
+use prometheus::proto::MetricType;
+
+/// One metric family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name, with its unit, and `_total` for a counter.
+    pub name: &'static str,
+    /// The type.
+    pub kind: Kind,
+    /// The label names, in the order of their values.
+    pub labels: &'static [&'static str],
+    /// What it counts, in a sentence.
+    pub help: &'static str,
+}
+
+/// The type of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises, until the process ends.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Observations by size.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the text format.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    pub(super) const fn proto(self) -> MetricType {
+        match self {
+            Self::Counter => MetricType::COUNTER,
+            Self::Gauge => MetricType::GAUGE,
+            Self::Histogram => MetricType::HISTOGRAM,
+        }
+    }
+}
+
+/// Declares the families and the list of them all.
+macro_rules! families {
+    ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
+        $(pub(super) const $constant: Family = Family {
+            name: concat!("dnsgate_", $name),
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+            help: $help,
+        };)+
+
+        /// Every family of our own, in the order of the documentation.
+        pub(super) const OWN: &[Family] = &[$($constant),+];
+    };
+}
+
+families! {
+    QUERIES = "queries_total", Counter, ["transport", "group", "verdict", "rcode", "type"],
+        "Queries by what became of them; rcode none is a query that got no reply.";
+    DENIED = "denied_total", Counter, ["group", "rule", "reason"],
+        "Queries that policy denied, by the rule and the reason.";
+    DURATION = "query_duration_seconds", Histogram, ["verdict"],
+        "Time from reading a query to having its reply written.";
+    TRUNCATED = "truncated_total", Counter, ["transport"],
+        "Replies that asked the client to come back over TCP.";
+    PANICS = "panics_total", Counter, [],
+        "Queries during which dnsgate panicked, was caught and went on.";
+    LOG_DROPPED = "log_dropped_total", Counter, [],
+        "Log lines lost because the queue was full or standard error could not be written.";
+    SHED = "shed_total", Counter, ["why"],
+        "Work refused because a limit was reached.";
+    TCP_CONNECTIONS = "tcp_connections", Gauge, [],
+        "TCP connections of clients that are open.";
+    TCP_OPENED = "tcp_connections_total", Counter, [],
+        "TCP connections of clients that were accepted.";
+    TCP_CLOSED = "tcp_closed_total", Counter, ["why"],
+        "TCP connections of clients that ended, by why.";
+    GENERATION = "snapshot_generation", Gauge, [],
+        "The generation of the configuration in force; it rises by one with each reload.";
+    LOADED = "snapshot_loaded_timestamp_seconds", Gauge, [],
+        "When the configuration in force was loaded, in seconds since 1970.";
+    RELOADS = "reload_total", Counter, ["result"],
+        "Reloads of the configuration by result; a failed one changes nothing.";
+    READY = "ready", Gauge, [],
+        "1 while /readyz says yes, else 0.";
+    BUILD = "build_info", Gauge, ["version", "arch"],
+        "Always 1; the labels tell what was built.";
+}
+
+/// What the `prometheus` crate tells of the process, on Linux.
+const PROCESS: &[Family] = &[
+    process(
+        "process_cpu_seconds_total",
+        Kind::Counter,
+        "Total user and system CPU time spent in seconds.",
+    ),
+    process(
+        "process_max_fds",
+        Kind::Gauge,
+        "Maximum number of open file descriptors.",
+    ),
+    process(
+        "process_open_fds",
+        Kind::Gauge,
+        "Number of open file descriptors.",
+    ),
+    process(
+        "process_resident_memory_bytes",
+        Kind::Gauge,
+        "Resident memory size in bytes.",
+    ),
+    process(
+        "process_start_time_seconds",
+        Kind::Gauge,
+        "Start time of the process since unix epoch in seconds.",
+    ),
+    process(
+        "process_threads",
+        Kind::Gauge,
+        "Number of OS threads in the process.",
+    ),
+    process(
+        "process_virtual_memory_bytes",
+        Kind::Gauge,
+        "Virtual memory size in bytes.",
+    ),
+];
+
+const fn process(name: &'static str, kind: Kind, help: &'static str) -> Family {
+    Family {
+        name,
+        kind,
+        labels: &[],
+        help,
+    }
+}
+
+/// Every family that `/metrics` shows on Linux: our own, then the process's.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    OWN.iter().chain(PROCESS)
+}

@@ -1,0 +1,186 @@
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, and `/` for a person with a browser.
+//!
+//! The port may be reachable for more than the ones it is meant for, so that it is bounded
+//! ([`gate`]): a number of connections, one request a connection, a time in which all of it must be
+//! over. Nothing can be changed through it, and no queried name or client address is shown.
+
+mod gate;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt::Write,
+    future::Future,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+
+use super::{CONTENT_TYPE, Phase, Telemetry};
+use gate::Gate;
+
+/// The connections that are served at a time; more wait in the kernel's backlog. A scraper, a
+/// prober and some people need few.
+const MAX_CONNECTIONS: usize = 32;
+/// The time in which a connection must be over, from accept to the last byte. Prometheus gives a
+/// scrape 10 s by default.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+struct Admin {
+    telemetry: Telemetry,
+    started: Instant,
+}
+
+/// Serves the admin pages until `shutdown` is done and the requests begun before have ended.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve(
+    listener: TcpListener,
+    telemetry: Telemetry,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
+    axum::serve(gate, router(telemetry))
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+fn router(telemetry: Telemetry) -> Router {
+    let admin = Admin {
+        telemetry,
+        started: now(),
+    };
+    Router::new()
+        .route("/", get(status))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .layer(middleware::map_response(seal))
+        .with_state(Arc::new(admin))
+}
+
+/// The headers of every response. One request a connection: a connection that is kept alive would
+/// hold its place while it does nothing.
+async fn seal(mut response: Response) -> Response {
+    let headers: &mut HeaderMap = response.headers_mut();
+    for (name, value) in [
+        (header::CONNECTION, "close"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.telemetry.metrics() {
+        Ok(page) => page_of(StatusCode::OK, CONTENT_TYPE, page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
+async fn livez() -> Response {
+    page_of(StatusCode::OK, TEXT, "alive\n")
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let (code, state) = state(&admin.telemetry);
+    let generation = admin.telemetry.shared().generation();
+    page_of(code, TEXT, format!("{state}\ngeneration {generation}\n"))
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Response {
+    let (_, state) = state(&admin.telemetry);
+    let generation = admin.telemetry.shared().generation();
+    let uptime = uptime(now().saturating_duration_since(admin.started));
+    let page = format!(
+        r#"<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>dnsgate</title>
+<style>body {{ font: 16px/1.5 sans-serif; margin: 2em }} th {{ text-align: left; padding-right: 2em }}</style></head>
+<body>
+<h1>dnsgate</h1>
+<table>
+<tr><th>version</th><td>{version}</td></tr>
+<tr><th>state</th><td>{state}</td></tr>
+<tr><th>up for</th><td>{uptime}</td></tr>
+<tr><th>configuration</th><td>generation {generation}</td></tr>
+</table>
+<ul>
+<li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
+<li><a href="/readyz">/readyz</a>: whether it may be asked</li>
+<li><a href="/livez">/livez</a>: whether it runs</li>
+</ul>
+</body>
+</html>
+"#,
+        version = env!("CARGO_PKG_VERSION"),
+        state = escape(&state),
+    );
+    page_of(StatusCode::OK, HTML, page)
+}
+
+fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse) -> Response {
+    (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
+}
+
+/// The phase as a code and a line.
+fn state(telemetry: &Telemetry) -> (StatusCode, String) {
+    match telemetry.health().phase() {
+        Phase::Starting(missing) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("starting: {missing}"),
+        ),
+        Phase::Ready => (StatusCode::OK, "ready".to_owned()),
+        Phase::Draining(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {why}")),
+    }
+}
+
+/// `3d 04:05:06`
+fn uptime(up: Duration) -> String {
+    let seconds = up.as_secs();
+    let mut text = String::new();
+    if seconds >= 86_400 {
+        let _ = write!(text, "{}d ", seconds / 86_400);
+    }
+    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+    let _ = write!(text, "{hours:02}:{minutes:02}:{:02}", seconds % 60);
+    text
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "uptime is shown to people; nothing is decided by it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}

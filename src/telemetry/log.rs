@@ -1,0 +1,288 @@
+//! The log: one line per event on standard error, written by one thread.
+//!
+//! Workers hand it fixed-size copies over a bounded queue and never wait: what does not fit is
+//! dropped and counted (`dnsgate_log_dropped_total`). So a pipe that nobody reads stops the log
+//! and nothing else. Formatting happens in the log's thread.
+//!
+//! Everything goes to standard error, queries and lifecycle alike: Cloud Logging's agents take
+//! both streams, one stream keeps the order, and standard output stays free for what a verb prints.
+//!
+//! Not here: what is counted. A line that is dropped is missing from the log alone.
+
+mod line;
+mod rdata;
+mod record;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::IsTerminal,
+    str::FromStr,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use crate::engine::{Ending, Outcome, Reason};
+
+use super::{ledger::Ledger, shared::Shared};
+
+pub(super) use record::QueryRecord;
+pub(super) use writer::Sink;
+use writer::{Entry, Signal, Writer};
+
+/// The queries that can wait for the log's thread unless the configuration says otherwise:
+/// 1.3 MiB, and some hundredths of a second at a million lines a second.
+pub const DEFAULT_QUEUE: usize = 2048;
+/// The most that the configuration may ask for: 42 MiB.
+pub const MAX_QUEUE: usize = 65_536;
+/// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries
+/// pushes one out.
+const EVENT_QUEUE: usize = 256;
+
+/// How and what is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Which queries.
+    pub queries: LogQueries,
+    /// In which form.
+    pub format: LogFormat,
+    /// How many queries can wait to be written, 1 to [`MAX_QUEUE`].
+    pub queue: usize,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            queries: LogQueries::Denied,
+            format: LogFormat::Auto,
+            queue: DEFAULT_QUEUE,
+        }
+    }
+}
+
+/// Which queries are logged. A panic is an error of ours and is logged in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogQueries {
+    /// None.
+    None,
+    /// The denied ones, and those that dnsgate failed at.
+    Denied,
+    /// All of them, with their answers.
+    All,
+}
+
+impl LogQueries {
+    /// Whether a query that ended so is logged.
+    #[must_use]
+    pub const fn wants(self, outcome: &Outcome) -> bool {
+        match self {
+            Self::All => true,
+            Self::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
+            Self::None => matches!(outcome.reason, Reason::Panic),
+        }
+    }
+}
+
+/// The form of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text when standard error is a terminal, JSON otherwise.
+    Auto,
+    /// A JSON object a line, with Cloud Logging's keys.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl LogFormat {
+    /// The form on standard error: [`Self::Auto`] becomes one of the other two.
+    #[must_use]
+    pub fn on_stderr(self) -> Self {
+        match self {
+            Self::Auto if std::io::stderr().is_terminal() => Self::Text,
+            Self::Auto => Self::Json,
+            chosen => chosen,
+        }
+    }
+}
+
+/// The text is no setting of the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not one of {expected}")]
+pub struct UnknownSetting {
+    text: String,
+    expected: &'static str,
+}
+
+impl FromStr for LogQueries {
+    type Err = UnknownSetting;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSetting> {
+        match text {
+            "none" => Ok(Self::None),
+            "denied" => Ok(Self::Denied),
+            "all" => Ok(Self::All),
+            _ => Err(UnknownSetting {
+                text: text.to_owned(),
+                expected: "none, denied, all",
+            }),
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = UnknownSetting;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSetting> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err(UnknownSetting {
+                text: text.to_owned(),
+                expected: "auto, json, text",
+            }),
+        }
+    }
+}
+
+/// How much a line matters, in Cloud Logging's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Routine: an answer, a start, a stop.
+    Info,
+    /// Normal, but worth a look: a denial.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something is wrong.
+    Error,
+    /// dnsgate cannot go on.
+    Critical,
+}
+
+impl Severity {
+    /// The value of the key `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Notice => "NOTICE",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+
+    const fn of(outcome: &Outcome) -> Self {
+        match (outcome.ending(), outcome.reason) {
+            (Ending::Answered | Ending::Rejected, _) => Self::Info,
+            (Ending::Denied, _) => Self::Notice,
+            (Ending::Failed, Reason::Panic) => Self::Error,
+            (Ending::Failed, _) => Self::Warning,
+        }
+    }
+}
+
+/// A worker's end of the queue of queries.
+#[derive(Clone, Debug)]
+pub(super) struct LogQueue {
+    queries: LogQueries,
+    queue: SyncSender<Signal>,
+}
+
+impl LogQueue {
+    pub(super) const fn wants(&self, outcome: &Outcome) -> bool {
+        self.queries.wants(outcome)
+    }
+
+    /// Hands a query over; `false` when the queue is full.
+    pub(super) fn push(&self, record: QueryRecord) -> bool {
+        self.queue.try_send(Signal::Query(record)).is_ok()
+    }
+}
+
+/// The log's front: where lifecycle events go in. The thread ends when all fronts and queues do.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    queue: LogQueue,
+    events: SyncSender<Entry>,
+    shared: Arc<Shared>,
+}
+
+impl Log {
+    /// Starts the log's thread.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(super) fn start(
+        settings: &LogSettings,
+        sink: Sink,
+        ledger: Arc<Ledger>,
+        shared: Arc<Shared>,
+    ) -> std::io::Result<Self> {
+        let (queue, queries) = sync_channel(settings.queue.clamp(1, MAX_QUEUE));
+        let (events, waiting) = sync_channel(EVENT_QUEUE);
+        let writer = Writer::new(sink, settings, ledger, Arc::clone(&shared));
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.run(&queries, &waiting))?;
+        Ok(Self {
+            queue: LogQueue {
+                queries: settings.queries,
+                queue,
+            },
+            events,
+            shared,
+        })
+    }
+
+    pub(super) fn queue(&self) -> LogQueue {
+        self.queue.clone()
+    }
+
+    /// Logs a lifecycle event.
+    pub(super) fn event(
+        &self,
+        time: SystemTime,
+        severity: Severity,
+        message: &str,
+        fields: &[(&str, Value)],
+    ) {
+        let fields = fields
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let entry = Entry::Event(record::EventRecord {
+            time,
+            severity,
+            message: message.to_owned(),
+            fields: fields.collect(),
+        });
+        if self.events.try_send(entry).is_err() {
+            self.shared.log_lost(1);
+        }
+        self.wake();
+    }
+
+    /// Waits until everything handed over so far is written, or the time is up: `false`.
+    pub(super) fn flush(&self, patience: Duration) -> bool {
+        let (done, flushed) = sync_channel(1);
+        if self.events.try_send(Entry::Flush(done)).is_err() {
+            return false;
+        }
+        self.wake();
+        flushed.recv_timeout(patience).is_ok()
+    }
+
+    fn wake(&self) {
+        // A full queue means that the thread is awake already.
+        let _ = self.queue.queue.try_send(Signal::Wake);
+    }
+}

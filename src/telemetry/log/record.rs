@@ -1,0 +1,71 @@
+//! What waits in the queues: a query as a copy of fixed size, an event as it was told.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Map, Value};
+
+use crate::{dns::Transport, engine::Outcome, telemetry::recorder::Event};
+
+use super::Severity;
+
+/// The bytes of a message that a record keeps: header, the longest question and some answers. Of
+/// more answers than fit, the log shows the first.
+pub(super) const KEPT: usize = 512;
+
+/// One query, copied without an allocation.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::telemetry) struct QueryRecord {
+    pub(super) outcome: Outcome,
+    pub(super) transport: Transport,
+    pub(super) source: SocketAddr,
+    pub(super) time: SystemTime,
+    pub(super) latency: Duration,
+    pub(super) generation: u64,
+    len: u16,
+    message: [u8; KEPT],
+}
+
+impl QueryRecord {
+    /// Copies the start of the reply, which repeats the question; of the query when there is no
+    /// reply.
+    pub(in crate::telemetry) fn of(event: &Event<'_>) -> Self {
+        let message = if event.reply.is_empty() {
+            event.query
+        } else {
+            event.reply
+        };
+        let mut record = Self {
+            outcome: event.outcome,
+            transport: event.transport,
+            source: event.source,
+            time: event.time,
+            latency: event.latency,
+            generation: event.generation,
+            len: message.len().min(KEPT) as u16,
+            message: [0; KEPT],
+        };
+        for (to, from) in record.message.iter_mut().zip(message) {
+            *to = *from;
+        }
+        record
+    }
+
+    /// The start of the message.
+    pub(super) fn message(&self) -> &[u8] {
+        self.message
+            .get(..usize::from(self.len))
+            .unwrap_or_default()
+    }
+}
+
+/// One lifecycle event.
+#[derive(Clone, Debug)]
+pub(super) struct EventRecord {
+    pub(super) time: SystemTime,
+    pub(super) severity: Severity,
+    pub(super) message: String,
+    pub(super) fields: Map<String, Value>,
+}

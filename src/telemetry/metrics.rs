@@ -1,0 +1,251 @@
+//! `/metrics`: the counters of all workers summed at the moment of a scrape, as families of the
+//! `prometheus` crate.
+//!
+//! **Which series exist.** `queries_total` has thousands of possible series, of which a network
+//! uses some dozens, so that a cell that was never touched is not exported. A counter that first
+//! appears with a value is not seen to rise, though; what one wants to alert on is therefore there
+//! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
+//! verdict), A and AAAA answered per transport and group, `no_rule` per group and strangers in
+//! `denied_total`, and every label of the small families. A series that is there stays.
+
+use std::sync::Arc;
+
+use prometheus::{
+    Encoder, Registry, TextEncoder,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+
+use crate::{
+    dns::{Rcode, RecordType, Transport},
+    engine::{Ending, Reason},
+};
+
+use super::{
+    block::BOUNDS,
+    families::{self, Family},
+    health::{Health, Phase},
+    labels::{
+        DENIAL_REASONS, Labels, NONE, denial_position, rcode_label, rcode_position, type_label,
+        type_position,
+    },
+    ledger::Ledger,
+    series::{Series, counter, family, gauge, histogram},
+    shared::{Closed, Reload, Shared, Shed},
+    totals::{DeniedKey, QueryKey, Totals},
+};
+
+/// The media type of the page.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// What `/metrics` is made of: our own registry, nothing global.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    /// # Errors
+    /// When the crate refuses a family: two of one name, or a name that is none.
+    pub(super) fn new(sources: Sources) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        registry.register(Box::new(Exporter::new(sources)?))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(Self { registry })
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// When the crate finds a family without a name or a metric.
+    pub(super) fn page(&self) -> prometheus::Result<Vec<u8>> {
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        Ok(page)
+    }
+
+    #[cfg(test)]
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+/// Where the numbers come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) health: Arc<Health>,
+}
+
+/// The collector of all families of our own.
+struct Exporter {
+    sources: Sources,
+    descs: Vec<Desc>,
+}
+
+impl Exporter {
+    fn new(sources: Sources) -> prometheus::Result<Self> {
+        let descs = families::OWN.iter().map(|family| {
+            let labels = family.labels.iter().map(ToString::to_string).collect();
+            let none = std::collections::HashMap::new();
+            Desc::new(family.name.to_owned(), family.help.to_owned(), labels, none)
+        });
+        Ok(Self {
+            descs: descs.collect::<prometheus::Result<_>>()?,
+            sources,
+        })
+    }
+}
+
+impl Collector for Exporter {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Sources {
+            ledger,
+            shared,
+            health,
+        } = &self.sources;
+        let mut totals = ledger.sum();
+        touch(&mut totals, &ledger.newest());
+        let lost = totals.log_dropped + shared.log_dropped();
+        vec![
+            family(&families::QUERIES, queries(&totals)),
+            family(&families::DENIED, denied(&totals)),
+            family(&families::DURATION, durations(&totals)),
+            family(&families::TRUNCATED, truncated(&totals)),
+            family(&families::PANICS, [counter([], totals.panics)]),
+            family(&families::LOG_DROPPED, [counter([], lost)]),
+            family(
+                &families::SHED,
+                Shed::ALL
+                    .iter()
+                    .map(|&why| counter([why.as_str()], shared.shed_total(why))),
+            ),
+            family(&families::TCP_CONNECTIONS, [gauge([], open(shared))]),
+            family(
+                &families::TCP_OPENED,
+                [counter([], shared.tcp_opened_total())],
+            ),
+            family(
+                &families::TCP_CLOSED,
+                Closed::ALL
+                    .iter()
+                    .map(|&why| counter([why.as_str()], shared.tcp_closed_total(why))),
+            ),
+            family(
+                &families::GENERATION,
+                [gauge([], shared.generation() as f64)],
+            ),
+            family(
+                &families::LOADED,
+                [gauge([], shared.loaded_at().as_secs_f64())],
+            ),
+            family(
+                &families::RELOADS,
+                Reload::ALL
+                    .iter()
+                    .map(|&result| counter([result.as_str()], shared.reload_total(result))),
+            ),
+            family(
+                &families::READY,
+                [gauge(
+                    [],
+                    f64::from(u8::from(health.phase() == Phase::Ready)),
+                )],
+            ),
+            family(&families::BUILD, [gauge(build(), 1.0)]),
+        ]
+    }
+}
+
+/// The labels of `build_info`.
+const fn build() -> [&'static str; 2] {
+    [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH]
+}
+
+/// Adds the series that are there from the start.
+fn touch(totals: &mut Totals, labels: &Labels) {
+    let answered = |transport: Transport, group: &String, qtype| QueryKey {
+        transport: transport as usize,
+        group: group.clone(),
+        ending: Ending::Answered as usize,
+        rcode: rcode_position(Some(Rcode::NoError)),
+        qtype: type_position(Some(qtype)),
+    };
+    for group in &labels.groups {
+        for transport in Transport::ALL {
+            for qtype in [RecordType::A, RecordType::AAAA] {
+                let key = answered(transport, group, qtype);
+                totals.queries.entry(key).or_default();
+            }
+        }
+    }
+    let groups = labels
+        .groups
+        .iter()
+        .map(|group| (group.as_str(), Reason::NoRule));
+    for (group, reason) in groups.chain([(NONE, Reason::Stranger)]) {
+        let Some(reason) = denial_position(reason) else {
+            continue;
+        };
+        let key = DeniedKey {
+            group: group.to_owned(),
+            rule: NONE.to_owned(),
+            reason,
+        };
+        totals.denied.entry(key).or_default();
+    }
+}
+
+fn queries(totals: &Totals) -> impl Iterator<Item = Series> {
+    totals.queries.iter().map(|(key, &count)| {
+        let labels = [
+            label_of(&Transport::ALL, key.transport, Transport::as_str),
+            &key.group,
+            label_of(&Ending::ALL, key.ending, Ending::as_str),
+            rcode_label(key.rcode),
+            type_label(key.qtype),
+        ];
+        counter(labels, count)
+    })
+}
+
+fn denied(totals: &Totals) -> impl Iterator<Item = Series> {
+    totals.denied.iter().map(|(key, &count)| {
+        let reason = label_of(&DENIAL_REASONS, key.reason, Reason::as_str);
+        counter([key.group.as_str(), &key.rule, reason], count)
+    })
+}
+
+fn truncated(totals: &Totals) -> impl Iterator<Item = Series> {
+    let counts = Transport::ALL.into_iter().zip(totals.truncated);
+    counts.map(|(transport, count)| counter([transport.as_str()], count))
+}
+
+fn durations(totals: &Totals) -> impl Iterator<Item = Series> {
+    let endings = Ending::ALL.into_iter().zip(&totals.durations);
+    endings.map(|(ending, counts)| {
+        histogram([ending.as_str()], &BOUNDS, &counts.buckets, counts.nanos)
+    })
+}
+
+/// Connections that were opened and have not ended. The counters are read one after another, so
+/// that one that ends in between must not make the number negative.
+fn open(shared: &Shared) -> f64 {
+    let closed: u64 = Closed::ALL
+        .iter()
+        .map(|&why| shared.tcp_closed_total(why))
+        .sum();
+    shared.tcp_opened_total().saturating_sub(closed) as f64
+}
+
+fn label_of<T: Copy>(all: &[T], at: usize, label: fn(T) -> &'static str) -> &'static str {
+    all.get(at).map_or(NONE, |&item| label(item))
+}

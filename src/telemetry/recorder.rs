@@ -1,0 +1,83 @@
+//! The pen of one worker: it counts each query in the worker's own block and hands the log a copy
+//! of what it has to say.
+//!
+//! On the way of a query there is no lock, no allocation and no clock. A new generation of labels
+//! costs a worker one block and one lock, once.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{dns::Transport, engine::Outcome};
+
+use super::{
+    Tally,
+    block::Block,
+    ledger::Ledger,
+    log::{LogQueue, QueryRecord},
+};
+
+/// One query at its end, as its worker saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// What happened to it.
+    pub outcome: Outcome,
+    /// How it came.
+    pub transport: Transport,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// The packet.
+    pub query: &'a [u8],
+    /// The reply; empty when there was none.
+    pub reply: &'a [u8],
+    /// When it was read, for the log.
+    pub time: SystemTime,
+    /// How long it took from there to its reply being written.
+    pub latency: Duration,
+    /// The generation of the snapshot that decided it.
+    pub generation: u64,
+}
+
+/// What records the queries of one worker; made by [`super::Telemetry::recorder`].
+#[derive(Debug)]
+pub struct Recorder {
+    block: Arc<Block>,
+    ledger: Arc<Ledger>,
+    log: LogQueue,
+}
+
+impl Recorder {
+    pub(super) fn new(ledger: Arc<Ledger>, log: LogQueue) -> Self {
+        Self {
+            block: ledger.open(),
+            ledger,
+            log,
+        }
+    }
+
+    /// Counts a query and logs it if queries of its kind are logged. `&mut` because the counters
+    /// have one writer: share a recorder among tasks behind a lock, or take several.
+    pub fn record(&mut self, event: &Event<'_>) {
+        let tally = Tally::of(&event.outcome, event.transport);
+        if event.generation > self.block.generation() {
+            self.block = self.ledger.turn(&self.block, event.generation);
+        }
+        if event.generation == self.block.generation() {
+            self.block.count(&tally, event.latency);
+        } else {
+            self.ledger
+                .count_late(event.generation, &tally, event.latency);
+        }
+        if self.log.wants(&event.outcome) && !self.log.push(QueryRecord::of(event)) {
+            self.block.count_log_drop();
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.ledger.close(&self.block);
+    }
+}

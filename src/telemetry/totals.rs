@@ -1,0 +1,139 @@
+//! Counts keyed by the text of their labels: what remains of blocks whose generation is gone, and
+//! what a scrape sums into.
+//!
+//! A position means nothing once its generation is gone, but a counter may not go backward because
+//! the configuration was reloaded. So a block that is given up is folded in here by name, and a
+//! group or rule that keeps its name keeps its series.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::dns::Transport;
+
+use super::{
+    Tally,
+    block::{BUCKETS, Block, DeniedCell, ENDINGS, QueryCell, bucket, nanos},
+    labels::{Labels, OTHER, denial_position, rcode_position, type_position},
+};
+
+/// The most series of one family that are remembered from generations that are gone. Past it, new
+/// ones are folded into [`OTHER`]: a file that is reloaded for months with ever new names must not
+/// fill the memory.
+pub(super) const MAX_KEPT: usize = 50_000;
+
+/// The labels of a series of `queries_total`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct QueryKey {
+    pub(super) transport: usize,
+    pub(super) group: String,
+    pub(super) ending: usize,
+    pub(super) rcode: usize,
+    pub(super) qtype: usize,
+}
+
+/// The labels of a series of `denied_total`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DeniedKey {
+    pub(super) group: String,
+    pub(super) rule: String,
+    pub(super) reason: usize,
+}
+
+/// One histogram.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Histogram {
+    pub(super) buckets: [u64; BUCKETS],
+    pub(super) nanos: u64,
+}
+
+/// Counts by label text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) queries: BTreeMap<QueryKey, u64>,
+    pub(super) denied: BTreeMap<DeniedKey, u64>,
+    pub(super) durations: [Histogram; ENDINGS],
+    pub(super) truncated: [u64; Transport::ALL.len()],
+    pub(super) panics: u64,
+    pub(super) log_dropped: u64,
+}
+
+impl Totals {
+    /// Adds all that a block counted. `most` bounds the series of each family.
+    pub(super) fn add(&mut self, block: &Block, most: usize) {
+        for (cell, count) in block.queries() {
+            self.add_queries(cell, count, most);
+        }
+        for (cell, count) in block.denied() {
+            self.add_denied(cell, count, most);
+        }
+        for (ending, histogram) in self.durations.iter_mut().enumerate() {
+            for (at, count) in histogram.buckets.iter_mut().enumerate() {
+                *count += block.bucket(ending, at);
+            }
+            histogram.nanos = histogram.nanos.wrapping_add(block.nanos(ending));
+        }
+        for (transport, count) in self.truncated.iter_mut().enumerate() {
+            *count += block.truncated(transport);
+        }
+        self.panics += block.panics();
+        self.log_dropped += block.log_dropped();
+    }
+
+    /// Counts one query whose generation is gone: it was under way while the file was reloaded.
+    pub(super) fn count(&mut self, tally: &Tally, latency: Duration, labels: &Labels) {
+        let group = labels.group(tally.group);
+        let cell = QueryCell {
+            transport: tally.transport as usize,
+            group,
+            ending: tally.ending as usize,
+            rcode: rcode_position(tally.rcode),
+            qtype: type_position(tally.qtype),
+        };
+        self.add_queries(cell, 1, MAX_KEPT);
+        if let Some(reason) = tally.denied.and_then(denial_position) {
+            let rule = labels.rule(tally.rule);
+            let cell = DeniedCell {
+                group,
+                rule,
+                reason,
+            };
+            self.add_denied(cell, 1, MAX_KEPT);
+        }
+        if let Some(histogram) = self.durations.get_mut(tally.ending as usize) {
+            if let Some(count) = histogram.buckets.get_mut(bucket(latency)) {
+                *count += 1;
+            }
+            histogram.nanos = histogram.nanos.wrapping_add(nanos(latency));
+        }
+        if let Some(count) = self.truncated.get_mut(tally.transport as usize) {
+            *count += u64::from(tally.truncated);
+        }
+        self.panics += u64::from(tally.panicked);
+    }
+
+    fn add_queries(&mut self, cell: QueryCell<'_>, count: u64, most: usize) {
+        let mut key = QueryKey {
+            transport: cell.transport,
+            group: cell.group.to_owned(),
+            ending: cell.ending,
+            rcode: cell.rcode,
+            qtype: cell.qtype,
+        };
+        if self.queries.len() >= most && !self.queries.contains_key(&key) {
+            key.group = OTHER.to_owned();
+        }
+        *self.queries.entry(key).or_default() += count;
+    }
+
+    fn add_denied(&mut self, cell: DeniedCell<'_>, count: u64, most: usize) {
+        let mut key = DeniedKey {
+            group: cell.group.to_owned(),
+            rule: cell.rule.to_owned(),
+            reason: cell.reason,
+        };
+        if self.denied.len() >= most && !self.denied.contains_key(&key) {
+            key.group = OTHER.to_owned();
+            key.rule = OTHER.to_owned();
+        }
+        *self.denied.entry(key).or_default() += count;
+    }
+}
