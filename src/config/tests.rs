@@ -17,7 +17,12 @@ fn probe() {
     for case in text.split("====\n") {
         println!("---- {case}");
         match parse(case, "t.yaml", Path::new("/nowhere")) {
-            Ok(config) => { println!("{}", config.summary); for w in config.warnings(now) { println!("{w}"); } }
+            Ok(config) => {
+                println!("{}", config.summary);
+                for w in config.warnings(now) {
+                    println!("{w}");
+                }
+            }
             Err(report) => println!("{report}"),
         }
     }
