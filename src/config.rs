@@ -37,7 +37,7 @@ mod zones;
 
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
-pub use listen::{Listen, ListenError};
+pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
 
 /// The configuration that is in force without a file: `config/default.yaml`.

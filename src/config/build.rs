@@ -192,7 +192,7 @@ fn listen(given: Option<&At<Vec<At<Listen>>>>, faults: &mut Faults<'_>) -> Vec<L
     let Some(given) = given else {
         return vec![Listen::Udp(DEFAULT_LISTEN), Listen::Tcp(DEFAULT_LISTEN)];
     };
-    if given.value.is_empty() && faults.is_empty() {
+    if given.value.is_empty() {
         faults.push_help(
             given.place,
             "`listen` is empty, so nobody could ask",
@@ -249,7 +249,10 @@ fn check_limits(file: &File, faults: &mut Faults<'_>) {
 fn add_rules(entries: &[RuleEntry], groups: &Groups, parts: &mut Parts, faults: &mut Faults<'_>) {
     rules::report_repeated_names(entries, faults);
     for entry in entries {
-        let Some(rule) = rules::rule(entry, groups, faults) else {
+        let before = faults.count();
+        let rule = rules::rule(entry, groups, faults);
+        // A rule that is wrong in part would be tied with others for that reason alone.
+        let Some(rule) = rule.filter(|_| entry.whole && faults.count() == before) else {
             continue;
         };
         let place = entry.name.as_ref().map_or(entry.place, |name| name.place);

@@ -159,7 +159,8 @@ pub(super) struct File {
 #[derive(Debug)]
 pub(super) struct ClientGroup {
     pub(super) name: At<Label>,
-    pub(super) cidrs: Vec<At<Cidr>>,
+    /// `None`: none of them could be read.
+    pub(super) cidrs: Option<At<Vec<At<Cidr>>>>,
     pub(super) deny_with: Option<At<DenyWith>>,
 }
 
@@ -223,6 +224,8 @@ pub(super) struct RuleEntry {
     pub(super) types: Option<At<Vec<At<RecordType>>>>,
     pub(super) until: Option<At<Until>>,
     pub(super) reason: Option<At<ReasonText>>,
+    /// Whether all of it could be read.
+    pub(super) whole: bool,
 }
 
 /// The value of a rule's `deny`: whether, or in one word with how.
@@ -352,6 +355,7 @@ fn section<T: Default>(
 
 fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>> {
     let entries = mapping(node, "`clients`", faults)?;
+    let none = entries.is_empty();
     let mut groups = Vec::with_capacity(entries.len());
     for entry in entries {
         let key = Node {
@@ -360,18 +364,21 @@ fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>>
         };
         let name = scalar(&key, "client group", faults);
         let fields = Fields::of(&entry.node, &CLIENT_GROUP, faults);
-        let (Some(name), Some(fields)) = (name, fields) else {
-            continue;
-        };
-        fields.require("cidrs", faults);
-        let cidrs = fields.scalars("cidrs", faults);
-        groups.push(ClientGroup {
+        let Some(name) = name else { continue };
+        // A group that is wrong is still one: rules that name it are not.
+        let mut group = ClientGroup {
             name,
-            cidrs: cidrs.map(|cidrs| cidrs.value).unwrap_or_default(),
-            deny_with: fields.choice("deny_with", faults),
-        });
+            cidrs: None,
+            deny_with: None,
+        };
+        if let Some(fields) = fields {
+            fields.require("cidrs", faults);
+            group.cidrs = fields.scalars("cidrs", faults);
+            group.deny_with = fields.choice("deny_with", faults);
+        }
+        groups.push(group);
     }
-    Some(At {
+    (none || !groups.is_empty()).then_some(At {
         value: groups,
         place: node.place,
     })
@@ -427,10 +434,11 @@ impl ZoneEntry {
 
 impl RuleEntry {
     fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
+        let before = faults.count();
         let fields = Fields::of(node, &RULE, faults)?;
         fields.require("name", faults);
         fields.require("domains", faults);
-        Some(Self {
+        let mut rule = Self {
             place: fields.place,
             name: fields.scalar("name", faults),
             domains: fields.scalars("domains", faults),
@@ -441,7 +449,10 @@ impl RuleEntry {
             types: fields.scalars("types", faults),
             until: fields.scalar("until", faults),
             reason: fields.scalar("reason", faults),
-        })
+            whole: true,
+        };
+        rule.whole = faults.count() == before;
+        Some(rule)
     }
 }
 

@@ -113,18 +113,22 @@ impl<'t> Fields<'t> {
         choice(self.get(key)?, key, faults)
     }
 
-    /// A list of values that are read from their texts; what is bad is left out.
+    /// A list of values that are read from their texts. What is bad is left out, and the whole list
+    /// where all of it is: an empty list is one that was written so.
     pub(super) fn scalars<T>(&self, key: &str, faults: &mut Faults<'_>) -> Option<At<Vec<At<T>>>>
     where
         T: FromStr<Err: Display>,
     {
         let items = self.items(key, faults)?;
-        Some(items.map(|items| {
-            items
-                .iter()
-                .filter_map(|item| scalar(item, key, faults))
-                .collect()
-        }))
+        let good: Vec<_> = items
+            .value
+            .iter()
+            .filter_map(|item| scalar(item, key, faults))
+            .collect();
+        (items.value.is_empty() || !good.is_empty()).then_some(At {
+            value: good,
+            place: items.place,
+        })
     }
 
     /// The items of a list.

@@ -50,7 +50,7 @@ impl Groups {
             return Self::default_groups();
         };
         let mut groups = Self::default();
-        if clients.value.is_empty() && faults.is_empty() {
+        if clients.value.is_empty() {
             faults.push_help(
                 clients.place,
                 "`clients` has no group, so nobody could ask",
@@ -78,9 +78,11 @@ impl Groups {
             name: client.name.value.0.clone(),
             deny_with: client.deny_with.map(|at| at.value),
         };
-        if client.cidrs.is_empty() && faults.is_empty() {
+        let none = Vec::new();
+        let given = client.cidrs.as_ref().map_or(&none, |cidrs| &cidrs.value);
+        if let Some(empty) = client.cidrs.as_ref().filter(|cidrs| cidrs.value.is_empty()) {
             faults.push(
-                client.name.place,
+                empty.place,
                 format!(
                     "client group `{}` has no CIDR, so nobody is in it",
                     group.name
@@ -88,9 +90,9 @@ impl Groups {
             );
         }
         self.ids.insert(group.name.clone(), id);
-        let mut cidrs = Vec::with_capacity(client.cidrs.len());
-        let mut seen = HashMap::with_capacity(client.cidrs.len());
-        for cidr in &client.cidrs {
+        let mut cidrs = Vec::with_capacity(given.len());
+        let mut seen = HashMap::with_capacity(given.len());
+        for cidr in given {
             if seen.insert(cidr.value.0, cidr.place).is_some() {
                 faults.push(
                     cidr.place,
@@ -139,7 +141,7 @@ impl Groups {
     /// The groups of these names; unknown and repeated ones are reported.
     fn set(&self, names: &At<Vec<At<Label>>>, faults: &mut Faults<'_>) -> GroupSet {
         let mut set = GroupSet::EMPTY;
-        if names.value.is_empty() && faults.is_empty() {
+        if names.value.is_empty() {
             faults.push_help(
                 names.place,
                 "`groups` is empty, so the rule would be for nobody",
@@ -181,7 +183,7 @@ pub(super) fn rule(entry: &RuleEntry, groups: &Groups, faults: &mut Faults<'_>) 
     let action = action(entry, types.as_ref(), faults);
     let group_set = entry.groups.as_ref().map(|names| groups.set(names, faults));
     let domains = entry.domains.as_ref()?;
-    if domains.value.is_empty() && faults.is_empty() {
+    if domains.value.is_empty() {
         faults.push(
             domains.place,
             "`domains` is empty, so the rule would be about no name",
@@ -260,7 +262,7 @@ fn deny_with(
 }
 
 fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet {
-    if types.value.is_empty() && faults.is_empty() {
+    if types.value.is_empty() {
         faults.push_help(
             types.place,
             "`types` is empty, so the rule would be about no question",
@@ -306,7 +308,7 @@ fn records(
         );
         good = false;
     }
-    if answer.value.is_empty() && faults.is_empty() {
+    if answer.value.is_empty() {
         faults.push_help(
             answer.place,
             "`answer` has no record",

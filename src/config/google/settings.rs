@@ -92,7 +92,7 @@ impl Settings {
             }
             Some(Domains::List(list)) => list,
         };
-        if list.value.is_empty() && faults.is_empty() {
+        if list.value.is_empty() {
             faults.push_help(
                 list.place,
                 "`domains` is empty, so the preset would serve no name",
@@ -289,7 +289,7 @@ fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
         );
         return Vec::new();
     };
-    if (addresses.value.is_empty() && faults.is_empty()) || addresses.value.len() > MAX_ADDRESSES {
+    if (addresses.value.is_empty()) || addresses.value.len() > MAX_ADDRESSES {
         faults.push(
             addresses.place,
             format!("psc has from 1 to {MAX_ADDRESSES} addresses"),
