@@ -90,14 +90,42 @@ fn an_empty_file_is_the_default() {
     );
     assert!(default.warnings(now()).is_empty());
     assert_eq!(
-        (&default.listen, default.admin, default.workers, default.limits, default.log),
-        (&empty.listen, empty.admin, empty.workers, empty.limits, empty.log)
+        (
+            &default.listen,
+            default.admin,
+            default.workers,
+            default.limits,
+            default.log
+        ),
+        (
+            &empty.listen,
+            empty.admin,
+            empty.workers,
+            empty.limits,
+            empty.log
+        )
     );
     assert_eq!(default.policy.groups(), empty.policy.groups());
     assert_eq!(default.policy.rules(), empty.policy.rules());
-    for client in ["10.0.0.1", "172.31.0.1", "192.168.1.1", "127.0.0.1", "fd00::1", "::1", "35.199.223.255", "35.199.224.0", "8.8.8.8", "2001:db8::1", "::ffff:10.0.0.1"] {
+    for client in [
+        "10.0.0.1",
+        "172.31.0.1",
+        "192.168.1.1",
+        "127.0.0.1",
+        "fd00::1",
+        "::1",
+        "35.199.223.255",
+        "35.199.224.0",
+        "8.8.8.8",
+        "2001:db8::1",
+        "::ffff:10.0.0.1",
+    ] {
         let address = client.parse().expect(client);
-        assert_eq!(default.policy.admit(address), empty.policy.admit(address), "{client}");
+        assert_eq!(
+            default.policy.admit(address),
+            empty.policy.admit(address),
+            "{client}"
+        );
     }
 }
 
@@ -105,19 +133,63 @@ fn an_empty_file_is_the_default() {
 fn the_default_serves_the_restricted_address_and_nothing_else() {
     let default = super::default_config();
     for (client, name, rtype, want) in [
-        ("10.1.2.3", "storage.googleapis.com", "A", "CNAME restricted.googleapis.com."),
-        ("10.1.2.3", "a.b.c.storage.googleapis.com", "HTTPS", "CNAME restricted.googleapis.com."),
-        ("10.1.2.3", "restricted.googleapis.com", "A", "A 199.36.153.4 199.36.153.5 199.36.153.6 199.36.153.7"),
+        (
+            "10.1.2.3",
+            "storage.googleapis.com",
+            "A",
+            "CNAME restricted.googleapis.com.",
+        ),
+        (
+            "10.1.2.3",
+            "a.b.c.storage.googleapis.com",
+            "HTTPS",
+            "CNAME restricted.googleapis.com.",
+        ),
+        (
+            "10.1.2.3",
+            "restricted.googleapis.com",
+            "A",
+            "A 199.36.153.4 199.36.153.5 199.36.153.6 199.36.153.7",
+        ),
         ("10.1.2.3", "restricted.googleapis.com", "AAAA", "NODATA"),
         ("10.1.2.3", "googleapis.com", "A", "NODATA"),
-        ("10.1.2.3", "metadata.google.internal", "A", "A 169.254.169.254"),
-        ("10.1.2.3", "example.com", "A", "refused: no rule allows this name"),
-        ("10.1.2.3", "evilgoogleapis.com", "A", "refused: no rule allows this name"),
-        ("::1", "example.com", "A", "refused: no rule allows this name"),
-        ("35.199.192.7", "example.com", "A", "nxdomain: no rule allows this name"),
+        (
+            "10.1.2.3",
+            "metadata.google.internal",
+            "A",
+            "A 169.254.169.254",
+        ),
+        (
+            "10.1.2.3",
+            "example.com",
+            "A",
+            "refused: no rule allows this name",
+        ),
+        (
+            "10.1.2.3",
+            "evilgoogleapis.com",
+            "A",
+            "refused: no rule allows this name",
+        ),
+        (
+            "::1",
+            "example.com",
+            "A",
+            "refused: no rule allows this name",
+        ),
+        (
+            "35.199.192.7",
+            "example.com",
+            "A",
+            "nxdomain: no rule allows this name",
+        ),
         ("8.8.8.8", "storage.googleapis.com", "A", "stranger"),
     ] {
-        assert_eq!(answer_to(&default, client, name, rtype), want, "{client} {name} {rtype}");
+        assert_eq!(
+            answer_to(&default, client, name, rtype),
+            want,
+            "{client} {name} {rtype}"
+        );
     }
 }
 
@@ -143,20 +215,54 @@ deny_with: nxdomain
     );
     for (client, name, rtype, want) in [
         ("10.1.0.1", "corp.example", "A", "A 10.0.0.1"),
-        ("10.1.0.1", "a.svc.corp.example", "A", "CNAME ingress.corp.example."),
+        (
+            "10.1.0.1",
+            "a.svc.corp.example",
+            "A",
+            "CNAME ingress.corp.example.",
+        ),
         ("10.1.0.1", "x.corp.example", "A", "NXDOMAIN"),
-        ("10.1.0.1", "a.secret.svc.corp.example", "A", "nxdomain: rule no-svc: SEC-1"),
+        (
+            "10.1.0.1",
+            "a.secret.svc.corp.example",
+            "A",
+            "nxdomain: rule no-svc: SEC-1",
+        ),
         ("10.1.0.1", "db.legacy.example", "A", "A 10.0.0.5 10.0.0.6"),
         ("10.1.0.1", "db.legacy.example", "AAAA", "NODATA"),
-        ("10.8.0.1", "x.alias.example", "AAAA", "CNAME ingress.corp.example."),
-        ("10.1.0.1", "x.alias.example", "A", "nxdomain: no rule allows this name"),
-        ("10.8.0.1", "past.example", "A", "nodata: no rule allows this name"),
+        (
+            "10.8.0.1",
+            "x.alias.example",
+            "AAAA",
+            "CNAME ingress.corp.example.",
+        ),
+        (
+            "10.1.0.1",
+            "x.alias.example",
+            "A",
+            "nxdomain: no rule allows this name",
+        ),
+        (
+            "10.8.0.1",
+            "past.example",
+            "A",
+            "nodata: no rule allows this name",
+        ),
         ("10.8.0.1", "today.example", "A", "A 10.0.0.8"),
         ("10.1.0.1", "four.example", "A", "A 10.0.0.9"),
-        ("10.1.0.1", "four.example", "AAAA", "nxdomain: no rule allows this name"),
+        (
+            "10.1.0.1",
+            "four.example",
+            "AAAA",
+            "nxdomain: no rule allows this name",
+        ),
         ("10.8.0.1", "way.example", "A", "drop: rule way"),
     ] {
-        assert_eq!(answer_to(&config, client, name, rtype), want, "{client} {name} {rtype}");
+        assert_eq!(
+            answer_to(&config, client, name, rtype),
+            want,
+            "{client} {name} {rtype}"
+        );
     }
 }
 
@@ -165,21 +271,41 @@ fn zone_files_are_read_with_what_they_include() {
     let dir = tempfile::tempdir().expect("directory");
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect(name);
     std::fs::create_dir(dir.path().join("zones")).expect("directory");
-    write("gate.yaml", "zones: [{ origin: corp.example, file: zones/corp.zone }]\n");
-    write("zones/corp.zone", "@ 300 IN SOA ns admin 1 2 3 4 300\n@ 300 IN NS ns\nns 300 IN A 10.0.0.1\n$INCLUDE more.zone\n");
+    write(
+        "gate.yaml",
+        "zones: [{ origin: corp.example, file: zones/corp.zone }]\n",
+    );
+    write(
+        "zones/corp.zone",
+        "@ 300 IN SOA ns admin 1 2 3 4 300\n@ 300 IN NS ns\nns 300 IN A 10.0.0.1\n$INCLUDE more.zone\n",
+    );
     write("zones/more.zone", "db 300 IN A 10.0.0.2\n");
     let path = dir.path().join("gate.yaml");
     let loaded = super::load(&path).expect("valid");
     assert_eq!(answer(&loaded, "db.corp.example", "A"), "A 10.0.0.2");
-    assert!(loaded.summary.ends_with("2 zones (corp.example, googleapis.com), 0 rules, sealed (no upstreams)"));
+    assert!(
+        loaded
+            .summary
+            .ends_with("2 zones (corp.example, googleapis.com), 0 rules, sealed (no upstreams)")
+    );
 
     // Faults of both files at once, each with its own place.
-    write("zones/corp.zone", "@ 300 IN SOA ns admin 1 2 3 4 300\n@ 300 IN NS ns\nns 300 IN A 10.0.0\n$INCLUDE more.zone\n");
+    write(
+        "zones/corp.zone",
+        "@ 300 IN SOA ns admin 1 2 3 4 300\n@ 300 IN NS ns\nns 300 IN A 10.0.0\n$INCLUDE more.zone\n",
+    );
     write("zones/more.zone", "\n  db 300 IN BOGUS 10.0.0.2\n");
-    write("gate.yaml", "zones: [{ origin: corp.example, file: zones/corp.zone }]\nrulez: []\n");
+    write(
+        "gate.yaml",
+        "zones: [{ origin: corp.example, file: zones/corp.zone }]\nrulez: []\n",
+    );
     let report = super::load(&path).expect_err("invalid");
     let zones = dir.path().join("zones");
-    let places: Vec<_> = report.notices().iter().map(|n| (n.file.to_string(), n.line)).collect();
+    let places: Vec<_> = report
+        .notices()
+        .iter()
+        .map(|n| (n.file.to_string(), n.line))
+        .collect();
     let file = |name: &str| zones.join(name).to_string_lossy().into_owned();
     assert_eq!(
         places,
@@ -190,8 +316,14 @@ fn zone_files_are_read_with_what_they_include() {
         ],
         "{report}"
     );
-    assert!(report.to_string().contains("ns 300 IN A 10.0.0\n"), "{report}");
-    assert!(report.to_string().contains("db 300 IN BOGUS 10.0.0.2\n"), "{report}");
+    assert!(
+        report.to_string().contains("ns 300 IN A 10.0.0\n"),
+        "{report}"
+    );
+    assert!(
+        report.to_string().contains("db 300 IN BOGUS 10.0.0.2\n"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -199,10 +331,19 @@ fn a_file_that_cannot_be_read_is_told() {
     let dir = tempfile::tempdir().expect("directory");
     let gone = dir.path().join("gone.yaml");
     let report = super::load(&gone).expect_err("no file").to_string();
-    assert!(report.contains("gone.yaml: error: the configuration cannot be read: "), "{report}");
+    assert!(
+        report.contains("gone.yaml: error: the configuration cannot be read: "),
+        "{report}"
+    );
     let report = super::load(dir.path()).expect_err("directory").to_string();
-    assert!(report.ends_with("error: the configuration is not a file"), "{report}");
+    assert!(
+        report.ends_with("error: the configuration is not a file"),
+        "{report}"
+    );
     std::fs::write(&gone, b"listen: [\xff]").expect("written");
     let report = super::load(&gone).expect_err("not text").to_string();
-    assert!(report.contains("is not UTF-8 text (byte 9 is the first that is not)"), "{report}");
+    assert!(
+        report.contains("is not UTF-8 text (byte 9 is the first that is not)"),
+        "{report}"
+    );
 }

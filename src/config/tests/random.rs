@@ -21,15 +21,54 @@ fn check(text: &str) {
         assert!(notice.line <= lines, "{notice}");
     }
     let shown = report.to_string();
-    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    assert!(
+        !shown.contains(|c: char| c.is_control() && c != '\n'),
+        "{shown:?}"
+    );
 }
 
 /// Words of the format, so that what is made of them gets past the first stage.
 const WORDS: [&str; 40] = [
-    "listen", "admin", "clients", "cidrs", "google_apis", "vip", "domains", "except", "zones", "origin",
-    "records", "file", "rules", "name", "answer", "deny", "deny_with", "groups", "types", "until",
-    "limits", "log", "vpc", "10.0.0.0/8", "googleapis.com", "\"*.x\"", ".x", "[", "]", "{", "}", ": ",
-    ", ", "\n", "\n  ", "\n- ", "true", "nxdomain", "A 10.0.0.1", "*x",
+    "listen",
+    "admin",
+    "clients",
+    "cidrs",
+    "google_apis",
+    "vip",
+    "domains",
+    "except",
+    "zones",
+    "origin",
+    "records",
+    "file",
+    "rules",
+    "name",
+    "answer",
+    "deny",
+    "deny_with",
+    "groups",
+    "types",
+    "until",
+    "limits",
+    "log",
+    "vpc",
+    "10.0.0.0/8",
+    "googleapis.com",
+    "\"*.x\"",
+    ".x",
+    "[",
+    "]",
+    "{",
+    "}",
+    ": ",
+    ", ",
+    "\n",
+    "\n  ",
+    "\n- ",
+    "true",
+    "nxdomain",
+    "A 10.0.0.1",
+    "*x",
 ];
 
 proptest! {
@@ -74,9 +113,18 @@ fn texts_that_could_take_long_do_not() {
         (0..many).map(|n| format!("key{n}: 1\n")).collect(),
         "listen: []\n".repeat(many),
         format!("listen: [{}]", "udp://0.0.0.0:53, ".repeat(many)),
-        format!("clients: {{a: {{cidrs: [{}]}}}}", "10.0.0.0/8, ".repeat(many)),
-        format!("rules: [{}]", "{name: a, domains: [x], deny: true}, ".repeat(many)),
-        format!("rules: [{{name: a, domains: [{}], answer: [A 199.36.153.4]}}]", ".x.example, ".repeat(many)),
+        format!(
+            "clients: {{a: {{cidrs: [{}]}}}}",
+            "10.0.0.0/8, ".repeat(many)
+        ),
+        format!(
+            "rules: [{}]",
+            "{name: a, domains: [x], deny: true}, ".repeat(many)
+        ),
+        format!(
+            "rules: [{{name: a, domains: [{}], answer: [A 199.36.153.4]}}]",
+            ".x.example, ".repeat(many)
+        ),
         format!("zones: [{}]", "{origin: x, records: []}, ".repeat(many)),
     ] {
         check(&text);

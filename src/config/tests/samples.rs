@@ -1,8 +1,10 @@
 //! The files that ship with dnsgate are valid, say what they mean, and are held by the checks.
 
-use super::{super::keys, now, answer_to, config};
+use super::{super::keys, answer_to, config, now};
 use crate::config::{
-    DEFAULT, error::Faults, parse,
+    DEFAULT,
+    error::Faults,
+    parse,
     yaml::{self, Node, Value},
 };
 use std::path::Path;
@@ -27,15 +29,35 @@ fn every_sample_is_valid_and_warns_of_nothing() {
 fn behind_cloud_dns_what_is_not_allowed_does_not_exist() {
     let config = config(SERVER_POLICY);
     for (client, name, want) in [
-        ("35.199.192.1", "storage.googleapis.com", "CNAME restricted.googleapis.com."),
+        (
+            "35.199.192.1",
+            "storage.googleapis.com",
+            "CNAME restricted.googleapis.com.",
+        ),
         ("35.199.192.1", "eu.gcr.io", "CNAME gcr.io."),
-        ("35.199.192.1", "gcr.io", "A 199.36.153.4 199.36.153.5 199.36.153.6 199.36.153.7"),
+        (
+            "35.199.192.1",
+            "gcr.io",
+            "A 199.36.153.4 199.36.153.5 199.36.153.6 199.36.153.7",
+        ),
         ("35.199.192.1", "europe-docker.pkg.dev", "CNAME pkg.dev."),
         ("35.199.192.1", "a-b.a.run.app", "CNAME run.app."),
-        ("35.199.192.1", "example.com", "nxdomain: no rule allows this name"),
-        ("10.0.0.1", "example.com", "refused: no rule allows this name"),
+        (
+            "35.199.192.1",
+            "example.com",
+            "nxdomain: no rule allows this name",
+        ),
+        (
+            "10.0.0.1",
+            "example.com",
+            "refused: no rule allows this name",
+        ),
     ] {
-        assert_eq!(answer_to(&config, client, name, "A"), want, "{client} {name}");
+        assert_eq!(
+            answer_to(&config, client, name, "A"),
+            want,
+            "{client} {name}"
+        );
     }
 }
 
@@ -56,7 +78,11 @@ fn the_reference_has_every_key() {
 fn an_unknown_key_in_any_mapping_of_a_sample_is_found() {
     for (name, text) in SAMPLES {
         let mut places = Vec::new();
-        mappings(&yaml::parse(text, &mut Faults::new("", "")), text, &mut places);
+        mappings(
+            &yaml::parse(text, &mut Faults::new("", "")),
+            text,
+            &mut places,
+        );
         assert!(places.len() >= 4, "{name}: {}", places.len());
         for (at, indent) in places {
             let mut bogus = text.to_owned();
