@@ -21,6 +21,7 @@ mod builtin;
 mod error;
 mod file;
 mod google;
+mod keys;
 pub mod limits;
 mod listen;
 mod log;

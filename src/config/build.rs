@@ -50,8 +50,8 @@ pub(super) struct Source {
     pub(super) what: String,
     /// Where it stands in the file; no place for what the file does not have.
     pub(super) place: Place,
-    /// Its names and their places, where they have some of their own.
-    pub(super) names: Vec<(Name, Place)>,
+    /// Its patterns and their places, where they have some of their own.
+    pub(super) names: Vec<(Pattern, Place)>,
 }
 
 impl Source {
@@ -67,13 +67,15 @@ impl Source {
         Self::new("a built-in answer".to_owned(), Place::default())
     }
 
-    /// The place of a pattern, or of the whole.
+    /// The place of a pattern, else of one with the same name, else of the whole.
     fn place_of(&self, pattern: &Pattern) -> Place {
-        let found = self
-            .names
-            .iter()
-            .find(|(name, _)| name.as_ref() == pattern.name());
-        found.map_or(self.place, |&(_, place)| place)
+        let same = self.names.iter().find(|(own, _)| own == pattern);
+        let near = || {
+            self.names
+                .iter()
+                .find(|(own, _)| own.name() == pattern.name())
+        };
+        same.or_else(near).map_or(self.place, |&(_, place)| place)
     }
 }
 
@@ -258,9 +260,7 @@ fn add_rules(entries: &[RuleEntry], groups: &Groups, parts: &mut Parts, faults: 
         let place = entry.name.as_ref().map_or(entry.place, |name| name.place);
         let mut source = Source::new(format!("rule `{}`", rule.name), place);
         let domains = entry.domains.iter().flat_map(|domains| &domains.value);
-        source.names = domains
-            .map(|at| (at.value.name().to_name(), at.place))
-            .collect();
+        source.names = domains.map(|at| (at.value.clone(), at.place)).collect();
         parts.add_rule(rule, source);
     }
 }

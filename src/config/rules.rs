@@ -26,11 +26,13 @@ pub(super) struct Groups {
     places: Vec<(GroupId, At<Cidr>)>,
 }
 
-/// The groups where the file has no `clients`: private address space and loopback, and the range
-/// that Cloud DNS forwards from (its documentation, "alternative name servers").
-const DEFAULT_GROUPS: [(&str, &[&str]); 2] = [
+/// The groups where the file has no `clients`, each with its way to be denied: private address space
+/// and loopback, and the range that Cloud DNS forwards from (its documentation, "alternative name
+/// servers"), which makes SERVFAIL of REFUSED.
+const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
     (
         "vpc",
+        None,
         &[
             "10.0.0.0/8",
             "172.16.0.0/12",
@@ -40,7 +42,7 @@ const DEFAULT_GROUPS: [(&str, &[&str]); 2] = [
             "::1/128",
         ],
     ),
-    ("cloud-dns", &["35.199.192.0/19"]),
+    ("cloud-dns", Some(DenyWith::NxDomain), &["35.199.192.0/19"]),
 ];
 
 impl Groups {
@@ -111,10 +113,10 @@ impl Groups {
 
     fn default_groups() -> Self {
         let mut groups = Self::default();
-        for (id, (name, cidrs)) in (0..).map(GroupId).zip(DEFAULT_GROUPS) {
+        for (id, (name, deny_with, cidrs)) in (0..).map(GroupId).zip(DEFAULT_GROUPS) {
             let group = Group {
                 name: name.into(),
-                deny_with: None,
+                deny_with,
             };
             let cidrs = cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect();
             groups.ids.insert(name.into(), id);
