@@ -282,13 +282,8 @@ mod tests {
         const V1: &[u8] = b"\0\0\x29\x10\0\0\x01\0\0\0\0";
         let format = |question, edns| Malformed::Format { question, edns };
         let version = Malformed::Version { question: Q };
-        for (what, additional, body, want) in [
-            (
-                "a pointer",
-                0,
-                &[b"\xc0\x0c\0\x01\0\x01"][..],
-                format(0, false),
-            ),
+        let cases: [(&str, u16, &[&[u8]], Malformed); 9] = [
+            ("a pointer", 0, &[b"\xc0\x0c\0\x01\0\x01"], format(0, false)),
             ("an early end", 0, &[b"\x05ab"], format(0, false)),
             ("no class", 0, &[b"\x01x\0\0\x01\0"], format(0, false)),
             ("a byte left over", 0, &[QUESTION, b"!"], format(Q, false)),
@@ -307,7 +302,8 @@ mod tests {
             ),
             ("a torn option", 1, &[QUESTION, TORN], format(Q, false)),
             ("EDNS version 1", 1, &[QUESTION, V1], version),
-        ] {
+        ];
+        for (what, additional, body, want) in cases {
             let packet = packet(0, [1, 0, 0, additional], &joined(body));
             assert_eq!(Query::parse(&packet).err(), Some(want), "{what}");
         }
