@@ -7,18 +7,14 @@
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{
-    app,
-    config::ListenArg,
-    dns::{Name, RecordType},
-};
+use crate::{app, config::ListenArg};
 
 mod check;
 mod dig;
@@ -28,7 +24,12 @@ mod healthcheck;
 /// An egress-allowlisting DNS forwarder: Google APIs by the restricted VIP, an allowlist, and
 /// nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "dnsgate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "dnsgate",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -47,7 +48,7 @@ enum Verb {
         file: Option<PathBuf>,
     },
     /// Tell what would become of a question, and why.
-    Explain(ExplainArgs),
+    Explain(explain::Args),
     /// Ask a running dnsgate whether it is ready; for containers that have no shell.
     Healthcheck {
         /// An http:// URL that must answer 200, or an address and port that must answer a query.
@@ -75,22 +76,6 @@ struct ServeArgs {
     admin: Option<SocketAddr>,
 }
 
-/// What `explain` is asked.
-#[derive(Debug, clap::Args)]
-struct ExplainArgs {
-    /// The name to ask about.
-    name: Name,
-    /// The type to ask for.
-    #[arg(default_value = "A")]
-    rtype: RecordType,
-    /// The address that asks; the first one of each group's networks if absent.
-    #[arg(long, value_name = "IP")]
-    client: Option<IpAddr>,
-    /// The configuration; the built-in one if absent.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
 /// Runs the verb that the arguments name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
@@ -102,7 +87,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let done = match args.verb {
-        Verb::Serve(args) => app::serve(app::Options { config: args.config, listen: args.listen, admin: args.admin }),
+        Verb::Serve(args) => app::serve(app::Options {
+            config: args.config,
+            listen: args.listen.into_iter().flatten().collect(),
+            admin: args.admin,
+        }),
         Verb::Check { file } => check::run(file.as_deref()),
         Verb::Explain(args) => explain::run(&args),
         Verb::Healthcheck { target } => healthcheck::run(&target),

@@ -60,6 +60,21 @@ pub enum Step {
 }
 
 impl Step {
+    /// The reply's length in bytes; 0 when there is none.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Reply { len, .. } => *len,
+            Self::Drop(_) => 0,
+        }
+    }
+
+    /// Whether there is no reply.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What happened.
     #[must_use]
     pub const fn outcome(&self) -> &Outcome {
@@ -120,18 +135,25 @@ pub fn begin(
     }
 }
 
-/// The reply for a query whose handling failed by a fault of ours: SERVFAIL, or nothing where not
-/// even that can be written. For the worker that caught a panic.
+/// The reply to a packet whose handling failed by a fault of ours: SERVFAIL, with the question as
+/// far as it can be read, or nothing where the packet deserves none. For the worker that caught a
+/// panic.
 #[must_use]
 pub fn fail(packet: &[u8], transport: Transport, out: &mut [u8]) -> Step {
     let mut outcome = Outcome::new(Reason::Panic);
-    let Ok(query) = Query::parse(packet) else {
+    let writer = match Query::parse(packet) {
+        Ok(query) => {
+            outcome.qtype = Some(query.qtype());
+            ReplyWriter::new(&query, reply_limit(&query, transport), out)
+        }
+        Err(fault) if fault.rcode().is_some() => {
+            ReplyWriter::for_malformed(packet, 0, false, classic_limit(transport), out)
+        }
+        Err(_) => None,
+    };
+    let Some(mut writer) = writer else {
         return Step::Drop(outcome);
     };
-    let Some(mut writer) = ReplyWriter::new(&query, reply_limit(&query, transport), out) else {
-        return Step::Drop(outcome);
-    };
-    outcome.qtype = Some(query.qtype());
     writer.set_rcode(Rcode::ServFail);
     sent(writer, None, outcome)
 }
@@ -145,11 +167,18 @@ pub const fn max_reply(transport: Transport) -> usize {
     }
 }
 
+/// The most bytes of the reply to a client without EDNS.
+const fn classic_limit(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => UDP_PAYLOAD_CLASSIC as usize,
+        Transport::Tcp => max_reply(transport),
+    }
+}
+
 /// The most bytes of the reply to this query: the client's limit and ours.
 fn reply_limit(query: &Query<'_>, transport: Transport) -> usize {
     match (transport, query.edns()) {
-        (Transport::Tcp, _) => max_reply(transport),
-        (Transport::Udp, None) => usize::from(UDP_PAYLOAD_CLASSIC),
+        (_, None) | (Transport::Tcp, _) => classic_limit(transport),
         (Transport::Udp, Some(edns)) => usize::from(edns.udp_payload.min(UDP_PAYLOAD)),
     }
 }
@@ -175,10 +204,7 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
         Malformed::Version { question } => (Reason::EdnsVersion, question, true),
     };
     let outcome = Outcome::new(reason);
-    let max = match transport {
-        Transport::Udp => usize::from(UDP_PAYLOAD_CLASSIC),
-        Transport::Tcp => max_reply(transport),
-    };
+    let max = classic_limit(transport);
     let writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
     let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
         return Step::Drop(outcome);

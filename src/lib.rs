@@ -1,8 +1,56 @@
 //! dnsgate: the guarded way out of a VPC, for DNS.
+//!
+//! Workloads that may talk to Google APIs and to nothing else need a name server that answers
+//! `*.googleapis.com` with the restricted VIP and denies every other name, with a reason. This
+//! library is that server; the program is a thin shell around [`cli`].
+//!
+//! # One query's path
+//!
+//! ```text
+//!  client ─▶ server ──▶ engine::begin(packet, source, snapshot, now) ─▶ reply ──▶ client
+//!              │              parse · admit · decide · answer or deny
+//!              └─▶ telemetry: one Outcome, counted once, perhaps logged
+//! ```
+//!
+//! # The layers
+//!
+//! The **core** decides and knows no socket, task, clock, file or metric; time is an argument.
+//!
+//! - [`dns`]: names, queries, replies, record sets. Imports nothing of ours.
+//! - [`policy`]: which client may ask, and what becomes of a question.
+//! - [`zone`]: what our own data says to a name and type.
+//! - [`engine`]: one query's path through them, in the order that stands nowhere else.
+//!
+//! The **shell** does the rest.
+//!
+//! - [`config`]: the file becomes types, a policy and zones, or a report of everything wrong in it.
+//! - [`reload`]: the snapshot in force.
+//! - [`server`]: UDP and TCP listeners.
+//! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
+//! - [`app`]: start and stop, in order. [`cli`]: the verbs.
+//!
+//! Who may import whom is a table in `ARCHITECTURE.md` and a test, `tests/layering.rs`.
+//!
+//! # Invariants
+//!
+//! 1. Nothing is answered or forwarded that the policy in force does not allow; what fails inside
+//!    the policy is a denial.
+//! 2. A query sees exactly one [`engine::Snapshot`].
+//! 3. Every query has exactly one [`engine::Outcome`]; the counters derived from it sum to the
+//!    number of queries.
+//! 4. A configuration that is not wholly valid changes nothing.
+//! 5. Nothing is unbounded: each queue, table and loop has a named limit.
+//! 6. The core never blocks, reads a clock or allocates for a query.
+//! 7. No query stops the server: a panic is caught at the worker's edge, counted, logged and
+//!    answered SERVFAIL.
+
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod policy;
+pub mod reload;
 pub mod server;
 pub mod telemetry;
 pub mod zone;

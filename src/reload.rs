@@ -26,7 +26,11 @@ impl Live {
     /// Puts the first policy of this process and its zones in force.
     #[must_use]
     pub fn new(policy: Policy, zones: Vec<Zone>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Snapshot::new(FIRST_GENERATION, policy, zones))))
+        Self(Arc::new(ArcSwap::from_pointee(Snapshot::new(
+            FIRST_GENERATION,
+            policy,
+            zones,
+        ))))
     }
 
     /// A worker's view of it.

@@ -30,7 +30,7 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Durat
 use socket2::Socket;
 use tokio::sync::{mpsc, watch};
 
-use crate::dns::Transport;
+use crate::{dns::Transport, engine::Outcome};
 
 pub use bind::BindError;
 pub use stream::StreamLimits;
@@ -58,8 +58,9 @@ pub trait Handler: Send + 'static {
     /// an earlier reply.
     fn handle(&mut self, message: Message<'_>, out: &mut [u8]) -> Option<usize>;
 
-    /// [`handle`](Self::handle) panicked over `message`, and the client gets `reply`, if anything.
-    fn panicked(&mut self, message: Message<'_>, reply: Option<&[u8]>);
+    /// [`handle`](Self::handle) panicked over `message`: that is its outcome, and the client gets
+    /// `reply`, if that is not empty.
+    fn panicked(&mut self, message: Message<'_>, outcome: Outcome, reply: &[u8]);
 
     /// Something happened that is no query.
     fn observe(&mut self, event: Event);

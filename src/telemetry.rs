@@ -5,7 +5,7 @@
 //!                                     └─▶ bounded queue ─▶ the log's thread ─▶ standard error
 //! ```
 //!
-//! One query has one [`Outcome`], and [`Tally::of`] is the one place where an outcome becomes
+//! One query has one [`Outcome`], and `Tally::of` is the one place where an outcome becomes
 //! counters: an exhaustive match, so that a new reason does not compile before somebody has said
 //! what it counts. Every query adds one to exactly one series of `queries_total`, and its sum is
 //! the number of queries.
@@ -47,12 +47,10 @@ use crate::{
 pub use families::{Family, Kind, families};
 pub use health::{Health, Phase};
 pub use labels::Labels;
-pub use log::{
-    DEFAULT_QUEUE, LogFormat, LogQueries, LogSettings, MAX_QUEUE, Severity, UnknownSetting,
-};
+pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use recorder::{Event, Recorder};
-pub use shared::{Closed, Reload, Shared, Shed};
+pub use shared::{Reload, Shared, Shed};
 
 use log::{Log, Sink};
 use metrics::{Metrics, Sources};

@@ -12,12 +12,12 @@ use std::{
 
 use dnsgate::{
     config,
-    dns::{Name, RecordType, Transport},
+    dns::{Name, NameBuf, Rcode, RecordType, Transport},
     engine::{self, Client, Snapshot, Step},
 };
 use hickory_proto::{
     op::Message,
-    rr::{Record, rdata::opt::EdnsOption},
+    rr::{RData, Record, rdata::opt::EdnsOption},
 };
 use serde::Deserialize;
 
@@ -271,10 +271,11 @@ fn shown(packet: &[u8], reply: &[u8], step: &Question, transport: Transport) -> 
         Ok(message) => message,
         Err(error) => return vec![format!("undecodable: {error}")],
     };
-    let mut lines = vec![format!(
-        "status: {}",
-        format!("{:?}", message.response_code).to_uppercase()
-    )];
+    let number = u16::from(message.response_code);
+    let rcode = Rcode::ALL
+        .into_iter()
+        .find(|rcode| rcode.number() == number);
+    let mut lines = vec![format!("status: {}", rcode.map_or("?", Rcode::as_str))];
     let flags = [
         ("aa", message.authoritative),
         ("tc", message.truncation),
@@ -333,8 +334,20 @@ fn shown(packet: &[u8], reply: &[u8], step: &Question, transport: Transport) -> 
     lines
 }
 
+/// A record as a zone file would have it. hickory-proto has no text for DNAME.
 fn text(record: &Record) -> String {
-    record.to_string()
+    match &record.data {
+        RData::Unknown { code, rdata } if u16::from(*code) == RecordType::DNAME.0 => {
+            let (target, _) = NameBuf::read(&rdata.anything).expect("a name");
+            format!(
+                "{} {} IN DNAME {}",
+                record.name,
+                record.ttl,
+                target.as_ref()
+            )
+        }
+        _ => record.to_string(),
+    }
 }
 
 fn extended_error(message: &Message) -> Option<String> {

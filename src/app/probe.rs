@@ -21,7 +21,11 @@ const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\
 /// When nothing comes back in time, or what comes back is no reply to the question.
 pub fn ask(address: SocketAddr, patience: Duration) -> io::Result<()> {
     let address = reachable(address);
-    let local: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let local: IpAddr = if address.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((local, 0))?;
     socket.connect(address)?;
     socket.set_read_timeout(Some(patience))?;
@@ -29,13 +33,23 @@ pub fn ask(address: SocketAddr, patience: Duration) -> io::Result<()> {
     let mut reply = [0; 512];
     let len = socket.recv(&mut reply)?;
     let is_reply = len >= 12 && reply[..2] == QUESTION[..2] && reply[2] & 0x80 != 0;
-    if is_reply { Ok(()) } else { Err(io::Error::other("what came back is no reply to the question")) }
+    if is_reply {
+        Ok(())
+    } else {
+        Err(io::Error::other(
+            "what came back is no reply to the question",
+        ))
+    }
 }
 
 /// The address to ask a listener at.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
     }
     address
 }

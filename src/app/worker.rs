@@ -9,10 +9,10 @@ use std::{
 };
 
 use crate::{
-    engine::{self, Client, Outcome, Reason, Snapshot, Step},
+    engine::{self, Client, Outcome, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Message},
-    telemetry::{self, Recorder, Shared, Telemetry},
+    telemetry::{self, Recorder, Shared, Shed, Telemetry},
 };
 
 /// The handler of one worker.
@@ -31,13 +31,20 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(mut reader: Reader, telemetry: &Telemetry) -> Self {
         let snapshot = Arc::clone(reader.snapshot());
-        let (now, began) = clocks();
-        Self { reader, snapshot, recorder: telemetry.recorder(), shared: Arc::clone(telemetry.shared()), now, began }
+        let (now, began) = (calendar(), monotonic());
+        Self {
+            reader,
+            snapshot,
+            recorder: telemetry.recorder(),
+            shared: Arc::clone(telemetry.shared()),
+            now,
+            began,
+        }
     }
 
     /// Counts and logs one query.
     fn record(&mut self, outcome: Outcome, message: Message<'_>, reply: &[u8]) {
-        let (_, ended) = clocks();
+        let ended = monotonic();
         self.recorder.record(&telemetry::Event {
             outcome,
             transport: message.transport,
@@ -54,7 +61,7 @@ impl Worker {
 
 impl Handler for Worker {
     fn begin_batch(&mut self) {
-        (self.now, self.began) = clocks();
+        (self.now, self.began) = (calendar(), monotonic());
         let snapshot = self.reader.snapshot();
         if !Arc::ptr_eq(snapshot, &self.snapshot) {
             self.snapshot = Arc::clone(snapshot);
@@ -62,7 +69,10 @@ impl Handler for Worker {
     }
 
     fn handle(&mut self, message: Message<'_>, out: &mut [u8]) -> Option<usize> {
-        let client = Client { source: message.source.ip(), transport: message.transport };
+        let client = Client {
+            source: message.source.ip(),
+            transport: message.transport,
+        };
         let step = engine::begin(message.packet, client, &self.snapshot, self.now, out);
         match step {
             Step::Reply { len, outcome } => {
@@ -81,6 +91,30 @@ impl Handler for Worker {
     }
 
     fn observe(&mut self, event: Event) {
-        self.shared.observe(event);
+        match event {
+            Event::ReplyLost => self.shared.reply_lost(),
+            Event::Unanswerable => self.shared.unanswerable(),
+            Event::ConnectionOpened => self.shared.tcp_opened(),
+            Event::ConnectionClosed => self.shared.tcp_closed(),
+            Event::ConnectionRefused => self.shared.shed(Shed::Refused),
+            Event::ConnectionEvicted => self.shared.shed(Shed::Evicted),
+            Event::AcceptFailed => self.shared.shed(Shed::AcceptFailed),
+        }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge of a batch: the core is given this time"
+)]
+fn calendar() -> SystemTime {
+    SystemTime::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a query took is known only here"
+)]
+fn monotonic() -> Instant {
+    Instant::now()
 }

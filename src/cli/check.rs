@@ -11,7 +11,10 @@ use crate::app;
 /// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let config = app::read_config(file)?;
-    #[expect(clippy::disallowed_methods, reason = "what has expired has expired now")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what has expired has expired now"
+    )]
     let now = SystemTime::now();
     for warning in config.warnings(now) {
         writeln!(io::stderr(), "{warning}")?;

@@ -46,7 +46,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// The whole text.
 fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
-    let Args { name, rtype, client, .. } = args;
+    let Args {
+        name,
+        rtype,
+        client,
+        ..
+    } = args;
     let mut text = format!("{name} {rtype}, asked by {client}\n\n");
     let group = snapshot.policy().admit(*client);
     let _ = writeln!(text, "group    {}", group_line(snapshot, group, *client));
@@ -55,24 +60,39 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
         let _ = writeln!(text, "rules    {}", rules_line(&candidates));
         text.push_str(&table(&candidates));
     }
-    let asker = Client { source: *client, transport: Transport::Udp };
+    let asker = Client {
+        source: *client,
+        transport: Transport::Udp,
+    };
     let mut reply = vec![0; engine::max_reply(Transport::Udp)];
     let step = engine::begin(&packet(name, *rtype), asker, snapshot, now, &mut reply);
     let outcome = step.outcome();
     let _ = writeln!(text, "verdict  {}\n", verdict_line(snapshot, outcome));
     match step {
-        engine::Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
-        engine::Step::Drop(_) => text.push_str(";; no reply is sent: the client waits until it gives up\n"),
+        engine::Step::Reply { len, .. } => {
+            text.push_str(&dig::text(reply.get(..len).unwrap_or_default()))
+        }
+        engine::Step::Drop(_) => {
+            text.push_str(";; no reply is sent: the client waits until it gives up\n")
+        }
     }
     text
 }
 
 fn group_line(snapshot: &Snapshot, group: Option<GroupId>, client: IpAddr) -> String {
-    match group.and_then(|id| snapshot.policy().group(id)) {
+    match group.and_then(|id| snapshot.policy().group_of(id)) {
         Some(group) => group.name.to_string(),
         None => {
-            let names: Vec<&str> = snapshot.policy().groups().iter().map(|group| &*group.name).collect();
-            format!("none: {client} is in no network of {}; --client asks as another address", names.join(", "))
+            let names: Vec<&str> = snapshot
+                .policy()
+                .groups()
+                .iter()
+                .map(|group| &*group.name)
+                .collect();
+            format!(
+                "none: {client} is in no network of {}; --client asks as another address",
+                names.join(", ")
+            )
         }
     }
 }
@@ -88,13 +108,28 @@ fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
 /// The candidates, a line each: who wins, with what, and why the others do not.
 fn table(candidates: &[Candidate<'_>]) -> String {
     let rows: Vec<[String; 4]> = candidates.iter().map(row).collect();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let (name, pattern, action) = (width(0), width(1), width(2));
-    rows.iter().zip(candidates).fold(String::new(), |mut text, ([a, b, c, d], candidate)| {
-        let mark = if candidate.fate == Fate::Wins { '>' } else { ' ' };
-        let _ = writeln!(text, "       {mark} {a:name$}  {b:pattern$}  {c:action$}  {d}");
-        text
-    })
+    rows.iter()
+        .zip(candidates)
+        .fold(String::new(), |mut text, ([a, b, c, d], candidate)| {
+            let mark = if candidate.fate == Fate::Wins {
+                '>'
+            } else {
+                ' '
+            };
+            let _ = writeln!(
+                text,
+                "       {mark} {a:name$}  {b:pattern$}  {c:action$}  {d}"
+            );
+            text
+        })
 }
 
 fn row(candidate: &Candidate<'_>) -> [String; 4] {
@@ -104,8 +139,16 @@ fn row(candidate: &Candidate<'_>) -> [String; 4] {
         Action::Answer(_) => "answers with its records",
         Action::Deny => "denies",
     };
-    let reason = rule.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
-    [rule.name.to_string(), meaning(&candidate.pattern), action.to_owned(), format!("{}{reason}", candidate.fate)]
+    let reason = rule
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    [
+        rule.name.to_string(),
+        meaning(&candidate.pattern),
+        action.to_owned(),
+        format!("{}{reason}", candidate.fate),
+    ]
 }
 
 /// What a pattern stands for, in words.
@@ -118,15 +161,22 @@ fn meaning(pattern: &Pattern) -> String {
 }
 
 fn verdict_line(snapshot: &Snapshot, outcome: &Outcome) -> String {
-    let rule = outcome.rule.and_then(|id| snapshot.policy().rule(id)).map_or("", |rule| &rule.name);
+    let rule = outcome
+        .rule
+        .and_then(|id| snapshot.policy().rule(id))
+        .map_or("", |rule| &rule.name);
     match (outcome.reason, outcome.reason.ending()) {
         (Reason::Zone, _) => format!("answered from a zone, by rule {rule}"),
         (Reason::Rule, _) => format!("answered with the records of rule {rule}"),
         (Reason::Blocked, _) => format!("denied by rule {rule}"),
         (Reason::NoRule, _) => "denied, because no rule allows the name".to_owned(),
         (Reason::Stranger, _) => "denied, because the client is in no group".to_owned(),
-        (Reason::ChainTooLong, _) => "failed: the chain of aliases is a loop or too long".to_owned(),
-        (reason, Ending::Rejected) => format!("refused before any rule is asked: {}", reason.as_str()),
+        (Reason::ChainTooLong, _) => {
+            "failed: the chain of aliases is a loop or too long".to_owned()
+        }
+        (reason, Ending::Rejected) => {
+            format!("refused before any rule is asked: {}", reason.as_str())
+        }
         (reason, _) => reason.as_str().to_owned(),
     }
 }
@@ -136,5 +186,12 @@ fn packet(name: &Name, rtype: RecordType) -> Vec<u8> {
     const HEADER: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01";
     const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
     const IN: [u8; 2] = [0, 1];
-    [HEADER, name.as_ref().wire(), &rtype.0.to_be_bytes(), &IN, OPT].concat()
+    [
+        HEADER,
+        name.as_ref().wire(),
+        &rtype.0.to_be_bytes(),
+        &IN,
+        OPT,
+    ]
+    .concat()
 }

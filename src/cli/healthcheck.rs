@@ -51,10 +51,19 @@ impl FromStr for Target {
         if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(BadTarget);
         }
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let authority = if has_port {
+            host.to_owned()
+        } else {
+            format!("{host}:80")
+        };
         let path = if path.is_empty() { "/" } else { path };
-        Ok(Self::Http { authority, path: path.to_owned() })
+        Ok(Self::Http {
+            authority,
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -77,11 +86,17 @@ pub(super) fn run(target: &Target) -> anyhow::Result<()> {
 }
 
 fn http(authority: &str, path: &str) -> anyhow::Result<()> {
-    let address = authority.to_socket_addrs()?.next().context("the host has no address")?;
+    let address = authority
+        .to_socket_addrs()?
+        .next()
+        .context("the host has no address")?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = Vec::new();
     stream.take(MAX_HEAD).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
@@ -100,15 +115,30 @@ mod tests {
     #[test]
     fn targets_are_urls_or_addresses() {
         for (text, shown) in [
-            ("http://127.0.0.1:9153/readyz", "http://127.0.0.1:9153/readyz"),
+            (
+                "http://127.0.0.1:9153/readyz",
+                "http://127.0.0.1:9153/readyz",
+            ),
             ("http://localhost", "http://localhost:80/"),
             ("http://[::1]:9153/livez", "http://[::1]:9153/livez"),
             ("127.0.0.1:53", "udp://127.0.0.1:53"),
             ("udp://[::1]:53", "udp://[::1]:53"),
         ] {
-            assert_eq!(text.parse::<Target>().map(|target| target.to_string()).as_deref(), Ok(shown));
+            assert_eq!(
+                text.parse::<Target>()
+                    .map(|target| target.to_string())
+                    .as_deref(),
+                Ok(shown)
+            );
         }
-        for text in ["", "https://x/", "http:///x", "127.0.0.1", "http://x/ y", "http://x/\r\ny"] {
+        for text in [
+            "",
+            "https://x/",
+            "http:///x",
+            "127.0.0.1",
+            "http://x/ y",
+            "http://x/\r\ny",
+        ] {
             assert_eq!(text.parse::<Target>(), Err(BadTarget), "{text:?}");
         }
     }

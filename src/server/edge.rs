@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dns::{Query, Rcode, ReplyWriter};
+use crate::engine;
 
 use super::{Handler, Message};
 
@@ -20,28 +20,15 @@ pub(super) fn answer<H: Handler>(
     match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out))) {
         Ok(len) => len.filter(|&len| len <= out.len()),
         Err(_) => {
-            // Reading the packet again may panic again, if that was the fault.
-            let len = catch_unwind(AssertUnwindSafe(|| server_failure(message.packet, out)))
-                .ok()
-                .flatten();
-            let reply = len.and_then(|len| out.get(..len));
-            // A panic in here would be a fault without an end: it is the last that is caught.
-            let told = catch_unwind(AssertUnwindSafe(|| handler.panicked(message, reply)));
-            len.filter(|_| told.is_ok())
+            // Reading the packet again may panic again, if that was the fault. A panic in
+            // `panicked` would be a fault without an end: it is the last that is caught.
+            let told = catch_unwind(AssertUnwindSafe(|| {
+                let step = engine::fail(message.packet, message.transport, out);
+                let len = step.len();
+                handler.panicked(message, *step.outcome(), out.get(..len).unwrap_or_default());
+                (len > 0).then_some(len)
+            }));
+            told.ok().flatten()
         }
     }
-}
-
-/// SERVFAIL, with the question as far as it can be read.
-fn server_failure(packet: &[u8], out: &mut [u8]) -> Option<usize> {
-    let max = out.len();
-    let mut writer = match Query::parse(packet) {
-        Ok(query) => ReplyWriter::new(&query, max, out)?,
-        Err(malformed) => {
-            malformed.rcode()?;
-            ReplyWriter::for_malformed(packet, 0, false, max, out)?
-        }
-    };
-    writer.set_rcode(Rcode::ServFail);
-    Some(writer.finish(None))
 }

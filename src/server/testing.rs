@@ -66,7 +66,7 @@ impl Handler for Echo {
         Some(len)
     }
 
-    fn panicked(&mut self, _message: Message<'_>, _reply: Option<&[u8]>) {
+    fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {
         self.seen.lock().expect("no poison").panics += 1;
     }
 

@@ -226,7 +226,7 @@ async fn a_worker_that_ends_is_told_of() {
         fn handle(&mut self, _: Message<'_>, _: &mut [u8]) -> Option<usize> {
             None
         }
-        fn panicked(&mut self, _: Message<'_>, _: Option<&[u8]>) {}
+        fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {}
         fn observe(&mut self, _: Event) {}
     }
     let server = bind(&[UDP, UDP], 1, LIMITS);

@@ -78,13 +78,17 @@ families! {
     LOG_DROPPED = "log_dropped_total", Counter, [],
         "Log lines lost because the queue was full or standard error could not be written.";
     SHED = "shed_total", Counter, ["why"],
-        "Work refused because a limit was reached.";
+        "TCP connections given up for want of room, by how.";
     TCP_CONNECTIONS = "tcp_connections", Gauge, [],
         "TCP connections of clients that are open.";
-    TCP_OPENED = "tcp_connections_total", Counter, [],
+    TCP_OPENED = "tcp_accepted_total", Counter, [],
         "TCP connections of clients that were accepted.";
-    TCP_CLOSED = "tcp_closed_total", Counter, ["why"],
-        "TCP connections of clients that ended, by why.";
+    TCP_CLOSED = "tcp_closed_total", Counter, [],
+        "TCP connections of clients that ended, for whatever reason.";
+    REPLIES_LOST = "replies_lost_total", Counter, [],
+        "Replies over UDP that the kernel did not take.";
+    UNANSWERABLE = "unanswerable_total", Counter, [],
+        "Datagrams from port 0, which are no queries: no reply can be sent there.";
     GENERATION = "snapshot_generation", Gauge, [],
         "The generation of the configuration in force; it rises by one with each reload.";
     LOADED = "snapshot_loaded_timestamp_seconds", Gauge, [],

@@ -1,7 +1,7 @@
 //! The admin pages: `/metrics`, `/livez`, `/readyz`, and `/` for a person with a browser.
 //!
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
-//! ([`gate`]): a number of connections, one request a connection, a time in which all of it must be
+//! (`gate`): a number of connections, one request a connection, a time in which all of it must be
 //! over. Nothing can be changed through it, and no queried name or client address is shown.
 
 mod gate;
@@ -55,6 +55,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
+    serve_bounded(gate, telemetry, shutdown).await
+}
+
+async fn serve_bounded(
+    gate: Gate,
+    telemetry: Telemetry,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     axum::serve(gate, router(telemetry))
         .with_graceful_shutdown(shutdown)
         .await

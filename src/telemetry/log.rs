@@ -19,7 +19,6 @@ mod tests;
 
 use std::{
     io::IsTerminal,
-    str::FromStr,
     sync::{
         Arc,
         mpsc::{SyncSender, sync_channel},
@@ -29,7 +28,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::engine::{Ending, Outcome, Reason};
+use crate::{
+    config::{LogFormat, LogQueries, limits::LOG_QUEUE},
+    engine::{Ending, Outcome, Reason},
+};
 
 use super::{ledger::Ledger, shared::Shared};
 
@@ -37,11 +39,6 @@ pub(super) use record::QueryRecord;
 pub(super) use writer::Sink;
 use writer::{Entry, Signal, Writer};
 
-/// The queries that can wait for the log's thread unless the configuration says otherwise:
-/// 1.3 MiB, and some hundredths of a second at a million lines a second.
-pub const DEFAULT_QUEUE: usize = 2048;
-/// The most that the configuration may ask for: 42 MiB.
-pub const MAX_QUEUE: usize = 65_536;
 /// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries
 /// pushes one out.
 const EVENT_QUEUE: usize = 256;
@@ -53,103 +50,35 @@ pub struct LogSettings {
     pub queries: LogQueries,
     /// In which form.
     pub format: LogFormat,
-    /// How many queries can wait to be written, 1 to [`MAX_QUEUE`].
+    /// How many queries can wait to be written, at least 1.
     pub queue: usize,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
-            queries: LogQueries::Denied,
-            format: LogFormat::Auto,
-            queue: DEFAULT_QUEUE,
+            queries: LogQueries::default(),
+            format: LogFormat::default(),
+            queue: LOG_QUEUE.default,
         }
     }
 }
 
-/// Which queries are logged. A panic is an error of ours and is logged in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogQueries {
-    /// None.
-    None,
-    /// The denied ones, and those that dnsgate failed at.
-    Denied,
-    /// All of them, with their answers.
-    All,
-}
-
-impl LogQueries {
-    /// Whether a query that ended so is logged.
-    #[must_use]
-    pub const fn wants(self, outcome: &Outcome) -> bool {
-        match self {
-            Self::All => true,
-            Self::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
-            Self::None => matches!(outcome.reason, Reason::Panic),
-        }
+/// Whether a query that ended so is logged. A panic is an error of ours and is logged in any case.
+const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
+    match queries {
+        LogQueries::All => true,
+        LogQueries::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
+        LogQueries::None => matches!(outcome.reason, Reason::Panic),
     }
 }
 
-/// The form of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text when standard error is a terminal, JSON otherwise.
-    Auto,
-    /// A JSON object a line, with Cloud Logging's keys.
-    Json,
-    /// For people.
-    Text,
-}
-
-impl LogFormat {
-    /// The form on standard error: [`Self::Auto`] becomes one of the other two.
-    #[must_use]
-    pub fn on_stderr(self) -> Self {
-        match self {
-            Self::Auto if std::io::stderr().is_terminal() => Self::Text,
-            Self::Auto => Self::Json,
-            chosen => chosen,
-        }
-    }
-}
-
-/// The text is no setting of the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not one of {expected}")]
-pub struct UnknownSetting {
-    text: String,
-    expected: &'static str,
-}
-
-impl FromStr for LogQueries {
-    type Err = UnknownSetting;
-
-    fn from_str(text: &str) -> Result<Self, UnknownSetting> {
-        match text {
-            "none" => Ok(Self::None),
-            "denied" => Ok(Self::Denied),
-            "all" => Ok(Self::All),
-            _ => Err(UnknownSetting {
-                text: text.to_owned(),
-                expected: "none, denied, all",
-            }),
-        }
-    }
-}
-
-impl FromStr for LogFormat {
-    type Err = UnknownSetting;
-
-    fn from_str(text: &str) -> Result<Self, UnknownSetting> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "json" => Ok(Self::Json),
-            "text" => Ok(Self::Text),
-            _ => Err(UnknownSetting {
-                text: text.to_owned(),
-                expected: "auto, json, text",
-            }),
-        }
+/// The form of a line on standard error: [`LogFormat::Auto`] becomes one of the other two.
+fn on_stderr(format: LogFormat) -> LogFormat {
+    match format {
+        LogFormat::Auto if std::io::stderr().is_terminal() => LogFormat::Text,
+        LogFormat::Auto => LogFormat::Json,
+        chosen => chosen,
     }
 }
 
@@ -200,7 +129,7 @@ pub(super) struct LogQueue {
 
 impl LogQueue {
     pub(super) const fn wants(&self, outcome: &Outcome) -> bool {
-        self.queries.wants(outcome)
+        wanted(self.queries, outcome)
     }
 
     /// Hands a query over; `false` when the queue is full.
@@ -228,9 +157,13 @@ impl Log {
         ledger: Arc<Ledger>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
-        let (queue, queries) = sync_channel(settings.queue.clamp(1, MAX_QUEUE));
+        let settings = LogSettings {
+            queue: settings.queue.max(1),
+            ..*settings
+        };
+        let (queue, queries) = sync_channel(settings.queue);
         let (events, waiting) = sync_channel(EVENT_QUEUE);
-        let writer = Writer::new(sink, settings, ledger, Arc::clone(&shared));
+        let writer = Writer::new(sink, &settings, ledger, Arc::clone(&shared));
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run(&queries, &waiting))?;

@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     block::BOUNDS,
-    families::{self, Family},
+    families,
     health::{Health, Phase},
     labels::{
         DENIAL_REASONS, Labels, NONE, denial_position, rcode_label, rcode_position, type_label,
@@ -31,7 +31,7 @@ use super::{
     },
     ledger::Ledger,
     series::{Series, counter, family, gauge, histogram},
-    shared::{Closed, Reload, Shared, Shed},
+    shared::{Reload, Shared, Shed},
     totals::{DeniedKey, QueryKey, Totals},
 };
 
@@ -65,11 +65,6 @@ impl Metrics {
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
         Ok(page)
-    }
-
-    #[cfg(test)]
-    pub(super) fn gather(&self) -> Vec<MetricFamily> {
-        self.registry.gather()
     }
 }
 
@@ -135,9 +130,15 @@ impl Collector for Exporter {
             ),
             family(
                 &families::TCP_CLOSED,
-                Closed::ALL
-                    .iter()
-                    .map(|&why| counter([why.as_str()], shared.tcp_closed_total(why))),
+                [counter([], shared.tcp_closed_total())],
+            ),
+            family(
+                &families::REPLIES_LOST,
+                [counter([], shared.replies_lost_total())],
+            ),
+            family(
+                &families::UNANSWERABLE,
+                [counter([], shared.unanswerable_total())],
             ),
             family(
                 &families::GENERATION,
@@ -236,13 +237,10 @@ fn durations(totals: &Totals) -> impl Iterator<Item = Series> {
     })
 }
 
-/// Connections that were opened and have not ended. The counters are read one after another, so
-/// that one that ends in between must not make the number negative.
+/// Connections that were opened and have not ended. One may end between the two readings, which
+/// must not make the number negative.
 fn open(shared: &Shared) -> f64 {
-    let closed: u64 = Closed::ALL
-        .iter()
-        .map(|&why| shared.tcp_closed_total(why))
-        .sum();
+    let closed = shared.tcp_closed_total();
     shared.tcp_opened_total().saturating_sub(closed) as f64
 }
 

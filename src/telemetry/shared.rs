@@ -1,5 +1,5 @@
 //! Counters and states that are not on a query's way: what they count happens per connection or
-//! per reload, so that one atomic each, shared by all, is good enough.
+//! per fault or per reload, so that one atomic each, shared by all, is good enough.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -27,28 +27,14 @@ macro_rules! labels {
 }
 
 labels! {
-    /// Why a client's TCP connection ended: the label `why` of `tcp_closed_total`.
-    Closed {
-        /// The client closed it.
-        Client = "client",
-        /// No query came for too long.
-        Idle = "idle",
-        /// A message did not come whole, or a reply was not taken, in time.
-        Slow = "slow",
-        /// The network failed, or what came was no DNS over TCP.
-        Error = "error",
-        /// dnsgate is stopping.
-        Drain = "drain",
-    }
-}
-
-labels! {
-    /// Which limit was reached: the label `why` of `shed_total`.
+    /// How a TCP connection was given up for want of room: the label `why` of `shed_total`.
     Shed {
-        /// TCP connections in all.
-        TcpConnections = "tcp_connections",
-        /// TCP connections of one client.
-        TcpConnectionsPerClient = "tcp_connections_per_client",
+        /// The one that had waited longest was closed, so that a new one could be opened.
+        Evicted = "connection_evicted",
+        /// A new one was closed at once: its client has as many as a client may have.
+        Refused = "connection_refused",
+        /// A new one could not be accepted, most often for want of file descriptors.
+        AcceptFailed = "accept_failed",
     }
 }
 
@@ -66,7 +52,9 @@ labels! {
 #[derive(Debug, Default)]
 pub struct Shared {
     tcp_opened: AtomicU64,
-    tcp_closed: [AtomicU64; Closed::ALL.len()],
+    tcp_closed: AtomicU64,
+    replies_lost: AtomicU64,
+    unanswerable: AtomicU64,
     shed: [AtomicU64; Shed::ALL.len()],
     reloads: [AtomicU64; Reload::ALL.len()],
     log_dropped: AtomicU64,
@@ -81,19 +69,29 @@ impl Shared {
         self.tcp_opened.fetch_add(1, Relaxed);
     }
 
-    /// A connection that was counted by [`Self::tcp_opened`] ended.
-    pub fn tcp_closed(&self, why: Closed) {
-        bump(&self.tcp_closed, why as usize, 1);
+    /// A connection that was counted by [`Self::tcp_opened`] ended, for whatever reason.
+    pub fn tcp_closed(&self) {
+        self.tcp_closed.fetch_add(1, Relaxed);
     }
 
-    /// Work was refused because a limit was reached.
+    /// The kernel did not take a reply.
+    pub fn reply_lost(&self) {
+        self.replies_lost.fetch_add(1, Relaxed);
+    }
+
+    /// A datagram came that cannot be answered, from port 0, and was not looked at.
+    pub fn unanswerable(&self) {
+        self.unanswerable.fetch_add(1, Relaxed);
+    }
+
+    /// A connection was given up for want of room.
     pub fn shed(&self, why: Shed) {
-        bump(&self.shed, why as usize, 1);
+        bump(&self.shed, why as usize);
     }
 
     /// A reload ended.
     pub fn reloaded(&self, result: Reload) {
-        bump(&self.reloads, result as usize, 1);
+        bump(&self.reloads, result as usize);
     }
 
     /// The generation in force, 0 before the first.
@@ -124,8 +122,16 @@ impl Shared {
         self.tcp_opened.load(Relaxed)
     }
 
-    pub(super) fn tcp_closed_total(&self, why: Closed) -> u64 {
-        read(&self.tcp_closed, why as usize)
+    pub(super) fn tcp_closed_total(&self) -> u64 {
+        self.tcp_closed.load(Relaxed)
+    }
+
+    pub(super) fn replies_lost_total(&self) -> u64 {
+        self.replies_lost.load(Relaxed)
+    }
+
+    pub(super) fn unanswerable_total(&self) -> u64 {
+        self.unanswerable.load(Relaxed)
     }
 
     pub(super) fn shed_total(&self, why: Shed) -> u64 {
@@ -137,9 +143,9 @@ impl Shared {
     }
 }
 
-fn bump(counters: &[AtomicU64], at: usize, by: u64) {
+fn bump(counters: &[AtomicU64], at: usize) {
     if let Some(counter) = counters.get(at) {
-        counter.fetch_add(by, Relaxed);
+        counter.fetch_add(1, Relaxed);
     }
 }
 

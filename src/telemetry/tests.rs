@@ -1,1 +1,543 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    sync::mpsc::channel,
+    time::UNIX_EPOCH,
+};
 
+use super::*;
+use crate::config::LogQueries;
+
+/// A DNS query for `x. A`.
+const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";
+
+fn telemetry() -> Telemetry {
+    let settings = LogSettings {
+        queries: LogQueries::None,
+        ..LogSettings::default()
+    };
+    Telemetry::start_into(&settings, Box::new(io::sink())).expect("starts")
+}
+
+fn labels(groups: &[&str], rules: &[&str]) -> Labels {
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    Labels {
+        groups: owned(groups),
+        rules: owned(rules),
+    }
+}
+
+/// Telemetry with generation 1 loaded: groups build and web, rules github and no-gists.
+fn loaded() -> Telemetry {
+    let telemetry = telemetry();
+    let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
+    telemetry.loaded(1, labels(&["build", "web"], &["github", "no-gists"]), at);
+    telemetry
+}
+
+fn event(outcome: Outcome, transport: Transport) -> Event<'static> {
+    Event {
+        outcome,
+        transport,
+        source: SocketAddr::from(([10, 0, 0, 5], 4242)),
+        query: QUERY,
+        reply: &[],
+        time: UNIX_EPOCH,
+        latency: Duration::from_micros(30),
+        generation: 1,
+    }
+}
+
+/// The page as a map from series to value.
+fn series(telemetry: &Telemetry) -> BTreeMap<String, f64> {
+    let page = String::from_utf8(telemetry.metrics().expect("a page")).expect("UTF-8");
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (series, value) = line.rsplit_once(' ').expect("series and value");
+            (series.to_owned(), value.parse().expect("a number"))
+        })
+        .collect()
+}
+
+/// The sum of all series that begin so.
+fn sum(series: &BTreeMap<String, f64>, start: &str) -> f64 {
+    let matching = series.iter().filter(|(name, _)| name.starts_with(start));
+    matching.map(|(_, value)| value).sum()
+}
+
+/// Every reason with several codes, groups, rules and types.
+fn many_outcomes() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for &reason in Reason::ALL {
+        for rcode in [None, Some(Rcode::NoError), Some(Rcode::Refused)] {
+            for group in [None, Some(GroupId(0)), Some(GroupId(1)), Some(GroupId(7))] {
+                for rule in [None, Some(RuleId(1)), Some(RuleId(77))] {
+                    for qtype in [None, Some(RecordType::HTTPS), Some(RecordType(4711))] {
+                        outcomes.push(Outcome {
+                            reason,
+                            group,
+                            rule,
+                            qtype,
+                            rcode,
+                            truncated: rcode == Some(Rcode::NoError),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    outcomes
+}
+
+#[test]
+fn a_denial_is_counted_exactly_when_the_ending_is_one() {
+    for &reason in Reason::ALL {
+        let tally = Tally::of(&Outcome::new(reason), Transport::Udp);
+        assert_eq!(tally.ending, reason.ending());
+        let denies = reason.ending() == Ending::Denied;
+        assert_eq!(tally.denied, denies.then_some(reason), "{reason:?}");
+    }
+}
+
+/// An outcome, how it came, and the series that rise by one.
+type Case = (Outcome, Transport, Vec<&'static str>);
+
+fn cases() -> Vec<Case> {
+    let new = Outcome::new;
+    let answer = Outcome {
+        group: Some(GroupId(0)),
+        qtype: Some(RecordType::A),
+        rcode: Some(Rcode::NoError),
+        ..new(Reason::Zone)
+    };
+    let blocked = Outcome {
+        group: Some(GroupId(1)),
+        rule: Some(RuleId(1)),
+        qtype: Some(RecordType(65280)),
+        rcode: Some(Rcode::NxDomain),
+        ..new(Reason::Blocked)
+    };
+    let stranger = Outcome {
+        qtype: Some(RecordType::AAAA),
+        rcode: Some(Rcode::Refused),
+        ..new(Reason::Stranger)
+    };
+    vec![
+        (
+            Outcome {
+                truncated: true,
+                ..answer
+            },
+            Transport::Udp,
+            vec![
+                r#"dnsgate_queries_total{transport="udp",group="build",verdict="answered",rcode="NOERROR",type="A"}"#,
+                r#"dnsgate_truncated_total{transport="udp"}"#,
+                r#"dnsgate_query_duration_seconds_count{verdict="answered"}"#,
+            ],
+        ),
+        (
+            blocked,
+            Transport::Tcp,
+            vec![
+                r#"dnsgate_queries_total{transport="tcp",group="web",verdict="denied",rcode="NXDOMAIN",type="other"}"#,
+                r#"dnsgate_denied_total{group="web",rule="no-gists",reason="blocked"}"#,
+                r#"dnsgate_query_duration_seconds_count{verdict="denied"}"#,
+            ],
+        ),
+        (
+            stranger,
+            Transport::Udp,
+            vec![
+                r#"dnsgate_queries_total{transport="udp",group="none",verdict="denied",rcode="REFUSED",type="AAAA"}"#,
+                r#"dnsgate_denied_total{group="none",rule="none",reason="stranger"}"#,
+            ],
+        ),
+        (
+            new(Reason::Short),
+            Transport::Udp,
+            vec![
+                r#"dnsgate_queries_total{transport="udp",group="none",verdict="rejected",rcode="none",type="none"}"#,
+            ],
+        ),
+        (
+            Outcome {
+                rcode: Some(Rcode::ServFail),
+                ..new(Reason::Panic)
+            },
+            Transport::Tcp,
+            vec![
+                r#"dnsgate_queries_total{transport="tcp",group="none",verdict="failed",rcode="SERVFAIL",type="none"}"#,
+                "dnsgate_panics_total",
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn outcomes_become_series() {
+    for (outcome, transport, want) in cases() {
+        let telemetry = loaded();
+        let before = series(&telemetry);
+        telemetry.recorder().record(&event(outcome, transport));
+        let after = series(&telemetry);
+        for name in &want {
+            let risen = after[*name] - before.get(*name).unwrap_or(&0.0);
+            assert_eq!(risen, 1.0, "{name}");
+        }
+        for family in [
+            "dnsgate_queries_total",
+            "dnsgate_denied_total",
+            "dnsgate_truncated_total",
+            "dnsgate_panics_total",
+        ] {
+            let counted = want.iter().any(|name| name.starts_with(family));
+            let risen = sum(&after, family) - sum(&before, family);
+            assert_eq!(risen, f64::from(u8::from(counted)), "{family} {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn every_query_is_in_exactly_one_series() {
+    let telemetry = loaded();
+    let mut recorders = [
+        telemetry.recorder(),
+        telemetry.recorder(),
+        telemetry.recorder(),
+    ];
+    let outcomes = many_outcomes();
+    for (at, outcome) in outcomes.iter().enumerate() {
+        let recorder = &mut recorders[at % 3];
+        recorder.record(&event(*outcome, Transport::ALL[at % 2]));
+    }
+    let series = series(&telemetry);
+    assert_eq!(
+        sum(&series, "dnsgate_queries_total{"),
+        outcomes.len() as f64
+    );
+    let count = |wanted: &dyn Fn(&&Outcome) -> bool| outcomes.iter().filter(wanted).count() as f64;
+    for ending in Ending::ALL {
+        let of_ending = count(&|outcome| outcome.ending() == ending);
+        let label = format!(r#"verdict="{}""#, ending.as_str());
+        let in_queries: f64 = series
+            .iter()
+            .filter(|(name, _)| name.starts_with("dnsgate_queries_total{") && name.contains(&label))
+            .map(|(_, value)| value)
+            .sum();
+        assert_eq!(in_queries, of_ending, "{ending:?}");
+        let histogram = format!("dnsgate_query_duration_seconds_count{{{label}}}");
+        assert_eq!(series[&histogram], of_ending);
+    }
+    let denied = count(&|outcome| outcome.ending() == Ending::Denied);
+    assert_eq!(sum(&series, "dnsgate_denied_total{"), denied);
+    let panics = count(&|outcome| outcome.reason == Reason::Panic);
+    assert_eq!(series["dnsgate_panics_total"], panics);
+    let truncated = count(&|outcome| outcome.truncated);
+    assert_eq!(sum(&series, "dnsgate_truncated_total{"), truncated);
+}
+
+#[test]
+fn latencies_fall_into_cumulative_buckets() {
+    let telemetry = loaded();
+    let mut recorder = telemetry.recorder();
+    for micros in [1, 10, 11, 3_000_000, 9_000_000] {
+        recorder.record(&Event {
+            latency: Duration::from_micros(micros),
+            ..event(Outcome::new(Reason::Zone), Transport::Udp)
+        });
+    }
+    let series = series(&telemetry);
+    for (bound, count) in [
+        ("0.00001", 2.0),
+        ("0.000025", 3.0),
+        ("2", 3.0),
+        ("4", 4.0),
+        ("+Inf", 5.0),
+    ] {
+        let name =
+            format!(r#"dnsgate_query_duration_seconds_bucket{{verdict="answered",le="{bound}"}}"#);
+        assert_eq!(series[&name], count, "{name}");
+    }
+    let total = series[r#"dnsgate_query_duration_seconds_sum{verdict="answered"}"#];
+    assert!((total - 12.000_022).abs() < 1e-9, "{total}");
+}
+
+#[test]
+fn counters_do_not_go_backward_over_a_reload() {
+    let telemetry = loaded();
+    let [mut first, mut second] = [telemetry.recorder(), telemetry.recorder()];
+    let blocked = |group, rule, generation| Event {
+        generation,
+        ..event(
+            Outcome {
+                group: Some(GroupId(group)),
+                rule: Some(RuleId(rule)),
+                ..Outcome::new(Reason::Blocked)
+            },
+            Transport::Udp,
+        )
+    };
+    first.record(&blocked(0, 1, 1));
+    second.record(&blocked(1, 0, 1));
+
+    // The places change, build keeps its name, web goes, no-gists keeps its name.
+    telemetry.loaded(2, labels(&["lab", "build"], &["no-gists"]), UNIX_EPOCH);
+    first.record(&blocked(1, 0, 2));
+    // A query that began before the reload, in a worker that has seen the new generation.
+    first.record(&blocked(1, 0, 1));
+    drop(second);
+
+    let series = series(&telemetry);
+    let denied = |group: &str, rule: &str| {
+        let name =
+            format!(r#"dnsgate_denied_total{{group="{group}",rule="{rule}",reason="blocked"}}"#);
+        series.get(&name).copied().unwrap_or(0.0)
+    };
+    assert_eq!(
+        denied("build", "no-gists"),
+        2.0,
+        "folded and live are one series"
+    );
+    assert_eq!(
+        denied("web", "github"),
+        2.0,
+        "of generation 1, one of them late"
+    );
+    assert_eq!(sum(&series, "dnsgate_denied_total"), 4.0);
+    assert_eq!(sum(&series, "dnsgate_queries_total"), 4.0);
+    assert_eq!(sum(&series, "dnsgate_query_duration_seconds_count"), 4.0);
+    assert_eq!(series["dnsgate_snapshot_generation"], 2.0);
+}
+
+#[test]
+fn many_reloads_keep_neither_blocks_nor_labels() {
+    let telemetry = loaded();
+    let mut recorder = telemetry.recorder();
+    for generation in 1..=100 {
+        let group = format!("group-{generation}");
+        telemetry.loaded(generation, labels(&[&group], &[]), UNIX_EPOCH);
+        recorder.record(&Event {
+            generation,
+            ..event(
+                Outcome {
+                    group: Some(GroupId(0)),
+                    ..Outcome::new(Reason::Zone)
+                },
+                Transport::Udp,
+            )
+        });
+    }
+    // Far too late: nobody knows the labels any more, but the query is counted.
+    recorder.record(&Event {
+        generation: 3,
+        ..event(
+            Outcome {
+                group: Some(GroupId(0)),
+                ..Outcome::new(Reason::Zone)
+            },
+            Transport::Udp,
+        )
+    });
+    let series = series(&telemetry);
+    assert_eq!(sum(&series, "dnsgate_queries_total"), 101.0);
+    assert_eq!(
+        series[r#"dnsgate_queries_total{transport="udp",group="other",verdict="answered",rcode="none",type="none"}"#],
+        1.0
+    );
+    let debug = format!("{:?}", telemetry.sources.ledger);
+    assert!(
+        !debug.contains("\"group-92\"]"),
+        "labels of generation 92 are kept"
+    );
+    assert_eq!(debug.matches("Block {").count(), 1);
+}
+
+#[test]
+fn what_is_kept_of_old_generations_is_bounded() {
+    use super::{block::Block, totals::Totals};
+    let mut totals = Totals::default();
+    for generation in 0..10 {
+        let names = labels(&[&format!("g{generation}")], &[&format!("r{generation}")]);
+        let block = Block::new(generation, Arc::new(names));
+        let outcome = Outcome {
+            group: Some(GroupId(0)),
+            rule: Some(RuleId(0)),
+            ..Outcome::new(Reason::Blocked)
+        };
+        block.count(&Tally::of(&outcome, Transport::Udp), Duration::ZERO);
+        totals.add(&block, 4);
+    }
+    assert_eq!((totals.queries.len(), totals.denied.len()), (5, 5));
+    assert_eq!(totals.queries.values().sum::<u64>(), 10);
+    assert_eq!(totals.denied.values().sum::<u64>(), 10);
+}
+
+#[test]
+fn a_scrape_while_workers_write_sees_counters_rise() {
+    const EACH: usize = 20_000;
+    let telemetry = loaded();
+    std::thread::scope(|scope| {
+        let (done, workers) = channel();
+        for _ in 0..2 {
+            let (telemetry, done) = (telemetry.clone(), done.clone());
+            scope.spawn(move || {
+                let mut recorder = telemetry.recorder();
+                for _ in 0..EACH {
+                    recorder.record(&event(Outcome::new(Reason::NoRule), Transport::Udp));
+                }
+                let _ = done.send(());
+            });
+        }
+        drop(done);
+        let (mut last, mut ended) = (0.0, 0);
+        while ended < 2 {
+            ended += workers.try_iter().count();
+            let now = sum(&series(&telemetry), "dnsgate_queries_total");
+            assert!(now >= last, "{now} after {last}");
+            last = now;
+        }
+    });
+    let series = series(&telemetry);
+    assert_eq!(sum(&series, "dnsgate_queries_total"), 2.0 * EACH as f64);
+}
+
+#[test]
+fn what_one_alerts_on_is_there_at_zero() {
+    let telemetry = loaded();
+    let series = series(&telemetry);
+    for name in [
+        r#"dnsgate_queries_total{transport="tcp",group="web",verdict="answered",rcode="NOERROR",type="AAAA"}"#,
+        r#"dnsgate_denied_total{group="build",rule="none",reason="no_rule"}"#,
+        r#"dnsgate_denied_total{group="none",rule="none",reason="stranger"}"#,
+        r#"dnsgate_query_duration_seconds_count{verdict="failed"}"#,
+        r#"dnsgate_reload_total{result="failure"}"#,
+        r#"dnsgate_shed_total{why="connection_evicted"}"#,
+        "dnsgate_tcp_closed_total",
+        "dnsgate_panics_total",
+        "dnsgate_log_dropped_total",
+        "dnsgate_ready",
+    ] {
+        assert_eq!(series.get(name), Some(&0.0), "{name}");
+    }
+    assert_eq!(series["dnsgate_snapshot_generation"], 1.0);
+    assert_eq!(
+        series["dnsgate_snapshot_loaded_timestamp_seconds"],
+        1_700_000_000.5
+    );
+    assert_eq!(sum(&series, "dnsgate_build_info{"), 1.0);
+    assert_eq!(sum(&series, "dnsgate_queries_total"), 0.0);
+}
+
+#[test]
+fn shared_counters_show() {
+    let telemetry = loaded();
+    let shared = telemetry.shared();
+    for _ in 0..3 {
+        shared.tcp_opened();
+    }
+    shared.tcp_closed();
+    shared.reply_lost();
+    shared.unanswerable();
+    shared.shed(Shed::Refused);
+    shared.reloaded(Reload::Failure);
+    telemetry.health().ready();
+    let series = series(&telemetry);
+    for (name, value) in [
+        ("dnsgate_tcp_connections", 2.0),
+        ("dnsgate_tcp_accepted_total", 3.0),
+        ("dnsgate_tcp_closed_total", 1.0),
+        ("dnsgate_replies_lost_total", 1.0),
+        ("dnsgate_unanswerable_total", 1.0),
+        (r#"dnsgate_shed_total{why="connection_refused"}"#, 1.0),
+        (r#"dnsgate_reload_total{result="failure"}"#, 1.0),
+        ("dnsgate_ready", 1.0),
+    ] {
+        assert_eq!(series[name], value, "{name}");
+    }
+}
+
+/// A page with every family and hostile labels.
+fn full_page() -> String {
+    let telemetry = telemetry();
+    let hostile = labels(&["a\"b\\c\nd", "none"], &["ü {}", "other"]);
+    telemetry.loaded(1, hostile, UNIX_EPOCH);
+    let mut recorder = telemetry.recorder();
+    for outcome in many_outcomes() {
+        recorder.record(&event(outcome, Transport::Udp));
+    }
+    String::from_utf8(telemetry.metrics().expect("a page")).expect("UTF-8")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_table_of_families_is_what_is_exported() {
+    let page = full_page();
+    let mut shown = BTreeMap::new();
+    for line in page.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
+            shown.insert(name, (help, ""));
+        }
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' ')) {
+            shown.get_mut(name).expect("help comes first").1 = kind;
+        }
+    }
+    let table: BTreeMap<_, _> = families()
+        .map(|family| (family.name, (family.help, family.kind.as_str())))
+        .collect();
+    assert_eq!(shown, table);
+    for family in families().filter(|family| !family.labels.is_empty()) {
+        let start = format!(
+            "{}{}",
+            family.name,
+            if family.kind == Kind::Histogram {
+                "_count{"
+            } else {
+                "{"
+            }
+        );
+        let line = page.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{start}"));
+        for label in family.labels {
+            assert!(
+                line.contains(&format!("{label}=\"")),
+                "{line} has no {label}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_series_is_exported_twice() {
+    let page = full_page();
+    let names: Vec<_> = page
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').expect("a value").0)
+        .collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(names.len(), distinct.len());
+}
+
+#[test]
+fn promtool_has_nothing_to_say() {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        println!("skipped: promtool is not installed (Debian's package prometheus)");
+        return;
+    };
+    let mut input = promtool.stdin.take().expect("piped");
+    input.write_all(full_page().as_bytes()).expect("it reads");
+    drop(input);
+    let output = promtool.wait_with_output().expect("it ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(String::from_utf8_lossy(&said), "");
+    assert!(output.status.success());
+}

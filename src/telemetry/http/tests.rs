@@ -1,1 +1,197 @@
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::UNIX_EPOCH,
+};
 
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use super::*;
+use crate::telemetry::{Labels, LogSettings};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn telemetry() -> Telemetry {
+    let telemetry =
+        Telemetry::start_into(&LogSettings::default(), Box::new(io::sink())).expect("starts");
+    telemetry.loaded(3, Labels::default(), UNIX_EPOCH);
+    telemetry
+}
+
+/// The admin port on a runtime of its own, so that tests may block.
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<io::Result<()>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (stop, stopped) = oneshot::channel();
+    let task = runtime.spawn(serve_bounded(
+        Gate::new(listener, most, deadline),
+        telemetry,
+        async {
+            let _ = stopped.await;
+        },
+    ));
+    Running {
+        address,
+        stop,
+        task,
+        runtime,
+    }
+}
+
+impl Running {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("connects");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        stream
+    }
+
+    /// The whole response, which ends when the server closes.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("written");
+        let mut response = String::new();
+        stream
+            .read_to_string(&mut response)
+            .expect("read to its end");
+        response
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+    }
+}
+
+fn code(response: &str) -> &str {
+    response.split(' ').nth(1).unwrap_or_default()
+}
+
+#[test]
+fn pages_answer_one_request_a_connection() {
+    let admin = run(telemetry(), 4, PATIENCE);
+    let cases = [
+        ("/", "200", "text/html; charset=utf-8", "generation 3"),
+        (
+            "/metrics",
+            "200",
+            "text/plain; version=0.0.4",
+            "\ndnsgate_snapshot_generation 3\n",
+        ),
+        ("/livez", "200", "text/plain; charset=utf-8", "alive\n"),
+        (
+            "/readyz",
+            "503",
+            "text/plain; charset=utf-8",
+            "generation 3\n",
+        ),
+        ("/else", "404", "", ""),
+    ];
+    for (path, want, content_type, body) in cases {
+        let response = admin.get(path);
+        assert_eq!(code(&response), want, "{path}: {response}");
+        let (head, page) = response.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains("connection: close"), "{head}");
+        assert!(head.contains(&format!("content-type: {content_type}")) || want == "404");
+        assert!(page.contains(body), "{path}: {page}");
+    }
+    assert_eq!(
+        code(&admin.ask("POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n")),
+        "405"
+    );
+    assert_eq!(code(&admin.ask("nonsense\r\n\r\n")), "400");
+}
+
+#[test]
+fn readiness_follows_health() {
+    let telemetry = telemetry();
+    let admin = run(telemetry.clone(), 4, PATIENCE);
+    telemetry.health().starting("<udp> is not bound");
+    let response = admin.get("/readyz");
+    assert_eq!(code(&response), "503");
+    assert!(
+        response.contains("starting: <udp> is not bound\n"),
+        "{response}"
+    );
+    assert!(admin.get("/").contains("&lt;udp&gt;"));
+    telemetry.health().ready();
+    let response = admin.get("/readyz");
+    assert_eq!(code(&response), "200");
+    assert!(response.ends_with("ready\ngeneration 3\n"), "{response}");
+    telemetry.health().draining("SIGTERM");
+    let response = admin.get("/readyz");
+    assert_eq!(code(&response), "503");
+    assert!(response.contains("draining: SIGTERM\n"), "{response}");
+    assert_eq!(code(&admin.get("/livez")), "200");
+}
+
+#[test]
+fn slow_and_silent_clients_are_cut_off_and_give_their_places_back() {
+    let admin = run(telemetry(), 2, Duration::from_millis(300));
+    let mut silent = admin.connect();
+    let mut slow = admin.connect();
+    slow.write_all(b"GET /livez HT").expect("written");
+    // Both places are taken: this one waits for the deadline of one of them.
+    assert_eq!(code(&admin.get("/livez")), "200");
+    let mut rest = Vec::new();
+    for stream in [&mut silent, &mut slow] {
+        // An end or a reset, but no time-out of ours.
+        if let Err(error) = stream.read_to_end(&mut rest) {
+            assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+    assert_eq!(rest, b"");
+}
+
+#[test]
+fn a_client_that_always_has_another_byte_meets_the_deadline_too() {
+    let admin = run(telemetry(), 1, Duration::from_millis(300));
+    let mut dripping = admin.connect();
+    dripping
+        .write_all(b"GET /livez HTTP/1.1\r\nx: ")
+        .expect("written");
+    let begun = now();
+    while dripping.write_all(b"y").is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "still served");
+        std::thread::yield_now();
+    }
+    assert_eq!(code(&admin.get("/livez")), "200");
+}
+
+#[test]
+fn it_stops_when_told() {
+    let admin = run(telemetry(), 4, PATIENCE);
+    assert_eq!(code(&admin.get("/livez")), "200");
+    let Running {
+        address,
+        stop,
+        task,
+        runtime,
+    } = admin;
+    stop.send(()).expect("it runs");
+    let ended = runtime.block_on(async { tokio::time::timeout(PATIENCE, task).await });
+    assert!(matches!(ended, Ok(Ok(Ok(())))), "{ended:?}");
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn uptime_reads_well() {
+    for (seconds, text) in [
+        (0, "00:00:00"),
+        (3_661, "01:01:01"),
+        (266_706, "3d 02:05:06"),
+    ] {
+        assert_eq!(uptime(Duration::from_secs(seconds)), text);
+    }
+}

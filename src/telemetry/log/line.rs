@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::telemetry::labels::Labels;
+use crate::{dns::Transport, telemetry::labels::Labels};
 
 use super::{
     Severity, rdata,
@@ -100,8 +100,8 @@ pub(super) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels:
         rdata: outcome.rcode.and_then(|_| rdata::answers(record.message())),
         source_ip: source.to_string(),
         protocol: match record.transport {
-            crate::dns::Transport::Udp => "UDP",
-            crate::dns::Transport::Tcp => "TCP",
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
         },
         server_latency: millis(record.latency),
         verdict: outcome.ending().as_str(),

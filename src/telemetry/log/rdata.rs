@@ -24,7 +24,9 @@ pub(super) fn question_name(message: &[u8]) -> Option<String> {
 pub(super) fn answers(message: &[u8]) -> Option<String> {
     let count = u16::from_be_bytes([*message.get(6)?, *message.get(7)?]);
     let (_, name) = NameBuf::read(message.get(HEADER..)?).ok()?;
-    let start = u16::try_from(HEADER + name + 4).ok()?;
+    let start = HEADER + name + 4;
+    message.get(start..)?; // the decoder must not be set behind the end
+    let start = u16::try_from(start).ok()?;
     let mut decoder = BinDecoder::new(message).clone(start);
     let mut text = String::new();
     for _ in 0..count {

@@ -12,7 +12,7 @@ use std::{
 use crate::telemetry::{labels::Labels, ledger::Ledger, shared::Shared};
 
 use super::{
-    EVENT_QUEUE, LogFormat, LogSettings, line,
+    EVENT_QUEUE, LogFormat, LogSettings, line, on_stderr,
     record::{EventRecord, QueryRecord},
 };
 
@@ -73,7 +73,7 @@ impl Writer {
     ) -> Self {
         Self {
             sink,
-            text: settings.format.on_stderr() == LogFormat::Text,
+            text: on_stderr(settings.format) == LogFormat::Text,
             queue: settings.queue,
             ledger,
             shared,
@@ -84,31 +84,36 @@ impl Writer {
     }
 
     /// Writes until every sender is gone.
-    ///
-    /// A round takes no more queries than can have waited when it began, so that a flood of them
-    /// keeps neither an event nor a flush out.
     pub(super) fn run(mut self, queries: &Receiver<Signal>, events: &Receiver<Entry>) {
         while let Ok(first) = queries.recv() {
-            let flushes = self.take_events(events);
-            self.take_query(&first);
-            let mut taken = 1;
-            for next in queries.try_iter().take(self.queue) {
-                taken += 1;
-                self.take_query(&next);
-                if self.buffer.len() >= BATCH {
-                    self.write();
-                }
-            }
-            self.write();
-            for done in flushes {
-                let _ = done.try_send(()); // who waited may have gone
-            }
-            if taken < self.queue / 2 {
-                std::thread::sleep(LINGER);
-            }
+            self.take(&first);
+            while self.round(queries, events) {}
+            std::thread::sleep(LINGER);
         }
         self.take_events(events);
         self.write();
+    }
+
+    /// Events first, then no more queries than can have waited by then: so a flood of queries
+    /// keeps no event out, and a flush is answered when what was handed over before it is written.
+    /// Returns whether there must be another round before the thread may sleep in the queue: when
+    /// a wake for an event that came after the events were looked at was among what was taken, or
+    /// may have found the queue full.
+    fn round(&mut self, queries: &Receiver<Signal>, events: &Receiver<Entry>) -> bool {
+        let flushes = self.take_events(events);
+        let (mut taken, mut woken) = (0, false);
+        for signal in queries.try_iter().take(self.queue) {
+            taken += 1;
+            woken |= self.take(&signal);
+            if self.buffer.len() >= BATCH {
+                self.write();
+            }
+        }
+        self.write();
+        for done in flushes {
+            let _ = done.try_send(()); // who waited may have gone
+        }
+        woken || taken == self.queue
     }
 
     /// Formats the events that wait; returns who wants to know when they are written.
@@ -126,19 +131,24 @@ impl Writer {
         flushes
     }
 
-    fn take_query(&mut self, signal: &Signal) {
+    /// Formats a query; returns whether the signal was a wake instead.
+    fn take(&mut self, signal: &Signal) -> bool {
         let Signal::Query(record) = signal else {
-            return;
+            return true;
         };
         if self.labels.0 != record.generation {
             self.labels = (record.generation, self.ledger.labels(record.generation));
         }
         line::query(&mut self.buffer, self.text, record, &self.labels.1);
         self.lines += 1;
+        false
     }
 
     /// Writes the buffer. What cannot be written is lost: there is nobody to tell but the counter.
     fn write(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
         let written = self
             .sink
             .write_all(&self.buffer)

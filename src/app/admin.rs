@@ -1,0 +1,51 @@
+//! The admin pages' listener: bound with the others, stopped after them, so that a scrape during
+//! the drain still finds it.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
+
+use crate::telemetry::{Telemetry, http};
+
+/// How long requests that have begun may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The admin pages, being served.
+pub(super) struct Admin {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Admin {
+    /// Binds the address and serves the pages there.
+    pub(super) async fn start(address: SocketAddr, telemetry: &Telemetry) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("the admin address {address} cannot be bound; is another dnsgate running?")
+        })?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let serve = http::serve(listener, telemetry.clone(), async {
+            // A sender that is gone means the same as one that sent.
+            let _ = stopped.await;
+        });
+        Ok(Self {
+            address,
+            stop,
+            served: tokio::spawn(serve),
+        })
+    }
+
+    /// Where the pages are.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops serving them.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        // Nothing hangs on how the last pages ended.
+        let _ = time::timeout(PATIENCE, self.served).await;
+    }
+}
