@@ -18,6 +18,7 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod contents;
 mod error;
 mod file;
 mod google;
@@ -36,6 +37,7 @@ mod warn;
 mod yaml;
 mod zones;
 
+pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
@@ -65,6 +67,8 @@ pub struct Config {
     pub zones: Vec<Zone>,
     /// What the file holds, in one line that begins with its name.
     pub summary: String,
+    /// Its groups, rules and zones by name, to be compared with another's.
+    pub contents: Contents,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
     /// Rules that end.

@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     Config, Listen, builtin,
+    contents::Contents,
     error::{Faults, Place, Report},
     file::{File, RuleEntry, ZoneEntry},
     google::{self, Settings},
@@ -166,6 +167,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file.rules.len(), &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
+    let contents = Contents::of(&groups.groups, &rules, &parts.zones);
     let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {
@@ -185,6 +187,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         policy,
         zones: parts.zones,
         summary,
+        contents,
         notes,
         expiries,
     })
