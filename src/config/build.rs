@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Config, Listen, builtin,
+    Config, Listen, Startup, builtin,
     contents::Contents,
     error::{Faults, Place, Report},
     file::{File, RuleEntry, ZoneEntry},
@@ -179,11 +179,13 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     };
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
     Some(Config {
-        listen,
-        admin: file.admin.map_or(Some(DEFAULT_ADMIN), |at| at.value.0),
-        workers,
-        limits: file.limits.limits,
-        log: file.log,
+        startup: Startup {
+            listen,
+            admin: file.admin.map_or(Some(DEFAULT_ADMIN), |at| at.value.0),
+            workers,
+            limits: file.limits.limits,
+            log: file.log,
+        },
         policy,
         zones: parts.zones,
         summary,

@@ -91,18 +91,18 @@ fn an_empty_file_is_the_default() {
     assert!(default.warnings(now()).is_empty());
     assert_eq!(
         (
-            &default.listen,
-            default.admin,
-            default.workers,
-            default.limits,
-            default.log
+            &default.startup.listen,
+            default.startup.admin,
+            default.startup.workers,
+            default.startup.limits,
+            default.startup.log
         ),
         (
-            &empty.listen,
-            empty.admin,
-            empty.workers,
-            empty.limits,
-            empty.log
+            &empty.startup.listen,
+            empty.startup.admin,
+            empty.startup.workers,
+            empty.startup.limits,
+            empty.startup.log
         )
     );
     assert_eq!(default.policy.groups(), empty.policy.groups());
