@@ -14,10 +14,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{
-    app,
-    config::{Listen, ListenError},
-};
+use crate::{app, config::ListenArg};
 
 mod check;
 mod dig;
@@ -72,18 +69,11 @@ struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Listen here instead: 127.0.0.1:5353 (UDP and TCP), udp://…, tcp://…; may be repeated.
-    #[arg(long, value_name = "ADDR", value_parser = listen_argument)]
+    #[arg(long, value_name = "ADDR")]
     listen: Vec<ListenArg>,
     /// Serve /metrics, /livez and /readyz here instead.
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
-}
-
-/// What one `--listen` stands for: one listener, or both transports of an address.
-type ListenArg = Vec<Listen>;
-
-fn listen_argument(text: &str) -> Result<ListenArg, ListenError> {
-    Listen::from_argument(text)
 }
 
 /// Runs the verb that the arguments name.
@@ -99,7 +89,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match args.verb {
         Verb::Serve(args) => app::serve(app::Options {
             config: args.config,
-            listen: args.listen.concat(),
+            listen: args.listen.into_iter().flatten().collect(),
             admin: args.admin,
         }),
         Verb::Check { file } => check::run(file.as_deref()),

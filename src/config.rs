@@ -18,9 +18,11 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod contents;
 mod error;
 mod file;
 mod google;
+mod keys;
 pub mod limits;
 mod listen;
 mod log;
@@ -35,9 +37,10 @@ mod warn;
 mod yaml;
 mod zones;
 
+pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
-pub use listen::{Listen, ListenError};
+pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
 
 /// The configuration that is in force without a file: `config/default.yaml`.
@@ -64,6 +67,8 @@ pub struct Config {
     pub zones: Vec<Zone>,
     /// What the file holds, in one line that begins with its name.
     pub summary: String,
+    /// Its groups, rules and zones by name, to be compared with another's.
+    pub contents: Contents,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
     /// Rules that end.

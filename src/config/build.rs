@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     Config, Listen, builtin,
+    contents::Contents,
     error::{Faults, Place, Report},
     file::{File, RuleEntry, ZoneEntry},
     google::{self, Settings},
@@ -50,8 +51,8 @@ pub(super) struct Source {
     pub(super) what: String,
     /// Where it stands in the file; no place for what the file does not have.
     pub(super) place: Place,
-    /// Its names and their places, where they have some of their own.
-    pub(super) names: Vec<(Name, Place)>,
+    /// Its patterns and their places, where they have some of their own.
+    pub(super) names: Vec<(Pattern, Place)>,
 }
 
 impl Source {
@@ -67,13 +68,15 @@ impl Source {
         Self::new("a built-in answer".to_owned(), Place::default())
     }
 
-    /// The place of a pattern, or of the whole.
+    /// The place of a pattern, else of one with the same name, else of the whole.
     fn place_of(&self, pattern: &Pattern) -> Place {
-        let found = self
-            .names
-            .iter()
-            .find(|(name, _)| name.as_ref() == pattern.name());
-        found.map_or(self.place, |&(_, place)| place)
+        let same = self.names.iter().find(|(own, _)| own == pattern);
+        let near = || {
+            self.names
+                .iter()
+                .find(|(own, _)| own.name() == pattern.name())
+        };
+        same.or_else(near).map_or(self.place, |&(_, place)| place)
     }
 }
 
@@ -164,6 +167,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file.rules.len(), &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
+    let contents = Contents::of(&groups.groups, &rules, &parts.zones);
     let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {
@@ -183,6 +187,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         policy,
         zones: parts.zones,
         summary,
+        contents,
         notes,
         expiries,
     })
@@ -192,7 +197,7 @@ fn listen(given: Option<&At<Vec<At<Listen>>>>, faults: &mut Faults<'_>) -> Vec<L
     let Some(given) = given else {
         return vec![Listen::Udp(DEFAULT_LISTEN), Listen::Tcp(DEFAULT_LISTEN)];
     };
-    if given.value.is_empty() && faults.is_empty() {
+    if given.value.is_empty() {
         faults.push_help(
             given.place,
             "`listen` is empty, so nobody could ask",
@@ -249,15 +254,16 @@ fn check_limits(file: &File, faults: &mut Faults<'_>) {
 fn add_rules(entries: &[RuleEntry], groups: &Groups, parts: &mut Parts, faults: &mut Faults<'_>) {
     rules::report_repeated_names(entries, faults);
     for entry in entries {
-        let Some(rule) = rules::rule(entry, groups, faults) else {
+        let before = faults.count();
+        let rule = rules::rule(entry, groups, faults);
+        // A rule that is wrong in part would be tied with others for that reason alone.
+        let Some(rule) = rule.filter(|_| entry.whole && faults.count() == before) else {
             continue;
         };
         let place = entry.name.as_ref().map_or(entry.place, |name| name.place);
         let mut source = Source::new(format!("rule `{}`", rule.name), place);
         let domains = entry.domains.iter().flat_map(|domains| &domains.value);
-        source.names = domains
-            .map(|at| (at.value.name().to_name(), at.place))
-            .collect();
+        source.names = domains.map(|at| (at.value.clone(), at.place)).collect();
         parts.add_rule(rule, source);
     }
 }

@@ -181,6 +181,11 @@ impl<'t> Faults<'t> {
         self.notice(Severity::Warning, place, message, help)
     }
 
+    /// How many faults were found.
+    pub(super) fn count(&self) -> usize {
+        self.notices.len() + self.more
+    }
+
     /// Whether further faults would only be counted.
     pub(super) fn is_full(&self) -> bool {
         self.notices.len() >= MAX_NOTICES

@@ -33,19 +33,6 @@ impl Listen {
             Self::Udp(address) | Self::Tcp(address) => address,
         }
     }
-
-    /// Reads an argument of the command line: like an entry of the file, or `ADDRESS:PORT` alone,
-    /// which means both transports.
-    ///
-    /// # Errors
-    /// [`ListenError`], as for an entry of the file.
-    pub fn from_argument(text: &str) -> Result<Vec<Self>, ListenError> {
-        if text.contains("://") {
-            return Ok(vec![text.parse()?]);
-        }
-        let address = text.parse().map_err(|_| ListenError::BadAddress)?;
-        Ok(vec![Self::Udp(address), Self::Tcp(address)])
-    }
 }
 
 impl FromStr for Listen {
@@ -71,6 +58,32 @@ impl fmt::Display for Listen {
             Self::Udp(address) => write!(f, "udp://{address}"),
             Self::Tcp(address) => write!(f, "tcp://{address}"),
         }
+    }
+}
+
+/// An argument of the command line: like an entry of the file, or `ADDRESS:PORT` alone, which
+/// means both transports. It is an iterator's source for what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenArg(Vec<Listen>);
+
+impl FromStr for ListenArg {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        if text.contains("://") {
+            return Ok(Self(vec![text.parse()?]));
+        }
+        let address = text.parse().map_err(|_| ListenError::BadAddress)?;
+        Ok(Self(vec![Listen::Udp(address), Listen::Tcp(address)]))
+    }
+}
+
+impl IntoIterator for ListenArg {
+    type Item = Listen;
+    type IntoIter = std::vec::IntoIter<Listen>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -103,14 +116,15 @@ mod tests {
     #[test]
     fn an_argument_without_a_transport_means_both() {
         let address = "127.0.0.1:5353".parse().expect("address");
+        let listens = |text: &str| text.parse().map(|ListenArg(listens)| listens);
         assert_eq!(
-            Listen::from_argument("127.0.0.1:5353"),
+            listens("127.0.0.1:5353"),
             Ok(vec![Listen::Udp(address), Listen::Tcp(address)])
         );
         assert_eq!(
-            Listen::from_argument("tcp://127.0.0.1:5353"),
+            listens("tcp://127.0.0.1:5353"),
             Ok(vec![Listen::Tcp(address)])
         );
-        assert_eq!(Listen::from_argument("5353"), Err(ListenError::BadAddress));
+        assert_eq!(listens("5353"), Err(ListenError::BadAddress));
     }
 }

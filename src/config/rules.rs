@@ -26,11 +26,13 @@ pub(super) struct Groups {
     places: Vec<(GroupId, At<Cidr>)>,
 }
 
-/// The groups where the file has no `clients`: private address space and loopback, and the range
-/// that Cloud DNS forwards from (its documentation, "alternative name servers").
-const DEFAULT_GROUPS: [(&str, &[&str]); 2] = [
+/// The groups where the file has no `clients`, each with its way to be denied: private address space
+/// and loopback, and the range that Cloud DNS forwards from (its documentation, "alternative name
+/// servers"), which makes SERVFAIL of REFUSED.
+const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
     (
         "vpc",
+        None,
         &[
             "10.0.0.0/8",
             "172.16.0.0/12",
@@ -40,7 +42,7 @@ const DEFAULT_GROUPS: [(&str, &[&str]); 2] = [
             "::1/128",
         ],
     ),
-    ("cloud-dns", &["35.199.192.0/19"]),
+    ("cloud-dns", Some(DenyWith::NxDomain), &["35.199.192.0/19"]),
 ];
 
 impl Groups {
@@ -50,7 +52,7 @@ impl Groups {
             return Self::default_groups();
         };
         let mut groups = Self::default();
-        if clients.value.is_empty() && faults.is_empty() {
+        if clients.value.is_empty() {
             faults.push_help(
                 clients.place,
                 "`clients` has no group, so nobody could ask",
@@ -78,9 +80,11 @@ impl Groups {
             name: client.name.value.0.clone(),
             deny_with: client.deny_with.map(|at| at.value),
         };
-        if client.cidrs.is_empty() && faults.is_empty() {
+        let none = Vec::new();
+        let given = client.cidrs.as_ref().map_or(&none, |cidrs| &cidrs.value);
+        if let Some(empty) = client.cidrs.as_ref().filter(|cidrs| cidrs.value.is_empty()) {
             faults.push(
-                client.name.place,
+                empty.place,
                 format!(
                     "client group `{}` has no CIDR, so nobody is in it",
                     group.name
@@ -88,9 +92,9 @@ impl Groups {
             );
         }
         self.ids.insert(group.name.clone(), id);
-        let mut cidrs = Vec::with_capacity(client.cidrs.len());
-        let mut seen = HashMap::with_capacity(client.cidrs.len());
-        for cidr in &client.cidrs {
+        let mut cidrs = Vec::with_capacity(given.len());
+        let mut seen = HashMap::with_capacity(given.len());
+        for cidr in given {
             if seen.insert(cidr.value.0, cidr.place).is_some() {
                 faults.push(
                     cidr.place,
@@ -109,10 +113,10 @@ impl Groups {
 
     fn default_groups() -> Self {
         let mut groups = Self::default();
-        for (id, (name, cidrs)) in (0..).map(GroupId).zip(DEFAULT_GROUPS) {
+        for (id, (name, deny_with, cidrs)) in (0..).map(GroupId).zip(DEFAULT_GROUPS) {
             let group = Group {
                 name: name.into(),
-                deny_with: None,
+                deny_with,
             };
             let cidrs = cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect();
             groups.ids.insert(name.into(), id);
@@ -139,7 +143,7 @@ impl Groups {
     /// The groups of these names; unknown and repeated ones are reported.
     fn set(&self, names: &At<Vec<At<Label>>>, faults: &mut Faults<'_>) -> GroupSet {
         let mut set = GroupSet::EMPTY;
-        if names.value.is_empty() && faults.is_empty() {
+        if names.value.is_empty() {
             faults.push_help(
                 names.place,
                 "`groups` is empty, so the rule would be for nobody",
@@ -181,7 +185,7 @@ pub(super) fn rule(entry: &RuleEntry, groups: &Groups, faults: &mut Faults<'_>) 
     let action = action(entry, types.as_ref(), faults);
     let group_set = entry.groups.as_ref().map(|names| groups.set(names, faults));
     let domains = entry.domains.as_ref()?;
-    if domains.value.is_empty() && faults.is_empty() {
+    if domains.value.is_empty() {
         faults.push(
             domains.place,
             "`domains` is empty, so the rule would be about no name",
@@ -260,7 +264,7 @@ fn deny_with(
 }
 
 fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet {
-    if types.value.is_empty() && faults.is_empty() {
+    if types.value.is_empty() {
         faults.push_help(
             types.place,
             "`types` is empty, so the rule would be about no question",
@@ -306,7 +310,7 @@ fn records(
         );
         good = false;
     }
-    if answer.value.is_empty() && faults.is_empty() {
+    if answer.value.is_empty() {
         faults.push_help(
             answer.place,
             "`answer` has no record",

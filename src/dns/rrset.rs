@@ -18,7 +18,7 @@ pub const MAX_RDATA: usize = u16::MAX as usize;
 pub const MAX_TTL: u32 = i32::MAX as u32;
 
 /// All records of one owner and type: one TTL, one or more RDATA (RFC 2181 section 5).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rrset {
     rtype: RecordType,
     ttl: u32,

@@ -35,13 +35,8 @@ impl From<Full> for Stop {
     }
 }
 
-/// Where the chain goes on.
-enum Next {
-    /// It is at its end.
-    End,
-    /// At the target of an alias.
-    Name(NameBuf),
-}
+/// Where the chain goes on: the target of an alias, or nowhere.
+type Next = Option<NameBuf>;
 
 /// Writes the answer to the turn's question, whose verdict is `verdict`.
 pub(super) fn write(
@@ -59,15 +54,15 @@ pub(super) fn write(
         let next = match verdict {
             Verdict::Zone { zone, .. } => match turn.zone(zone) {
                 Some(zone) => from_zone(turn, zone, name.as_ref(), first, writer)?,
-                None => Next::End,
+                None => None,
             },
             Verdict::Answer { records, .. } => from_records(turn, records, name.as_ref(), writer)?,
-            Verdict::Deny(_) => Next::End,
+            Verdict::Deny(_) => None,
         };
-        match next {
-            Next::End => return Ok(()),
-            Next::Name(target) => name = target,
-        }
+        let Some(target) = next else {
+            return Ok(());
+        };
+        name = target;
         verdict = turn
             .snapshot
             .policy()
@@ -107,7 +102,7 @@ fn from_zone(
             refer(zone, ns, last_labels(name, cut_labels), writer)?
         }
     }
-    Ok(Next::End)
+    Ok(None)
 }
 
 /// One link, or the end, from the records of a rule.
@@ -129,7 +124,7 @@ fn from_records(
         let soa = turn.snapshot.denial_soa();
         writer.rrset(Section::Authority, soa.owner(), soa.set())?;
     }
-    Ok(Next::End)
+    Ok(None)
 }
 
 /// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
@@ -143,8 +138,8 @@ fn alias(
     writer.rrset(Section::Answer, name, set)?;
     let target = set.target().and_then(|wire| NameBuf::read(wire).ok());
     Ok(match target {
-        Some((target, _)) if turn.qtype() != RecordType::ANY => Next::Name(target),
-        _ => Next::End,
+        Some((target, _)) if turn.qtype() != RecordType::ANY => Some(target),
+        _ => None,
     })
 }
 
@@ -159,10 +154,10 @@ fn redirect(
     let Some(target) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
         writer.set_rcode(Rcode::YxDomain);
-        return Ok(Next::End);
+        return Ok(None);
     };
     writer.cname(name, dname.ttl(), target.as_ref())?;
-    Ok(Next::Name(target))
+    Ok(Some(target))
 }
 
 /// `name` with its last `owner_labels` labels replaced by the DNAME's target.

@@ -78,7 +78,7 @@ impl Settings {
     fn read_domains(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
         let list = match &section.domains {
             None => {
-                self.domains.extend(documented(GOOGLEAPIS));
+                self.domains.extend(documented(GOOGLEAPIS, self.place));
                 return;
             }
             Some(Domains::Documented) => {
@@ -86,13 +86,13 @@ impl Settings {
                 self.domains = DOCUMENTED
                     .iter()
                     .filter(|row| row.restricted || !restricted)
-                    .filter_map(|row| documented(row.domain))
+                    .filter_map(|row| documented(row.domain, self.place))
                     .collect();
                 return;
             }
             Some(Domains::List(list)) => list,
         };
-        if list.value.is_empty() && faults.is_empty() {
+        if list.value.is_empty() {
             faults.push_help(
                 list.place,
                 "`domains` is empty, so the preset would serve no name",
@@ -122,14 +122,14 @@ impl Settings {
             );
             return None;
         }
-        let Some(found) = documented(&name) else {
+        let Some(found) = documented(&name, domain.place) else {
             let near = nearest(&name, DOCUMENTED.iter().map(|row| row.domain));
             self.warnings.push(faults.warning(
                 domain.place,
                 format!("Google documents no domain {name} for this address; it is served as {name} and everything below it"),
                 near.map(|near| format!("did you mean {near}?")),
             ));
-            return Some(Domain::new(domain.value.clone(), Form::Both));
+            return Some(Domain::new(domain.place, domain.value.clone(), Form::Both));
         };
         let row = DOCUMENTED.iter().find(|row| row.domain == name);
         if self.main == Target::Shared(Shared::Restricted) && row.is_some_and(|row| !row.restricted)
@@ -227,15 +227,18 @@ impl Default for Settings {
             place: Place::default(),
             main: Target::Shared(Shared::Restricted),
             ipv6: false,
-            domains: documented(GOOGLEAPIS).into_iter().collect(),
+            domains: documented(GOOGLEAPIS, Place::default())
+                .into_iter()
+                .collect(),
             warnings: Vec::new(),
         }
     }
 }
 
 impl Domain {
-    fn new(name: Name, form: Form) -> Self {
+    fn new(place: Place, name: Name, form: Form) -> Self {
         Self {
+            place,
             name,
             form,
             whole: None,
@@ -245,9 +248,9 @@ impl Domain {
 }
 
 /// A domain of Google's table.
-fn documented(name: &str) -> Option<Domain> {
+fn documented(name: &str, place: Place) -> Option<Domain> {
     let row = DOCUMENTED.iter().find(|row| row.domain == name)?;
-    Some(Domain::new(name.parse().ok()?, row.form))
+    Some(Domain::new(place, name.parse().ok()?, row.form))
 }
 
 fn address_name(shared: Shared) -> Option<Name> {
@@ -289,7 +292,7 @@ fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
         );
         return Vec::new();
     };
-    if (addresses.value.is_empty() && faults.is_empty()) || addresses.value.len() > MAX_ADDRESSES {
+    if (addresses.value.is_empty()) || addresses.value.len() > MAX_ADDRESSES {
         faults.push(
             addresses.place,
             format!("psc has from 1 to {MAX_ADDRESSES} addresses"),
@@ -297,7 +300,7 @@ fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
     }
     let mut found = Vec::with_capacity(addresses.value.len());
     for address in &addresses.value {
-        match address.value {
+        match address.value.0 {
             IpAddr::V4(v4) if found.contains(&v4) => {
                 faults.push(address.place, format!("{v4} is there twice"));
             }
