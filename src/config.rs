@@ -18,9 +18,11 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod conflict;
 mod error;
 mod file;
 mod google;
+mod groups;
 mod keys;
 pub mod limits;
 mod listen;
