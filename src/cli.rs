@@ -14,7 +14,10 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{app, config::ListenArg};
+use crate::{
+    app,
+    config::{ListenArg, Report},
+};
 
 mod check;
 mod dig;
@@ -104,8 +107,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "dnsgate: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", told(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A failure as standard error shows it. Faults of a configuration begin with their places, which
+/// editors and CI systems find only at the start of a line.
+fn told(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Report>() {
+        Some(report) => report.to_string(),
+        None => format!("dnsgate: {error:#}"),
     }
 }
