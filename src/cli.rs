@@ -98,10 +98,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Check { file } => check::run(file.as_deref()),
         Verb::Explain(args) => explain::run(&args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
-        Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut io::stdout());
-            Ok(())
-        }
+        Verb::Completions { shell } => completions(shell),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -111,6 +108,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the completions. By way of memory, because clap panics where it cannot write.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(())
 }
 
 /// A failure as standard error shows it. Faults of a configuration begin with their places, which
