@@ -1,6 +1,13 @@
 //! A real Prometheus scrapes a real dnsgate with the configuration that ships, and counts what was
 //! asked. What promtool has to say of the metrics and the alert rules is part of it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so; one that is skipped says why"
+)]
+
 mod running;
 
 use std::{

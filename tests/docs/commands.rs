@@ -116,10 +116,10 @@ fn cargo(place: &str, words: &[String]) {
         let at = words.iter().position(|word| word == flag)?;
         words.get(at + 1)
     };
-    if let Some(at) = words.iter().position(|word| word == "--") {
-        if words[1] == "run" {
-            accepts(&words[at + 1..]);
-        }
+    if let Some(at) = words.iter().position(|word| word == "--")
+        && words[1] == "run"
+    {
+        accepts(&words[at + 1..]);
     }
     for (flag, dir) in [("--test", "tests"), ("--bench", "benches")] {
         if let Some(name) = after(flag) {
