@@ -193,35 +193,39 @@ impl<'b> ReplyWriter<'b> {
         self.all_or_nothing(Section::Answer, 1, |reply| {
             reply.put_name(owner.wire())?;
             reply.put(&fixed_fields(RecordType::CNAME, ttl))?;
-            reply.put_rdata(Layout::of(RecordType::CNAME), target.wire())
+            let length_at = reply.len;
+            reply.put(&[0, 0])?;
+            reply.put_name(target.wire())?;
+            reply.set_length(length_at);
+            Ok(())
         })
     }
 
     fn write_records(&mut self, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
         let fields = fixed_fields(set.rtype(), set.ttl());
         let layout = Layout::of(set.rtype());
-        let mut owner_at = None;
-        for rdata in set.rdatas() {
-            match owner_at {
-                Some(at) => self.put_pointer(at)?,
-                None => owner_at = self.put_name(owner.wire())?,
+        let mut owner_at: Option<[u8; 2]> = None;
+        for rdata in set.rdatas_with_length() {
+            if let Some([high, low]) = owner_at {
+                let [t1, t0, c1, c0, l3, l2, l1, l0] = fields;
+                self.put(&[high, low, t1, t0, c1, c0, l3, l2, l1, l0])?;
+            } else {
+                owner_at = self.put_name(owner.wire())?.map(pointer);
+                self.put(&fields)?;
             }
-            self.put(&fields)?;
             self.put_rdata(layout, rdata)?;
         }
         Ok(())
     }
 
-    /// RDATA behind its length, the names in it compressed.
+    /// RDATA, given and written behind its two bytes of length, the names in it compressed.
     fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), Full> {
         let Layout::Names { prefix, names } = layout else {
-            self.put(&(rdata.len() as u16).to_be_bytes())?; // a set holds no longer ones
             return self.put(rdata);
         };
         let length_at = self.len;
-        self.put(&[0, 0])?;
-        let (head, mut rest) = rdata.split_at_checked(prefix).ok_or(Full)?;
-        self.put(head)?;
+        let (head, mut rest) = rdata.split_at_checked(2 + prefix).ok_or(Full)?;
+        self.put(head)?; // the length in it is put right below
         for _ in 0..names {
             let (name, after) = name_len(rest)
                 .and_then(|len| rest.split_at_checked(len))
@@ -230,11 +234,16 @@ impl<'b> ReplyWriter<'b> {
             rest = after;
         }
         self.put(rest)?;
+        self.set_length(length_at);
+        Ok(())
+    }
+
+    /// Writes the length of the RDATA that begins behind the two bytes at `length_at` into them.
+    fn set_length(&mut self, length_at: usize) {
         let written = self.len - length_at - 2;
         if let Some(slot) = self.out.get_mut(length_at..length_at + 2) {
             slot.copy_from_slice(&(written as u16).to_be_bytes());
         }
-        Ok(())
     }
 
     /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
@@ -288,6 +297,10 @@ impl<'b> ReplyWriter<'b> {
     /// are our own and lead backward; the bound is for the reader.
     fn stands_at(&self, at: u16, mut name: &[u8]) -> bool {
         let mut at = usize::from(at);
+        // Most often it stands there byte for byte, without a pointer in between.
+        if self.out.get(at..at + name.len()) == Some(name) {
+            return true;
+        }
         for _ in 0..2 * MAX_LABELS {
             let Some(&len) = self.out.get(at) else {
                 return false;
@@ -318,7 +331,7 @@ impl<'b> ReplyWriter<'b> {
     }
 
     fn put_pointer(&mut self, at: u16) -> Result<(), Full> {
-        self.put(&(0xc000 | at).to_be_bytes())
+        self.put(&pointer(at))
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
@@ -429,6 +442,11 @@ fn fitting(text: &str, room: usize) -> &str {
         .find(|&end| text.is_char_boundary(end))
         .unwrap_or(0);
     text.get(..end).unwrap_or_default()
+}
+
+/// A compression pointer to this place.
+const fn pointer(at: u16) -> [u8; 2] {
+    (0xc000 | at).to_be_bytes()
 }
 
 fn pointer_to(at: usize) -> Option<u16> {

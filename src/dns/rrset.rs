@@ -126,10 +126,17 @@ impl Rrset {
 
     /// The RDATA, uncompressed, in the order added.
     pub fn rdatas(&self) -> impl Iterator<Item = &[u8]> {
+        self.rdatas_with_length()
+            .map(|rdata| rdata.get(2..).unwrap_or_default())
+    }
+
+    /// The RDATA with the two bytes of length before each: as a record ends on the wire.
+    pub(super) fn rdatas_with_length(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.data;
         std::iter::from_fn(move || {
-            let (&len, tail) = rest.split_first_chunk::<2>()?;
-            let (rdata, after) = tail.split_at_checked(usize::from(u16::from_be_bytes(len)))?;
+            let &len = rest.first_chunk::<2>()?;
+            let whole = 2 + usize::from(u16::from_be_bytes(len));
+            let (rdata, after) = rest.split_at_checked(whole)?;
             rest = after;
             Some(rdata)
         })

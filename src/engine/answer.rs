@@ -45,9 +45,7 @@ pub(super) fn write(
     verdict: Verdict<'_>,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Stop> {
-    let mut name = NameBuf::new();
-    // A name of the query fits into a name.
-    let _ = name.push_name(turn.query.name());
+    let mut name = NameBuf::copy_of(turn.query.name());
     let mut verdict = verdict;
     for hop in 0..=MAX_CHAIN {
         let first = hop == 0;
