@@ -5,11 +5,9 @@
 //! sections must be equal; where they may differ stands in one list with the reasons ([`accepted::ACCEPTED`]), and what
 //! stands in the list must occur.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use dnsgate::{
-    zone::{Zone, parse_zone},
-};
+use dnsgate::zone::{Zone, parse_zone};
 
 use accepted::{ACCEPTED, Both};
 use servers::ZoneFile;
@@ -38,6 +36,19 @@ const ZONES: [(&str, &str); 7] = [
 ];
 /// The most differences that are printed: one fault makes hundreds of them.
 const SHOWN: usize = 20;
+/// Kinds of replies that must be among the equal ones.
+const KINDS: [&str; 10] = [
+    "answer",
+    "chain",
+    "no data",
+    "no name",
+    "alias to no name",
+    "referral",
+    "alias to a delegation",
+    "overflow",
+    "refused",
+    "truncated",
+];
 /// Fewer questions would mean that the zones were not read.
 const LEAST_QUESTIONS: usize = 5_000;
 
@@ -65,7 +76,7 @@ fn dnsgate_answers_as_nsd_does() {
     });
     let mut tally = Tally::default();
     for (question, (nsd, ours)) in questions.iter().zip(theirs.into_iter().zip(ours)) {
-        tally.compare(question, nsd, ours, dnsgate.addresses.udp.port());
+        tally.compare(question, nsd, ours);
     }
     tally.conclude(questions.len());
 }
@@ -95,6 +106,8 @@ fn zones(files: &[ZoneFile]) -> Vec<Zone> {
 #[derive(Default)]
 struct Tally {
     equal: usize,
+    /// Of the equal ones.
+    kinds: BTreeMap<&'static str, usize>,
     /// In the order of the list.
     accepted: [usize; ACCEPTED.len()],
     different: usize,
@@ -102,12 +115,13 @@ struct Tally {
 }
 
 impl Tally {
-    fn compare(&mut self, question: &Question, nsd: Vec<u8>, ours: Vec<u8>, port: u16) {
+    fn compare(&mut self, question: &Question, nsd: Vec<u8>, ours: Vec<u8>) {
         let replies = (Reply::read(nsd, question), Reply::read(ours, question));
         let told = match &replies {
             (Ok(nsd), Ok(ours)) => {
                 if equal(nsd, ours) {
                     self.equal += 1;
+                    *self.kinds.entry(kind(ours)).or_default() += 1;
                     return;
                 }
                 let both = Both {
@@ -125,17 +139,26 @@ impl Tally {
                 }
                 format!("NSD:\n{}dnsgate:\n{}", nsd.as_dig(), ours.as_dig())
             }
-            (nsd, ours) => format!("NSD: {:?}\ndnsgate: {:?}", nsd.as_ref().err(), ours.as_ref().err()),
+            (nsd, ours) => format!(
+                "NSD: {:?}\ndnsgate: {:?}",
+                nsd.as_ref().err(),
+                ours.as_ref().err()
+            ),
         };
         self.different += 1;
         if self.shown.len() < SHOWN {
-            self.shown.push(format!("{}\n{told}", question.as_dig(port)));
+            self.shown.push(format!("{}\n{told}", question.as_dig()));
         }
     }
 
     /// Prints the counts and fails where there is a reason to.
     fn conclude(self, questions: usize) {
         println!("{questions} questions, {} equal replies", self.equal);
+        for kind in KINDS {
+            let count = self.kinds.get(kind).copied().unwrap_or_default();
+            println!("{count:6} {kind}");
+        }
+        println!("and accepted differences:");
         for (accepted, count) in ACCEPTED.iter().zip(self.accepted) {
             println!("{count:6} {}: {}", accepted.name, accepted.reason);
         }
@@ -145,6 +168,8 @@ impl Tally {
             self.different,
             self.shown.join("\n")
         );
+        let absent = KINDS.iter().find(|kind| !self.kinds.contains_key(*kind));
+        assert!(absent.is_none(), "no equal replies of a kind: {absent:?}");
         let idle: Vec<&str> = ACCEPTED
             .iter()
             .zip(self.accepted)
@@ -152,6 +177,23 @@ impl Tally {
             .map(|(accepted, _)| accepted.name)
             .collect();
         assert!(idle.is_empty(), "listed, but it never occurs: {idle:?}");
+    }
+}
+
+/// What a reply is, by the first of these that fits.
+fn kind(reply: &Reply) -> &'static str {
+    match (reply.rcode, &*reply.answer) {
+        _ if reply.truncated => "truncated",
+        (0, _) if reply.refers() && reply.authoritative => "alias to a delegation",
+        (0, _) if reply.refers() => "referral",
+        (0, []) => "no data",
+        (0, answer) if answer.iter().all(|record| record.owner == answer[0].owner) => "answer",
+        (0, _) => "chain",
+        (3, []) => "no name",
+        (3, _) => "alias to no name",
+        (5, _) => "refused",
+        (6, _) => "overflow",
+        _ => "other",
     }
 }
 

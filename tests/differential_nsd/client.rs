@@ -106,9 +106,7 @@ fn over_tcp(server: SocketAddr, mut waiting: Numbered<'_>) -> Vec<(usize, Vec<u8
         stream.write_all(&batch).expect("sent");
         let reply = read_framed(&mut stream).expect("a reply");
         let id = u16::from_be_bytes([reply[0], reply[1]]);
-        let at = under_way
-            .remove(&id)
-            .expect("a reply to what is under way");
+        let at = under_way.remove(&id).expect("a reply to what is under way");
         replies.push((at, reply));
     }
     replies

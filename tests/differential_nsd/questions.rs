@@ -138,9 +138,9 @@ fn near(name: &Labels, dice: &mut Dice) -> Vec<Labels> {
         below(&[b"*", b"*"]),
         below(&[b"deeper", b"and", b"still", b"deeper"]),
     ];
-    found.push(below(&[dice.pick::<&[u8]>(&[
-        b"\0", b"www", b"\\", b"A", b"\xff", b"ns",
-    ])]));
+    found.push(below(&[
+        dice.pick::<&[u8]>(&[b"\0", b"www", b"\\", b"A", b"\xff", b"ns"])
+    ]));
     // As long as a name can be, and a little shorter: below a DNAME it may grow too long.
     for spare in [0, 30, 100] {
         found.push(filled(name, spare));

@@ -177,7 +177,10 @@ remote-control:
     );
     for zone in zones {
         let (origin, path) = (zone.origin.as_ref(), zone.path.display());
-        let _ = write!(text, "zone:\n  name: \"{origin}\"\n  zonefile: \"{path}\"\n");
+        let _ = write!(
+            text,
+            "zone:\n  name: \"{origin}\"\n  zonefile: \"{path}\"\n"
+        );
     }
     text
 }

@@ -65,9 +65,9 @@ impl Question {
         self.name.to_ascii_lowercase()
     }
 
-    /// As one would ask it by hand.
-    pub(super) fn as_dig(&self, port: u16) -> String {
-        let mut text = format!("dig @127.0.0.1 -p {port} '");
+    /// As one would ask it by hand; server and port are to be added.
+    pub(super) fn as_dig(&self) -> String {
+        let mut text = "dig '".to_owned();
         let mut at = 0;
         while let Some(&len) = self.name.get(at).filter(|&&len| len > 0) {
             for &byte in &self.name[at + 1..at + 1 + usize::from(len)] {
@@ -169,6 +169,11 @@ impl Reply {
             additional,
             wire,
         })
+    }
+
+    /// The reply's bytes.
+    pub(super) fn len(&self) -> usize {
+        self.wire.len()
     }
 
     /// A referral: a delegation instead of an answer.
