@@ -1,7 +1,7 @@
 //! A running dnsgate, from its start to its end: `dnsgate serve`.
 //!
 //! ```text
-//! configuration ─▶ telemetry ─▶ bind ─▶ start workers ─▶ probe ─▶ ready
+//! configuration ─▶ telemetry ─▶ bind ─▶ start workers ─▶ probe ─▶ ready ◀─▶ reload (SIGHUP)
 //!                                                                    │ SIGTERM, SIGINT
 //!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
 //! ```
@@ -15,28 +15,27 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
-use serde_json::json;
 
 use crate::{
-    config::{self, Config, Limits, Listen},
+    config::{self, Config, Limits, Listen, Startup},
     dns::Transport,
-    engine::Snapshot,
-    reload::Live,
+    reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{Labels, LogSettings, Severity, Telemetry},
+    telemetry::{LogSettings, Severity, Telemetry},
 };
 
 mod admin;
 pub mod probe;
 mod signals;
+mod tell;
 mod worker;
 
 use admin::Admin;
-use signals::Signals;
+use signals::{Asked, Signals};
 use worker::Worker;
 
 /// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
@@ -61,17 +60,17 @@ pub struct Options {
 /// # Errors
 /// What is wrong with the configuration or an address, or how a worker ended.
 pub fn serve(options: Options) -> anyhow::Result<()> {
-    let mut config = read_config(options.config.as_deref())?;
+    let config = read_config(options.config.as_deref())?;
+    let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
-        config.listen = options.listen;
+        startup.listen = options.listen;
     }
-    config.admin = options.admin.or(config.admin);
+    startup.admin = options.admin.or(startup.admin);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    runtime
-        .context("the runtime cannot be started")?
-        .block_on(run(config))
+        .build()
+        .context("the runtime cannot be started")?;
+    runtime.block_on(run(&startup, config, options.config))
 }
 
 /// The configuration in the file, or the built-in one.
@@ -85,81 +84,102 @@ pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(startup: &Startup, config: Config, path: Option<PathBuf>) -> anyhow::Result<()> {
     // First of all, so that no signal is missed.
     let mut signals = Signals::watch().context("signals cannot be watched")?;
     let telemetry =
-        Telemetry::start(&log_settings(&config)).context("telemetry cannot be started")?;
-    tell_warnings(&telemetry, &config);
-    let Config {
-        listen,
-        admin,
-        workers,
-        limits,
-        policy,
-        zones,
-        summary,
-        ..
-    } = config;
+        Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
+    tell::warnings(&telemetry, &config);
+    let summary = config.summary.clone();
 
-    let workers = workers.unwrap_or_else(one_a_core);
-    let server = Server::bind(&addresses(&listen), workers, stream_limits(&limits))?;
-    let admin = match admin {
+    let workers = startup.workers.unwrap_or_else(one_a_core);
+    let listen = addresses(&startup.listen);
+    let server = Server::bind(&listen, workers, stream_limits(&startup.limits))?;
+    let admin = match startup.admin {
         Some(address) => Some(Admin::start(address, &telemetry).await?),
         None => None,
     };
-    let live = Live::new(policy, zones);
-    publish(&telemetry, &live.current());
+    let reloader = Reloader::new(path, config);
+    tell::labels(&telemetry, &reloader.live().current());
     let mut server = server
-        .start(|| Worker::new(live.reader(), &telemetry))
+        .start(|| Worker::new(reloader.live().reader(), &telemetry))
         .context("the workers cannot be started")?;
-    let probed = probe_all(&server).await;
-    if probed.is_ok() {
-        telemetry.health().ready();
-        tell_ready(&telemetry, &server, admin.as_ref(), &summary);
-    }
-    let ended = match probed {
-        Ok(()) => until_told(&telemetry, &mut server, &mut signals, limits.drain).await,
+    let ended = match probe_all(&server).await {
+        Ok(()) => {
+            telemetry.health().ready();
+            let pages = admin.as_ref().map(Admin::address);
+            tell::ready(&telemetry, server.addresses(), pages, &summary);
+            until_told(&telemetry, &mut server, &mut signals, reloader).await
+        }
         Err(error) => Err(error),
     };
-
-    let stopped = server
-        .shutdown(limits.tcp_message)
-        .await
-        .map_err(worker_errors);
+    if let Ok(signal) = ended {
+        let drain = startup.limits.drain;
+        self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
+    }
+    let stopped = server.shutdown(startup.limits.tcp_message).await;
     if let Some(admin) = admin {
         admin.stop().await;
     }
     telemetry.event(Severity::Notice, "stopped", &[]);
     telemetry.flush(FLUSH_PATIENCE);
     // How a worker ended says more than that one did.
-    stopped.and(ended)
+    stopped.map_err(worker_errors).and(ended.map(|_| ()))
 }
 
-/// Serves until a signal, and then for the time of the drain; an error if a worker ends before.
+/// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
 async fn until_told(
     telemetry: &Telemetry,
     server: &mut Running,
     signals: &mut Signals,
-    drain: Duration,
-) -> anyhow::Result<()> {
-    let signal = tokio::select! {
-        signal = signals.next() => signal,
-        () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
+    mut reloader: Reloader,
+) -> anyhow::Result<&'static str> {
+    loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Stop(signal) => return Ok(signal),
+                Asked::Reload => reloader = reload(telemetry, reloader).await?,
+            },
+            () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
+        }
+    }
+}
+
+/// Reads the configuration again, off the thread that serves the admin pages, and puts it in force
+/// if nothing is wrong with it.
+async fn reload(telemetry: &Telemetry, reloader: Reloader) -> anyhow::Result<Reloader> {
+    let read = move || {
+        let next = reloader.read();
+        (reloader, next)
     };
+    let (mut reloader, next) = tokio::task::spawn_blocking(read).await?;
+    match next {
+        Ok(next) => {
+            // Before any query can be counted under its labels.
+            tell::labels(telemetry, &next.snapshot);
+            tell::reloaded(telemetry, &next);
+            reloader.apply(next);
+        }
+        Err(refused) => tell::refused(telemetry, &refused),
+    }
+    Ok(reloader)
+}
+
+/// Answers on while whoever sends queries learns from `/readyz` to send them elsewhere.
+async fn drain(
+    telemetry: &Telemetry,
+    server: &mut Running,
+    signals: &mut Signals,
+    (signal, drain): (&str, Duration),
+) {
     telemetry.health().draining(signal);
-    let seconds = drain.as_secs_f64();
-    telemetry.event(
-        Severity::Notice,
-        "draining",
-        &[("signal", json!(signal)), ("seconds", json!(seconds))],
-    );
+    tell::draining(telemetry, signal, drain);
+    let again = async { while signals.next().await == Asked::Reload {} };
     tokio::select! {
         () = tokio::time::sleep(drain) => {}
-        _ = signals.next() => {}
+        () = again => {}
         () = server.worker_ended() => {}
     }
-    Ok(())
 }
 
 /// Asks every UDP listener a question of our own.
@@ -172,48 +192,6 @@ async fn probe_all(server: &Running) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes the names of groups and rules known before the first query can be counted under them.
-fn publish(telemetry: &Telemetry, snapshot: &Snapshot) {
-    let policy = snapshot.policy();
-    let labels = Labels {
-        groups: policy
-            .groups()
-            .iter()
-            .map(|group| group.name.to_string())
-            .collect(),
-        rules: policy
-            .rules()
-            .iter()
-            .map(|rule| rule.name.to_string())
-            .collect(),
-    };
-    telemetry.loaded(snapshot.generation(), labels, now());
-}
-
-fn tell_warnings(telemetry: &Telemetry, config: &Config) {
-    for warning in config.warnings(now()) {
-        telemetry.event(Severity::Warning, &warning.to_string(), &[]);
-    }
-}
-
-fn tell_ready(telemetry: &Telemetry, server: &Running, admin: Option<&Admin>, summary: &str) {
-    let listen: Vec<String> = server
-        .addresses()
-        .iter()
-        .map(|(transport, address)| format!("{}://{address}", transport.as_str()))
-        .collect();
-    let admin = admin.map(|admin| admin.address().to_string());
-    telemetry.event(
-        Severity::Notice,
-        "ready",
-        &[
-            ("listen", json!(listen)),
-            ("admin", json!(admin)),
-            ("configuration", json!(summary)),
-        ],
-    );
 }
 
 fn worker_errors(errors: Vec<WorkerError>) -> anyhow::Error {
@@ -232,11 +210,11 @@ fn addresses(listen: &[Listen]) -> Vec<(Transport, SocketAddr)> {
     listen.iter().map(pair).collect()
 }
 
-fn log_settings(config: &Config) -> LogSettings {
+fn log_settings(startup: &Startup) -> LogSettings {
     LogSettings {
-        queries: config.log.queries,
-        format: config.log.format,
-        queue: config.limits.log_queue,
+        queries: startup.log.queries,
+        format: startup.log.format,
+        queue: startup.limits.log_queue,
     }
 }
 
@@ -253,12 +231,4 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
         write: limits.tcp_message,
         pipeline: limits.tcp_pipeline,
     }
-}
-
-fn now() -> SystemTime {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the time of a start; no decision hangs on it"
-    )]
-    SystemTime::now()
 }

@@ -18,9 +18,13 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod conflict;
+mod contents;
 mod error;
 mod file;
 mod google;
+mod groups;
+mod keys;
 pub mod limits;
 mod listen;
 mod log;
@@ -35,6 +39,7 @@ mod warn;
 mod yaml;
 mod zones;
 
+pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
@@ -45,9 +50,9 @@ pub const DEFAULT: &str = include_str!("../config/default.yaml");
 /// What the default configuration is called in messages.
 pub const DEFAULT_NAME: &str = "config/default.yaml";
 
-/// A whole, valid configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
+/// What takes effect at a start only: sockets, threads and what they share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Startup {
     /// Where queries are taken; at least one.
     pub listen: Vec<Listen>,
     /// Where the admin pages are served; `None` for nowhere.
@@ -58,12 +63,44 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged.
     pub log: Log,
+}
+
+impl Startup {
+    /// The first key in which `new` differs.
+    #[must_use]
+    pub fn first_difference(&self, new: &Self) -> Option<&'static str> {
+        let Self {
+            listen,
+            admin,
+            workers,
+            limits,
+            log,
+        } = self;
+        let same = [
+            ("listen", *listen == new.listen),
+            ("admin", *admin == new.admin),
+            ("workers", *workers == new.workers),
+            ("limits", *limits == new.limits),
+            ("log", *log == new.log),
+        ];
+        same.into_iter()
+            .find_map(|(key, same)| (!same).then_some(key))
+    }
+}
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What a reload cannot change.
+    pub startup: Startup,
     /// Who may ask what.
     pub policy: Policy,
     /// The data that questions are answered from; the policy names them by their places here.
     pub zones: Vec<Zone>,
     /// What the file holds, in one line that begins with its name.
     pub summary: String,
+    /// Its groups, rules and zones by name, to be compared with another's.
+    pub contents: Contents,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
     /// Rules that end.

@@ -1,18 +1,26 @@
-//! The snapshot in force: one whole configuration, seen by every query from its beginning to its
-//! end.
+//! The snapshot in force, and how another takes its place.
 //!
-//! A worker keeps a [`Reader`] and asks it once for each batch of queries. That costs one atomic
-//! load and no lock; a snapshot lives as long as somebody still reads it.
+//! A snapshot is one whole configuration, seen by every query from its beginning to its end. A
+//! worker keeps a [`Reader`] and asks it once for each batch of queries: one atomic load, no lock. A
+//! snapshot lives as long as somebody still reads it.
 //!
-//! Not here: reading files (`config`), and who is told of a new snapshot (`app`).
+//! ```text
+//! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ swap ─▶ report
+//!              │ wrong                        │ changed
+//!              └──────────────┬───────────────┘
+//!                             ▼
+//!                 nothing changes; told why
+//! ```
+//!
+//! Not here: what asks for a reload and who is told of it (`app`).
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
-    engine::{Policy, Snapshot},
-    zone::Zone,
+    config::{self, Changes, Config, Contents, Report, Startup},
+    engine::Snapshot,
 };
 
 /// The number of the first snapshot of a process.
@@ -23,14 +31,8 @@ const FIRST_GENERATION: u64 = 1;
 pub struct Live(Arc<ArcSwap<Snapshot>>);
 
 impl Live {
-    /// Puts the first policy of this process and its zones in force.
-    #[must_use]
-    pub fn new(policy: Policy, zones: Vec<Zone>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Snapshot::new(
-            FIRST_GENERATION,
-            policy,
-            zones,
-        ))))
+    fn new(snapshot: Snapshot) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(snapshot)))
     }
 
     /// A worker's view of it.
@@ -54,5 +56,138 @@ impl Reader {
     /// The snapshot in force at this moment.
     pub fn snapshot(&mut self) -> &Arc<Snapshot> {
         self.0.load()
+    }
+}
+
+/// Why a reload changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no file to read: the built-in configuration is in force.
+    #[error("there is no configuration file; start with --config to have one that can be reloaded")]
+    NoFile,
+    /// The file is not wholly valid.
+    #[error("{0}")]
+    Invalid(#[from] Report),
+    /// A key was changed that takes effect at a start only.
+    #[error("`{0}` cannot change while dnsgate runs; restart it, or put the old value back")]
+    Fixed(&'static str),
+}
+
+/// What may be put in force next, and how it differs from what is.
+#[derive(Debug)]
+pub struct Next {
+    /// The snapshot, with the next number.
+    pub snapshot: Snapshot,
+    /// What is different.
+    pub changes: Changes,
+    contents: Contents,
+}
+
+/// Owns the snapshot in force: the only one that replaces it.
+#[derive(Debug)]
+pub struct Reloader {
+    path: Option<PathBuf>,
+    live: Live,
+    contents: Contents,
+    startup: Startup,
+}
+
+impl Reloader {
+    /// Puts the first configuration of this process in force. `path` is where it came from, `None`
+    /// for the built-in one.
+    #[must_use]
+    pub fn new(path: Option<PathBuf>, config: Config) -> Self {
+        Self {
+            path,
+            live: Live::new(Snapshot::new(FIRST_GENERATION, config.policy, config.zones)),
+            contents: config.contents,
+            startup: config.startup,
+        }
+    }
+
+    /// The snapshot in force, for those who read it.
+    #[must_use]
+    pub const fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Reads the file again and builds everything that it says. Nothing is in force yet.
+    ///
+    /// # Errors
+    /// [`Refused`], and the snapshot in force stays.
+    pub fn read(&self) -> Result<Next, Refused> {
+        let config = config::load(self.path.as_ref().ok_or(Refused::NoFile)?)?;
+        if let Some(key) = self.startup.first_difference(&config.startup) {
+            return Err(Refused::Fixed(key));
+        }
+        let generation = self.live.current().generation() + 1;
+        Ok(Next {
+            snapshot: Snapshot::new(generation, config.policy, config.zones),
+            changes: self.contents.changes(&config.contents),
+            contents: config.contents,
+        })
+    }
+
+    /// Puts what was read in force: queries that begin from now on see it.
+    pub fn apply(&mut self, next: Next) {
+        self.live.0.store(Arc::new(next.snapshot));
+        self.contents = next.contents;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const GOOD: &str = "rules: [{name: x, domains: [x.test], deny: nxdomain}]";
+
+    /// A reloader of a file with this text, and the file.
+    fn reloader(text: &str) -> (Reloader, tempfile::NamedTempFile) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), text).expect("written");
+        let config = config::load(file.path()).expect("valid");
+        (Reloader::new(Some(file.path().to_owned()), config), file)
+    }
+
+    #[test]
+    fn a_good_file_becomes_the_next_generation() {
+        let (mut reloader, file) = reloader(GOOD);
+        let mut reader = reloader.live().reader();
+        let before = Arc::clone(reader.snapshot());
+        fs::write(file.path(), GOOD.replace("name: x", "name: y")).expect("written");
+        let next = reloader.read().expect("valid");
+        assert_eq!(next.changes.to_string(), "added rule y; removed rule x");
+        assert_eq!(reader.snapshot().generation(), 1, "not in force yet");
+        reloader.apply(next);
+        assert_eq!(reader.snapshot().generation(), 2);
+        assert_eq!(before.generation(), 1, "whoever reads the old one keeps it");
+        // The next report is about what is in force by then.
+        let next = reloader.read().expect("valid");
+        assert_eq!(next.changes.to_string(), "nothing changed");
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let (reloader, file) = reloader(GOOD);
+        for (text, told) in [
+            ("rules: [{name: x}]", "error: "),
+            ("rules: [", "error: "),
+            ("listen: [udp://127.0.0.1:5300]", "`listen` cannot change"),
+            ("admin: 127.0.0.1:1", "`admin` cannot change"),
+            ("workers: 3", "`workers` cannot change"),
+            ("limits: {drain: 1s}", "`limits` cannot change"),
+            ("log: {queries: all}", "`log` cannot change"),
+        ] {
+            fs::write(file.path(), text).expect("written");
+            let refused = reloader.read().expect_err(text).to_string();
+            assert!(refused.contains(told), "{text}: {refused}");
+        }
+        fs::remove_file(file.path()).expect("removed");
+        assert!(matches!(reloader.read(), Err(Refused::Invalid(_))));
+        assert_eq!(reloader.live().current().generation(), 1);
+        let built_in = Reloader::new(None, config::default_config());
+        assert!(matches!(built_in.read(), Err(Refused::NoFile)));
     }
 }

@@ -4,23 +4,33 @@
 //! them; every type; either transport; with EDNS and without) and asked of both servers. Response code, AA, TC and the
 //! sections must be equal; where they may differ stands in one list with the reasons ([`accepted::ACCEPTED`]), and what
 //! stands in the list must occur.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of a test: what they stop at is a failure, what they print is for whoever runs it"
+)]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use dnsgate::zone::{Zone, parse_zone};
 
 use accepted::{ACCEPTED, Both};
-use servers::ZoneFile;
+use nsd::ZoneFile;
+use running::Running;
 use wire::{Question, Reply};
+
+#[expect(dead_code, reason = "the tests of the program use more of it")]
+mod running;
 
 #[path = "differential_nsd/accepted.rs"]
 mod accepted;
 #[path = "differential_nsd/client.rs"]
 mod client;
+#[path = "differential_nsd/nsd.rs"]
+mod nsd;
 #[path = "differential_nsd/questions.rs"]
 mod questions;
-#[path = "differential_nsd/servers.rs"]
-mod servers;
 #[path = "differential_nsd/wire.rs"]
 mod wire;
 
@@ -54,7 +64,7 @@ const LEAST_QUESTIONS: usize = 5_000;
 
 #[test]
 fn dnsgate_answers_as_nsd_does() {
-    let Some(program) = servers::find_nsd() else {
+    let Some(program) = nsd::find() else {
         assert!(
             std::env::var_os("CI").is_none(),
             "NSD is not installed; in CI nothing is skipped"
@@ -67,11 +77,12 @@ fn dnsgate_answers_as_nsd_does() {
     assert!(questions.len() >= LEAST_QUESTIONS, "{}", questions.len());
 
     let folder = tempfile::tempdir().expect("a folder");
-    let nsd = servers::start_nsd(&program, &files, folder.path());
-    let dnsgate = servers::start_dnsgate(&files, folder.path());
+    let nsd = nsd::start(&program, &files, folder.path());
+    let dnsgate = Running::start(&nsd::dnsgate_config(&files));
+    let address = SocketAddr::from(([127, 0, 0, 1], dnsgate.port));
     let (theirs, ours) = std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| client::ask_all(nsd.addresses, &questions));
-        let ours = client::ask_all(dnsgate.addresses, &questions);
+        let theirs = scope.spawn(|| client::ask_all(nsd.address, &questions));
+        let ours = client::ask_all(address, &questions);
         (theirs.join().expect("NSD was asked"), ours)
     });
     let mut tally = Tally::default();

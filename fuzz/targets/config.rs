@@ -19,7 +19,7 @@ pub(crate) fn check(data: &[u8]) {
     };
     match config::parse(text, "fuzz.yaml", Path::new(DIRECTORY)) {
         Ok(config) => {
-            assert!(!config.listen.is_empty(), "listens nowhere");
+            assert!(!config.startup.listen.is_empty(), "listens nowhere");
             assert!(
                 config.summary.starts_with("fuzz.yaml"),
                 "{}",

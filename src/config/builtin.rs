@@ -25,8 +25,8 @@ const METADATA: (&str, Ipv4Addr) = (
     "metadata.google.internal",
     Ipv4Addr::new(169, 254, 169, 254),
 );
-/// The TTL of its address, in seconds: what Google's own resolver says, 3600, with no change known.
-const METADATA_TTL: u32 = 3600;
+/// The TTL of its address, in seconds. It never changes, but the file may come to say otherwise.
+const METADATA_TTL: u32 = 300;
 
 /// Names whose absence tells clients to stay with the resolver that they were given.
 const CANARIES: [(&str, &str); 2] = [
@@ -136,4 +136,99 @@ fn empty_zone(origin: &str) -> Option<Zone> {
         .add(apex, REVERSE_TTL, RecordType::NS, apex.wire())
         .ok()?;
     builder.finish().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::tests::{answer, config},
+        zone::Lookup,
+    };
+
+    const NONE: &str = "refused: no rule allows this name";
+
+    #[test]
+    fn each_answer_has_its_switch() {
+        let canary = "nxdomain: built-in use-application-dns.net: DNS stays with this server";
+        let twin = "nxdomain: built-in resolver.arpa: this server has no encrypted twin";
+        for (switch, name, want) in [
+            ("metadata", "metadata.google.internal", "A 169.254.169.254"),
+            ("private_reverse", "1.0.0.10.in-addr.arpa", "NXDOMAIN"),
+            ("doh_canaries", "use-application-dns.net", canary),
+            ("doh_canaries", "_dns.resolver.arpa", twin),
+        ] {
+            assert_eq!(answer(&config(""), name, "A"), want, "{name}");
+            let off = config(&format!("built_in: {{{switch}: false}}"));
+            assert_eq!(answer(&off, name, "A"), NONE, "{name}");
+        }
+        let on = config("");
+        assert_eq!(answer(&on, "metadata.google.internal", "AAAA"), "NODATA");
+        assert_eq!(answer(&on, "x.metadata.google.internal", "A"), NONE);
+    }
+
+    #[test]
+    fn private_address_space_has_no_reverse_names() {
+        let config = config("");
+        for (name, want) in [
+            ("10.in-addr.arpa", "NODATA"),
+            ("4.3.2.10.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.16.172.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.31.172.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.15.172.in-addr.arpa", NONE),
+            ("1.0.32.172.in-addr.arpa", NONE),
+            ("1.1.168.192.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.169.192.in-addr.arpa", NONE),
+            ("1.0.0.127.in-addr.arpa", "NXDOMAIN"),
+            ("254.169.254.169.in-addr.arpa", "NXDOMAIN"),
+            ("255.255.255.255.in-addr.arpa", "NODATA"),
+            ("8.8.8.8.in-addr.arpa", NONE),
+            ("1.d.f.ip6.arpa", "NXDOMAIN"),
+            ("b.e.f.ip6.arpa", "NODATA"),
+            ("c.e.f.ip6.arpa", NONE),
+            ("8.b.d.0.1.0.0.2.ip6.arpa", "NODATA"),
+            (&format!("1.{}ip6.arpa", "0.".repeat(31)), "NODATA"),
+            (&format!("2.{}ip6.arpa", "0.".repeat(31)), NONE),
+        ] {
+            assert_eq!(answer(&config, name, "PTR"), want, "{name}");
+        }
+        assert_eq!(reverse_zones().count(), 33);
+    }
+
+    #[test]
+    fn every_reverse_zone_has_the_records_of_rfc_6303() {
+        for origin in reverse_zones() {
+            let zone = empty_zone(&origin).expect(&origin);
+            let name: Name = origin.parse().expect(&origin);
+            assert_eq!(zone.rrset_count(), 2, "{origin}");
+            let Lookup::Found(ns) = zone.lookup(name.as_ref(), RecordType::NS) else {
+                panic!("{origin} has no NS");
+            };
+            assert_eq!(ns.rdatas().next(), Some(name.as_ref().wire()), "{origin}");
+            assert_eq!(zone.negative_soa().ttl(), 10_800, "{origin}");
+        }
+    }
+
+    #[test]
+    fn what_is_configured_goes_first() {
+        let config = config(
+            "
+zones:
+  - { origin: 10.in-addr.arpa, records: [\"5.0.0 PTR db.corp.example.\"] }
+  - { origin: 1.168.192.in-addr.arpa, records: [\"7 PTR www.corp.example.\"] }
+rules:
+  - { name: fake, domains: [metadata.google.internal], answer: [A 10.0.0.9] }
+  - { name: canary, domains: [.use-application-dns.net], answer: [A 10.0.0.8] }
+",
+        );
+        for (name, rtype, want) in [
+            ("5.0.0.10.in-addr.arpa", "PTR", "PTR"),
+            ("7.1.168.192.in-addr.arpa", "PTR", "PTR"),
+            ("7.2.168.192.in-addr.arpa", "PTR", "NXDOMAIN"),
+            ("metadata.google.internal", "A", "A 10.0.0.9"),
+            ("use-application-dns.net", "A", "A 10.0.0.8"),
+        ] {
+            assert_eq!(answer(&config, name, rtype), want, "{name}");
+        }
+    }
 }

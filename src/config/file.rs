@@ -2,141 +2,21 @@
 //!
 //! No logic: what a value means together with others (a rule's group that nobody defined, two
 //! zones of one origin) is for `build` and its helpers. What is bad on its own is reported here and
-//! left out. Keys that come with upstreams are part of the format already; they are refused by
-//! name, so that nobody believes that they do something.
-
-use std::net::IpAddr;
+//! left out. The names of the keys are in `keys`.
 
 use super::{
     error::{Faults, Place},
+    keys::{self, Keys},
     limits::{self, Bound, Bounded, Limits},
     listen::Listen,
     log::{Log, LogFormat, LogQueries},
-    read::{At, Choice, Fields, Keys, Later, choice, mapping, scalar},
-    value::{Admin, Cidr, Count, Interval, Label, ReasonText, Until},
+    read::{At, Choice, Fields, choice, mapping, scalar},
+    value::{Address, Admin, Cidr, Count, Interval, Label, ReasonText, Until},
     yaml::{Node, Value},
 };
 use crate::{
     dns::{Name, RecordType},
     policy::{DenyWith, Pattern},
-};
-
-/// The keys of the file itself.
-pub(super) const FILE: Keys = Keys {
-    what: "the configuration",
-    known: &[
-        "listen",
-        "admin",
-        "workers",
-        "clients",
-        "google_apis",
-        "zones",
-        "rules",
-        "deny_with",
-        "built_in",
-        "limits",
-        "log",
-    ],
-    later: &[
-        Later {
-            key: "upstreams",
-            help: "leave it out; every answer comes from google_apis, zones and rules",
-        },
-        Later {
-            key: "mode",
-            help: "leave it out; what no rule allows is denied",
-        },
-        Later {
-            key: "cache",
-            help: "leave it out; there is nothing to cache",
-        },
-    ],
-};
-
-const CLIENT_GROUP: Keys = Keys {
-    what: "a client group",
-    known: &["cidrs", "deny_with"],
-    later: &[],
-};
-
-const GOOGLE_APIS: Keys = Keys {
-    what: "google_apis",
-    known: &["vip", "addresses", "domains", "ipv6", "except"],
-    later: &[],
-};
-
-const ZONE: Keys = Keys {
-    what: "a zone",
-    known: &["origin", "file", "records"],
-    later: &[],
-};
-
-const RULE: Keys = Keys {
-    what: "a rule",
-    known: &[
-        "name",
-        "domains",
-        "answer",
-        "deny",
-        "deny_with",
-        "groups",
-        "types",
-        "until",
-        "reason",
-    ],
-    later: &[
-        Later {
-            key: "forward",
-            help: "a rule can `answer` or `deny`",
-        },
-        Later {
-            key: "answers",
-            help: "for fixed records write `answer: [A 10.0.0.5]`",
-        },
-        Later {
-            key: "cname",
-            help: "leave it out",
-        },
-        Later {
-            key: "domains_file",
-            help: "list the names under `domains`",
-        },
-    ],
-};
-
-const BUILT_IN: Keys = Keys {
-    what: "built_in",
-    known: &["metadata", "private_reverse", "doh_canaries"],
-    later: &[],
-};
-
-const LIMITS: Keys = Keys {
-    what: "limits",
-    known: &[
-        "tcp_connections",
-        "tcp_connections_per_client",
-        "tcp_idle",
-        "tcp_message",
-        "tcp_pipeline",
-        "log_queue",
-        "drain",
-    ],
-    later: &[
-        Later {
-            key: "in_flight",
-            help: "leave it out; no query waits for another server",
-        },
-        Later {
-            key: "per_client_qps",
-            help: "leave it out",
-        },
-    ],
-};
-
-const LOG: Keys = Keys {
-    what: "log",
-    known: &["queries", "format"],
-    later: &[],
 };
 
 /// The whole file. What is `None` was left out, and `build` has its default.
@@ -169,7 +49,7 @@ pub(super) struct ClientGroup {
 pub(super) struct GoogleApis {
     pub(super) place: Place,
     pub(super) vip: Option<At<Vip>>,
-    pub(super) addresses: Option<At<Vec<At<IpAddr>>>>,
+    pub(super) addresses: Option<At<Vec<At<Address>>>>,
     pub(super) domains: Option<Domains>,
     pub(super) ipv6: Option<At<bool>>,
     pub(super) except: Vec<(At<Name>, At<Vip>)>,
@@ -304,7 +184,7 @@ impl File {
         if root.value == Value::Null {
             return Self::default();
         }
-        let Some(fields) = Fields::of(root, &FILE, faults) else {
+        let Some(fields) = Fields::of(root, &keys::FILE, faults) else {
             return Self::default();
         };
         Self {
@@ -318,9 +198,9 @@ impl File {
             zones: entries(&fields, "zones", faults, ZoneEntry::read),
             rules: entries(&fields, "rules", faults, RuleEntry::read),
             deny_with: fields.choice("deny_with", faults),
-            built_in: section(&fields, "built_in", &BUILT_IN, faults, BuiltIn::read),
-            limits: section(&fields, "limits", &LIMITS, faults, read_limits),
-            log: section(&fields, "log", &LOG, faults, read_log),
+            built_in: section(&fields, "built_in", &keys::BUILT_IN, faults, BuiltIn::read),
+            limits: section(&fields, "limits", &keys::LIMITS, faults, read_limits),
+            log: section(&fields, "log", &keys::LOG, faults, read_log),
         }
     }
 }
@@ -363,7 +243,7 @@ fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>>
             value: Value::Scalar(entry.key.clone()),
         };
         let name = scalar(&key, "client group", faults);
-        let fields = Fields::of(&entry.node, &CLIENT_GROUP, faults);
+        let fields = Fields::of(&entry.node, &keys::CLIENT_GROUP, faults);
         let Some(name) = name else { continue };
         // A group that is wrong is still one: rules that name it are not.
         let mut group = ClientGroup {
@@ -386,7 +266,7 @@ fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>>
 
 impl GoogleApis {
     fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
-        let fields = Fields::of(node, &GOOGLE_APIS, faults)?;
+        let fields = Fields::of(node, &keys::GOOGLE_APIS, faults)?;
         let domains = fields.get("domains");
         let is_word = domains.is_some_and(|node| node.value == Value::Scalar("documented".into()));
         let excepted = fields
@@ -421,7 +301,7 @@ impl GoogleApis {
 
 impl ZoneEntry {
     fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
-        let fields = Fields::of(node, &ZONE, faults)?;
+        let fields = Fields::of(node, &keys::ZONE, faults)?;
         fields.require("origin", faults);
         Some(Self {
             place: fields.place,
@@ -435,7 +315,7 @@ impl ZoneEntry {
 impl RuleEntry {
     fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
         let before = faults.count();
-        let fields = Fields::of(node, &RULE, faults)?;
+        let fields = Fields::of(node, &keys::RULE, faults)?;
         fields.require("name", faults);
         fields.require("domains", faults);
         let mut rule = Self {

@@ -27,18 +27,19 @@ mod table;
 mod tests;
 mod zone;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) use carve::add_carve_outs;
 pub(super) use settings::Settings;
 
 use super::{
     build::{Parts, Source},
-    error::Faults,
+    error::{Faults, Place},
 };
 use crate::{
     dns::Name,
     policy::{Action, Origin, Pattern, Rule, TypeSet},
+    zone::Zone,
 };
 
 /// The TTL of every record of the preset, in seconds: as in Google's examples.
@@ -100,10 +101,10 @@ impl Shared {
 
     /// The one whose range holds an address: 199.36.153.4/30 and 2600:2d00:2:1000::/56 are
     /// restricted, 199.36.153.8/30 and 2600:2d00:2:2000::/56 private.
-    pub(super) fn holding(address: std::net::IpAddr) -> Option<Self> {
+    pub(super) fn holding(address: IpAddr) -> Option<Self> {
         Self::ALL.into_iter().find(|shared| match address {
-            std::net::IpAddr::V4(v4) => u32::from(v4) >> 2 == u32::from(shared.v4()[0]) >> 2,
-            std::net::IpAddr::V6(v6) => u128::from(v6) >> 72 == u128::from(shared.v6()) >> 72,
+            IpAddr::V4(v4) => u32::from(v4) >> 2 == u32::from(shared.v4()[0]) >> 2,
+            IpAddr::V6(v6) => u128::from(v6) >> 72 == u128::from(shared.v6()) >> 72,
         })
     }
 }
@@ -119,6 +120,8 @@ enum Target {
 /// A domain of the preset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Domain {
+    /// Where the file has it, or where the section begins.
+    place: Place,
     name: Name,
     form: Form,
     /// Where it goes as a whole; `None`: where all of them go.
@@ -131,17 +134,17 @@ struct Domain {
 pub(super) fn add(settings: &Settings, parts: &mut Parts, faults: &mut Faults<'_>) {
     for domain in &settings.domains {
         match zone::build(domain, settings) {
-            Ok(zone) => add_zone(domain, zone, settings, parts),
+            Ok(zone) => add_zone(domain, zone, parts),
             Err(errors) => {
                 for error in errors {
-                    faults.push(settings.place, format!("google_apis: {error}"));
+                    faults.push(domain.place, format!("google_apis: {error}"));
                 }
             }
         }
     }
 }
 
-fn add_zone(domain: &Domain, zone: crate::zone::Zone, settings: &Settings, parts: &mut Parts) {
+fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
     let id = parts.add_zone(zone);
     let mut patterns = vec![match domain.form {
         Form::Exact => Pattern::Exact(domain.name.clone()),
@@ -171,6 +174,6 @@ fn add_zone(domain: &Domain, zone: crate::zone::Zone, settings: &Settings, parts
     parts.note_zone(shown);
     parts.add_rule(
         rule,
-        Source::new(format!("google_apis ({shown})"), settings.place),
+        Source::new(format!("google_apis ({shown})"), domain.place),
     );
 }

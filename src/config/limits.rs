@@ -119,8 +119,8 @@ pub const LOG_QUEUE: Bound<usize> = Bound {
 };
 
 /// How long queries are still answered after SIGTERM, with `/readyz` at 503: a load balancer needs
-/// this long to look elsewhere. Two of Google's default health check intervals of 5 s are covered;
-/// docker stop kills after 10 s.
+/// this long to look elsewhere. The default is one interval of Google's health checks and half of
+/// what `docker stop` waits before it kills; who has several checks to fail sets their product.
 pub const DRAIN: Bound<Duration> = Bound {
     default: Duration::from_secs(5),
     least: Duration::ZERO,

@@ -7,6 +7,7 @@ use std::{collections::HashMap, fmt::Display, str::FromStr};
 
 use super::{
     error::{Faults, Place, nearest},
+    keys::Keys,
     yaml::{Entry, Node, Value},
 };
 
@@ -27,25 +28,6 @@ impl<T> At<T> {
             place: self.place,
         }
     }
-}
-
-/// What a mapping of the file may hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Keys {
-    /// What it is, for messages: "a rule".
-    pub(super) what: &'static str,
-    /// The keys, in the order in which an error lists them.
-    pub(super) known: &'static [&'static str],
-    /// Keys of the format that a later version reads.
-    pub(super) later: &'static [Later],
-}
-
-/// A key that the format has and this version does not read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Later {
-    pub(super) key: &'static str,
-    /// What to write for now.
-    pub(super) help: &'static str,
 }
 
 /// A word of the file that is one of a few.

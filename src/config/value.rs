@@ -120,6 +120,23 @@ impl FromStr for Cidr {
     }
 }
 
+/// One address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Address(pub(super) IpAddr);
+
+/// The text is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write an IP address, such as 10.1.1.5")]
+pub(super) struct AddressError;
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        text.parse().map(Self).map_err(|_| AddressError)
+    }
+}
+
 /// The operator's name for a group or a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Label(pub(super) Box<str>);

@@ -136,3 +136,61 @@ fn one_client(first: &Rule, other: &Rule) -> bool {
     };
     share_a_group && !(is_for_both(first) && is_for_both(other))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{config, errors};
+
+    /// The first error of a text, without its place.
+    fn error(text: &str) -> String {
+        let told = errors(text);
+        let first = told.lines().next().unwrap_or_default();
+        first
+            .split_once(": error: ")
+            .expect("an error")
+            .1
+            .to_owned()
+    }
+
+    #[test]
+    fn two_ways_for_one_client_are_refused() {
+        for (text, want) in [
+            (
+                "zones: [{origin: x.example, records: [\"a A 199.36.153.4\", \"a A 199.36.153.8\"]}]",
+                "zone x.example: a.x.example has addresses of restricted and of private",
+            ),
+            (
+                "zones: [{origin: x.example, records: [\"*.w A 199.36.153.7\", \"*.w AAAA 2600:2d00:2:2000::\"]}]",
+                "zone x.example: *.w.x.example has addresses of restricted and of private",
+            ),
+            (
+                "rules: [{name: r, domains: [x.example], answer: [A 199.36.153.10, \"AAAA 2600:2d00:2:1000::\"]}]",
+                "rule `r`: its answer has addresses of private and of restricted",
+            ),
+            (
+                "google_apis: {vip: psc, addresses: [10.1.1.5]}\nzones: [{origin: x.example, records: [\"a A 10.1.1.5\", \"a A 199.36.153.8\"]}]",
+                "zone x.example: a.x.example has addresses of psc and of private",
+            ),
+            (
+                "rules: [{name: r, domains: [gcr.io], types: [A], answer: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io], ipv6: true}",
+                "google_apis (gcr.io) leads gcr.io to restricted, and rule `r` leads it to private",
+            ),
+        ] {
+            assert_eq!(error(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_way_for_each_client_is_fine() {
+        for text in [
+            // Other addresses beside one of Google's.
+            "zones: [{origin: x.example, records: [\"a A 199.36.153.4\", \"a A 10.0.0.1\"]}]",
+            // A rule for both types takes the name from the zone as a whole.
+            "rules: [{name: r, domains: [gcr.io], answer: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io]}",
+            // Two groups, two ways.
+            "rules:\n- {name: r, domains: [x.example], types: [A], groups: [vpc], answer: [A 199.36.153.8]}\n- {name: s, domains: [x.example], types: [AAAA], groups: [cloud-dns], answer: [\"AAAA 2600:2d00:2:1000::\"]}",
+        ] {
+            config(text);
+        }
+    }
+}

@@ -12,8 +12,8 @@ use super::{
     error::{Faults, MAX_NOTICES, Notice},
     file::{File, RuleEntry, ZoneEntry},
     google::Settings,
+    groups::Groups,
     read::At,
-    rules::Groups,
 };
 use crate::{
     dns::{Name, NameRef},
@@ -25,14 +25,11 @@ use crate::{
 const ENDS_SOON: Duration = Duration::from_secs(14 * 86_400);
 
 /// Suffixes under which anybody can have a name and that the Public Suffix List does not have:
-/// object stores and tunnels in which the customer chooses the first label.
-const OPEN_SUFFIXES: [&str; 6] = [
+/// services in which the customer chooses the first label.
+const OPEN_SUFFIXES: [&str; 3] = [
     "googleusercontent.com",
-    "s3.amazonaws.com",
     "sharepoint.com",
-    "slack.com",
     "storage.googleapis.com",
-    "workers.dev",
 ];
 
 /// The first address of the range that Cloud DNS forwards from, 35.199.192.0/19.
@@ -175,11 +172,15 @@ fn hidden_suffix(zone: &ZoneEntry, faults: &Faults<'_>) -> Option<Notice> {
 fn is_open(name: NameRef<'_>) -> bool {
     let text = name.to_string();
     let text = text.trim_end_matches('.');
-    if text.is_empty() || OPEN_SUFFIXES.contains(&text) {
-        return true;
-    }
-    psl::suffix(text.as_bytes())
-        .is_some_and(|suffix| suffix.is_known() && suffix == text.as_bytes())
+    text.is_empty() || OPEN_SUFFIXES.contains(&text) || is_listed(text)
+}
+
+/// Whether the Public Suffix List has the name, or all that are directly below it.
+fn is_listed(text: &str) -> bool {
+    // Asked of a name below, so that `*.run.app` of the list makes run.app open, too.
+    let below = format!("x.{text}");
+    psl::suffix(below.as_bytes())
+        .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() >= text.len())
 }
 
 fn shown(name: &Name) -> String {
@@ -220,4 +221,37 @@ fn refused_to_cloud_dns(
         format!("Cloud DNS (35.199.192.0/19) is in client group `{}`, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up", group.name),
         Some("give the group deny_with: nxdomain".to_owned()),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_list_has_only_what_the_public_one_lacks() {
+        for suffix in OPEN_SUFFIXES {
+            assert!(!is_listed(suffix), "{suffix}");
+        }
+    }
+
+    #[test]
+    fn suffixes_are_told_from_names_below_them() {
+        for (name, open) in [
+            ("com", true),
+            ("co.uk", true),
+            ("github.io", true),
+            ("appspot.com", true),
+            ("run.app", true),
+            ("storage.googleapis.com", true),
+            (".", true),
+            ("example.com", false),
+            ("mine.github.io", false),
+            ("googleapis.com", true),
+            ("internal", false),
+            ("corp.internal", false),
+        ] {
+            let name: Name = name.parse().expect(name);
+            assert_eq!(is_open(name.as_ref()), open, "{name}");
+        }
+    }
 }

@@ -269,6 +269,18 @@ fn report(error: &ScanError, faults: &mut Faults<'_>) {
                 "within [ ] and { } quote a value that has brackets, braces or commas in it: \"udp://[::]:53\"",
             ),
         ),
+        kind @ (ErrorKind::InvalidColonPlacement | ErrorKind::MappingValueNotAllowed) => (
+            format!("this is not YAML: {kind}"),
+            Some(
+                "quote a value that has a colon and a blank in it, and see whether a [ or { above is closed",
+            ),
+        ),
+        kind @ (ErrorKind::ExpectedBlockMappingKey
+        | ErrorKind::ExpectedBlockSequenceEntry
+        | ErrorKind::InvalidIndentation) => (
+            format!("this is not YAML: {kind}"),
+            Some("keys of one mapping, and items of one list, begin in the same column"),
+        ),
         kind => (format!("this is not YAML: {kind}"), None),
     };
     faults.push_help(place, message, help.map(str::to_owned));

@@ -253,93 +253,59 @@ mod tests {
     }
 
     #[test]
-    fn malformed_packets_get_what_the_table_says() {
+    fn what_the_header_forbids() {
+        let none = Malformed::Format {
+            question: 0,
+            edns: false,
+        };
+        for (what, flags, counts, want) in [
+            ("a response", 0x8100, [1, 0, 0, 0], Malformed::Response),
+            ("NOTIFY", 0x2000, [1, 0, 0, 0], Malformed::Opcode),
+            ("no question", 0, [0, 0, 0, 0], none),
+            ("two questions", 0, [2, 0, 0, 0], none),
+            ("an answer", 0, [1, 1, 0, 0], none),
+            ("an authority", 0, [1, 0, 1, 0], none),
+        ] {
+            let packet = packet(flags, counts, QUESTION);
+            assert_eq!(Query::parse(&packet).err(), Some(want), "{what}");
+        }
+        for len in 0..HEADER {
+            let short = &packet(0, [1, 0, 0, 0], QUESTION)[..len];
+            assert_eq!(Query::parse(short).err(), Some(Malformed::Short), "{len}");
+        }
+    }
+
+    #[test]
+    fn what_the_body_forbids() {
+        const NEXT: &[u8] = b"\0\0\x29\x10\0\0\0\x01\0\0\0";
+        const TORN: &[u8] = b"\0\0\x29\x10\0\0\0\0\0\0\x01\0";
+        const V1: &[u8] = b"\0\0\x29\x10\0\0\x01\0\0\0\0";
         let format = |question, edns| Malformed::Format { question, edns };
-        let two_opts = joined(&[QUESTION, OPT, OPT]);
-        let cases: &[(&str, Vec<u8>, Malformed)] = &[
-            ("empty", vec![], Malformed::Short),
-            ("11 bytes", vec![0; 11], Malformed::Short),
-            (
-                "a response",
-                packet(0x8100, [1, 0, 0, 0], QUESTION),
-                Malformed::Response,
-            ),
-            (
-                "NOTIFY",
-                packet(0x2000, [1, 0, 0, 0], QUESTION),
-                Malformed::Opcode,
-            ),
-            (
-                "no question",
-                packet(0, [0, 0, 0, 0], b""),
-                format(0, false),
-            ),
-            (
-                "two questions",
-                packet(0, [2, 0, 0, 0], &joined(&[QUESTION, QUESTION])),
-                format(0, false),
-            ),
-            (
-                "an answer",
-                packet(0, [1, 1, 0, 0], QUESTION),
-                format(0, false),
-            ),
-            (
-                "a name that points",
-                packet(0, [1, 0, 0, 0], b"\xc0\x0c\0\x01\0\x01"),
-                format(0, false),
-            ),
-            (
-                "a name that ends early",
-                packet(0, [1, 0, 0, 0], b"\x05ab"),
-                format(0, false),
-            ),
-            (
-                "no class",
-                packet(0, [1, 0, 0, 0], b"\x01x\0\0\x01\0"),
-                format(0, false),
-            ),
-            (
-                "a byte left over",
-                packet(0, [1, 0, 0, 0], &joined(&[QUESTION, b"!"])),
-                format(Q, false),
-            ),
-            (
-                "a record that is not there",
-                packet(0, [1, 0, 0, 1], QUESTION),
-                format(Q, false),
-            ),
+        let version = Malformed::Version { question: Q };
+        let cases: [(&str, u16, &[&[u8]], Malformed); 9] = [
+            ("a pointer", 0, &[b"\xc0\x0c\0\x01\0\x01"], format(0, false)),
+            ("an early end", 0, &[b"\x05ab"], format(0, false)),
+            ("no class", 0, &[b"\x01x\0\0\x01\0"], format(0, false)),
+            ("a byte left over", 0, &[QUESTION, b"!"], format(Q, false)),
+            ("a record missing", 1, &[QUESTION], format(Q, false)),
             (
                 "two OPT records",
-                packet(0, [1, 0, 0, 2], &two_opts),
+                2,
+                &[QUESTION, OPT, NEXT],
                 format(Q, true),
             ),
             (
                 "OPT below a name",
-                packet(0, [1, 0, 0, 1], &joined(&[QUESTION, b"\x01a", OPT])),
+                1,
+                &[QUESTION, b"\x01a", OPT],
                 format(Q, false),
             ),
-            (
-                "a torn option",
-                packet(
-                    0,
-                    [1, 0, 0, 1],
-                    &joined(&[QUESTION, b"\0\0\x29\x10\0\0\0\0\0\0\x01\0"]),
-                ),
-                format(Q, false),
-            ),
-            (
-                "EDNS version 1",
-                packet(
-                    0,
-                    [1, 0, 0, 1],
-                    &joined(&[QUESTION, b"\0\0\x29\x10\0\0\x01\0\0\0\0"]),
-                ),
-                Malformed::Version { question: Q },
-            ),
+            ("a torn option", 1, &[QUESTION, TORN], format(Q, false)),
+            ("EDNS version 1", 1, &[QUESTION, V1], version),
         ];
-        for (what, packet, want) in cases {
-            assert_eq!(Query::parse(packet).err(), Some(*want), "{what}");
+        for (what, additional, body, want) in cases {
+            let packet = packet(0, [1, 0, 0, additional], &joined(body));
+            assert_eq!(Query::parse(&packet).err(), Some(want), "{what}");
         }
     }
 

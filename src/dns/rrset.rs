@@ -1,7 +1,7 @@
 //! Record sets in wire form: what zones and rules answer with.
 //!
 //! RDATA is kept uncompressed, as it is compared and as it is written when no name in it repeats.
-//! Which parts of it are names that a reply may compress follows from the type ([`Layout`]).
+//! Which parts of it are names that a reply may compress follows from the type.
 
 use std::{fmt, net::IpAddr};
 
@@ -18,7 +18,7 @@ pub const MAX_RDATA: usize = u16::MAX as usize;
 pub const MAX_TTL: u32 = i32::MAX as u32;
 
 /// All records of one owner and type: one TTL, one or more RDATA (RFC 2181 section 5).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rrset {
     rtype: RecordType,
     ttl: u32,

@@ -35,13 +35,8 @@ impl From<Full> for Stop {
     }
 }
 
-/// Where the chain goes on.
-enum Next {
-    /// It is at its end.
-    End,
-    /// At the target of an alias.
-    Name(NameBuf),
-}
+/// Where the chain goes on: the target of an alias, or nowhere.
+type Next = Option<NameBuf>;
 
 /// Writes the answer to the turn's question, whose verdict is `verdict`.
 pub(super) fn write(
@@ -62,15 +57,15 @@ pub(super) fn write(
                     let zone = parent_side(turn, group, zone, name.as_ref()).unwrap_or(zone);
                     from_zone(turn, zone, name.as_ref(), first, writer)?
                 }
-                None => Next::End,
+                None => None,
             },
             Verdict::Answer { records, .. } => from_records(turn, records, name.as_ref(), writer)?,
-            Verdict::Deny(_) => Next::End,
+            Verdict::Deny(_) => None,
         };
-        match next {
-            Next::End => return Ok(()),
-            Next::Name(target) => name = target,
-        }
+        let Some(target) = next else {
+            return Ok(());
+        };
+        name = target;
         verdict = turn
             .snapshot
             .policy()
@@ -136,7 +131,7 @@ fn from_zone(
             refer(zone, ns, last_labels(name, cut_labels), writer)?
         }
     }
-    Ok(Next::End)
+    Ok(None)
 }
 
 /// One link, or the end, from the records of a rule.
@@ -158,7 +153,7 @@ fn from_records(
         let soa = turn.snapshot.denial_soa();
         writer.rrset(Section::Authority, soa.owner(), soa.set())?;
     }
-    Ok(Next::End)
+    Ok(None)
 }
 
 /// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
@@ -172,8 +167,8 @@ fn alias(
     writer.rrset(Section::Answer, name, set)?;
     let target = set.target().and_then(|wire| NameBuf::read(wire).ok());
     Ok(match target {
-        Some((target, _)) if turn.qtype() != RecordType::ANY => Next::Name(target),
-        _ => Next::End,
+        Some((target, _)) if turn.qtype() != RecordType::ANY => Some(target),
+        _ => None,
     })
 }
 
@@ -190,12 +185,12 @@ fn redirect(
     let Some(target) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
         writer.set_rcode(Rcode::YxDomain);
-        return Ok(Next::End);
+        return Ok(None);
     };
     writer.cname(name, dname.ttl(), target.as_ref())?;
     Ok(match turn.qtype() {
-        RecordType::CNAME | RecordType::ANY => Next::End,
-        _ => Next::Name(target),
+        RecordType::CNAME | RecordType::ANY => None,
+        _ => Some(target),
     })
 }
 

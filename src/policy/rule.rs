@@ -20,7 +20,7 @@ pub struct GroupId(pub u8);
 pub struct RuleId(pub u32);
 
 /// A named set of clients, and how they like to be refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Group {
     /// The operator's name for it.
     pub name: Box<str>,
@@ -29,7 +29,7 @@ pub struct Group {
 }
 
 /// One entry of the policy: a rule of the file, a zone, or a built-in answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// The operator's name for it: what logs, metrics and denials call it.
     pub name: Box<str>,
@@ -67,7 +67,7 @@ impl Rule {
 }
 
 /// What follows for a question that a rule wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// The zone's data answers it.
     Zone(ZoneId),
@@ -228,7 +228,7 @@ impl FromIterator<GroupId> for GroupSet {
 }
 
 /// A set of question types: all of them, or the ones that were listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TypeSet(Option<Box<[RecordType]>>);
 
 impl TypeSet {

@@ -94,7 +94,7 @@ families! {
     LOADED = "snapshot_loaded_timestamp_seconds", Gauge, [],
         "When the configuration in force was loaded, in seconds since 1970.";
     RELOADS = "reload_total", Counter, ["result"],
-        "Reloads of the configuration by result; a failed one changes nothing.";
+        "Reloads of the configuration by result; a rejected one changes nothing.";
     READY = "ready", Gauge, [],
         "1 while /readyz says yes, else 0.";
     BUILD = "build_info", Gauge, ["version", "arch"],

@@ -44,7 +44,7 @@ labels! {
         /// The new configuration is in force.
         Success = "success",
         /// It was refused, and the old one stayed in force.
-        Failure = "failure",
+        Rejected = "rejected",
     }
 }
 

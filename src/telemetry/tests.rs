@@ -413,7 +413,7 @@ fn what_one_alerts_on_is_there_at_zero() {
         r#"dnsgate_denied_total{group="build",rule="none",reason="no_rule"}"#,
         r#"dnsgate_denied_total{group="none",rule="none",reason="stranger"}"#,
         r#"dnsgate_query_duration_seconds_count{verdict="failed"}"#,
-        r#"dnsgate_reload_total{result="failure"}"#,
+        r#"dnsgate_reload_total{result="rejected"}"#,
         r#"dnsgate_shed_total{why="connection_evicted"}"#,
         "dnsgate_tcp_closed_total",
         "dnsgate_panics_total",
@@ -442,7 +442,7 @@ fn shared_counters_show() {
     shared.reply_lost();
     shared.unanswerable();
     shared.shed(Shed::Refused);
-    shared.reloaded(Reload::Failure);
+    shared.reloaded(Reload::Rejected);
     telemetry.health().ready();
     let series = series(&telemetry);
     for (name, value) in [
@@ -452,7 +452,7 @@ fn shared_counters_show() {
         ("dnsgate_replies_lost_total", 1.0),
         ("dnsgate_unanswerable_total", 1.0),
         (r#"dnsgate_shed_total{why="connection_refused"}"#, 1.0),
-        (r#"dnsgate_reload_total{result="failure"}"#, 1.0),
+        (r#"dnsgate_reload_total{result="rejected"}"#, 1.0),
         ("dnsgate_ready", 1.0),
     ] {
         assert_eq!(series[name], value, "{name}");

@@ -18,21 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often that may happen in a row.
 const TRIES: usize = 15;
 
-/// Where a server listens.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Addresses {
-    pub(super) udp: SocketAddr,
-    pub(super) tcp: SocketAddr,
-}
-
 /// The reply to each question, in the order of the questions.
-pub(super) fn ask_all(server: Addresses, questions: &[Question]) -> Vec<Vec<u8>> {
+pub(super) fn ask_all(server: SocketAddr, questions: &[Question]) -> Vec<Vec<u8>> {
     let numbered = questions.iter().enumerate();
     let (by_tcp, by_udp) = numbered.partition(|(_, question)| question.over_tcp);
     let mut replies = vec![Vec::new(); questions.len()];
     thread::scope(|scope| {
-        let streamed = scope.spawn(move || over_tcp(server.tcp, by_tcp));
-        for (at, reply) in over_udp(server.udp, by_udp) {
+        let streamed = scope.spawn(move || over_tcp(server, by_tcp));
+        for (at, reply) in over_udp(server, by_udp) {
             replies[at] = reply;
         }
         for (at, reply) in streamed.join().expect("the thread of TCP") {
@@ -113,16 +106,16 @@ fn over_tcp(server: SocketAddr, mut waiting: Numbered<'_>) -> Vec<(usize, Vec<u8
 }
 
 /// The reply to one question within a short time, if there is one.
-pub(super) fn ask_once(server: Addresses, question: &Question, wait: Duration) -> Option<Vec<u8>> {
+pub(super) fn ask_once(server: SocketAddr, question: &Question, wait: Duration) -> Option<Vec<u8>> {
     let packet = question.packet(1);
     if question.over_tcp {
-        let mut stream = TcpStream::connect_timeout(&server.tcp, wait).ok()?;
+        let mut stream = TcpStream::connect_timeout(&server, wait).ok()?;
         stream.set_read_timeout(Some(wait)).ok()?;
         stream.write_all(&framed(&packet)).ok()?;
         return read_framed(&mut stream).ok();
     }
     let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
-    socket.connect(server.udp).ok()?;
+    socket.connect(server).ok()?;
     socket.set_read_timeout(Some(wait)).ok()?;
     socket.send(&packet).ok()?;
     let mut reply = vec![0; 65_535];

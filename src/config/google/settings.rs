@@ -8,7 +8,7 @@ use std::{
 use super::{Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
 use crate::{
     config::{
-        error::{Faults, Notice, Place, nearest},
+        error::{Faults, MAX_NOTICES, Notice, Place, nearest},
         file::{Domains, GoogleApis, Vip},
         read::At,
     },
@@ -17,6 +17,9 @@ use crate::{
 
 /// The most endpoints of `psc`: their addresses must fit into any answer.
 const MAX_ADDRESSES: usize = 16;
+/// The most domains, and the most exceptions: thirty times what Google documents. Each exception is
+/// compared with every domain and with the others.
+const MAX_NAMES: usize = 1_000;
 
 /// What the preset is to do.
 #[derive(Clone, Debug)]
@@ -78,7 +81,7 @@ impl Settings {
     fn read_domains(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
         let list = match &section.domains {
             None => {
-                self.domains.extend(documented(GOOGLEAPIS));
+                self.domains.extend(documented(GOOGLEAPIS, self.place));
                 return;
             }
             Some(Domains::Documented) => {
@@ -86,7 +89,7 @@ impl Settings {
                 self.domains = DOCUMENTED
                     .iter()
                     .filter(|row| row.restricted || !restricted)
-                    .filter_map(|row| documented(row.domain))
+                    .filter_map(|row| documented(row.domain, self.place))
                     .collect();
                 return;
             }
@@ -100,7 +103,7 @@ impl Settings {
             );
         }
         let mut seen: HashMap<&Name, ()> = HashMap::new();
-        for domain in &list.value {
+        for domain in within(&list.value, "domains", faults) {
             if seen.insert(&domain.value, ()).is_some() {
                 faults.push(
                     domain.place,
@@ -122,14 +125,17 @@ impl Settings {
             );
             return None;
         }
-        let Some(found) = documented(&name) else {
+        let Some(found) = documented(&name, domain.place) else {
+            if self.warnings.len() >= MAX_NOTICES {
+                return Some(Domain::new(domain.place, domain.value.clone(), Form::Both));
+            }
             let near = nearest(&name, DOCUMENTED.iter().map(|row| row.domain));
             self.warnings.push(faults.warning(
                 domain.place,
                 format!("Google documents no domain {name} for this address; it is served as {name} and everything below it"),
                 near.map(|near| format!("did you mean {near}?")),
             ));
-            return Some(Domain::new(domain.value.clone(), Form::Both));
+            return Some(Domain::new(domain.place, domain.value.clone(), Form::Both));
         };
         let row = DOCUMENTED.iter().find(|row| row.domain == name);
         if self.main == Target::Shared(Shared::Restricted) && row.is_some_and(|row| !row.restricted)
@@ -147,7 +153,10 @@ impl Settings {
 
     fn read_exceptions(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
         // Whole domains first: what is excepted below one goes elsewhere than that.
-        let mut except: Vec<_> = section.except.iter().collect();
+        let mut except: Vec<_> = section.except.iter().take(MAX_NAMES).collect();
+        if let Some((name, _)) = section.except.get(MAX_NAMES) {
+            faults.push(name.place, format!("{MAX_NAMES} exceptions are the most"));
+        }
         except.sort_by_key(|(name, _)| name.value.as_ref().label_count());
         for (name, vip) in except {
             let shared = match vip.value {
@@ -227,15 +236,18 @@ impl Default for Settings {
             place: Place::default(),
             main: Target::Shared(Shared::Restricted),
             ipv6: false,
-            domains: documented(GOOGLEAPIS).into_iter().collect(),
+            domains: documented(GOOGLEAPIS, Place::default())
+                .into_iter()
+                .collect(),
             warnings: Vec::new(),
         }
     }
 }
 
 impl Domain {
-    fn new(name: Name, form: Form) -> Self {
+    fn new(place: Place, name: Name, form: Form) -> Self {
         Self {
+            place,
             name,
             form,
             whole: None,
@@ -245,13 +257,24 @@ impl Domain {
 }
 
 /// A domain of Google's table.
-fn documented(name: &str) -> Option<Domain> {
+fn documented(name: &str, place: Place) -> Option<Domain> {
     let row = DOCUMENTED.iter().find(|row| row.domain == name)?;
-    Some(Domain::new(name.parse().ok()?, row.form))
+    Some(Domain::new(place, name.parse().ok()?, row.form))
 }
 
 fn address_name(shared: Shared) -> Option<Name> {
     format!("{}.{GOOGLEAPIS}", shared.label()).parse().ok()
+}
+
+/// The first [`MAX_NAMES`] of a list; more are reported.
+fn within<'l, T>(list: &'l [At<T>], key: &str, faults: &mut Faults<'_>) -> &'l [At<T>] {
+    if let Some(first) = list.get(MAX_NAMES) {
+        faults.push(
+            first.place,
+            format!("`{key}` has more than {MAX_NAMES} entries"),
+        );
+    }
+    list.get(..MAX_NAMES).unwrap_or(list)
 }
 
 /// A name without its final dot, as the file has it.
@@ -296,8 +319,8 @@ fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
         );
     }
     let mut found = Vec::with_capacity(addresses.value.len());
-    for address in &addresses.value {
-        match address.value {
+    for address in addresses.value.iter().take(MAX_ADDRESSES) {
+        match address.value.0 {
             IpAddr::V4(v4) if found.contains(&v4) => {
                 faults.push(address.place, format!("{v4} is there twice"));
             }

@@ -1,25 +1,20 @@
-//! The two servers, each with the same zones on a port of 127.0.0.1 that nobody else has.
+//! NSD with the zones, on a port of 127.0.0.1 that was free, and dnsgate's configuration for the same zones.
 
 use std::{
     fmt::Write as _,
     fs,
-    io::{BufRead as _, BufReader},
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
     thread,
     time::Duration,
 };
 
 use dnsgate::dns::{Name, RecordType};
 
-use super::{
-    client::{Addresses, ask_once},
-    wire::Question,
-};
+use super::{client::ask_once, running::free_port, wire::Question};
 
-/// How long a server may take from its start to its first answer.
+/// How long NSD may take from its start to its first answer.
 const START: Duration = Duration::from_secs(20);
 /// How long it may take to end when told to.
 const END: Duration = Duration::from_secs(5);
@@ -34,13 +29,13 @@ pub(super) struct ZoneFile {
     pub(super) path: PathBuf,
 }
 
-/// A running server. It ends with this value, so also when the test panics.
-pub(super) struct Running {
+/// A running NSD. It ends with this value, so also when the test panics.
+pub(super) struct Nsd {
     child: Child,
-    pub(super) addresses: Addresses,
+    pub(super) address: SocketAddr,
 }
 
-impl Drop for Running {
+impl Drop for Nsd {
     fn drop(&mut self) {
         // NSD is several processes, and the first ends the others when it is asked to, not when it is killed.
         let asked = Command::new("sh")
@@ -54,7 +49,7 @@ impl Drop for Running {
     }
 }
 
-impl Running {
+impl Nsd {
     fn ends_within(&mut self, time: Duration) -> bool {
         looks(time).any(|()| !matches!(self.child.try_wait(), Ok(None)))
     }
@@ -67,7 +62,7 @@ impl Running {
             .collect();
         looks(START).any(|()| {
             questions.retain(|question| {
-                let reply = ask_once(self.addresses, question, LOOK * 10);
+                let reply = ask_once(self.address, question, LOOK * 10);
                 reply.is_none_or(|reply| reply.get(3).is_none_or(|flags| flags & 0x0f != 0))
             });
             questions.is_empty() || !matches!(self.child.try_wait(), Ok(None))
@@ -96,7 +91,7 @@ fn looks(time: Duration) -> impl Iterator<Item = ()> {
 }
 
 /// Where NSD is: in PATH, or where Debian puts servers, which is not in everybody's PATH.
-pub(super) fn find_nsd() -> Option<PathBuf> {
+pub(super) fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
@@ -105,28 +100,24 @@ pub(super) fn find_nsd() -> Option<PathBuf> {
 }
 
 /// Starts NSD with the zones; its own files go to `folder`.
-pub(super) fn start_nsd(program: &Path, zones: &[ZoneFile], folder: &Path) -> Running {
+pub(super) fn start(program: &Path, zones: &[ZoneFile], folder: &Path) -> Nsd {
     let said = folder.join("nsd.log");
     for _ in 0..PORTS {
-        let port = free_port();
-        let config = folder.join("nsd.conf");
-        fs::write(&config, nsd_config(port, zones, folder)).expect("nsd.conf");
+        let port = free_port("127.0.0.1");
+        let file = folder.join("nsd.conf");
+        fs::write(&file, config(port, zones, folder)).expect("nsd.conf");
         let log = fs::File::create(&said).expect("nsd.log");
         let child = Command::new(program)
             .args(["-d", "-c"])
-            .arg(&config)
+            .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("NSD is started");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut nsd = Running {
+        let mut nsd = Nsd {
             child,
-            addresses: Addresses {
-                udp: address,
-                tcp: address,
-            },
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
         if nsd.answers(zones) {
             return nsd;
@@ -136,20 +127,8 @@ pub(super) fn start_nsd(program: &Path, zones: &[ZoneFile], folder: &Path) -> Ru
     panic!("NSD does not answer for every zone:\n{said}");
 }
 
-/// A port that neither UDP nor TCP has in use now.
-fn free_port() -> u16 {
-    (0..100)
-        .find_map(|_| {
-            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-            let port = udp.local_addr().ok()?.port();
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-            Some(port)
-        })
-        .expect("a free port")
-}
-
 /// Unprivileged, in the foreground, without a limit on the rate of questions, and with sizes as dnsgate has them.
-fn nsd_config(port: u16, zones: &[ZoneFile], folder: &Path) -> String {
+fn config(port: u16, zones: &[ZoneFile], folder: &Path) -> String {
     let folder = folder.display();
     let mut text = format!(
         "server:
@@ -185,12 +164,9 @@ remote-control:
     text
 }
 
-/// Starts dnsgate with the zones and nothing else that it would answer from.
-pub(super) fn start_dnsgate(zones: &[ZoneFile], folder: &Path) -> Running {
-    let config = folder.join("dnsgate.yaml");
-    let mut text = "listen: [udp://127.0.0.1:0, tcp://127.0.0.1:0]
-admin: 127.0.0.1:0
-clients: { all: { cidrs: [127.0.0.0/8] } }
+/// dnsgate's configuration: the zones and nothing else that it would answer from.
+pub(super) fn dnsgate_config(zones: &[ZoneFile]) -> String {
+    let mut text = "clients: { all: { cidrs: [127.0.0.0/8] } }
 google_apis: { vip: off }
 zones:
 "
@@ -199,52 +175,5 @@ zones:
         let (origin, path) = (zone.origin.as_ref(), zone.path.display());
         let _ = writeln!(text, "  - {{ origin: \"{origin}\", file: \"{path}\" }}");
     }
-    fs::write(&config, text).expect("dnsgate.yaml");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dnsgate"))
-        .args(["serve", "--config"])
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("dnsgate is started");
-    let stderr = child.stderr.take().expect("a pipe");
-    let mut dnsgate = Running {
-        child,
-        addresses: Addresses {
-            udp: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            tcp: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        },
-    };
-    let (tell, told) = mpsc::channel();
-    // It reads to the end, so that dnsgate never waits for room in the pipe.
-    thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let _ = tell.send(line);
-        }
-    });
-    let mut said = String::new();
-    while let Ok(line) = told.recv_timeout(START) {
-        if let Some(addresses) = addresses_in(&line) {
-            dnsgate.addresses = addresses;
-            assert!(dnsgate.answers(zones), "dnsgate does not answer");
-            return dnsgate;
-        }
-        said.push_str(&line);
-    }
-    panic!("dnsgate does not become ready:\n{said}");
-}
-
-/// What the log's line "ready" says about where it listens.
-fn addresses_in(line: &str) -> Option<Addresses> {
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    let listen = (line["message"] == "ready").then(|| line["listen"].as_array())??;
-    let with = |scheme: &str| {
-        let mut texts = listen.iter().filter_map(|address| address.as_str());
-        texts.find_map(|text| text.strip_prefix(scheme)?.parse().ok())
-    };
-    Some(Addresses {
-        udp: with("udp://")?,
-        tcp: with("tcp://")?,
-    })
+    text
 }

@@ -1,0 +1,89 @@
+//! What a running dnsgate tells of its own life, in its log and its metrics.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::json;
+
+use crate::{
+    config::Config,
+    dns::Transport,
+    engine::Snapshot,
+    reload::{Next, Refused},
+    telemetry::{Labels, Reload, Severity, Telemetry},
+};
+
+/// Makes the names of groups and rules known. Before the first query can be counted under them.
+pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot) {
+    let policy = snapshot.policy();
+    let groups = policy.groups().iter().map(|group| group.name.to_string());
+    let rules = policy.rules().iter().map(|rule| rule.name.to_string());
+    let labels = Labels {
+        groups: groups.collect(),
+        rules: rules.collect(),
+    };
+    telemetry.loaded(snapshot.generation(), labels, now());
+}
+
+/// What in the configuration was perhaps not meant.
+pub(super) fn warnings(telemetry: &Telemetry, config: &Config) {
+    for warning in config.warnings(now()) {
+        telemetry.event(Severity::Warning, &warning.to_string(), &[]);
+    }
+}
+
+/// Where it listens, and what it serves.
+pub(super) fn ready(
+    telemetry: &Telemetry,
+    listen: &[(Transport, SocketAddr)],
+    admin: Option<SocketAddr>,
+    summary: &str,
+) {
+    let shown = |(transport, address): &(Transport, SocketAddr)| {
+        format!("{}://{address}", transport.as_str())
+    };
+    let listen: Vec<String> = listen.iter().map(shown).collect();
+    let admin = admin.map(|address| address.to_string());
+    let fields = [
+        ("listen", json!(listen)),
+        ("admin", json!(admin)),
+        ("configuration", json!(summary)),
+    ];
+    telemetry.event(Severity::Notice, "ready", &fields);
+}
+
+/// A configuration that takes the place of another.
+pub(super) fn reloaded(telemetry: &Telemetry, next: &Next) {
+    telemetry.shared().reloaded(Reload::Success);
+    let fields = [
+        ("generation", json!(next.snapshot.generation())),
+        ("changes", json!(next.changes.to_string())),
+    ];
+    telemetry.event(Severity::Notice, "reloaded", &fields);
+}
+
+/// A reload that changed nothing.
+pub(super) fn refused(telemetry: &Telemetry, why: &Refused) {
+    telemetry.shared().reloaded(Reload::Rejected);
+    let message = format!("reload refused, the old configuration stays in force: {why}");
+    telemetry.event(Severity::Error, &message, &[]);
+}
+
+/// That the end has begun.
+pub(super) fn draining(telemetry: &Telemetry, signal: &str, drain: Duration) {
+    let fields = [
+        ("signal", json!(signal)),
+        ("seconds", json!(drain.as_secs_f64())),
+    ];
+    telemetry.event(Severity::Notice, "draining", &fields);
+}
+
+fn now() -> SystemTime {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the time of an event of our own life; no query is decided by it"
+    )]
+    SystemTime::now()
+}
