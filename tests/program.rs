@@ -1,6 +1,13 @@
 //! The program as its users meet it: started as they start it, asked with their own clients, ended
 //! with the signals that they send. Everything happens on loopback, on ports that were free.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so; one that is skipped says why"
+)]
+
 mod running;
 
 #[path = "program/answers.rs"]
