@@ -51,7 +51,10 @@ pub(super) fn write(
         let first = hop == 0;
         let next = match verdict {
             Verdict::Zone { zone, .. } => match turn.zone(zone) {
-                Some(zone) => from_zone(turn, zone, name.as_ref(), first, writer)?,
+                Some(zone) => {
+                    let zone = parent_side(turn, group, zone, name.as_ref()).unwrap_or(zone);
+                    from_zone(turn, zone, name.as_ref(), first, writer)?
+                }
                 None => None,
             },
             Verdict::Answer { records, .. } => from_records(turn, records, name.as_ref(), writer)?,
@@ -67,6 +70,32 @@ pub(super) fn write(
             .decide(group, name.as_ref(), turn.qtype(), turn.now);
     }
     Err(Stop::TooManyHops)
+}
+
+/// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
+/// and this client is answered from it: a DS stands on the parent's side of the cut (RFC 4035
+/// section 3.1.4.1).
+fn parent_side<'t>(
+    turn: Turn<'t>,
+    group: GroupId,
+    child: &Zone,
+    name: NameRef<'_>,
+) -> Option<&'t Zone> {
+    if turn.qtype() != RecordType::DS || name != child.origin() {
+        return None;
+    }
+    let policy = turn.snapshot.policy();
+    let verdict = policy.decide(group, name.parent()?, RecordType::DS, turn.now);
+    let Verdict::Zone { zone, .. } = verdict else {
+        return None;
+    };
+    let parent = turn.zone(zone)?;
+    // A zone above that does not delegate the name knows nothing of it.
+    let delegates = matches!(
+        parent.lookup(name, RecordType::NS),
+        Lookup::Referral { cut_labels, .. } if cut_labels == name.label_count()
+    );
+    delegates.then_some(parent)
 }
 
 /// One link, or the end, from a zone.
@@ -89,7 +118,7 @@ fn from_zone(
         Lookup::Dname {
             owner_labels,
             dname,
-        } => return redirect(owner_labels, dname, name, writer),
+        } => return redirect(turn, owner_labels, dname, name, writer),
         Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
         Lookup::NxDomain => {
             // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
@@ -141,8 +170,10 @@ fn alias(
     })
 }
 
-/// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1).
+/// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1). To a question for the
+/// CNAME that is the answer, as it is for ANY (see [`alias`]).
 fn redirect(
+    turn: Turn<'_>,
     owner_labels: usize,
     dname: &Rrset,
     name: NameRef<'_>,
@@ -155,7 +186,10 @@ fn redirect(
         return Ok(None);
     };
     writer.cname(name, dname.ttl(), target.as_ref())?;
-    Ok(Some(target))
+    Ok(match turn.qtype() {
+        RecordType::CNAME | RecordType::ANY => None,
+        _ => Some(target),
+    })
 }
 
 /// `name` with its last `owner_labels` labels replaced by the DNAME's target.
