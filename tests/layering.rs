@@ -290,7 +290,7 @@ fn the_source_keeps_its_layers() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Module, source, and the lines on which it breaks a rule.
+/// Made-up sources: (module, source, the lines on which it breaks a rule).
 const CASES: &[(&str, &str, &[usize])] = &[
     ("dns", "use crate::dns::Name;\nuse std::net::IpAddr;", &[]),
     ("dns::name", "use crate::policy::Policy;", &[1]),
