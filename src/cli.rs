@@ -14,7 +14,10 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{app, config::ListenArg};
+use crate::{
+    app,
+    config::{ListenArg, Report},
+};
 
 mod check;
 mod dig;
@@ -95,17 +98,31 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Check { file } => check::run(file.as_deref()),
         Verb::Explain(args) => explain::run(&args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
-        Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut io::stdout());
-            Ok(())
-        }
+        Verb::Completions { shell } => completions(shell),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "dnsgate: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", told(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints the completions. By way of memory, because clap panics where it cannot write.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(())
+}
+
+/// A failure as standard error shows it. Faults of a configuration begin with their places, which
+/// editors and CI systems find only at the start of a line.
+fn told(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Report>() {
+        Some(report) => report.to_string(),
+        None => format!("dnsgate: {error:#}"),
     }
 }

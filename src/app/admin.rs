@@ -21,9 +21,9 @@ pub(super) struct Admin {
 impl Admin {
     /// Binds the address and serves the pages there.
     pub(super) async fn start(address: SocketAddr, telemetry: &Telemetry) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("the admin address {address} cannot be bound; is another dnsgate running?")
-        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot serve the admin pages on {address}"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serve = http::serve(listener, telemetry.clone(), async {

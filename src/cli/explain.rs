@@ -5,18 +5,21 @@ use std::{
     fmt::Write as _,
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use crate::{
     app,
     dns::{Name, RecordType, Transport},
-    engine::{self, Client, Ending, GroupId, Outcome, Reason, Snapshot},
+    engine::{self, Client, Ending, GroupId, Outcome, Reason, Snapshot, Step},
     policy::{Action, Candidate, Fate, Pattern},
 };
 
 use super::dig;
+
+/// How far from the left what is said begins.
+const MARGIN: usize = 10;
 
 /// What is asked, by whom.
 #[derive(Debug, clap::Args)]
@@ -24,7 +27,7 @@ pub(super) struct Args {
     /// The name to ask about.
     name: Name,
     /// The type to ask for.
-    #[arg(default_value = "A")]
+    #[arg(value_name = "TYPE", default_value = "A")]
     rtype: RecordType,
     /// The address that asks.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -52,13 +55,18 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
         client,
         ..
     } = args;
-    let mut text = format!("{name} {rtype}, asked by {client}\n\n");
     let group = snapshot.policy().admit(*client);
-    let _ = writeln!(text, "group    {}", group_line(snapshot, group, *client));
+    let mut text = String::new();
+    let mut say = |what: &str, said: &str| {
+        let _ = writeln!(text, "{what:MARGIN$}{said}");
+    };
+    say("question", &format!("{name} {rtype}"));
+    say("client", &client_line(snapshot, group, *client));
+    say("policy", &policy_line(args.config.as_deref()));
     if let Some(group) = group {
         let candidates = snapshot.policy().explain(group, name.as_ref(), *rtype, now);
-        let _ = writeln!(text, "rules    {}", rules_line(&candidates));
-        text.push_str(&table(&candidates));
+        say("rules", rules_line(&candidates));
+        table(&candidates).iter().for_each(|row| say("", row));
     }
     let asker = Client {
         source: *client,
@@ -66,47 +74,45 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
     };
     let mut reply = vec![0; engine::max_reply(Transport::Udp)];
     let step = engine::begin(&packet(name, *rtype), asker, snapshot, now, &mut reply);
-    let outcome = step.outcome();
-    let _ = writeln!(text, "verdict  {}\n", verdict_line(snapshot, outcome));
+    say("verdict", &verdict_line(snapshot, step.outcome()));
+    text.push('\n');
     match step {
-        engine::Step::Reply { len, .. } => {
-            text.push_str(&dig::text(reply.get(..len).unwrap_or_default()))
-        }
-        engine::Step::Drop(_) => {
-            text.push_str(";; no reply is sent: the client waits until it gives up\n")
-        }
+        Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
+        Step::Drop(_) => text.push_str(";; no reply is sent: the client waits until it gives up\n"),
     }
     text
 }
 
-fn group_line(snapshot: &Snapshot, group: Option<GroupId>, client: IpAddr) -> String {
-    match group.and_then(|id| snapshot.policy().group_of(id)) {
-        Some(group) => group.name.to_string(),
+fn client_line(snapshot: &Snapshot, group: Option<GroupId>, client: IpAddr) -> String {
+    let policy = snapshot.policy();
+    match group.and_then(|id| policy.group_of(id)) {
+        Some(group) => format!("{client}, which is in group {}", group.name),
         None => {
-            let names: Vec<&str> = snapshot
-                .policy()
-                .groups()
-                .iter()
-                .map(|group| &*group.name)
-                .collect();
-            format!(
-                "none: {client} is in no network of {}; --client asks as another address",
-                names.join(", ")
-            )
+            let names: Vec<&str> = policy.groups().iter().map(|group| &*group.name).collect();
+            format!("{client}, which is in no group of: {}", names.join(", "))
         }
     }
 }
 
+fn policy_line(config: Option<&Path>) -> String {
+    match config {
+        Some(path) => path.display().to_string(),
+        None => "the built-in one; --config FILE reads another".to_owned(),
+    }
+}
+
 fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
+    let decided = candidates.iter().any(|it| it.fate == Fate::Wins);
     match candidates {
         [] => "none is about this name",
-        [_] => "one is about this name",
-        _ => "these are about this name; the first that applies wins",
+        _ if !decided => "none of those about this name applies:",
+        [_] => "one is about this name:",
+        _ => "these are about this name, the one marked > decides:",
     }
 }
 
 /// The candidates, a line each: who wins, with what, and why the others do not.
-fn table(candidates: &[Candidate<'_>]) -> String {
+fn table(candidates: &[Candidate<'_>]) -> Vec<String> {
     let rows: Vec<[String; 4]> = candidates.iter().map(row).collect();
     let width = |column: usize| {
         rows.iter()
@@ -116,20 +122,18 @@ fn table(candidates: &[Candidate<'_>]) -> String {
             .unwrap_or(0)
     };
     let (name, pattern, action) = (width(0), width(1), width(2));
-    rows.iter()
-        .zip(candidates)
-        .fold(String::new(), |mut text, ([a, b, c, d], candidate)| {
-            let mark = if candidate.fate == Fate::Wins {
-                '>'
-            } else {
-                ' '
-            };
-            let _ = writeln!(
-                text,
-                "       {mark} {a:name$}  {b:pattern$}  {c:action$}  {d}"
-            );
-            text
-        })
+    let lines = rows.iter().map(|[rule, about, does, fate]| {
+        format!("{rule:name$}   {about:pattern$}   {does:action$}   {fate}")
+    });
+    let mark = |candidate: &Candidate<'_>| match candidate.fate {
+        Fate::Wins => '>',
+        _ => ' ',
+    };
+    candidates
+        .iter()
+        .zip(lines)
+        .map(|(candidate, line)| format!("{} {line}", mark(candidate)))
+        .collect()
 }
 
 fn row(candidate: &Candidate<'_>) -> [String; 4] {
@@ -155,8 +159,8 @@ fn row(candidate: &Candidate<'_>) -> [String; 4] {
 fn meaning(pattern: &Pattern) -> String {
     match pattern {
         Pattern::Exact(name) => format!("exactly {name}"),
-        Pattern::Subtree(name) => format!("{name} and below"),
-        Pattern::Below(name) => format!("below {name}"),
+        Pattern::Subtree(name) => format!("{name} and all below"),
+        Pattern::Below(name) => format!("all below {name}"),
     }
 }
 
@@ -166,14 +170,15 @@ fn verdict_line(snapshot: &Snapshot, outcome: &Outcome) -> String {
         .and_then(|id| snapshot.policy().rule(id))
         .map_or("", |rule| &rule.name);
     match (outcome.reason, outcome.reason.ending()) {
-        (Reason::Zone, _) => format!("answered from a zone, by rule {rule}"),
-        (Reason::Rule, _) => format!("answered with the records of rule {rule}"),
-        (Reason::Blocked, _) => format!("denied by rule {rule}"),
+        (Reason::Zone, _) => format!("answered from its zone by `{rule}`"),
+        (Reason::Rule, _) => format!("answered with its records by `{rule}`"),
+        (Reason::Blocked, _) => format!("denied by `{rule}`"),
         (Reason::NoRule, _) => "denied, because no rule allows the name".to_owned(),
         (Reason::Stranger, _) => "denied, because the client is in no group".to_owned(),
         (Reason::ChainTooLong, _) => {
             "failed: the chain of aliases is a loop or too long".to_owned()
         }
+        (Reason::MetaType, _) => "refused: the type is not one of records".to_owned(),
         (reason, Ending::Rejected) => {
             format!("refused before any rule is asked: {}", reason.as_str())
         }

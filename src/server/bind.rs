@@ -18,14 +18,14 @@ const BACKLOG: i32 = 1024;
 
 /// An address that could not be bound, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {}://{address}: {source}{}", transport.as_str(), advice(source))]
+#[error("cannot listen on {}://{address}: {error}{}", transport.as_str(), advice(error))]
 pub struct BindError {
     /// How.
     pub transport: Transport,
     /// Where.
     pub address: SocketAddr,
-    /// Why not.
-    pub source: io::Error,
+    /// Why not. Not the `source` of an error chain, because the message has it in its middle.
+    pub error: io::Error,
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -48,10 +48,10 @@ pub(super) fn bind(
     address: SocketAddr,
     workers: NonZeroUsize,
 ) -> Result<(SocketAddr, Vec<Socket>), BindError> {
-    bind_sockets(transport, address, workers.get()).map_err(|source| BindError {
+    bind_sockets(transport, address, workers.get()).map_err(|error| BindError {
         transport,
         address,
-        source,
+        error,
     })
 }
 

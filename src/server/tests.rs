@@ -32,7 +32,7 @@ fn every_address_is_bound_or_none() {
     for workers in [1, 2] {
         let workers = NonZeroUsize::new(workers).expect("not zero");
         let error = Server::bind(&listen, workers, LIMITS).err().expect("taken");
-        assert_eq!(error.source.kind(), ErrorKind::AddrInUse);
+        assert_eq!(error.error.kind(), ErrorKind::AddrInUse);
         let text = error.to_string();
         assert!(
             text.starts_with(&format!("cannot listen on udp://{taken}: "))
@@ -65,7 +65,7 @@ fn errors_of_binding_say_what_to_do() {
         let error = BindError {
             transport: Transport::Tcp,
             address: "[::1]:53".parse().expect("an address"),
-            source: kind.into(),
+            error: kind.into(),
         };
         let text = error.to_string();
         assert!(
@@ -81,7 +81,7 @@ fn an_address_of_nobody_here_is_refused() {
     let error = Server::bind(&listen, NonZeroUsize::MIN, LIMITS)
         .err()
         .expect("TEST-NET-1 is nobody's");
-    assert_eq!(error.source.kind(), ErrorKind::AddrNotAvailable);
+    assert_eq!(error.error.kind(), ErrorKind::AddrNotAvailable);
 }
 
 #[test]

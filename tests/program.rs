@@ -1,0 +1,17 @@
+//! The program as its users meet it: started as they start it, asked with their own clients, ended
+//! with the signals that they send. Everything happens on loopback, on ports that were free.
+
+mod running;
+
+#[path = "program/answers.rs"]
+mod answers;
+#[path = "program/life.rs"]
+mod life;
+#[path = "program/log.rs"]
+mod log;
+#[path = "program/reply.rs"]
+mod reply;
+#[path = "program/verbs.rs"]
+mod verbs;
+#[path = "program/watch.rs"]
+mod watch;

@@ -1,0 +1,336 @@
+//! The verbs besides `serve`: what they print, and their exit codes.
+
+use std::{
+    fs, io,
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::running::{PROGRAM, Running, free_port};
+
+/// Runs the program: exit code, standard output, standard error.
+fn run(args: &[&str]) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(PROGRAM)
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let code = status.code().expect("an end of its own");
+    (code, text(stdout), text(stderr))
+}
+
+/// Standard output of a run that must go well and say nothing on standard error.
+fn stdout(args: &[&str]) -> String {
+    let (code, stdout, stderr) = run(args);
+    assert_eq!((code, stderr.as_str()), (0, ""), "{args:?}");
+    stdout
+}
+
+fn file(dir: &Path, text: &str) -> String {
+    let path = dir.join("dnsgate.yaml");
+    fs::write(&path, text).expect("room");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn explain_reads_well() {
+    let answered = "\
+question  storage.googleapis.com. A
+client    10.1.2.3, which is in group vpc
+policy    the built-in one; --config FILE reads another
+rules     one is about this name:
+          > google_apis googleapis.com   googleapis.com. and all below   answers from its zone   wins
+verdict   answered from its zone by `google_apis googleapis.com`
+
+;; status: NOERROR, flags: qr aa rd
+
+;; ANSWER SECTION:
+storage.googleapis.com. 300 IN CNAME restricted.googleapis.com.
+restricted.googleapis.com. 300 IN A 199.36.153.4
+restricted.googleapis.com. 300 IN A 199.36.153.5
+restricted.googleapis.com. 300 IN A 199.36.153.6
+restricted.googleapis.com. 300 IN A 199.36.153.7
+";
+    let args = ["explain", "storage.googleapis.com", "--client", "10.1.2.3"];
+    assert_eq!(stdout(&args), answered);
+    let denied = "\
+question  example.com. A
+client    127.0.0.1, which is in group vpc
+policy    the built-in one; --config FILE reads another
+rules     none is about this name
+verdict   denied, because no rule allows the name
+
+;; status: REFUSED, flags: qr rd
+;; EDE: 15 (Blocked): no rule allows this name
+";
+    assert_eq!(stdout(&["explain", "example.com"]), denied);
+    let stranger = "\
+question  example.com. AAAA
+client    192.0.2.1, which is in no group of: vpc, cloud-dns
+policy    the built-in one; --config FILE reads another
+verdict   denied, because the client is in no group
+
+;; status: REFUSED, flags: qr rd
+;; EDE: 18 (Prohibited): client is in no group
+";
+    let args = ["explain", "example.com", "AAAA", "--client", "192.0.2.1"];
+    assert_eq!(stdout(&args), stranger);
+}
+
+#[test]
+fn explain_shows_everybody_who_competed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = file(
+        dir.path(),
+        "clients: { all: { cidrs: [127.0.0.0/8] }, build: { cidrs: [10.0.0.0/8] } }
+zones: [{ origin: corp.example, records: [\"db A 10.0.0.1\"] }]
+rules:
+  - { name: no-db, domains: [.db.corp.example], deny: nxdomain, groups: [build], reason: SEC-1 }
+  - { name: old-db, domains: [db.corp.example], answer: [A 10.0.0.2], until: 2020-01-01 }
+  - { name: v6, domains: [v6.example], answer: [AAAA fd00::1], types: [AAAA] }
+  - { name: silent, domains: [.drop.example], deny: drop }",
+    );
+    let explain = |name: &str, client: &str| {
+        stdout(&["explain", name, "--client", client, "--config", &config])
+    };
+    let text = explain("db.corp.example", "10.1.1.1");
+    let want = format!(
+        "\
+question  db.corp.example. A
+client    10.1.1.1, which is in group build
+policy    {config}
+rules     these are about this name, the one marked > decides:
+            old-db              exactly db.corp.example.         answers with its records   has ended
+          > no-db               db.corp.example. and all below   denies                     wins (SEC-1)
+            zone corp.example   corp.example. and all below      answers from its zone      loses to a longer name
+verdict   denied by `no-db`
+
+;; status: NXDOMAIN, flags: qr aa rd
+;; EDE: 15 (Blocked): rule no-db: SEC-1
+
+;; AUTHORITY SECTION:
+. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60
+"
+    );
+    assert_eq!(text, want);
+    for (name, client, want) in [
+        (
+            "db.corp.example",
+            "127.0.0.1",
+            "is for other groups (SEC-1)",
+        ),
+        ("db.corp.example", "127.0.0.1", "> zone corp.example"),
+        (
+            "v6.example",
+            "127.0.0.1",
+            "rules     none of those about this name applies:",
+        ),
+        ("v6.example", "127.0.0.1", "is for other types"),
+        (
+            "a.drop.example",
+            "127.0.0.1",
+            "verdict   denied by `silent`",
+        ),
+        ("a.drop.example", "127.0.0.1", ";; no reply is sent"),
+    ] {
+        let text = explain(name, client);
+        assert!(text.contains(want), "{want:?} in {text}");
+    }
+}
+
+#[test]
+fn check_prints_one_line_of_what_a_good_file_holds() {
+    let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams)\n";
+    assert_eq!(stdout(&["check"]), line);
+    assert_eq!(stdout(&["check", "config/default.yaml"]), line);
+}
+
+#[test]
+fn check_prints_every_fault_with_its_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = file(
+        dir.path(),
+        "listn: [udp://127.0.0.1:0]\ndeny_with: refuse\n",
+    );
+    let (code, stdout, stderr) = run(&["check", &path]);
+    let want = format!(
+        "\
+{path}:1:1: error: the configuration has no key `listn`
+  listn: [udp://127.0.0.1:0]
+  ^
+  help: did you mean `listen`?
+{path}:2:12: error: deny_with \"refuse\": write one of refused, nxdomain, nodata, drop
+  deny_with: refuse
+             ^
+  help: did you mean refused?
+"
+    );
+    assert_eq!(
+        (code, stdout.as_str(), stderr.as_str()),
+        (1, "", want.as_str())
+    );
+
+    let (code, _, stderr) = run(&["check", "/nowhere/dnsgate.yaml"]);
+    assert_eq!(code, 1);
+    assert!(
+        stderr.starts_with("/nowhere/dnsgate.yaml: error: "),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn warnings_go_to_standard_error_and_do_not_fail() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = file(
+        dir.path(),
+        "rules: [{ name: old, domains: [old.example], answer: [A 10.0.0.1], until: 2020-01-01 }]\n",
+    );
+    let (code, stdout, stderr) = run(&["check", &path]);
+    assert_eq!(code, 0);
+    assert!(
+        stdout.starts_with(&format!("{path}: ok: ")) && stdout.lines().count() == 1,
+        "{stdout}"
+    );
+    assert!(stderr.starts_with(&format!("{path}:1:")), "{stderr}");
+    assert!(
+        stderr.contains(": warning: rule `old` ended at"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn healthcheck_says_it_with_its_exit_code() {
+    let dnsgate = Running::start("limits: { drain: 300s }");
+    let (admin, port) = (dnsgate.admin, dnsgate.port);
+    for healthy in [
+        format!("http://{admin}/readyz"),
+        format!("http://{admin}/livez"),
+        format!("127.0.0.1:{port}"),
+        format!("udp://127.0.0.1:{port}"),
+    ] {
+        assert_eq!(stdout(&["healthcheck", &healthy]), "", "{healthy}");
+    }
+    let nobody = free_port("127.0.0.1");
+    let fails = |target: &str, why: &str| {
+        let (code, stdout, stderr) = run(&["healthcheck", target]);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{target}: {stderr}");
+        assert!(stderr.contains(target) && stderr.contains(why), "{stderr}");
+    };
+    fails(&format!("http://{admin}/nothing"), "404");
+    fails(&format!("http://127.0.0.1:{nobody}/readyz"), "refused");
+    fails(&format!("udp://127.0.0.1:{nobody}"), "refused");
+    dnsgate.signal("TERM");
+    dnsgate.wait_for("draining");
+    fails(&format!("http://{admin}/readyz"), "503");
+    assert_eq!(run(&["healthcheck", "localhost"]).0, 2);
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = stdout(&["completions", shell]);
+        for verb in ["serve", "check", "explain", "healthcheck", "completions"] {
+            assert!(script.contains(verb), "{shell}: {verb}");
+        }
+    }
+}
+
+#[test]
+fn nobody_reading_is_a_failure_not_a_panic() {
+    for args in [
+        &["completions", "zsh"][..],
+        &["check"],
+        &["explain", "example.com"],
+    ] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(PROGRAM)
+            .args(args)
+            .stdout(writer)
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(
+            said.starts_with("dnsgate: ") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn help_names_every_option() {
+    for (args, words) in [
+        (
+            &["--help"][..],
+            &[
+                "serve",
+                "check",
+                "explain",
+                "healthcheck",
+                "completions",
+                "--version",
+            ][..],
+        ),
+        (
+            &["serve", "--help"],
+            &["--config", "--listen", "--admin", "SIGTERM"],
+        ),
+        (&["check", "--help"], &["[FILE]"]),
+        (
+            &["explain", "--help"],
+            &["<NAME>", "[TYPE]", "--client", "--config"],
+        ),
+        (
+            &["healthcheck", "--help"],
+            &["[TARGET]", "http://127.0.0.1:9153/readyz"],
+        ),
+        (
+            &["completions", "--help"],
+            &["<SHELL>", "bash", "zsh", "fish"],
+        ),
+    ] {
+        let help = stdout(args);
+        for word in words {
+            assert!(help.contains(word), "{word} in {help}");
+        }
+    }
+    let version = format!("dnsgate {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(stdout(&["--version"]), version);
+}
+
+#[test]
+fn arguments_that_make_no_sense_end_with_2() {
+    for (args, word) in [
+        (&[][..], "Usage"),
+        (&["surf"], "surf"),
+        (&["serve", "--bogus"], "--bogus"),
+        (&["serve", "--listen", "localhost:53"], "localhost:53"),
+        (
+            &["serve", "--listen", "tls://127.0.0.1:853"],
+            "udp:// and tcp://",
+        ),
+        (&["serve", "--admin", "9153"], "9153"),
+        (&["explain"], "NAME"),
+        (&["explain", "a..b"], "a..b"),
+        (&["explain", "example.com", "BOGUS"], "BOGUS"),
+        (
+            &["explain", "example.com", "--client", "10.0.0.0/8"],
+            "10.0.0.0/8",
+        ),
+        (
+            &["healthcheck", "https://127.0.0.1/"],
+            "http://127.0.0.1:9153/readyz",
+        ),
+        (&["completions", "tcsh"], "bash"),
+    ] {
+        let (code, stdout, stderr) = run(args);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}");
+        assert!(stderr.contains(word), "{args:?}: {word:?} in {stderr}");
+    }
+}
