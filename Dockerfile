@@ -34,7 +34,7 @@ USER 65532:65532
 EXPOSE 53/udp 53/tcp 9153/tcp
 # The verb, because there is no shell and no curl. Ready, not merely alive: it turns false when a drain begins.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
-    CMD ["/dnsgate", "healthcheck", "127.0.0.1:9153"]
+    CMD ["/dnsgate", "healthcheck", "http://127.0.0.1:9153/readyz"]
 ENTRYPOINT ["/dnsgate"]
 # The admin pages listen on the container's every address, because who can reach them is settled by what is published.
 # No configuration file: without one dnsgate serves Google APIs by the restricted VIP and refuses the rest.

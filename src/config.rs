@@ -18,10 +18,12 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod conflict;
 mod contents;
 mod error;
 mod file;
 mod google;
+mod groups;
 mod keys;
 pub mod limits;
 mod listen;

@@ -290,119 +290,120 @@ fn the_source_keeps_its_layers() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Module, source, and the lines on which it breaks a rule.
+const CASES: &[(&str, &str, &[usize])] = &[
+    ("dns", "use crate::dns::Name;\nuse std::net::IpAddr;", &[]),
+    ("dns::name", "use crate::policy::Policy;", &[1]),
+    (
+        "policy",
+        "use crate::dns::Name;\nuse crate::zone::Zone;",
+        &[2],
+    ),
+    (
+        "zone::file",
+        "use super::build::ZoneBuilder;\nuse super::super::dns::Name;",
+        &[],
+    ),
+    ("zone::file", "use super::super::engine::Outcome;", &[1]),
+    (
+        "engine",
+        "use crate::{dns::Name, config::{Config, Limits}};",
+        &[1, 1],
+    ),
+    (
+        "engine",
+        "fn f() {\n    let limits = crate::config::limits();\n}",
+        &[2],
+    ),
+    (
+        "engine",
+        "fn f() { log!(\"{}\", crate::server::name()); }",
+        &[1],
+    ),
+    ("config", "use crate::zone::Zone;\nuse std::fs;", &[]),
+    ("config", "use crate::engine::Snapshot;", &[1]),
+    ("telemetry", "use crate::server::Server;", &[1]),
+    ("server", "use crate::policy::Policy;", &[1]),
+    (
+        "cli",
+        "use crate::server::Server;\nuse std::net::TcpStream;",
+        &[],
+    ),
+    ("main", "use dnsgate::cli;", &[]),
+    ("newcomer", "use crate::dns::Name;", &[1]),
+    ("dns", "use crate::Name;", &[1]),
+    ("zone", "use std::fs;", &[1]),
+    ("zone", "use std::{fmt, fs::File};", &[1]),
+    ("zone", "use std::net::{IpAddr, UdpSocket as Socket};", &[1]),
+    (
+        "policy",
+        "fn f() { let now = std::time::Instant::now(); }",
+        &[1],
+    ),
+    ("policy", "fn f() { let now = SystemTime::now(); }", &[1]),
+    (
+        "policy",
+        "fn f(now: SystemTime) -> Instant { now.now() }",
+        &[],
+    ),
+    (
+        "config",
+        "async fn f() { tokio::time::sleep(d).await }",
+        &[1],
+    ),
+    ("engine", "#[tokio::test]\nfn f() {}", &[1]),
+    ("server::udp", "use prometheus::Registry;", &[1]),
+    ("engine", "use hickory_proto::rr::Name;", &[1]),
+    ("zone::file", "use hickory_proto::rr::Name;", &[]),
+    ("server::streams", "use hickory_proto::rr::Name;", &[1]),
+    ("server::udp", "fn f() { unsafe { g() } }", &[1]),
+    ("server::udp::batch", "fn f() { unsafe { g() } }", &[]),
+    (
+        "dns",
+        "#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }",
+        &[2],
+    ),
+    // Words that are not code, and code that does not ship.
+    (
+        "dns",
+        "//! See [`crate::engine`].\n/* crate::engine /* tokio::x */ unsafe */",
+        &[],
+    ),
+    (
+        "dns",
+        "const S: &str = \"crate::engine unsafe \\\" tokio::x\";",
+        &[],
+    ),
+    (
+        "dns",
+        "const S: &str = r#\"\" crate::engine \"#;\nuse crate::zone::Zone;",
+        &[2],
+    ),
+    (
+        "dns",
+        "fn f<'a>(c: &'a char) -> bool { *c == '\"' || *c == '\\'' }\nuse crate::zone::Zone;",
+        &[2],
+    ),
+    (
+        "dns",
+        "#[cfg(test)]\nmod tests {\n    use crate::engine::x;\n}\nuse crate::engine::y;",
+        &[5],
+    ),
+    (
+        "dns",
+        "#[cfg(test)]\nmod tests;\nuse crate::engine::y;",
+        &[3],
+    ),
+    (
+        "dns",
+        "#[cfg(test)]\nuse crate::engine::x;\n#[cfg(not(test))]\nuse crate::engine::y;",
+        &[4],
+    ),
+];
+
 #[test]
 fn each_rule_can_fail() {
-    // (module, source, the lines on which it breaks a rule)
-    let cases: &[(&str, &str, &[usize])] = &[
-        ("dns", "use crate::dns::Name;\nuse std::net::IpAddr;", &[]),
-        ("dns::name", "use crate::policy::Policy;", &[1]),
-        (
-            "policy",
-            "use crate::dns::Name;\nuse crate::zone::Zone;",
-            &[2],
-        ),
-        (
-            "zone::file",
-            "use super::build::ZoneBuilder;\nuse super::super::dns::Name;",
-            &[],
-        ),
-        ("zone::file", "use super::super::engine::Outcome;", &[1]),
-        (
-            "engine",
-            "use crate::{dns::Name, config::{Config, Limits}};",
-            &[1, 1],
-        ),
-        (
-            "engine",
-            "fn f() {\n    let limits = crate::config::limits();\n}",
-            &[2],
-        ),
-        (
-            "engine",
-            "fn f() { log!(\"{}\", crate::server::name()); }",
-            &[1],
-        ),
-        ("config", "use crate::zone::Zone;\nuse std::fs;", &[]),
-        ("config", "use crate::engine::Snapshot;", &[1]),
-        ("telemetry", "use crate::server::Server;", &[1]),
-        ("server", "use crate::policy::Policy;", &[1]),
-        (
-            "cli",
-            "use crate::server::Server;\nuse std::net::TcpStream;",
-            &[],
-        ),
-        ("main", "use dnsgate::cli;", &[]),
-        ("newcomer", "use crate::dns::Name;", &[1]),
-        ("dns", "use crate::Name;", &[1]),
-        ("zone", "use std::fs;", &[1]),
-        ("zone", "use std::{fmt, fs::File};", &[1]),
-        ("zone", "use std::net::{IpAddr, UdpSocket as Socket};", &[1]),
-        (
-            "policy",
-            "fn f() { let now = std::time::Instant::now(); }",
-            &[1],
-        ),
-        ("policy", "fn f() { let now = SystemTime::now(); }", &[1]),
-        (
-            "policy",
-            "fn f(now: SystemTime) -> Instant { now.now() }",
-            &[],
-        ),
-        (
-            "config",
-            "async fn f() { tokio::time::sleep(d).await }",
-            &[1],
-        ),
-        ("engine", "#[tokio::test]\nfn f() {}", &[1]),
-        ("server::udp", "use prometheus::Registry;", &[1]),
-        ("engine", "use hickory_proto::rr::Name;", &[1]),
-        ("zone::file", "use hickory_proto::rr::Name;", &[]),
-        ("server::streams", "use hickory_proto::rr::Name;", &[1]),
-        ("server::udp", "fn f() { unsafe { g() } }", &[1]),
-        ("server::udp::batch", "fn f() { unsafe { g() } }", &[]),
-        (
-            "dns",
-            "#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }",
-            &[2],
-        ),
-        // Words that are not code, and code that does not ship.
-        (
-            "dns",
-            "//! See [`crate::engine`].\n/* crate::engine /* tokio::x */ unsafe */",
-            &[],
-        ),
-        (
-            "dns",
-            "const S: &str = \"crate::engine unsafe \\\" tokio::x\";",
-            &[],
-        ),
-        (
-            "dns",
-            "const S: &str = r#\"\" crate::engine \"#;\nuse crate::zone::Zone;",
-            &[2],
-        ),
-        (
-            "dns",
-            "fn f<'a>(c: &'a char) -> bool { *c == '\"' || *c == '\\'' }\nuse crate::zone::Zone;",
-            &[2],
-        ),
-        (
-            "dns",
-            "#[cfg(test)]\nmod tests {\n    use crate::engine::x;\n}\nuse crate::engine::y;",
-            &[5],
-        ),
-        (
-            "dns",
-            "#[cfg(test)]\nmod tests;\nuse crate::engine::y;",
-            &[3],
-        ),
-        (
-            "dns",
-            "#[cfg(test)]\nuse crate::engine::x;\n#[cfg(not(test))]\nuse crate::engine::y;",
-            &[4],
-        ),
-    ];
-    for (module, text, want) in cases {
+    for (module, text, want) in CASES {
         let got: Vec<usize> = violations(module, text)
             .iter()
             .map(|violation| violation.line)

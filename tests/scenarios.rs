@@ -3,6 +3,12 @@
 //! itself; every reply is decoded by hickory-proto and compared with what was meant.
 //!
 //! To add one, copy a file and change it; `cargo test --test scenarios` finds it.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of a test: what they stop at is a failure"
+)]
 
 use std::{
     net::IpAddr,

@@ -7,35 +7,32 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    ops::RangeInclusive,
     path::Path,
 };
 
 use super::{
-    Config, Listen, Startup, builtin,
+    Config, Listen, Startup, builtin, conflict,
     contents::Contents,
     error::{Faults, Place, Report},
     file::{File, RuleEntry, ZoneEntry},
     google::{self, Settings},
-    limits::{Bound, Bounded},
+    groups::Groups,
     read::At,
-    rules::{self, Groups},
+    rules,
     text::{self, MAX_CONFIG, ReadFile},
     value::Count,
     vips, warn, yaml, zones,
 };
 use crate::{
     dns::Name,
-    policy::{Action, Conflict, DenyWith, Origin, Pattern, Policy, Rule, RuleId, TypeSet, ZoneId},
+    policy::{Action, DenyWith, Origin, Pattern, Policy, Rule, RuleId, TypeSet, ZoneId},
     zone::Zone,
 };
 
 /// Worker threads for UDP. The default is one for each core that the process may use; more than
 /// the most is more cores than a machine has. No official reference.
-pub(super) const WORKERS: Bound<usize> = Bound {
-    default: 0,
-    least: 1,
-    most: 1_024,
-};
+const WORKERS: RangeInclusive<usize> = 1..=1_024;
 
 /// The port and the addresses that are listened on where the file says nothing: every IPv4 address
 /// of the machine, so that a load balancer's is among them.
@@ -69,7 +66,7 @@ impl Source {
     }
 
     /// The place of a pattern, else of one with the same name, else of the whole.
-    fn place_of(&self, pattern: &Pattern) -> Place {
+    pub(super) fn place_of(&self, pattern: &Pattern) -> Place {
         let same = self.names.iter().find(|(own, _)| own == pattern);
         let near = || {
             self.names
@@ -114,7 +111,7 @@ impl Parts {
         self.zones.get(id.0 as usize)
     }
 
-    fn source(&self, id: RuleId) -> Option<&Source> {
+    pub(super) fn source(&self, id: RuleId) -> Option<&Source> {
         self.sources.get(id.0 as usize)
     }
 }
@@ -188,7 +185,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         Ok(policy) => policy,
         Err(conflicts) => {
             for conflict in conflicts {
-                report(&conflict, &parts, &groups, faults);
+                conflict::report(&conflict, &parts, &groups, faults);
             }
             return None;
         }
@@ -245,8 +242,8 @@ const MAX_LISTEN: usize = 64;
 
 fn workers(given: Option<At<Count>>, faults: &mut Faults<'_>) -> Option<NonZeroUsize> {
     let given = given?;
-    if WORKERS.check(given.value.0).is_err() {
-        let (least, most) = (WORKERS.least.shown(), WORKERS.most.shown());
+    if !WORKERS.contains(&given.value.0) {
+        let (least, most) = (WORKERS.start(), WORKERS.end());
         faults.push_help(
             given.place,
             format!("`workers` must be from {least} to {most}"),
@@ -339,62 +336,6 @@ fn add_zones(
             origin: Origin::Configured,
         };
         parts.add_rule(rule, Source::new(format!("zone {shown}"), origin.place));
-    }
-}
-
-/// Tells what keeps rules and groups from being a policy, where in the file it stands.
-fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults: &mut Faults<'_>) {
-    match conflict {
-        Conflict::TiedRules {
-            first,
-            second,
-            pattern,
-        } => {
-            let (Some(first), Some(second)) = (parts.source(*first), parts.source(*second)) else {
-                return;
-            };
-            // What the file has not at all cannot be pointed at.
-            let (here, other) = if second.place == Place::default() {
-                (first, second)
-            } else {
-                (second, first)
-            };
-            let elsewhere = match other.place_of(pattern) {
-                place if place == Place::default() => String::new(),
-                place => format!(" (line {})", place.line),
-            };
-            faults.push_help(
-                here.place_of(pattern),
-                format!(
-                    "{} and {}{elsewhere} are both about `{pattern}` for the same clients and types, and neither goes before the other",
-                    here.what, other.what
-                ),
-                "give them different groups or types, or remove one; the order in the file does not matter".to_owned(),
-            );
-        }
-        Conflict::SameCidr {
-            cidr,
-            first,
-            second,
-        } => {
-            let (one, two) = (groups.place(*first, *cidr), groups.place(*second, *cidr));
-            let (one, two, first, second) = if one < two {
-                (one, two, first, second)
-            } else {
-                (two, one, second, first)
-            };
-            faults.push_help(
-                two,
-                format!(
-                    "client groups `{}` (line {}) and `{}` both have {cidr}",
-                    groups.name(*first),
-                    one.line,
-                    groups.name(*second)
-                ),
-                "a client is in one group: keep the range in one of them; a longer prefix goes before a shorter one".to_owned(),
-            );
-        }
-        other => faults.push(Place::default(), other.to_string()),
     }
 }
 

@@ -1,183 +1,19 @@
-//! Client groups and rules of the file, as the policy wants them.
+//! Rules of the file, as the policy wants them: which make no sense on their own is told here, what
+//! two of them mean together is for the policy to say.
 
 use std::collections::HashMap;
 
-use ipnet::IpNet;
-
 use super::{
-    error::{Faults, Place, nearest},
-    file::{ClientGroup, Deny, RuleEntry},
+    error::{Faults, Place},
+    file::{Deny, RuleEntry},
+    groups::Groups,
     read::{At, bad_value, quoted},
-    value::{Cidr, Label},
 };
 use crate::{
     dns::{Name, RecordType, Rrset},
-    policy::{Action, DenyWith, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule, TypeSet},
+    policy::{Action, DenyWith, Origin, Rule, TypeSet},
     zone::parse_record,
 };
-
-/// The client groups and where they stand.
-#[derive(Debug, Default)]
-pub(super) struct Groups {
-    /// In the order of their numbers.
-    pub(super) groups: Vec<(Group, Vec<IpNet>)>,
-    ids: HashMap<Box<str>, GroupId>,
-    /// The place of each CIDR in the file, with its group.
-    places: Vec<(GroupId, At<Cidr>)>,
-}
-
-/// The groups where the file has no `clients`, each with its way to be denied: private address space
-/// and loopback, and the range that Cloud DNS forwards from (its documentation, "alternative name
-/// servers"), which makes SERVFAIL of REFUSED.
-const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
-    (
-        "vpc",
-        None,
-        &[
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "127.0.0.0/8",
-            "fc00::/7",
-            "::1/128",
-        ],
-    ),
-    ("cloud-dns", Some(DenyWith::NxDomain), &["35.199.192.0/19"]),
-];
-
-impl Groups {
-    /// The groups of the file, or the default ones.
-    pub(super) fn of(clients: Option<&At<Vec<ClientGroup>>>, faults: &mut Faults<'_>) -> Self {
-        let Some(clients) = clients else {
-            return Self::default_groups();
-        };
-        let mut groups = Self::default();
-        if clients.value.is_empty() {
-            faults.push_help(
-                clients.place,
-                "`clients` has no group, so nobody could ask",
-                "name at least one group, such as vpc: { cidrs: [10.0.0.0/8] }".to_owned(),
-            );
-        }
-        for (number, client) in clients.value.iter().enumerate() {
-            let Some(id) = u8::try_from(number).ok().filter(|_| number < MAX_GROUPS) else {
-                faults.push(
-                    client.name.place,
-                    format!(
-                        "there are {} client groups; {MAX_GROUPS} are the most",
-                        clients.value.len()
-                    ),
-                );
-                break;
-            };
-            groups.add(GroupId(id), client, faults);
-        }
-        groups
-    }
-
-    fn add(&mut self, id: GroupId, client: &ClientGroup, faults: &mut Faults<'_>) {
-        let group = Group {
-            name: client.name.value.0.clone(),
-            deny_with: client.deny_with.map(|at| at.value),
-        };
-        let none = Vec::new();
-        let given = client.cidrs.as_ref().map_or(&none, |cidrs| &cidrs.value);
-        if let Some(empty) = client.cidrs.as_ref().filter(|cidrs| cidrs.value.is_empty()) {
-            faults.push(
-                empty.place,
-                format!(
-                    "client group `{}` has no CIDR, so nobody is in it",
-                    group.name
-                ),
-            );
-        }
-        self.ids.insert(group.name.clone(), id);
-        let mut cidrs = Vec::with_capacity(given.len());
-        let mut seen = HashMap::with_capacity(given.len());
-        for cidr in given {
-            if seen.insert(cidr.value.0, cidr.place).is_some() {
-                faults.push(
-                    cidr.place,
-                    format!(
-                        "{} is there twice in client group `{}`",
-                        cidr.value.0, group.name
-                    ),
-                );
-                continue;
-            }
-            cidrs.push(cidr.value.0);
-            self.places.push((id, *cidr));
-        }
-        self.groups.push((group, cidrs));
-    }
-
-    fn default_groups() -> Self {
-        let mut groups = Self::default();
-        for (id, (name, deny_with, cidrs)) in (0..).map(GroupId).zip(DEFAULT_GROUPS) {
-            let group = Group {
-                name: name.into(),
-                deny_with,
-            };
-            let cidrs = cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect();
-            groups.ids.insert(name.into(), id);
-            groups.groups.push((group, cidrs));
-        }
-        groups
-    }
-
-    /// Where a group has a CIDR in the file.
-    pub(super) fn place(&self, group: GroupId, cidr: IpNet) -> Place {
-        let found = |(id, at): &&(GroupId, At<Cidr>)| *id == group && at.value.0 == cidr;
-        self.places
-            .iter()
-            .find(found)
-            .map_or_else(Place::default, |(_, at)| at.place)
-    }
-
-    /// The name of a group.
-    pub(super) fn name(&self, group: GroupId) -> &str {
-        let group = self.groups.get(usize::from(group.0));
-        group.map_or("", |(group, _)| &group.name)
-    }
-
-    /// The groups of these names; unknown and repeated ones are reported.
-    fn set(&self, names: &At<Vec<At<Label>>>, faults: &mut Faults<'_>) -> GroupSet {
-        let mut set = GroupSet::EMPTY;
-        if names.value.is_empty() {
-            faults.push_help(
-                names.place,
-                "`groups` is empty, so the rule would be for nobody",
-                "leave the key out for every group".to_owned(),
-            );
-        }
-        for name in &names.value {
-            let Some(&id) = self.ids.get(&name.value.0) else {
-                let known = self.groups.iter().map(|(group, _)| &*group.name);
-                let help = match nearest(&name.value.0, known.clone()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        let known: Vec<_> = known.take(20).collect();
-                        format!("the groups under `clients` are {}", known.join(", "))
-                    }
-                };
-                faults.push_help(
-                    name.place,
-                    format!("there is no client group `{}`", name.value.0),
-                    help,
-                );
-                continue;
-            };
-            if set.contains(id) {
-                faults.push(
-                    name.place,
-                    format!("client group `{}` is there twice", name.value.0),
-                );
-            }
-            set.insert(id);
-        }
-        set
-    }
-}
 
 /// The policy's rule for an entry, if it makes sense on its own.
 pub(super) fn rule(entry: &RuleEntry, groups: &Groups, faults: &mut Faults<'_>) -> Option<Rule> {
@@ -263,12 +99,23 @@ fn deny_with(
     }
 }
 
+/// The most types of one rule: each question is compared with all of them.
+const MAX_TYPES: usize = 64;
+/// The most records of one answer: more fit into no reply over UDP, and few into one over TCP.
+const MAX_RECORDS: usize = 1_000;
+
 fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet {
     if types.value.is_empty() {
         faults.push_help(
             types.place,
             "`types` is empty, so the rule would be about no question",
             "leave the key out for every type".to_owned(),
+        );
+    }
+    if let Some(rtype) = types.value.get(MAX_TYPES) {
+        faults.push(
+            rtype.place,
+            format!("`types` has at most {MAX_TYPES} entries"),
         );
     }
     for rtype in &types.value {
@@ -282,7 +129,12 @@ fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet
             );
         }
     }
-    types.value.iter().map(|at| at.value).collect()
+    types
+        .value
+        .iter()
+        .take(MAX_TYPES)
+        .map(|at| at.value)
+        .collect()
 }
 
 /// The record sets of an `answer`, each record as in a zone file without its owner.
@@ -293,7 +145,14 @@ fn records(
 ) -> Option<Vec<Rrset>> {
     let mut sets: Vec<Rrset> = Vec::new();
     let mut good = true;
-    for text in &answer.value {
+    if let Some(text) = answer.value.get(MAX_RECORDS) {
+        faults.push(
+            text.place,
+            format!("`answer` has at most {MAX_RECORDS} records"),
+        );
+        good = false;
+    }
+    for text in answer.value.iter().take(MAX_RECORDS) {
         let wrong = match push_record(&text.value, &mut sets) {
             Err(wrong) => wrong,
             Ok(rtype) => match types {

@@ -12,8 +12,8 @@ use super::{
     error::{Faults, MAX_NOTICES, Notice},
     file::{File, RuleEntry, ZoneEntry},
     google::Settings,
+    groups::Groups,
     read::At,
-    rules::Groups,
 };
 use crate::{
     dns::{Name, NameRef},

@@ -1,7 +1,7 @@
 //! Record sets in wire form: what zones and rules answer with.
 //!
 //! RDATA is kept uncompressed, as it is compared and as it is written when no name in it repeats.
-//! Which parts of it are names that a reply may compress follows from the type ([`Layout`]).
+//! Which parts of it are names that a reply may compress follows from the type.
 
 use std::{fmt, net::IpAddr};
 

@@ -8,7 +8,7 @@ use std::{
 use super::{Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
 use crate::{
     config::{
-        error::{Faults, Notice, Place, nearest},
+        error::{Faults, MAX_NOTICES, Notice, Place, nearest},
         file::{Domains, GoogleApis, Vip},
         read::At,
     },
@@ -17,6 +17,9 @@ use crate::{
 
 /// The most endpoints of `psc`: their addresses must fit into any answer.
 const MAX_ADDRESSES: usize = 16;
+/// The most domains, and the most exceptions: thirty times what Google documents. Each exception is
+/// compared with every domain and with the others.
+const MAX_NAMES: usize = 1_000;
 
 /// What the preset is to do.
 #[derive(Clone, Debug)]
@@ -100,7 +103,7 @@ impl Settings {
             );
         }
         let mut seen: HashMap<&Name, ()> = HashMap::new();
-        for domain in &list.value {
+        for domain in within(&list.value, "domains", faults) {
             if seen.insert(&domain.value, ()).is_some() {
                 faults.push(
                     domain.place,
@@ -123,6 +126,9 @@ impl Settings {
             return None;
         }
         let Some(found) = documented(&name, domain.place) else {
+            if self.warnings.len() >= MAX_NOTICES {
+                return Some(Domain::new(domain.place, domain.value.clone(), Form::Both));
+            }
             let near = nearest(&name, DOCUMENTED.iter().map(|row| row.domain));
             self.warnings.push(faults.warning(
                 domain.place,
@@ -147,7 +153,10 @@ impl Settings {
 
     fn read_exceptions(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
         // Whole domains first: what is excepted below one goes elsewhere than that.
-        let mut except: Vec<_> = section.except.iter().collect();
+        let mut except: Vec<_> = section.except.iter().take(MAX_NAMES).collect();
+        if let Some((name, _)) = section.except.get(MAX_NAMES) {
+            faults.push(name.place, format!("{MAX_NAMES} exceptions are the most"));
+        }
         except.sort_by_key(|(name, _)| name.value.as_ref().label_count());
         for (name, vip) in except {
             let shared = match vip.value {
@@ -257,6 +266,17 @@ fn address_name(shared: Shared) -> Option<Name> {
     format!("{}.{GOOGLEAPIS}", shared.label()).parse().ok()
 }
 
+/// The first [`MAX_NAMES`] of a list; more are reported.
+fn within<'l, T>(list: &'l [At<T>], key: &str, faults: &mut Faults<'_>) -> &'l [At<T>] {
+    if let Some(first) = list.get(MAX_NAMES) {
+        faults.push(
+            first.place,
+            format!("`{key}` has more than {MAX_NAMES} entries"),
+        );
+    }
+    list.get(..MAX_NAMES).unwrap_or(list)
+}
+
 /// A name without its final dot, as the file has it.
 fn shown(name: &Name) -> String {
     let text = name.to_string();
@@ -299,7 +319,7 @@ fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
         );
     }
     let mut found = Vec::with_capacity(addresses.value.len());
-    for address in &addresses.value {
+    for address in addresses.value.iter().take(MAX_ADDRESSES) {
         match address.value.0 {
             IpAddr::V4(v4) if found.contains(&v4) => {
                 faults.push(address.place, format!("{v4} is there twice"));

@@ -126,6 +126,42 @@ fn texts_that_could_take_long_do_not() {
             ".x.example, ".repeat(many)
         ),
         format!("zones: [{}]", "{origin: x, records: []}, ".repeat(many)),
+        format!(
+            "rules: [{{name: a, domains: [x], answer: [{}], types: [{}]}}]",
+            "A 10.0.0.1, ".repeat(many),
+            "A, ".repeat(many)
+        ),
+        format!(
+            "google_apis: {{vip: psc, addresses: [{}]}}",
+            "10.0.0.1, ".repeat(many)
+        ),
+        format!(
+            "google_apis: {{domains: [{}]}}",
+            (0..many)
+                .map(|n| format!("n{n}.example, "))
+                .collect::<String>()
+        ),
+        format!(
+            "google_apis: {{except: {{{}}}}}",
+            (0..many)
+                .map(|n| format!("n{n}.googleapis.com: private, "))
+                .collect::<String>()
+        ),
+        format!(
+            "google_apis: {{domains: [{}], except: {{{}}}}}",
+            (0..1000)
+                .map(|n| format!("n{n}.example, "))
+                .collect::<String>(),
+            (0..1000)
+                .map(|n| format!("a.b.c.d.e.n{n}.example: private, "))
+                .collect::<String>()
+        ),
+        format!(
+            "clients: {{{}}}",
+            (0..many)
+                .map(|n| format!("n{n}: {{cidrs: [10.0.0.0/8]}}, "))
+                .collect::<String>()
+        ),
     ] {
         check(&text);
     }

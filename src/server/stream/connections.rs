@@ -177,8 +177,10 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
-    use crate::server::testing::LIMITS;
+    use crate::server::testing::{LIMITS, SOON};
 
     fn connections(all: usize, per_client: usize) -> Arc<Connections> {
         Arc::new(Connections::new(&StreamLimits {
@@ -228,7 +230,7 @@ mod tests {
         first.used();
         let (third, evicted) = table.admit(address("192.0.2.3")).expect("the third");
         assert!(evicted);
-        second.evicted().await;
+        timeout(SOON, second.evicted()).await.expect("told");
         assert_eq!(table.lock().open.len(), 2);
         // Its permit is dropped only now, and does not count twice.
         drop(second);

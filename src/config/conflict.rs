@@ -1,0 +1,64 @@
+//! What keeps rules and groups from being a policy, told in the words and places of the file.
+
+use super::{
+    build::Parts,
+    error::{Faults, Place},
+    groups::Groups,
+};
+use crate::policy::Conflict;
+
+/// Tells what keeps rules and groups from being a policy, where in the file it stands.
+pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults: &mut Faults<'_>) {
+    match conflict {
+        Conflict::TiedRules {
+            first,
+            second,
+            pattern,
+        } => {
+            let (Some(first), Some(second)) = (parts.source(*first), parts.source(*second)) else {
+                return;
+            };
+            // What the file has not at all cannot be pointed at.
+            let (here, other) = if second.place == Place::default() {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            let elsewhere = match other.place_of(pattern) {
+                place if place == Place::default() => String::new(),
+                place => format!(" (line {})", place.line),
+            };
+            faults.push_help(
+                here.place_of(pattern),
+                format!(
+                    "{} and {}{elsewhere} are both about `{pattern}` for the same clients and types, and neither goes before the other",
+                    here.what, other.what
+                ),
+                "give them different groups or types, or remove one; the order in the file does not matter".to_owned(),
+            );
+        }
+        Conflict::SameCidr {
+            cidr,
+            first,
+            second,
+        } => {
+            let (one, two) = (groups.place(*first, *cidr), groups.place(*second, *cidr));
+            let (one, two, first, second) = if one < two {
+                (one, two, first, second)
+            } else {
+                (two, one, second, first)
+            };
+            faults.push_help(
+                two,
+                format!(
+                    "client groups `{}` (line {}) and `{}` both have {cidr}",
+                    groups.name(*first),
+                    one.line,
+                    groups.name(*second)
+                ),
+                "a client is in one group: keep the range in one of them; a longer prefix goes before a shorter one".to_owned(),
+            );
+        }
+        other => faults.push(Place::default(), other.to_string()),
+    }
+}
