@@ -1,6 +1,12 @@
 //! The program as its users meet it: started as they start it, asked with their own clients, ended
 //! with the signals that they send. Everything happens on loopback, on ports that were free.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what starts and asks the program is outside of the tests' own functions"
+)]
+
 mod running;
 
 #[path = "program/answers.rs"]
@@ -9,6 +15,10 @@ mod answers;
 mod life;
 #[path = "program/log.rs"]
 mod log;
+#[path = "program/notify.rs"]
+mod notify;
+#[path = "program/reload.rs"]
+mod reload;
 #[path = "program/reply.rs"]
 mod reply;
 #[path = "program/verbs.rs"]
