@@ -1,7 +1,7 @@
 //! A running dnsgate, from its start to its end: `dnsgate serve`.
 //!
 //! ```text
-//! configuration ─▶ telemetry ─▶ bind ─▶ start workers ─▶ probe ─▶ ready ◀─▶ reload (SIGHUP)
+//! configuration ─▶ telemetry ─▶ bind ─▶ start workers ─▶ probe ─▶ ready ◀─▶ reload
 //!                                                                    │ SIGTERM, SIGINT
 //!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
 //! ```
@@ -11,14 +11,18 @@
 //! answered and again from the first moment of the drain, while queries are still answered.
 
 use std::{
+    convert::Infallible,
+    future::Future,
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    pin::pin,
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     config::{self, Config, Limits, Listen, Startup},
@@ -29,18 +33,25 @@ use crate::{
 };
 
 mod admin;
+mod files;
+mod notify;
 pub mod probe;
+mod pulse;
+mod reload;
 mod signals;
 mod tell;
 mod worker;
 
 use admin::Admin;
+use reload::Causes;
 use signals::{Asked, Signals};
 use worker::Worker;
 
 /// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
 /// ready.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// Requests for a reload that wait while one is done; the admin pages bound their number as well.
+const REQUESTS: usize = 1;
 /// How long the last lines of the log may take to be written.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,6 +64,8 @@ pub struct Options {
     pub listen: Vec<Listen>,
     /// Where to serve the admin pages instead.
     pub admin: Option<SocketAddr>,
+    /// Reload only when asked, not when a file has changed.
+    pub no_watch: bool,
 }
 
 /// Serves until SIGTERM or SIGINT. A second signal cuts the drain short.
@@ -70,7 +83,10 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    runtime.block_on(run(&startup, config, options.config))
+    let ended = runtime.block_on(run(&startup, config, options.config, !options.no_watch));
+    // A thread that reads a file may hang for ever, on a network's; the end does not wait for it.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The configuration in the file, or the built-in one.
@@ -84,19 +100,25 @@ pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
     }
 }
 
-async fn run(startup: &Startup, config: Config, path: Option<PathBuf>) -> anyhow::Result<()> {
+async fn run(
+    startup: &Startup,
+    config: Config,
+    path: Option<PathBuf>,
+    watch: bool,
+) -> anyhow::Result<()> {
     // First of all, so that no signal is missed.
     let mut signals = Signals::watch().context("signals cannot be watched")?;
     let telemetry =
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
-    tell::warnings(&telemetry, &config);
+    tell::warnings(&telemetry, &config.warnings(tell::now()));
     let summary = config.summary.clone();
 
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let listen = addresses(&startup.listen);
     let server = Server::bind(&listen, workers, stream_limits(&startup.limits))?;
+    let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
-        Some(address) => Some(Admin::start(address, &telemetry).await?),
+        Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
         None => None,
     };
     let reloader = Reloader::new(path, config);
@@ -104,12 +126,25 @@ async fn run(startup: &Startup, config: Config, path: Option<PathBuf>) -> anyhow
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry))
         .context("the workers cannot be started")?;
+    // Until the very end: a drain is watched over as well.
+    let mut watches = JoinSet::new();
     let ended = match probe_all(&server).await {
         Ok(()) => {
             telemetry.health().ready();
             let pages = admin.as_ref().map(Admin::address);
             tell::ready(&telemetry, server.addresses(), pages, &summary);
-            until_told(&telemetry, &mut server, &mut signals, reloader).await
+            notify::ready(&summary);
+            self_watch(&telemetry, &server, &mut watches);
+            let keep = |signals| {
+                let requests = asked;
+                let causes = Causes {
+                    signals,
+                    requests,
+                    watch,
+                };
+                reload::keep(&telemetry, reloader, causes)
+            };
+            until_told(&mut server, &mut signals, keep).await
         }
         Err(error) => Err(error),
     };
@@ -128,41 +163,42 @@ async fn run(startup: &Startup, config: Config, path: Option<PathBuf>) -> anyhow
 }
 
 /// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
-async fn until_told(
-    telemetry: &Telemetry,
+/// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end.
+async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
     server: &mut Running,
     signals: &mut Signals,
-    mut reloader: Reloader,
+    keep: impl FnOnce(mpsc::Receiver<()>) -> K,
 ) -> anyhow::Result<&'static str> {
+    let (hangup, hangups) = mpsc::channel(1);
+    let mut keep = pin!(keep(hangups));
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop(signal) => return Ok(signal),
-                Asked::Reload => reloader = reload(telemetry, reloader).await?,
+                // Without room one is waiting already, which will read what is there by then.
+                Asked::Reload => drop(hangup.try_send(())),
             },
             () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
+            Err(error) = &mut keep => return Err(error),
         }
     }
 }
 
-/// Reads the configuration again, off the thread that serves the admin pages, and puts it in force
-/// if nothing is wrong with it.
-async fn reload(telemetry: &Telemetry, reloader: Reloader) -> anyhow::Result<Reloader> {
-    let read = move || {
-        let next = reloader.read();
-        (reloader, next)
-    };
-    let (mut reloader, next) = tokio::task::spawn_blocking(read).await?;
-    match next {
-        Ok(next) => {
-            // Before any query can be counted under its labels.
-            tell::labels(telemetry, &next.snapshot);
-            tell::reloaded(telemetry, &next);
-            reloader.apply(next);
+/// Asks the UDP listeners again and again, and tells systemd's watchdog while they answer.
+fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>) {
+    for &(transport, address) in server.addresses() {
+        if transport == Transport::Udp {
+            let telemetry = telemetry.clone();
+            watches.spawn(pulse::watch(
+                address,
+                pulse::PACE,
+                move |address, answers| {
+                    tell::answers(&telemetry, address, answers);
+                },
+            ));
         }
-        Err(refused) => tell::refused(telemetry, &refused),
     }
-    Ok(reloader)
+    watches.spawn(notify::watchdog(telemetry.clone()));
 }
 
 /// Answers on while whoever sends queries learns from `/readyz` to send them elsewhere.
@@ -174,6 +210,7 @@ async fn drain(
 ) {
     telemetry.health().draining(signal);
     tell::draining(telemetry, signal, drain);
+    notify::stopping(&format!("{signal}: draining for {} s", drain.as_secs_f64()));
     let again = async { while signals.next().await == Asked::Reload {} };
     tokio::select! {
         () = tokio::time::sleep(drain) => {}

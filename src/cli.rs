@@ -23,6 +23,8 @@ mod check;
 mod dig;
 mod explain;
 mod healthcheck;
+mod http;
+mod reload;
 
 /// An egress-allowlisting DNS forwarder: Google APIs by the restricted VIP, an allowlist, and
 /// nothing else.
@@ -52,6 +54,9 @@ enum Verb {
     },
     /// Tell what would become of a question, and why.
     Explain(explain::Args),
+    /// Have the running dnsgate read its configuration again; print what changed, or all that is
+    /// wrong with it, in which case nothing changes.
+    Reload(reload::Args),
     /// Ask a running dnsgate whether it is ready; for containers that have no shell.
     Healthcheck {
         /// An http:// URL that must answer 200, or an address and port that must answer a query.
@@ -77,6 +82,10 @@ struct ServeArgs {
     /// Serve /metrics, /livez and /readyz here instead.
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
+    /// Reload only when told to (SIGHUP, dnsgate reload), not when the configuration or a file that
+    /// it names has changed.
+    #[arg(long)]
+    no_watch: bool,
 }
 
 /// Runs the verb that the arguments name.
@@ -94,9 +103,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             config: args.config,
             listen: args.listen.into_iter().flatten().collect(),
             admin: args.admin,
+            no_watch: args.no_watch,
         }),
         Verb::Check { file } => check::run(file.as_deref()),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Completions { shell } => completions(shell),
     };

@@ -44,6 +44,7 @@ pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
+pub use text::ReadFile;
 
 /// The configuration that is in force without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../config/default.yaml");
@@ -101,6 +102,8 @@ pub struct Config {
     pub summary: String,
     /// Its groups, rules and zones by name, to be compared with another's.
     pub contents: Contents,
+    /// The files that it was read from: the configuration, the zone files, what they include.
+    pub files: Vec<ReadFile>,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
     /// Rules that end.

@@ -14,12 +14,12 @@
 //!
 //! Not here: what asks for a reload and who is told of it (`app`).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
-    config::{self, Changes, Config, Contents, Report, Startup},
+    config::{self, Changes, Config, Contents, Notice, ReadFile, Report, Startup},
     engine::Snapshot,
 };
 
@@ -65,6 +65,10 @@ pub enum Refused {
     /// There is no file to read: the built-in configuration is in force.
     #[error("there is no configuration file; start with --config to have one that can be reloaded")]
     NoFile,
+    /// The file was a pipe or the like: it was read once, and what it would say now is another
+    /// thing, perhaps nothing at all.
+    #[error("{} is no regular file and cannot be read twice", .0.display())]
+    ReadOnce(PathBuf),
     /// The file is not wholly valid.
     #[error("{0}")]
     Invalid(#[from] Report),
@@ -80,6 +84,8 @@ pub struct Next {
     pub snapshot: Snapshot,
     /// What is different.
     pub changes: Changes,
+    /// What was perhaps not meant.
+    pub warnings: Vec<Notice>,
     contents: Contents,
 }
 
@@ -90,6 +96,7 @@ pub struct Reloader {
     live: Live,
     contents: Contents,
     startup: Startup,
+    files: Vec<ReadFile>,
 }
 
 impl Reloader {
@@ -102,6 +109,7 @@ impl Reloader {
             live: Live::new(Snapshot::new(FIRST_GENERATION, config.policy, config.zones)),
             contents: config.contents,
             startup: config.startup,
+            files: config.files,
         }
     }
 
@@ -111,19 +119,42 @@ impl Reloader {
         &self.live
     }
 
-    /// Reads the file again and builds everything that it says. Nothing is in force yet.
+    /// The files that the last configuration was read from, whether it was taken or refused: what
+    /// must change before reading it again can have another end.
+    #[must_use]
+    pub fn files(&self) -> &[ReadFile] {
+        &self.files
+    }
+
+    /// Reads the file again and builds everything that it says, as of `now`. Nothing is in force
+    /// yet.
     ///
     /// # Errors
     /// [`Refused`], and the snapshot in force stays.
-    pub fn read(&self) -> Result<Next, Refused> {
-        let config = config::load(self.path.as_ref().ok_or(Refused::NoFile)?)?;
+    pub fn read(&mut self, now: SystemTime) -> Result<Next, Refused> {
+        let path = self.path.as_ref().ok_or(Refused::NoFile)?;
+        if path
+            .metadata()
+            .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+        {
+            return Err(Refused::ReadOnce(path.clone()));
+        }
+        let mut config = match config::load(path) {
+            Ok(config) => config,
+            Err(report) => {
+                report.files().clone_into(&mut self.files);
+                return Err(report.into());
+            }
+        };
+        self.files = std::mem::take(&mut config.files);
         if let Some(key) = self.startup.first_difference(&config.startup) {
             return Err(Refused::Fixed(key));
         }
         let generation = self.live.current().generation() + 1;
         Ok(Next {
-            snapshot: Snapshot::new(generation, config.policy, config.zones),
             changes: self.contents.changes(&config.contents),
+            warnings: config.warnings(now),
+            snapshot: Snapshot::new(generation, config.policy, config.zones),
             contents: config.contents,
         })
     }
@@ -137,7 +168,7 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, path::Path, time::UNIX_EPOCH};
 
     use super::*;
 
@@ -157,20 +188,20 @@ mod tests {
         let mut reader = reloader.live().reader();
         let before = Arc::clone(reader.snapshot());
         fs::write(file.path(), GOOD.replace("name: x", "name: y")).expect("written");
-        let next = reloader.read().expect("valid");
+        let next = reloader.read(UNIX_EPOCH).expect("valid");
         assert_eq!(next.changes.to_string(), "added rule y; removed rule x");
         assert_eq!(reader.snapshot().generation(), 1, "not in force yet");
         reloader.apply(next);
         assert_eq!(reader.snapshot().generation(), 2);
         assert_eq!(before.generation(), 1, "whoever reads the old one keeps it");
         // The next report is about what is in force by then.
-        let next = reloader.read().expect("valid");
+        let next = reloader.read(UNIX_EPOCH).expect("valid");
         assert_eq!(next.changes.to_string(), "nothing changed");
     }
 
     #[test]
     fn what_is_refused_changes_nothing() {
-        let (reloader, file) = reloader(GOOD);
+        let (mut reloader, file) = reloader(GOOD);
         for (text, told) in [
             ("rules: [{name: x}]", "error: "),
             ("rules: [", "error: "),
@@ -181,13 +212,53 @@ mod tests {
             ("log: {queries: all}", "`log` cannot change"),
         ] {
             fs::write(file.path(), text).expect("written");
-            let refused = reloader.read().expect_err(text).to_string();
+            let refused = reloader.read(UNIX_EPOCH).expect_err(text).to_string();
             assert!(refused.contains(told), "{text}: {refused}");
         }
         fs::remove_file(file.path()).expect("removed");
-        assert!(matches!(reloader.read(), Err(Refused::Invalid(_))));
+        assert!(matches!(
+            reloader.read(UNIX_EPOCH),
+            Err(Refused::Invalid(_))
+        ));
         assert_eq!(reloader.live().current().generation(), 1);
-        let built_in = Reloader::new(None, config::default_config());
-        assert!(matches!(built_in.read(), Err(Refused::NoFile)));
+        let mut built_in = Reloader::new(None, config::default_config());
+        assert!(matches!(built_in.read(UNIX_EPOCH), Err(Refused::NoFile)));
+    }
+
+    #[test]
+    fn the_files_are_those_of_the_last_attempt() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = |name: &str| dir.path().join(name);
+        let put = |name: &str, text: &str| fs::write(path(name), text).expect("written");
+        let config = "zones: [{origin: a.test, file: zones/a}, {origin: b.test, file: zones/b}]";
+        fs::create_dir(path("zones")).expect("directory");
+        put("gate.yaml", config);
+        let soa = "@ 300 SOA ns hostmaster 1 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.1\n";
+        put("zones/a", &format!("{soa}$INCLUDE more\n"));
+        put("zones/more", "x 300 A 10.0.0.2\n");
+        put("zones/b", soa);
+        let names = |files: &[ReadFile]| -> Vec<String> {
+            let below = |file: &ReadFile| {
+                let path: &Path = file.path().strip_prefix(dir.path()).expect("in it");
+                path.display().to_string()
+            };
+            files.iter().map(below).collect()
+        };
+        let config = config::load(&path("gate.yaml")).expect("valid");
+        let all = ["gate.yaml", "zones/a", "zones/more", "zones/b"];
+        assert_eq!(names(&config.files), all);
+        let mut reloader = Reloader::new(Some(path("gate.yaml")), config);
+        assert!(!reloader.files().iter().any(ReadFile::differs));
+        // What is missing is waited for as well.
+        fs::remove_file(path("zones/more")).expect("removed");
+        assert!(reloader.read(UNIX_EPOCH).is_err());
+        assert_eq!(names(reloader.files()), all);
+        assert!(!reloader.files().iter().any(ReadFile::differs));
+        put("zones/more", "x 300 A 10.0.0.2\n");
+        assert!(reloader.files().iter().any(ReadFile::differs));
+        assert!(reloader.read(UNIX_EPOCH).is_ok());
+        put("gate.yaml", "workers: 3");
+        assert!(reloader.read(UNIX_EPOCH).is_err());
+        assert_eq!(names(reloader.files()), ["gate.yaml"]);
     }
 }

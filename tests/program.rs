@@ -16,6 +16,10 @@ mod answers;
 mod life;
 #[path = "program/log.rs"]
 mod log;
+#[path = "program/notify.rs"]
+mod notify;
+#[path = "program/reload.rs"]
+mod reload;
 #[path = "program/reply.rs"]
 mod reply;
 #[path = "program/verbs.rs"]

@@ -4,9 +4,17 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time,
+};
 
-use crate::telemetry::{Telemetry, http};
+use crate::telemetry::{
+    Telemetry,
+    http::{self, ReloadRequest},
+};
 
 /// How long requests that have begun may take to end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,14 +27,18 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Binds the address and serves the pages there.
-    pub(super) async fn start(address: SocketAddr, telemetry: &Telemetry) -> anyhow::Result<Self> {
+    /// Binds the address and serves the pages there. Reloads are asked for by way of `reloads`.
+    pub(super) async fn start(
+        address: SocketAddr,
+        telemetry: &Telemetry,
+        reloads: mpsc::Sender<ReloadRequest>,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot serve the admin pages on {address}"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let serve = http::serve(listener, telemetry.clone(), async {
+        let serve = http::serve(listener, telemetry.clone(), reloads, async {
             // A sender that is gone means the same as one that sent.
             let _ = stopped.await;
         });

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Id 0x6467, one question: `version.bind.`, TXT, CHAOS.
-const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
+pub(super) const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
 
 /// Asks the listener at `address` and waits `patience` for its reply. An address bound to all
 /// interfaces is asked on loopback.
@@ -32,8 +32,7 @@ pub fn ask(address: SocketAddr, patience: Duration) -> io::Result<()> {
     socket.send(QUESTION)?;
     let mut reply = [0; 512];
     let len = socket.recv(&mut reply)?;
-    let is_reply = len >= 12 && reply[..2] == QUESTION[..2] && reply[2] & 0x80 != 0;
-    if is_reply {
+    if reply.get(..len).is_some_and(is_reply) {
         Ok(())
     } else {
         Err(io::Error::other(
@@ -42,8 +41,14 @@ pub fn ask(address: SocketAddr, patience: Duration) -> io::Result<()> {
     }
 }
 
+/// Whether a packet is a reply to the question.
+pub(super) fn is_reply(packet: &[u8]) -> bool {
+    let flags = packet.get(2).copied().unwrap_or_default();
+    packet.len() >= 12 && packet.get(..2) == QUESTION.get(..2) && flags & 0x80 != 0
+}
+
 /// The address to ask a listener at.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {
             Ipv4Addr::LOCALHOST.into()

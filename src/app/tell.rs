@@ -1,6 +1,7 @@
 //! What a running dnsgate tells of its own life, in its log and its metrics.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
@@ -8,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    config::Config,
+    config::Notice,
     dns::Transport,
     engine::Snapshot,
     reload::{Next, Refused},
@@ -28,8 +29,8 @@ pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot) {
 }
 
 /// What in the configuration was perhaps not meant.
-pub(super) fn warnings(telemetry: &Telemetry, config: &Config) {
-    for warning in config.warnings(now()) {
+pub(super) fn warnings(telemetry: &Telemetry, warnings: &[Notice]) {
+    for warning in warnings {
         telemetry.event(Severity::Warning, &warning.to_string(), &[]);
     }
 }
@@ -54,21 +55,46 @@ pub(super) fn ready(
     telemetry.event(Severity::Notice, "ready", &fields);
 }
 
-/// A configuration that takes the place of another.
-pub(super) fn reloaded(telemetry: &Telemetry, next: &Next) {
+/// A configuration that takes the place of another. Returns the report for whoever asked.
+pub(super) fn reloaded(telemetry: &Telemetry, next: &Next, asked_by: &str) -> String {
     telemetry.shared().reloaded(Reload::Success);
+    telemetry.health().reloaded(None);
+    warnings(telemetry, &next.warnings);
+    let generation = next.snapshot.generation();
+    let changes = next.changes.to_string();
+    let mut report = format!("reloaded, generation {generation}: {changes}");
+    for warning in &next.warnings {
+        let _ = write!(report, "\n{warning}");
+    }
     let fields = [
-        ("generation", json!(next.snapshot.generation())),
-        ("changes", json!(next.changes.to_string())),
+        ("generation", json!(generation)),
+        ("changes", json!(changes)),
+        ("asked_by", json!(asked_by)),
     ];
     telemetry.event(Severity::Notice, "reloaded", &fields);
+    report
 }
 
-/// A reload that changed nothing.
-pub(super) fn refused(telemetry: &Telemetry, why: &Refused) {
+/// A reload that changed nothing. Returns the report for whoever asked.
+pub(super) fn refused(telemetry: &Telemetry, why: &Refused, asked_by: &str) -> String {
     telemetry.shared().reloaded(Reload::Rejected);
-    let message = format!("reload refused, the old configuration stays in force: {why}");
-    telemetry.event(Severity::Error, &message, &[]);
+    let why = why.to_string();
+    telemetry.health().reloaded(Some(&why));
+    let report = format!("reload refused, the old configuration stays in force: {why}");
+    telemetry.event(Severity::Error, &report, &[("asked_by", json!(asked_by))]);
+    report
+}
+
+/// A UDP listener of which a worker fell silent, or answers again.
+pub(super) fn answers(telemetry: &Telemetry, address: SocketAddr, answers: bool) {
+    telemetry.health().answers(address, answers);
+    let (severity, message) = if answers {
+        (Severity::Notice, "a worker answers again")
+    } else {
+        (Severity::Error, "a worker does not answer")
+    };
+    let listener = format!("udp://{address}");
+    telemetry.event(severity, message, &[("listen", json!(listener))]);
 }
 
 /// That the end has begun.
@@ -80,7 +106,8 @@ pub(super) fn draining(telemetry: &Telemetry, signal: &str, drain: Duration) {
     telemetry.event(Severity::Notice, "draining", &fields);
 }
 
-fn now() -> SystemTime {
+/// The time of an event of our own life.
+pub(super) fn now() -> SystemTime {
     #[expect(
         clippy::disallowed_methods,
         reason = "the time of an event of our own life; no query is decided by it"

@@ -1,34 +1,24 @@
 //! `dnsgate healthcheck`: is the dnsgate over there ready? The image's HEALTHCHECK, because a
 //! container without a shell has no curl.
 
-use std::{
-    fmt,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
-    str::FromStr,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, bail};
 
+use super::http::{Request, Url};
 use crate::app::probe;
 
 /// How long the whole check may wait for each step: below Docker's own default of 30 s, above what
 /// a loaded machine needs.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The status line and some more; the body does not matter.
-const MAX_HEAD: u64 = 4096;
+/// The status line and some more; the body hardly matters.
+const MAX_ANSWER: u64 = 4096;
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// `http://host:port/path`, which must answer 200.
-    Http {
-        /// `host:port`.
-        authority: String,
-        /// From the slash on.
-        path: String,
-    },
+    /// A page, which must answer 200.
+    Http(Url),
     /// A listener, which must answer a query over UDP.
     Dns(SocketAddr),
 }
@@ -42,35 +32,18 @@ impl FromStr for Target {
     type Err = BadTarget;
 
     fn from_str(text: &str) -> Result<Self, BadTarget> {
-        let Some(rest) = text.strip_prefix("http://") else {
-            let address = text.strip_prefix("udp://").unwrap_or(text);
-            return address.parse().map(Self::Dns).map_err(|_| BadTarget);
-        };
-        let at = rest.find('/').unwrap_or(rest.len());
-        let (host, path) = rest.split_at(at);
-        if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(BadTarget);
+        if text.starts_with("http://") {
+            return text.parse().map(Self::Http).map_err(|_| BadTarget);
         }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
-        };
-        let path = if path.is_empty() { "/" } else { path };
-        Ok(Self::Http {
-            authority,
-            path: path.to_owned(),
-        })
+        let address = text.strip_prefix("udp://").unwrap_or(text);
+        address.parse().map(Self::Dns).map_err(|_| BadTarget)
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { authority, path } => write!(f, "http://{authority}{path}"),
+            Self::Http(url) => write!(f, "{url}"),
             Self::Dns(address) => write!(f, "udp://{address}"),
         }
     }
@@ -79,31 +52,21 @@ impl fmt::Display for Target {
 /// Asks; an error says what was seen instead.
 pub(super) fn run(target: &Target) -> anyhow::Result<()> {
     match target {
-        Target::Http { authority, path } => http(authority, path),
+        Target::Http(url) => http(url),
         Target::Dns(address) => probe::ask(*address, PATIENCE).map_err(anyhow::Error::from),
     }
     .with_context(|| format!("{target} is not healthy"))
 }
 
-fn http(authority: &str, path: &str) -> anyhow::Result<()> {
-    let address = authority
-        .to_socket_addrs()?
-        .next()
-        .context("the host has no address")?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = Vec::new();
-    stream.take(MAX_HEAD).read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.lines().next().unwrap_or_default();
-    if status.split_whitespace().nth(1) != Some("200") {
-        let reason = answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim();
-        bail!("it answered {status:?} {reason}");
+fn http(url: &Url) -> anyhow::Result<()> {
+    let response = url.ask(Request {
+        method: "GET",
+        header: None,
+        patience: PATIENCE,
+        most: MAX_ANSWER,
+    })?;
+    if response.code() != Some("200") {
+        bail!("it answered {:?} {}", response.status, response.body.trim());
     }
     Ok(())
 }

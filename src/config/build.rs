@@ -20,7 +20,7 @@ use super::{
     groups::Groups,
     read::At,
     rules,
-    text::{self, MAX_CONFIG},
+    text::{self, MAX_CONFIG, ReadFile},
     value::Count,
     vips, warn, yaml, zones,
 };
@@ -119,22 +119,38 @@ impl Parts {
 /// Reads a configuration file and everything that it names.
 pub(super) fn load(path: &Path) -> Result<Config, Report> {
     let name = path.to_string_lossy();
-    let text = text::read(path, MAX_CONFIG)
-        .map_err(|error| Report::of_file(&name, format!("the configuration {error}")))?;
-    parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+    let mut files = Vec::new();
+    let text = match text::read(path, MAX_CONFIG, &mut files) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("the configuration {error}");
+            return Err(Report::of_file(&name, message, files));
+        }
+    };
+    let dir = path.parent().unwrap_or(Path::new(""));
+    parse_of(&text, &name, dir, files)
 }
 
 /// Reads a configuration; files that it names are looked for in `dir`.
 pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report> {
     if text.len() as u64 > MAX_CONFIG {
         let message = format!("the configuration is larger than {MAX_CONFIG} bytes");
-        return Err(Report::of_file(name, message));
+        return Err(Report::of_file(name, message, Vec::new()));
     }
+    parse_of(text, name, dir, Vec::new())
+}
+
+/// The same, for a text that is within its bound; `files` is where it came from.
+fn parse_of(text: &str, name: &str, dir: &Path, files: Vec<ReadFile>) -> Result<Config, Report> {
     let mut faults = Faults::new(name, text);
+    *faults.files() = files;
     let tree = yaml::parse(text, &mut faults);
     let file = File::read(&tree, &mut faults);
     match build(&file, name, dir, &mut faults) {
-        Some(config) if faults.is_empty() => Ok(config),
+        Some(config) if faults.is_empty() => Ok(Config {
+            files: std::mem::take(faults.files()),
+            ..config
+        }),
         _ => Err(faults.into_report()),
     }
 }
@@ -187,6 +203,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         zones: parts.zones,
         summary,
         contents,
+        files: Vec::new(),
         notes,
         expiries,
     })

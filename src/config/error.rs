@@ -7,6 +7,8 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
+use super::text::ReadFile;
+
 /// The most notices that one report holds; further ones are counted. A file with more faults than
 /// these is the wrong file.
 pub const MAX_NOTICES: usize = 100;
@@ -80,17 +82,22 @@ pub struct Report {
     notices: Vec<Notice>,
     /// Errors beyond [`MAX_NOTICES`].
     more: usize,
+    files: Vec<ReadFile>,
 }
 
 impl Report {
     /// The report of one error about a file as a whole.
-    pub(super) fn of_file(file: &str, message: String) -> Self {
+    pub(super) fn of_file(file: &str, message: String, files: Vec<ReadFile>) -> Self {
         let mut faults = Faults::new(file, "");
+        *faults.files() = files;
         faults.push(Place::default(), message);
-        Self {
-            notices: faults.notices,
-            more: 0,
-        }
+        faults.into_report()
+    }
+
+    /// The files that were read, or would have been: a change of one of them may mend it.
+    #[must_use]
+    pub fn files(&self) -> &[ReadFile] {
+        &self.files
     }
 
     /// The errors, by file and place.
@@ -130,6 +137,7 @@ pub(super) struct Faults<'t> {
     text: &'t str,
     notices: Vec<Notice>,
     more: usize,
+    files: Vec<ReadFile>,
 }
 
 impl<'t> Faults<'t> {
@@ -139,7 +147,13 @@ impl<'t> Faults<'t> {
             text,
             notices: Vec::new(),
             more: 0,
+            files: Vec::new(),
         }
+    }
+
+    /// The files that were read so far, for more to be added.
+    pub(super) fn files(&mut self) -> &mut Vec<ReadFile> {
+        &mut self.files
     }
 
     /// An error at a place of the configuration file.
@@ -206,6 +220,7 @@ impl<'t> Faults<'t> {
         Report {
             notices: self.notices,
             more: self.more,
+            files: self.files,
         }
     }
 
@@ -314,7 +329,7 @@ mod tests {
             faults.into_report().to_string(),
             "gate.yaml:2:9: error: not this\n  rules: [x]\n          ^\n  help: that"
         );
-        let report = Report::of_file("gone.yaml", "cannot be read".to_owned());
+        let report = Report::of_file("gone.yaml", "cannot be read".to_owned(), Vec::new());
         assert_eq!(report.to_string(), "gone.yaml: error: cannot be read");
     }
 

@@ -1,6 +1,11 @@
-//! Files as text, within bounds.
+//! Files as text, within bounds, and what they were like, so that a change of theirs can be seen.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    hash::{DefaultHasher, Hasher as _},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 /// The largest configuration file, in bytes: some hundred thousand names. Longer lists are no
 /// longer read by people.
@@ -12,7 +17,7 @@ pub(super) const MAX_ZONE: u64 = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
     #[error("cannot be read: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     #[error("is not a file")]
     NoFile,
     #[error("is larger than {0} bytes")]
@@ -21,16 +26,63 @@ pub(super) enum ReadError {
     NotUtf8(usize),
 }
 
-/// Reads a file that another one names. Pipes and devices are refused: they might never end.
-pub(super) fn read_named(path: &Path, most: u64) -> Result<String, ReadError> {
-    if !path.metadata()?.is_file() {
-        return Err(ReadError::NoFile);
+/// A file that a configuration was read from, and a hash of what was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFile {
+    path: PathBuf,
+    /// The most bytes that it may have.
+    most: u64,
+    /// `None` when it could not be read, or was too large.
+    hash: Option<u64>,
+}
+
+impl ReadFile {
+    /// Where it is, as it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
-    read(path, most)
+
+    /// Whether reading it now would give something else than it gave then. Reads all of it, piece
+    /// by piece, so that a large zone file costs no memory.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        hash_of(&self.path, self.most).ok() != self.hash
+    }
+}
+
+/// Reads a file that another one names, and adds it to `files`, whatever comes of it. Pipes and
+/// devices are refused: they might never end.
+pub(super) fn read_named(
+    path: &Path,
+    most: u64,
+    files: &mut Vec<ReadFile>,
+) -> Result<String, ReadError> {
+    let refused = match path.metadata() {
+        Ok(metadata) if metadata.is_file() => return read(path, most, files),
+        Ok(_) => ReadError::NoFile,
+        Err(error) => error.into(),
+    };
+    files.push(ReadFile {
+        path: path.to_owned(),
+        most,
+        hash: None,
+    });
+    Err(refused)
 }
 
 /// Reads at most `most` bytes of a file, which may be a pipe: the operator named it just now.
-pub(super) fn read(path: &Path, most: u64) -> Result<String, ReadError> {
+pub(super) fn read(path: &Path, most: u64, files: &mut Vec<ReadFile>) -> Result<String, ReadError> {
+    let bytes = bytes(path, most);
+    files.push(ReadFile {
+        path: path.to_owned(),
+        most,
+        hash: bytes.as_ref().ok().map(|bytes| hash(bytes.as_slice()).0),
+    });
+    String::from_utf8(bytes?).map_err(|error| ReadError::NotUtf8(error.utf8_error().valid_up_to()))
+}
+
+fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     if path.is_dir() {
         return Err(ReadError::NoFile);
     }
@@ -39,7 +91,43 @@ pub(super) fn read(path: &Path, most: u64) -> Result<String, ReadError> {
     if bytes.len() as u64 > most {
         return Err(ReadError::TooLarge(most));
     }
-    String::from_utf8(bytes).map_err(|error| ReadError::NotUtf8(error.utf8_error().valid_up_to()))
+    Ok(bytes)
+}
+
+fn hash_of(path: &Path, most: u64) -> Result<u64, ReadError> {
+    if path.is_dir() {
+        return Err(ReadError::NoFile);
+    }
+    let (hash, len) = match hash(File::open(path)?.take(most + 1)) {
+        (_, Err(error)) => return Err(error.into()),
+        (hash, Ok(len)) => (hash, len),
+    };
+    if len > most {
+        return Err(ReadError::TooLarge(most));
+    }
+    Ok(hash)
+}
+
+/// The hash of what can be read, and how much that was.
+fn hash(mut from: impl Read) -> (u64, io::Result<u64>) {
+    let mut hasher = Hashing(DefaultHasher::new());
+    let copied = io::copy(&mut from, &mut hasher);
+    (hasher.0.finish(), copied)
+}
+
+/// A hasher that can be written to. [`DefaultHasher::write`](std::hash::Hasher::write) gives the
+/// same sum whichever pieces the bytes come in; a test holds that.
+struct Hashing(DefaultHasher);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +138,8 @@ mod tests {
     fn what_is_no_text_file_is_told_apart() {
         let dir = tempfile::tempdir().expect("directory");
         let file = dir.path().join("file");
-        let told = |path: &Path| read_named(path, 4).map_err(|error| error.to_string());
+        let told =
+            |path: &Path| read_named(path, 4, &mut Vec::new()).map_err(|error| error.to_string());
         assert!(told(&file).is_err_and(|told| told.starts_with("cannot be read: ")));
         assert_eq!(told(dir.path()), Err("is not a file".to_owned()));
         std::fs::write(&file, "abcde").expect("written");
@@ -62,5 +151,44 @@ mod tests {
         );
         std::fs::write(&file, "abcd").expect("written");
         assert_eq!(told(&file), Ok("abcd".to_owned()));
+    }
+
+    #[test]
+    fn a_file_differs_when_reading_it_would_give_something_else() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("file");
+        let most = 3 << 20;
+        let large: Vec<u8> = (0..2 << 20).map(|at| (at % 251) as u8).collect();
+        let other = [&large[1..], b"x"].concat();
+        let too_large = vec![b'x'; (most + 1) as usize];
+        let states: [Option<&[u8]>; 6] = [
+            None,
+            Some(b""),
+            Some(b"text"),
+            Some(&large),
+            Some(&other),
+            Some(&too_large),
+        ];
+        let put = |state: Option<&[u8]>| match state {
+            Some(bytes) => std::fs::write(&path, bytes).expect("written"),
+            None => {
+                let _ = std::fs::remove_file(&path);
+            }
+        };
+        for (at, before) in states.into_iter().enumerate() {
+            let mut files = Vec::new();
+            put(before);
+            let _ = read_named(&path, most, &mut files);
+            let [file] = &files[..] else {
+                panic!("{files:?}")
+            };
+            assert_eq!(file.path(), path);
+            for (to, after) in states.into_iter().enumerate() {
+                put(after);
+                // What cannot be used is all the same.
+                let same = at == to || [at, to] == [0, 5] || [at, to] == [5, 0];
+                assert_eq!(file.differs(), !same, "{at} to {to}");
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     error::{Faults, Place},
     file::ZoneEntry,
     read::{At, bad_value, quoted},
-    text::{MAX_ZONE, read_named},
+    text::{MAX_ZONE, ReadFile, read_named},
 };
 use crate::{
     dns::Name,
@@ -94,7 +94,7 @@ fn from_file(
     faults: &mut Faults<'_>,
 ) -> Option<Zone> {
     let path = dir.join(&file.value);
-    let text = match read_named(&path, MAX_ZONE) {
+    let text = match read_named(&path, MAX_ZONE, faults.files()) {
         Ok(text) => text,
         Err(error) => {
             faults.push(
@@ -107,8 +107,10 @@ fn from_file(
     let mut included = Included {
         dir: path.parent().map(Path::to_owned).unwrap_or_default(),
         texts: HashMap::new(),
+        files: Vec::new(),
     };
     let parsed = parse_zone(&text, origin, &mut |name| included.read(name));
+    faults.files().append(&mut included.files);
     parsed
         .map(|parsed| parsed.zone)
         .map_err(|found| {
@@ -131,6 +133,7 @@ fn from_file(
 struct Included {
     dir: PathBuf,
     texts: HashMap<String, String>,
+    files: Vec<ReadFile>,
 }
 
 impl Included {
@@ -143,7 +146,8 @@ impl Included {
     }
 
     fn read(&mut self, name: &str) -> Result<String, String> {
-        let text = read_named(&self.path(name), MAX_ZONE).map_err(|error| error.to_string())?;
+        let text = read_named(&self.path(name), MAX_ZONE, &mut self.files)
+            .map_err(|error| error.to_string())?;
         self.texts.insert(name.to_owned(), text.clone());
         Ok(text)
     }

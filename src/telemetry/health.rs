@@ -1,6 +1,12 @@
 //! Whether dnsgate may be asked: starting, ready, draining. `/readyz` and `dnsgate_ready` tell it.
+//! Beside that, what is wrong without being a reason not to ask: a configuration that was refused
+//! (`/readyz` adds it), a listener that has fallen silent (`/livez` fails).
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// The phases of a process's life; they only go forward, but for the reason of waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +23,10 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Health {
     phase: Mutex<Phase>,
+    /// Why the last reload was refused.
+    refused: Mutex<Option<String>>,
+    /// UDP listeners that do not answer a query of our own.
+    silent: Mutex<BTreeSet<SocketAddr>>,
 }
 
 impl Default for Health {
@@ -25,6 +35,8 @@ impl Default for Health {
             phase: Mutex::new(Phase::Starting(
                 "the configuration is being loaded".to_owned(),
             )),
+            refused: Mutex::default(),
+            silent: Mutex::default(),
         }
     }
 }
@@ -57,18 +69,49 @@ impl Health {
     /// The phase at this moment.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.phase
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.phase).clone()
+    }
+
+    /// Keeps why a reload was refused, until the next one; `None` for one that was not. Only the
+    /// first line: the others quote the file, and whoever may see `/readyz` need not see that.
+    pub fn reloaded(&self, refused: Option<&str>) {
+        let line = refused.and_then(|why| why.lines().next());
+        *locked(&self.refused) = line.map(str::to_owned);
+    }
+
+    /// Why the last reload was refused.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        locked(&self.refused).clone()
+    }
+
+    /// Says whether the UDP listener at `address` answers a query of our own.
+    pub fn answers(&self, address: SocketAddr, answers: bool) {
+        let mut silent = locked(&self.silent);
+        if answers {
+            silent.remove(&address);
+        } else {
+            silent.insert(address);
+        }
+    }
+
+    /// A UDP listener that does not answer.
+    #[must_use]
+    pub fn silent(&self) -> Option<SocketAddr> {
+        locked(&self.silent).first().copied()
     }
 
     fn change(&self, next: impl FnOnce(&Phase) -> Option<Phase>) {
-        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut phase = locked(&self.phase);
         if let Some(next) = next(&phase) {
             *phase = next;
         }
     }
+}
+
+/// What a panic elsewhere left behind is whole: each is written in one step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -91,5 +134,27 @@ mod tests {
         health.ready();
         health.draining("again");
         assert_eq!(health.phase(), Phase::Draining("SIGTERM".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_kept_until_it_is_right() {
+        let health = Health::default();
+        health.reloaded(Some("gate.yaml:1:1: error: no\n  secret: 1"));
+        assert_eq!(
+            health.refused().as_deref(),
+            Some("gate.yaml:1:1: error: no")
+        );
+        health.reloaded(None);
+        assert_eq!(health.refused(), None);
+
+        let [one, two] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        health.answers(two, false);
+        health.answers(one, false);
+        health.answers(one, false);
+        assert_eq!(health.silent(), Some(one));
+        health.answers(one, true);
+        assert_eq!(health.silent(), Some(two));
+        health.answers(two, true);
+        assert_eq!(health.silent(), None);
     }
 }

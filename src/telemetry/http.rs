@@ -1,10 +1,13 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, and `/` for a person with a browser.
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/` for a person with a browser, and
+//! `POST /reload`.
 //!
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
 //! (`gate`): a number of connections, one request a connection, a time in which all of it must be
-//! over. Nothing can be changed through it, and no queried name or client address is shown.
+//! over. Nothing can be changed through it (a reload reads the operator's own file, and only this
+//! machine may ask for one), and no queried name or client address is shown.
 
 mod gate;
+mod reload;
 
 #[cfg(test)]
 mod tests;
@@ -19,16 +22,19 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{CONTENT_TYPE, Phase, Telemetry};
 use gate::Gate;
+use reload::Peer;
+
+pub use reload::{HEADER as RELOAD_HEADER, ReloadAnswer, ReloadRequest, ReloadResult};
 
 /// The connections that are served at a time; more wait in the kernel's backlog. A scraper, a
 /// prober and some people need few.
@@ -42,35 +48,41 @@ const HTML: &str = "text/html; charset=utf-8";
 
 struct Admin {
     telemetry: Telemetry,
+    reloads: mpsc::Sender<ReloadRequest>,
     started: Instant,
 }
 
-/// Serves the admin pages until `shutdown` is done and the requests begun before have ended.
+/// Serves the admin pages until `shutdown` is done and the requests begun before have ended. Who
+/// asks for a reload goes to `reloads`, and is answered from there.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
     telemetry: Telemetry,
+    reloads: mpsc::Sender<ReloadRequest>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
-    serve_bounded(gate, telemetry, shutdown).await
+    serve_bounded(gate, telemetry, reloads, shutdown).await
 }
 
 async fn serve_bounded(
     gate: Gate,
     telemetry: Telemetry,
+    reloads: mpsc::Sender<ReloadRequest>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(gate, router(telemetry))
+    let pages = router(telemetry, reloads).into_make_service_with_connect_info::<Peer>();
+    axum::serve(gate, pages)
         .with_graceful_shutdown(shutdown)
         .await
 }
 
-fn router(telemetry: Telemetry) -> Router {
+fn router(telemetry: Telemetry, reloads: mpsc::Sender<ReloadRequest>) -> Router {
     let admin = Admin {
         telemetry,
+        reloads,
         started: now(),
     };
     Router::new()
@@ -78,6 +90,7 @@ fn router(telemetry: Telemetry) -> Router {
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/reload", post(reload))
         .layer(middleware::map_response(seal))
         .with_state(Arc::new(admin))
 }
@@ -111,20 +124,44 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-async fn livez() -> Response {
-    page_of(StatusCode::OK, TEXT, "alive\n")
+async fn livez(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.telemetry.health().silent() {
+        None => page_of(StatusCode::OK, TEXT, "alive\n"),
+        Some(address) => page_of(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            format!("a worker of udp://{address} does not answer\n"),
+        ),
+    }
+}
+
+async fn reload(
+    State(admin): State<Arc<Admin>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Response {
+    let (code, page) = reload::ask(&admin.telemetry, &admin.reloads, peer, &headers).await;
+    page_of(code, TEXT, page)
 }
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let (code, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
-    page_of(code, TEXT, format!("{state}\ngeneration {generation}\n"))
+    let mut page = format!("{state}\ngeneration {generation}\n");
+    if let Some(why) = admin.telemetry.health().refused() {
+        let _ = writeln!(page, "the last reload was refused: {why}");
+    }
+    page_of(code, TEXT, page)
 }
 
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
     let (_, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
     let uptime = uptime(now().saturating_duration_since(admin.started));
+    let refused = match admin.telemetry.health().refused() {
+        Some(why) => format!("; the last reload was refused: {}", escape(&why)),
+        None => String::new(),
+    };
     let page = format!(
         r#"<!doctype html>
 <html lang="en">
@@ -136,7 +173,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <tr><th>version</th><td>{version}</td></tr>
 <tr><th>state</th><td>{state}</td></tr>
 <tr><th>up for</th><td>{uptime}</td></tr>
-<tr><th>configuration</th><td>generation {generation}</td></tr>
+<tr><th>configuration</th><td>generation {generation}{refused}</td></tr>
 </table>
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>

@@ -5,6 +5,7 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -30,7 +31,8 @@ pub(crate) struct Running {
     /// UDP and TCP.
     pub(crate) port: u16,
     pub(crate) admin: SocketAddr,
-    _dir: TempDir,
+    /// Where its configuration is, if it has one.
+    pub(crate) dir: TempDir,
 }
 
 impl Running {
@@ -41,9 +43,21 @@ impl Running {
 
     /// The same on another address, written as in a socket address.
     pub(crate) fn start_on(host: &str, config: &str) -> Self {
+        let write = |dir: &Path, command: &mut Command| {
+            if !config.is_empty() {
+                let file = dir.join("dnsgate.yaml");
+                fs::write(&file, config).expect("room for a file");
+                command.arg("--config").arg(file);
+            }
+        };
+        Self::start_with(host, write)
+    }
+
+    /// The same, with files and arguments that `prepare` adds: it is given an empty directory.
+    pub(crate) fn start_with(host: &str, prepare: impl Fn(&Path, &mut Command)) -> Self {
         let mut said = String::new();
         for _ in 0..TRIES {
-            match Self::try_start(host, free_port(host), config) {
+            match Self::try_start(host, free_port(host), &prepare) {
                 Ok(running) => return running,
                 Err(error) if error.contains("cannot listen on") => said = error,
                 Err(error) => panic!("it ended before it was ready: {error}"),
@@ -53,16 +67,16 @@ impl Running {
     }
 
     /// Starts it; the text of standard error if it ends instead.
-    fn try_start(host: &str, port: u16, config: &str) -> Result<Self, String> {
+    fn try_start(
+        host: &str,
+        port: u16,
+        prepare: impl Fn(&Path, &mut Command),
+    ) -> Result<Self, String> {
         let dir = tempfile::tempdir().expect("a directory");
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--admin", "127.0.0.1:0"]);
         command.args(["--listen", &format!("{host}:{port}")]);
-        if !config.is_empty() {
-            let file = dir.path().join("dnsgate.yaml");
-            fs::write(&file, config).expect("room for a file");
-            command.arg("--config").arg(file);
-        }
+        prepare(dir.path(), &mut command);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -88,7 +102,7 @@ impl Running {
             lines,
             port,
             admin,
-            _dir: dir,
+            dir,
         })
     }
 

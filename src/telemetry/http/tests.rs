@@ -24,6 +24,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<io::Result<()>>,
     runtime: tokio::runtime::Runtime,
+    reloads: mpsc::Receiver<ReloadRequest>,
 }
 
 fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
@@ -36,9 +37,11 @@ fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
     let listener = listener.expect("a port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel();
+    let (requests, reloads) = mpsc::channel(1);
     let task = runtime.spawn(serve_bounded(
         Gate::new(listener, most, deadline),
         telemetry,
+        requests,
         async {
             let _ = stopped.await;
         },
@@ -48,6 +51,7 @@ fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
         stop,
         task,
         runtime,
+        reloads,
     }
 }
 
@@ -137,6 +141,67 @@ fn readiness_follows_health() {
 }
 
 #[test]
+fn what_is_wrong_is_told_where_it_matters() {
+    let telemetry = telemetry();
+    let admin = run(telemetry.clone(), 4, PATIENCE);
+    telemetry.health().ready();
+    telemetry.health().reloaded(Some("<gate>:1:1: error: no"));
+    let response = admin.get("/readyz");
+    assert_eq!(code(&response), "200");
+    assert!(
+        response.ends_with("generation 3\nthe last reload was refused: <gate>:1:1: error: no\n"),
+        "{response}"
+    );
+    assert!(
+        admin
+            .get("/")
+            .contains("the last reload was refused: &lt;gate&gt;")
+    );
+    telemetry.health().reloaded(None);
+    assert!(admin.get("/readyz").ends_with("generation 3\n"));
+
+    let listener = SocketAddr::from(([127, 0, 0, 1], 53));
+    telemetry.health().answers(listener, false);
+    let response = admin.get("/livez");
+    assert_eq!(code(&response), "503");
+    assert!(response.contains("udp://127.0.0.1:53 does not answer"));
+    telemetry.health().answers(listener, true);
+    assert_eq!(code(&admin.get("/livez")), "200");
+}
+
+#[test]
+fn a_reload_is_asked_for_and_its_end_is_the_answer() {
+    let telemetry = telemetry();
+    let mut admin = run(telemetry.clone(), 4, PATIENCE);
+    let request = "POST /reload HTTP/1.1\r\nHost: localhost\r\nX-Dnsgate: reload\r\n\r\n";
+    let response = admin.ask(request);
+    assert_eq!(code(&response), "503", "not ready yet: {response}");
+    telemetry.health().ready();
+    assert_eq!(code(&admin.get("/reload")), "405");
+    let forbidden = admin.ask("POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(code(&forbidden), "403");
+    for (result, want) in [
+        (ReloadResult::Reloaded, "200"),
+        (ReloadResult::Impossible, "409"),
+        (ReloadResult::Invalid, "422"),
+    ] {
+        let mut stream = admin.connect();
+        stream.write_all(request.as_bytes()).expect("written");
+        let asked = admin.runtime.block_on(admin.reloads.recv());
+        asked.expect("asked").answer(ReloadAnswer {
+            result,
+            report: "the report".to_owned(),
+        });
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("read");
+        assert_eq!(code(&response), want);
+        assert!(response.ends_with("\r\n\r\nthe report\n"), "{response}");
+    }
+    admin.reloads.close();
+    assert_eq!(code(&admin.ask(request)), "503");
+}
+
+#[test]
 fn slow_and_silent_clients_are_cut_off_and_give_their_places_back() {
     let admin = run(telemetry(), 2, Duration::from_millis(300));
     let mut silent = admin.connect();
@@ -178,6 +243,7 @@ fn it_stops_when_told() {
         stop,
         task,
         runtime,
+        ..
     } = admin;
     stop.send(()).expect("it runs");
     let ended = runtime.block_on(async { tokio::time::timeout(PATIENCE, task).await });
