@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, bail, ensure};
 
 /// An OPT record of a client that takes 1232 bytes.
-const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0\0";
+const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
 /// The most questions: there are no more ids.
 const MAX: usize = 1 << 16;
 /// Bytes of a header.
@@ -132,6 +132,8 @@ mod tests {
         let len = questions.write(0x0103, &mut out);
         let wire = b"\x01\x03\x01\0\0\x01\0\0\0\0\0\0\x01c\0\0\x1c\0\x01";
         assert_eq!(&out[..len], wire);
+        let len = questions.write(2, &mut out);
+        assert!(out[..len].ends_with(b"\x01a\x01b\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0"));
         let mut reply = wire.to_vec();
         assert!(!questions.is_right(0x0103, &reply), "a query is no reply");
         reply[2] |= 0x80;
