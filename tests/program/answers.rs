@@ -110,7 +110,7 @@ const BUILT_IN: &[Case] = &[
     },
     Case {
         ask: "metadata.google.internal",
-        answer: &["metadata.google.internal. 3600 IN A 169.254.169.254"],
+        answer: &["metadata.google.internal. 300 IN A 169.254.169.254"],
         ..ANSWERED
     },
     Case {

@@ -9,7 +9,6 @@ use std::{
     process::{Command, Output},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Instant,
 };
 
 use serde_json::Value;
@@ -246,11 +245,9 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
     // A zone file that the broken configuration does not name is no reason to try again; putting
     // back what was there is.
     put(&path("corp.zone"), &zone(3));
-    let before = Instant::now();
     put(&path("dnsgate.yaml"), &policy(1));
     let event = dnsgate.wait_for("reloaded");
     assert_eq!(event["changes"], "changed zone corp.test");
-    assert!(before.elapsed() < SOON);
     assert_eq!(
         metric(&dnsgate, "dnsgate_reload_total{result=\"rejected\"}"),
         1

@@ -134,6 +134,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         end(&mut self.child);
+        if thread::panicking() {
+            self.lines.iter().for_each(|line| println!("{line}"));
+        }
     }
 }
 

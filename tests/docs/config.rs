@@ -1,0 +1,175 @@
+//! Configurations that are shown: blocks of the documents and the files of `config`.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use dnsgate::config;
+use serde_json::Value;
+
+use crate::{
+    running::{PROGRAM, installed},
+    text::{ROOT, blocks, files_of},
+};
+
+/// What a block that is not ours begins with.
+const PROMETHEUS: &str = "# prometheus.yml\n";
+
+/// Every configuration that is shown: its place and its text.
+fn shown() -> Vec<(String, String)> {
+    let own = blocks("yaml").into_iter();
+    let own = own.filter(|block| !block.text.starts_with(PROMETHEUS));
+    let mut shown: Vec<_> = own.map(|block| (block.place, block.text)).collect();
+    assert!(!shown.is_empty(), "README.md shows a configuration");
+    for path in files_of(&Path::new(ROOT).join("config"), false) {
+        if path.extension().is_some_and(|it| it == "yaml") {
+            let text = fs::read_to_string(&path).expect("a text");
+            shown.push((path.display().to_string(), text));
+        }
+    }
+    assert!(shown.len() >= 4, "and config has three");
+    shown
+}
+
+fn run(program: &str, args: &[&str], file: &Path) -> (bool, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(program)
+        .args(args)
+        .arg(file)
+        .output()
+        .expect("the program runs");
+    let said = [stdout, stderr].concat();
+    (
+        status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn what_is_shown_passes_the_check_without_a_warning() {
+    for (place, text) in shown() {
+        // Beside the samples, so that files that they name are found.
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("shown.yaml");
+        fs::write(&file, text).expect("room");
+        let (good, said) = run(PROGRAM, &["check"], &file);
+        assert!(good, "{place}: {said}");
+        assert!(!said.contains("warning"), "{place}: {said}");
+    }
+}
+
+#[test]
+fn scrape_configurations_pass_promtool() {
+    if !installed(&["promtool"]) {
+        return;
+    }
+    let foreign = blocks("yaml").into_iter();
+    let foreign: Vec<_> = foreign
+        .filter(|block| block.text.starts_with(PROMETHEUS))
+        .collect();
+    assert!(!foreign.is_empty(), "README.md shows how to scrape");
+    for block in foreign {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("prometheus.yml");
+        fs::write(&file, block.text).expect("room");
+        let (good, said) = run("promtool", &["check", "config"], &file);
+        assert!(good, "{}: {said}", block.place);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_found_in_any_mapping() {
+    const BOGUS: &str = "bogus-key";
+    for (place, text) in shown() {
+        let value: Value = serde_yaml::from_str(&text).expect("YAML");
+        let mut pointers = Vec::new();
+        mappings(&value, String::new(), &mut pointers);
+        assert!(pointers.len() >= 3, "{place}: {pointers:?}");
+        for pointer in pointers {
+            let mut value = value.clone();
+            let mapping = value.pointer_mut(&pointer).and_then(Value::as_object_mut);
+            mapping
+                .expect("a mapping")
+                .insert(BOGUS.to_owned(), Value::from(1));
+            // JSON is YAML.
+            let text = format!("{value:#}");
+            let dir = Path::new(ROOT).join("config");
+            match config::parse(&text, "shown.yaml", &dir) {
+                Ok(_) => panic!("{place}: accepted in {pointer:?}"),
+                Err(report) => {
+                    let report = report.to_string();
+                    assert!(report.contains(BOGUS), "{place} {pointer:?}: {report}");
+                }
+            }
+        }
+    }
+}
+
+/// The JSON pointers of all mappings in a value.
+fn mappings(value: &Value, at: String, pointers: &mut Vec<String>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                mappings(value, format!("{at}/{key}"), pointers);
+            }
+            pointers.push(at);
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                mappings(item, format!("{at}/{index}"), pointers);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_reference_tells_the_limits_that_are_in_force() {
+    use config::limits::{self, Bounded};
+    let text = fs::read_to_string(Path::new(ROOT).join("config/reference.yaml")).expect("a text");
+    let of = |key: &str| {
+        let at = text.find(&format!("\n  {key}: ")).expect(key);
+        let (before, after) = text.split_at(at);
+        let comment = before
+            .lines()
+            .rev()
+            .take_while(|line| line.trim_start().starts_with('#'));
+        let comment: Vec<_> = comment
+            .map(|line| line.trim_start_matches([' ', '#']))
+            .collect();
+        let comment = comment.into_iter().rev().collect::<Vec<_>>().join(" ");
+        (comment, after.lines().nth(1).unwrap_or_default().to_owned())
+    };
+    fn words<T: Bounded>(bound: limits::Bound<T>) -> [String; 3] {
+        [bound.least, bound.most, bound.default].map(Bounded::shown)
+    }
+    for (key, [least, most, default]) in [
+        ("tcp_connections", words(limits::TCP_CONNECTIONS)),
+        (
+            "tcp_connections_per_client",
+            words(limits::TCP_CONNECTIONS_PER_CLIENT),
+        ),
+        ("tcp_idle", words(limits::TCP_IDLE)),
+        ("tcp_message", words(limits::TCP_MESSAGE)),
+        ("tcp_pipeline", words(limits::TCP_PIPELINE)),
+        ("log_queue", words(limits::LOG_QUEUE)),
+        ("drain", words(limits::DRAIN)),
+    ] {
+        let (comment, line) = of(key);
+        assert!(
+            comment.contains(&format!("Default: {default}.")),
+            "{key} is {default}: {comment}"
+        );
+        assert_eq!(line.trim(), format!("{key}: {default}"));
+        if key != "tcp_connections_per_client" {
+            let range = format!("from {least} to {most}");
+            assert!(comment.contains(&range), "{key} is {range}: {comment}");
+        }
+    }
+}
