@@ -54,7 +54,7 @@ fn systemd_follows_the_life_of_the_process() {
     let ready = wait_for(&socket, "READY=1");
     assert!(ready.contains("STATUS=reloaded, generation 2: "), "{ready}");
 
-    let config = dnsgate.dir.path().join("gate.yaml");
+    let config = dnsgate.dir().join("gate.yaml");
     fs::write(&config, "READY=1\nREADY=1\n").expect("room");
     dnsgate.signal("HUP");
     wait_for(&socket, "RELOADING=1");
