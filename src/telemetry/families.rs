@@ -66,7 +66,7 @@ macro_rules! families {
 
 families! {
     QUERIES = "queries_total", Counter, ["transport", "group", "verdict", "rcode", "type"],
-        "Queries by what became of them; rcode none is a query that got no reply.";
+        "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own probe is among them: a rejected one of each UDP listener every 5 s.";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that policy denied, by the rule and the reason.";
     DURATION = "query_duration_seconds", Histogram, ["verdict"],
@@ -94,7 +94,7 @@ families! {
     LOADED = "snapshot_loaded_timestamp_seconds", Gauge, [],
         "When the configuration in force was loaded, in seconds since 1970.";
     RELOADS = "reload_total", Counter, ["result"],
-        "Reloads of the configuration by result; a rejected one changes nothing.";
+        "Reloads of the configuration by result; a rejected one changes nothing, and /readyz tells why.";
     READY = "ready", Gauge, [],
         "1 while /readyz says yes, else 0.";
     BUILD = "build_info", Gauge, ["version", "arch"],

@@ -9,7 +9,6 @@ use std::{
     process::{Command, Output},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Instant,
 };
 
 use serde_json::Value;
@@ -113,6 +112,11 @@ fn metric(dnsgate: &Running, series: &str) -> u64 {
 }
 
 impl Running {
+    /// Where its configuration is.
+    pub(crate) fn dir(&self) -> &Path {
+        self._dir.path()
+    }
+
     /// The next event that begins so.
     fn wait_for_start_of(&self, message: &str) -> Value {
         loop {
@@ -133,7 +137,7 @@ fn under_load_no_query_is_lost_and_each_sees_one_policy() {
     const RELOADS: u8 = 20;
     let files = [("dnsgate.yaml", &*policy(0)), ("corp.zone", &zone(0))];
     let dnsgate = start(&files, &["--no-watch"]);
-    let config = dnsgate.dir.path().join("dnsgate.yaml");
+    let config = dnsgate.dir().join("dnsgate.yaml");
     let over = AtomicBool::new(false);
     let socket = client(&dnsgate);
     let asked = thread::scope(|scope| {
@@ -188,12 +192,12 @@ fn under_load_no_query_is_lost_and_each_sees_one_policy() {
 fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
     let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
     let dnsgate = start(&files, &["--no-watch"]);
-    let config = dnsgate.dir.path().join("dnsgate.yaml");
+    let config = dnsgate.dir().join("dnsgate.yaml");
     put(
         &config,
         &(policy(2) + "clients: {all: {cidrs: [\"0.0.0.0/0\"]}}\n"),
     );
-    put(&dnsgate.dir.path().join("corp.zone"), &zone(2));
+    put(&dnsgate.dir().join("corp.zone"), &zone(2));
     let output = reload(&dnsgate);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = text(&output.stdout);
@@ -231,7 +235,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
 fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
     let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
     let dnsgate = start(&files, &[]);
-    let path = |name: &str| dnsgate.dir.path().join(name);
+    let path = |name: &str| dnsgate.dir().join(name);
     let socket = client(&dnsgate);
 
     put(&path("corp.zone"), &zone(2));
@@ -246,11 +250,9 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
     // A zone file that the broken configuration does not name is no reason to try again; putting
     // back what was there is.
     put(&path("corp.zone"), &zone(3));
-    let before = Instant::now();
     put(&path("dnsgate.yaml"), &policy(1));
     let event = dnsgate.wait_for("reloaded");
     assert_eq!(event["changes"], "changed zone corp.test");
-    assert!(before.elapsed() < SOON);
     assert_eq!(
         metric(&dnsgate, "dnsgate_reload_total{result=\"rejected\"}"),
         1
@@ -281,7 +283,7 @@ fn a_volume_of_kubernetes_is_followed() {
     });
     let socket = client(&dnsgate);
     assert_eq!(ask(&socket, 1, "a.test"), 1);
-    let link = |name| dnsgate.dir.path().join(name);
+    let link = |name| dnsgate.dir().join(name);
     symlink("..2", link("..data_tmp")).expect("linked");
     fs::rename(link("..data_tmp"), link("..data")).expect("renamed");
     let event = dnsgate.wait_for("reloaded");

@@ -32,7 +32,7 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) admin: SocketAddr,
     /// Where its configuration is, if it has one.
-    pub(crate) dir: TempDir,
+    pub(crate) _dir: TempDir,
 }
 
 impl Running {
@@ -102,7 +102,7 @@ impl Running {
             lines,
             port,
             admin,
-            dir,
+            _dir: dir,
         })
     }
 

@@ -136,11 +136,14 @@ mod tests {
 
     use super::*;
 
+    /// The peer, the headers, and a part of the refusal; empty for none.
+    type Case<'a> = (&'a str, &'a [(&'static str, &'static str)], &'a str);
+
     #[test]
     fn only_programs_of_this_machine_may() {
         let ours = [("x-dnsgate", "reload"), ("host", "127.0.0.1:9153")];
         let with = |host| [ours[0], ("host", host)];
-        let cases: &[(&str, &[(&str, &'static str)], &str)] = &[
+        let cases: &[Case<'_>] = &[
             ("127.0.0.1", &ours, ""),
             ("127.8.0.1", &with("localhost"), ""),
             ("::1", &with("[::1]:9153"), ""),
