@@ -18,6 +18,7 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod case;
 mod contents;
 mod error;
 mod file;
@@ -37,6 +38,7 @@ mod warn;
 mod yaml;
 mod zones;
 
+pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
@@ -99,6 +101,8 @@ pub struct Config {
     pub summary: String,
     /// Its groups, rules and zones by name, to be compared with another's.
     pub contents: Contents,
+    /// Its own tests, to be run before it is put in force.
+    pub cases: Vec<Case>,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
     /// Rules that end.

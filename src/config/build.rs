@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     Config, Listen, Startup, builtin,
+    case::{self, CaseEntry},
     contents::Contents,
     error::{Faults, Place, Report},
     file::{File, RuleEntry, ZoneEntry},
@@ -124,21 +125,54 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
     let name = path.to_string_lossy();
     let text = text::read(path, MAX_CONFIG)
         .map_err(|error| Report::of_file(&name, format!("the configuration {error}")))?;
-    parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let tests = case::beside(path);
+    if !tests.exists() {
+        return parse(&text, &name, dir);
+    }
+    let beside = tests.to_string_lossy();
+    let tests = text::read_named(&tests, MAX_CONFIG)
+        .map_err(|error| Report::of_file(&beside, format!("the file of tests {error}")))?;
+    parse_with(&text, &name, dir, Some((&tests, &beside)))
 }
 
 /// Reads a configuration; files that it names are looked for in `dir`.
 pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report> {
+    parse_with(text, name, dir, None)
+}
+
+/// Reads a configuration, and the text and name of the tests that stand beside it.
+fn parse_with(
+    text: &str,
+    name: &str,
+    dir: &Path,
+    beside: Option<(&str, &str)>,
+) -> Result<Config, Report> {
     if text.len() as u64 > MAX_CONFIG {
         let message = format!("the configuration is larger than {MAX_CONFIG} bytes");
         return Err(Report::of_file(name, message));
     }
     let mut faults = Faults::new(name, text);
     let tree = yaml::parse(text, &mut faults);
-    let file = File::read(&tree, &mut faults);
-    match build(&file, name, dir, &mut faults) {
+    let mut file = File::read(&tree, &mut faults);
+    let mut config = build(&file, name, dir, &mut faults);
+    add_cases(std::mem::take(&mut file.tests), &mut config, &mut faults);
+    if let Some((text, name)) = beside {
+        let mut own = Faults::new(name, text);
+        let entries = case::read_file(text, &mut own);
+        add_cases(entries, &mut config, &mut own);
+        faults.absorb(own);
+    }
+    match config {
         Some(config) if faults.is_empty() => Ok(config),
         _ => Err(faults.into_report()),
+    }
+}
+
+fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
+    if let Some(config) = config {
+        case::check(&entries, &config.policy, faults);
+        config.cases.extend(case::cases(entries));
     }
 }
 
@@ -190,6 +224,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         zones: parts.zones,
         summary,
         contents,
+        cases: Vec::new(),
         notes,
         expiries,
     })
