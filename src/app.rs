@@ -91,6 +91,7 @@ async fn run(startup: &Startup, config: Config, path: Option<PathBuf>) -> anyhow
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
     tell::warnings(&telemetry, &config);
     let summary = config.summary.clone();
+    let reloader = Reloader::new(path, config, tell::now())?;
 
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let listen = addresses(&startup.listen);
@@ -99,7 +100,6 @@ async fn run(startup: &Startup, config: Config, path: Option<PathBuf>) -> anyhow
         Some(address) => Some(Admin::start(address, &telemetry).await?),
         None => None,
     };
-    let reloader = Reloader::new(path, config);
     tell::labels(&telemetry, &reloader.live().current());
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry))
@@ -149,7 +149,7 @@ async fn until_told(
 /// if nothing is wrong with it.
 async fn reload(telemetry: &Telemetry, reloader: Reloader) -> anyhow::Result<Reloader> {
     let read = move || {
-        let next = reloader.read();
+        let next = reloader.read(tell::now());
         (reloader, next)
     };
     let (mut reloader, next) = tokio::task::spawn_blocking(read).await?;

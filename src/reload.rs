@@ -5,22 +5,23 @@
 //! snapshot lives as long as somebody still reads it.
 //!
 //! ```text
-//! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ swap ─▶ report
-//!              │ wrong                        │ changed
-//!              └──────────────┬───────────────┘
-//!                             ▼
-//!                 nothing changes; told why
+//! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ its own tests ─▶ swap ─▶ report
+//!              │ wrong                        │ changed                      │ failed
+//!              └──────────────────────────────┼──────────────────────────────┘
+//!                                             ▼
+//!                                 nothing changes; told why
 //! ```
 //!
 //! Not here: what asks for a reload and who is told of it (`app`).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
     config::{self, Changes, Config, Contents, Report, Startup},
     engine::Snapshot,
+    rehearsal::{self, Failures},
 };
 
 /// The number of the first snapshot of a process.
@@ -71,6 +72,9 @@ pub enum Refused {
     /// A key was changed that takes effect at a start only.
     #[error("`{0}` cannot change while dnsgate runs; restart it, or put the old value back")]
     Fixed(&'static str),
+    /// The file is valid, and does not do what its own tests say.
+    #[error("{0}")]
+    Tests(#[from] Failures),
 }
 
 /// What may be put in force next, and how it differs from what is.
@@ -94,15 +98,19 @@ pub struct Reloader {
 
 impl Reloader {
     /// Puts the first configuration of this process in force. `path` is where it came from, `None`
-    /// for the built-in one.
-    #[must_use]
-    pub fn new(path: Option<PathBuf>, config: Config) -> Self {
-        Self {
+    /// for the built-in one; `now` is when its tests are asked.
+    ///
+    /// # Errors
+    /// Its own tests, where they fail.
+    pub fn new(path: Option<PathBuf>, config: Config, now: SystemTime) -> Result<Self, Failures> {
+        let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones);
+        rehearsal::check(&config.cases, &snapshot, now)?;
+        Ok(Self {
             path,
-            live: Live::new(Snapshot::new(FIRST_GENERATION, config.policy, config.zones)),
+            live: Live::new(snapshot),
             contents: config.contents,
             startup: config.startup,
-        }
+        })
     }
 
     /// The snapshot in force, for those who read it.
@@ -111,18 +119,21 @@ impl Reloader {
         &self.live
     }
 
-    /// Reads the file again and builds everything that it says. Nothing is in force yet.
+    /// Reads the file again, builds everything that it says, and holds it to its own tests, asked
+    /// at `now`. Nothing is in force yet.
     ///
     /// # Errors
     /// [`Refused`], and the snapshot in force stays.
-    pub fn read(&self) -> Result<Next, Refused> {
+    pub fn read(&self, now: SystemTime) -> Result<Next, Refused> {
         let config = config::load(self.path.as_ref().ok_or(Refused::NoFile)?)?;
         if let Some(key) = self.startup.first_difference(&config.startup) {
             return Err(Refused::Fixed(key));
         }
         let generation = self.live.current().generation() + 1;
+        let snapshot = Snapshot::new(generation, config.policy, config.zones);
+        rehearsal::check(&config.cases, &snapshot, now)?;
         Ok(Next {
-            snapshot: Snapshot::new(generation, config.policy, config.zones),
+            snapshot,
             changes: self.contents.changes(&config.contents),
             contents: config.contents,
         })
@@ -141,6 +152,7 @@ mod tests {
 
     use super::*;
 
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const GOOD: &str = "rules: [{name: x, domains: [x.test], deny: nxdomain}]";
 
     /// A reloader of a file with this text, and the file.
@@ -148,7 +160,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), text).expect("written");
         let config = config::load(file.path()).expect("valid");
-        (Reloader::new(Some(file.path().to_owned()), config), file)
+        let reloader = Reloader::new(Some(file.path().to_owned()), config, NOW);
+        (reloader.expect("no test fails"), file)
     }
 
     #[test]
@@ -157,14 +170,14 @@ mod tests {
         let mut reader = reloader.live().reader();
         let before = Arc::clone(reader.snapshot());
         fs::write(file.path(), GOOD.replace("name: x", "name: y")).expect("written");
-        let next = reloader.read().expect("valid");
+        let next = reloader.read(NOW).expect("valid");
         assert_eq!(next.changes.to_string(), "added rule y; removed rule x");
         assert_eq!(reader.snapshot().generation(), 1, "not in force yet");
         reloader.apply(next);
         assert_eq!(reader.snapshot().generation(), 2);
         assert_eq!(before.generation(), 1, "whoever reads the old one keeps it");
         // The next report is about what is in force by then.
-        let next = reloader.read().expect("valid");
+        let next = reloader.read(NOW).expect("valid");
         assert_eq!(next.changes.to_string(), "nothing changed");
     }
 
@@ -179,15 +192,31 @@ mod tests {
             ("workers: 3", "`workers` cannot change"),
             ("limits: {drain: 1s}", "`limits` cannot change"),
             ("log: {queries: all}", "`log` cannot change"),
+            (
+                "tests: [{ask: x.test, from: 10.0.0.1, expect: {verdict: answered}}]",
+                "1 of 1 policy tests failed\n",
+            ),
         ] {
             fs::write(file.path(), text).expect("written");
-            let refused = reloader.read().expect_err(text).to_string();
+            let refused = reloader.read(NOW).expect_err(text).to_string();
             assert!(refused.contains(told), "{text}: {refused}");
         }
         fs::remove_file(file.path()).expect("removed");
-        assert!(matches!(reloader.read(), Err(Refused::Invalid(_))));
+        assert!(matches!(reloader.read(NOW), Err(Refused::Invalid(_))));
         assert_eq!(reloader.live().current().generation(), 1);
-        let built_in = Reloader::new(None, config::default_config());
-        assert!(matches!(built_in.read(), Err(Refused::NoFile)));
+        let built_in = Reloader::new(None, config::default_config(), NOW).expect("its tests pass");
+        assert!(matches!(built_in.read(NOW), Err(Refused::NoFile)));
+    }
+
+    #[test]
+    fn what_fails_its_own_tests_does_not_start() {
+        let text = "tests: [{ask: x.test, from: 10.0.0.1, expect: {rcode: NOERROR}}]";
+        let config = config::parse(text, "t.yaml", std::path::Path::new("")).expect("valid");
+        let failures = Reloader::new(None, config, NOW).expect_err("a test fails");
+        assert_eq!(
+            failures.to_string(),
+            "1 of 1 policy tests failed\n\
+             t.yaml:1: x.test. A from 10.0.0.1: wanted rcode NOERROR; seen rcode REFUSED"
+        );
     }
 }
