@@ -17,6 +17,8 @@ use crate::{
 
 mod answer;
 pub mod diff;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 pub use diff::Diff;

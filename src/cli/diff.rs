@@ -35,6 +35,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     #[expect(clippy::disallowed_methods, reason = "the questions are asked now")]
     let now = SystemTime::now();
+    let (text, code) = compared(args, now)?;
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(code)
+}
+
+/// The whole text, and the exit code.
+fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
     let (old, new) = (
         app::read_config(Some(&args.old))?,
         app::read_config(Some(&args.new))?,
@@ -58,8 +65,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(replayed) = replayed {
         let _ = writeln!(text, "{replayed}");
     }
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::from(u8::from(diff.changed() > 0)))
+    Ok((text, ExitCode::from(u8::from(diff.changed() > 0))))
 }
 
 fn snapshot(config: Config) -> Snapshot {

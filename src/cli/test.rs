@@ -156,6 +156,7 @@ fn report(suites: &[Suite]) -> String {
     let _ = write!(text, "{count} tests: {}", passed(count, failed));
     let _ = match invalid.count() {
         0 => writeln!(text),
+        1 => writeln!(text, ", 1 file not valid"),
         files => writeln!(text, ", {files} files not valid"),
     };
     text

@@ -271,7 +271,7 @@ fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Option<Place>
     let before = faults.count();
     let fields = Fields::of(node, &keys::EXPECT, faults)?;
     let given = |key: &&str| fields.get(key).is_some();
-    if faults.count() == before && !keys::EXPECT.known.iter().any(|key| given(key)) {
+    if faults.count() == before && !keys::EXPECT.known.iter().any(given) {
         faults.push_help(
             fields.place,
             "`expect` expects nothing, so the test would always pass",

@@ -39,13 +39,11 @@ impl Record {
     }
 }
 
-/// The records of a reply's answer section, in a fixed order; none where there is no reply.
+/// The records of a reply's answer section; none where there is no reply.
 pub(super) fn records(reply: &[u8]) -> Vec<Record> {
     // The engine writes what hickory-proto reads: tests/scenarios.rs holds that.
     let answers = Message::from_vec(reply).map_or_else(|_| Vec::new(), |message| message.answers);
-    let mut records: Vec<_> = answers.iter().filter_map(record).collect();
-    records.sort();
-    records
+    answers.iter().filter_map(record).collect()
 }
 
 fn record(record: &rr::Record) -> Option<Record> {
@@ -68,6 +66,16 @@ fn record(record: &rr::Record) -> Option<Record> {
         rdata,
         shown: format!("{rtype} {data}"),
     })
+}
+
+/// Whether two answers have the same records, in whatever order.
+pub(super) fn are_same(one: &[Record], other: &[Record]) -> bool {
+    let sorted = |records: &[Record]| {
+        let mut records = records.to_vec();
+        records.sort();
+        records
+    };
+    sorted(one) == sorted(other)
 }
 
 /// Records as text, one after the other.

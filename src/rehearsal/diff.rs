@@ -76,6 +76,8 @@ pub struct Diff<'s> {
     now: SystemTime,
     asked: u64,
     changed: u64,
+    /// The types that every name was asked for, when names were probed.
+    types: Option<BTreeSet<RecordType>>,
     kinds: HashMap<Kind, Changed>,
     /// Names in `kinds`.
     names: usize,
@@ -93,6 +95,7 @@ impl<'s> Diff<'s> {
             now,
             asked: 0,
             changed: 0,
+            types: None,
             kinds: HashMap::new(),
             names: 0,
             others: 0,
@@ -118,7 +121,7 @@ impl<'s> Diff<'s> {
                 return;
             }
             let (one, other) = (answer::records(&old.reply), answer::records(&new.reply));
-            if one == other {
+            if answer::are_same(&one, &other) {
                 return;
             }
             records = Some((answer::shown(&one), answer::shown(&other)));
@@ -191,17 +194,20 @@ impl<'s> Diff<'s> {
                 }
             }
         }
+        self.types = Some(types);
     }
 
     fn probed_names(&self) -> HashSet<Name> {
         let both = [self.old, self.new];
-        let mut names: HashSet<Name> = both
+        let mut names: Vec<Name> = both
             .iter()
             .flat_map(|snapshot| snapshot.policy().names())
             .collect();
         let zones = both.iter().flat_map(|snapshot| snapshot.zones());
         names.extend(zones.flat_map(|zone| zone.rrsets().map(|(owner, _)| owner)));
-        // The root's child stands for all that neither knows.
+        // The root's child stands for all that neither knows, and so does the child of any name for
+        // what a wildcard below it answers.
+        let mut names: HashSet<Name> = names.iter().map(without_star).collect();
         names.insert(Name::root());
         names
     }
@@ -235,6 +241,13 @@ impl<'s> Diff<'s> {
     }
 }
 
+/// The name that a wildcard is below; any other name itself.
+fn without_star(name: &Name) -> Name {
+    let is_star = name.as_ref().labels().next() == Some(b"*");
+    let parent = name.as_ref().parent().filter(|_| is_star);
+    parent.map_or_else(|| name.clone(), |parent| parent.to_name())
+}
+
 /// What became of a question, for people. The response code tells denials apart that the rule does
 /// not: the group's way to be denied may be the change.
 fn told(seen: &Seen, snapshot: &Snapshot) -> String {
@@ -244,10 +257,11 @@ fn told(seen: &Seen, snapshot: &Snapshot) -> String {
         (Reason::NoRule, _) => "denied, no rule allows it".to_owned(),
         (Reason::Stranger, _) => "denied, the client is in no group".to_owned(),
         (reason, Some(rule)) => {
-            let quoted = if rule.contains(' ') {
-                rule.to_owned()
-            } else {
-                format!("rule {rule}")
+            // Built-in rules are many and alike; with a blank in it a name says what it is.
+            let quoted = match rule.split_once(' ') {
+                Some(("built-in", _)) => "a built-in rule".to_owned(),
+                Some(_) => rule.to_owned(),
+                None => format!("rule {rule}"),
             };
             let ending = match reason {
                 Reason::ChainTooLong => "failed, aliases without an end",
@@ -268,7 +282,7 @@ impl fmt::Display for Diff<'_> {
         for (kind, changed) in kinds.iter().take(TOP_KINDS) {
             let Kind { clients, old, new } = kind;
             writeln!(f, "{clients}: {old} -> {new}: {}", changed.count)?;
-            changed.write(f)?;
+            changed.write(f, self.types.as_ref())?;
             writeln!(f)?;
         }
         let hidden = kinds.iter().skip(TOP_KINDS);
@@ -282,7 +296,11 @@ impl fmt::Display for Diff<'_> {
 }
 
 impl Changed {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        probed: Option<&BTreeSet<RecordType>>,
+    ) -> fmt::Result {
         // By what is printed: names have no order of their own.
         let mut names: BTreeMap<_, _> = BTreeMap::new();
         for (name, changed) in &self.names {
@@ -292,7 +310,11 @@ impl Changed {
         for ((_, name), changed) in names.iter().take(TOP_NAMES) {
             left -= changed.count;
             let types: Vec<_> = changed.types.iter().map(ToString::to_string).collect();
-            write!(f, "  {:>8}  {name} {}", changed.count, types.join(" "))?;
+            let types = match probed {
+                Some(probed) if *probed == changed.types => "any type".to_owned(),
+                _ => types.join(" "),
+            };
+            write!(f, "  {:>8}  {name} {types}", changed.count)?;
             if let Some((old, new)) = &changed.records {
                 write!(f, ": {old} -> {new}")?;
             }

@@ -15,8 +15,8 @@ pub struct Tried<'c> {
     pub case: &'c Case,
     /// What was wanted and what was seen, in one line; `None` when they agree.
     pub failure: Option<String>,
-    /// When the rule that decided ends, for a test that is always asked now: from then on it may
-    /// fail without anybody having changed anything.
+    /// When the rule that decided ends, for a test that passes and is always asked now: from then
+    /// on it may fail without anybody having changed anything.
     pub ends: Option<SystemTime>,
 }
 
@@ -52,13 +52,13 @@ fn try_one<'c>(case: &'c Case, snapshot: &Snapshot, now: SystemTime) -> Tried<'c
         transport: case.transport,
     };
     let seen = ask(question, snapshot, case.at.unwrap_or(now));
+    let failure = failure(case, &seen, snapshot);
     let rule = seen.outcome.rule.and_then(|id| snapshot.policy().rule(id));
+    let ends = rule.and_then(|rule| rule.until);
     Tried {
         case,
-        failure: failure(case, &seen, snapshot),
-        ends: rule
-            .and_then(|rule| rule.until)
-            .filter(|_| case.at.is_none()),
+        ends: ends.filter(|_| case.at.is_none() && failure.is_none()),
+        failure,
     }
 }
 
