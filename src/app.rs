@@ -112,6 +112,7 @@ async fn run(
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
     tell::warnings(&telemetry, &config.warnings(tell::now()));
     let summary = config.summary.clone();
+    let reloader = Reloader::new(path, config, tell::now())?;
 
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let listen = addresses(&startup.listen);
@@ -121,7 +122,6 @@ async fn run(
         Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
         None => None,
     };
-    let reloader = Reloader::new(path, config);
     tell::labels(&telemetry, &reloader.live().current());
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry))

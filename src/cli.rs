@@ -2,7 +2,7 @@
 //!
 //! Each verb's work is in the module that it is named after; this one turns arguments into a call
 //! and the call's end into an exit code: 0 for yes, 1 for no or failed, 2 for arguments that make
-//! no sense (clap's).
+//! no sense (clap's). `diff` keeps to diff(1): 0 for no difference, 1 for some, 2 for trouble.
 
 use std::{
     ffi::OsString,
@@ -20,11 +20,13 @@ use crate::{
 };
 
 mod check;
+mod diff;
 mod dig;
 mod explain;
 mod healthcheck;
 mod http;
 mod reload;
+mod test;
 
 /// An egress-allowlisting DNS forwarder: Google APIs by the restricted VIP, an allowlist, and
 /// nothing else.
@@ -47,11 +49,18 @@ enum Verb {
     /// Without --config it serves *.googleapis.com by the restricted VIP and denies every other
     /// name; it needs no file and no upstream for that.
     Serve(ServeArgs),
-    /// Read a configuration and everything it names; print every error, or what it holds.
+    /// Read a configuration and everything it names, and run its tests; print everything that is
+    /// wrong, or what it holds.
     Check {
         /// The configuration; the built-in one if absent.
         file: Option<PathBuf>,
     },
+    /// Run the policy tests of configurations: exit code 1 when one fails.
+    Test(test::Args),
+    /// Tell which questions two configurations do not treat alike.
+    ///
+    /// Exit code 0 when there is none, 1 when there are some, 2 for trouble.
+    Diff(diff::Args),
     /// Tell what would become of a question, and why.
     Explain(explain::Args),
     /// Have the running dnsgate read its configuration again; print what changed, or all that is
@@ -106,19 +115,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             no_watch: args.no_watch,
         }),
         Verb::Check { file } => check::run(file.as_deref()),
+        Verb::Test(args) => test::run(&args),
+        Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => explain::run(&args),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Completions { shell } => completions(shell),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Standard error may be closed; there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "{}", told(&error));
-            ExitCode::FAILURE
-        }
-    }
+    end(done.map(|()| ExitCode::SUCCESS), 1)
+}
+
+/// The exit code, and the error where there is one; `trouble` is its code.
+fn end(done: anyhow::Result<ExitCode>, trouble: u8) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        // Standard error may be closed; there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{}", told(&error));
+        ExitCode::from(trouble)
+    })
 }
 
 /// Prints the completions. By way of memory, because clap panics where it cannot write.

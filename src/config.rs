@@ -18,6 +18,7 @@ use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod case;
 mod conflict;
 mod contents;
 mod error;
@@ -39,6 +40,7 @@ mod warn;
 mod yaml;
 mod zones;
 
+pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use limits::Limits;
@@ -104,6 +106,8 @@ pub struct Config {
     pub contents: Contents,
     /// The files that it was read from: the configuration, the zone files, what they include.
     pub files: Vec<ReadFile>,
+    /// Its own tests, to be run before it is put in force.
+    pub cases: Vec<Case>,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
     /// Rules that end.

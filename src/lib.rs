@@ -24,6 +24,7 @@
 //! The **shell** does the rest.
 //!
 //! - [`config`]: the file becomes types, a policy and zones, or a report of everything wrong in it.
+//! - [`rehearsal`]: what a configuration would do: policy tests, differences of two.
 //! - [`reload`]: the snapshot in force.
 //! - [`server`]: UDP and TCP listeners.
 //! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
@@ -50,6 +51,7 @@ pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod policy;
+pub mod rehearsal;
 pub mod reload;
 pub mod server;
 pub mod telemetry;

@@ -17,7 +17,7 @@
 
 use std::{net::IpAddr, time::SystemTime};
 
-use crate::dns::{NameRef, RecordType, Rrset};
+use crate::dns::{Name, NameRef, RecordType, Rrset};
 
 pub mod build;
 mod clients;
@@ -169,6 +169,17 @@ impl Policy {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Every name that a rule has a pattern for, in no particular order.
+    pub fn names(&self) -> impl Iterator<Item = Name> {
+        self.names.names()
+    }
+
+    /// Where in the address space the group of a client changes: every address is in the same
+    /// group, or in none, as the last of these that is not above it.
+    pub fn range_starts(&self) -> impl Iterator<Item = IpAddr> {
+        self.clients.starts()
     }
 
     /// The group of this number.

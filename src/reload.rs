@@ -5,11 +5,11 @@
 //! snapshot lives as long as somebody still reads it.
 //!
 //! ```text
-//! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ swap ─▶ report
-//!              │ wrong                        │ changed
-//!              └──────────────┬───────────────┘
-//!                             ▼
-//!                 nothing changes; told why
+//! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ its own tests ─▶ swap ─▶ report
+//!              │ wrong                        │ changed                      │ failed
+//!              └──────────────────────────────┼──────────────────────────────┘
+//!                                             ▼
+//!                                 nothing changes; told why
 //! ```
 //!
 //! Not here: what asks for a reload and who is told of it (`app`).
@@ -21,6 +21,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::{
     config::{self, Changes, Config, Contents, Notice, ReadFile, Report, Startup},
     engine::Snapshot,
+    rehearsal::{self, Failures},
 };
 
 /// The number of the first snapshot of a process.
@@ -75,6 +76,9 @@ pub enum Refused {
     /// A key was changed that takes effect at a start only.
     #[error("`{0}` cannot change while dnsgate runs; restart it, or put the old value back")]
     Fixed(&'static str),
+    /// The file is valid, and does not do what its own tests say.
+    #[error("{0}")]
+    Tests(#[from] Failures),
 }
 
 /// What may be put in force next, and how it differs from what is.
@@ -101,16 +105,20 @@ pub struct Reloader {
 
 impl Reloader {
     /// Puts the first configuration of this process in force. `path` is where it came from, `None`
-    /// for the built-in one.
-    #[must_use]
-    pub fn new(path: Option<PathBuf>, config: Config) -> Self {
-        Self {
+    /// for the built-in one; `now` is when its tests are asked.
+    ///
+    /// # Errors
+    /// Its own tests, where they fail.
+    pub fn new(path: Option<PathBuf>, config: Config, now: SystemTime) -> Result<Self, Failures> {
+        let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones);
+        rehearsal::check(&config.cases, &snapshot, now)?;
+        Ok(Self {
             path,
-            live: Live::new(Snapshot::new(FIRST_GENERATION, config.policy, config.zones)),
+            live: Live::new(snapshot),
             contents: config.contents,
             startup: config.startup,
             files: config.files,
-        }
+        })
     }
 
     /// The snapshot in force, for those who read it.
@@ -126,8 +134,8 @@ impl Reloader {
         &self.files
     }
 
-    /// Reads the file again and builds everything that it says, as of `now`. Nothing is in force
-    /// yet.
+    /// Reads the file again, builds everything that it says, and holds it to its own tests, asked
+    /// at `now`. Nothing is in force yet.
     ///
     /// # Errors
     /// [`Refused`], and the snapshot in force stays.
@@ -151,10 +159,13 @@ impl Reloader {
             return Err(Refused::Fixed(key));
         }
         let generation = self.live.current().generation() + 1;
+        let warnings = config.warnings(now);
+        let snapshot = Snapshot::new(generation, config.policy, config.zones);
+        rehearsal::check(&config.cases, &snapshot, now)?;
         Ok(Next {
+            snapshot,
             changes: self.contents.changes(&config.contents),
-            warnings: config.warnings(now),
-            snapshot: Snapshot::new(generation, config.policy, config.zones),
+            warnings,
             contents: config.contents,
         })
     }
@@ -168,10 +179,11 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, time::UNIX_EPOCH};
+    use std::{fs, path::Path};
 
     use super::*;
 
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const GOOD: &str = "rules: [{name: x, domains: [x.test], deny: nxdomain}]";
 
     /// A reloader of a file with this text, and the file.
@@ -179,7 +191,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), text).expect("written");
         let config = config::load(file.path()).expect("valid");
-        (Reloader::new(Some(file.path().to_owned()), config), file)
+        let reloader = Reloader::new(Some(file.path().to_owned()), config, NOW);
+        (reloader.expect("no test fails"), file)
     }
 
     #[test]
@@ -188,14 +201,14 @@ mod tests {
         let mut reader = reloader.live().reader();
         let before = Arc::clone(reader.snapshot());
         fs::write(file.path(), GOOD.replace("name: x", "name: y")).expect("written");
-        let next = reloader.read(UNIX_EPOCH).expect("valid");
+        let next = reloader.read(NOW).expect("valid");
         assert_eq!(next.changes.to_string(), "added rule y; removed rule x");
         assert_eq!(reader.snapshot().generation(), 1, "not in force yet");
         reloader.apply(next);
         assert_eq!(reader.snapshot().generation(), 2);
         assert_eq!(before.generation(), 1, "whoever reads the old one keeps it");
         // The next report is about what is in force by then.
-        let next = reloader.read(UNIX_EPOCH).expect("valid");
+        let next = reloader.read(NOW).expect("valid");
         assert_eq!(next.changes.to_string(), "nothing changed");
     }
 
@@ -210,19 +223,21 @@ mod tests {
             ("workers: 3", "`workers` cannot change"),
             ("limits: {drain: 1s}", "`limits` cannot change"),
             ("log: {queries: all}", "`log` cannot change"),
+            (
+                "tests: [{ask: x.test, from: 10.0.0.1, expect: {verdict: answered}}]",
+                "1 of 1 policy tests failed\n",
+            ),
         ] {
             fs::write(file.path(), text).expect("written");
-            let refused = reloader.read(UNIX_EPOCH).expect_err(text).to_string();
+            let refused = reloader.read(NOW).expect_err(text).to_string();
             assert!(refused.contains(told), "{text}: {refused}");
         }
         fs::remove_file(file.path()).expect("removed");
-        assert!(matches!(
-            reloader.read(UNIX_EPOCH),
-            Err(Refused::Invalid(_))
-        ));
+        assert!(matches!(reloader.read(NOW), Err(Refused::Invalid(_))));
         assert_eq!(reloader.live().current().generation(), 1);
-        let mut built_in = Reloader::new(None, config::default_config());
-        assert!(matches!(built_in.read(UNIX_EPOCH), Err(Refused::NoFile)));
+        let mut built_in =
+            Reloader::new(None, config::default_config(), NOW).expect("its tests pass");
+        assert!(matches!(built_in.read(NOW), Err(Refused::NoFile)));
     }
 
     #[test]
@@ -247,18 +262,18 @@ mod tests {
         let config = config::load(&path("gate.yaml")).expect("valid");
         let all = ["gate.yaml", "zones/a", "zones/more", "zones/b"];
         assert_eq!(names(&config.files), all);
-        let mut reloader = Reloader::new(Some(path("gate.yaml")), config);
+        let mut reloader = Reloader::new(Some(path("gate.yaml")), config, NOW).expect("no tests");
         assert!(!reloader.files().iter().any(ReadFile::differs));
         // What is missing is waited for as well.
         fs::remove_file(path("zones/more")).expect("removed");
-        assert!(reloader.read(UNIX_EPOCH).is_err());
+        assert!(reloader.read(NOW).is_err());
         assert_eq!(names(reloader.files()), all);
         assert!(!reloader.files().iter().any(ReadFile::differs));
         put("zones/more", "x 300 A 10.0.0.2\n");
         assert!(reloader.files().iter().any(ReadFile::differs));
-        assert!(reloader.read(UNIX_EPOCH).is_ok());
+        assert!(reloader.read(NOW).is_ok());
         put("gate.yaml", "workers: 3");
-        assert!(reloader.read(UNIX_EPOCH).is_err());
+        assert!(reloader.read(NOW).is_err());
         assert_eq!(names(reloader.files()), ["gate.yaml"]);
     }
 }

@@ -117,7 +117,7 @@ async fn reload(
         }
         Err(refused) => ReloadAnswer {
             result: match refused {
-                Refused::Invalid(_) => ReloadResult::Invalid,
+                Refused::Invalid(_) | Refused::Tests(_) => ReloadResult::Invalid,
                 Refused::NoFile | Refused::ReadOnce(_) | Refused::Fixed(_) => {
                     ReloadResult::Impossible
                 }

@@ -110,7 +110,7 @@ pub(super) fn draining(telemetry: &Telemetry, signal: &str, drain: Duration) {
 pub(super) fn now() -> SystemTime {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the time of an event of our own life; no query is decided by it"
+        reason = "the time of an event of our own life; no client's query is decided by it"
     )]
     SystemTime::now()
 }

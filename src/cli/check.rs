@@ -1,4 +1,5 @@
-//! `dnsgate check`: everything that is wrong with a configuration, or a line of what it holds.
+//! `dnsgate check`: everything that is wrong with a configuration, or a line of what it holds. What
+//! it passes can be started: so it runs the tests, too.
 
 use std::{
     io::{self, Write as _},
@@ -6,7 +7,9 @@ use std::{
     time::SystemTime,
 };
 
-use crate::app;
+use crate::{app, engine::Snapshot, rehearsal};
+
+use super::test;
 
 /// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
@@ -19,6 +22,19 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     for warning in config.warnings(now) {
         writeln!(io::stderr(), "{warning}")?;
     }
-    writeln!(io::stdout(), "{}", config.summary)?;
+    let (cases, summary) = (config.cases, config.summary);
+    let snapshot = Snapshot::new(1, config.policy, config.zones);
+    for tried in rehearsal::run(&cases, &snapshot, now) {
+        if let Some(warning) = test::warning(&tried) {
+            writeln!(io::stderr(), "{warning}")?;
+        }
+    }
+    rehearsal::check(&cases, &snapshot, now)?;
+    let tests = match cases.len() {
+        0 => "no tests".to_owned(),
+        1 => "1 test passed".to_owned(),
+        count => format!("{count} tests passed"),
+    };
+    writeln!(io::stdout(), "{summary}, {tests}")?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::{
     dns::{Name, RecordType, Transport},
     engine::{self, Client, Ending, GroupId, Outcome, Reason, Snapshot, Step},
     policy::{Action, Candidate, Fate, Pattern},
+    rehearsal,
 };
 
 use super::dig;
@@ -73,7 +74,13 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
         transport: Transport::Udp,
     };
     let mut reply = vec![0; engine::max_reply(Transport::Udp)];
-    let step = engine::begin(&packet(name, *rtype), asker, snapshot, now, &mut reply);
+    let step = engine::begin(
+        &rehearsal::packet(name.as_ref(), *rtype),
+        asker,
+        snapshot,
+        now,
+        &mut reply,
+    );
     say("verdict", &verdict_line(snapshot, step.outcome()));
     text.push('\n');
     match step {
@@ -184,19 +191,4 @@ fn verdict_line(snapshot: &Snapshot, outcome: &Outcome) -> String {
         }
         (reason, _) => reason.as_str().to_owned(),
     }
-}
-
-/// The question as a packet with EDNS, so that the reply has room for its reason.
-fn packet(name: &Name, rtype: RecordType) -> Vec<u8> {
-    const HEADER: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01";
-    const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
-    const IN: [u8; 2] = [0, 1];
-    [
-        HEADER,
-        name.as_ref().wire(),
-        &rtype.0.to_be_bytes(),
-        &IN,
-        OPT,
-    ]
-    .concat()
 }

@@ -12,7 +12,9 @@ use std::{
 };
 
 use super::{
-    Config, Listen, Startup, builtin, conflict,
+    Config, Listen, Startup, builtin,
+    case::{self, CaseEntry},
+    conflict,
     contents::Contents,
     error::{Faults, Place, Report},
     file::{File, RuleEntry, ZoneEntry},
@@ -128,7 +130,18 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
         }
     };
     let dir = path.parent().unwrap_or(Path::new(""));
-    parse_of(&text, &name, dir, files)
+    let tests = case::beside(path);
+    if !tests.exists() {
+        return parse_of(&text, &name, dir, None, files);
+    }
+    let beside = tests.to_string_lossy();
+    match text::read_named(&tests, MAX_CONFIG, &mut files) {
+        Ok(tests) => parse_of(&text, &name, dir, Some((&tests, &beside)), files),
+        Err(error) => {
+            let message = format!("the file of tests {error}");
+            Err(Report::of_file(&beside, message, files))
+        }
+    }
 }
 
 /// Reads a configuration; files that it names are looked for in `dir`.
@@ -137,21 +150,43 @@ pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report
         let message = format!("the configuration is larger than {MAX_CONFIG} bytes");
         return Err(Report::of_file(name, message, Vec::new()));
     }
-    parse_of(text, name, dir, Vec::new())
+    parse_of(text, name, dir, None, Vec::new())
 }
 
-/// The same, for a text that is within its bound; `files` is where it came from.
-fn parse_of(text: &str, name: &str, dir: &Path, files: Vec<ReadFile>) -> Result<Config, Report> {
+/// The same, for a text that is within its bound, with the text and name of the tests that stand
+/// beside it; `files` is where they came from.
+fn parse_of(
+    text: &str,
+    name: &str,
+    dir: &Path,
+    beside: Option<(&str, &str)>,
+    files: Vec<ReadFile>,
+) -> Result<Config, Report> {
     let mut faults = Faults::new(name, text);
     *faults.files() = files;
     let tree = yaml::parse(text, &mut faults);
-    let file = File::read(&tree, &mut faults);
-    match build(&file, name, dir, &mut faults) {
+    let mut file = File::read(&tree, &mut faults);
+    let mut config = build(&file, name, dir, &mut faults);
+    add_cases(std::mem::take(&mut file.tests), &mut config, &mut faults);
+    if let Some((text, name)) = beside {
+        let mut own = Faults::new(name, text);
+        let entries = case::read_file(text, &mut own);
+        add_cases(entries, &mut config, &mut own);
+        faults.absorb(own);
+    }
+    match config {
         Some(config) if faults.is_empty() => Ok(Config {
             files: std::mem::take(faults.files()),
             ..config
         }),
         _ => Err(faults.into_report()),
+    }
+}
+
+fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
+    if let Some(config) = config {
+        case::check(&entries, &config.policy, faults);
+        config.cases.extend(case::cases(entries));
     }
 }
 
@@ -204,6 +239,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         summary,
         contents,
         files: Vec::new(),
+        cases: Vec::new(),
         notes,
         expiries,
     })

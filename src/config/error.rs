@@ -156,6 +156,11 @@ impl<'t> Faults<'t> {
         &mut self.files
     }
 
+    /// The file's name.
+    pub(super) fn file(&self) -> Arc<str> {
+        Arc::clone(&self.file)
+    }
+
     /// An error at a place of the configuration file.
     pub(super) fn push(&mut self, place: Place, message: impl Into<String>) {
         self.push_help(place, message, None);
@@ -188,6 +193,16 @@ impl<'t> Faults<'t> {
                 snippet: line_of(text, place.line),
             });
         }
+    }
+
+    /// Adds what was found in another file, read with faults of its own.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for notice in other.notices {
+            if self.has_room() {
+                self.notices.push(notice);
+            }
+        }
+        self.more += other.more;
     }
 
     /// A warning at a place of the configuration file, for the caller to keep.

@@ -5,6 +5,7 @@
 //! left out. The names of the keys are in `keys`.
 
 use super::{
+    case::{self, CaseEntry},
     error::{Faults, Place},
     keys::{self, Keys},
     limits::{self, Bound, Bounded, Limits},
@@ -33,6 +34,7 @@ pub(super) struct File {
     pub(super) built_in: BuiltIn,
     pub(super) limits: LimitsSection,
     pub(super) log: Log,
+    pub(super) tests: Vec<CaseEntry>,
 }
 
 /// One entry of `clients`.
@@ -201,6 +203,7 @@ impl File {
             built_in: section(&fields, "built_in", &keys::BUILT_IN, faults, BuiltIn::read),
             limits: section(&fields, "limits", &keys::LIMITS, faults, read_limits),
             log: section(&fields, "log", &keys::LOG, faults, read_log),
+            tests: case::entries(&fields, faults),
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) const FILE: Keys = Keys {
         "built_in",
         "limits",
         "log",
+        "tests",
     ],
     later: &[
         Later {
@@ -147,9 +148,30 @@ pub(super) const LOG: Keys = Keys {
     later: &[],
 };
 
+/// The keys of a file of policy tests beside a configuration.
+pub(super) const TEST_FILE: Keys = Keys {
+    what: "a file of tests",
+    known: &["tests"],
+    later: &[],
+};
+
+/// The keys of an entry of `tests`.
+pub(super) const TEST: Keys = Keys {
+    what: "a test",
+    known: &["ask", "from", "over", "at", "expect"],
+    later: &[],
+};
+
+/// The keys of `expect`.
+pub(super) const EXPECT: Keys = Keys {
+    what: "`expect`",
+    known: &["verdict", "reason", "rule", "rcode", "contains", "within"],
+    later: &[],
+};
+
 /// Every mapping with fixed keys; those of `clients` and `except` are the operator's own.
 #[cfg(test)]
-pub(super) const ALL: [&Keys; 8] = [
+pub(super) const ALL: [&Keys; 11] = [
     &FILE,
     &CLIENT_GROUP,
     &GOOGLE_APIS,
@@ -158,4 +180,7 @@ pub(super) const ALL: [&Keys; 8] = [
     &BUILT_IN,
     &LIMITS,
     &LOG,
+    &TEST_FILE,
+    &TEST,
+    &EXPECT,
 ];

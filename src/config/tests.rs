@@ -327,6 +327,69 @@ fn zone_files_are_read_with_what_they_include() {
 }
 
 #[test]
+fn tests_stand_in_the_file_and_beside_it() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("gate.yaml");
+    let beside = dir.path().join("gate.test.yaml");
+    let write = |path: &Path, text: &str| std::fs::write(path, text).expect("written");
+    write(
+        &path,
+        "tests: [{ask: a.test aaaa, from: \"::1\", over: tcp, expect: {rcode: none}}]",
+    );
+    write(
+        &beside,
+        "\ntests: [{ask: b.test, from: 10.0.0.1, at: 2027-01-01, expect: {rcode: nxdomain}}]",
+    );
+    let cases = super::load(&path).expect("valid").cases;
+    let shown: Vec<_> = cases
+        .iter()
+        .map(|case| {
+            let file = Path::new(&*case.file).file_name().expect("a file");
+            (
+                file.to_string_lossy().into_owned(),
+                case.line,
+                format!("{} {} {:?}", case.name, case.rtype, case.transport),
+                case.at,
+                case.expect.rcode.map(super::ReplyCode::as_str),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (
+                "gate.yaml".to_owned(),
+                1,
+                "a.test. AAAA Tcp".to_owned(),
+                None,
+                Some("none")
+            ),
+            (
+                "gate.test.yaml".to_owned(),
+                2,
+                "b.test. A Udp".to_owned(),
+                Some(now()),
+                Some("NXDOMAIN")
+            ),
+        ]
+    );
+    // It has tests and nothing else, and its faults are told as the configuration's are.
+    write(
+        &beside,
+        "rules: []\ntests: [{ask: b.test, from: x, expect: {rule: y}}]",
+    );
+    let report = super::load(&path).expect_err("invalid").to_string();
+    for told in [
+        "gate.test.yaml:1:1: error: a file of tests has no key `rules`",
+        "gate.test.yaml:2:29: error: from \"x\": ",
+    ] {
+        assert!(report.contains(told), "{report}");
+    }
+    write(&beside, "");
+    assert_eq!(super::load(&path).expect("valid").cases.len(), 1);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told() {
     let dir = tempfile::tempdir().expect("directory");
     let gone = dir.path().join("gone.yaml");

@@ -83,6 +83,14 @@ impl ClientSet {
             IpAddr::V6(v6) => self.v6.find(v6.to_bits()),
         }
     }
+
+    /// The first address of every range of one group, and of every gap.
+    pub(super) fn starts(&self) -> impl Iterator<Item = IpAddr> {
+        let v4 = [0].into_iter().chain(self.v4.starts.iter().copied());
+        let v6 = [0].into_iter().chain(self.v6.starts.iter().copied());
+        let v4 = v4.map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+        v4.chain(v6.map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))))
+    }
 }
 
 /// The CIDR without host bits, in the family of the clients that it holds.

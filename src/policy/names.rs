@@ -16,7 +16,7 @@
 //! entries begin), an entry is four bytes (rule, kind, whether it is the node's last), and the
 //! names themselves are kept by the tree alone.
 
-use crate::dns::{LabelTree, NameRef, NodeId, tree::TreeFull};
+use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, tree::TreeFull};
 
 use super::{Fate, Origin, Pattern, Rule, RuleId};
 
@@ -291,6 +291,22 @@ impl NameTree {
             asked: spot.asked,
             rest: self.entries_at(spot.node),
         }
+    }
+
+    /// Every name that has a pattern, in no particular order.
+    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
+        let with_entry = |(_, slot): &(NodeId, &Slot)| slot.first() != NO_ENTRY;
+        let nodes = self.tree.iter().filter(with_entry);
+        nodes.map(|(node, _)| {
+            let mut name = NameBuf::new();
+            let mut at = node;
+            while let Some(above) = self.tree.parent(at) {
+                // It was a name when it was put in.
+                let _ = name.push_label(self.tree.label(at));
+                at = above;
+            }
+            name.as_ref().to_name()
+        })
     }
 
     /// Whether a name below this one is allowed to anybody, at any time.

@@ -1,0 +1,85 @@
+//! `dnsgate diff`: what would change if one configuration took the place of another: by name, and
+//! by question, probed or taken from a query log.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use anyhow::Context as _;
+
+use crate::{app, config::Config, engine::Snapshot, rehearsal::Diff};
+
+mod replay;
+
+use replay::Replayed;
+
+/// What is compared, and by which questions.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration that is in force.
+    old: PathBuf,
+    /// The one that is to take its place.
+    new: PathBuf,
+    /// Ask what was really asked: a query log, JSON lines as dnsgate writes them; - for standard
+    /// input. The log must have every query: `log: { queries: all }`.
+    #[arg(long, value_name = "LOG")]
+    replay: Option<PathBuf>,
+}
+
+/// Compares two files.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    #[expect(clippy::disallowed_methods, reason = "the questions are asked now")]
+    let now = SystemTime::now();
+    let (text, code) = compared(args, now)?;
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(code)
+}
+
+/// The whole text, and the exit code.
+fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
+    let (old, new) = (
+        app::read_config(Some(&args.old))?,
+        app::read_config(Some(&args.new))?,
+    );
+    let changes = old.contents.changes(&new.contents);
+    let (old, new) = (snapshot(old), snapshot(new));
+    let mut diff = Diff::new(&old, &new, now);
+    let replayed = match &args.replay {
+        Some(log) => Some(replay(log, &mut diff)?),
+        None => {
+            diff.probe();
+            None
+        }
+    };
+    let mut text = format!(
+        "{} -> {}: {changes}\n\n",
+        args.old.display(),
+        args.new.display()
+    );
+    let _ = write!(text, "{diff}");
+    if let Some(replayed) = replayed {
+        let _ = writeln!(text, "{replayed}");
+    }
+    Ok((text, ExitCode::from(u8::from(diff.changed() > 0))))
+}
+
+fn snapshot(config: Config) -> Snapshot {
+    Snapshot::new(1, config.policy, config.zones)
+}
+
+fn replay(log: &Path, diff: &mut Diff<'_>) -> anyhow::Result<Replayed> {
+    let told = || format!("{} cannot be read", log.display());
+    if log == Path::new("-") {
+        return replay::replay(io::stdin().lock(), diff).with_context(told);
+    }
+    let file = File::open(log).with_context(told)?;
+    replay::replay(BufReader::new(file), diff).with_context(told)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Differences as they are printed, probed and from logs.
+
+use std::{fmt::Write as _, io::Cursor};
+
+use super::{replay::replay, *};
+use crate::config;
+
+const OLD: &str = "
+clients: { vpc: { cidrs: [10.0.0.0/8] }, build: { cidrs: [10.8.0.0/16] } }
+google_apis: { vip: off }
+built_in: { private_reverse: false, doh_canaries: false, metadata: false }
+zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"*.svc A 10.0.0.6\"] }]
+rules:
+  - { name: github, domains: [.github.test], answer: [A 10.1.0.1] }
+  - { name: ci, domains: [ci.test], answer: [A 10.1.0.2], groups: [build], types: [A, NAPTR] }
+";
+
+fn config(text: &str) -> Config {
+    config::parse(text, "t.yaml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn probed(from: &str, to: &str) -> String {
+    let new = OLD.replace(from, to);
+    assert!(from.is_empty() || new != OLD, "{from}");
+    let (old, new) = (snapshot(config(OLD)), snapshot(config(&new)));
+    let mut diff = Diff::new(&old, &new, SystemTime::UNIX_EPOCH);
+    diff.probe();
+    diff.to_string()
+}
+
+#[test]
+fn every_change_of_a_verdict_is_found() {
+    let mut text = String::new();
+    for (from, to) in [
+        ("", ""),
+        ("name: github", "name: hub"),
+        ("[A 10.1.0.1]", "[A 10.1.0.9]"),
+        ("[A 10.1.0.1]", "[77 A 10.1.0.1]"),
+        (".github.test", "github.test"),
+        ("groups: [build]", "groups: [vpc]"),
+        ("types: [A, NAPTR]", "types: [A]"),
+        ("db A 10.0.0.5", "db A 10.0.0.7"),
+        ("*.svc A", "x.svc A"),
+        (
+            "build: { cidrs: [10.8.0.0/16] }",
+            "build: { cidrs: [10.8.0.0/16, 192.0.2.0/24] }",
+        ),
+        (
+            "{ cidrs: [10.0.0.0/8] }",
+            "{ cidrs: [10.0.0.0/8], deny_with: nxdomain }",
+        ),
+    ] {
+        let _ = writeln!(text, "## {from} -> {to}\n{}", probed(from, to));
+    }
+    assert_eq!(text, include_str!("probed.txt"), "{text}");
+}
+
+fn replayed(log: &[u8]) -> (String, Replayed) {
+    let new = OLD
+        .replace("A 10.1.0.1", "A 10.1.0.9")
+        .replace("[build]", "[vpc]");
+    let (old, new) = (snapshot(config(OLD)), snapshot(config(&new)));
+    let mut diff = Diff::new(&old, &new, SystemTime::UNIX_EPOCH);
+    let done = replay(Cursor::new(log), &mut diff).expect("read");
+    (diff.to_string(), done)
+}
+
+#[test]
+fn a_log_is_replayed_with_counts_and_its_garbage_passed_over() {
+    let line = |name: &str, rtype: &str, source: &str| {
+        format!(
+            "{{\"severity\":\"INFO\",\"queryName\":\"{name}\",\"queryType\":\"{rtype}\",\"sourceIP\":\"{source}\",\"protocol\":\"UDP\",\"rule\":null}}\n"
+        )
+    };
+    let mut log = String::new();
+    for _ in 0..3 {
+        log.push_str(&line("a.github.test.", "A", "10.0.0.1"));
+    }
+    log.push_str(&line("B.GitHub.test.", "A", "10.0.0.2"));
+    log.push_str(&line("a.github.test.", "TXT", "10.0.0.1")); // the same: none of either
+    log.push_str(&line("ci.test.", "A", "10.8.0.1"));
+    log.push_str(&line("other.test.", "A", "10.8.0.1")); // the same
+    let exported = line("ci.test.", "NAPTR", "10.8.0.1");
+    let _ = writeln!(
+        log,
+        "{{\"jsonPayload\":{},\"insertId\":\"x\"}}",
+        exported.trim_end()
+    );
+    let questions = 8;
+    // A start, a text line, a cut line, a bad name, type and address, a line without end.
+    log.push_str("{\"severity\":\"NOTICE\",\"message\":\"ready\"}\n\n2026-01-01T00:00:00Z INFO x\n{\"queryName\":\"a.gith\n[1]\nnull\n");
+    log.push_str(&line("a..b.", "A", "10.0.0.1"));
+    log.push_str(&line("a.github.test.", "BOGUS", "10.0.0.1"));
+    log.push_str(&line("a.github.test.", "A", "10.0.0"));
+    let mut log = log.into_bytes();
+    log.extend(b"\xff\xfe\0\n");
+    log.extend(line(&"x".repeat(100_000), "A", "10.0.0.1").into_bytes());
+    log.extend("[".repeat(60_000).into_bytes());
+    log.extend(b"\n");
+    log.extend(line("a.github.test.", "A", "10.0.0.1").into_bytes());
+    let (text, done) = replayed(&log);
+    assert_eq!((done.questions, done.others), (questions + 1, 11), "{text}");
+    assert_eq!(
+        text,
+        "\
+vpc: answered by rule github (NOERROR) -> other records: 5
+         4  a.github.test. A: A 10.1.0.1 -> A 10.1.0.9
+         1  b.github.test. A: A 10.1.0.1 -> A 10.1.0.9
+
+build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 2
+         2  ci.test. A NAPTR
+
+7 of 9 questions have another verdict
+"
+    );
+}
+
+#[test]
+fn tables_are_bounded_and_the_rest_is_summed() {
+    let mut log = String::new();
+    for number in 0..50 {
+        let _ = writeln!(
+            log,
+            "{{\"queryName\":\"n{number}.github.test\",\"queryType\":\"A\",\"sourceIP\":\"10.0.0.1\"}}"
+        );
+    }
+    let (text, done) = replayed(log.as_bytes());
+    assert_eq!(done.questions, 50);
+    assert_eq!(text.lines().count(), 1 + 20 + 1 + 2, "{text}");
+    assert!(text.contains("\n        30  for other names\n"), "{text}");
+}
+
+#[test]
+fn the_exit_code_is_that_of_diff() {
+    let dir = tempfile::tempdir().expect("directory");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect(name);
+        path
+    };
+    let (old, same) = (write("old.yaml", OLD), write("same.yaml", OLD));
+    let new = write("new.yaml", &OLD.replace("ci.test", "cd.test"));
+    let code = |new: &Path| {
+        let args = Args {
+            old: old.clone(),
+            new: new.to_owned(),
+            replay: None,
+        };
+        compared(&args, SystemTime::UNIX_EPOCH)
+            .map(|(_, code)| code)
+            .ok()
+    };
+    assert_eq!(code(&same), Some(ExitCode::SUCCESS));
+    assert_eq!(code(&new), Some(ExitCode::from(1)));
+    assert_eq!(code(&dir.path().join("gone.yaml")), None);
+}

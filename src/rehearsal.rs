@@ -1,0 +1,133 @@
+//! What a configuration would do, found out by asking it: policy tests, and what would change
+//! between two configurations.
+//!
+//! A question becomes a packet and goes through [`engine::begin`], as a client's would; nothing is
+//! decided here. So a test cannot pass for a reason that does not hold in the server.
+//!
+//! Not here: files, logs, clocks and output, which are the verbs' (`cli`), and what happens to a
+//! configuration whose tests fail (`app`, `reload`).
+
+use std::{fmt, net::IpAddr, time::SystemTime};
+
+use crate::{
+    config::Case,
+    dns::{NameRef, RecordType, Transport},
+    engine::{self, Client, Outcome, Policy, Snapshot, Step},
+};
+
+mod answer;
+pub mod diff;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+pub use diff::Diff;
+pub use trial::{Tried, run};
+
+/// The most failures that are told at a start or a reload; more are counted.
+const MAX_TOLD: usize = 20;
+
+/// The question as a packet with EDNS, so that the reply has room for its reason.
+#[must_use]
+pub fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
+    const HEADER: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01";
+    const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    const IN: [u8; 2] = [0, 1];
+    [HEADER, name.wire(), &rtype.0.to_be_bytes(), &IN, OPT].concat()
+}
+
+/// One question, and who asks it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'q> {
+    /// The name.
+    pub name: NameRef<'q>,
+    /// The type.
+    pub rtype: RecordType,
+    /// Who asks.
+    pub source: IpAddr,
+    /// What it comes by.
+    pub transport: Transport,
+}
+
+/// What came of a question.
+struct Seen {
+    outcome: Outcome,
+    /// Empty when there is none.
+    reply: Vec<u8>,
+}
+
+/// Asks one question.
+fn ask(question: Question<'_>, snapshot: &Snapshot, now: SystemTime) -> Seen {
+    let Question {
+        source, transport, ..
+    } = question;
+    let client = Client { source, transport };
+    let packet = packet(question.name, question.rtype);
+    let mut reply = vec![0; engine::max_reply(transport)];
+    let step: Step = engine::begin(&packet, client, snapshot, now, &mut reply);
+    reply.truncate(step.len());
+    Seen {
+        outcome: *step.outcome(),
+        reply,
+    }
+}
+
+/// The name of the rule that decided.
+fn rule_of<'p>(outcome: &Outcome, policy: &'p Policy) -> Option<&'p str> {
+    let rule = policy.rule(outcome.rule?)?;
+    Some(&rule.name)
+}
+
+/// The tests of a configuration that fail: why it is not put in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    tests: usize,
+    /// The first [`MAX_TOLD`] of them, a line each.
+    told: Vec<String>,
+    failed: usize,
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tests,
+            told,
+            failed,
+        } = self;
+        write!(f, "{failed} of {tests} policy tests failed")?;
+        for line in told {
+            write!(f, "\n{line}")?;
+        }
+        match failed.saturating_sub(told.len()) {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Failures {}
+
+/// Holds a configuration to its own tests.
+///
+/// # Errors
+/// Those that fail.
+pub fn check(cases: &[Case], snapshot: &Snapshot, now: SystemTime) -> Result<(), Failures> {
+    let mut failures = Failures {
+        tests: cases.len(),
+        told: Vec::new(),
+        failed: 0,
+    };
+    for tried in run(cases, snapshot, now) {
+        let Some(failure) = &tried.failure else {
+            continue;
+        };
+        failures.failed += 1;
+        if failures.told.len() < MAX_TOLD {
+            failures.told.push(format!("{tried}: {failure}"));
+        }
+    }
+    match failures.failed {
+        0 => Ok(()),
+        _ => Err(failures),
+    }
+}

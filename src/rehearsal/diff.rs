@@ -1,0 +1,328 @@
+//! What two configurations make of the same questions, where it is not the same.
+//!
+//! Questions come from a query log, by whoever reads it, or from [`Diff::probe`], which asks
+//! whatever can tell the two apart: every name that either has a pattern or a record for and one
+//! below it, for every way that client groups meet, in the common types and those that rules name.
+//!
+//! Two verdicts are the same when a client and an operator see the same: ending, reason, rule,
+//! response code, and the answer's records without their TTLs. A group of another name alone is
+//! no change. Tables are bounded; what has no room is counted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    net::IpAddr,
+    time::SystemTime,
+};
+
+use super::{Question, Seen, answer, ask, rule_of};
+use crate::{
+    dns::{Name, RecordType, Transport},
+    engine::{Reason, Snapshot},
+};
+
+/// The types that are probed whatever the rules say: those that clients ask for.
+const COMMON: [RecordType; 9] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::HTTPS,
+    RecordType::SVCB,
+    RecordType::CNAME,
+    RecordType::TXT,
+    RecordType::MX,
+    RecordType::SRV,
+    RecordType::PTR,
+];
+/// The most types that are probed: rules and zones rarely have others than the common ones.
+const MAX_TYPES: usize = 64;
+/// The label before a name that stands for all names below it.
+const BELOW: &[u8] = b"probe";
+/// The most kinds of change, and the most names of all kinds together, that are kept apart.
+const MAX_KINDS: usize = 10_000;
+const MAX_NAMES: usize = 100_000;
+/// The most kinds, and the most names of each, that are printed.
+const TOP_KINDS: usize = 50;
+const TOP_NAMES: usize = 20;
+
+/// One way in which verdicts change: for whom, from what, to what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Kind {
+    clients: String,
+    old: String,
+    new: String,
+}
+
+/// The questions of one kind of change.
+#[derive(Clone, Debug, Default)]
+struct Changed {
+    count: u64,
+    names: HashMap<Name, ChangedName>,
+}
+
+/// The questions for one name.
+#[derive(Clone, Debug, Default)]
+struct ChangedName {
+    count: u64,
+    types: BTreeSet<RecordType>,
+    /// The records of the first question, where the records are the change.
+    records: Option<(String, String)>,
+}
+
+/// Two configurations, and what was found to be different so far.
+#[derive(Debug)]
+pub struct Diff<'s> {
+    old: &'s Snapshot,
+    new: &'s Snapshot,
+    now: SystemTime,
+    asked: u64,
+    changed: u64,
+    /// The types that every name was asked for, when names were probed.
+    types: Option<BTreeSet<RecordType>>,
+    kinds: HashMap<Kind, Changed>,
+    /// Names in `kinds`.
+    names: usize,
+    /// Changes that there was no room to keep apart.
+    others: u64,
+}
+
+impl<'s> Diff<'s> {
+    /// Nothing asked so far; everything is asked at `now`.
+    #[must_use]
+    pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: SystemTime) -> Self {
+        Self {
+            old,
+            new,
+            now,
+            asked: 0,
+            changed: 0,
+            types: None,
+            kinds: HashMap::new(),
+            names: 0,
+            others: 0,
+        }
+    }
+
+    /// How many questions have another verdict.
+    #[must_use]
+    pub const fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// Asks both.
+    pub fn ask(&mut self, question: Question<'_>) {
+        self.asked += 1;
+        let old = ask(question, self.old, self.now);
+        let new = ask(question, self.new, self.now);
+        let (old_told, new_told) = (told(&old, self.old), told(&new, self.new));
+        let mut records = None;
+        if old_told == new_told {
+            // The same bytes under the same rule: nearly all questions end here.
+            if old.reply == new.reply {
+                return;
+            }
+            let (one, other) = (answer::records(&old.reply), answer::records(&new.reply));
+            if answer::are_same(&one, &other) {
+                return;
+            }
+            records = Some((answer::shown(&one), answer::shown(&other)));
+        }
+        let kind = Kind {
+            clients: self.clients(&old, &new),
+            new: match records {
+                Some(_) => "other records".to_owned(),
+                None => new_told,
+            },
+            old: old_told,
+        };
+        self.note(kind, question, records);
+    }
+
+    fn note(&mut self, kind: Kind, question: Question<'_>, records: Option<(String, String)>) {
+        self.changed += 1;
+        if !self.kinds.contains_key(&kind) && self.kinds.len() >= MAX_KINDS {
+            self.others += 1;
+            return;
+        }
+        let changed = self.kinds.entry(kind).or_default();
+        changed.count += 1;
+        let name = question.name.to_name();
+        if !changed.names.contains_key(&name) {
+            if self.names >= MAX_NAMES {
+                return;
+            }
+            self.names += 1;
+        }
+        let name = changed.names.entry(name).or_default();
+        name.count += 1;
+        name.types.insert(question.rtype);
+        if name.records.is_none() {
+            name.records = records;
+        }
+    }
+
+    /// The client's group, or both where it has another one now.
+    fn clients(&self, old: &Seen, new: &Seen) -> String {
+        let name = |seen: &Seen, snapshot: &Snapshot| {
+            let group = seen.outcome.group;
+            let group = group.and_then(|id| snapshot.policy().group_of(id));
+            group.map_or_else(|| "no group".to_owned(), |group| group.name.to_string())
+        };
+        let (old, new) = (name(old, self.old), name(new, self.new));
+        if old == new {
+            old
+        } else {
+            format!("{old} (now {new})")
+        }
+    }
+
+    /// Asks every question that can tell the two apart.
+    pub fn probe(&mut self) {
+        let types = self.probed_types();
+        let clients = self.probed_clients();
+        let below = |name: &Name| name.child(BELOW).ok();
+        for name in self.probed_names() {
+            for name in below(&name).into_iter().chain([name]) {
+                for &source in &clients {
+                    for &rtype in &types {
+                        self.ask(Question {
+                            name: name.as_ref(),
+                            rtype,
+                            source,
+                            transport: Transport::Tcp,
+                        });
+                    }
+                }
+            }
+        }
+        self.types = Some(types);
+    }
+
+    fn probed_names(&self) -> HashSet<Name> {
+        let both = [self.old, self.new];
+        let mut names: Vec<Name> = both
+            .iter()
+            .flat_map(|snapshot| snapshot.policy().names())
+            .collect();
+        let zones = both.iter().flat_map(|snapshot| snapshot.zones());
+        names.extend(zones.flat_map(|zone| zone.rrsets().map(|(owner, _)| owner)));
+        // The root's child stands for all that neither knows, and so does the child of any name for
+        // what a wildcard below it answers.
+        let mut names: HashSet<Name> = names.iter().map(without_star).collect();
+        names.insert(Name::root());
+        names
+    }
+
+    fn probed_types(&self) -> BTreeSet<RecordType> {
+        let mut types = BTreeSet::from(COMMON);
+        for snapshot in [self.old, self.new] {
+            let rules = snapshot.policy().rules().iter();
+            let named = rules.flat_map(|rule| rule.types.listed().unwrap_or_default());
+            let sets = snapshot.zones().iter().flat_map(|zone| zone.rrsets());
+            let sets = sets.map(|(_, set)| set.rtype());
+            for rtype in named.copied().chain(sets) {
+                if types.len() < MAX_TYPES {
+                    types.insert(rtype);
+                }
+            }
+        }
+        types
+    }
+
+    /// One address for each pair of groups, old and new, that any address is in. Where a range of
+    /// either begins is the only place where the pair can change, so these are all pairs.
+    fn probed_clients(&self) -> Vec<IpAddr> {
+        let (old, new) = (self.old.policy(), self.new.policy());
+        let mut seen = HashSet::new();
+        let starts = old.range_starts().chain(new.range_starts());
+        let mut starts: Vec<IpAddr> = starts.collect();
+        starts.sort_unstable();
+        starts.retain(|&address| seen.insert((old.admit(address), new.admit(address))));
+        starts
+    }
+}
+
+/// The name that a wildcard is below; any other name itself.
+fn without_star(name: &Name) -> Name {
+    let is_star = name.as_ref().labels().next() == Some(b"*");
+    let parent = name.as_ref().parent().filter(|_| is_star);
+    parent.map_or_else(|| name.clone(), |parent| parent.to_name())
+}
+
+/// What became of a question, for people. The response code tells denials apart that the rule does
+/// not: the group's way to be denied may be the change.
+fn told(seen: &Seen, snapshot: &Snapshot) -> String {
+    let outcome = &seen.outcome;
+    let rcode = outcome.rcode.map_or("no reply", |rcode| rcode.as_str());
+    let what = match (outcome.reason, rule_of(outcome, snapshot.policy())) {
+        (Reason::NoRule, _) => "denied, no rule allows it".to_owned(),
+        (Reason::Stranger, _) => "denied, the client is in no group".to_owned(),
+        (reason, Some(rule)) => {
+            // Built-in rules are many and alike; with a blank in it a name says what it is.
+            let quoted = match rule.split_once(' ') {
+                Some(("built-in", _)) => "a built-in rule".to_owned(),
+                Some(_) => rule.to_owned(),
+                None => format!("rule {rule}"),
+            };
+            let ending = match reason {
+                Reason::ChainTooLong => "failed, aliases without an end",
+                _ => reason.ending().as_str(),
+            };
+            format!("{ending} by {quoted}")
+        }
+        (reason, None) => format!("{}, {}", reason.ending().as_str(), reason.as_str()),
+    };
+    format!("{what} ({rcode})")
+}
+
+impl fmt::Display for Diff<'_> {
+    /// A paragraph for each kind of change, the most frequent first, and a line that counts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds: Vec<_> = self.kinds.iter().collect();
+        kinds.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
+        for (kind, changed) in kinds.iter().take(TOP_KINDS) {
+            let Kind { clients, old, new } = kind;
+            writeln!(f, "{clients}: {old} -> {new}: {}", changed.count)?;
+            changed.write(f, self.types.as_ref())?;
+            writeln!(f)?;
+        }
+        let hidden = kinds.iter().skip(TOP_KINDS);
+        let hidden = self.others + hidden.map(|(_, changed)| changed.count).sum::<u64>();
+        if hidden > 0 {
+            writeln!(f, "{hidden} more, of other kinds\n")?;
+        }
+        let Self { changed, asked, .. } = self;
+        writeln!(f, "{changed} of {asked} questions have another verdict")
+    }
+}
+
+impl Changed {
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        probed: Option<&BTreeSet<RecordType>>,
+    ) -> fmt::Result {
+        // By what is printed: names have no order of their own.
+        let mut names: BTreeMap<_, _> = BTreeMap::new();
+        for (name, changed) in &self.names {
+            names.insert((u64::MAX - changed.count, name.to_string()), changed);
+        }
+        let mut left = self.count;
+        for ((_, name), changed) in names.iter().take(TOP_NAMES) {
+            left -= changed.count;
+            let types: Vec<_> = changed.types.iter().map(ToString::to_string).collect();
+            let types = match probed {
+                Some(probed) if *probed == changed.types => "any type".to_owned(),
+                _ => types.join(" "),
+            };
+            write!(f, "  {:>8}  {name} {types}", changed.count)?;
+            if let Some((old, new)) = &changed.records {
+                write!(f, ": {old} -> {new}")?;
+            }
+            writeln!(f)?;
+        }
+        if left > 0 {
+            writeln!(f, "  {left:>8}  for other names")?;
+        }
+        Ok(())
+    }
+}
