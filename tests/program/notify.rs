@@ -1,6 +1,6 @@
 //! What systemd is told, and what it makes of the unit file.
 
-use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command, time::Instant};
+use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command};
 
 use crate::running::{Running, SOON, installed};
 
