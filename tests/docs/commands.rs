@@ -10,7 +10,14 @@ use crate::{
     text::{ROOT, blocks, documents, files_of},
 };
 
-const VERBS: &[&str] = &["serve", "check", "explain", "healthcheck", "completions"];
+const VERBS: &[&str] = &[
+    "serve",
+    "check",
+    "explain",
+    "reload",
+    "healthcheck",
+    "completions",
+];
 /// Options of other programs that the prose names on their own.
 const FOREIGN: &[&str] = &["--read-only", "--cap-drop", "--build-arg"];
 
