@@ -13,8 +13,10 @@ use crate::{
 const VERBS: &[&str] = &[
     "serve",
     "check",
+    "diff",
     "explain",
     "reload",
+    "test",
     "healthcheck",
     "completions",
 ];

@@ -145,7 +145,7 @@ verdict   denied by `no-db`
 
 #[test]
 fn check_prints_one_line_of_what_a_good_file_holds() {
-    let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams)\n";
+    let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams), 3 tests passed\n";
     assert_eq!(stdout(&["check"]), line);
     assert_eq!(stdout(&["check", "config/default.yaml"]), line);
 }
