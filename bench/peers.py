@@ -29,6 +29,7 @@ class Peer:
     package = ""  # Debian's package of it
     answers = 5  # records of an answer
     tcp = True
+    keeps = True  # whether it keeps a TCP connection for as long as there are queries
     note = ""
 
     def __init__(self, names=None):
@@ -192,6 +193,7 @@ addAction(AllRule(), RCodeAction(DNSRCode.REFUSED))
 class Dnsmasq(Peer):
     label, program, package = "dnsmasq", "dnsmasq", "dnsmasq-base"
     answers = 4
+    keeps = False  # a hundred queries, then it closes
     note = "answers with the four addresses and no alias; forks for each TCP connection"
 
     def files(self, port):

@@ -84,13 +84,16 @@ def table(result):
         latency = workload == "latency"
         print(f"\n{workload}" + (f": {result['rate']} queries a second offered" if latency else ""))
         head = f"{'':22}{'q/s':>9}{'min':>9}{'max':>9}{'to dnsgate':>12}{'CPU µs/q':>10}{'system':>8}{'to dnsgate':>12}{'to echo':>9}{'busy':>6}{'lost':>6}{'RSS MiB':>9}"
-        print(head + (f"{'p50 µs':>9}{'p99':>8}{'p99.9':>8}" if latency else ""))
+        more = f"{'p50 µs':>9}{'p99':>8}{'p99.9':>8}" if latency else f"{'ready s':>9}" if workload == "lists" else ""
+        print(head + more)
         for name, row in rows.items():
             line = f"{name:22}{row['qps']:9.0f}{row['qps_min']:9.0f}{row['qps_max']:9.0f}"
             line += f"{number(row.get('qps_to_dnsgate'), '12.2f'):>12}{row['cpu_us']:10.2f}"
             line += f"{number(row['system_part'], '.0%'):>8}{number(row.get('cpu_us_to_dnsgate'), '.2f'):>12}"
             line += f"{number(row.get('cpu_us_to_echo'), '.2f'):>9}{row['busy']:6.2f}{row['lost'] + row['wrong']:6}"
             line += f"{result['servers'][name]['resident_loaded_mib']:9.1f}"
+            if workload == "lists":
+                line += f"{result['servers'][name]['ready_s']:9.2f}"
             if latency:
                 line += "".join(f"{number(row[key], '.0f'):>{width}}" for key, width in [("p50_us", 9), ("p99_us", 8), ("p999_us", 8)])
             print(line)

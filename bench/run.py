@@ -187,7 +187,7 @@ class Bench:
             self.observed(dnsgate, files["mix"][dnsgate], mix)
         self.rounds("tcp-fresh", runs("mix", echo=False, tcp=True))
         kept = ["--keep", "--window", 32]
-        self.rounds("tcp-kept", runs("mix", kept, echo=False, tcp=True))
+        self.rounds("tcp-kept", [run for run in runs("mix", kept, echo=False, tcp=True) if run[0].peer.keeps])
         self.stop_all()
 
     def observed(self, dnsgate, file, questions):

@@ -354,17 +354,6 @@ impl NameBuf {
         Ok(())
     }
 
-    /// A copy of a name.
-    #[must_use]
-    pub fn copy_of(name: NameRef<'_>) -> Self {
-        let mut copy = Self::new();
-        if let Some(room) = copy.bytes.get_mut(..name.0.len()) {
-            room.copy_from_slice(name.0);
-            copy.len = name.0.len() as u8; // a name has at most 255 bytes
-        }
-        copy
-    }
-
     /// Adds all labels of `name`.
     ///
     /// # Errors

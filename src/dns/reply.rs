@@ -318,7 +318,8 @@ impl<'b> ReplyWriter<'b> {
             else {
                 return false;
             };
-            if !here.eq_ignore_ascii_case(label) {
+            // Most names are in lower case throughout, and equality is many bytes a step.
+            if here != label && !here.eq_ignore_ascii_case(label) {
                 return false;
             }
             if len == 0 {

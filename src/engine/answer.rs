@@ -45,29 +45,31 @@ pub(super) fn write(
     verdict: Verdict<'_>,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Stop> {
-    let mut name = NameBuf::copy_of(turn.query.name());
+    let mut target;
+    let mut name = turn.query.name();
     let mut verdict = verdict;
     for hop in 0..=MAX_CHAIN {
         let first = hop == 0;
         let next = match verdict {
             Verdict::Zone { zone, .. } => match turn.zone(zone) {
                 Some(zone) => {
-                    let zone = parent_side(turn, group, zone, name.as_ref()).unwrap_or(zone);
-                    from_zone(turn, zone, name.as_ref(), first, writer)?
+                    let zone = parent_side(turn, group, zone, name).unwrap_or(zone);
+                    from_zone(turn, zone, name, first, writer)?
                 }
                 None => None,
             },
-            Verdict::Answer { records, .. } => from_records(turn, records, name.as_ref(), writer)?,
+            Verdict::Answer { records, .. } => from_records(turn, records, name, writer)?,
             Verdict::Deny(_) => None,
         };
-        let Some(target) = next else {
+        let Some(next) = next else {
             return Ok(());
         };
-        name = target;
+        target = next;
+        name = target.as_ref();
         verdict = turn
             .snapshot
             .policy()
-            .decide(group, name.as_ref(), turn.qtype(), turn.now);
+            .decide(group, name, turn.qtype(), turn.now);
     }
     Err(Stop::TooManyHops)
 }

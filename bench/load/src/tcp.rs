@@ -111,7 +111,10 @@ fn kept(args: &Args, questions: &Questions, began: Instant) -> anyhow::Result<Re
             next = next.wrapping_add(1);
             report.sent += 1;
         }
-        stream.write_all(&out)?;
+        // A server may close the connection when it has had enough of it; what waits is lost then.
+        if stream.write_all(&out).is_err() {
+            break;
+        }
         let room = buffer.get_mut(filled..).context("a reply without an end")?;
         match stream.read(room) {
             Ok(0) | Err(_) => break,
