@@ -5,6 +5,8 @@
 ARG BUILD_IMAGE=rust:1-bookworm
 
 FROM ${BUILD_IMAGE} AS build
+# The classic builder keeps this stage as an image without a name: by this it can be found and removed.
+LABEL stage=dnsgate-build
 WORKDIR /src
 # .dockerignore lets only the crate through: neither .git nor target/ reaches the daemon.
 COPY . .
