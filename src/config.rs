@@ -34,6 +34,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 mod text;
+mod upstream;
 mod value;
 mod vips;
 mod warn;
@@ -47,6 +48,7 @@ pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
 pub use text::ReadFile;
+pub use upstream::{CacheSettings, ServerAddr, Strategy, Upstream};
 
 /// The configuration that is in force without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../config/default.yaml");

@@ -10,6 +10,7 @@
 
 pub mod code;
 pub mod edns;
+pub mod facts;
 pub mod name;
 pub mod query;
 pub mod reply;
@@ -18,6 +19,7 @@ pub mod rtype;
 pub mod tree;
 
 pub use code::{Ede, Rcode};
+pub use facts::{Facts, Failure};
 pub use name::{Name, NameBuf, NameError, NameRef};
 pub use query::{Malformed, Query};
 pub use reply::ReplyWriter;

@@ -279,7 +279,7 @@ impl<'t> Turn<'t> {
         (outcome.reason, outcome.rule) = match verdict {
             Verdict::Zone { rule, .. } => (Reason::Zone, Some(rule)),
             Verdict::Answer { rule, .. } => (Reason::Rule, Some(rule)),
-            Verdict::Deny(_) => (Reason::NoRule, None),
+            Verdict::Forward(_) | Verdict::Deny(_) => (Reason::NoRule, None),
         };
         match answer::write(self, group, verdict, &mut writer) {
             Ok(()) => {}

@@ -46,6 +46,7 @@
 //!    answered SERVFAIL.
 
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod dns;

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!   source address ─▶ admit ─▶ group ─┐
-//!   name, type, now ──────────────────┴─▶ decide ─▶ Zone | Answer | Deny
+//!   name, type, now ──────────────────┴─▶ decide ─▶ Zone | Answer | Forward | Deny
 //! ```
 //!
 //! Among the rules that are for the group and the type and have not ended, the longest name wins;
 //! on the same name an exact pattern beats a wider one, then the rule that names the group beats
 //! the one for everybody, then a configured rule beats a built-in one. What is still tied is
 //! refused when the policy is built. Nobody's win is a denial: so is a source in no group, and
-//! so would be any fault in here.
+//! so would be any fault in here. A policy that is only observed forwards where it would deny.
 //!
-//! Not here: what a zone answers (it is a number here), how a denial looks on the wire (`engine`), and
-//! how rules are written (`config`). Nothing in here reads a clock or keeps state between
+//! Not here: what a zone or an upstream answers (they are numbers here), how a denial looks on the
+//! wire (`engine`), and how rules are written (`config`). Nothing in here reads a clock or keeps state between
 //! questions, and `admit` and `decide` do not allocate.
 
 use std::{net::IpAddr, time::SystemTime};
@@ -24,6 +24,8 @@ mod clients;
 mod explain;
 mod names;
 pub mod pattern;
+mod permit;
+mod ranges;
 pub mod rule;
 mod shadow;
 #[cfg(test)]
@@ -32,8 +34,11 @@ mod tests;
 pub use build::Conflict;
 pub use explain::{Candidate, Fate};
 pub use pattern::{Pattern, PatternError};
+pub use permit::{Bits, Grant, Permit, probe_token};
+pub use ranges::AnswerRanges;
 pub use rule::{
-    Action, DenyWith, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule, RuleId, TypeSet,
+    Action, CnameMode, DenyWith, Forwarding, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule,
+    RuleId, TypeSet, UpstreamId,
 };
 pub use shadow::Shadowed;
 
@@ -59,6 +64,8 @@ pub struct Policy {
     clients: ClientSet,
     names: NameTree,
     deny_with: DenyWith,
+    /// Where questions go that would be denied, in a policy that is only observed.
+    observe: Option<Forwarding>,
 }
 
 /// What becomes of a question.
@@ -78,6 +85,8 @@ pub enum Verdict<'p> {
         /// Which rule.
         rule: RuleId,
     },
+    /// An upstream is asked.
+    Forward(Grant<'p>),
     /// It is denied.
     Deny(Denial<'p>),
 }
@@ -126,25 +135,64 @@ impl Policy {
         self.clients.group_of(source)
     }
 
+    /// The same policy, observed only: what it would deny is forwarded to `upstream` instead, but
+    /// for built-in denials and clients in no group. What the answers may hold is not relaxed.
+    #[must_use]
+    pub fn observing(self, upstream: UpstreamId) -> Self {
+        Self {
+            observe: Some(Forwarding {
+                upstream,
+                answers: AnswerRanges::Public,
+                cname: CnameMode::Any,
+            }),
+            ..self
+        }
+    }
+
+    /// Whether denials are only observed.
+    #[must_use]
+    pub const fn is_observed(&self) -> bool {
+        self.observe.is_some()
+    }
+
     /// What becomes of a question.
     #[must_use]
-    pub fn decide(
-        &self,
+    pub fn decide<'p>(
+        &'p self,
         group: GroupId,
-        name: NameRef<'_>,
+        name: NameRef<'p>,
         qtype: RecordType,
         now: SystemTime,
-    ) -> Verdict<'_> {
+    ) -> Verdict<'p> {
         let asked = Asked { group, qtype, now };
         let spot = self.names.find(name);
-        let Some((id, rule)) = self.winner(asked, spot, Reach::Name) else {
-            return Verdict::Deny(self.denial(asked, spot, None));
-        };
-        match &rule.action {
-            &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
-            Action::Answer(records) => Verdict::Answer { records, rule: id },
-            Action::Deny => Verdict::Deny(self.denial(asked, spot, Some((id, rule)))),
+        let winner = self.winner(asked, spot, Reach::Name);
+        if let Some((id, rule)) = winner {
+            match &rule.action {
+                &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
+                Action::Answer(records) => return Verdict::Answer { records, rule: id },
+                Action::Forward(forwarding) => {
+                    let grant = Grant::new(name, qtype, forwarding, Some(id), false);
+                    return Verdict::Forward(grant);
+                }
+                Action::Deny => {}
+            }
         }
+        let built_in = winner.is_some_and(|(_, rule)| rule.origin == Origin::BuiltIn);
+        match &self.observe {
+            Some(forwarding) if !built_in => {
+                let id = winner.map(|(id, _)| id);
+                Verdict::Forward(Grant::new(name, qtype, forwarding, id, true))
+            }
+            _ => Verdict::Deny(self.denial(asked, spot, winner)),
+        }
+    }
+
+    /// The way in which a denial for this group is answered where no rule says it.
+    #[must_use]
+    pub fn deny_with(&self, group: GroupId) -> DenyWith {
+        let by_group = self.group_of(group).and_then(|group| group.deny_with);
+        by_group.unwrap_or(self.deny_with)
     }
 
     /// The denial of a client in no group.
@@ -216,12 +264,11 @@ impl Policy {
     }
 
     fn denial(&self, asked: Asked, spot: Spot, winner: Option<(RuleId, &Rule)>) -> Denial<'_> {
-        let by_group = self.group_of(asked.group).and_then(|group| group.deny_with);
         let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
         let id = winner.map(|(id, _)| id);
         let text = id.and_then(|id| self.texts.get(id.0 as usize));
         Denial {
-            with: by_rule.or(by_group).unwrap_or(self.deny_with),
+            with: by_rule.unwrap_or_else(|| self.deny_with(asked.group)),
             rule: id,
             why: id.map_or(DenialReason::Default, |_| DenialReason::Rule),
             text: text.map_or(NO_RULE, |text| text),

@@ -148,6 +148,7 @@ fn row(candidate: &Candidate<'_>) -> [String; 4] {
     let action = match &rule.action {
         Action::Zone(_) => "answers from its zone",
         Action::Answer(_) => "answers with its records",
+        Action::Forward(_) => "forwards",
         Action::Deny => "denies",
     };
     let reason = rule

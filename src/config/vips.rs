@@ -105,7 +105,7 @@ fn leads<'p>(
                     of_name.push(Lead { rule, source, way });
                 }
             }
-            Action::Deny => {}
+            Action::Forward(_) | Action::Deny => {}
         }
     }
     leads

@@ -68,12 +68,20 @@ impl Rcode {
 /// The extended DNS errors that dnsgate sends (RFC 8914 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ede {
+    /// 3: the answer is older than it should be (RFC 8767).
+    StaleAnswer,
+    /// 13: a failure that is remembered for a moment (RFC 9520).
+    CachedError,
     /// 15: the policy of this server's operator denies the name.
     Blocked,
     /// 17: the answer was filtered at the request of the network's operator.
     Filtered,
     /// 18: this client may not ask this server.
     Prohibited,
+    /// 22: no upstream answered.
+    NoReachableAuthority,
+    /// 23: an upstream answered with an error, or with what is no answer.
+    NetworkError,
 }
 
 impl Ede {
@@ -81,9 +89,13 @@ impl Ede {
     #[must_use]
     pub const fn number(self) -> u16 {
         match self {
+            Self::StaleAnswer => 3,
+            Self::CachedError => 13,
             Self::Blocked => 15,
             Self::Filtered => 17,
             Self::Prohibited => 18,
+            Self::NoReachableAuthority => 22,
+            Self::NetworkError => 23,
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn write(
                 None => None,
             },
             Verdict::Answer { records, .. } => from_records(turn, records, name, writer)?,
-            Verdict::Deny(_) => None,
+            Verdict::Forward(_) | Verdict::Deny(_) => None,
         };
         let Some(next) = next else {
             return Ok(());

@@ -114,6 +114,7 @@ impl Policy {
             clients,
             names: draft.finish(),
             deny_with,
+            observe: None,
         })
     }
 }

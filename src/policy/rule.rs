@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr, time::SystemTime};
 
-use super::{Pattern, ZoneId};
+use super::{AnswerRanges, Pattern, ZoneId};
 use crate::dns::{RecordType, Rrset};
 
 /// The most client groups of one policy: a set of groups is one machine word.
@@ -73,6 +73,8 @@ pub enum Action {
     Zone(ZoneId),
     /// These records answer it; their owner is the question's name.
     Answer(Vec<Rrset>),
+    /// An upstream is asked.
+    Forward(Forwarding),
     /// It is denied.
     Deny,
 }
@@ -82,8 +84,44 @@ impl Action {
     #[must_use]
     pub const fn allows(&self) -> bool {
         match self {
-            Self::Zone(_) | Self::Answer(_) => true,
+            Self::Zone(_) | Self::Answer(_) | Self::Forward(_) => true,
             Self::Deny => false,
+        }
+    }
+}
+
+/// An upstream: its place in the configuration's list of them. The policy knows no more of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(pub u16);
+
+/// Who is asked, and what of the answer may pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Forwarding {
+    /// Whom to ask.
+    pub upstream: UpstreamId,
+    /// The addresses that the answer may hold.
+    pub answers: AnswerRanges,
+    /// Where its aliases may lead.
+    pub cname: CnameMode,
+}
+
+/// Where the aliases of an upstream's answer may lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CnameMode {
+    /// Anywhere: what counts is the name that was asked for, and the addresses.
+    #[default]
+    Any,
+    /// To names only that the client could ask for itself.
+    Allowed,
+}
+
+impl CnameMode {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Allowed => "allowed",
         }
     }
 }
