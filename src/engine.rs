@@ -272,7 +272,7 @@ impl<'t> Turn<'t> {
     fn answer(
         self,
         group: GroupId,
-        verdict: Verdict<'t>,
+        verdict: Verdict<'t, '_>,
         mut writer: ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {

@@ -70,7 +70,7 @@ pub struct Policy {
 
 /// What becomes of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<'p> {
+pub enum Verdict<'p, 'q> {
     /// The data of a zone answers it.
     Zone {
         /// Which zone.
@@ -86,7 +86,7 @@ pub enum Verdict<'p> {
         rule: RuleId,
     },
     /// An upstream is asked.
-    Forward(Grant<'p>),
+    Forward(Grant<'p, 'q>),
     /// It is denied.
     Deny(Denial<'p>),
 }
@@ -157,13 +157,13 @@ impl Policy {
 
     /// What becomes of a question.
     #[must_use]
-    pub fn decide<'p>(
-        &'p self,
+    pub fn decide<'q>(
+        &self,
         group: GroupId,
-        name: NameRef<'p>,
+        name: NameRef<'q>,
         qtype: RecordType,
         now: SystemTime,
-    ) -> Verdict<'p> {
+    ) -> Verdict<'_, 'q> {
         let asked = Asked { group, qtype, now };
         let spot = self.names.find(name);
         let winner = self.winner(asked, spot, Reach::Name);

@@ -297,6 +297,7 @@ fn check_decision(
         None => &[Reason::NoRule],
         Some(Action::Deny) => &[Reason::Blocked],
         Some(Action::Answer(_)) => &[Reason::Rule],
+        Some(Action::Forward(_)) => &[],
         Some(Action::Zone(_)) => &[Reason::Zone, Reason::ChainTooLong],
     };
     assert!(

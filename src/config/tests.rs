@@ -65,6 +65,7 @@ pub(super) fn answer_to(config: &Config, client: &str, name: &str, rtype: &str) 
             .iter()
             .find(|set| set.rtype() == rtype || set.rtype() == RecordType::CNAME)
             .map_or_else(|| "NODATA".to_owned(), shown),
+        Verdict::Forward(grant) => format!("forward to {}", grant.forwarding().upstream.0),
         Verdict::Deny(denial) => format!("{}: {}", denial.with, denial.text),
     }
 }

@@ -42,7 +42,7 @@ type Next = Option<NameBuf>;
 pub(super) fn write(
     turn: Turn<'_>,
     group: GroupId,
-    verdict: Verdict<'_>,
+    verdict: Verdict<'_, '_>,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Stop> {
     let mut target;

@@ -31,18 +31,18 @@ pub struct Bits {
 
 /// What a decision lets through: one question, to one upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant<'p> {
-    name: NameRef<'p>,
+pub struct Grant<'p, 'q> {
+    name: NameRef<'q>,
     qtype: RecordType,
     forwarding: &'p Forwarding,
     rule: Option<RuleId>,
     observed: bool,
 }
 
-impl<'p> Grant<'p> {
+impl<'p, 'q> Grant<'p, 'q> {
     /// For [`Policy::decide`](super::Policy::decide) alone.
     pub(super) const fn new(
-        name: NameRef<'p>,
+        name: NameRef<'q>,
         qtype: RecordType,
         forwarding: &'p Forwarding,
         rule: Option<RuleId>,
@@ -59,7 +59,7 @@ impl<'p> Grant<'p> {
 
     /// The name that may be asked for.
     #[must_use]
-    pub const fn name(&self) -> NameRef<'p> {
+    pub const fn name(&self) -> NameRef<'q> {
         self.name
     }
 

@@ -71,9 +71,10 @@ fn build(rules: &[&str]) -> Result<Policy, Vec<Conflict>> {
     Policy::build(groups, rules, DenyWith::Refused)
 }
 
-fn rule_of(verdict: &Verdict<'_>) -> Option<RuleId> {
+fn rule_of(verdict: &Verdict<'_, '_>) -> Option<RuleId> {
     match *verdict {
         Verdict::Zone { rule, .. } | Verdict::Answer { rule, .. } => Some(rule),
+        Verdict::Forward(grant) => grant.rule(),
         Verdict::Deny(denial) => denial.rule,
     }
 }
@@ -188,17 +189,18 @@ fn the_verdict_carries_the_action() {
     answer.action = Action::Answer(records.clone());
     let rules = vec![rule(".x"), answer];
     let policy = Policy::build(vec![group(None)], rules, DenyWith::Drop).expect("no tie");
-    let decide = |asked| policy.decide(GroupId(0), name(asked).as_ref(), RecordType::A, at(0));
+    let (x, db) = (name("x"), name("db.x"));
+    let decide = |asked| policy.decide(GroupId(0), asked, RecordType::A, at(0));
     let (zone, records) = (ZoneId(0), &*records);
     assert_eq!(
-        decide("x"),
+        decide(x.as_ref()),
         Verdict::Zone {
             zone,
             rule: RuleId(0)
         }
     );
     assert_eq!(
-        decide("db.x"),
+        decide(db.as_ref()),
         Verdict::Answer {
             records,
             rule: RuleId(1)
