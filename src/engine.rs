@@ -1,10 +1,16 @@
-//! One query's path, pure: a packet, its source and the time in; a reply and an outcome out.
+//! One query's path, pure: a packet, its source and the time in; a reply and an outcome out, or the
+//! permit to ask an upstream first.
 //!
 //! ```text
-//!  packet ─▶ parse ─▶ admit ─▶ decide ─┬─▶ answer (zone, rule) ─┐
-//!              │        │              └─▶ deny ────────────────┼─▶ reply + Outcome
-//!              └────────┴── reject, deny ───────────────────────┘
+//!  packet ─▶ parse ─▶ admit ─▶ decide ─┬─▶ answer (zone, rule) ──────────────┐
+//!              │        │              ├─▶ forward: facts ─▶ screen ─────────┤
+//!              │        │              │      └─▶ Ask(permit) … finish ─▶ ▲  │
+//!              │        │              └─▶ deny ─────────────────────────────┼─▶ reply + Outcome
+//!              └────────┴── reject, deny ────────────────────────────────────┘
 //! ```
+//!
+//! [`begin`] takes a query as far as it goes. Where an upstream's facts are missing it ends with
+//! [`Step::Ask`]; when they have come, [`finish`] takes it the same way once more, with them at hand.
 //!
 //! This is the only place where the order stands, and the order is the policy's backbone: what is
 //! malformed never reaches the policy, a stranger's question never reaches a rule, and what no rule
@@ -13,28 +19,42 @@
 //! Not here: sockets, tasks, clocks, metrics, and what to do with an outcome. So the same code
 //! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::{
+    net::IpAddr,
+    time::{Instant, SystemTime},
+};
 
 use crate::{
+    cache::Cache,
     dns::{
-        Ede, Malformed, Query, Rcode, RecordType, ReplyWriter, Transport,
+        Ede, Failure, Malformed, NameRef, Query, Rcode, RecordType, ReplyWriter, Transport,
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
         query::CLASS_IN,
-        reply::Section,
     },
-    policy::{Denial, DenialReason, DenyWith, Verdict, ZoneId},
+    policy::{Bits, Verdict, ZoneId, probe_token},
     zone::Zone,
 };
 
 mod answer;
+mod deny;
+mod forward;
 pub mod outcome;
+mod screen;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use crate::policy::{GroupId, Policy, RuleId};
+pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
+pub use forward::Arrived;
 pub use outcome::{Ending, Outcome, Reason};
-pub use snapshot::Snapshot;
+pub use screen::Check;
+pub use snapshot::{Partition, Snapshot};
+
+use answer::Stop;
+use forward::Trail;
+
+/// What a reply says that is past its time.
+const STALE: &str = "no upstream answers";
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +65,49 @@ pub struct Client {
     pub transport: Transport,
 }
 
+/// What a query is decided by and answered from, all of it for one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'t> {
+    /// The configuration in force.
+    pub snapshot: &'t Snapshot,
+    /// The time of the calendar, for what expires.
+    pub now: SystemTime,
+    /// What upstreams said; `None` for nothing, and then every forward must be asked for.
+    pub memory: Option<Memory<'t>>,
+}
+
+/// A cache, and the time by which it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory<'t> {
+    /// The cache.
+    pub cache: &'t Cache,
+    /// The time by a clock that nobody sets.
+    pub now: Instant,
+}
+
+impl<'t> Context<'t> {
+    /// A context without a memory.
+    #[must_use]
+    pub const fn new(snapshot: &'t Snapshot, now: SystemTime) -> Self {
+        Self {
+            snapshot,
+            now,
+            memory: None,
+        }
+    }
+
+    /// The same with a memory.
+    #[must_use]
+    pub const fn with_cache(self, cache: &'t Cache, now: Instant) -> Self {
+        Self {
+            memory: Some(Memory { cache, now }),
+            ..self
+        }
+    }
+}
+
 /// What to do about a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Send the first `len` bytes of the buffer back.
     Reply {
@@ -54,9 +115,33 @@ pub enum Step {
         len: usize,
         /// What happened.
         outcome: Outcome,
+        /// What there is to it that is rare.
+        more: Option<Box<More>>,
     },
     /// Send nothing.
     Drop(Outcome),
+    /// Ask an upstream, then [`finish`].
+    Ask(Box<Ask>),
+}
+
+/// What some replies have with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// A question to ask anew, as the facts of this reply are near their end and often asked for.
+    pub refresh: Option<Permit>,
+    /// The record that failed the screen, for the log.
+    pub rejected: Option<String>,
+}
+
+/// What must be known before there is a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Leave to ask.
+    pub permit: Permit,
+    /// Whether there are facts past their time to fall back on ([`Arrived::stale`]).
+    pub stale: bool,
+    /// What is known of the query so far: its reason is the one that it has when all goes well.
+    pub outcome: Outcome,
 }
 
 impl Step {
@@ -65,7 +150,7 @@ impl Step {
     pub const fn len(&self) -> usize {
         match self {
             Self::Reply { len, .. } => *len,
-            Self::Drop(_) => 0,
+            Self::Drop(_) | Self::Ask(_) => 0,
         }
     }
 
@@ -75,30 +160,42 @@ impl Step {
         self.len() == 0
     }
 
-    /// What happened.
+    /// What happened; of a query that waits, what would.
     #[must_use]
-    pub const fn outcome(&self) -> &Outcome {
+    pub fn outcome(&self) -> &Outcome {
         match self {
             Self::Reply { outcome, .. } | Self::Drop(outcome) => outcome,
+            Self::Ask(ask) => &ask.outcome,
         }
     }
 }
 
-/// Takes one packet the whole way. The reply is written into `out`, which should hold
+/// Takes one packet as far as it goes. A reply is written into `out`, which should hold
 /// [`max_reply`] bytes of the transport; a shorter one makes shorter replies.
 ///
 /// The order (a test holds each adjacent pair):
 /// 1. Malformed packets are dropped or rejected ([`Malformed`]).
-/// 2. Classes other than IN and types that are no data are refused.
+/// 2. Classes other than IN and types that are no data are refused, and so is a probe for loops.
 /// 3. A client in no group is denied.
 /// 4. The policy decides by name, type, group and time.
-/// 5. The answer is written, or the denial.
+/// 5. The denial is written, or the answer: from a zone, a rule, or an upstream's facts. Who does
+///    not desire recursion gets nothing of the last.
+/// 6. Facts are looked for in the cache.
+/// 7. What is not there must be asked for.
+/// 8. What was found is screened.
 #[must_use]
-pub fn begin(
+pub fn begin(packet: &[u8], client: Client, context: &Context<'_>, out: &mut [u8]) -> Step {
+    finish(packet, client, context, &[], out)
+}
+
+/// The same for a packet whose query has waited, with all that has arrived since for it, each the
+/// answer to a [`Step::Ask`] of this very packet under the same snapshot.
+#[must_use]
+pub fn finish(
     packet: &[u8],
     client: Client,
-    snapshot: &Snapshot,
-    now: SystemTime,
+    context: &Context<'_>,
+    arrived: &[Arrived],
     out: &mut [u8],
 ) -> Step {
     let query = match Query::parse(packet) {
@@ -107,8 +204,8 @@ pub fn begin(
     };
     let turn = Turn {
         query: &query,
-        snapshot,
-        now,
+        context: *context,
+        arrived,
     };
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
@@ -116,31 +213,36 @@ pub fn begin(
     let Some(mut writer) = ReplyWriter::new(&query, max, out) else {
         return Step::Drop(outcome);
     };
+    if context.snapshot.has_upstreams() {
+        writer.set_recursion_available();
+    }
 
     if let Some(reason) = not_served(&query) {
-        outcome.reason = reason;
-        writer.set_rcode(Rcode::Refused);
-        return sent(writer, None, outcome);
+        return refuse(reason, writer, outcome);
     }
-    let Some(group) = snapshot.policy().admit(client.source) else {
-        return turn.deny(snapshot.policy().deny_stranger(), writer, outcome);
+    let policy = context.snapshot.policy();
+    let Some(group) = policy.admit(client.source) else {
+        return turn.deny(policy.deny_stranger(), writer, outcome);
     };
     outcome.group = Some(group);
-    match snapshot
-        .policy()
-        .decide(group, query.name(), query.qtype(), now)
-    {
+    match turn.decide(group, query.name(), query.qtype()) {
         Verdict::Deny(denial) => turn.deny(denial, writer, outcome),
         verdict => turn.answer(group, verdict, writer, outcome),
     }
 }
 
-/// The reply to a packet whose handling failed by a fault of ours: SERVFAIL, with the question as
-/// far as it can be read, or nothing where the packet deserves none. For the worker that caught a
-/// panic.
+/// The token of the probe for loops that a packet is, if it is one.
 #[must_use]
-pub fn fail(packet: &[u8], transport: Transport, out: &mut [u8]) -> Step {
-    let mut outcome = Outcome::new(Reason::Panic);
+pub fn probe_of(packet: &[u8]) -> Option<u128> {
+    probe_token(Query::parse(packet).ok()?.name())
+}
+
+/// The reply to a packet that could not be handled, for `reason`: SERVFAIL, with the question as far
+/// as it can be read, or nothing where the packet deserves none. For the worker that caught a panic
+/// or has no room for what must wait.
+#[must_use]
+pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8]) -> Step {
+    let mut outcome = Outcome::new(reason);
     let writer = match Query::parse(packet) {
         Ok(query) => {
             outcome.qtype = Some(query.qtype());
@@ -189,6 +291,8 @@ fn not_served(query: &Query<'_>) -> Option<Reason> {
         Some(Reason::Class)
     } else if query.qtype().is_meta() {
         Some(Reason::MetaType)
+    } else if probe_token(query.name()).is_some() {
+        Some(Reason::LoopProbe)
     } else {
         None
     }
@@ -213,12 +317,19 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
     sent(writer, None, outcome)
 }
 
+fn refuse(reason: Reason, mut writer: ReplyWriter<'_>, mut outcome: Outcome) -> Step {
+    outcome.reason = reason;
+    writer.set_rcode(Rcode::Refused);
+    sent(writer, None, outcome)
+}
+
 /// Ends the reply and notes its code.
 fn sent(writer: ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Outcome) -> Step {
     outcome.rcode = Some(writer.rcode());
     Step::Reply {
         len: writer.finish(ede),
         outcome,
+        more: None,
     }
 }
 
@@ -226,48 +337,11 @@ fn sent(writer: ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Outcome)
 #[derive(Clone, Copy)]
 struct Turn<'t> {
     query: &'t Query<'t>,
-    snapshot: &'t Snapshot,
-    now: SystemTime,
+    context: Context<'t>,
+    arrived: &'t [Arrived],
 }
 
 impl<'t> Turn<'t> {
-    /// Writes a denial, in the form that the rule, the group or the policy asks for.
-    fn deny(self, denial: Denial<'_>, mut writer: ReplyWriter<'_>, mut outcome: Outcome) -> Step {
-        outcome.rule = denial.rule;
-        let ede = match denial.why {
-            DenialReason::Stranger => Ede::Prohibited,
-            DenialReason::Rule | DenialReason::Default => Ede::Blocked,
-        };
-        outcome.reason = match denial.why {
-            DenialReason::Rule => Reason::Blocked,
-            DenialReason::Default => Reason::NoRule,
-            DenialReason::Stranger => Reason::Stranger,
-        };
-        let rcode = match denial.with {
-            DenyWith::Drop => return Step::Drop(outcome),
-            DenyWith::Refused => Rcode::Refused,
-            DenyWith::NoData => Rcode::NoError,
-            // NXDOMAIN would say that there is nothing below, either (RFC 8020).
-            DenyWith::NxDomain if denial.has_allowed_below => Rcode::NoError,
-            DenyWith::NxDomain => Rcode::NxDomain,
-        };
-        writer.set_rcode(rcode);
-        if rcode != Rcode::Refused {
-            // A negative answer is ours to give, and for a time: without AA a forwarder in front
-            // may take us for lame, without a SOA it asks again at once (RFC 2308 section 5).
-            writer.set_authoritative();
-            let soa = self.snapshot.denial_soa();
-            if writer
-                .rrset(Section::Authority, soa.owner(), soa.set())
-                .is_err()
-            {
-                writer.truncate();
-                outcome.truncated = true;
-            }
-        }
-        sent(writer, Some((ede, denial.text)), outcome)
-    }
-
     /// Writes the answer that the verdict leads to.
     fn answer(
         self,
@@ -276,31 +350,111 @@ impl<'t> Turn<'t> {
         mut writer: ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
-        (outcome.reason, outcome.rule) = match verdict {
-            Verdict::Zone { rule, .. } => (Reason::Zone, Some(rule)),
-            Verdict::Answer { rule, .. } => (Reason::Rule, Some(rule)),
-            Verdict::Forward(_) | Verdict::Deny(_) => (Reason::NoRule, None),
+        let mut trail = Trail::default();
+        let (reason, rule) = match &verdict {
+            Verdict::Zone { rule, .. } => (Some(Reason::Zone), Some(*rule)),
+            Verdict::Answer { rule, .. } => (Some(Reason::Rule), Some(*rule)),
+            Verdict::Forward(grant) if self.qtype() == RecordType::ANY => {
+                (Some(Reason::Any), grant.rule())
+            }
+            Verdict::Forward(grant) if grant.is_observed() => {
+                (Some(Reason::Observed), grant.rule())
+            }
+            Verdict::Forward(grant) => (None, grant.rule()),
+            Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
-        match answer::write(self, group, verdict, &mut writer) {
+        outcome.rule = rule;
+        let written = answer::write(self, group, verdict, &mut writer, &mut trail);
+        outcome.upstream = trail.upstream;
+        outcome.reason = reason.unwrap_or(trail.reason());
+        match written {
             Ok(()) => {}
-            Err(answer::Stop::Full) => {
+            Err(Stop::Full) => {
                 writer.truncate();
                 outcome.truncated = true;
             }
-            Err(answer::Stop::TooManyHops) => {
-                writer.clear();
+            Err(stop) => return self.stop(group, stop, writer, outcome),
+        }
+        let ede = trail.stale.then_some((Ede::StaleAnswer, STALE));
+        let mut step = sent(writer, ede, outcome);
+        if let (Step::Reply { more, .. }, Some(permit)) = (&mut step, trail.refresh) {
+            *more = Some(Box::new(More {
+                refresh: Some(permit),
+                rejected: None,
+            }));
+        }
+        step
+    }
+
+    /// Ends an answer that could not be completed.
+    fn stop(
+        self,
+        group: GroupId,
+        stop: Stop,
+        mut writer: ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        writer.clear();
+        match stop {
+            Stop::Ask { permit, stale } => Step::Ask(Box::new(Ask {
+                permit,
+                stale,
+                outcome,
+            })),
+            Stop::Screened(rejection) => self.deny_screened(group, rejection, writer, outcome),
+            Stop::NoRecursion => refuse(Reason::NoRecursion, writer, outcome),
+            Stop::Failed { failure, cached } => {
+                outcome.reason = failed(failure);
+                writer.set_rcode(Rcode::ServFail);
+                let text = failure.to_string();
+                let ede = match failure {
+                    _ if cached => Ede::CachedError,
+                    Failure::Code(_) | Failure::Malformed => Ede::NetworkError,
+                    _ => Ede::NoReachableAuthority,
+                };
+                sent(writer, Some((ede, &text)), outcome)
+            }
+            Stop::TooManyHops | Stop::Full => {
                 writer.set_rcode(Rcode::ServFail);
                 outcome.reason = Reason::ChainTooLong;
+                sent(writer, None, outcome)
             }
         }
-        sent(writer, None, outcome)
+    }
+
+    fn decide<'q>(self, group: GroupId, name: NameRef<'q>, qtype: RecordType) -> Verdict<'t, 'q> {
+        let policy = self.context.snapshot.policy();
+        policy.decide(group, name, qtype, self.context.now)
     }
 
     fn zone(self, id: ZoneId) -> Option<&'t Zone> {
-        self.snapshot.zone(id)
+        self.context.snapshot.zone(id)
     }
 
     fn qtype(self) -> RecordType {
         self.query.qtype()
+    }
+
+    fn memory(self) -> Option<Memory<'t>> {
+        self.context.memory
+    }
+
+    /// The bits that travel with the question to an upstream.
+    fn bits(self) -> Bits {
+        Bits {
+            dnssec_ok: self.query.edns().is_some_and(|edns| edns.dnssec_ok),
+            checking_disabled: self.query.checking_disabled(),
+        }
+    }
+}
+
+/// The reason of a failure.
+const fn failed(failure: Failure) -> Reason {
+    match failure {
+        Failure::Timeout => Reason::Timeout,
+        Failure::Unreachable => Reason::Unreachable,
+        Failure::Code(_) => Reason::UpstreamError,
+        Failure::Malformed => Reason::UpstreamMalformed,
+        Failure::Shed => Reason::Shed,
     }
 }

@@ -12,7 +12,7 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 use crate::{
     config::Case,
     dns::{NameRef, RecordType, Transport},
-    engine::{self, Client, Outcome, Policy, Snapshot, Step},
+    engine::{self, Client, Context, Outcome, Policy, Snapshot, Step},
 };
 
 mod answer;
@@ -64,7 +64,7 @@ fn ask(question: Question<'_>, snapshot: &Snapshot, now: SystemTime) -> Seen {
     let client = Client { source, transport };
     let packet = packet(question.name, question.rtype);
     let mut reply = vec![0; engine::max_reply(transport)];
-    let step: Step = engine::begin(&packet, client, snapshot, now, &mut reply);
+    let step: Step = engine::begin(&packet, client, &Context::new(snapshot, now), &mut reply);
     reply.truncate(step.len());
     Seen {
         outcome: *step.outcome(),

@@ -41,7 +41,7 @@ use serde_json::Value;
 
 use crate::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Ending, GroupId, Outcome, Reason, RuleId},
+    engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };
 
 pub use families::{Family, Kind, families};
@@ -158,6 +158,8 @@ struct Tally {
     qtype: Option<RecordType>,
     /// Counted in `denied_total`, under this reason.
     denied: Option<Reason>,
+    /// Counted in `screen_rejected_total`, under this check.
+    check: Option<Check>,
     truncated: bool,
     panicked: bool,
 }
@@ -173,13 +175,29 @@ impl Tally {
             rule,
             qtype,
             rcode,
+            upstream: _,
+            check,
             truncated,
         } = *outcome;
         let (denied, panicked) = match reason {
-            Reason::Blocked | Reason::NoRule | Reason::Stranger => (Some(reason), false),
+            Reason::Blocked | Reason::NoRule | Reason::Stranger | Reason::Screened => {
+                (Some(reason), false)
+            }
             Reason::Panic => (None, true),
             Reason::Zone
             | Reason::Rule
+            | Reason::Any
+            | Reason::Upstream
+            | Reason::Cache
+            | Reason::Stale
+            | Reason::Observed
+            | Reason::NoRecursion
+            | Reason::LoopProbe
+            | Reason::Timeout
+            | Reason::Unreachable
+            | Reason::UpstreamError
+            | Reason::UpstreamMalformed
+            | Reason::Shed
             | Reason::Short
             | Reason::NotAQuery
             | Reason::Opcode
@@ -198,6 +216,7 @@ impl Tally {
             rcode,
             qtype,
             denied,
+            check,
             truncated,
             panicked,
         }

@@ -19,7 +19,7 @@ use std::{
 use dnsgate::{
     config,
     dns::{Name, NameBuf, Rcode, RecordType, Transport},
-    engine::{self, Client, Snapshot, Step},
+    engine::{self, Client, Context, Snapshot, Step},
 };
 use hickory_proto::{
     op::Message,
@@ -193,10 +193,11 @@ fn ask(step: &Question, snapshot: &Snapshot) -> String {
         source: step.from,
         transport,
     };
-    let done = engine::begin(&packet, client, snapshot, now, &mut out);
+    let done = engine::begin(&packet, client, &Context::new(snapshot, now), &mut out);
     let mut lines = match done {
         Step::Reply { len, .. } => shown(&packet, &out[..len], step, transport),
         Step::Drop(_) => vec!["status: none".to_owned()],
+        Step::Ask(_) => vec!["status: asks".to_owned()],
     };
     let outcome = done.outcome();
     if step.expect.reason.is_some() {

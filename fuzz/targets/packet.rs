@@ -11,7 +11,9 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use dnsgate::dns::{NameRef, Query, RecordType, Rrset, Transport};
-use dnsgate::engine::{self, Client, Ending, GroupId, Outcome, Reason, RuleId, Snapshot, Step};
+use dnsgate::engine::{
+    self, Client, Context, Ending, GroupId, Outcome, Reason, RuleId, Snapshot, Step,
+};
 use dnsgate::policy::{Action, DenyWith, Group, Origin, Pattern, Policy, Rule, TypeSet, ZoneId};
 use dnsgate::zone::{Zone, parse_zone};
 use hickory_proto::op::{Message, MessageType};
@@ -211,16 +213,16 @@ pub(crate) fn check(data: &[u8]) {
     match engine::begin(
         packet,
         Client { source, transport },
-        &fixture.snapshot,
-        now,
+        &Context::new(&fixture.snapshot, now),
         &mut out,
     ) {
-        Step::Reply { len, outcome } => {
+        Step::Reply { len, outcome, .. } => {
             assert!(len <= out.len(), "the reply is longer than its buffer");
             check_reply(packet, &out[..len], transport);
             check_decision(fixture, packet, source, now, &outcome);
         }
         Step::Drop(outcome) => check_decision(fixture, packet, source, now, &outcome),
+        Step::Ask(ask) => panic!("no rule forwards: {ask:?}"),
     }
 }
 

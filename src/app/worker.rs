@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    engine::{self, Client, Outcome, Snapshot, Step},
+    engine::{self, Client, Context, Outcome, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Message},
     telemetry::{self, Recorder, Shared, Shed, Telemetry},
@@ -73,9 +73,14 @@ impl Handler for Worker {
             source: message.source.ip(),
             transport: message.transport,
         };
-        let step = engine::begin(message.packet, client, &self.snapshot, self.now, out);
+        let step = engine::begin(
+            message.packet,
+            client,
+            &Context::new(&self.snapshot, self.now),
+            out,
+        );
         match step {
-            Step::Reply { len, outcome } => {
+            Step::Reply { len, outcome, .. } => {
                 self.record(outcome, message, out.get(..len).unwrap_or_default());
                 Some(len)
             }
@@ -83,6 +88,7 @@ impl Handler for Worker {
                 self.record(outcome, message, &[]);
                 None
             }
+            Step::Ask(_) => None,
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     app,
     dns::{Name, RecordType, Transport},
-    engine::{self, Client, Ending, GroupId, Outcome, Reason, Snapshot, Step},
+    engine::{self, Client, Context, Ending, GroupId, Outcome, Reason, Snapshot, Step},
     policy::{Action, Candidate, Fate, Pattern},
     rehearsal,
 };
@@ -77,8 +77,7 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
     let step = engine::begin(
         &rehearsal::packet(name.as_ref(), *rtype),
         asker,
-        snapshot,
-        now,
+        &Context::new(snapshot, now),
         &mut reply,
     );
     say("verdict", &verdict_line(snapshot, step.outcome()));
@@ -86,6 +85,9 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
     match step {
         Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
         Step::Drop(_) => text.push_str(";; no reply is sent: the client waits until it gives up\n"),
+        Step::Ask(_) => {
+            text.push_str(";; the reply is what the upstream says and the screen lets pass\n")
+        }
     }
     text
 }

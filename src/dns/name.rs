@@ -301,6 +301,18 @@ fn escaped(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
     u8::try_from(value).map_err(|_| NameError::BadEscape)
 }
 
+impl From<NameRef<'_>> for NameBuf {
+    fn from(name: NameRef<'_>) -> Self {
+        let mut buf = Self::new();
+        // A name fits by construction.
+        for (to, from) in buf.bytes.iter_mut().zip(name.0) {
+            *to = *from;
+        }
+        buf.len = name.0.len() as u8;
+        buf
+    }
+}
+
 /// A name under construction, or the name of one query, without an allocation.
 #[derive(Clone)]
 pub struct NameBuf {

@@ -151,6 +151,12 @@ impl<'p> Query<'p> {
         self.packet.get(2).is_some_and(|flags| flags & 0x01 != 0)
     }
 
+    /// Checking disabled (RFC 4035 section 3.2.2).
+    #[must_use]
+    pub fn checking_disabled(&self) -> bool {
+        self.packet.get(3).is_some_and(|flags| flags & 0x10 != 0)
+    }
+
     /// Header and question as they came, letter case included.
     #[must_use]
     pub fn header_and_question(&self) -> &'p [u8] {

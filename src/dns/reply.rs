@@ -165,7 +165,24 @@ impl<'b> ReplyWriter<'b> {
     /// # Errors
     /// [`Full`], and then nothing of the set is in the reply.
     pub fn rrset(&mut self, section: Section, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
-        self.all_or_nothing(section, set.len(), |reply| reply.write_records(owner, set))
+        self.rrset_for(section, owner, set, set.ttl())
+    }
+
+    /// Adds all records of a set, under `owner`, with another TTL than the set's own: that of a set
+    /// that was kept for a while.
+    ///
+    /// # Errors
+    /// [`Full`], and then nothing of the set is in the reply.
+    pub fn rrset_for(
+        &mut self,
+        section: Section,
+        owner: NameRef<'_>,
+        set: &Rrset,
+        ttl: u32,
+    ) -> Result<(), Full> {
+        self.all_or_nothing(section, set.len(), |reply| {
+            reply.write_records(owner, set, ttl)
+        })
     }
 
     /// Runs `write`; when it runs out of room, nothing of it stays.
@@ -201,8 +218,8 @@ impl<'b> ReplyWriter<'b> {
         })
     }
 
-    fn write_records(&mut self, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
-        let fields = fixed_fields(set.rtype(), set.ttl());
+    fn write_records(&mut self, owner: NameRef<'_>, set: &Rrset, ttl: u32) -> Result<(), Full> {
+        let fields = fixed_fields(set.rtype(), ttl);
         let layout = Layout::of(set.rtype());
         let mut owner_at: Option<[u8; 2]> = None;
         for rdata in set.rdatas_with_length() {

@@ -1,28 +1,50 @@
-//! The answer from our own data: a zone's or a rule's records, and the chain of aliases that starts
-//! there, followed to its end in one reply.
+//! The answer: a zone's records, a rule's, or an upstream's (`forward`), and the chain of aliases
+//! that starts there, followed to its end in one reply.
 //!
 //! Each name of the chain is decided by the same policy as a question would be. Where the chain
-//! leads to a name that this client is not answered, the reply ends with the alias: it holds
-//! nothing that the client could not have asked for.
+//! leads from our own data to a name that this client is not answered, the reply ends with the
+//! alias: it holds nothing that the client could not have asked for.
 
 use crate::{
     dns::{
-        NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
+        Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
         reply::{Full, Section},
     },
-    policy::{GroupId, Verdict},
+    policy::{Grant, GroupId, Permit, Verdict},
     zone::{Lookup, Zone},
 };
 
-use super::Turn;
+use super::{
+    Turn,
+    forward::{self, Trail},
+    screen::Rejection,
+};
 
 /// The longest chain of aliases that is followed. Real ones have one or two links; a loop has no
 /// end.
 const MAX_CHAIN: usize = 16;
 
 /// Why the answer was not completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
+    /// An upstream must be asked first.
+    Ask {
+        /// The question to it.
+        permit: Permit,
+        /// Whether the cache has facts past their time, should nobody answer.
+        stale: bool,
+    },
+    /// An upstream was asked in vain.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether that is remembered from an earlier query.
+        cached: bool,
+    },
+    /// What the upstream said may not pass.
+    Screened(Rejection),
+    /// An upstream would have to be asked, and the client does not want that.
+    NoRecursion,
     /// It does not fit into the reply.
     Full,
     /// The chain of aliases is longer than [`MAX_CHAIN`].
@@ -35,8 +57,14 @@ impl From<Full> for Stop {
     }
 }
 
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Screened(rejection)
+    }
+}
+
 /// Where the chain goes on: the target of an alias, or nowhere.
-type Next = Option<NameBuf>;
+pub(super) type Next = Option<NameBuf>;
 
 /// Writes the answer to the turn's question, whose verdict is `verdict`.
 pub(super) fn write(
@@ -44,6 +72,7 @@ pub(super) fn write(
     group: GroupId,
     verdict: Verdict<'_, '_>,
     writer: &mut ReplyWriter<'_>,
+    trail: &mut Trail,
 ) -> Result<(), Stop> {
     let mut target;
     let mut name = turn.query.name();
@@ -59,19 +88,42 @@ pub(super) fn write(
                 None => None,
             },
             Verdict::Answer { records, .. } => from_records(turn, records, name, writer)?,
-            Verdict::Forward(_) | Verdict::Deny(_) => None,
+            Verdict::Forward(grant) => forwarded(turn, group, &grant, first, writer, trail)?,
+            Verdict::Deny(_) => None,
         };
         let Some(next) = next else {
             return Ok(());
         };
         target = next;
         name = target.as_ref();
-        verdict = turn
-            .snapshot
-            .policy()
-            .decide(group, name, turn.qtype(), turn.now);
+        verdict = turn.decide(group, name, turn.qtype());
     }
     Err(Stop::TooManyHops)
+}
+
+/// What an upstream says, from `grant`'s name on.
+fn forwarded(
+    turn: Turn<'_>,
+    group: GroupId,
+    grant: &Grant<'_, '_>,
+    first: bool,
+    writer: &mut ReplyWriter<'_>,
+    trail: &mut Trail,
+) -> Result<Next, Stop> {
+    if turn.qtype() == RecordType::ANY {
+        // Nobody is asked for everything: RFC 8482 section 4.2.
+        writer.rrset(Section::Answer, grant.name(), turn.context.snapshot.any())?;
+        return Ok(None);
+    }
+    if !turn.query.recursion_desired() {
+        return if first {
+            Err(Stop::NoRecursion)
+        } else {
+            Ok(None)
+        };
+    }
+    let entry = forward::facts(turn, grant, trail)?;
+    forward::write(turn, group, grant, &entry, writer)
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
@@ -86,8 +138,7 @@ fn parent_side<'t>(
     if turn.qtype() != RecordType::DS || name != child.origin() {
         return None;
     }
-    let policy = turn.snapshot.policy();
-    let verdict = policy.decide(group, name.parent()?, RecordType::DS, turn.now);
+    let verdict = turn.decide(group, name.parent()?, RecordType::DS);
     let Verdict::Zone { zone, .. } = verdict else {
         return None;
     };
@@ -115,7 +166,7 @@ fn from_zone(
     }
     match found {
         Lookup::Found(set) => writer.rrset(Section::Answer, name, set)?,
-        Lookup::Exists => writer.rrset(Section::Answer, name, turn.snapshot.any())?,
+        Lookup::Exists => writer.rrset(Section::Answer, name, turn.context.snapshot.any())?,
         Lookup::Alias(set) => return alias(turn, set, name, writer),
         Lookup::Dname {
             owner_labels,
@@ -148,9 +199,9 @@ fn from_records(
     } else if let Some(set) = of_type(RecordType::CNAME) {
         return alias(turn, set, name, writer);
     } else if turn.qtype() == RecordType::ANY {
-        writer.rrset(Section::Answer, name, turn.snapshot.any())?;
+        writer.rrset(Section::Answer, name, turn.context.snapshot.any())?;
     } else {
-        let soa = turn.snapshot.denial_soa();
+        let soa = turn.context.snapshot.denial_soa();
         writer.rrset(Section::Authority, soa.owner(), soa.set())?;
     }
     Ok(None)

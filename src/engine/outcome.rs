@@ -5,8 +5,10 @@
 
 use crate::{
     dns::{Rcode, RecordType},
-    policy::{GroupId, RuleId},
+    policy::{GroupId, RuleId, UpstreamId},
 };
+
+use super::screen::Check;
 
 /// The end of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub struct Outcome {
     pub qtype: Option<RecordType>,
     /// The code of the reply; `None` when there was no reply.
     pub rcode: Option<Rcode>,
+    /// The upstream that was asked, now or when the answer was cached; the last one of several.
+    pub upstream: Option<UpstreamId>,
+    /// The check that the upstream's answer failed.
+    pub check: Option<Check>,
     /// Whether the reply asks the client to come back over TCP.
     pub truncated: bool,
 }
@@ -35,6 +41,8 @@ impl Outcome {
             rule: None,
             qtype: None,
             rcode: None,
+            upstream: None,
+            check: None,
             truncated: false,
         }
     }
@@ -51,6 +59,8 @@ impl Outcome {
 pub enum Ending {
     /// Answered from a zone or a rule's records, perhaps with "there is no such record".
     Answered,
+    /// Answered with what an upstream said, now or a while ago.
+    Forwarded,
     /// Denied by policy.
     Denied,
     /// Not a query that any policy could be asked about: malformed, or of a kind not served.
@@ -60,14 +70,21 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// every ending, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 4] = [Self::Answered, Self::Denied, Self::Rejected, Self::Failed];
+    /// Every ending, in the order of their positions (`as usize`).
+    pub const ALL: [Self; 5] = [
+        Self::Answered,
+        Self::Forwarded,
+        Self::Denied,
+        Self::Rejected,
+        Self::Failed,
+    ];
 
     /// The label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
+            Self::Forwarded => "forwarded",
             Self::Denied => "denied",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
@@ -108,12 +125,25 @@ reasons! {
     Zone = "zone" => Answered,
     /// Answered from the records of a rule.
     Rule = "rule" => Answered,
+    /// Any type at all was asked for, at a name that is forwarded: answered by RFC 8482.
+    Any = "any" => Answered,
+    /// Answered by an upstream.
+    Upstream = "upstream" => Forwarded,
+    /// Answered from the cache.
+    Cache = "cache" => Forwarded,
+    /// Answered from the cache, past its time, as no upstream answers.
+    Stale = "stale" => Forwarded,
+    /// Answered by an upstream or from the cache, though the policy would deny it: it is observed
+    /// only.
+    Observed = "observed" => Forwarded,
     /// Denied by a rule.
     Blocked = "blocked" => Denied,
     /// Denied because no rule allows the name.
     NoRule = "no_rule" => Denied,
     /// Denied because the client is in no group.
     Stranger = "stranger" => Denied,
+    /// Denied because the upstream's answer holds what may not pass.
+    Screened = "screened" => Denied,
     /// Shorter than a header; dropped.
     Short = "short" => Rejected,
     /// A response where a query should be; dropped.
@@ -128,6 +158,21 @@ reasons! {
     Class = "class" => Rejected,
     /// A type that is no data: zone transfers and the like.
     MetaType = "meta_type" => Rejected,
+    /// Recursion was not desired (RD=0), at a name that is forwarded: nobody is told what the cache
+    /// holds.
+    NoRecursion = "no_recursion" => Rejected,
+    /// The probe of a dnsgate for loops: it went to an upstream and came here.
+    LoopProbe = "loop_probe" => Rejected,
+    /// No upstream answered in time.
+    Timeout = "timeout" => Failed,
+    /// No upstream could be reached.
+    Unreachable = "unreachable" => Failed,
+    /// The upstream answered with an error.
+    UpstreamError = "upstream_error" => Failed,
+    /// The upstream's answer was not well-formed.
+    UpstreamMalformed = "upstream_malformed" => Failed,
+    /// There was no room to ask an upstream or to wait for it.
+    Shed = "shed" => Failed,
     /// A chain of aliases inside our zones that is too long, or a loop.
     ChainTooLong = "chain_too_long" => Failed,
     /// The reply does not fit even without records: a question too large for the client's limit.

@@ -2,7 +2,7 @@
 
 use crate::{
     dns::{NameRef, RecordType, Rrset},
-    policy::{Policy, ZoneId},
+    policy::{Policy, UpstreamId, ZoneId},
     zone::Zone,
 };
 
@@ -12,6 +12,11 @@ const DENIAL_TTL: u32 = 60;
 /// How long the answer to ANY may be remembered, in seconds. It never changes.
 const ANY_TTL: u32 = 3600;
 
+/// Where the facts of one upstream are kept: the same number for the same upstream with the same
+/// servers, whatever its place in the configuration, and never again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(pub u32);
+
 /// A policy and its zones. A query is decided and answered from one snapshot to its end, whatever
 /// is loaded meanwhile.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub struct Snapshot {
     generation: u64,
     policy: Policy,
     zones: Vec<Zone>,
+    /// By the number of the upstream.
+    partitions: Vec<Partition>,
     denial_soa: DenialSoa,
     any: Rrset,
 }
@@ -35,9 +42,28 @@ impl Snapshot {
             generation,
             policy,
             zones,
+            partitions: Vec::new(),
             denial_soa: DenialSoa::new(),
             any,
         }
+    }
+
+    /// The same with upstreams: the partition of each, by its number in the policy.
+    #[must_use]
+    pub fn with_upstreams(self, partitions: Vec<Partition>) -> Self {
+        Self { partitions, ..self }
+    }
+
+    /// Where the facts of this upstream are kept; `None` for one that there is not.
+    #[must_use]
+    pub fn partition(&self, upstream: UpstreamId) -> Option<Partition> {
+        self.partitions.get(usize::from(upstream.0)).copied()
+    }
+
+    /// Whether any question can be forwarded at all.
+    #[must_use]
+    pub fn has_upstreams(&self) -> bool {
+        !self.partitions.is_empty()
     }
 
     /// The number of this snapshot.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     dns::Name,
-    policy::{Action, Group, Origin, Pattern, Rule, TypeSet, ZoneId},
+    policy::{Action, DenyWith, Group, Origin, Pattern, Rule, TypeSet, ZoneId},
     zone::ZoneBuilder,
 };
 
@@ -80,7 +80,12 @@ fn go(packet: &[u8], transport: Transport) -> (Step, Vec<u8>) {
         source: [10, 0, 0, 1].into(),
         transport,
     };
-    let step = begin(packet, client, &SNAPSHOT, UNIX_EPOCH, &mut out);
+    let step = begin(
+        packet,
+        client,
+        &Context::new(&SNAPSHOT, UNIX_EPOCH),
+        &mut out,
+    );
     (step, out)
 }
 
@@ -88,7 +93,8 @@ fn go(packet: &[u8], transport: Transport) -> (Step, Vec<u8>) {
 fn a_fault_of_ours_is_servfail() {
     let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
     let mut out = [0; 512];
-    let Step::Reply { len, outcome } = fail(packet, Transport::Udp, &mut out) else {
+    let step = fail(packet, Transport::Udp, Reason::Panic, &mut out);
+    let Step::Reply { len, outcome, .. } = step else {
         panic!("no reply")
     };
     assert_eq!(
@@ -101,7 +107,7 @@ fn a_fault_of_ours_is_servfail() {
         hickory_proto::op::ResponseCode::ServFail
     );
     assert!(matches!(
-        fail(b"?", Transport::Udp, &mut out),
+        fail(b"?", Transport::Udp, Reason::Panic, &mut out),
         Step::Drop(_)
     ));
 }
@@ -113,7 +119,12 @@ fn a_buffer_without_room_gets_no_reply() {
         source: [10, 0, 0, 1].into(),
         transport: Transport::Tcp,
     };
-    let step = begin(packet, client, &SNAPSHOT, UNIX_EPOCH, &mut [0; 15]);
+    let step = begin(
+        packet,
+        client,
+        &Context::new(&SNAPSHOT, UNIX_EPOCH),
+        &mut [0; 15],
+    );
     assert!(matches!(step, Step::Drop(outcome) if outcome.reason == Reason::NoRoom));
 }
 

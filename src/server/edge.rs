@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::engine;
+use crate::engine::{self, Reason};
 
 use super::{Handler, Message};
 
@@ -23,7 +23,7 @@ pub(super) fn answer<H: Handler>(
             // Reading the packet again may panic again, if that was the fault. A panic in
             // `panicked` would be a fault without an end: it is the last that is caught.
             let told = catch_unwind(AssertUnwindSafe(|| {
-                let step = engine::fail(message.packet, message.transport, out);
+                let step = engine::fail(message.packet, message.transport, Reason::Panic, out);
                 let len = step.len();
                 handler.panicked(message, *step.outcome(), out.get(..len).unwrap_or_default());
                 (len > 0).then_some(len)

@@ -112,7 +112,7 @@ impl Severity {
 
     const fn of(outcome: &Outcome) -> Self {
         match (outcome.ending(), outcome.reason) {
-            (Ending::Answered | Ending::Rejected, _) => Self::Info,
+            (Ending::Answered | Ending::Forwarded | Ending::Rejected, _) => Self::Info,
             (Ending::Denied, _) => Self::Notice,
             (Ending::Failed, Reason::Panic) => Self::Error,
             (Ending::Failed, _) => Self::Warning,

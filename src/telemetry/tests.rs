@@ -82,6 +82,8 @@ fn many_outcomes() -> Vec<Outcome> {
                             rule,
                             qtype,
                             rcode,
+                            upstream: None,
+                            check: (reason == Reason::Screened).then_some(Check::Hint),
                             truncated: rcode == Some(Rcode::NoError),
                         });
                     }

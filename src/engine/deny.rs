@@ -1,0 +1,88 @@
+//! Denials as they look on the wire.
+
+use crate::{
+    dns::{Ede, Rcode, ReplyWriter, reply::Section},
+    policy::{Denial, DenialReason, DenyWith, GroupId},
+};
+
+use super::{More, Outcome, Reason, Step, Turn, screen::Rejection, sent};
+
+impl Turn<'_> {
+    /// Writes a denial, in the form that the rule, the group or the policy asks for.
+    pub(super) fn deny(
+        self,
+        denial: Denial<'_>,
+        writer: ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        outcome.rule = denial.rule;
+        let ede = match denial.why {
+            DenialReason::Stranger => Ede::Prohibited,
+            DenialReason::Rule | DenialReason::Default => Ede::Blocked,
+        };
+        outcome.reason = match denial.why {
+            DenialReason::Rule => Reason::Blocked,
+            DenialReason::Default => Reason::NoRule,
+            DenialReason::Stranger => Reason::Stranger,
+        };
+        // NXDOMAIN would say that there is nothing below, either (RFC 8020).
+        let with = match denial.with {
+            DenyWith::NxDomain if denial.has_allowed_below => DenyWith::NoData,
+            with => with,
+        };
+        self.deny_with(with, (ede, denial.text), writer, outcome)
+    }
+
+    /// Writes the denial of an answer that may not pass.
+    pub(super) fn deny_screened(
+        self,
+        group: GroupId,
+        rejection: Rejection,
+        writer: ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        outcome.reason = Reason::Screened;
+        outcome.check = Some(rejection.check);
+        let with = match self.context.snapshot.policy().deny_with(group) {
+            // The name is an allowed one: another type of it may well pass.
+            DenyWith::NxDomain => DenyWith::NoData,
+            with => with,
+        };
+        let mut step = self.deny_with(with, (Ede::Filtered, &rejection.record), writer, outcome);
+        if let Step::Reply { more, .. } = &mut step {
+            *more = Some(Box::new(More {
+                refresh: None,
+                rejected: Some(rejection.record),
+            }));
+        }
+        step
+    }
+
+    fn deny_with(
+        self,
+        with: DenyWith,
+        ede: (Ede, &str),
+        mut writer: ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        let rcode = match with {
+            DenyWith::Drop => return Step::Drop(outcome),
+            DenyWith::Refused => Rcode::Refused,
+            DenyWith::NoData => Rcode::NoError,
+            DenyWith::NxDomain => Rcode::NxDomain,
+        };
+        writer.set_rcode(rcode);
+        if rcode != Rcode::Refused {
+            // A negative answer is ours to give, and for a time: without AA a forwarder in front
+            // may take us for lame, without a SOA it asks again at once (RFC 2308 section 5).
+            writer.set_authoritative();
+            let soa = self.context.snapshot.denial_soa();
+            let written = writer.rrset(Section::Authority, soa.owner(), soa.set());
+            if written.is_err() {
+                writer.truncate();
+                outcome.truncated = true;
+            }
+        }
+        sent(writer, Some(ede), outcome)
+    }
+}
