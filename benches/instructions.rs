@@ -81,6 +81,7 @@ fn count(fixture: &Fixture, out: &mut [u8]) -> anyhow::Result<()> {
         source: SocketAddr::new(case.client.source, 5353),
         query: &case.packet,
         reply: out.get(..step.len()).unwrap_or_default(),
+        rejected: None,
         time: fixture.now,
         latency: Duration::from_micros(3),
         generation: fixture.snapshot.generation(),

@@ -17,14 +17,16 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     pin::pin,
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 
 use crate::{
+    cache::{self, Cache},
     config::{self, Config, Limits, Listen, Startup},
     dns::Transport,
     reload::Reloader,
@@ -34,6 +36,7 @@ use crate::{
 
 mod admin;
 mod files;
+mod forward;
 mod notify;
 pub mod probe;
 mod pulse;
@@ -43,6 +46,7 @@ mod tell;
 mod worker;
 
 use admin::Admin;
+use forward::Forwarder;
 use reload::Causes;
 use signals::{Asked, Signals};
 use worker::Worker;
@@ -52,6 +56,7 @@ use worker::Worker;
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// Requests for a reload that wait while one is done; the admin pages bound their number as well.
 const REQUESTS: usize = 1;
+const IN_FLIGHT: usize = 10_000;
 /// How long the last lines of the log may take to be written.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -79,7 +84,10 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         startup.listen = options.listen;
     }
     startup.admin = options.admin.or(startup.admin);
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let workers = startup.workers.unwrap_or_else(one_a_core);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.get())
+        .thread_name("forward")
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
@@ -123,8 +131,10 @@ async fn run(
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current());
+    let cache = Arc::new(Cache::new(cache::Settings::default()));
+    let forwarder = Forwarder::new(Handle::current(), cache, IN_FLIGHT, &telemetry);
     let mut server = server
-        .start(|| Worker::new(reloader.live().reader(), &telemetry))
+        .start(|| Worker::new(reloader.live().reader(), &telemetry, forwarder.clone()))
         .context("the workers cannot be started")?;
     // Until the very end: a drain is watched over as well.
     let mut watches = JoinSet::new();
@@ -153,6 +163,9 @@ async fn run(
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
     let stopped = server.shutdown(startup.limits.tcp_message).await;
+    forwarder
+        .finish(IN_FLIGHT, startup.limits.tcp_message)
+        .await;
     if let Some(admin) = admin {
         admin.stop().await;
     }

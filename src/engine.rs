@@ -160,6 +160,15 @@ impl Step {
         self.len() == 0
     }
 
+    /// The record of an upstream that may not pass.
+    #[must_use]
+    pub fn rejected(&self) -> Option<&str> {
+        match self {
+            Self::Reply { more, .. } => more.as_ref()?.rejected.as_deref(),
+            Self::Drop(_) | Self::Ask(_) => None,
+        }
+    }
+
     /// What happened; of a query that waits, what would.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {

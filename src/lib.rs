@@ -56,4 +56,5 @@ pub mod rehearsal;
 pub mod reload;
 pub mod server;
 pub mod telemetry;
+pub mod upstream;
 pub mod zone;

@@ -18,6 +18,7 @@
 
 mod bind;
 mod edge;
+mod later;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{dns::Transport, engine::Outcome};
 
 pub use bind::BindError;
+pub use later::{Later, ReplyTo};
 pub use stream::StreamLimits;
 
 /// One message from a client.
@@ -54,9 +56,9 @@ pub trait Handler: Send + 'static {
     fn begin_batch(&mut self);
 
     /// Writes the reply to `message` into `out`, whose length is the most that the transport can
-    /// carry, and returns the reply's length; `None` is no reply. The bytes in `out` are those of
-    /// an earlier reply.
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8]) -> Option<usize>;
+    /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
+    /// `later` gives. The bytes in `out` are those of an earlier reply.
+    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize>;
 
     /// [`handle`](Self::handle) panicked over `message`: that is its outcome, and the client gets
     /// `reply`, if that is not empty.
@@ -181,7 +183,7 @@ impl Server {
         for (at, socket) in self.datagrams.into_iter().enumerate() {
             let (handler, stopped) = (make(), stopped.clone());
             running.spawn(format!("udp-{at}"), ended.clone(), move || {
-                udp::serve(&socket, handler, &stopped);
+                udp::serve(&Arc::new(socket), handler, &stopped);
                 Ok(())
             })?;
         }

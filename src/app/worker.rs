@@ -9,19 +9,21 @@ use std::{
 };
 
 use crate::{
-    engine::{self, Client, Context, Outcome, Snapshot, Step},
+    engine::{self, Ask, Client, Context, More, Outcome, Reason, Snapshot, Step},
     reload::Reader,
-    server::{Event, Handler, Message},
+    server::{Event, Handler, Later, Message},
     telemetry::{self, Recorder, Shared, Shed, Telemetry},
 };
 
+use super::forward::{Forwarder, Waiting};
+
 /// The handler of one worker.
-#[derive(Debug)]
 pub(super) struct Worker {
     reader: Reader,
     snapshot: Arc<Snapshot>,
     recorder: Recorder,
     shared: Arc<Shared>,
+    forwarder: Forwarder,
     /// When the batch was read, by the calendar: for expiry and for the log.
     now: SystemTime,
     /// When the query at hand could begin: the batch was read, or the one before it was done.
@@ -29,7 +31,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(mut reader: Reader, telemetry: &Telemetry) -> Self {
+    pub(super) fn new(mut reader: Reader, telemetry: &Telemetry, forwarder: Forwarder) -> Self {
         let snapshot = Arc::clone(reader.snapshot());
         let (now, began) = (calendar(), monotonic());
         Self {
@@ -37,13 +39,20 @@ impl Worker {
             snapshot,
             recorder: telemetry.recorder(),
             shared: Arc::clone(telemetry.shared()),
+            forwarder,
             now,
             began,
         }
     }
 
     /// Counts and logs one query.
-    fn record(&mut self, outcome: Outcome, message: Message<'_>, reply: &[u8]) {
+    fn record(
+        &mut self,
+        outcome: Outcome,
+        message: Message<'_>,
+        reply: &[u8],
+        rejected: Option<&str>,
+    ) {
         let ended = monotonic();
         self.recorder.record(&telemetry::Event {
             outcome,
@@ -51,11 +60,63 @@ impl Worker {
             source: message.source,
             query: message.packet,
             reply,
+            rejected,
             time: self.now,
             latency: ended.saturating_duration_since(self.began),
             generation: self.snapshot.generation(),
         });
         self.began = ended;
+    }
+
+    /// Hands a query over that must wait; the reply's length where it cannot.
+    fn wait(
+        &mut self,
+        ask: Ask,
+        message: Message<'_>,
+        out: &mut [u8],
+        later: &dyn Later,
+    ) -> Option<usize> {
+        let outcome = ask.outcome;
+        let taken = later.reply_to().and_then(|back| {
+            let waiting = Waiting {
+                packet: message.packet.into(),
+                source: message.source,
+                transport: message.transport,
+                snapshot: Arc::clone(&self.snapshot),
+                ask,
+                back,
+                now: self.now,
+                began: self.began,
+            };
+            self.forwarder.submit(waiting).ok()
+        });
+        if taken.is_some() {
+            self.began = monotonic();
+            return None;
+        }
+        self.shared.shed(Shed::InFlight);
+        let step = engine::fail(message.packet, message.transport, Reason::Shed, out);
+        let failed = Outcome {
+            reason: step.outcome().reason,
+            rcode: step.outcome().rcode,
+            ..outcome
+        };
+        let len = step.len();
+        self.record(failed, message, out.get(..len).unwrap_or_default(), None);
+        (len > 0).then_some(len)
+    }
+
+    /// What a reply asks for beside being sent.
+    fn follow_up(&self, outcome: &Outcome, more: Option<&More>, packet: &[u8]) {
+        if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
+            let snapshot = Arc::clone(&self.snapshot);
+            self.forwarder.refresh(permit, snapshot, self.now);
+        }
+        if outcome.reason == Reason::LoopProbe
+            && let Some(token) = engine::probe_of(packet)
+        {
+            self.forwarder.probe_returned(token);
+        }
     }
 }
 
@@ -68,32 +129,32 @@ impl Handler for Worker {
         }
     }
 
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8]) -> Option<usize> {
+    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
         let client = Client {
             source: message.source.ip(),
             transport: message.transport,
         };
-        let step = engine::begin(
-            message.packet,
-            client,
-            &Context::new(&self.snapshot, self.now),
-            out,
-        );
+        let context =
+            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
+        let step = engine::begin(message.packet, client, &context, out);
         match step {
-            Step::Reply { len, outcome, .. } => {
-                self.record(outcome, message, out.get(..len).unwrap_or_default());
+            Step::Reply { len, outcome, more } => {
+                let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                let reply = out.get(..len).unwrap_or_default();
+                self.record(outcome, message, reply, rejected);
+                self.follow_up(&outcome, more.as_deref(), message.packet);
                 Some(len)
             }
             Step::Drop(outcome) => {
-                self.record(outcome, message, &[]);
+                self.record(outcome, message, &[], None);
                 None
             }
-            Step::Ask(_) => None,
+            Step::Ask(ask) => self.wait(*ask, message, out, later),
         }
     }
 
     fn panicked(&mut self, message: Message<'_>, outcome: Outcome, reply: &[u8]) {
-        self.record(outcome, message, reply);
+        self.record(outcome, message, reply, None);
     }
 
     fn observe(&mut self, event: Event) {

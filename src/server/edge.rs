@@ -7,17 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::engine::{self, Reason};
 
-use super::{Handler, Message};
+use super::{Handler, Later, Message};
 
 /// The handler's reply to `message`, or SERVFAIL when it panicked; the length of what is in `out`.
 pub(super) fn answer<H: Handler>(
     handler: &mut H,
     message: Message<'_>,
     out: &mut [u8],
+    later: &dyn Later,
 ) -> Option<usize> {
     // AssertUnwindSafe: `out` is written anew for every reply, and a handler promises to be usable
     // after a panic by having `panicked` at all.
-    match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out))) {
+    match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out, later))) {
         Ok(len) => len.filter(|&len| len <= out.len()),
         Err(_) => {
             // Reading the packet again may panic again, if that was the fault. A panic in

@@ -33,7 +33,8 @@ impl Seen {
 }
 
 /// Replies with the message itself, cut to what the transport takes. A message that ends in
-/// `panic` makes it panic, one that ends in `silence` gets no reply.
+/// `panic` makes it panic, one that ends in `silence` gets no reply, one that ends in `later` gets its
+/// from another thread.
 pub(super) struct Echo {
     worker: usize,
     pub(super) seen: Arc<Mutex<Seen>>,
@@ -55,10 +56,16 @@ impl Handler for Echo {
         self.seen.lock().expect("no poison").batches += 1;
     }
 
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8]) -> Option<usize> {
+    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
         self.seen.lock().expect("no poison").handled[self.worker] += 1;
         assert!(!message.packet.ends_with(b"panic"), "as the message says");
         if message.packet.ends_with(b"silence") {
+            return None;
+        }
+        if message.packet.ends_with(b"later") {
+            let (reply, back) = (message.packet.to_vec(), later.reply_to());
+            let back = back.expect("not full");
+            thread::spawn(move || back.send(&reply).expect("room"));
             return None;
         }
         let len = message.packet.len().min(out.len());

@@ -223,7 +223,7 @@ async fn a_worker_that_ends_is_told_of() {
         fn begin_batch(&mut self) {
             panic!("not at the edge of a query");
         }
-        fn handle(&mut self, _: Message<'_>, _: &mut [u8]) -> Option<usize> {
+        fn handle(&mut self, _: Message<'_>, _: &mut [u8], _: &dyn Later) -> Option<usize> {
             None
         }
         fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {}

@@ -25,6 +25,8 @@ use super::Stop;
 use crate::dns::edns::UDP_PAYLOAD;
 
 #[cfg(target_os = "linux")]
+pub(super) use batch::Envelope;
+#[cfg(target_os = "linux")]
 pub(super) use batched::serve;
 #[cfg(not(target_os = "linux"))]
 pub(super) use plain::serve;

@@ -32,6 +32,8 @@ pub struct Event<'a> {
     pub query: &'a [u8],
     /// The reply; empty when there was none.
     pub reply: &'a [u8],
+    /// The record of an upstream's answer that may not pass, for the log.
+    pub rejected: Option<&'a str>,
     /// When it was read, for the log.
     pub time: SystemTime,
     /// How long it took from there to its reply being written.

@@ -27,7 +27,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// How a TCP connection was given up for want of room: the label `why` of `shed_total`.
+    /// What was given up for want of room: the label `why` of `shed_total`.
     Shed {
         /// The one that had waited longest was closed, so that a new one could be opened.
         Evicted = "connection_evicted",
@@ -35,6 +35,8 @@ labels! {
         Refused = "connection_refused",
         /// A new one could not be accepted, most often for want of file descriptors.
         AcceptFailed = "accept_failed",
+        /// A query was answered SERVFAIL: as many wait for upstreams as may.
+        InFlight = "in_flight",
     }
 }
 

@@ -39,6 +39,7 @@ fn loaded() -> Telemetry {
 
 fn event(outcome: Outcome, transport: Transport) -> Event<'static> {
     Event {
+        rejected: None,
         outcome,
         transport,
         source: SocketAddr::from(([10, 0, 0, 5], 4242)),

@@ -1,5 +1,9 @@
 //! One connection: its messages, one after the other, until it ends.
 //!
+//! Replies that are there at once go back in the order of the queries; those that come later, when
+//! they come (RFC 7766 section 6.2.1.1). As many of these are awaited as may be, and then no more is
+//! read.
+//!
 //! It ends when the client closes it, misses a deadline or sends a message without bytes, when it
 //! has to make room for another, and between messages when the server is to stop. None of these is
 //! worth a word in a log.
@@ -13,11 +17,12 @@ use hickory_server::net::{
 use hickory_server::proto::op::SerialMessage;
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufReader},
+    sync::mpsc,
     task,
 };
 
 use super::{
-    super::{Event, Handler, Message, Stop, edge},
+    super::{Event, Handler, Later, Message, ReplyTo, Stop, edge},
     State, Worker,
     connections::Permit,
     deadlined::{Deadlined, Deadlines},
@@ -26,9 +31,29 @@ use crate::dns::Transport;
 
 /// Bytes read ahead: a query with its length in one system call, and most pipelines.
 const READ_AHEAD: usize = 1024;
-/// Replies that the framing has yet to write. There is never more than one, as it writes before it
-/// reads.
+/// Replies that the framing has yet to write, beside those that come later. There is never more than
+/// one, as it writes before it reads.
 const REPLIES: usize = 1;
+
+/// Replies that come later, on their way to the connection.
+struct OnTheWay(mpsc::Sender<Vec<u8>>);
+
+impl Later for OnTheWay {
+    fn reply_to(&self) -> Option<ReplyTo> {
+        let permit = self.0.clone().try_reserve_owned();
+        permit.ok().map(ReplyTo::stream)
+    }
+}
+
+impl OnTheWay {
+    fn is_full(&self) -> bool {
+        self.0.capacity() == 0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.capacity() == self.0.max_capacity()
+    }
+}
 
 /// Counts the end of a connection, however it ends.
 struct Counted<'w, H: Handler>(&'w Worker<H>);
@@ -60,28 +85,51 @@ pub(super) async fn serve<H: Handler, S>(
             write: limits.write,
         },
     );
-    let (mut messages, mut replies) =
-        Framed::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), source, REPLIES);
+    let (later, mut arriving) = mpsc::channel(limits.pipeline);
+    let later = OnTheWay(later);
+    let (mut messages, mut replies) = Framed::from_stream_with_buffer_size(
+        AsyncIoTokioAsStd(stream),
+        source,
+        REPLIES + limits.pipeline,
+    );
     let mut closing = false;
     let mut turn = 0;
     loop {
+        if closing && later.is_empty() {
+            progress.close_between_messages();
+        }
         // Dropping the wait for a message loses nothing of it: the framing keeps what it has read.
         let message = tokio::select! {
             biased;
             () = permit.evicted() => return,
-            message = messages.next() => message,
+            Some(reply) = arriving.recv() => {
+                if replies.send(SerialMessage::new(reply, source)).is_err() {
+                    return;
+                }
+                permit.used();
+                continue;
+            }
+            message = messages.next(), if !later.is_full() => message,
             _ = stop.changed(), if !closing => {
                 closing = true;
-                progress.close_between_messages();
                 continue;
             }
         };
-        let Some(Ok(message)) = message else {
-            return;
+        let message = match message {
+            Some(Ok(message)) => message,
+            // A client that has asked all that it wants may still be reading.
+            None if !later.is_empty() => {
+                let reply = arriving.recv().await.unwrap_or_default();
+                if replies.send(SerialMessage::new(reply, source)).is_err() {
+                    return;
+                }
+                continue;
+            }
+            _ => return,
         };
         progress.message_read();
         permit.used();
-        if let Some(reply) = answer(&worker, &message.into_parts().0, source)
+        if let Some(reply) = answer(&worker, &message.into_parts().0, source, &later)
             && replies.send(SerialMessage::new(reply, source)).is_err()
         {
             return;
@@ -95,7 +143,12 @@ pub(super) async fn serve<H: Handler, S>(
 }
 
 /// The reply to one message.
-fn answer<H: Handler>(worker: &Worker<H>, packet: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+fn answer<H: Handler>(
+    worker: &Worker<H>,
+    packet: &[u8],
+    source: SocketAddr,
+    later: &OnTheWay,
+) -> Option<Vec<u8>> {
     let mut state = worker.state.borrow_mut();
     let State { handler, out } = &mut *state;
     handler.begin_batch();
@@ -104,6 +157,6 @@ fn answer<H: Handler>(worker: &Worker<H>, packet: &[u8], source: SocketAddr) -> 
         source,
         transport: Transport::Tcp,
     };
-    let len = edge::answer(handler, message, out)?;
+    let len = edge::answer(handler, message, out, later)?;
     out.get(..len).map(<[u8]>::to_vec)
 }

@@ -82,6 +82,33 @@ async fn messages_may_come_byte_by_byte() {
         .await;
 }
 
+/// A client that has said all it wants and reads on gets what comes later, too.
+#[tokio::test]
+async fn replies_may_come_later_and_after_the_last_query() {
+    let up = Up::start(&[TCP], 1, LIMITS);
+    let mut stream = TcpStream::connect(up.address(0)).await.expect("accepted");
+    let mut wanted = Vec::new();
+    // More than one connection may have waiting at once.
+    for number in 0..3 * LIMITS.pipeline {
+        let message = format!("{number} later").into_bytes();
+        send(&mut stream, &message).await;
+        wanted.push(message);
+    }
+    send(&mut stream, b"at once").await;
+    wanted.push(b"at once".to_vec());
+    stream.shutdown().await.expect("open");
+    let mut got = Vec::new();
+    for _ in &wanted {
+        let reply = timeout(SOON, receive(&mut stream)).await;
+        got.push(reply.expect("in time"));
+    }
+    closed(&mut stream).await;
+    wanted.sort();
+    got.sort();
+    assert_eq!(got, wanted);
+    up.running.shutdown(SOON).await.expect("well ended");
+}
+
 #[tokio::test]
 async fn messages_may_be_split_anywhere() {
     let up = Up::start(&[TCP], 1, LIMITS);

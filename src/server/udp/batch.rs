@@ -38,10 +38,12 @@ const CONTROL: usize = 64;
 
 /// A socket address of either family, as the kernel writes it.
 #[repr(C, align(8))]
+#[derive(Clone, Copy)]
 struct Name([u8; size_of::<libc::sockaddr_in6>()]);
 
 /// A control message: none, or one `IP_PKTINFO`, or one `IPV6_PKTINFO`.
 #[repr(C, align(8))]
+#[derive(Clone, Copy)]
 struct Control([u8; CONTROL]);
 
 /// What belongs to one datagram. Its size is no multiple of 4096, so that the beginnings of the
@@ -86,6 +88,65 @@ pub(super) struct Exchange<'b> {
     pub(super) source: SocketAddr,
     /// Room for the reply.
     pub(super) reply: &'b mut [u8],
+    /// The way of a reply that comes later.
+    pub(super) back: WayBack<'b>,
+}
+
+/// Where the reply to a datagram goes and where it leaves from, while its slot is at hand.
+pub(super) struct WayBack<'b> {
+    name: &'b Name,
+    name_len: libc::socklen_t,
+    control: &'b Control,
+    control_len: usize,
+}
+
+impl WayBack<'_> {
+    /// The same, to be kept.
+    pub(super) fn keep(&self) -> Envelope {
+        let mut control = *self.control;
+        control.leave_route_open();
+        Envelope {
+            name: *self.name,
+            name_len: self.name_len,
+            control,
+            control_len: self.control_len,
+        }
+    }
+}
+
+/// Where the reply to a datagram goes and where it leaves from, when its slot is another's.
+pub(in crate::server) struct Envelope {
+    name: Name,
+    name_len: libc::socklen_t,
+    control: Control,
+    control_len: usize,
+}
+
+impl Envelope {
+    /// Sends one reply, without waiting for room.
+    pub(in crate::server) fn send(&mut self, socket: &Socket, reply: &[u8]) -> io::Result<()> {
+        let mut part = libc::iovec {
+            // The kernel only reads what is sent.
+            iov_base: reply.as_ptr().cast_mut().cast(),
+            iov_len: reply.len().min(REPLY),
+        };
+        // SAFETY: integers and pointers, for all of which zero is a value.
+        let mut header = unsafe { mem::zeroed::<libc::msghdr>() };
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        header.msg_name = (&raw mut self.name).cast();
+        header.msg_namelen = self.name_len;
+        header.msg_control = (&raw mut self.control).cast();
+        header.msg_controllen = self.control_len as _;
+        // SAFETY: the header points to `reply`, `part` and the fields of `self`, states their
+        // lengths, and all of them live and are borrowed by nobody else during the call.
+        let sent =
+            unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
+        if sent < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
 }
 
 impl Batch {
@@ -165,6 +226,12 @@ impl Batch {
             query: slot.query.get(..len)?,
             source: slot.name.address().filter(|source| source.port() != 0)?,
             reply: &mut slot.reply,
+            back: WayBack {
+                name: &slot.name,
+                name_len: header.msg_hdr.msg_namelen,
+                control: &slot.control,
+                control_len: header.msg_hdr.msg_controllen as usize,
+            },
         })
     }
 

@@ -2,19 +2,31 @@
 //!
 //! It does not know which address of a wildcard was asked; the system chooses the reply's source.
 
-use std::net::UdpSocket;
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use socket2::Socket;
 
 use super::{
-    super::{Event, Handler, Message, Stop, edge},
+    super::{Event, Handler, Later, Message, ReplyTo, Stop, edge},
     DRAIN, QUERY, REPLY, after_error, stopped,
 };
 use crate::dns::{Transport, query::HEADER};
 
+/// The way back of one datagram.
+struct FromHere<'b>(&'b Arc<Socket>, SocketAddr);
+
+impl Later for FromHere<'_> {
+    fn reply_to(&self) -> Option<ReplyTo> {
+        Some(ReplyTo::plain(Arc::clone(self.0), self.1))
+    }
+}
+
 /// Serves one socket until told to stop, and then what the system still holds.
-pub(in crate::server) fn serve<H: Handler>(socket: &Socket, mut handler: H, stop: &Stop) {
-    let Ok(socket) = socket.try_clone().map(UdpSocket::from) else {
+pub(in crate::server) fn serve<H: Handler>(shared: &Arc<Socket>, mut handler: H, stop: &Stop) {
+    let Ok(socket) = shared.try_clone().map(UdpSocket::from) else {
         return;
     };
     // One byte more than a query may have: that byte tells that it has been cut.
@@ -35,7 +47,7 @@ pub(in crate::server) fn serve<H: Handler>(socket: &Socket, mut handler: H, stop
             source,
             transport: Transport::Udp,
         };
-        let len = edge::answer(handler, message, &mut reply);
+        let len = edge::answer(handler, message, &mut reply, &FromHere(shared, source));
         if let Some(reply) = len.and_then(|len| reply.get(..len))
             && socket.send_to(reply, source).is_err()
         {

@@ -1,6 +1,6 @@
 //! Datagrams over real sockets.
 
-use std::{io::ErrorKind, net::UdpSocket};
+use std::{io::ErrorKind, net::UdpSocket, sync::Arc};
 
 use crate::{
     dns::{Transport, query::HEADER},
@@ -39,6 +39,8 @@ async fn on_a_wildcard_address_replies_come_from_the_address_asked() {
                 let server = format!("{address}:{port}").parse().expect("an address");
                 let client = udp_client(from, server);
                 assert_eq!(udp_ask(&client, b"hello"), b"hello", "{server}");
+                let later = udp_ask(&client, b"hello, later");
+                assert_eq!(later, b"hello, later", "{server}");
             }
             up.running.shutdown(SOON).await.expect("well ended");
         }
@@ -115,7 +117,7 @@ async fn replies_go_to_who_asked() {
 /// The fallback of other systems, which works here, too.
 #[test]
 fn the_plain_loop_answers_and_stops() {
-    let seen = std::sync::Arc::default();
+    let seen = Arc::default();
     let handler = Echo::new(&seen);
     let (stop, stopped) = tokio::sync::watch::channel(None);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -124,9 +126,10 @@ fn the_plain_loop_answers_and_stops() {
     socket
         .set_read_timeout(Some(STOP_CHECK))
         .expect("a time-out");
-    let server = thread::spawn(move || plain::serve(&socket, handler, &stopped));
+    let server = thread::spawn(move || plain::serve(&Arc::new(socket), handler, &stopped));
     let client = udp_client("127.0.0.1:0", address);
     assert_eq!(udp_ask(&client, b"hello"), b"hello");
+    assert_eq!(udp_ask(&client, b"hello, later"), b"hello, later");
     assert_eq!(udp_ask(&client, &[7; QUERY]), [7; REPLY]);
     assert_eq!(udp_ask(&client, &[7; QUERY + 1]), [7; HEADER]);
     stop.send_replace(Some(Duration::ZERO));

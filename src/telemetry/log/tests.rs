@@ -108,6 +108,7 @@ fn event<'a>(outcome: Outcome, query: &'a [u8], reply: &'a [u8]) -> Event<'a> {
         source: SocketAddr::from(([10, 0, 0, 5], 4242)),
         query,
         reply,
+        rejected: None,
         time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_250),
         latency: Duration::from_nanos(12_345),
         generation: 7,

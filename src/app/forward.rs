@@ -1,0 +1,298 @@
+//! Queries that wait for an upstream: asked for, taken up again, answered.
+//!
+//! ```text
+//!  worker ─▶ submit(query, permit, way back) ─▶ task: resolve ─▶ cache ─▶ engine::finish ─▶ reply
+//!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
+//! ```
+//!
+//! How many wait is bounded, and what does not fit is shed at once: a queue without an end would
+//! only make everybody wait. A query keeps the snapshot that it began under.
+//!
+//! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+
+use crate::{
+    cache::Cache,
+    dns::{Failure, Transport},
+    engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
+    server::ReplyTo,
+    telemetry::{self, Recorder, Shared, Telemetry},
+    upstream::Upstream,
+};
+
+/// How often a query is taken up again at most: our own data may lead to an upstream's, and those
+/// to ours, but not for ever. No official reference.
+const MAX_ROUNDS: usize = 4;
+/// How long a client waits for an upstream where there are facts past their time to give it
+/// (RFC 8767 section 5: 1.8 seconds, just below the common time-out of clients).
+const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
+/// How long an upstream that is in no configuration any more is kept for the queries that began
+/// when it was: longer than any of them may take.
+const RETIREMENT: Duration = Duration::from_secs(10);
+
+/// A query that waits.
+pub(super) struct Waiting {
+    pub(super) packet: Box<[u8]>,
+    pub(super) source: SocketAddr,
+    pub(super) transport: Transport,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) ask: Ask,
+    pub(super) back: ReplyTo,
+    /// The time of the calendar when it was read.
+    pub(super) now: SystemTime,
+    /// The same by the other clock.
+    pub(super) began: Instant,
+}
+
+/// The upstreams of the configuration in force, and those that are being left.
+type Upstreams = BTreeMap<Partition, Arc<Upstream>>;
+
+/// What forwards; clones share it.
+#[derive(Clone)]
+pub(super) struct Forwarder {
+    runtime: Handle,
+    upstreams: Arc<ArcSwap<Upstreams>>,
+    cache: Arc<Cache>,
+    room: Arc<Semaphore>,
+    /// One for all: a query that has waited for another server can wait for this.
+    recorder: Arc<Mutex<Recorder>>,
+    shared: Arc<Shared>,
+}
+
+impl Forwarder {
+    /// A forwarder without upstreams, whose tasks run on `runtime`, for as many queries at once.
+    pub(super) fn new(
+        runtime: Handle,
+        cache: Arc<Cache>,
+        in_flight: usize,
+        telemetry: &Telemetry,
+    ) -> Self {
+        Self {
+            runtime,
+            upstreams: Arc::default(),
+            cache,
+            room: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
+            recorder: Arc::new(Mutex::new(telemetry.recorder())),
+            shared: Arc::clone(telemetry.shared()),
+        }
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The upstreams that can be asked.
+    pub(super) fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        self.upstreams.load().values().cloned().collect()
+    }
+
+    /// Makes the upstreams of a configuration known, before a query can see its snapshot: those
+    /// that are known go on as they are, the others are made by `make`. The ones that it has not
+    /// are left a moment later.
+    pub(super) fn install(
+        &self,
+        wanted: &[Partition],
+        mut make: impl FnMut(usize) -> Arc<Upstream>,
+    ) {
+        let before = self.upstreams.load_full();
+        let now: Upstreams = wanted
+            .iter()
+            .enumerate()
+            .map(|(at, &partition)| {
+                let known = before.get(&partition).map(Arc::clone);
+                (partition, known.unwrap_or_else(|| make(at)))
+            })
+            .collect();
+        let mut both = Upstreams::clone(&before);
+        both.extend(now);
+        self.upstreams.store(Arc::new(both));
+        let (upstreams, wanted) = (Arc::clone(&self.upstreams), wanted.to_vec());
+        self.runtime.spawn(async move {
+            time::sleep(RETIREMENT).await;
+            upstreams.rcu(|all| {
+                let mut left = Upstreams::clone(all);
+                // What a later configuration has made known is not this one's to leave.
+                left.retain(|partition, _| {
+                    wanted.contains(partition) || !before.contains_key(partition)
+                });
+                left
+            });
+        });
+    }
+
+    /// Takes a query over; gives it back where there is no room for one more.
+    pub(super) fn submit(&self, waiting: Waiting) -> Result<(), Waiting> {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            return Err(waiting);
+        };
+        let forwarder = self.clone();
+        self.runtime.spawn(forwarder.serve(waiting, room));
+        Ok(())
+    }
+
+    /// Asks for facts anew that are near their end. Where there is no room, they end.
+    pub(super) fn refresh(&self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) {
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
+            let forwarder = self.clone();
+            self.runtime.spawn(async move {
+                let _room = room;
+                forwarder.fetch(permit, snapshot, now).await;
+            });
+        }
+    }
+
+    /// A probe for loops has come to a listener of ours.
+    pub(super) fn probe_returned(&self, token: u128) {
+        for upstream in self.upstreams.load().values() {
+            upstream.probe_returned(token);
+        }
+    }
+
+    /// Waits until no query waits any more, `patience` at the longest.
+    pub(super) async fn finish(&self, in_flight: usize, patience: Duration) {
+        let all = u32::try_from(in_flight).unwrap_or(u32::MAX);
+        // What has not ended by then ends with the process.
+        let _ = time::timeout(patience, self.room.acquire_many(all)).await;
+    }
+
+    async fn serve(self, waiting: Waiting, _room: OwnedSemaphorePermit) {
+        let Waiting {
+            packet,
+            source,
+            transport,
+            snapshot,
+            ask,
+            back,
+            now,
+            began,
+        } = waiting;
+        let client = Client {
+            source: source.ip(),
+            transport,
+        };
+        let query = Query {
+            packet: &packet,
+            client,
+            snapshot: &snapshot,
+            now,
+        };
+        // AssertUnwindSafe: `out` is written anew for every reply, and nothing else is shared that
+        // a panic could leave half done.
+        let mut out = vec![0; engine::max_reply(transport)];
+        let run = AssertUnwindSafe(self.run(query, ask, &mut out)).catch_unwind();
+        let step = match run.await {
+            Ok(step) => step,
+            Err(_) => engine::fail(&packet, transport, Reason::Panic, &mut out),
+        };
+        let reply = out.get(..step.len()).unwrap_or_default();
+        if !step.is_empty() && back.send(reply).is_err() {
+            self.shared.reply_lost();
+        }
+        self.record(&telemetry::Event {
+            outcome: *step.outcome(),
+            transport,
+            source,
+            query: &packet,
+            reply,
+            rejected: step.rejected(),
+            time: now,
+            latency: monotonic().saturating_duration_since(began),
+            generation: snapshot.generation(),
+        });
+    }
+
+    /// Takes a query up until it has its reply.
+    async fn run(&self, query: Query<'_>, ask: Ask, out: &mut [u8]) -> Step {
+        let mut arrived = Vec::new();
+        let mut ask = ask;
+        for _ in 0..MAX_ROUNDS {
+            arrived.push(self.resolve(ask, query).await);
+            let context = self.context(query.snapshot, query.now);
+            let step = engine::finish(query.packet, query.client, &context, &arrived, out);
+            match step {
+                Step::Ask(next) => ask = *next,
+                done => return done,
+            }
+        }
+        let transport = query.client.transport;
+        engine::fail(query.packet, transport, Reason::ChainTooLong, out)
+    }
+
+    /// What an upstream says, or, to a client that has waited for long, what one said.
+    async fn resolve(&self, ask: Ask, query: Query<'_>) -> Arrived {
+        let Ask { permit, stale, .. } = ask;
+        let fetch = self
+            .clone()
+            .fetch(permit.clone(), Arc::clone(query.snapshot), query.now);
+        if !stale {
+            return fetch.await;
+        }
+        // It goes on behind the client's back, and the next one finds what it brought.
+        let fetch = self.runtime.spawn(fetch);
+        let late = |failure| {
+            let context = self.context(query.snapshot, query.now);
+            Arrived::stale(permit.clone(), &context)
+                .unwrap_or_else(|| Arrived::new(permit, Err(failure), &context))
+        };
+        match time::timeout(CLIENT_WAIT, fetch).await {
+            Ok(Ok(arrived)) => arrived,
+            Ok(Err(_)) => late(Failure::Unreachable),
+            Err(_) => late(Failure::Timeout),
+        }
+    }
+
+    /// Asks the upstream and keeps what it says.
+    async fn fetch(self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) -> Arrived {
+        let upstream = snapshot
+            .partition(permit.upstream())
+            .and_then(|partition| self.upstreams.load().get(&partition).cloned());
+        let result = match upstream {
+            Some(upstream) => upstream.resolve(&permit).await,
+            None => Err(Failure::Unreachable),
+        };
+        Arrived::new(permit, result, &self.context(&snapshot, now))
+    }
+
+    fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
+        Context::new(snapshot, now).with_cache(&self.cache, monotonic())
+    }
+
+    fn record(&self, event: &telemetry::Event<'_>) {
+        let recorder = self.recorder.lock();
+        recorder
+            .unwrap_or_else(PoisonError::into_inner)
+            .record(event);
+    }
+}
+
+/// What of a query is needed to take it up again.
+#[derive(Clone, Copy)]
+struct Query<'q> {
+    packet: &'q [u8],
+    client: Client,
+    snapshot: &'q Arc<Snapshot>,
+    now: SystemTime,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge of a query that has waited: the core is given this time"
+)]
+fn monotonic() -> Instant {
+    Instant::now()
+}
