@@ -8,6 +8,8 @@
 mod chain;
 mod message;
 mod rdata;
+#[cfg(test)]
+mod tests;
 
 use super::{Name, NameRef, Rcode, RecordType, Rrset};
 
