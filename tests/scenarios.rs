@@ -17,7 +17,7 @@ use std::{
 };
 
 use dnsgate::{
-    cache::{self, Cache},
+    cache::Cache,
     config,
     dns::{Name, NameBuf, Rcode, RecordType, Transport},
     engine::{self, Arrived, Client, Context, Partition, Snapshot, Step},
@@ -151,16 +151,11 @@ fn run(file: &Path, folder: &Path, faults: &mut Vec<String>) {
     let config = config::parse(&scenario.config, "config.yaml", folder)
         .unwrap_or_else(|report| panic!("{}:\n{report}", file.display()));
     let partitions = (0..).take(config.upstreams.len()).map(Partition);
-    let snapshot = Snapshot::new(1, config.policy, config.zones).with_upstreams(partitions.collect());
-    let kept = config.startup.cache;
+    let snapshot =
+        Snapshot::new(1, config.policy, config.zones).with_upstreams(partitions.collect());
     let world = World {
         snapshot,
-        cache: Cache::new(cache::Settings {
-            size: kept.size,
-            min_ttl: kept.min_ttl,
-            max_ttl: kept.max_ttl,
-            serve_stale: kept.serve_stale,
-        }),
+        cache: Cache::new(config.startup.cache),
         began: Instant::now(),
         upstreams: scenario.upstreams,
     };

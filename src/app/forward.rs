@@ -28,6 +28,7 @@ use tokio::{
 
 use crate::{
     cache::Cache,
+    config::Limits,
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
@@ -163,11 +164,11 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits any more, `patience` at the longest.
-    pub(super) async fn finish(&self, in_flight: usize, patience: Duration) {
-        let all = u32::try_from(in_flight).unwrap_or(u32::MAX);
+    /// Waits until no query waits any more, for as long as one may.
+    pub(super) async fn finish(&self, limits: &Limits) {
+        let all = u32::try_from(limits.in_flight).unwrap_or(u32::MAX);
         // What has not ended by then ends with the process.
-        let _ = time::timeout(patience, self.room.acquire_many(all)).await;
+        let _ = time::timeout(limits.upstream_timeout, self.room.acquire_many(all)).await;
     }
 
     async fn serve(self, waiting: Waiting, _room: OwnedSemaphorePermit) {
