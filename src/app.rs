@@ -43,6 +43,7 @@ mod pulse;
 mod reload;
 mod signals;
 mod tell;
+mod upstreams;
 mod worker;
 
 use admin::Admin;
@@ -131,12 +132,8 @@ async fn run(
     };
     tell::labels(&telemetry, &reloader.live().current());
     let cache = Arc::new(Cache::new(startup.cache));
-    let forwarder = Forwarder::new(
-        Handle::current(),
-        cache,
-        startup.limits.in_flight,
-        &telemetry,
-    );
+    let forwarder = Forwarder::new(Handle::current(), cache, startup.limits, &telemetry);
+    upstreams::install(&forwarder, reloader.upstreams())?;
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry, forwarder.clone()))
         .context("the workers cannot be started")?;
@@ -156,7 +153,7 @@ async fn run(
                     requests,
                     watch,
                 };
-                reload::keep(&telemetry, reloader, causes)
+                reload::keep(&telemetry, &forwarder, reloader, causes)
             };
             until_told(&mut server, &mut signals, keep).await
         }
@@ -167,7 +164,7 @@ async fn run(
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
     let stopped = server.shutdown(startup.limits.tcp_message).await;
-    forwarder.finish(&startup.limits).await;
+    forwarder.finish().await;
     if let Some(admin) = admin {
         admin.stop().await;
     }

@@ -85,6 +85,9 @@ pub enum Refused {
     /// The file is valid, and does not do what its own tests say.
     #[error("{0}")]
     Tests(#[from] Failures),
+    /// An upstream of it cannot be used: there are no certificates to trust, or the like.
+    #[error("{0}")]
+    Upstream(String),
 }
 
 /// What may be put in force next, and how it differs from what is.

@@ -23,6 +23,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["dns", "policy", "zone"]),
     ("config", &["dns", "policy", "zone", "cache"]),
     ("telemetry", &["dns", "engine", "config"]),
+    (
+        "upstream",
+        &["dns", "policy::Permit", "policy::UpstreamId", "config"],
+    ),
     ("rehearsal", &["dns", "policy", "zone", "engine", "config"]),
     (
         "reload",
@@ -48,30 +52,44 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     (
         "tokio",
         "the core and its builder do not wait",
-        &["telemetry", "reload", "server", "app", "cli", "main"],
+        &[
+            "telemetry",
+            "reload",
+            "server",
+            "upstream",
+            "app",
+            "cli",
+            "main",
+        ],
     ),
     ("axum", "HTTP is telemetry's", &["telemetry"]),
     ("prometheus", "metrics are telemetry's", &["telemetry"]),
     (
         "UdpSocket",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
     (
         "TcpStream",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
     (
         "TcpListener",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
     (
         "socket2",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
+    (
+        "rustls",
+        "TLS is the way to a server",
+        &["upstream::exchange"],
+    ),
+    ("h2", "the same", &["upstream::exchange"]),
     ("libc", "the kernel is the server's", &["server"]),
     (
         "std::fs",
@@ -111,7 +129,7 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     (
         "Instant::now",
         "time is an argument",
-        &["telemetry", "reload", "server", "app", "cli"],
+        &["telemetry", "reload", "server", "upstream", "app", "cli"],
     ),
     (
         "SystemTime::now",
