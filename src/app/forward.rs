@@ -130,14 +130,11 @@ impl Forwarder {
         });
     }
 
-    /// Takes a query over; gives it back where there is no room for one more.
-    pub(super) fn submit(&self, waiting: Waiting) -> Result<(), Waiting> {
-        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Err(waiting);
-        };
-        let forwarder = self.clone();
-        self.runtime.spawn(forwarder.serve(waiting, room));
-        Ok(())
+    /// Takes a query over, if there is room for one more.
+    pub(super) fn submit(&self, waiting: Waiting) -> bool {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let taken = room.map(|room| self.runtime.spawn(self.clone().serve(waiting, room)));
+        taken.is_ok()
     }
 
     /// Asks for facts anew that are near their end. Where there is no room, they end.

@@ -4,7 +4,6 @@ use std::{fs, path::Path, time::Instant};
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::config::{Config, Report, load, tests::answer};
 
 /// A rule that forwards what a list has.

@@ -4,7 +4,8 @@ use std::{fs, net::IpAddr, time::Duration};
 
 use super::{answer, answer_to, config, errors, now};
 use crate::{
-    config::{CacheSettings, Limits, Strategy, load},
+    cache::Settings,
+    config::{Limits, Strategy, load},
     dns::Name,
     policy::{AnswerRanges, CnameMode, Forwarding, GroupId, UpstreamId, Verdict},
 };
@@ -162,7 +163,7 @@ fn cache_and_limits_are_read() {
     let empty = config("").startup;
     assert_eq!(
         empty.cache,
-        CacheSettings {
+        Settings {
             size: 64 << 20,
             min_ttl: 0,
             max_ttl: 3_600,
@@ -177,7 +178,7 @@ fn cache_and_limits_are_read() {
     let set = set.startup;
     assert_eq!(
         set.cache,
-        CacheSettings {
+        Settings {
             size: 1 << 30,
             min_ttl: 30,
             max_ttl: 86_400,
