@@ -130,11 +130,7 @@ async fn run(
         Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
         None => None,
     };
-    tell::labels(
-        &telemetry,
-        &reloader.live().current(),
-        reloader.upstreams(),
-    );
+    tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let cache = Arc::new(Cache::new(startup.cache));
     let forwarder = Forwarder::new(Handle::current(), cache, startup.limits, &telemetry);
     upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;

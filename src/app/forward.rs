@@ -171,7 +171,7 @@ impl Forwarder {
             cache_misses: cache.misses,
             cache_stale: cache.stale,
             cache_evictions: cache.evictions,
-            cache_entries: cache.entries,
+            cache_entries: cache.entries as u64,
             cache_bytes: cache.bytes,
             in_flight: in_flight as u64,
         }

@@ -38,9 +38,11 @@ pub(super) fn all(sources: &Sources) -> Vec<MetricFamily> {
         each(&upstreams, &families::UPSTREAM_LOOPING, |labels, server| {
             gauge(labels, f64::from(u8::from(server.is_looping())))
         }),
-        each(&upstreams, &families::UPSTREAM_MISMATCH, |labels, server| {
-            counter(labels, server.mismatched())
-        }),
+        each(
+            &upstreams,
+            &families::UPSTREAM_MISMATCH,
+            |labels, server| counter(labels, server.mismatched()),
+        ),
         each(&upstreams, &families::UPSTREAM_HEDGED, |labels, server| {
             counter(labels, server.hedged())
         }),
