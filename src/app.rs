@@ -130,7 +130,7 @@ async fn run(
         Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
         None => None,
     };
-    tell::labels(&telemetry, &reloader.live().current());
+    tell::labels(&telemetry, &reloader.live().current(), Vec::new());
     let cache = Arc::new(Cache::new(cache::Settings::default()));
     let forwarder = Forwarder::new(Handle::current(), cache, IN_FLIGHT, &telemetry);
     let mut server = server

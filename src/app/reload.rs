@@ -107,7 +107,7 @@ async fn reload(
     let answer = match next {
         Ok(next) => {
             // Before any query can be counted under its labels.
-            tell::labels(telemetry, &next.snapshot);
+            tell::labels(telemetry, &next.snapshot, Vec::new());
             let report = tell::reloaded(telemetry, &next, &asked_by);
             reloader.apply(next);
             ReloadAnswer {

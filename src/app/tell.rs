@@ -16,14 +16,16 @@ use crate::{
     telemetry::{Labels, Reload, Severity, Telemetry},
 };
 
-/// Makes the names of groups and rules known. Before the first query can be counted under them.
-pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot) {
+/// Makes the names of groups, rules and upstreams known, the latter in the order of their numbers.
+/// Before the first query can be counted under them.
+pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: Vec<String>) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
     let rules = policy.rules().iter().map(|rule| rule.name.to_string());
     let labels = Labels {
         groups: groups.collect(),
         rules: rules.collect(),
+        upstreams,
     };
     telemetry.loaded(snapshot.generation(), labels, now());
 }
