@@ -102,7 +102,9 @@ impl Record {
         let group = labels.group(event.outcome.group);
         let rule = event.outcome.rule.map(|rule| labels.rule(Some(rule)));
         let mut table = self.lock();
-        let hash = table.hasher.hash_one((name.as_ref().wire(), qtype.0, group));
+        let hash = table
+            .hasher
+            .hash_one((name.as_ref().wire(), qtype.0, group));
         let row = table.row(hash, (name.as_ref(), qtype, group), event.time);
         row.count += 1;
         row.first = row.first.min(event.time);
@@ -261,14 +263,26 @@ mod tests {
             add(&record, b"\x01X\x03Y.Z\0", outcome(0, Some(0), a), at);
         }
         add(&record, b"\x01x\x03y.z\0", outcome(1, None, a), 5);
-        add(&record, b"\x01x\x03y.z\0", outcome(0, None, RecordType(65280)), 5);
+        add(
+            &record,
+            b"\x01x\x03y.z\0",
+            outcome(0, None, RecordType(65280)),
+            5,
+        );
         add(&record, b"\0", outcome(0, None, a), 5);
         let page = record.read(4);
         assert_eq!((page.generation, page.dropped), (4, 0));
         let shown: Vec<_> = page
             .observed
             .iter()
-            .map(|it| (it.name.as_str(), it.qtype.as_str(), it.group.as_str(), it.count))
+            .map(|it| {
+                (
+                    it.name.as_str(),
+                    it.qtype.as_str(),
+                    it.group.as_str(),
+                    it.count,
+                )
+            })
             .collect();
         assert_eq!(
             shown,
@@ -300,7 +314,13 @@ mod tests {
         let record = Record::default();
         add(&record, b"\xc0\x0c", outcome(0, None, RecordType::A), 1);
         add(&record, b"\x01x\0", Outcome::new(Reason::Observed), 1);
-        assert_eq!(record.read(1), Observed { generation: 1, ..Observed::default() });
+        assert_eq!(
+            record.read(1),
+            Observed {
+                generation: 1,
+                ..Observed::default()
+            }
+        );
     }
 
     #[test]
@@ -323,7 +343,10 @@ mod tests {
         assert_eq!(page.dropped, gone as u64);
         assert!(page.observed.iter().take(100).all(|it| it.count == 2));
         let last = format!("{:08}", flood - 1);
-        assert!(page.observed.iter().any(|it| it.name == last), "the newest stay");
+        assert!(
+            page.observed.iter().any(|it| it.name == last),
+            "the newest stay"
+        );
         assert!(!page.observed.iter().any(|it| it.name == "00000000"));
     }
 

@@ -519,11 +519,26 @@ fn upstreams_show_as_long_as_they_are_held() {
     let shown = series(&telemetry);
     let server = r#"upstream="corp",server="tls://b""#;
     for (name, value) in [
-        (format!(r#"queries_total{{{server},result="answered"}}"#), 1.0),
-        (format!(r#"queries_total{{{server},result="error_code"}}"#), 1.0),
-        (format!(r#"queries_total{{{server},result="timeout"}}"#), 2.0),
-        (format!(r#"rtt_seconds_bucket{{{server},le="0.00025"}}"#), 0.0),
-        (format!(r#"rtt_seconds_bucket{{{server},le="0.0005"}}"#), 1.0),
+        (
+            format!(r#"queries_total{{{server},result="answered"}}"#),
+            1.0,
+        ),
+        (
+            format!(r#"queries_total{{{server},result="error_code"}}"#),
+            1.0,
+        ),
+        (
+            format!(r#"queries_total{{{server},result="timeout"}}"#),
+            2.0,
+        ),
+        (
+            format!(r#"rtt_seconds_bucket{{{server},le="0.00025"}}"#),
+            0.0,
+        ),
+        (
+            format!(r#"rtt_seconds_bucket{{{server},le="0.0005"}}"#),
+            1.0,
+        ),
         (format!(r#"rtt_seconds_bucket{{{server},le="2"}}"#), 1.0),
         (format!("rtt_seconds_count{{{server}}}"), 2.0),
         (format!("rtt_seconds_sum{{{server}}}"), 3.000_3),
@@ -606,7 +621,14 @@ fn only_what_is_observed_is_on_record_under_the_labels_of_its_generation() {
     let shown: Vec<_> = page
         .observed
         .iter()
-        .map(|it| (it.name.as_str(), it.group.as_str(), it.rule.as_deref(), it.count))
+        .map(|it| {
+            (
+                it.name.as_str(),
+                it.group.as_str(),
+                it.rule.as_deref(),
+                it.count,
+            )
+        })
         .collect();
     let build = ("x", "build", Some("no-gists"), 2);
     assert_eq!(shown, [build, ("x", "lab", Some("b"), 1)]);

@@ -301,13 +301,20 @@ mod tests {
         assert_eq!(read.servers.len(), 3, "the first still counts for b");
         assert_eq!(read.wholes["corp"].merged(), 2);
         let up: Vec<_> = read.up.into_iter().collect();
-        let want = [(key("corp", "udp://a"), true), (key("corp", "udp://c"), true)];
+        let want = [
+            (key("corp", "udp://a"), true),
+            (key("corp", "udp://c"), true),
+        ];
         assert_eq!(up, want);
         assert_eq!(upstreams.looping(), None);
 
         drop(first);
         let servers = upstreams.read().servers;
-        assert!(servers.keys().eq(&[key("corp", "udp://a"), key("corp", "udp://c")]));
+        assert!(
+            servers
+                .keys()
+                .eq(&[key("corp", "udp://a"), key("corp", "udp://c")])
+        );
         drop(second);
         assert!(upstreams.read().servers.is_empty());
         let again = upstreams.hold("corp", &labels(&["udp://a"]));

@@ -219,7 +219,10 @@ fn what_the_screen_stops_is_told_with_the_record() {
     };
     let (telemetry, paper) = start(LogQueries::Denied, LogFormat::Json);
     record(&telemetry, "x.example. A 10.0.0.1");
-    record(&telemetry, &format!("{}ü", "x".repeat(record::REJECTED - 1)));
+    record(
+        &telemetry,
+        &format!("{}ü", "x".repeat(record::REJECTED - 1)),
+    );
     let lines = paper.lines();
     let message = "denied x.example. A for 10.0.0.5: screened";
     for (key, want) in [

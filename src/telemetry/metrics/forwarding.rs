@@ -34,9 +34,8 @@ pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 7] {
     let truth = |truth: bool| f64::from(u8::from(truth));
     let asked = servers().flat_map(|([upstream, server], cells)| {
         let results = Asked::ALL.iter();
-        results.map(move |&result| {
-            counter([upstream, server, result.as_str()], cells.asked(result))
-        })
+        results
+            .map(move |&result| counter([upstream, server, result.as_str()], cells.asked(result)))
     });
     [
         family(&families::UPSTREAM_QUERIES, asked),
