@@ -333,7 +333,7 @@ mod tests {
         let read = upstreams.read();
         let cells = &read.servers[&key("corp", "udp://a")];
         assert_eq!((cells.asked(Asked::Busy), cells.mismatched()), (0, 0));
-        assert_eq!(read.up[&key("corp", "udp://a")], true);
+        assert!(read.up[&key("corp", "udp://a")]);
         assert_eq!(upstreams.looping(), None);
     }
 
