@@ -2,45 +2,53 @@
 //!
 //! ```text
 //!   text ─▶ yaml ─▶ tree with places ─▶ read, file ─▶ the file's shape ─▶ build ─▶ Config
-//!                                                       rules · zones · google · builtin
+//!                                                       rules · lists · zones · google · builtin · upstreams
 //! ```
 //!
 //! Every value becomes a type when it is read, and every default and bound stands in one place with
-//! its reason ([`limits`], `build`, `google`). What is wrong is collected over all stages and files,
+//! its reason ([`limits`], `startup`, `cache`, `google`). What is wrong is collected over all stages and files,
 //! and told at once as a [`Report`]; a configuration that is not wholly valid is none.
 //!
 //! Not here: when a configuration is loaded and how it takes the place of another (`reload`), and
 //! the time, which only [`Config::warnings`] asks for.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, time::SystemTime};
 
 use crate::{policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
+mod cache;
 mod case;
 mod conflict;
 mod contents;
 mod error;
 mod file;
+mod forward;
 mod google;
 mod groups;
 mod keys;
 pub mod limits;
+mod list;
 mod listen;
 mod log;
+mod parts;
+mod pem;
 mod read;
 mod rules;
+mod startup;
 #[cfg(test)]
 mod tests;
 mod text;
 mod upstream;
+mod upstreams;
 mod value;
 mod vips;
 mod warn;
 mod yaml;
 mod zones;
 
+pub use cache::CacheSettings;
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
@@ -48,7 +56,7 @@ pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
 pub use text::ReadFile;
-pub use upstream::{CacheSettings, ServerAddr, Strategy, Upstream};
+pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
 
 /// The configuration that is in force without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../config/default.yaml");
@@ -64,6 +72,8 @@ pub struct Startup {
     pub admin: Option<SocketAddr>,
     /// Threads for UDP; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
+    /// How what upstreams said is kept.
+    pub cache: CacheSettings,
     /// How much of everything there may be.
     pub limits: Limits,
     /// What is logged.
@@ -78,6 +88,7 @@ impl Startup {
             listen,
             admin,
             workers,
+            cache,
             limits,
             log,
         } = self;
@@ -85,6 +96,7 @@ impl Startup {
             ("listen", *listen == new.listen),
             ("admin", *admin == new.admin),
             ("workers", *workers == new.workers),
+            ("cache", *cache == new.cache),
             ("limits", *limits == new.limits),
             ("log", *log == new.log),
         ];
@@ -102,11 +114,14 @@ pub struct Config {
     pub policy: Policy,
     /// The data that questions are answered from; the policy names them by their places here.
     pub zones: Vec<Zone>,
+    /// Who may be asked; the policy names them by their places here, too.
+    pub upstreams: Vec<Upstream>,
     /// What the file holds, in one line that begins with its name.
     pub summary: String,
-    /// Its groups, rules and zones by name, to be compared with another's.
+    /// Its groups, rules, zones and upstreams by name, to be compared with another's.
     pub contents: Contents,
-    /// The files that it was read from: the configuration, the zone files, what they include.
+    /// The files that it was read from: the configuration, the zone files and
+    /// what they include, lists of names, certificates.
     pub files: Vec<ReadFile>,
     /// Its own tests, to be run before it is put in force.
     pub cases: Vec<Case>,
@@ -126,7 +141,10 @@ impl Config {
             .iter()
             .filter_map(|expiry| expiry.warning(now));
         let mut warnings: Vec<_> = self.notes.iter().cloned().chain(ending).collect();
-        warnings.sort_by_key(|warning| (warning.line, warning.column));
+        warnings.sort_by(|a, b| {
+            let order = |notice: &Notice| (Arc::clone(&notice.file), notice.line, notice.column);
+            order(a).cmp(&order(b))
+        });
         warnings
     }
 }

@@ -3,120 +3,29 @@
 //! Building goes on behind a fault, so that a report has what is wrong with the zones as well as
 //! what is wrong with the rules. Only what follows from a fault that was told already is left out.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
-    ops::RangeInclusive,
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 use super::{
-    Config, Listen, Startup, builtin,
+    Config, builtin,
     case::{self, CaseEntry},
     conflict,
     contents::Contents,
     error::{Faults, Place, Report},
-    file::{File, RuleEntry, ZoneEntry},
+    file::{File, Mode, RuleEntry, ZoneEntry},
     google::{self, Settings},
     groups::Groups,
-    read::At,
+    list,
+    parts::{Parts, Source},
     rules,
+    startup::startup,
     text::{self, MAX_CONFIG, ReadFile},
-    value::Count,
+    upstreams::Upstreams,
     vips, warn, yaml, zones,
 };
 use crate::{
     dns::Name,
-    policy::{Action, DenyWith, Origin, Pattern, Policy, Rule, RuleId, TypeSet, ZoneId},
-    zone::Zone,
+    policy::{Action, DenyWith, Origin, Pattern, Policy, Rule, TypeSet},
 };
-
-/// Worker threads for UDP. The default is one for each core that the process may use; more than
-/// the most is more cores than a machine has. No official reference.
-const WORKERS: RangeInclusive<usize> = 1..=1_024;
-
-/// The port and the addresses that are listened on where the file says nothing: every IPv4 address
-/// of the machine, so that a load balancer's is among them.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
-/// Where the admin pages are where the file says nothing: on this machine only. 9153 is the port
-/// that CoreDNS made customary for the metrics of a name server.
-const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
-
-/// Where something of the policy comes from, for messages.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    /// What an operator calls it: "rule `github`", "zone corp.example".
-    pub(super) what: String,
-    /// Where it stands in the file; no place for what the file does not have.
-    pub(super) place: Place,
-    /// Its patterns and their places, where they have some of their own.
-    pub(super) names: Vec<(Pattern, Place)>,
-}
-
-impl Source {
-    pub(super) fn new(what: String, place: Place) -> Self {
-        Self {
-            what,
-            place,
-            names: Vec::new(),
-        }
-    }
-
-    pub(super) fn built_in() -> Self {
-        Self::new("a built-in answer".to_owned(), Place::default())
-    }
-
-    /// The place of a pattern, else of one with the same name, else of the whole.
-    pub(super) fn place_of(&self, pattern: &Pattern) -> Place {
-        let same = self.names.iter().find(|(own, _)| own == pattern);
-        let near = || {
-            self.names
-                .iter()
-                .find(|(own, _)| own.name() == pattern.name())
-        };
-        same.or_else(near).map_or(self.place, |&(_, place)| place)
-    }
-}
-
-/// What a policy and its zones are made of, so far.
-#[derive(Default)]
-pub(super) struct Parts {
-    rules: Vec<Rule>,
-    sources: Vec<Source>,
-    zones: Vec<Zone>,
-    /// The origins of zones that the operator knows of, for the summary.
-    noted: Vec<String>,
-}
-
-impl Parts {
-    pub(super) fn add_rule(&mut self, rule: Rule, source: Source) {
-        self.rules.push(rule);
-        self.sources.push(source);
-    }
-
-    pub(super) fn add_zone(&mut self, zone: Zone) -> ZoneId {
-        self.zones.push(zone);
-        // As many zones as fit into a file of 16 MiB.
-        ZoneId((self.zones.len() - 1) as u32)
-    }
-
-    pub(super) fn note_zone(&mut self, origin: &str) {
-        self.noted.push(origin.to_owned());
-    }
-
-    pub(super) fn rules(&self) -> impl Iterator<Item = (&Rule, &Source)> {
-        self.rules.iter().zip(&self.sources)
-    }
-
-    pub(super) fn zone(&self, id: ZoneId) -> Option<&Zone> {
-        self.zones.get(id.0 as usize)
-    }
-
-    pub(super) fn source(&self, id: RuleId) -> Option<&Source> {
-        self.sources.get(id.0 as usize)
-    }
-}
 
 /// Reads a configuration file and everything that it names.
 pub(super) fn load(path: &Path) -> Result<Config, Report> {
@@ -191,13 +100,16 @@ fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut 
 }
 
 fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option<Config> {
-    let listen = listen(file.listen.as_ref(), faults);
-    let workers = workers(file.workers, faults);
-    check_limits(file, faults);
+    let startup = startup(file, faults);
     let groups = Groups::of(file.clients.as_ref(), faults);
+    let upstreams = Upstreams::of(&file.upstreams, &startup.listen, dir, faults);
+    let observe = match &file.mode {
+        Some(Mode::Observe(name)) => upstreams.find(name, faults),
+        Some(Mode::Enforce) | None => None,
+    };
     let google = Settings::of(file.google_apis.as_ref(), faults);
     let mut parts = Parts::default();
-    add_rules(&file.rules, &groups, &mut parts, faults);
+    add_rules(&file.rules, &groups, &upstreams, dir, &mut parts, faults);
     add_zones(&file.zones, google.as_ref(), dir, &mut parts, faults);
     if let Some(google) = &google {
         google::add(google, &mut parts, faults);
@@ -212,10 +124,15 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
 
     let deny_with = file.deny_with.map_or(DenyWith::Refused, |at| at.value);
     let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
+    notes.extend(warn::suffixes(file, &parts, faults));
+    notes.extend(warn::upstreams(file, faults));
     let expiries = warn::expiries(file, faults);
-    let summary = summary(name, groups.groups.len(), file.rules.len(), &parts.noted);
+    let summary = summary(name, groups.groups.len(), file, &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
-    let contents = Contents::of(&groups.groups, &rules, &parts.zones);
+    let observed = observe.and_then(|id| upstreams.name(id));
+    let contents = Contents::of(&groups.groups, &rules, &parts.zones, &upstreams.list)
+        .and("mode", &observed)
+        .and("cache", &startup.cache);
     let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {
@@ -227,15 +144,13 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     };
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
     Some(Config {
-        startup: Startup {
-            listen,
-            admin: file.admin.map_or(Some(DEFAULT_ADMIN), |at| at.value.0),
-            workers,
-            limits: file.limits.limits,
-            log: file.log,
+        startup,
+        policy: match observe {
+            Some(upstream) => policy.observing(upstream),
+            None => policy,
         },
-        policy,
         zones: parts.zones,
+        upstreams: upstreams.list,
         summary,
         contents,
         files: Vec::new(),
@@ -245,69 +160,21 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     })
 }
 
-fn listen(given: Option<&At<Vec<At<Listen>>>>, faults: &mut Faults<'_>) -> Vec<Listen> {
-    let Some(given) = given else {
-        return vec![Listen::Udp(DEFAULT_LISTEN), Listen::Tcp(DEFAULT_LISTEN)];
-    };
-    if given.value.is_empty() {
-        faults.push_help(
-            given.place,
-            "`listen` is empty, so nobody could ask",
-            "leave the key out for port 53 on every IPv4 address".to_owned(),
-        );
-    }
-    let mut listen = Vec::with_capacity(given.value.len());
-    for at in &given.value {
-        if listen.contains(&at.value) {
-            faults.push(at.place, format!("{} is there twice", at.value));
-        } else if listen.len() == MAX_LISTEN {
-            faults.push(
-                at.place,
-                format!("{MAX_LISTEN} listening addresses are the most"),
-            );
-            break;
-        } else {
-            listen.push(at.value);
-        }
-    }
-    listen
-}
-
-/// The most listening addresses: each has its threads. No official reference.
-const MAX_LISTEN: usize = 64;
-
-fn workers(given: Option<At<Count>>, faults: &mut Faults<'_>) -> Option<NonZeroUsize> {
-    let given = given?;
-    if !WORKERS.contains(&given.value.0) {
-        let (least, most) = (WORKERS.start(), WORKERS.end());
-        faults.push_help(
-            given.place,
-            format!("`workers` must be from {least} to {most}"),
-            "leave the key out for one a core".to_owned(),
-        );
-    }
-    NonZeroUsize::new(given.value.0)
-}
-
-/// Limits that bound each other.
-fn check_limits(file: &File, faults: &mut Faults<'_>) {
-    let limits = &file.limits.limits;
-    let (all, one) = (limits.tcp_connections, limits.tcp_connections_per_client);
-    if let Some(place) = file.limits.per_client.filter(|_| one > all) {
-        faults.push(
-            place,
-            format!(
-                "`tcp_connections_per_client` must not be above `tcp_connections`, which is {all}"
-            ),
-        );
-    }
-}
-
-fn add_rules(entries: &[RuleEntry], groups: &Groups, parts: &mut Parts, faults: &mut Faults<'_>) {
+fn add_rules(
+    entries: &[RuleEntry],
+    groups: &Groups,
+    upstreams: &Upstreams,
+    dir: &Path,
+    parts: &mut Parts,
+    faults: &mut Faults<'_>,
+) {
     rules::report_repeated_names(entries, faults);
     for entry in entries {
         let before = faults.count();
-        let rule = rules::rule(entry, groups, faults);
+        let file = entry.domains_file.as_ref();
+        let read = file.and_then(|file| list::read(file, dir, faults));
+        let (listed, list) = read.unzip();
+        let rule = rules::rule(entry, listed, groups, upstreams, faults);
         // A rule that is wrong in part would be tied with others for that reason alone.
         let Some(rule) = rule.filter(|_| entry.whole && faults.count() == before) else {
             continue;
@@ -316,6 +183,7 @@ fn add_rules(entries: &[RuleEntry], groups: &Groups, parts: &mut Parts, faults: 
         let mut source = Source::new(format!("rule `{}`", rule.name), place);
         let domains = entry.domains.iter().flat_map(|domains| &domains.value);
         source.names = domains.map(|at| (at.value.clone(), at.place)).collect();
+        source.list = list;
         parts.add_rule(rule, source);
     }
 }
@@ -376,7 +244,7 @@ fn add_zones(
 }
 
 /// What a good file holds, in one line.
-fn summary(name: &str, groups: usize, rules: usize, zones: &[String]) -> String {
+fn summary(name: &str, groups: usize, file: &File, zones: &[String]) -> String {
     /// More names than these say less.
     const SHOWN: usize = 5;
     let plural = |count: usize, what: &str| match count {
@@ -395,10 +263,18 @@ fn summary(name: &str, groups: usize, rules: usize, zones: &[String]) -> String 
     if !listed.is_empty() {
         listed = format!(" ({listed})");
     }
+    let upstreams = match file.upstreams.entries.len() {
+        0 => "sealed (no upstreams)".to_owned(),
+        count => plural(count, "upstream"),
+    };
+    let mode = match file.mode {
+        Some(Mode::Observe(_)) => ", mode observe (nothing is denied)",
+        Some(Mode::Enforce) | None => "",
+    };
     format!(
-        "{name}: ok: {}, {}{listed}, {}, sealed (no upstreams)",
+        "{name}: ok: {}, {}{listed}, {}, {upstreams}{mode}",
         plural(groups, "client group"),
         plural(zones.len(), "zone"),
-        plural(rules, "rule"),
+        plural(file.rules.len(), "rule"),
     )
 }

@@ -11,8 +11,8 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    build::{Parts, Source},
     file::BuiltIn,
+    parts::{Parts, Source},
 };
 use crate::{
     dns::{Name, RecordType, Rrset},

@@ -1,9 +1,9 @@
 //! What keeps rules and groups from being a policy, told in the words and places of the file.
 
 use super::{
-    build::Parts,
     error::{Faults, Place},
     groups::Groups,
+    parts::Parts,
 };
 use crate::policy::Conflict;
 
@@ -24,18 +24,21 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
             } else {
                 (second, first)
             };
-            let elsewhere = match other.place_of(pattern) {
-                place if place == Place::default() => String::new(),
-                place => format!(" (line {})", place.line),
+            let (spot, elsewhere) = (here.spot_of(pattern), other.spot_of(pattern));
+            let elsewhere = match (elsewhere.list, elsewhere.place) {
+                (_, place) if place == Place::default() => String::new(),
+                (None, place) => format!(" (line {})", place.line),
+                (Some(list), place) => format!(" ({}:{})", list.path, place.line),
             };
-            faults.push_help(
-                here.place_of(pattern),
-                format!(
-                    "{} and {}{elsewhere} are both about `{pattern}` for the same clients and types, and neither goes before the other",
-                    here.what, other.what
-                ),
-                "give them different groups or types, or remove one; the order in the file does not matter".to_owned(),
+            let message = format!(
+                "{} and {}{elsewhere} are both about `{pattern}` for the same clients and types, and neither goes before the other",
+                here.what, other.what
             );
+            let help = "give them different groups or types, or remove one; the order in the file does not matter".to_owned();
+            match spot.list {
+                None => faults.push_help(spot.place, message, help),
+                Some(list) => faults.push_in(&list.path, &list.text, spot.place, message, help),
+            }
         }
         Conflict::SameCidr {
             cidr,

@@ -1,6 +1,6 @@
 //! What a configuration holds, by name, and what another one holds instead: the report of a reload.
 //!
-//! Each group, rule and zone is kept as its name and a hash of all that it says, so that a list of
+//! Each group, rule, zone and upstream is kept as its name and a hash of all that it says, so that a list of
 //! a million names costs one number, and two configurations are compared without either being kept.
 
 use std::{
@@ -11,24 +11,33 @@ use std::{
 
 use ipnet::IpNet;
 
+use super::Upstream;
 use crate::{
-    policy::{Action, Group, Rule},
+    policy::{Action, Group, GroupId, Rule},
     zone::Zone,
 };
 
 /// The names that a report lists of each kind of change; the others are counted.
 const MAX_LISTED: usize = 20;
 
-/// The groups, rules and zones of a configuration.
+/// The groups, rules, zones and upstreams of a configuration, its mode and its cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents(BTreeMap<String, u64>);
 
 impl Contents {
     /// Takes stock. The rules still have their patterns: a built policy's have not.
-    pub(super) fn of(groups: &[(Group, Vec<IpNet>)], rules: &[Rule], zones: &[Zone]) -> Self {
+    pub(super) fn of(
+        groups: &[(Group, Vec<IpNet>)],
+        rules: &[Rule],
+        zones: &[Zone],
+        upstreams: &[Upstream],
+    ) -> Self {
         let mut entries = BTreeMap::new();
         for group in groups {
             entries.insert(format!("group {}", group.0.name), hash(group));
+        }
+        for upstream in upstreams {
+            entries.insert(format!("upstream {}", upstream.name), hash(upstream));
         }
         for rule in rules {
             match rule.action {
@@ -38,22 +47,18 @@ impl Contents {
                     entries.insert(rule.name.to_string(), zone.unwrap_or_default());
                 }
                 _ => {
-                    // Groups count by what they are called, not by their place in the file.
-                    let named = rule.groups.map(|set| {
-                        let name = |id: crate::policy::GroupId| {
-                            groups.get(usize::from(id.0)).map(|group| &group.0.name)
-                        };
-                        set.iter().filter_map(name).collect::<Vec<_>>()
-                    });
-                    let rest = Rule {
-                        groups: None,
-                        ..rule.clone()
-                    };
-                    entries.insert(format!("rule {}", rule.name), hash(&(rest, named)));
+                    let name = format!("rule {}", rule.name);
+                    entries.insert(name, rule_hash(rule, groups, upstreams));
                 }
             }
         }
         Self(entries)
+    }
+
+    /// The same with a section that is there once, such as `mode`.
+    pub(super) fn and(mut self, section: &str, value: &impl Hash) -> Self {
+        self.0.insert(section.to_owned(), hash(value));
+        self
     }
 
     /// What is different in `new`.
@@ -127,6 +132,36 @@ fn hash(of: &impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// Groups and upstreams count by what they are called, not by their places in the file. No part is
+/// copied: a rule may have a million names.
+fn rule_hash(rule: &Rule, groups: &[(Group, Vec<IpNet>)], upstreams: &[Upstream]) -> u64 {
+    let Rule {
+        name,
+        patterns,
+        groups: set,
+        types,
+        until,
+        reason,
+        action,
+        deny_with,
+        origin,
+    } = rule;
+    let groups = set.map(|set| {
+        let name = |id: GroupId| groups.get(usize::from(id.0)).map(|group| &group.0.name);
+        set.iter().filter_map(name).collect::<Vec<_>>()
+    });
+    let action = match action {
+        Action::Forward(forwarding) => {
+            let upstream = upstreams.get(usize::from(forwarding.upstream.0));
+            let name = upstream.map(|upstream| &upstream.name);
+            hash(&(name, &forwarding.answers, forwarding.cname))
+        }
+        other => hash(other),
+    };
+    let about = (name, patterns, groups, types, until);
+    hash(&(about, reason, action, deny_with, origin))
+}
+
 /// The order in which a zone lists its records follows its file, so it is left out of the sum.
 fn zone_hash(zone: &Zone) -> u64 {
     zone.rrsets()
@@ -170,6 +205,43 @@ mod tests {
             ),
         ] {
             let new = old.replace(from, to);
+            assert_eq!(
+                contents(old).changes(&contents(&new)).to_string(),
+                told,
+                "{from} -> {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_forwarded_is_compared_by_what_it_is_called() {
+        let old = "{upstreams: {a: {servers: [udp://10.9.0.53]}, b: {servers: [udp://10.9.1.53]}}, \
+            rules: [{name: x, domains: [x.test], forward: a, answers: {within: [10.0.0.0/8]}}, \
+            {name: y, domains: [y.test], forward: b}], mode: {observe: a}, cache: {max_ttl: 1h}}";
+        for (from, to, told) in [
+            (
+                "{a: {servers: [udp://10.9.0.53]}, b: {servers: [udp://10.9.1.53]}}",
+                "{b: {servers: [udp://10.9.1.53]}, a: {servers: [\"udp://10.9.0.53:53\"]}}",
+                "nothing changed",
+            ),
+            ("10.9.1.53", "10.9.2.53", "changed upstream b"),
+            (
+                "{servers: [udp://10.9.1.53]}",
+                "{servers: [udp://10.9.1.53], strategy: spread}",
+                "changed upstream b",
+            ),
+            ("forward: b", "forward: a", "changed rule y"),
+            ("forward: b", "forward: b, cname: allowed", "changed rule y"),
+            ("forward: b", "forward: b, types: [A]", "changed rule y"),
+            ("10.0.0.0/8", "10.0.0.0/9", "changed rule x"),
+            (", answers: {within: [10.0.0.0/8]}", "", "changed rule x"),
+            ("observe: a", "observe: b", "changed mode"),
+            (", mode: {observe: a}", ", mode: enforce", "changed mode"),
+            ("max_ttl: 1h", "max_ttl: 2h", "changed cache"),
+            ("max_ttl: 1h", "", "nothing changed"),
+        ] {
+            let new = old.replace(from, to);
+            assert_ne!(old, new);
             assert_eq!(
                 contents(old).changes(&contents(&new)).to_string(),
                 told,

@@ -181,17 +181,17 @@ impl<'t> Faults<'t> {
     }
 
     /// An error in another file, whose text is at hand to quote from.
-    pub(super) fn push_in(&mut self, file: &str, text: &str, place: Place, message: String) {
+    pub(super) fn push_in(
+        &mut self,
+        file: &str,
+        text: &str,
+        place: Place,
+        message: String,
+        help: impl Into<Option<String>>,
+    ) {
         if self.has_room() {
-            self.notices.push(Notice {
-                severity: Severity::Error,
-                file: file.into(),
-                line: place.line,
-                column: place.column,
-                message,
-                help: None,
-                snippet: line_of(text, place.line),
-            });
+            let notice = notice_in(file, text, Severity::Error, place, message, help.into());
+            self.notices.push(notice);
         }
     }
 
@@ -262,6 +262,36 @@ impl<'t> Faults<'t> {
         let room = self.notices.len() < MAX_NOTICES;
         self.more += usize::from(!room);
         room
+    }
+}
+
+/// A warning at a place of another file, whose text is at hand to quote from.
+pub(super) fn warning_in(
+    file: &str,
+    text: &str,
+    place: Place,
+    message: String,
+    help: Option<String>,
+) -> Notice {
+    notice_in(file, text, Severity::Warning, place, message, help)
+}
+
+fn notice_in(
+    file: &str,
+    text: &str,
+    severity: Severity,
+    place: Place,
+    message: String,
+    help: Option<String>,
+) -> Notice {
+    Notice {
+        severity,
+        file: file.into(),
+        line: place.line,
+        column: place.column,
+        message,
+        help,
+        snippet: line_of(text, place.line),
     }
 }
 
@@ -385,6 +415,7 @@ mod tests {
             "",
             Place { line: 1, column: 1 },
             "zone".to_owned(),
+            None,
         );
         faults.push(Place { line: 9, column: 1 }, "late");
         faults.push(Place { line: 2, column: 1 }, "early");

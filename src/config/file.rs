@@ -8,17 +8,22 @@ use super::{
     case::{self, CaseEntry},
     error::{Faults, Place},
     keys::{self, Keys},
-    limits::{self, Bound, Bounded, Limits},
     listen::Listen,
     log::{Log, LogFormat, LogQueries},
     read::{At, Choice, Fields, choice, mapping, scalar},
-    value::{Address, Admin, Cidr, Count, Interval, Label, ReasonText, Until},
+    value::{Address, Admin, Cidr, Count, Label},
     yaml::{Node, Value},
 };
-use crate::{
-    dns::{Name, RecordType},
-    policy::{DenyWith, Pattern},
-};
+use crate::{dns::Name, policy::DenyWith};
+
+mod limits;
+mod rules;
+mod upstreams;
+
+pub(super) use limits::{CacheSection, LimitsSection};
+use limits::{read_cache, read_limits};
+pub(super) use rules::{Deny, RuleEntry};
+pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
 
 /// The whole file. What is `None` was left out, and `build` has its default.
 #[derive(Debug, Default)]
@@ -31,7 +36,10 @@ pub(super) struct File {
     pub(super) zones: Vec<ZoneEntry>,
     pub(super) rules: Vec<RuleEntry>,
     pub(super) deny_with: Option<At<DenyWith>>,
+    pub(super) upstreams: UpstreamsSection,
+    pub(super) mode: Option<Mode>,
     pub(super) built_in: BuiltIn,
+    pub(super) cache: CacheSection,
     pub(super) limits: LimitsSection,
     pub(super) log: Log,
     pub(super) tests: Vec<CaseEntry>,
@@ -93,51 +101,6 @@ pub(super) struct ZoneEntry {
     pub(super) records: Option<At<Vec<At<String>>>>,
 }
 
-/// One entry of `rules`.
-#[derive(Debug)]
-pub(super) struct RuleEntry {
-    pub(super) place: Place,
-    pub(super) name: Option<At<Label>>,
-    pub(super) domains: Option<At<Vec<At<Pattern>>>>,
-    pub(super) answer: Option<At<Vec<At<String>>>>,
-    pub(super) deny: Option<At<Deny>>,
-    pub(super) deny_with: Option<At<DenyWith>>,
-    pub(super) groups: Option<At<Vec<At<Label>>>>,
-    pub(super) types: Option<At<Vec<At<RecordType>>>>,
-    pub(super) until: Option<At<Until>>,
-    pub(super) reason: Option<At<ReasonText>>,
-    /// Whether all of it could be read.
-    pub(super) whole: bool,
-}
-
-/// The value of a rule's `deny`: whether, or in one word with how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deny {
-    /// `true`: as `deny_with` of the rule, the group or the file says.
-    Yes,
-    /// In this way.
-    With(DenyWith),
-}
-
-impl Choice for Deny {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("true", Self::Yes),
-        ("refused", Self::With(DenyWith::Refused)),
-        ("nxdomain", Self::With(DenyWith::NxDomain)),
-        ("nodata", Self::With(DenyWith::NoData)),
-        ("drop", Self::With(DenyWith::Drop)),
-    ];
-}
-
-impl Choice for DenyWith {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("refused", Self::Refused),
-        ("nxdomain", Self::NxDomain),
-        ("nodata", Self::NoData),
-        ("drop", Self::Drop),
-    ];
-}
-
 impl Choice for LogQueries {
     const CHOICES: &'static [(&'static str, Self)] = &[
         ("none", Self::None),
@@ -152,14 +115,6 @@ impl Choice for LogFormat {
         ("json", Self::Json),
         ("text", Self::Text),
     ];
-}
-
-/// The `limits` section.
-#[derive(Debug, Default)]
-pub(super) struct LimitsSection {
-    pub(super) limits: Limits,
-    /// Where the limit of one client is set.
-    pub(super) per_client: Option<Place>,
 }
 
 /// The `built_in` section: which of the built-in answers are on.
@@ -200,7 +155,13 @@ impl File {
             zones: entries(&fields, "zones", faults, ZoneEntry::read),
             rules: entries(&fields, "rules", faults, RuleEntry::read),
             deny_with: fields.choice("deny_with", faults),
+            upstreams: fields
+                .get("upstreams")
+                .map(|node| UpstreamsSection::read(node, faults))
+                .unwrap_or_default(),
+            mode: fields.get("mode").and_then(|node| Mode::read(node, faults)),
             built_in: section(&fields, "built_in", &keys::BUILT_IN, faults, BuiltIn::read),
+            cache: section(&fields, "cache", &keys::CACHE, faults, read_cache),
             limits: section(&fields, "limits", &keys::LIMITS, faults, read_limits),
             log: section(&fields, "log", &keys::LOG, faults, read_log),
             tests: case::entries(&fields, faults),
@@ -236,18 +197,41 @@ fn section<T: Default>(
         .unwrap_or_default()
 }
 
-fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>> {
-    let entries = mapping(node, "`clients`", faults)?;
-    let none = entries.is_empty();
-    let mut groups = Vec::with_capacity(entries.len());
+/// The entries of a mapping whose keys are the operator's names, each with its own keys. What is
+/// `None` is no mapping, and was told.
+fn named<'t>(
+    node: &'t Node,
+    section: &str,
+    kind: &str,
+    keys: &Keys,
+    faults: &mut Faults<'_>,
+) -> Option<Vec<(At<Label>, Option<Fields<'t>>)>> {
+    let entries = mapping(node, section, faults)?;
+    let mut all = Vec::with_capacity(entries.len());
     for entry in entries {
         let key = Node {
             place: entry.key_place,
             value: Value::Scalar(entry.key.clone()),
         };
-        let name = scalar(&key, "client group", faults);
-        let fields = Fields::of(&entry.node, &keys::CLIENT_GROUP, faults);
-        let Some(name) = name else { continue };
+        let name = scalar(&key, kind, faults);
+        let fields = Fields::of(&entry.node, keys, faults);
+        all.extend(name.map(|name| (name, fields)));
+    }
+    Some(all)
+}
+
+fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>> {
+    let before = faults.count();
+    let entries = named(
+        node,
+        "`clients`",
+        "client group",
+        &keys::CLIENT_GROUP,
+        faults,
+    )?;
+    let all_bad = entries.is_empty() && faults.count() > before;
+    let mut groups = Vec::with_capacity(entries.len());
+    for (name, fields) in entries {
         // A group that is wrong is still one: rules that name it are not.
         let mut group = ClientGroup {
             name,
@@ -261,7 +245,7 @@ fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>>
         }
         groups.push(group);
     }
-    (none || !groups.is_empty()).then_some(At {
+    (!all_bad).then_some(At {
         value: groups,
         place: node.place,
     })
@@ -315,30 +299,6 @@ impl ZoneEntry {
     }
 }
 
-impl RuleEntry {
-    fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
-        let before = faults.count();
-        let fields = Fields::of(node, &keys::RULE, faults)?;
-        fields.require("name", faults);
-        fields.require("domains", faults);
-        let mut rule = Self {
-            place: fields.place,
-            name: fields.scalar("name", faults),
-            domains: fields.scalars("domains", faults),
-            answer: fields.scalars("answer", faults),
-            deny: fields.choice("deny", faults),
-            deny_with: fields.choice("deny_with", faults),
-            groups: fields.scalars("groups", faults),
-            types: fields.scalars("types", faults),
-            until: fields.scalar("until", faults),
-            reason: fields.scalar("reason", faults),
-            whole: true,
-        };
-        rule.whole = faults.count() == before;
-        Some(rule)
-    }
-}
-
 impl BuiltIn {
     fn read(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Self {
         let mut on = |key| {
@@ -361,52 +321,4 @@ fn read_log(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Log {
         queries: queries.map(|at| at.value).unwrap_or_default(),
         format: format.map(|at| at.value).unwrap_or_default(),
     }
-}
-
-fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
-    let mut count = |key, bound| {
-        let given = fields.scalar::<Count>(key, faults);
-        within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
-    };
-    let tcp_connections = count("tcp_connections", limits::TCP_CONNECTIONS);
-    let tcp_connections_per_client = count(
-        "tcp_connections_per_client",
-        limits::TCP_CONNECTIONS_PER_CLIENT,
-    );
-    let tcp_pipeline = count("tcp_pipeline", limits::TCP_PIPELINE);
-    let log_queue = count("log_queue", limits::LOG_QUEUE);
-    let mut time = |key, bound| {
-        let given = fields.scalar::<Interval>(key, faults);
-        within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
-    };
-    let limits = Limits {
-        tcp_connections,
-        tcp_connections_per_client,
-        tcp_idle: time("tcp_idle", limits::TCP_IDLE),
-        tcp_message: time("tcp_message", limits::TCP_MESSAGE),
-        tcp_pipeline,
-        log_queue,
-        drain: time("drain", limits::DRAIN),
-    };
-    let per_client = fields.get("tcp_connections_per_client");
-    LimitsSection {
-        limits,
-        per_client: per_client.map(|node| node.place),
-    }
-}
-
-/// The value given, if there is one and it is within bounds.
-fn within<T: Bounded + PartialOrd>(
-    key: &str,
-    given: Option<At<T>>,
-    bound: Bound<T>,
-    faults: &mut Faults<'_>,
-) -> T {
-    let Some(given) = given else {
-        return bound.default;
-    };
-    bound.check(given.value).unwrap_or_else(|error| {
-        faults.push(given.place, format!("`{key}` {error}"));
-        bound.default
-    })
 }

@@ -33,8 +33,8 @@ pub(super) use carve::add_carve_outs;
 pub(super) use settings::Settings;
 
 use super::{
-    build::{Parts, Source},
     error::{Faults, Place},
+    parts::{Parts, Source},
 };
 use crate::{
     dns::Name,

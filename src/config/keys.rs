@@ -1,6 +1,6 @@
 //! The keys that the file may have, mapping by mapping.
 //!
-//! Keys that come with upstreams are part of the format already. They are refused by name, so that
+//! Keys that a later version reads are part of the format already. They are refused by name, so that
 //! nobody believes that they do something.
 
 /// What a mapping of the file may hold.
@@ -33,26 +33,16 @@ pub(super) const FILE: Keys = Keys {
         "google_apis",
         "zones",
         "rules",
+        "upstreams",
+        "mode",
         "deny_with",
         "built_in",
+        "cache",
         "limits",
         "log",
         "tests",
     ],
-    later: &[
-        Later {
-            key: "upstreams",
-            help: "leave it out; every answer comes from google_apis, zones and rules",
-        },
-        Later {
-            key: "mode",
-            help: "leave it out; what no rule allows is denied",
-        },
-        Later {
-            key: "cache",
-            help: "leave it out; there is nothing to cache",
-        },
-    ],
+    later: &[],
 };
 
 /// The keys of an entry of `clients`.
@@ -82,32 +72,47 @@ pub(super) const RULE: Keys = Keys {
     known: &[
         "name",
         "domains",
+        "domains_file",
         "answer",
         "deny",
         "deny_with",
+        "forward",
+        "answers",
+        "cname",
         "groups",
         "types",
         "until",
         "reason",
     ],
-    later: &[
-        Later {
-            key: "forward",
-            help: "a rule can `answer` or `deny`",
-        },
-        Later {
-            key: "answers",
-            help: "for fixed records write `answer: [A 10.0.0.5]`",
-        },
-        Later {
-            key: "cname",
-            help: "leave it out",
-        },
-        Later {
-            key: "domains_file",
-            help: "list the names under `domains`",
-        },
-    ],
+    later: &[],
+};
+
+/// The keys of a rule's `answers`.
+pub(super) const ANSWERS: Keys = Keys {
+    what: "`answers`",
+    known: &["within"],
+    later: &[],
+};
+
+/// The keys of an entry of `upstreams`.
+pub(super) const UPSTREAM: Keys = Keys {
+    what: "an upstream",
+    known: &["servers", "strategy", "ca_file"],
+    later: &[],
+};
+
+/// The keys of `mode` where it is not the word `enforce`.
+pub(super) const MODE: Keys = Keys {
+    what: "`mode`",
+    known: &["observe"],
+    later: &[],
+};
+
+/// The keys of `cache`.
+pub(super) const CACHE: Keys = Keys {
+    what: "`cache`",
+    known: &["size", "min_ttl", "max_ttl", "serve_stale"],
+    later: &[],
 };
 
 /// The keys of `built_in`.
@@ -127,18 +132,15 @@ pub(super) const LIMITS: Keys = Keys {
         "tcp_message",
         "tcp_pipeline",
         "log_queue",
+        "in_flight",
+        "waiters",
+        "upstream_timeout",
         "drain",
     ],
-    later: &[
-        Later {
-            key: "in_flight",
-            help: "leave it out; no query waits for another server",
-        },
-        Later {
-            key: "per_client_qps",
-            help: "leave it out",
-        },
-    ],
+    later: &[Later {
+        key: "per_client_qps",
+        help: "leave it out; `in_flight` bounds what all clients together may have waiting",
+    }],
 };
 
 /// The keys of `log`.
@@ -171,13 +173,17 @@ pub(super) const EXPECT: Keys = Keys {
 
 /// Every mapping with fixed keys; those of `clients` and `except` are the operator's own.
 #[cfg(test)]
-pub(super) const ALL: [&Keys; 11] = [
+pub(super) const ALL: [&Keys; 15] = [
     &FILE,
     &CLIENT_GROUP,
     &GOOGLE_APIS,
     &ZONE,
     &RULE,
+    &ANSWERS,
+    &UPSTREAM,
+    &MODE,
     &BUILT_IN,
+    &CACHE,
     &LIMITS,
     &LOG,
     &TEST_FILE,

@@ -61,8 +61,17 @@ impl Bounded for Duration {
     fn shown(self) -> String {
         match self.as_millis() {
             ms if ms % 1000 != 0 => format!("{ms}ms"),
-            _ => format!("{}s", self.as_secs()),
+            _ => seconds(self.as_secs()),
         }
+    }
+}
+
+/// A span in the largest unit that it is a whole number of, minutes left out: `90s`, `1h`, `7d`.
+pub(super) fn seconds(span: u64) -> String {
+    match span {
+        days if days > 0 && days % 86_400 == 0 => format!("{}d", days / 86_400),
+        hours if hours > 0 && hours % 3_600 == 0 => format!("{}h", hours / 3_600),
+        seconds => format!("{seconds}s"),
     }
 }
 
@@ -118,6 +127,33 @@ pub const LOG_QUEUE: Bound<usize> = Bound {
     most: 1_000_000,
 };
 
+/// Questions that wait for an upstream, over all clients. Beyond it a query is shed: answered
+/// SERVFAIL and counted. One costs some 4 KiB while it waits, so the default is 40 MiB, and as many
+/// as 5 000 questions a second that all run into the time-out of 2 s. No official reference.
+pub const IN_FLIGHT: Bound<usize> = Bound {
+    default: 10_000,
+    least: 1,
+    most: 1_000_000,
+};
+
+/// Queries that wait for the answer to one and the same question: an upstream is asked once for all
+/// of them. A tenth of [`IN_FLIGHT`]: one name that does not resolve must not take the room of all
+/// others, and a VPC full of clients that start together may well ask for one name at once.
+pub const WAITERS: Bound<usize> = Bound {
+    default: 1_000,
+    least: 1,
+    most: 100_000,
+};
+
+/// How long a query may wait for upstreams, all servers and attempts together. Cloud DNS waits 4 s
+/// for a target, and most stub resolvers 5 s: an answer must come before that, even if it is
+/// SERVFAIL, or the target counts as dead. So the most leaves half a second for the way.
+pub const UPSTREAM_TIMEOUT: Bound<Duration> = Bound {
+    default: Duration::from_secs(2),
+    least: Duration::from_millis(100),
+    most: Duration::from_millis(3_500),
+};
+
 /// How long queries are still answered after SIGTERM, with `/readyz` at 503: a load balancer needs
 /// this long to look elsewhere. The default is one interval of Google's health checks and half of
 /// what `docker stop` waits before it kills; who has several checks to fail sets their product.
@@ -142,6 +178,12 @@ pub struct Limits {
     pub tcp_pipeline: usize,
     /// See [`LOG_QUEUE`].
     pub log_queue: usize,
+    /// See [`IN_FLIGHT`].
+    pub in_flight: usize,
+    /// See [`WAITERS`].
+    pub waiters: usize,
+    /// See [`UPSTREAM_TIMEOUT`].
+    pub upstream_timeout: Duration,
     /// See [`DRAIN`].
     pub drain: Duration,
 }
@@ -155,6 +197,9 @@ impl Default for Limits {
             tcp_message: TCP_MESSAGE.default,
             tcp_pipeline: TCP_PIPELINE.default,
             log_queue: LOG_QUEUE.default,
+            in_flight: IN_FLIGHT.default,
+            waiters: WAITERS.default,
+            upstream_timeout: UPSTREAM_TIMEOUT.default,
             drain: DRAIN.default,
         }
     }
@@ -171,6 +216,8 @@ mod tests {
             TCP_CONNECTIONS_PER_CLIENT,
             TCP_PIPELINE,
             LOG_QUEUE,
+            IN_FLIGHT,
+            WAITERS,
         ] {
             assert_eq!(bound.check(bound.default), Ok(bound.default));
             assert_eq!(bound.check(bound.least), Ok(bound.least));
@@ -178,7 +225,7 @@ mod tests {
             assert!(bound.check(bound.least - 1).is_err());
             assert!(bound.check(bound.most + 1).is_err());
         }
-        for bound in [TCP_IDLE, TCP_MESSAGE, DRAIN] {
+        for bound in [TCP_IDLE, TCP_MESSAGE, UPSTREAM_TIMEOUT, DRAIN] {
             assert_eq!(bound.check(bound.default), Ok(bound.default));
             assert!(bound.check(bound.most + Duration::from_millis(1)).is_err());
         }

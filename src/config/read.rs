@@ -251,7 +251,7 @@ fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
     if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
         faults.push_help(
             entry.key_place,
-            format!("`{key}` comes with upstreams; this version has none and forwards nothing"),
+            format!("`{key}` comes with a later version; this one does not know it"),
             later.help.to_owned(),
         );
         return;

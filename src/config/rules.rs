@@ -6,33 +6,57 @@ use std::collections::HashMap;
 use super::{
     error::{Faults, Place},
     file::{Deny, RuleEntry},
+    forward,
     groups::Groups,
     read::{At, bad_value, quoted},
+    upstreams::Upstreams,
 };
 use crate::{
     dns::{Name, RecordType, Rrset},
-    policy::{Action, DenyWith, Origin, Rule, TypeSet},
+    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
     zone::parse_record,
 };
 
-/// The policy's rule for an entry, if it makes sense on its own.
-pub(super) fn rule(entry: &RuleEntry, groups: &Groups, faults: &mut Faults<'_>) -> Option<Rule> {
+/// The policy's rule for an entry with the patterns of its list, if it makes sense on its own.
+pub(super) fn rule(
+    entry: &RuleEntry,
+    listed: Option<Vec<Pattern>>,
+    groups: &Groups,
+    upstreams: &Upstreams,
+    faults: &mut Faults<'_>,
+) -> Option<Rule> {
     let types = entry.types.as_ref().map(|types| type_set(types, faults));
-    let action = action(entry, types.as_ref(), faults);
+    let action = action(entry, types.as_ref(), upstreams, faults);
     let group_set = entry.groups.as_ref().map(|names| groups.set(names, faults));
-    let domains = entry.domains.as_ref()?;
-    if domains.value.is_empty() {
+    if let Some(empty) = entry.domains.as_ref().filter(|list| list.value.is_empty()) {
         faults.push(
-            domains.place,
+            empty.place,
             "`domains` is empty, so the rule would be about no name",
         );
     }
+    if let Some(file) = entry.domains_file.as_ref()
+        && listed.as_ref().is_some_and(Vec::is_empty)
+        && entry.domains.is_none()
+    {
+        let message = format!(
+            "{:?} has no name, so the rule would be about none",
+            quoted(&file.value)
+        );
+        faults.push(file.place, message);
+    }
     let (action, deny_with) = action?;
+    let mut patterns = listed.unwrap_or_default();
+    let domains = entry.domains.iter().flat_map(|domains| &domains.value);
+    patterns.extend(domains.map(|at| at.value.clone()));
+    let default_types = || match action {
+        Action::Forward(_) => forward::default_types(),
+        _ => TypeSet::ANY,
+    };
     Some(Rule {
         name: entry.name.as_ref()?.value.0.clone(),
-        patterns: domains.value.iter().map(|at| at.value.clone()).collect(),
+        patterns,
         groups: group_set,
-        types: types.unwrap_or(TypeSet::ANY),
+        types: types.unwrap_or_else(default_types),
         until: entry.until.map(|at| at.value.0),
         reason: entry.reason.as_ref().map(|at| at.value.0.clone()),
         action,
@@ -41,40 +65,55 @@ pub(super) fn rule(entry: &RuleEntry, groups: &Groups, faults: &mut Faults<'_>) 
     })
 }
 
-/// What a rule does: answer or deny, exactly one of them.
+/// What a rule does: answer, deny or forward, exactly one of them.
 fn action(
     entry: &RuleEntry,
     types: Option<&TypeSet>,
+    upstreams: &Upstreams,
     faults: &mut Faults<'_>,
 ) -> Option<(Action, Option<DenyWith>)> {
-    match (&entry.answer, entry.deny) {
-        (Some(_), Some(deny)) => {
-            faults.push_help(
-                deny.place,
-                "a rule has either `answer` or `deny`, not both",
-                "for the one in some cases and the other elsewhere write two rules with their own `groups` or `types`".to_owned(),
-            );
-            None
-        }
-        (None, None) => {
-            faults.push_help(
-                entry.place,
-                "a rule needs `answer` or `deny`",
-                "write deny: true, or the records to answer with: answer: [A 10.0.0.5]".to_owned(),
-            );
-            None
-        }
-        (Some(answer), None) => {
-            if let Some(way) = entry.deny_with {
-                faults.push(
-                    way.place,
-                    "`deny_with` is for rules that deny; this one answers",
-                );
-            }
-            records(answer, types, faults).map(|records| (Action::Answer(records), None))
-        }
-        (None, Some(deny)) => Some((Action::Deny, deny_with(deny, entry.deny_with, faults))),
+    let given = [
+        ("answer", entry.answer.as_ref().map(|at| at.place)),
+        ("deny", entry.deny.map(|at| at.place)),
+        ("forward", entry.forward.as_ref().map(|at| at.place)),
+    ];
+    let mut given = given.iter().filter_map(|&(key, place)| Some((key, place?)));
+    if let (Some((one, _)), Some((other, place))) = (given.next(), given.next()) {
+        faults.push_help(
+            place,
+            format!("a rule has only one of `answer`, `deny` and `forward`; this one has `{one}` and `{other}`"),
+            "for the one in some cases and the other elsewhere write two rules with their own `groups` or `types`".to_owned(),
+        );
+        return None;
     }
+    if entry.forward.is_none() && entry.whole {
+        forward::report_idle(entry, faults);
+    }
+    if let Some(way) = entry.deny_with.filter(|_| entry.deny.is_none()) {
+        let does = if entry.forward.is_some() {
+            "forwards"
+        } else {
+            "answers"
+        };
+        let message = format!("`deny_with` is for rules that deny; this one {does}");
+        faults.push(way.place, message);
+    }
+    if let Some(answer) = &entry.answer {
+        return records(answer, types, faults).map(|records| (Action::Answer(records), None));
+    }
+    if let Some(deny) = entry.deny {
+        return Some((Action::Deny, deny_with(deny, entry.deny_with, faults)));
+    }
+    if let Some(upstream) = &entry.forward {
+        let forwarding = forward::forwarding(entry, upstream, upstreams, faults);
+        return forwarding.map(|forwarding| (Action::Forward(forwarding), None));
+    }
+    faults.push_help(
+        entry.place,
+        "a rule needs `answer`, `deny` or `forward`",
+        "write deny: true; or the records to answer with, answer: [A 10.0.0.5]; or an upstream to ask, forward: public".to_owned(),
+    );
+    None
 }
 
 fn deny_with(

@@ -12,7 +12,10 @@ use std::{
 use ipnet::IpNet;
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
-use super::error::is_unsafe;
+use super::{
+    error::is_unsafe,
+    limits::{Bounded, seconds},
+};
 
 /// The longest name of a group or a rule: it is a label of metrics and part of every denial.
 pub(super) const MAX_LABEL: usize = 64;
@@ -62,6 +65,92 @@ impl FromStr for Interval {
     }
 }
 
+/// A span of whole seconds, as TTLs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) struct Seconds(pub(super) u32);
+
+/// Why a text is no span of whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SecondsError {
+    #[error(transparent)]
+    Interval(#[from] IntervalError),
+    #[error("this is a time to live: write whole seconds, such as 30s or 1h")]
+    Fraction,
+}
+
+impl FromStr for Seconds {
+    type Err = SecondsError;
+
+    fn from_str(text: &str) -> Result<Self, SecondsError> {
+        let Interval(span) = text.parse()?;
+        if span.subsec_millis() != 0 {
+            return Err(SecondsError::Fraction);
+        }
+        let seconds = u32::try_from(span.as_secs()).map_err(|_| IntervalError::TooLong)?;
+        Ok(Self(seconds))
+    }
+}
+
+impl Bounded for Seconds {
+    fn shown(self) -> String {
+        seconds(self.0.into())
+    }
+}
+
+/// An amount of memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) struct Bytes(pub(super) usize);
+
+/// Why a text is no amount of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BytesError {
+    #[error("write a whole number and its unit: 512KiB, 64MiB or 1GiB")]
+    Form,
+    #[error("there is no unit; write KiB, MiB or GiB behind the number")]
+    NoUnit,
+    #[error("write {0}iB: memory is counted in powers of 1024")]
+    Decimal(char),
+    #[error("this is more memory than any machine has")]
+    TooMuch,
+}
+
+impl FromStr for Bytes {
+    type Err = BytesError;
+
+    fn from_str(text: &str) -> Result<Self, BytesError> {
+        let digits = text.find(|c: char| !c.is_ascii_digit());
+        let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+        if number.is_empty() {
+            return Err(BytesError::Form);
+        }
+        let number: usize = number.parse().map_err(|_| BytesError::TooMuch)?;
+        let bytes: usize = match unit {
+            // Nothing is nothing in any unit.
+            "" if number == 0 => 0,
+            "" => return Err(BytesError::NoUnit),
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "K" | "KB" | "kB" | "k" => return Err(BytesError::Decimal('K')),
+            "M" | "MB" => return Err(BytesError::Decimal('M')),
+            "G" | "GB" => return Err(BytesError::Decimal('G')),
+            _ => return Err(BytesError::Form),
+        };
+        let bytes = number.checked_mul(bytes).ok_or(BytesError::TooMuch)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl Bounded for Bytes {
+    fn shown(self) -> String {
+        match self.0 {
+            gib if gib > 0 && gib % (1 << 30) == 0 => format!("{}GiB", gib >> 30),
+            mib if mib > 0 && mib % (1 << 20) == 0 => format!("{}MiB", mib >> 20),
+            bytes => format!("{}KiB", bytes >> 10),
+        }
+    }
+}
+
 /// A number of things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count(pub(super) usize);
@@ -96,7 +185,7 @@ pub(super) enum CidrError {
     NoLength(IpAddr),
     #[error("there are bits set behind the prefix; write {0}, or a longer prefix")]
     HostBits(IpNet),
-    #[error("clients that come as IPv4 in IPv6 count as IPv4; write the range as IPv4")]
+    #[error("an IPv4 address that comes as IPv6 counts as IPv4; write the range as IPv4")]
     Mapped,
 }
 
@@ -138,7 +227,7 @@ impl FromStr for Address {
 }
 
 /// The operator's name for a group or a rule.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Label(pub(super) Box<str>);
 
 /// Why a text cannot name a group or a rule.
@@ -348,7 +437,7 @@ mod tests {
             ),
             (
                 "::ffff:10.0.0.0/104",
-                "clients that come as IPv4 in IPv6 count as IPv4; write the range as IPv4",
+                "an IPv4 address that comes as IPv6 counts as IPv4; write the range as IPv4",
             ),
         ] {
             assert_eq!(

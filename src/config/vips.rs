@@ -10,9 +10,9 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use super::{
-    build::{Parts, Source},
     error::Faults,
     google::Shared,
+    parts::{Parts, Source},
 };
 use crate::{
     dns::{Name, RecordType, Rrset},

@@ -123,7 +123,7 @@ fn from_file(
                     Some(name) => (included.path(name), included.text(name)),
                     None => (path.clone(), &*text),
                 };
-                faults.push_in(&path.to_string_lossy(), text, place, fault.message);
+                faults.push_in(&path.to_string_lossy(), text, place, fault.message, None);
             }
         })
         .ok()

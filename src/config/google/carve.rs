@@ -12,8 +12,8 @@
 use super::{GOOGLEAPIS, Settings, Shared, Target};
 use crate::{
     config::{
-        build::{Parts, Source},
         builtin,
+        parts::{Parts, Source},
     },
     dns::Name,
     policy::{Action, Origin, Pattern, Rule, TypeSet},

@@ -1,0 +1,110 @@
+//! The shape of `limits` and `cache`: numbers, each within its bounds.
+
+use super::super::{
+    cache::{self, CacheSettings},
+    error::{Faults, Place},
+    limits::{self, Bound, Bounded, Limits},
+    read::{At, Fields},
+    value::{Bytes, Count, Interval, Seconds},
+};
+
+/// The `limits` section.
+#[derive(Debug, Default)]
+pub(in crate::config) struct LimitsSection {
+    pub(in crate::config) limits: Limits,
+    /// Where the limit of one client is set.
+    pub(in crate::config) per_client: Option<Place>,
+    /// Where the limit of one question is set.
+    pub(in crate::config) waiters: Option<Place>,
+}
+
+pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
+    let mut count = |key, bound| {
+        let given = fields.scalar::<Count>(key, faults);
+        within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
+    };
+    let tcp_connections = count("tcp_connections", limits::TCP_CONNECTIONS);
+    let tcp_connections_per_client = count(
+        "tcp_connections_per_client",
+        limits::TCP_CONNECTIONS_PER_CLIENT,
+    );
+    let tcp_pipeline = count("tcp_pipeline", limits::TCP_PIPELINE);
+    let log_queue = count("log_queue", limits::LOG_QUEUE);
+    let in_flight = count("in_flight", limits::IN_FLIGHT);
+    let waiters = count("waiters", limits::WAITERS);
+    let mut time = |key, bound| {
+        let given = fields.scalar::<Interval>(key, faults);
+        within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
+    };
+    let limits = Limits {
+        tcp_connections,
+        tcp_connections_per_client,
+        tcp_idle: time("tcp_idle", limits::TCP_IDLE),
+        tcp_message: time("tcp_message", limits::TCP_MESSAGE),
+        tcp_pipeline,
+        log_queue,
+        in_flight,
+        waiters,
+        upstream_timeout: time("upstream_timeout", limits::UPSTREAM_TIMEOUT),
+        drain: time("drain", limits::DRAIN),
+    };
+    let place = |key| fields.get(key).map(|node| node.place);
+    LimitsSection {
+        limits,
+        per_client: place("tcp_connections_per_client"),
+        waiters: place("waiters"),
+    }
+}
+
+/// The `cache` section.
+#[derive(Debug, Default)]
+pub(in crate::config) struct CacheSection {
+    pub(in crate::config) settings: CacheSettings,
+    /// Where the shortest time is set.
+    pub(in crate::config) min_ttl: Option<Place>,
+}
+
+pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheSection {
+    let mut seconds = |key, bound: Bound<Seconds>| {
+        let given = fields.scalar::<Seconds>(key, faults);
+        within(key, given, bound, faults).0
+    };
+    let (min_ttl, max_ttl) = (
+        seconds("min_ttl", cache::MIN_TTL),
+        seconds("max_ttl", cache::MAX_TTL),
+    );
+    let serve_stale = seconds("serve_stale", cache::SERVE_STALE);
+    // Nothing is less than the least, and means something: no cache.
+    let size = fields.scalar::<Bytes>("size", faults);
+    let size = match size {
+        Some(At {
+            value: Bytes(0), ..
+        }) => Bytes(0),
+        size => within("size", size, cache::SIZE, faults),
+    };
+    CacheSection {
+        settings: CacheSettings {
+            size: size.0,
+            min_ttl,
+            max_ttl,
+            serve_stale,
+        },
+        min_ttl: fields.get("min_ttl").map(|node| node.place),
+    }
+}
+
+/// The value given, if there is one and it is within bounds.
+fn within<T: Bounded + PartialOrd>(
+    key: &str,
+    given: Option<At<T>>,
+    bound: Bound<T>,
+    faults: &mut Faults<'_>,
+) -> T {
+    let Some(given) = given else {
+        return bound.default;
+    };
+    bound.check(given.value).unwrap_or_else(|error| {
+        faults.push(given.place, format!("`{key}` {error}"));
+        bound.default
+    })
+}

@@ -1,0 +1,118 @@
+//! The shape of `upstreams` and of `mode`, which names one of them.
+
+use super::{
+    super::{
+        error::Faults,
+        keys,
+        read::{At, Choice, Fields, choice},
+        upstream::{ServerAddr, Strategy},
+        value::Label,
+        yaml::{Node, Value},
+    },
+    named,
+};
+
+/// One entry of `upstreams`. One that is wrong is still one: rules that name it are not.
+#[derive(Debug)]
+pub(in crate::config) struct UpstreamEntry {
+    pub(in crate::config) name: At<Label>,
+    /// `None`: none of them could be read.
+    pub(in crate::config) servers: Option<At<Vec<At<ServerAddr>>>>,
+    pub(in crate::config) strategy: Option<At<Strategy>>,
+    pub(in crate::config) ca_file: Option<At<String>>,
+}
+
+impl Choice for Strategy {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("fastest", Self::Fastest),
+        ("ordered", Self::Ordered),
+        ("spread", Self::Spread),
+    ];
+}
+
+/// The `upstreams` section.
+#[derive(Debug)]
+pub(in crate::config) struct UpstreamsSection {
+    /// In the order of the file.
+    pub(in crate::config) entries: Vec<UpstreamEntry>,
+    /// Whether every name could be read: an unknown one may be meant for one that could not.
+    pub(in crate::config) whole: bool,
+}
+
+impl Default for UpstreamsSection {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            whole: true,
+        }
+    }
+}
+
+impl UpstreamsSection {
+    pub(super) fn read(node: &Node, faults: &mut Faults<'_>) -> Self {
+        let named = named(node, "`upstreams`", "upstream", &keys::UPSTREAM, faults);
+        let named = named.unwrap_or_default();
+        let mut entries = Vec::with_capacity(named.len());
+        for (name, fields) in named {
+            let fields = fields.as_ref();
+            if let Some(fields) = fields {
+                fields.require("servers", faults);
+            }
+            entries.push(UpstreamEntry {
+                name,
+                servers: fields.and_then(|fields| fields.scalars("servers", faults)),
+                strategy: fields.and_then(|fields| fields.choice("strategy", faults)),
+                ca_file: fields.and_then(|fields| fields.scalar("ca_file", faults)),
+            });
+        }
+        let written = match &node.value {
+            Value::Map(written) => Some(written.len()),
+            _ => None,
+        };
+        Self {
+            whole: written == Some(entries.len()),
+            entries,
+        }
+    }
+}
+
+/// The value of `mode`.
+#[derive(Clone, Debug)]
+pub(in crate::config) enum Mode {
+    /// What is denied is denied.
+    Enforce,
+    /// It is forwarded to this upstream instead, and recorded.
+    Observe(At<Label>),
+}
+
+/// The one word that `mode` can be.
+#[derive(Clone, Copy)]
+struct Enforce;
+
+impl Choice for Enforce {
+    const CHOICES: &'static [(&'static str, Self)] = &[("enforce", Self)];
+}
+
+impl Mode {
+    pub(super) fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(word) if word == "observe" => {
+                faults.push_help(
+                    node.place,
+                    "`observe` needs an upstream, which is asked what would be denied",
+                    "write mode: { observe: UPSTREAM }".to_owned(),
+                );
+                None
+            }
+            Value::Scalar(_) => {
+                let word: Option<At<Enforce>> = choice(node, "mode", faults);
+                word.map(|_| Self::Enforce)
+            }
+            _ => {
+                let fields = Fields::of(node, &keys::MODE, faults)?;
+                fields.require("observe", faults);
+                fields.scalar("observe", faults).map(Self::Observe)
+            }
+        }
+    }
+}

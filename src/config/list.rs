@@ -1,0 +1,134 @@
+//! Lists of names: the files that rules name by `domains_file`.
+//!
+//! One pattern a line, as under `domains` and without quotes; `#` begins a comment where it begins
+//! the line or follows a blank. A line that is no pattern is an error: a list that is let through
+//! but for the lines that nobody could read is not the list that was reviewed.
+//!
+//! Lists are long, and places in them are needed for errors alone. So a list keeps its text while
+//! the configuration is built, and looks for a line when something is to be said about it.
+
+use std::{cell::OnceCell, collections::HashMap, path::Path};
+
+use super::{
+    error::{Faults, Place},
+    read::{At, quoted},
+    text::read_named,
+};
+use crate::policy::Pattern;
+
+/// The largest list, in bytes: a million names of 67 bytes each, and the common block lists have a
+/// third of that a name. No official reference.
+pub(super) const MAX_LIST: u64 = 64 << 20;
+/// The most names of one list: some 300 MB while it is loaded. No official reference.
+const MAX_NAMES: usize = 4_000_000;
+
+/// A list that was read, for messages about its lines.
+#[derive(Clone, Debug)]
+pub(super) struct List {
+    /// The file, as it was opened.
+    pub(super) path: Box<str>,
+    pub(super) text: String,
+    /// The line of each pattern, once somebody has asked.
+    lines: OnceCell<HashMap<Pattern, u32>>,
+}
+
+/// Reads a list; a relative path starts at `dir`. The patterns are in the order of the lines.
+pub(super) fn read(
+    file: &At<String>,
+    dir: &Path,
+    faults: &mut Faults<'_>,
+) -> Option<(Vec<Pattern>, List)> {
+    let path = dir.join(&file.value);
+    let path = path.to_string_lossy();
+    let text = match read_named(Path::new(&*path), MAX_LIST, faults.files()) {
+        Ok(text) => text,
+        Err(error) => {
+            faults.push(file.place, format!("{:?} {error}", quoted(&path)));
+            return None;
+        }
+    };
+    let before = faults.count();
+    let mut patterns = Vec::new();
+    for (place, entry) in entries(&text) {
+        if patterns.len() == MAX_NAMES {
+            let message = format!("{MAX_NAMES} names are the most that a list may have");
+            faults.push_in(&path, &text, place, message, None);
+            break;
+        }
+        match entry.parse() {
+            Ok(pattern) => patterns.push(pattern),
+            // A file of another kind is wrong in every line: all but the first are counted only.
+            Err(_) if faults.is_full() => {
+                faults.push_in(&path, "", place, String::new(), None);
+            }
+            Err(error) => {
+                let error: crate::policy::PatternError = error;
+                let message = format!("{:?}: {error}", quoted(entry));
+                faults.push_in(&path, &text, place, message, None);
+            }
+        }
+    }
+    let list = List {
+        path: path.into(),
+        text,
+        lines: OnceCell::new(),
+    };
+    (faults.count() == before).then_some((patterns, list))
+}
+
+impl List {
+    /// Where a pattern stands, else one with the same name.
+    pub(super) fn place_of(&self, pattern: &Pattern) -> Option<Place> {
+        let lines = self.lines.get_or_init(|| {
+            let entries = entries(&self.text);
+            let parsed =
+                entries.filter_map(|(place, entry)| Some((entry.parse().ok()?, place.line)));
+            parsed.collect()
+        });
+        let name = || pattern.name().to_name();
+        let same_name = [
+            Pattern::Exact(name()),
+            Pattern::Subtree(name()),
+            Pattern::Below(name()),
+        ];
+        let mut wanted = [pattern].into_iter().chain(&same_name);
+        let line = *wanted.find_map(|pattern| lines.get(pattern))?;
+        let text = self.text.lines().nth(line as usize - 1)?;
+        entry_of(line, text).map(|(place, _)| place)
+    }
+
+    /// Where the patterns of these numbers stand, which are in ascending order.
+    pub(super) fn places(&self, numbers: &[usize]) -> Vec<Place> {
+        let mut numbers = numbers.iter().copied().peekable();
+        let numbered = entries(&self.text).enumerate();
+        let wanted = numbered.filter(|(at, _)| numbers.next_if_eq(at).is_some());
+        wanted.map(|(_, (place, _))| place).collect()
+    }
+}
+
+/// The patterns of a text as written, with their places.
+fn entries(text: &str) -> impl Iterator<Item = (Place, &str)> {
+    // Some editors put a byte order mark before the first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = (1..).zip(text.lines());
+    lines.filter_map(|(number, line)| entry_of(number, line))
+}
+
+/// What a line has before its comment, without the blanks around it.
+fn entry_of(number: u32, line: &str) -> Option<(Place, &str)> {
+    let comment = line.match_indices('#').find(|&(at, _)| {
+        let before = line.get(..at).unwrap_or_default();
+        before.chars().next_back().is_none_or(char::is_whitespace)
+    });
+    let line = comment.map_or(line, |(at, _)| line.get(..at).unwrap_or_default());
+    let entry = line.trim();
+    let blanks = line.chars().take_while(|c| c.is_whitespace()).count();
+    let place = Place {
+        line: number,
+        column: u32::try_from(blanks).unwrap_or(u32::MAX).saturating_add(1),
+    };
+    (!entry.is_empty()).then_some((place, entry))
+}
+
+#[cfg(test)]
+mod tests;

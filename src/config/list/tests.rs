@@ -1,0 +1,1 @@
+//! Lists against the same names written under `domains`.
