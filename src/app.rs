@@ -26,7 +26,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 
 use crate::{
-    cache::{self, Cache},
+    cache::Cache,
     config::{self, Config, Limits, Listen, Startup},
     dns::Transport,
     reload::Reloader,
@@ -43,6 +43,7 @@ mod pulse;
 mod reload;
 mod signals;
 mod tell;
+mod upstreams;
 mod worker;
 
 use admin::Admin;
@@ -56,7 +57,6 @@ use worker::Worker;
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// Requests for a reload that wait while one is done; the admin pages bound their number as well.
 const REQUESTS: usize = 1;
-const IN_FLIGHT: usize = 10_000;
 /// How long the last lines of the log may take to be written.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -131,8 +131,9 @@ async fn run(
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current());
-    let cache = Arc::new(Cache::new(cache::Settings::default()));
-    let forwarder = Forwarder::new(Handle::current(), cache, IN_FLIGHT, &telemetry);
+    let cache = Arc::new(Cache::new(startup.cache));
+    let forwarder = Forwarder::new(Handle::current(), cache, startup.limits, &telemetry);
+    upstreams::install(&forwarder, reloader.upstreams())?;
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry, forwarder.clone()))
         .context("the workers cannot be started")?;
@@ -152,7 +153,7 @@ async fn run(
                     requests,
                     watch,
                 };
-                reload::keep(&telemetry, reloader, causes)
+                reload::keep(&telemetry, &forwarder, reloader, causes)
             };
             until_told(&mut server, &mut signals, keep).await
         }
@@ -163,9 +164,7 @@ async fn run(
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
     let stopped = server.shutdown(startup.limits.tcp_message).await;
-    forwarder
-        .finish(IN_FLIGHT, startup.limits.tcp_message)
-        .await;
+    forwarder.finish().await;
     if let Some(admin) = admin {
         admin.stop().await;
     }

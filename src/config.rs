@@ -14,7 +14,7 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, time::SystemTime};
 
-use crate::{policy::Policy, zone::Zone};
+use crate::{cache::Settings, policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
@@ -48,7 +48,6 @@ mod warn;
 mod yaml;
 mod zones;
 
-pub use cache::CacheSettings;
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
@@ -73,7 +72,7 @@ pub struct Startup {
     /// Threads for UDP; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
     /// How what upstreams said is kept.
-    pub cache: CacheSettings,
+    pub cache: Settings,
     /// How much of everything there may be.
     pub limits: Limits,
     /// What is logged.

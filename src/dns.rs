@@ -8,6 +8,7 @@
 //! Not here: what a name may do (`policy`), what a zone holds (`zone`), in which order things
 //! happen (`engine`). Nothing in here knows a socket, a clock or a metric.
 
+pub mod ask;
 pub mod code;
 pub mod edns;
 pub mod facts;

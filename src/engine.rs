@@ -66,7 +66,7 @@ pub struct Client {
 }
 
 /// What a query is decided by and answered from, all of it for one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Context<'t> {
     /// The configuration in force.
     pub snapshot: &'t Snapshot,
@@ -77,7 +77,7 @@ pub struct Context<'t> {
 }
 
 /// A cache, and the time by which it counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Memory<'t> {
     /// The cache.
     pub cache: &'t Cache,

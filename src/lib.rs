@@ -26,6 +26,7 @@
 //! - [`config`]: the file becomes types, a policy and zones, or a report of everything wrong in it.
 //! - [`rehearsal`]: what a configuration would do: policy tests, differences of two.
 //! - [`reload`]: the snapshot in force.
+//! - [`upstream`]: the way to the servers that allowed names are forwarded to.
 //! - [`server`]: UDP and TCP listeners.
 //! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
 //! - [`app`]: start and stop, in order. [`cli`]: the verbs.

@@ -24,6 +24,12 @@ use crate::{
     rehearsal::{self, Failures},
 };
 
+mod partitions;
+
+pub use partitions::Numbered;
+
+use partitions::Partitions;
+
 /// The number of the first snapshot of a process.
 const FIRST_GENERATION: u64 = 1;
 
@@ -79,6 +85,9 @@ pub enum Refused {
     /// The file is valid, and does not do what its own tests say.
     #[error("{0}")]
     Tests(#[from] Failures),
+    /// An upstream of it cannot be used: there are no certificates to trust, or the like.
+    #[error("{0}")]
+    Upstream(String),
 }
 
 /// What may be put in force next, and how it differs from what is.
@@ -90,6 +99,8 @@ pub struct Next {
     pub changes: Changes,
     /// What was perhaps not meant.
     pub warnings: Vec<Notice>,
+    /// Who may be asked, in the order of their numbers in the snapshot's policy.
+    pub upstreams: Numbered,
     contents: Contents,
 }
 
@@ -100,6 +111,7 @@ pub struct Reloader {
     live: Live,
     contents: Contents,
     startup: Startup,
+    partitions: Partitions,
     files: Vec<ReadFile>,
 }
 
@@ -110,11 +122,16 @@ impl Reloader {
     /// # Errors
     /// Its own tests, where they fail.
     pub fn new(path: Option<PathBuf>, config: Config, now: SystemTime) -> Result<Self, Failures> {
-        let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones);
+        let mut partitions = Partitions::default();
+        let upstreams = partitions.number(config.upstreams);
+        let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones)
+            .with_upstreams(partitions::of(&upstreams));
         rehearsal::check(&config.cases, &snapshot, now)?;
+        partitions.apply(upstreams);
         Ok(Self {
             path,
             live: Live::new(snapshot),
+            partitions,
             contents: config.contents,
             startup: config.startup,
             files: config.files,
@@ -125,6 +142,12 @@ impl Reloader {
     #[must_use]
     pub const fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Who may be asked under the snapshot in force.
+    #[must_use]
+    pub const fn upstreams(&self) -> &Numbered {
+        self.partitions.in_force()
     }
 
     /// The files that the last configuration was read from, whether it was taken or refused: what
@@ -160,18 +183,22 @@ impl Reloader {
         }
         let generation = self.live.current().generation() + 1;
         let warnings = config.warnings(now);
-        let snapshot = Snapshot::new(generation, config.policy, config.zones);
+        let upstreams = self.partitions.number(config.upstreams);
+        let snapshot = Snapshot::new(generation, config.policy, config.zones)
+            .with_upstreams(partitions::of(&upstreams));
         rehearsal::check(&config.cases, &snapshot, now)?;
         Ok(Next {
             snapshot,
             changes: self.contents.changes(&config.contents),
             warnings,
+            upstreams,
             contents: config.contents,
         })
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
     pub fn apply(&mut self, next: Next) {
+        self.partitions.apply(next.upstreams);
         self.live.0.store(Arc::new(next.snapshot));
         self.contents = next.contents;
     }

@@ -1,17 +1,211 @@
-//! stub
-#![expect(missing_docs, clippy::unused_async, unused_variables, reason = "stub")]
-use crate::{
-    dns::{Facts, Failure},
-    policy::Permit,
+//! Toward the servers of an upstream: a permit goes in, facts come out.
+//!
+//! ```text
+//!  resolve(permit) ─▶ flights ─▶ race ─▶ exchange ─▶ a server
+//!                     merged     plan     UDP, TCP, TLS, HTTPS
+//!                        ▲        │
+//!                        │        ▼
+//!                      watch ─▶ book: health, times, order
+//! ```
+//!
+//! [`Upstream::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
+//! encoded from it ([`ask`](crate::dns::ask)): no byte of a client's packet comes this far.
+//!
+//! An [`Upstream`] does not change. Another configuration makes another one; with the last owner
+//! of this one its connections and probes end.
+//!
+//! Not here: what of the facts may pass (`engine`), how long they are kept (`cache`), what is
+//! counted (`telemetry`).
+
+mod book;
+mod budget;
+mod choice;
+mod exchange;
+mod flights;
+mod health;
+mod observer;
+mod race;
+mod rtt;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
-use std::sync::Arc;
-#[derive(Debug)]
-pub struct Upstream;
+
+use self::{
+    book::Book,
+    exchange::{Roots, Tell, Way},
+    flights::{Flights, Joined, Landing},
+    watch::Probes,
+};
+pub use self::{
+    exchange::OpenError,
+    health::Standing,
+    observer::{Asked, Event, Observer},
+};
+use crate::{
+    config,
+    dns::Failure,
+    policy::{Permit, UpstreamId},
+};
+
+/// How much of everything there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a question may take in all, whoever is asked how often.
+    pub deadline: Duration,
+    /// How many may wait for the same question.
+    pub waiters: usize,
+    /// How many questions may be in flight.
+    pub questions: usize,
+}
+
+impl Default for Limits {
+    /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
+    /// flight, and a tenth of them for one name.
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(2),
+            waiters: 1000,
+            questions: 10_000,
+        }
+    }
+}
+
+/// What is known of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// The server as the file has it: the label `server` of metrics.
+    pub server: String,
+    /// Whether it answers.
+    pub standing: Standing,
+    /// Whether what it is asked comes back to us.
+    pub looping: bool,
+}
+
+/// Servers that know the same, and the way to them.
+pub struct Upstream {
+    shared: Arc<Shared>,
+    flights: Arc<Flights>,
+    /// Ends [`Self::watch`] when dropped.
+    alive: tokio::sync::watch::Sender<()>,
+}
+
+/// What questions under way hold on to.
+struct Shared {
+    id: UpstreamId,
+    labels: Vec<String>,
+    ways: Vec<Way>,
+    book: Book,
+    probes: Probes,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+}
+
 impl Upstream {
-    pub async fn resolve(&self, permit: &Permit) -> Result<Arc<Facts>, Failure> {
-        Err(Failure::Unreachable)
+    /// Prepares the way to the servers of `config`; nothing is sent yet. `id` is the upstream's in
+    /// the configuration, for its probes.
+    ///
+    /// # Errors
+    /// [`OpenError`]: TLS to one of them cannot be set up.
+    pub fn new(
+        id: UpstreamId,
+        config: &config::Upstream,
+        limits: Limits,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, OpenError> {
+        let mut roots = Roots::new(config.ca.as_deref());
+        let mut ways = Vec::with_capacity(config.servers.len());
+        for (server, address) in config.servers.iter().enumerate() {
+            let tell = Tell::new(Arc::clone(&observer), server);
+            ways.push(Way::new(address, &mut roots, tell)?);
+        }
+        Ok(Self {
+            flights: Flights::new(limits.questions, limits.waiters),
+            alive: tokio::sync::watch::Sender::new(()),
+            shared: Arc::new(Shared {
+                id,
+                labels: config.servers.iter().map(ToString::to_string).collect(),
+                book: Book::new(config.strategy, ways.len(), Arc::clone(&observer)),
+                probes: Probes::new(ways.len()),
+                ways,
+                limits,
+                observer,
+            }),
+        })
     }
+
+    /// Asks. Who asks what is already in flight waits for the same answer; when nobody waits any
+    /// longer, the question is dropped. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Failure`], not later than [`Limits::deadline`].
+    pub async fn resolve(&self, permit: &Permit) -> Landing {
+        let ask = |permit| race::run(Arc::clone(&self.shared), permit);
+        match self.flights.join(permit, ask) {
+            Joined::First(flight) => flight.await,
+            Joined::Merged(flight) => {
+                self.shared.observer.observe(Event::Merged);
+                flight.await
+            }
+            Joined::Full => {
+                self.shared.observer.observe(Event::Shed);
+                Err(Failure::Shed)
+            }
+        }
+    }
+
+    /// Probes the servers: all of them at once and then every few minutes, to see whether the
+    /// questions come back to us; those that failed more often, to see whether they are back. Ends
+    /// when the upstream is dropped. To be spawned once.
+    pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
+        watch::run(Arc::clone(&self.shared), self.alive.subscribe())
+    }
+
+    /// A probe's name came to our own listener. Returns whether the probe was this upstream's: then
+    /// the server that it was sent to is looping, until a later probe does not come back.
     pub fn probe_returned(&self, token: u128) -> bool {
-        false
+        let server = self.shared.probes.returned(token);
+        if let Some(server) = server {
+            self.shared.looping(server, true);
+        }
+        server.is_some()
     }
+
+    /// Whether what one of the servers is asked comes back to us.
+    #[must_use]
+    pub fn looping(&self) -> bool {
+        (0..self.shared.ways.len()).any(|server| self.shared.probes.is_looping(server))
+    }
+
+    /// What is known of the servers, in the order of the configuration.
+    #[must_use]
+    pub fn status(&self) -> Vec<ServerStatus> {
+        let standings = self.shared.book.standings();
+        let servers = self.shared.labels.iter().zip(standings).enumerate();
+        servers
+            .map(|(server, (label, standing))| ServerStatus {
+                server: label.clone(),
+                standing,
+                looping: self.shared.probes.is_looping(server),
+            })
+            .collect()
+    }
+}
+
+impl Shared {
+    fn looping(&self, server: usize, looping: bool) {
+        if self.probes.set_looping(server, looping) {
+            self.observer.observe(Event::Looping { server, looping });
+        }
+    }
+}
+
+/// The clock of this module, read in one place: tokio's, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -1,6 +1,6 @@
 //! The layers of ARCHITECTURE.md, held: who may import whom, what the core must not name, how long a file may be.
 //!
-//! The core (`dns`, `policy`, `zone`, `engine`) decides and does no input or output, so that the same code serves UDP,
+//! The core (`dns`, `policy`, `zone`, `cache`, `engine`) decides and does no input or output, so that the same code serves UDP,
 //! TCP, `explain`, the tests and the fuzzers. A compiler does not see that a module of a crate reaches for a socket or
 //! for a neighbour; this test does, from the source as text.
 
@@ -19,9 +19,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dns", &[]),
     ("policy", &["dns"]),
     ("zone", &["dns"]),
+    ("cache", &["dns"]),
     ("engine", &["dns", "policy", "zone"]),
-    ("config", &["dns", "policy", "zone"]),
+    ("config", &["dns", "policy", "zone", "cache"]),
     ("telemetry", &["dns", "engine", "config"]),
+    (
+        "upstream",
+        &["dns", "policy::Permit", "policy::UpstreamId", "config"],
+    ),
     ("rehearsal", &["dns", "policy", "zone", "engine", "config"]),
     (
         "reload",
@@ -47,30 +52,44 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     (
         "tokio",
         "the core and its builder do not wait",
-        &["telemetry", "reload", "server", "app", "cli", "main"],
+        &[
+            "telemetry",
+            "reload",
+            "server",
+            "upstream",
+            "app",
+            "cli",
+            "main",
+        ],
     ),
     ("axum", "HTTP is telemetry's", &["telemetry"]),
     ("prometheus", "metrics are telemetry's", &["telemetry"]),
     (
         "UdpSocket",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
     (
         "TcpStream",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
     (
         "TcpListener",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
     (
         "socket2",
         "sockets are the shell's",
-        &["server", "telemetry", "app", "cli"],
+        &["server", "telemetry", "upstream::exchange", "app", "cli"],
     ),
+    (
+        "rustls",
+        "TLS is the way to a server",
+        &["upstream::exchange"],
+    ),
+    ("h2", "the same", &["upstream::exchange"]),
     ("libc", "the kernel is the server's", &["server"]),
     (
         "std::fs",
@@ -110,7 +129,7 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     (
         "Instant::now",
         "time is an argument",
-        &["telemetry", "reload", "server", "app", "cli"],
+        &["telemetry", "reload", "server", "upstream", "app", "cli"],
     ),
     (
         "SystemTime::now",
@@ -315,6 +334,12 @@ const CASES: &[(&str, &str, &[usize])] = &[
         &[],
     ),
     ("zone::file", "use super::super::engine::Outcome;", &[1]),
+    (
+        "cache",
+        "use crate::dns::Facts;\nuse crate::policy::Permit;",
+        &[2],
+    ),
+    ("cache::entry", "fn f() { let now = Instant::now(); }", &[1]),
     (
         "engine",
         "use crate::{dns::Name, config::{Config, Limits}};",

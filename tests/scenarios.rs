@@ -13,19 +13,23 @@
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use dnsgate::{
+    cache::Cache,
     config,
     dns::{Name, NameBuf, Rcode, RecordType, Transport},
-    engine::{self, Client, Context, Snapshot, Step},
+    engine::{self, Arrived, Client, Context, Partition, Snapshot, Step},
 };
 use hickory_proto::{
     op::Message,
     rr::{RData, Record, rdata::opt::EdnsOption},
 };
 use serde::Deserialize;
+
+#[path = "scenarios/upstream.rs"]
+mod upstream;
 
 /// One file.
 #[derive(Debug, Deserialize)]
@@ -35,6 +39,9 @@ struct Scenario {
     about: String,
     /// A configuration file's text; relative paths in it start at `tests/scenarios`.
     config: String,
+    /// What upstreams say.
+    #[serde(default)]
+    upstreams: Vec<upstream::Says>,
     steps: Vec<Question>,
 }
 
@@ -56,6 +63,9 @@ struct Question {
     /// DNSSEC OK.
     #[serde(default, rename = "do")]
     dnssec_ok: bool,
+    /// Checking disabled.
+    #[serde(default, rename = "cd")]
+    checking_disabled: bool,
     #[serde(default = "default_true")]
     rd: bool,
     /// When, as seconds since 2026-01-01T00:00:00Z.
@@ -93,6 +103,9 @@ struct Expect {
     reason: Option<String>,
     /// The name of the rule that decided, likewise.
     rule: Option<String>,
+    /// What upstreams are asked, a question a line; nothing where it is left out.
+    #[serde(default)]
+    asks: String,
 }
 
 fn default_source() -> IpAddr {
@@ -137,9 +150,17 @@ fn run(file: &Path, folder: &Path, faults: &mut Vec<String>) {
     assert!(!scenario.about.is_empty());
     let config = config::parse(&scenario.config, "config.yaml", folder)
         .unwrap_or_else(|report| panic!("{}:\n{report}", file.display()));
-    let snapshot = Snapshot::new(1, config.policy, config.zones);
+    let partitions = (0..).take(config.upstreams.len()).map(Partition);
+    let snapshot =
+        Snapshot::new(1, config.policy, config.zones).with_upstreams(partitions.collect());
+    let world = World {
+        snapshot,
+        cache: Cache::new(config.startup.cache),
+        began: Instant::now(),
+        upstreams: scenario.upstreams,
+    };
     for (number, step) in scenario.steps.iter().enumerate() {
-        let seen = ask(step, &snapshot);
+        let seen = ask(step, &world);
         let wanted = wanted(step);
         if seen != wanted {
             let asked = step.ask.as_ref().or(step.packet.as_ref());
@@ -178,10 +199,25 @@ fn wanted(step: &Question) -> String {
             .map(|reason| format!("reason: {reason}")),
     );
     lines.extend(expect.rule.iter().map(|rule| format!("rule: {rule}")));
+    lines.extend(
+        expect
+            .asks
+            .lines()
+            .map(|line| format!("asks: {}", squeezed(line))),
+    );
     lines.join("\n")
 }
 
-fn ask(step: &Question, snapshot: &Snapshot) -> String {
+/// What the questions of one scenario share.
+struct World {
+    snapshot: Snapshot,
+    cache: Cache,
+    /// Second 0.
+    began: Instant,
+    upstreams: Vec<upstream::Says>,
+}
+
+fn ask(step: &Question, world: &World) -> String {
     let packet = packet(step);
     let transport = match step.over {
         Over::Udp => Transport::Udp,
@@ -193,11 +229,19 @@ fn ask(step: &Question, snapshot: &Snapshot) -> String {
         source: step.from,
         transport,
     };
-    let done = engine::begin(&packet, client, &Context::new(snapshot, now), &mut out);
-    let mut lines = match done {
-        Step::Reply { len, .. } => shown(&packet, &out[..len], step, transport),
-        Step::Drop(_) => vec!["status: none".to_owned()],
-        Step::Ask(_) => vec!["status: asks".to_owned()],
+    let steady = world.began + Duration::from_secs(step.at);
+    let context = Context::new(&world.snapshot, now).with_cache(&world.cache, steady);
+    let mut done = engine::begin(&packet, client, &context, &mut out);
+    let (mut arrived, mut asks) = (Vec::new(), Vec::new());
+    while let Step::Ask(ask) = done {
+        asks.push(format!("asks: {}", upstream::shown(&ask.permit)));
+        let said = upstream::resolve(&world.upstreams, &ask.permit, step.at);
+        arrived.push(Arrived::new(ask.permit, said, &context));
+        done = engine::finish(&packet, client, &context, &arrived, &mut out);
+    }
+    let mut lines = match done.len() {
+        0 => vec!["status: none".to_owned()],
+        len => shown(&packet, &out[..len], step, transport),
     };
     let outcome = done.outcome();
     if step.expect.reason.is_some() {
@@ -206,10 +250,11 @@ fn ask(step: &Question, snapshot: &Snapshot) -> String {
     if step.expect.rule.is_some() {
         let name = outcome
             .rule
-            .and_then(|id| snapshot.policy().rule(id))
+            .and_then(|id| world.snapshot.policy().rule(id))
             .map_or("-", |rule| &rule.name);
         lines.push(format!("rule: {name}"));
     }
+    lines.extend(asks);
     lines.join("\n")
 }
 
@@ -234,7 +279,7 @@ fn packet(step: &Question) -> Vec<u8> {
         0x12,
         0x34,
         u8::from(step.rd),
-        0,
+        if step.checking_disabled { 0x10 } else { 0 },
         0,
         1,
         0,

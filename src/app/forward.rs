@@ -28,6 +28,7 @@ use tokio::{
 
 use crate::{
     cache::Cache,
+    config::Limits,
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
@@ -69,66 +70,60 @@ pub(super) struct Forwarder {
     upstreams: Arc<ArcSwap<Upstreams>>,
     cache: Arc<Cache>,
     room: Arc<Semaphore>,
+    limits: Limits,
     /// One for all: a query that has waited for another server can wait for this.
     recorder: Arc<Mutex<Recorder>>,
     shared: Arc<Shared>,
 }
 
 impl Forwarder {
-    /// A forwarder without upstreams, whose tasks run on `runtime`, for as many queries at once.
+    /// A forwarder without upstreams, whose tasks run on `runtime`.
     pub(super) fn new(
         runtime: Handle,
         cache: Arc<Cache>,
-        in_flight: usize,
+        limits: Limits,
         telemetry: &Telemetry,
     ) -> Self {
         Self {
             runtime,
             upstreams: Arc::default(),
             cache,
-            room: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
+            limits,
             recorder: Arc::new(Mutex::new(telemetry.recorder())),
             shared: Arc::clone(telemetry.shared()),
         }
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) fn cache(&self) -> &Cache {
         &self.cache
     }
 
-    /// The upstreams that can be asked.
-    pub(super) fn upstreams(&self) -> Vec<Arc<Upstream>> {
-        self.upstreams.load().values().cloned().collect()
+    /// The upstream of a partition, if there is one by now.
+    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<Upstream>> {
+        self.upstreams.load().get(&partition).cloned()
     }
 
-    /// Makes the upstreams of a configuration known, before a query can see its snapshot: those
-    /// that are known go on as they are, the others are made by `make`. The ones that it has not
-    /// are left a moment later.
-    pub(super) fn install(
-        &self,
-        wanted: &[Partition],
-        mut make: impl FnMut(usize) -> Arc<Upstream>,
-    ) {
+    /// Makes the upstreams of a configuration known, before a query can see its snapshot. Those
+    /// that it has not are left a moment later.
+    pub(super) fn install(&self, wanted: Vec<(Partition, Arc<Upstream>)>) {
         let before = self.upstreams.load_full();
-        let now: Upstreams = wanted
-            .iter()
-            .enumerate()
-            .map(|(at, &partition)| {
-                let known = before.get(&partition).map(Arc::clone);
-                (partition, known.unwrap_or_else(|| make(at)))
-            })
-            .collect();
-        let mut both = Upstreams::clone(&before);
-        both.extend(now);
-        self.upstreams.store(Arc::new(both));
-        let (upstreams, wanted) = (Arc::clone(&self.upstreams), wanted.to_vec());
+        let mut all = Upstreams::clone(&before);
+        let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
+        all.extend(wanted);
+        self.upstreams.store(Arc::new(all));
+        let upstreams = Arc::clone(&self.upstreams);
         self.runtime.spawn(async move {
             time::sleep(RETIREMENT).await;
             upstreams.rcu(|all| {
                 let mut left = Upstreams::clone(all);
                 // What a later configuration has made known is not this one's to leave.
                 left.retain(|partition, _| {
-                    wanted.contains(partition) || !before.contains_key(partition)
+                    named.contains(partition) || !before.contains_key(partition)
                 });
                 left
             });
@@ -163,11 +158,11 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits any more, `patience` at the longest.
-    pub(super) async fn finish(&self, in_flight: usize, patience: Duration) {
-        let all = u32::try_from(in_flight).unwrap_or(u32::MAX);
+    /// Waits until no query waits any more, for as long as one may.
+    pub(super) async fn finish(&self) {
+        let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         // What has not ended by then ends with the process.
-        let _ = time::timeout(patience, self.room.acquire_many(all)).await;
+        let _ = time::timeout(self.limits.upstream_timeout, self.room.acquire_many(all)).await;
     }
 
     async fn serve(self, waiting: Waiting, _room: OwnedSemaphorePermit) {
@@ -258,9 +253,8 @@ impl Forwarder {
 
     /// Asks the upstream and keeps what it says.
     async fn fetch(self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) -> Arrived {
-        let upstream = snapshot
-            .partition(permit.upstream())
-            .and_then(|partition| self.upstreams.load().get(&partition).cloned());
+        let partition = snapshot.partition(permit.upstream());
+        let upstream = partition.and_then(|partition| self.upstream(partition));
         let result = match upstream {
             Some(upstream) => upstream.resolve(&permit).await,
             None => Err(Failure::Unreachable),

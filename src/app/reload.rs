@@ -14,7 +14,8 @@ use tokio::{
 
 use super::{
     files::{self, Files},
-    notify, tell,
+    forward::Forwarder,
+    notify, tell, upstreams,
 };
 use crate::{
     reload::{Refused, Reloader},
@@ -58,6 +59,7 @@ impl fmt::Display for Cause {
 /// Only when a thread that reads panicked, which is a bug.
 pub(super) async fn keep(
     telemetry: &Telemetry,
+    forwarder: &Forwarder,
     mut reloader: Reloader,
     mut causes: Causes,
 ) -> anyhow::Result<Infallible> {
@@ -77,7 +79,7 @@ pub(super) async fn keep(
                 }
             }
         };
-        reloader = reload(telemetry, reloader, cause).await?;
+        reloader = reload(telemetry, forwarder, reloader, cause).await?;
         // Other files, perhaps; and those of before as they were read this time.
         files = Files::new(reloader.files());
     }
@@ -94,6 +96,7 @@ async fn look(mut files: Files) -> anyhow::Result<(Files, Option<PathBuf>)> {
 /// Reads the configuration again, puts it in force if nothing is wrong with it, and tells.
 async fn reload(
     telemetry: &Telemetry,
+    forwarder: &Forwarder,
     mut reloader: Reloader,
     cause: Cause,
 ) -> anyhow::Result<Reloader> {
@@ -104,6 +107,12 @@ async fn reload(
         (reloader, next)
     };
     let (mut reloader, next) = spawn_blocking(read).await?;
+    // Before any query can be forwarded under its permits.
+    let next = next.and_then(|next| {
+        let installed = upstreams::install(forwarder, &next.upstreams);
+        installed.map_err(|error| Refused::Upstream(format!("{error:#}")))?;
+        Ok(next)
+    });
     let answer = match next {
         Ok(next) => {
             // Before any query can be counted under its labels.
@@ -117,7 +126,9 @@ async fn reload(
         }
         Err(refused) => ReloadAnswer {
             result: match refused {
-                Refused::Invalid(_) | Refused::Tests(_) => ReloadResult::Invalid,
+                Refused::Invalid(_) | Refused::Tests(_) | Refused::Upstream(_) => {
+                    ReloadResult::Invalid
+                }
                 Refused::NoFile | Refused::ReadOnce(_) | Refused::Fixed(_) => {
                     ReloadResult::Impossible
                 }

@@ -1,33 +1,18 @@
-//! How what upstreams said is kept: sizes and times, each with its bounds and the reason.
+//! The bounds of the cache's settings, each with its reason.
 
 use super::{
     limits::Bound,
     value::{Bytes, Seconds},
 };
+use crate::cache::Settings;
 
-/// How the cache keeps what upstreams said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CacheSettings {
-    /// The most bytes of facts; 0 keeps none.
-    pub size: usize,
-    /// Facts are kept for at least this long, in seconds.
-    pub min_ttl: u32,
-    /// Facts are kept for at most this long, in seconds.
-    pub max_ttl: u32,
-    /// How long facts may still be used after their time when no upstream answers, in seconds.
-    pub serve_stale: u32,
-}
-
-impl Default for CacheSettings {
-    fn default() -> Self {
-        Self {
-            size: SIZE.default.0,
-            min_ttl: MIN_TTL.default.0,
-            max_ttl: MAX_TTL.default.0,
-            serve_stale: SERVE_STALE.default.0,
-        }
-    }
-}
+/// What is in force where the file says nothing.
+pub(super) const DEFAULT: Settings = Settings {
+    size: SIZE.default.0,
+    min_ttl: MIN_TTL.default.0,
+    max_ttl: MAX_TTL.default.0,
+    serve_stale: SERVE_STALE.default.0,
+};
 
 /// Memory for facts, or 0 for no cache. The default holds some hundred thousand answers, which is
 /// more than the names that an allowlist lets through; less than the least would hold too few to be

@@ -5,7 +5,13 @@
 //! the policy says: a record of another name cannot get into a reply, nor into the cache. What of
 //! the facts may pass is for the policy in force at the time of each reply (`engine::screen`).
 
-use super::{Name, Rcode, Rrset};
+mod chain;
+mod message;
+mod rdata;
+#[cfg(test)]
+mod tests;
+
+use super::{Name, NameRef, Rcode, RecordType, Rrset};
 
 /// The most aliases in a row that are followed in one upstream's answer. Real chains have two or
 /// three; CDNs have been seen with seven.
@@ -23,9 +29,87 @@ pub struct Facts {
     /// The records at the end of the chain: those of the type that was asked for, and their
     /// signatures.
     pub answers: Vec<Rrset>,
-    /// What says that there are none: the SOA first, then the NSEC and NSEC3 with their signatures;
-    /// each with its owner, which is within the SOA's zone.
+    /// What says that there are none: the SOA, whose TTL is at most its MINIMUM (RFC 2308
+    /// section 3). Then, with signatures, the NSEC and NSEC3 that prove it, or that prove that a
+    /// wildcard was due. Each with its owner, which is in a zone that holds a name of the chain.
     pub authority: Vec<(Name, Rrset)>,
+}
+
+/// What one block on the heap costs beside its bytes: the allocator's own header and rounding.
+const BLOCK: usize = 16;
+
+impl Facts {
+    /// Reads an upstream's whole reply to the question for `name` and `qtype` in class IN, which
+    /// was asked for signatures or not.
+    ///
+    /// # Errors
+    /// [`Failure::Code`] for a code other than NOERROR and NXDOMAIN, [`Failure::Malformed`] for what
+    /// is not a well-formed, whole and consistent answer to this question.
+    pub fn parse(
+        message: &[u8],
+        name: NameRef<'_>,
+        qtype: RecordType,
+        dnssec_ok: bool,
+    ) -> Result<Self, Failure> {
+        chain::facts(message, name, qtype, dnssec_ok)
+    }
+
+    /// The name that the answer is about: the end of the chain, or the question where there is
+    /// none.
+    #[must_use]
+    pub fn last_name<'f>(&'f self, question: NameRef<'f>) -> NameRef<'f> {
+        self.links
+            .last()
+            .map_or(question, |link| link.target.as_ref())
+    }
+
+    /// Whether this says that there are no such records (RFC 2308). A chain that did not end says
+    /// nothing of the kind.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        self.end == End::Name && self.answers.is_empty()
+    }
+
+    /// How long all of this holds, in seconds: the least TTL in it; 0 for a negative answer without
+    /// SOA, which nobody says how long to keep (RFC 2308 section 5).
+    #[must_use]
+    pub fn ttl(&self) -> u32 {
+        let soa = |(_, set): &(Name, Rrset)| set.rtype() == RecordType::SOA;
+        if self.is_negative() && !self.authority.iter().any(soa) {
+            return 0;
+        }
+        self.sets().map(Rrset::ttl).min().unwrap_or(0)
+    }
+
+    /// Every record set in here.
+    fn sets(&self) -> impl Iterator<Item = &Rrset> {
+        let links = self.links.iter();
+        links
+            .flat_map(|link| [Some(&link.cname), link.signatures.as_ref()])
+            .flatten()
+            .chain(&self.answers)
+            .chain(self.authority.iter().map(|(_, set)| set))
+    }
+
+    /// The bytes on the heap, itself included: what the cache's bound counts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let names = self.links.iter().map(|link| &link.target);
+        let names = names.chain(self.authority.iter().map(|(owner, _)| owner));
+        let blocks = names
+            .map(|name| name.as_ref().wire().len())
+            .chain(self.sets().map(Rrset::heap))
+            .chain([
+                size_of::<Self>(),
+                self.links.capacity() * size_of::<Link>(),
+                self.answers.capacity() * size_of::<Rrset>(),
+                self.authority.capacity() * size_of::<(Name, Rrset)>(),
+            ]);
+        blocks
+            .filter(|&bytes| bytes > 0)
+            .map(|bytes| bytes + BLOCK)
+            .sum()
+    }
 }
 
 /// One alias.

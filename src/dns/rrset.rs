@@ -84,6 +84,15 @@ impl Rrset {
         if self.rdatas().any(|own| own == rdata) {
             return Ok(());
         }
+        self.append(rdata)
+    }
+
+    /// Adds one RDATA that is known not to be there yet: a set of thousands is not searched for
+    /// each.
+    ///
+    /// # Errors
+    /// As [`Rrset::push`].
+    pub(super) fn append(&mut self, rdata: &[u8]) -> Result<(), RrsetError> {
         let len = u16::try_from(rdata.len()).map_err(|_| RrsetError::LongRdata)?;
         if !self.is_empty() && self.data.len() + 2 + rdata.len() > MAX_RDATA {
             return Err(RrsetError::LargeSet);
@@ -92,6 +101,16 @@ impl Rrset {
         self.data.extend_from_slice(&len.to_be_bytes());
         self.data.extend_from_slice(rdata);
         Ok(())
+    }
+
+    /// Gives back the room that was kept for more records.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.data.shrink_to_fit();
+    }
+
+    /// The bytes on the heap.
+    pub(super) const fn heap(&self) -> usize {
+        self.data.capacity()
     }
 
     /// The type.

@@ -1,12 +1,13 @@
 //! The shape of `limits` and `cache`: numbers, each within its bounds.
 
 use super::super::{
-    cache::{self, CacheSettings},
+    cache,
     error::{Faults, Place},
     limits::{self, Bound, Bounded, Limits},
     read::{At, Fields},
     value::{Bytes, Count, Interval, Seconds},
 };
+use crate::cache::Settings;
 
 /// The `limits` section.
 #[derive(Debug, Default)]
@@ -57,11 +58,20 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
 }
 
 /// The `cache` section.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::config) struct CacheSection {
-    pub(in crate::config) settings: CacheSettings,
+    pub(in crate::config) settings: Settings,
     /// Where the shortest time is set.
     pub(in crate::config) min_ttl: Option<Place>,
+}
+
+impl Default for CacheSection {
+    fn default() -> Self {
+        Self {
+            settings: cache::DEFAULT,
+            min_ttl: None,
+        }
+    }
 }
 
 pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheSection {
@@ -83,7 +93,7 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
         size => within("size", size, cache::SIZE, faults),
     };
     CacheSection {
-        settings: CacheSettings {
+        settings: Settings {
             size: size.0,
             min_ttl,
             max_ttl,

@@ -1,0 +1,173 @@
+//! Facts and their time: how long they are true, how long they may be used after that, and when to
+//! ask again before it is over.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use super::Settings;
+use crate::dns::Facts;
+
+/// The longest that a negative answer is believed, in seconds (RFC 2308 section 5: one to three
+/// hours work well, more than a day does not).
+const MAX_NEGATIVE_TTL: u32 = 3 * 60 * 60;
+/// The TTL of records past their time, in seconds (RFC 8767 section 4).
+const STALE_TTL: u32 = 30;
+/// Facts are asked for again in the last part of their life: one in this many.
+const LAST_PART: u32 = 10;
+/// How often facts must have been asked for in their life to be asked for again before its end.
+const POPULAR: u32 = 3;
+/// How long one caller is left to ask again before another one is told to: longer than any question
+/// to an upstream takes.
+const CLAIM: Duration = Duration::from_secs(5);
+
+/// What an upstream said at one time. Several threads use it; what changes in it are notes.
+#[derive(Debug)]
+pub struct Entry {
+    facts: Arc<Facts>,
+    since: Instant,
+    /// For how long this is true, in seconds; 0 is not kept.
+    life: u32,
+    /// What the TTL of a record is raised and lowered to, in seconds.
+    least: u32,
+    most: u32,
+    /// In bytes, key and place in the table included, itself not.
+    weight: usize,
+    /// How often this was asked for, up to [`POPULAR`]: beyond that nothing is written.
+    hits: AtomicU32,
+    /// Until when somebody is about to ask again, in milliseconds from `since`.
+    claimed: AtomicU64,
+    /// Until when it is remembered that asking failed, likewise.
+    failed: AtomicU64,
+}
+
+/// What facts are good for at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    True,
+    Stale,
+    Gone,
+}
+
+impl Entry {
+    pub(super) fn new(facts: Arc<Facts>, weight: usize, settings: &Settings, now: Instant) -> Self {
+        let negative = facts.is_negative();
+        let most = if negative {
+            settings.max_ttl.min(MAX_NEGATIVE_TTL)
+        } else {
+            settings.max_ttl
+        };
+        // Nobody said how long to believe a negative answer without SOA: not at all.
+        let life = match facts.ttl() {
+            0 if negative => 0,
+            ttl => ttl.max(settings.min_ttl).min(most),
+        };
+        Self {
+            facts,
+            since: now,
+            life,
+            least: settings.min_ttl,
+            most,
+            weight,
+            hits: AtomicU32::new(0),
+            claimed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// What was said.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The TTL for a reply, in seconds, of a record set whose own is `own`: within the cache's
+    /// bounds, counted down; of facts past their time a short one (RFC 8767 section 4).
+    #[must_use]
+    pub fn ttl(&self, own: u32, now: Instant) -> u32 {
+        if self.is_stale(now) {
+            return STALE_TTL;
+        }
+        let age = u32::try_from(self.age(now).as_secs()).unwrap_or(u32::MAX);
+        own.max(self.least).min(self.most).saturating_sub(age)
+    }
+
+    /// Whether this is past its time. What is not kept is true for those who waited for it.
+    #[must_use]
+    pub fn is_stale(&self, now: Instant) -> bool {
+        self.life > 0 && self.age(now) >= seconds(self.life)
+    }
+
+    pub(super) fn standing(&self, now: Instant, serve_stale: u32) -> Standing {
+        let age = self.age(now);
+        if age < seconds(self.life) {
+            Standing::True
+        } else if age < seconds(self.life) + seconds(serve_stale) {
+            Standing::Stale
+        } else {
+            Standing::Gone
+        }
+    }
+
+    /// Counts that this was asked for, and tells whether this caller is to ask again.
+    pub(super) fn hit(&self, now: Instant) -> bool {
+        if self.hits.load(Relaxed) < POPULAR {
+            self.hits.fetch_add(1, Relaxed);
+            return false;
+        }
+        let left = seconds(self.life).saturating_sub(self.age(now));
+        left * LAST_PART < seconds(self.life) && !self.has_failed(now) && self.claim(now)
+    }
+
+    /// Whether this caller, of those at the same time, is the one.
+    fn claim(&self, now: Instant) -> bool {
+        let age = millis(self.age(now));
+        let claimed = self.claimed.load(Relaxed);
+        let until = age + millis(CLAIM);
+        claimed <= age
+            && self
+                .claimed
+                .compare_exchange(claimed, until, Relaxed, Relaxed)
+                .is_ok()
+    }
+
+    /// Remembers for `time` that asking failed.
+    pub(super) fn note_failure(&self, now: Instant, time: Duration) {
+        let until = millis(self.age(now) + time);
+        self.failed.fetch_max(until, Relaxed);
+    }
+
+    pub(super) fn has_failed(&self, now: Instant) -> bool {
+        millis(self.age(now)) < self.failed.load(Relaxed)
+    }
+
+    /// Whether this is of these very facts.
+    pub(super) fn holds(&self, facts: &Arc<Facts>) -> bool {
+        Arc::ptr_eq(&self.facts, facts)
+    }
+
+    pub(super) const fn is_worth_keeping(&self) -> bool {
+        self.life > 0
+    }
+
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+}
+
+const fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count as u64)
+}
+
+/// Wide enough for any age that a process gets to.
+const fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
+}

@@ -1,0 +1,178 @@
+//! What is known of the servers of one upstream, kept by all who ask them.
+//!
+//! One lock for all of it: it is held for a few arithmetic operations on a handful of servers, and
+//! never while anything is waited for or told.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    Event, Observer, Standing,
+    budget::Budget,
+    choice::{self, Candidate},
+    health::Health,
+    rtt::Rtt,
+};
+use crate::config::Strategy;
+
+/// When a second server is asked early while there is too little experience with the first.
+const FIRST_HEDGE: Duration = Duration::from_millis(250);
+/// The least time before it: a server on the same network answers in less, and its slowest answers
+/// are the scheduler's doing.
+const LEAST_HEDGE: Duration = Duration::from_millis(5);
+
+/// The servers of one upstream.
+pub(super) struct Book {
+    strategy: Strategy,
+    observer: Arc<dyn Observer>,
+    /// Told when a server is to be probed sooner than was known.
+    pub(super) news: Notify,
+    pages: Mutex<Pages>,
+}
+
+struct Pages {
+    servers: Vec<Known>,
+    turn: usize,
+    hedges: Budget,
+}
+
+#[derive(Default)]
+struct Known {
+    health: Health,
+    rtt: Rtt,
+    score: Duration,
+}
+
+/// How one question is to be asked.
+pub(super) struct Plan {
+    /// The servers, the first one first.
+    pub(super) order: Vec<usize>,
+    /// After how long the second may be asked although the first may still answer.
+    pub(super) hedge_after: Duration,
+}
+
+impl Book {
+    pub(super) fn new(strategy: Strategy, servers: usize, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            strategy,
+            observer,
+            news: Notify::new(),
+            pages: Mutex::new(Pages {
+                servers: (0..servers).map(|_| Known::default()).collect(),
+                turn: 0,
+                hedges: Budget::default(),
+            }),
+        }
+    }
+
+    /// Whom to ask the next question.
+    pub(super) fn plan(&self) -> Plan {
+        let mut pages = self.lock();
+        let pages = &mut *pages;
+        pages.hedges.earn();
+        let candidates: Vec<_> = pages.servers.iter().map(Known::candidate).collect();
+        let order = choice::order(self.strategy, &candidates, pages.turn);
+        pages.turn = pages.turn.wrapping_add(1);
+        let first = order.first().copied();
+        for (server, known) in pages.servers.iter_mut().enumerate() {
+            if Some(server) != first {
+                known.score = choice::fade(known.score);
+            }
+        }
+        let slow = first.and_then(|first| pages.servers.get(first)?.rtt.slow());
+        Plan {
+            order,
+            hedge_after: slow.unwrap_or(FIRST_HEDGE).max(LEAST_HEDGE),
+        }
+    }
+
+    /// Whether `server` may be asked early; if so, that is paid for.
+    pub(super) fn take_hedge(&self, server: usize) -> bool {
+        let mut pages = self.lock();
+        let up = pages
+            .servers
+            .get(server)
+            .is_some_and(|known| known.health.standing() == Standing::Up);
+        up && pages.hedges.spend()
+    }
+
+    /// How long a question to `server` waits before another one is asked.
+    pub(super) fn patience(&self, server: usize) -> Duration {
+        let pages = self.lock();
+        let known = pages.servers.get(server);
+        known.map_or(Duration::ZERO, |known| known.rtt.patience())
+    }
+
+    /// A server replied, after `rtt` if that tells how fast it is.
+    pub(super) fn answered(&self, server: usize, rtt: Option<Duration>) {
+        self.change(server, |known| {
+            if let Some(rtt) = rtt {
+                known.rtt.sample(rtt);
+                known.score = known.rtt.smoothed().unwrap_or(rtt);
+            }
+            known.health.answered()
+        });
+    }
+
+    /// A server did not reply for `waited`.
+    pub(super) fn timed_out(&self, server: usize, waited: Duration, now: Instant) {
+        self.change(server, |known| {
+            known.rtt.timed_out();
+            known.score = known.score.max(waited);
+            known.health.failed(now)
+        });
+    }
+
+    /// A server could not be reached.
+    pub(super) fn unreachable(&self, server: usize, now: Instant) {
+        self.change(server, |known| known.health.failed(now));
+    }
+
+    /// What is thought of each server.
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        let pages = self.lock();
+        let known = pages.servers.iter();
+        known.map(|known| known.health.standing()).collect()
+    }
+
+    /// The servers that are to be probed now; for each, the next probe is set.
+    pub(super) fn take_probes(&self, now: Instant) -> Vec<usize> {
+        let mut pages = self.lock();
+        let known = pages.servers.iter_mut().enumerate();
+        known
+            .filter_map(|(server, known)| known.health.take_probe(now).then_some(server))
+            .collect()
+    }
+
+    /// When a server is to be probed next.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        let pages = self.lock();
+        let known = pages.servers.iter();
+        known.filter_map(|known| known.health.next_probe()).min()
+    }
+
+    fn change(&self, server: usize, change: impl FnOnce(&mut Known) -> Option<Standing>) {
+        let changed = self.lock().servers.get_mut(server).and_then(change);
+        if let Some(standing) = changed {
+            self.observer.observe(Event::Changed { server, standing });
+            self.news.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn candidate(&self) -> Candidate {
+        Candidate {
+            standing: self.health.standing(),
+            score: self.score,
+        }
+    }
+}

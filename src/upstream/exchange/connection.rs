@@ -1,0 +1,162 @@
+//! One connection, seen from outside: questions go in by a queue, and a task of its own connects,
+//! writes, reads and ends.
+//!
+//! The task begins with connecting, so that the questions which need the connection wait in its
+//! queue, and whoever came first may go away without taking it along. It ends when the server
+//! closes, when it has been idle, and when nobody holds the connection any longer.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{self, Instant},
+};
+
+use super::{
+    Fault, Reply, Tell,
+    dial::{Dialer, Line},
+    http2, pipeline,
+};
+
+/// Questions in flight on one connection. More of them wait for one another on the way.
+pub(super) const PIPELINE: usize = 512;
+/// How long connecting may take, TLS and all.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long a connection without a question is kept. Most servers wait for longer than this, and
+/// so it is we who close (RFC 7766 section 6.2.3).
+pub(super) const IDLE: Duration = Duration::from_secs(8);
+
+/// A question in the queue of a connection.
+pub(super) struct Order {
+    /// The encoded query. On a pipeline, its id is set by the connection.
+    pub(super) query: Vec<u8>,
+    /// Dropped without a word when the connection is lost.
+    pub(super) reply: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// What the task lets be seen from outside.
+#[derive(Default)]
+pub(super) struct Signs {
+    connected: OnceLock<Instant>,
+    heard: AtomicU64,
+}
+
+impl Signs {
+    /// A reply has come.
+    pub(super) fn heard(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The connection was lost with the question on it.
+pub(super) struct Lost;
+
+/// One connection, or the attempt to have one.
+pub(super) struct Connection {
+    /// Later connections have higher numbers.
+    pub(super) number: u64,
+    orders: mpsc::Sender<Order>,
+    signs: Arc<Signs>,
+    waiting: AtomicUsize,
+}
+
+/// A place in the pipeline; it is free again when dropped.
+pub(super) struct Slot(Arc<Connection>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    /// Begins to connect.
+    pub(super) fn open(number: u64, dialer: Arc<Dialer>, tell: Tell) -> Arc<Self> {
+        let (orders, queue) = mpsc::channel(PIPELINE);
+        let signs = Arc::new(Signs::default());
+        tokio::spawn(run(dialer, queue, Arc::clone(&signs), tell));
+        Arc::new(Self {
+            number,
+            orders,
+            signs,
+            waiting: AtomicUsize::new(0),
+        })
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.orders.is_closed()
+    }
+
+    /// A place for one more question, if there is one.
+    pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
+        // Taken under the lock of the pool, so nobody else adds in between.
+        if self.waiting.load(Ordering::Relaxed) >= PIPELINE {
+            return None;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Some(Slot(Arc::clone(self)))
+    }
+}
+
+impl Slot {
+    /// The connection's number.
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Asks. When `patience` has passed and the connection, though it stands, has given no sign of
+    /// life for as long, `silent` is called; the reply is waited for all the same.
+    pub(super) async fn ask(
+        &self,
+        query: Vec<u8>,
+        patience: Duration,
+        silent: impl FnOnce(),
+    ) -> Result<Result<Reply, Fault>, Lost> {
+        let Self(connection) = self;
+        let heard = connection.signs.heard.load(Ordering::Relaxed);
+        let (reply, mut answer) = oneshot::channel();
+        match connection.orders.try_send(Order { query, reply }) {
+            Ok(()) => {}
+            // Questions that nobody waits for any longer are still in the queue.
+            Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(Fault::Busy)),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Lost),
+        }
+        if let Ok(answer) = time::timeout(patience, &mut answer).await {
+            return answer.map_err(|_| Lost);
+        }
+        let stands = connection.signs.connected.get();
+        if stands.is_some_and(|since| since.elapsed() >= patience)
+            && connection.signs.heard.load(Ordering::Relaxed) == heard
+        {
+            silent();
+        }
+        answer.await.map_err(|_| Lost)
+    }
+}
+
+async fn run(
+    dialer: Arc<Dialer>,
+    mut orders: mpsc::Receiver<Order>,
+    signs: Arc<Signs>,
+    tell: Tell,
+) {
+    let connected = time::timeout(CONNECT, dialer.dial()).await;
+    let Ok(Ok(line)) = connected else {
+        orders.close();
+        while let Some(order) = orders.recv().await {
+            let _ = order.reply.send(Err(Fault::Unreachable));
+        }
+        return;
+    };
+    let _ = signs.connected.set(Instant::now());
+    match line {
+        Line::Plain(stream) => pipeline::serve(stream, orders, &signs, &tell).await,
+        Line::Tls(stream) => pipeline::serve(*stream, orders, &signs, &tell).await,
+        Line::Http(line) => http2::serve(*line, orders, &signs).await,
+    }
+}

@@ -1,0 +1,179 @@
+//! DNS over HTTPS (RFC 8484): each question a POST, each reply a response, on one connection.
+//!
+//! No header tells who asks: no user agent, no cookie, no language.
+
+use std::{net::SocketAddr, pin::pin};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use h2::client::{self, SendRequest};
+use http::{Method, Request, Response, StatusCode, Uri, header};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{self, Instant},
+};
+use tokio_rustls::client::TlsStream;
+
+use super::{
+    Fault, Reply,
+    connection::{IDLE, Order, PIPELINE, Signs},
+    tls::OpenError,
+};
+use crate::dns::ask;
+
+/// The media type of a message, there and back.
+const DNS_MESSAGE: &str = "application/dns-message";
+/// The largest message.
+const LARGEST_REPLY: usize = 65_535;
+/// Headers of one response, in bytes; real ones have a few hundred.
+const MOST_HEADERS: u32 = 16 * 1024;
+
+/// An HTTP/2 connection.
+pub(super) struct Http {
+    requests: SendRequest<Bytes>,
+    connection: client::Connection<TlsStream<TcpStream>, Bytes>,
+    url: Uri,
+}
+
+/// How a request ended.
+enum Ended {
+    /// Its reply came, or an answer that is none.
+    Heard,
+    /// The connection takes no more requests.
+    NoMore,
+    /// This one did not work out, or nobody waits for it any longer.
+    Other,
+}
+
+/// The URL of a server.
+pub(super) fn url(address: SocketAddr, name: Option<&str>, path: &str) -> Result<Uri, OpenError> {
+    let authority = match name {
+        Some(name) if address.port() == 443 => name.to_owned(),
+        Some(name) => format!("{name}:{}", address.port()),
+        None => address.to_string(),
+    };
+    Uri::builder()
+        .scheme("https")
+        .authority(authority)
+        .path_and_query(path)
+        .build()
+        .map_err(|_| OpenError::Path(path.into()))
+}
+
+/// Begins to speak HTTP/2.
+pub(super) async fn open(stream: TlsStream<TcpStream>, url: Uri) -> Result<Http, h2::Error> {
+    let (requests, connection) = client::Builder::new()
+        .enable_push(false)
+        .max_header_list_size(MOST_HEADERS)
+        .handshake(stream)
+        .await?;
+    Ok(Http {
+        requests,
+        connection,
+        url,
+    })
+}
+
+/// Serves the questions of `orders`, until the connection is lost, idle, or nobody's any longer.
+/// What is dropped with it is lost, which is how those who wait are told.
+pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: &Signs) {
+    let Http {
+        requests,
+        connection,
+        url,
+    } = http;
+    let mut connection = pin!(connection);
+    let mut asked = FuturesUnordered::new();
+    let mut idle = pin!(time::sleep(IDLE));
+    let mut closing = false;
+    while !closing || !asked.is_empty() {
+        tokio::select! {
+            order = orders.recv(), if !closing && asked.len() < PIPELINE => {
+                let Some(order) = order else { return };
+                idle.as_mut().reset(Instant::now() + IDLE);
+                asked.push(serve_one(requests.clone(), url.clone(), order));
+            }
+            Some(ended) = asked.next(), if !asked.is_empty() => match ended {
+                Ended::Heard => signs.heard(),
+                Ended::NoMore => {
+                    // Those that have been taken may yet be answered.
+                    closing = true;
+                    orders.close();
+                    while orders.try_recv().is_ok() {}
+                }
+                Ended::Other => {}
+            },
+            _ = &mut connection => return,
+            () = &mut idle => {
+                if asked.is_empty() {
+                    return;
+                }
+                idle.as_mut().reset(Instant::now() + IDLE);
+            }
+        }
+    }
+}
+
+async fn serve_one(requests: SendRequest<Bytes>, url: Uri, order: Order) -> Ended {
+    let Order { query, mut reply } = order;
+    let result = tokio::select! {
+        result = exchange(requests, url, query) => result,
+        () = reply.closed() => return Ended::Other,
+    };
+    match result {
+        Ok(result) => {
+            let _ = reply.send(result);
+            Ended::Heard
+        }
+        Err(error) if error.is_reset() => Ended::Other,
+        Err(_) => Ended::NoMore,
+    }
+}
+
+/// One request and its response. The error is the connection's or the stream's.
+async fn exchange(
+    requests: SendRequest<Bytes>,
+    url: Uri,
+    query: Vec<u8>,
+) -> Result<Result<Reply, Fault>, h2::Error> {
+    let mut requests = requests.ready().await?;
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(url)
+        .header(header::ACCEPT, DNS_MESSAGE)
+        .header(header::CONTENT_TYPE, DNS_MESSAGE)
+        .header(header::CONTENT_LENGTH, query.len())
+        .body(());
+    let Ok(request) = request else {
+        return Ok(Err(Fault::Malformed));
+    };
+    let sent = Instant::now();
+    let (response, mut body) = requests.send_request(request, false)?;
+    body.send_data(Bytes::copy_from_slice(&query), true)?;
+    let response = response.await?;
+    if !is_dns(&response) {
+        return Ok(Err(Fault::Malformed));
+    }
+    let mut body = response.into_body();
+    let mut message = Vec::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        if message.len() + chunk.len() > LARGEST_REPLY {
+            return Ok(Err(Fault::Malformed));
+        }
+        message.extend_from_slice(&chunk);
+        body.flow_control().release_capacity(chunk.len())?;
+    }
+    if !ask::is_reply_to(&message, &query) {
+        return Ok(Err(Fault::Malformed));
+    }
+    let rtt = sent.elapsed();
+    Ok(Ok(Reply { message, rtt }))
+}
+
+fn is_dns<B>(response: &Response<B>) -> bool {
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    response.status() == StatusCode::OK
+        && media_type.is_some_and(|value| value.as_bytes().starts_with(DNS_MESSAGE.as_bytes()))
+}

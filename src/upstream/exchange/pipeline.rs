@@ -1,0 +1,165 @@
+//! Messages with two bytes of length before each, many in flight, answered in any order (RFC 7766
+//! section 6.2.1.1).
+//!
+//! Reading and writing wait side by side: a server that writes before it reads on is read from
+//! while we have something to write.
+
+use std::{collections::HashMap, io, pin::pin};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
+    sync::{mpsc, oneshot},
+    time::{self, Instant},
+};
+
+use super::{
+    Fault, Reply, Tell,
+    connection::{IDLE, Order, PIPELINE, Signs},
+};
+use crate::dns::ask;
+
+/// Bytes read ahead: most replies with their length in one system call.
+const READ_AHEAD: usize = 4096;
+
+/// The questions on one connection.
+#[derive(Default)]
+struct Pipeline {
+    asked: HashMap<u16, Asked>,
+    /// What is yet to be written.
+    output: BytesMut,
+    /// Whether all that was written has left: TLS keeps some back.
+    flushed: bool,
+}
+
+struct Asked {
+    query: Vec<u8>,
+    since: Instant,
+    reply: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// Serves the questions of `orders`, until the connection is lost, idle, or nobody's any longer.
+/// What is dropped with it is lost, which is how those who wait are told.
+pub(super) async fn serve<S>(
+    stream: S,
+    mut orders: mpsc::Receiver<Order>,
+    signs: &Signs,
+    tell: &Tell,
+) where
+    S: AsyncRead + AsyncWrite,
+{
+    let (mut reader, mut writer) = split(stream);
+    let mut input = BytesMut::with_capacity(READ_AHEAD);
+    let mut pipeline = Pipeline::default();
+    let mut idle = pin!(time::sleep(IDLE));
+    loop {
+        // Each of these loses nothing when another one is first.
+        tokio::select! {
+            order = orders.recv() => {
+                let Some(order) = order else { return };
+                idle.as_mut().reset(Instant::now() + IDLE);
+                pipeline.add(order);
+            }
+            read = reader.read_buf(&mut input) => {
+                let Ok(1..) = read else { return };
+                while let Some(message) = next_message(&mut input) {
+                    signs.heard();
+                    pipeline.answer(message, tell);
+                }
+            }
+            written = write(&mut writer, &mut pipeline.output), if !pipeline.is_written() => {
+                let Ok(flushed) = written else { return };
+                pipeline.flushed = flushed;
+            }
+            () = &mut idle => {
+                if pipeline.is_idle() {
+                    return;
+                }
+                idle.as_mut().reset(Instant::now() + IDLE);
+            }
+        }
+    }
+}
+
+/// Takes a whole message off the input.
+fn next_message(input: &mut BytesMut) -> Option<Vec<u8>> {
+    let (length, rest) = input.split_first_chunk::<2>()?;
+    let message = rest
+        .get(..usize::from(u16::from_be_bytes(*length)))?
+        .to_vec();
+    input.advance(2 + message.len());
+    Some(message)
+}
+
+/// Writes some of the output, or flushes when all is written. Returns whether that was done.
+async fn write(writer: &mut (impl AsyncWrite + Unpin), output: &mut BytesMut) -> io::Result<bool> {
+    if output.is_empty() {
+        writer.flush().await?;
+        return Ok(true);
+    }
+    match writer.write_buf(output).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(false),
+    }
+}
+
+impl Pipeline {
+    /// Whether there is nothing to write, nor to flush.
+    fn is_written(&self) -> bool {
+        self.output.is_empty() && self.flushed
+    }
+
+    /// Takes a question, under an id of its own.
+    fn add(&mut self, order: Order) {
+        let Order { mut query, reply } = order;
+        // Those that nobody waits for keep their ids, so that late replies are not taken for those
+        // to other questions; up to a point.
+        if self.asked.len() >= PIPELINE {
+            self.asked.retain(|_, asked| !asked.reply.is_closed());
+        }
+        // There are a hundred times as many ids as questions.
+        let id = loop {
+            let id: u16 = rand::random();
+            if !self.asked.contains_key(&id) {
+                break id;
+            }
+        };
+        let Some(head) = query.first_chunk_mut::<2>() else {
+            return;
+        };
+        *head = id.to_be_bytes();
+        // A query is some three hundred bytes at most.
+        self.output
+            .extend_from_slice(&(query.len() as u16).to_be_bytes());
+        self.output.extend_from_slice(&query);
+        let since = Instant::now();
+        self.asked.insert(
+            id,
+            Asked {
+                query,
+                since,
+                reply,
+            },
+        );
+    }
+
+    /// Hands a message to the question that it answers.
+    fn answer(&mut self, message: Vec<u8>, tell: &Tell) {
+        let id = message.first_chunk().map(|id| u16::from_be_bytes(*id));
+        let question = id.filter(|id| {
+            let asked = self.asked.get(id);
+            asked.is_some_and(|asked| ask::is_reply_to(&message, &asked.query))
+        });
+        let Some(asked) = question.and_then(|id| self.asked.remove(&id)) else {
+            tell.mismatch();
+            return;
+        };
+        let rtt = asked.since.elapsed();
+        let _ = asked.reply.send(Ok(Reply { message, rtt }));
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.asked.retain(|_, asked| !asked.reply.is_closed());
+        self.asked.is_empty()
+    }
+}

@@ -1,0 +1,151 @@
+//! The questions in flight: who asks one that is already on its way waits for the same answer.
+//!
+//! A flight is polled by those who wait for it and is dropped with the last of them. So one that
+//! nobody waits for is over at once, without a task to be told.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::future::{FutureExt, Shared, WeakShared};
+
+use crate::{
+    dns::{Facts, Failure},
+    policy::Permit,
+};
+
+/// Locks of the table: enough that the threads of a server seldom meet at one.
+const SHARDS: usize = 16;
+
+/// What a flight ends with.
+pub(super) type Landing = Result<Arc<Facts>, Failure>;
+/// A flight, for its first poll.
+type Boxed = Pin<Box<dyn Future<Output = Landing> + Send>>;
+/// A flight, for one of those who wait for it.
+pub(super) type Flight = Shared<Boxed>;
+
+/// How a caller came to its flight.
+pub(super) enum Joined {
+    /// It is the first to ask.
+    First(Flight),
+    /// The question was in flight.
+    Merged(Flight),
+    /// There is no room.
+    Full,
+}
+
+/// All questions in flight.
+pub(super) struct Flights {
+    hasher: RandomState,
+    shards: [Mutex<HashMap<Arc<Permit>, Entry>>; SHARDS],
+    /// Questions in flight, over all shards.
+    count: AtomicUsize,
+    most: usize,
+    waiters: usize,
+    next: AtomicUsize,
+}
+
+struct Entry {
+    number: usize,
+    flight: WeakShared<Boxed>,
+}
+
+/// Takes a flight out of the table when it has landed or nobody waits for it any longer.
+struct Listed {
+    flights: Arc<Flights>,
+    permit: Arc<Permit>,
+    number: usize,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.flights.count.fetch_sub(1, Ordering::Relaxed);
+        let mut shard = self.flights.shard(&self.permit);
+        // The question may have been asked anew by now.
+        if shard
+            .get(&self.permit)
+            .is_some_and(|entry| entry.number == self.number)
+        {
+            shard.remove(&self.permit);
+        }
+    }
+}
+
+impl Flights {
+    /// At most `most` questions, and `waiters` who wait for the same one.
+    pub(super) fn new(most: usize, waiters: usize) -> Arc<Self> {
+        Arc::new(Self {
+            hasher: RandomState::new(),
+            shards: Default::default(),
+            count: AtomicUsize::new(0),
+            most,
+            waiters,
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// The flight of a question; `ask` begins one where there is none.
+    pub(super) fn join<F, A>(self: &Arc<Self>, permit: &Permit, ask: F) -> Joined
+    where
+        F: FnOnce(Arc<Permit>) -> A,
+        A: Future<Output = Landing> + Send + 'static,
+    {
+        let mut shard = self.shard(permit);
+        let flying = shard
+            .get(permit)
+            .and_then(|entry| entry.flight.upgrade())
+            .filter(|flight| flight.peek().is_none());
+        if let Some(flight) = flying {
+            // Unlocked first: should everybody else have gone meanwhile, then dropping this flight
+            // ends it, and it takes itself out of the table.
+            drop(shard);
+            // This one is counted.
+            let full = flight
+                .strong_count()
+                .is_none_or(|waiting| waiting > self.waiters);
+            return if full {
+                Joined::Full
+            } else {
+                Joined::Merged(flight)
+            };
+        }
+        if self.count.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Joined::Full;
+        }
+        let permit = Arc::new(permit.clone());
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let listed = Listed {
+            flights: Arc::clone(self),
+            permit: Arc::clone(&permit),
+            number,
+        };
+        let asked = ask(Arc::clone(&permit));
+        let flight: Boxed = Box::pin(async move {
+            let _listed = listed;
+            asked.await
+        });
+        let flight = flight.shared();
+        if let Some(weak) = flight.downgrade() {
+            let entry = Entry {
+                number,
+                flight: weak,
+            };
+            shard.insert(permit, entry);
+        }
+        Joined::First(flight)
+    }
+
+    fn shard(&self, permit: &Permit) -> MutexGuard<'_, HashMap<Arc<Permit>, Entry>> {
+        let at = self.hasher.hash_one(permit) as usize % SHARDS;
+        let shard = &self.shards[at];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,105 @@
+//! What happens toward the servers of an upstream, told to whoever counts it.
+//!
+//! Not here: metrics and logs. An [`Observer`] is called in the middle of things and must return
+//! at once.
+
+use std::time::Duration;
+
+use super::Standing;
+
+/// Whoever counts what happens.
+pub trait Observer: Send + Sync {
+    /// Something happened. Called often, from many threads; it must neither wait nor panic.
+    fn observe(&self, event: Event);
+}
+
+/// What happened. A server is named by its place in the configuration's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A question to a server has ended; exactly once for each that was sent. Probes do not count.
+    Asked {
+        /// Who was asked.
+        server: usize,
+        /// How it ended.
+        result: Asked,
+        /// The time from the query to the reply, where there was one; what it took to connect is
+        /// not in it.
+        rtt: Option<Duration>,
+    },
+    /// A message came that is no reply to the question it came for, and was ignored: another id,
+    /// another question, no response.
+    Mismatch {
+        /// Whom it came from, or seemed to.
+        server: usize,
+    },
+    /// A server's standing has changed.
+    Changed {
+        /// Whose.
+        server: usize,
+        /// What it is now.
+        standing: Standing,
+    },
+    /// A server was asked early because another one took long.
+    Hedged {
+        /// Who was asked early.
+        server: usize,
+    },
+    /// A caller waits for a question that was already in flight.
+    Merged,
+    /// A caller was turned away: too many wait for this question, or too many questions are in
+    /// flight.
+    Shed,
+    /// A server's probe came back to our own listener, or no longer does.
+    Looping {
+        /// Whose probe.
+        server: usize,
+        /// Whether it came back.
+        looping: bool,
+    },
+}
+
+/// How a question to one server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// With an answer: NOERROR or NXDOMAIN.
+    Answered,
+    /// With another code.
+    ErrorCode,
+    /// With a reply that is no well-formed answer.
+    Malformed,
+    /// Without a reply for longer than this server usually takes.
+    Timeout,
+    /// The server could not be reached: refused, reset, no route, no TLS.
+    Unreachable,
+    /// There was no room to ask: no file descriptor, all connections full.
+    Busy,
+    /// Nobody waited for the reply any longer.
+    Abandoned,
+}
+
+impl Asked {
+    /// Every result, in the order of their positions (`as usize`).
+    pub const ALL: [Self; 7] = [
+        Self::Answered,
+        Self::ErrorCode,
+        Self::Malformed,
+        Self::Timeout,
+        Self::Unreachable,
+        Self::Busy,
+        Self::Abandoned,
+    ];
+
+    /// The label of this result in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::ErrorCode => "error_code",
+            Self::Malformed => "malformed",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! How long one server takes to answer: a smoothed time with its variance (RFC 6298), from which
+//! comes how long to wait before asking again, and the recent 95th percentile, from which comes
+//! when to ask a second server early.
+
+use std::time::Duration;
+
+/// How long the first question to a server waits before it is asked again: there is no experience
+/// yet, and a resolver that has to look the name up takes a few hundred milliseconds.
+const FIRST_PATIENCE: Duration = Duration::from_millis(500);
+/// The least wait: less would ask a resolver twice whenever its cache does not have the name.
+const LEAST_PATIENCE: Duration = Duration::from_millis(200);
+/// The most: half of the default deadline, so that there is time for another try.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The lower edge of the second bucket of the histogram.
+const FINEST: Duration = Duration::from_micros(125);
+/// Buckets, each √2 times as wide as the one before: from 125 µs to some 5 s.
+const BUCKETS: usize = 32;
+/// When there are as many samples, all counts are halved: the last few hundred are what counts.
+const RECENT: u32 = 512;
+/// Fewer samples say nothing about one in twenty.
+const ENOUGH: u32 = 40;
+
+/// One server's times.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rtt {
+    smoothed: Option<Duration>,
+    variance: Duration,
+    /// Doubled with each time-out in a row, as in RFC 6298 section 5.5.
+    backoff: u32,
+    counts: [u16; BUCKETS],
+    total: u32,
+}
+
+impl Rtt {
+    /// An answer came after `time`.
+    pub(super) fn sample(&mut self, time: Duration) {
+        self.backoff = 0;
+        self.count(time);
+        let Some(smoothed) = self.smoothed else {
+            self.smoothed = Some(time);
+            self.variance = time / 2;
+            return;
+        };
+        self.variance = (self.variance * 3 + smoothed.abs_diff(time)) / 4;
+        self.smoothed = Some((smoothed * 7 + time) / 8);
+    }
+
+    /// No answer came in time.
+    pub(super) fn timed_out(&mut self) {
+        self.backoff = self.backoff.saturating_add(1);
+    }
+
+    /// The smoothed time; `None` without experience.
+    pub(super) const fn smoothed(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
+    /// How long a question waits before another server, or the same one, is asked.
+    pub(super) fn patience(&self) -> Duration {
+        let patience = match self.smoothed {
+            Some(smoothed) => smoothed + self.variance * 4,
+            None => FIRST_PATIENCE,
+        };
+        let doubled = 1u32.checked_shl(self.backoff).unwrap_or(u32::MAX);
+        patience
+            .max(LEAST_PATIENCE)
+            .saturating_mul(doubled)
+            .min(MOST_PATIENCE)
+    }
+
+    /// What 95 of 100 recent answers took at most; `None` without enough experience.
+    pub(super) fn slow(&self) -> Option<Duration> {
+        if self.total < ENOUGH {
+            return None;
+        }
+        let enough = self.total * 95 / 100;
+        let mut below = 0;
+        for (bucket, &count) in self.counts.iter().enumerate() {
+            below += u32::from(count);
+            if below >= enough {
+                return Some(upper_edge(bucket));
+            }
+        }
+        None
+    }
+
+    fn count(&mut self, time: Duration) {
+        let bucket = (0..BUCKETS)
+            .find(|&bucket| time <= upper_edge(bucket))
+            .unwrap_or(BUCKETS - 1);
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+            self.total += 1;
+        }
+        if self.total >= RECENT {
+            for count in &mut self.counts {
+                *count /= 2;
+            }
+            self.total = self.counts.iter().copied().map(u32::from).sum();
+        }
+    }
+}
+
+fn upper_edge(bucket: usize) -> Duration {
+    let octaves = FINEST * (1 << (bucket / 2));
+    if bucket.is_multiple_of(2) {
+        octaves
+    } else {
+        octaves * 181 / 128 // √2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn patience_follows_what_a_server_takes_within_bounds() {
+        let mut rtt = Rtt::default();
+        assert_eq!(rtt.patience(), FIRST_PATIENCE);
+        for _ in 0..50 {
+            rtt.sample(ms(2));
+        }
+        assert_eq!(rtt.patience(), LEAST_PATIENCE);
+        assert_eq!(rtt.smoothed(), Some(ms(2)));
+        for time in [ms(100), ms(400)].iter().cycle().take(50) {
+            rtt.sample(*time);
+        }
+        assert!(rtt.patience() > ms(400), "{:?}", rtt.patience());
+        for _ in 0..50 {
+            rtt.sample(ms(5000));
+        }
+        assert_eq!(rtt.patience(), MOST_PATIENCE);
+    }
+
+    #[test]
+    fn patience_doubles_with_each_time_out_until_there_is_an_answer() {
+        let mut rtt = Rtt::default();
+        rtt.sample(ms(1));
+        for want in [400, 800, 1000, 1000] {
+            rtt.timed_out();
+            assert_eq!(rtt.patience(), ms(want));
+        }
+        for _ in 0..100 {
+            rtt.timed_out();
+        }
+        assert_eq!(rtt.patience(), MOST_PATIENCE);
+        rtt.sample(ms(1));
+        assert_eq!(rtt.patience(), LEAST_PATIENCE);
+    }
+
+    #[test]
+    fn the_slow_ones_are_one_in_twenty_of_late() {
+        let mut rtt = Rtt::default();
+        for at in 1..ENOUGH {
+            rtt.sample(ms(u64::from(at)));
+        }
+        assert_eq!(rtt.slow(), None, "too few to tell");
+        let mut rtt = Rtt::default();
+        for at in 0..1000u64 {
+            rtt.sample(if at % 10 == 0 { ms(80) } else { ms(2) });
+        }
+        let slow = rtt.slow().expect("enough samples");
+        assert!(slow >= ms(80) && slow < ms(80) * 3 / 2, "{slow:?}");
+        for _ in 0..1000 {
+            rtt.sample(ms(2));
+        }
+        let slow = rtt.slow().expect("enough samples");
+        assert!(slow >= ms(2) && slow < ms(3), "it forgets: {slow:?}");
+    }
+
+    #[test]
+    fn buckets_rise_to_more_than_any_deadline() {
+        let edges: Vec<_> = (0..BUCKETS).map(upper_edge).collect();
+        assert!(edges.is_sorted());
+        assert!(edges.last() > Some(&ms(4000)));
+        let mut rtt = Rtt::default();
+        for _ in 0..100 {
+            rtt.sample(Duration::from_secs(3600));
+        }
+        assert_eq!(rtt.slow(), edges.last().copied());
+    }
+}
