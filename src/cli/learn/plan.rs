@@ -249,8 +249,11 @@ fn from_root(name: NameRef<'_>) -> Vec<Vec<u8>> {
     labels
 }
 
-/// A name without its final dot.
+/// A name without its final dot; the root is only that.
 pub(super) fn shown(name: &Name) -> String {
     let text = name.to_string();
-    text.strip_suffix('.').unwrap_or(&text).to_owned()
+    match text.strip_suffix('.') {
+        Some(rest) if !rest.is_empty() => rest.to_owned(),
+        _ => text,
+    }
 }

@@ -43,15 +43,18 @@ fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], te
         dropped,
         observed,
     } = page;
-    let count = observed.len();
+    let count = match observed.len() {
+        1 => "1 question".to_owned(),
+        count => format!("{count} questions"),
+    };
     let _ = writeln!(
         text,
-        "  # From {source}: {count} kinds of questions, up to generation {generation} of the configuration."
+        "  # From {source}: {count} of clients, up to generation {generation} of the configuration."
     );
     if *dropped > 0 {
         let _ = writeln!(
             text,
-            "  # warning: the record is not complete: there was no room for {dropped} questions."
+            "  # warning: the record is not complete: it had no room for {dropped} queries."
         );
     }
     if judged.rare > 0 {
@@ -163,7 +166,7 @@ fn scalar(text: &str) -> Cow<'_, str> {
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(rest));
-    let is_plain = rest.starts_with(|c: char| c.is_ascii_alphabetic())
+    let is_plain = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && rest.chars().all(allowed)
         && !is_word
         // `.inf` and `.nan` are numbers.
