@@ -23,10 +23,12 @@ mod labels;
 mod ledger;
 mod log;
 mod metrics;
+mod observed;
 mod recorder;
 mod series;
 mod shared;
 mod totals;
+mod upstreams;
 
 #[cfg(test)]
 mod tests;
@@ -49,8 +51,10 @@ pub use health::{Health, Phase};
 pub use labels::Labels;
 pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
+pub use observed::{Entry as ObservedEntry, Observed};
 pub use recorder::{Event, Recorder};
 pub use shared::{Reload, Shared, Shed};
+pub use upstreams::{Outside, UpstreamCounters, Upstreams};
 
 use log::{Log, Sink};
 use metrics::{Metrics, Sources};
@@ -106,7 +110,26 @@ impl Telemetry {
     /// A recorder for one worker. It counts until it is dropped, and what it counted stays.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
-        Recorder::new(Arc::clone(&self.sources.ledger), self.log.queue())
+        let sources = &self.sources;
+        let (ledger, observed) = (Arc::clone(&sources.ledger), Arc::clone(&sources.observed));
+        Recorder::new(ledger, observed, self.log.queue())
+    }
+
+    /// The counters of upstreams.
+    #[must_use]
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.sources.upstreams
+    }
+
+    /// Asks `numbers` at each scrape for what others keep. Once in the life of a process.
+    pub fn watch(&self, numbers: Box<dyn Fn() -> Outside + Send + Sync>) {
+        self.sources.outside.set(numbers);
+    }
+
+    /// What a policy that is observed only would have denied so far.
+    #[must_use]
+    pub fn observed(&self) -> Observed {
+        self.sources.observed.page(self.shared().generation())
     }
 
     /// The counters that are not on a query's way.

@@ -32,7 +32,7 @@ use crate::{
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
-    telemetry::{self, Recorder, Shared, Telemetry},
+    telemetry::{self, Outside, Recorder, Shared, Telemetry, UpstreamCounters},
     upstream::Upstream,
 };
 
@@ -60,8 +60,15 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
+/// An upstream, and what is counted of it.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) counters: Arc<UpstreamCounters>,
+}
+
 /// The upstreams of the configuration in force, and those that are being left.
-type Upstreams = BTreeMap<Partition, Arc<Upstream>>;
+type Upstreams = BTreeMap<Partition, Way>;
 
 /// What forwards; clones share it.
 #[derive(Clone)]
@@ -104,13 +111,13 @@ impl Forwarder {
     }
 
     /// The upstream of a partition, if there is one by now.
-    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<Upstream>> {
+    pub(super) fn way(&self, partition: Partition) -> Option<Way> {
         self.upstreams.load().get(&partition).cloned()
     }
 
     /// Makes the upstreams of a configuration known, before a query can see its snapshot. Those
     /// that it has not are left a moment later.
-    pub(super) fn install(&self, wanted: Vec<(Partition, Arc<Upstream>)>) {
+    pub(super) fn install(&self, wanted: Vec<(Partition, Way)>) {
         let before = self.upstreams.load_full();
         let mut all = Upstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
@@ -130,14 +137,11 @@ impl Forwarder {
         });
     }
 
-    /// Takes a query over; gives it back where there is no room for one more.
-    pub(super) fn submit(&self, waiting: Waiting) -> Result<(), Waiting> {
-        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Err(waiting);
-        };
-        let forwarder = self.clone();
-        self.runtime.spawn(forwarder.serve(waiting, room));
-        Ok(())
+    /// Takes a query over, if there is room for one more.
+    pub(super) fn submit(&self, waiting: Waiting) -> bool {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let taken = room.map(|room| self.runtime.spawn(self.clone().serve(waiting, room)));
+        taken.is_ok()
     }
 
     /// Asks for facts anew that are near their end. Where there is no room, they end.
@@ -153,8 +157,23 @@ impl Forwarder {
 
     /// A probe for loops has come to a listener of ours.
     pub(super) fn probe_returned(&self, token: u128) {
-        for upstream in self.upstreams.load().values() {
-            upstream.probe_returned(token);
+        for way in self.upstreams.load().values() {
+            way.upstream.probe_returned(token);
+        }
+    }
+
+    /// What a scrape asks for.
+    pub(super) fn numbers(&self) -> Outside {
+        let cache = self.cache.numbers();
+        let in_flight = self.limits.in_flight - self.room.available_permits();
+        Outside {
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            cache_stale: cache.stale,
+            cache_evictions: cache.evictions,
+            cache_entries: cache.entries as u64,
+            cache_bytes: cache.bytes,
+            in_flight: in_flight as u64,
         }
     }
 
@@ -254,9 +273,9 @@ impl Forwarder {
     /// Asks the upstream and keeps what it says.
     async fn fetch(self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) -> Arrived {
         let partition = snapshot.partition(permit.upstream());
-        let upstream = partition.and_then(|partition| self.upstream(partition));
-        let result = match upstream {
-            Some(upstream) => upstream.resolve(&permit).await,
+        let way = partition.and_then(|partition| self.way(partition));
+        let result = match way {
+            Some(way) => way.upstream.resolve(&permit).await,
             None => Err(Failure::Unreachable),
         };
         Arrived::new(permit, result, &self.context(&snapshot, now))

@@ -172,6 +172,7 @@ fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> O
             "`ca_file` is for tls:// and https://: no server of this upstream has a certificate",
             "leave the key out".to_owned(),
         );
+        return None;
     }
     let path = dir.join(&file.value);
     let shown = path.to_string_lossy();

@@ -288,6 +288,7 @@ mod tests {
         Arc::new(Labels {
             groups: (0..groups).map(|at| format!("g{at}")).collect(),
             rules: (0..rules).map(|at| format!("r{at}")).collect(),
+            upstreams: Vec::new(),
         })
     }
 

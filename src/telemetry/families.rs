@@ -69,6 +69,8 @@ families! {
         "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own probe is among them: a rejected one of each UDP listener every 5 s.";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that policy denied, by the rule and the reason.";
+    SCREENED = "screen_rejected_total", Counter, ["rule", "check"],
+        "Answers of upstreams that may not pass, by the rule that forwards and the check that failed.";
     DURATION = "query_duration_seconds", Histogram, ["verdict"],
         "Time from reading a query to having its reply written.";
     TRUNCATED = "truncated_total", Counter, ["transport"],
@@ -78,7 +80,35 @@ families! {
     LOG_DROPPED = "log_dropped_total", Counter, [],
         "Log lines lost because the queue was full or standard error could not be written.";
     SHED = "shed_total", Counter, ["why"],
-        "TCP connections given up for want of room, by how.";
+        "TCP connections and queries given up for want of room, by how.";
+    IN_FLIGHT = "in_flight", Gauge, [],
+        "Queries that wait for an upstream.";
+    UPSTREAM_QUERIES = "upstream_queries_total", Counter, ["upstream", "server", "result"],
+        "Questions to a server of an upstream by how they ended; probes do not count.";
+    UPSTREAM_RTT = "upstream_rtt_seconds", Histogram, ["upstream", "server"],
+        "Time from a question to the server's reply.";
+    UPSTREAM_UP = "upstream_up", Gauge, ["upstream", "server"],
+        "1 while the server is asked, 0 while it is down and only probed.";
+    UPSTREAM_LOOPING = "upstream_looping", Gauge, ["upstream", "server"],
+        "1 while what the server is asked comes back to dnsgate; /readyz says no then.";
+    UPSTREAM_MISMATCH = "upstream_mismatch_total", Counter, ["upstream", "server"],
+        "Messages from a server's address that are no reply to what was asked, and were ignored.";
+    UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream", "server"],
+        "Questions to this server because another one took long.";
+    UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
+        "Queries that waited for a question that was in flight already.";
+    CACHE_HITS = "cache_hits_total", Counter, [],
+        "Look-ups that the cache had an answer for, or a failure of a moment ago.";
+    CACHE_MISSES = "cache_misses_total", Counter, [],
+        "Look-ups that it had nothing for.";
+    CACHE_STALE = "cache_stale_total", Counter, [],
+        "Look-ups that it had an answer past its time for.";
+    CACHE_EVICTIONS = "cache_evictions_total", Counter, [],
+        "Answers that made room for others.";
+    CACHE_ENTRIES = "cache_entries", Gauge, [],
+        "Answers in the cache.";
+    CACHE_BYTES = "cache_bytes", Gauge, [],
+        "Bytes of the answers in the cache.";
     TCP_CONNECTIONS = "tcp_connections", Gauge, [],
         "TCP connections of clients that are open.";
     TCP_OPENED = "tcp_accepted_total", Counter, [],

@@ -1,10 +1,11 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/` for a person with a browser, and
-//! `POST /reload`.
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
+//! and `POST /reload`.
 //!
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
 //! (`gate`): a number of connections, one request a connection, a time in which all of it must be
 //! over. Nothing can be changed through it (a reload reads the operator's own file, and only this
-//! machine may ask for one), and no queried name or client address is shown.
+//! machine may ask for one), and no queried name or client address is shown, but for the names that
+//! a policy which is only observed would deny: those are what `/observed` is for.
 
 mod gate;
 mod reload;
@@ -44,6 +45,7 @@ const MAX_CONNECTIONS: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
 struct Admin {
@@ -90,6 +92,7 @@ fn router(telemetry: Telemetry, reloads: mpsc::Sender<ReloadRequest>) -> Router 
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/observed", get(observed))
         .route("/reload", post(reload))
         .layer(middleware::map_response(seal))
         .with_state(Arc::new(admin))
@@ -154,6 +157,12 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     page_of(code, TEXT, page)
 }
 
+async fn observed(State(admin): State<Arc<Admin>>) -> Response {
+    // Names, numbers and times: there is nothing in it that JSON cannot hold.
+    let page = serde_json::to_string_pretty(&admin.telemetry.observed()).unwrap_or_default();
+    page_of(StatusCode::OK, JSON, page + "\n")
+}
+
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
     let (_, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
@@ -177,6 +186,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 </table>
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
+<li><a href="/observed">/observed</a>: what would be denied, where a policy is observed only</li>
 <li><a href="/readyz">/readyz</a>: whether it may be asked</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
@@ -200,7 +210,13 @@ fn state(telemetry: &Telemetry) -> (StatusCode, String) {
             StatusCode::SERVICE_UNAVAILABLE,
             format!("starting: {missing}"),
         ),
-        Phase::Ready => (StatusCode::OK, "ready".to_owned()),
+        Phase::Ready => match telemetry.upstreams().looping() {
+            Some(upstream) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("upstream {upstream} sends what it is asked back here: point it elsewhere"),
+            ),
+            None => (StatusCode::OK, "ready".to_owned()),
+        },
         Phase::Draining(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {why}")),
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::{
     dns::{Rcode, RecordType},
-    engine::{Ending, GroupId, Reason, RuleId},
+    engine::{Ending, GroupId, Reason, RuleId, UpstreamId},
 };
 
 /// The label of what is absent: no group, no rule, no reply, no question.
@@ -22,6 +22,8 @@ pub struct Labels {
     pub groups: Vec<String>,
     /// Rule names, in the order of [`RuleId`].
     pub rules: Vec<String>,
+    /// Upstream names, in the order of [`UpstreamId`].
+    pub upstreams: Vec<String>,
 }
 
 impl Labels {
@@ -31,6 +33,12 @@ impl Labels {
             return NONE;
         };
         self.groups.get(usize::from(at)).map_or(OTHER, |name| name)
+    }
+
+    /// The upstream's name.
+    pub(super) fn upstream(&self, UpstreamId(at): UpstreamId) -> &str {
+        let name = self.upstreams.get(usize::from(at));
+        name.map_or(OTHER, |name| name)
     }
 
     /// The rule's label.
@@ -169,6 +177,7 @@ mod tests {
         let labels = Labels {
             groups: vec!["build".into()],
             rules: vec!["github".into()],
+            upstreams: Vec::new(),
         };
         assert_eq!(labels.group(Some(GroupId(0))), "build");
         assert_eq!(labels.group(Some(GroupId(1))), OTHER);

@@ -68,7 +68,11 @@ impl Default for LogSettings {
 const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
     match queries {
         LogQueries::All => true,
-        LogQueries::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
+        LogQueries::Denied => {
+            matches!(outcome.ending(), Ending::Denied | Ending::Failed)
+                // What would be denied, were the policy not observed only.
+                || matches!(outcome.reason, Reason::Observed)
+        }
         LogQueries::None => matches!(outcome.reason, Reason::Panic),
     }
 }

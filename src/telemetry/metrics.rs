@@ -8,7 +8,10 @@
 //! verdict), A and AAAA answered per transport and group, `no_rule` per group and strangers in
 //! `denied_total`, and every label of the small families. A series that is there stays.
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use prometheus::{
     Encoder, Registry, TextEncoder,
@@ -18,7 +21,7 @@ use prometheus::{
 
 use crate::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Ending, Reason},
+    engine::{Check, Ending, Reason},
 };
 
 use super::{
@@ -30,10 +33,14 @@ use super::{
         type_position,
     },
     ledger::Ledger,
+    observed::Record,
     series::{Series, counter, family, gauge, histogram},
     shared::{Reload, Shared, Shed},
     totals::{DeniedKey, QueryKey, Totals},
+    upstreams::{Outside, Upstreams},
 };
+
+mod upstreams;
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -74,6 +81,30 @@ pub(super) struct Sources {
     pub(super) ledger: Arc<Ledger>,
     pub(super) shared: Arc<Shared>,
     pub(super) health: Arc<Health>,
+    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) observed: Arc<Record>,
+    pub(super) outside: Arc<Watched>,
+}
+
+/// Whoever keeps the numbers of [`Outside`].
+#[derive(Default)]
+pub(super) struct Watched(OnceLock<Box<dyn Fn() -> Outside + Send + Sync>>);
+
+impl Watched {
+    /// Asks `numbers` from now on; the first one that comes stays.
+    pub(super) fn set(&self, numbers: Box<dyn Fn() -> Outside + Send + Sync>) {
+        let _ = self.0.set(numbers);
+    }
+
+    pub(super) fn numbers(&self) -> Outside {
+        self.0.get().map(|numbers| numbers()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.numbers().fmt(f)
+    }
 }
 
 /// The collector of all families of our own.
@@ -106,13 +137,15 @@ impl Collector for Exporter {
             ledger,
             shared,
             health,
+            ..
         } = &self.sources;
         let mut totals = ledger.sum();
         touch(&mut totals, &ledger.newest());
         let lost = totals.log_dropped + shared.log_dropped();
-        vec![
+        [
             family(&families::QUERIES, queries(&totals)),
             family(&families::DENIED, denied(&totals)),
+            family(&families::SCREENED, screened(&totals)),
             family(&families::DURATION, durations(&totals)),
             family(&families::TRUNCATED, truncated(&totals)),
             family(&families::PANICS, [counter([], totals.panics)]),
@@ -123,6 +156,10 @@ impl Collector for Exporter {
                     .iter()
                     .map(|&why| counter([why.as_str()], shared.shed_total(why))),
             ),
+        ]
+        .into_iter()
+        .chain(upstreams::all(&self.sources))
+        .chain([
             family(&families::TCP_CONNECTIONS, [gauge([], open(shared))]),
             family(
                 &families::TCP_OPENED,
@@ -162,7 +199,8 @@ impl Collector for Exporter {
                 )],
             ),
             family(&families::BUILD, [gauge(build(), 1.0)]),
-        ]
+        ])
+        .collect()
     }
 }
 
@@ -222,6 +260,13 @@ fn denied(totals: &Totals) -> impl Iterator<Item = Series> {
     totals.denied.iter().map(|(key, &count)| {
         let reason = label_of(&DENIAL_REASONS, key.reason, Reason::as_str);
         counter([key.group.as_str(), &key.rule, reason], count)
+    })
+}
+
+fn screened(totals: &Totals) -> impl Iterator<Item = Series> {
+    totals.screened.iter().map(|((rule, check), &count)| {
+        let check = label_of(&Check::ALL, *check, Check::as_str);
+        counter([rule.as_str(), check], count)
     })
 }
 

@@ -1,7 +1,8 @@
 //! The pen of one worker: it counts each query in the worker's own block and hands the log a copy
 //! of what it has to say.
 //!
-//! On the way of a query there is no lock, no allocation and no clock. A new generation of labels
+//! On the way of a query there is no lock, no allocation and no clock, but for one that the screen
+//! rejects or that is only observed. A new generation of labels
 //! costs a worker one block and one lock, once.
 
 use std::{
@@ -10,13 +11,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{dns::Transport, engine::Outcome};
+use crate::{
+    dns::Transport,
+    engine::{Outcome, Reason},
+};
 
 use super::{
     Tally,
     block::Block,
     ledger::Ledger,
     log::{LogQueue, QueryRecord},
+    observed::Record,
 };
 
 /// One query at its end, as its worker saw it.
@@ -47,14 +52,16 @@ pub struct Event<'a> {
 pub struct Recorder {
     block: Arc<Block>,
     ledger: Arc<Ledger>,
+    observed: Arc<Record>,
     log: LogQueue,
 }
 
 impl Recorder {
-    pub(super) fn new(ledger: Arc<Ledger>, log: LogQueue) -> Self {
+    pub(super) fn new(ledger: Arc<Ledger>, observed: Arc<Record>, log: LogQueue) -> Self {
         Self {
             block: ledger.open(),
             ledger,
+            observed,
             log,
         }
     }
@@ -71,6 +78,13 @@ impl Recorder {
         } else {
             self.ledger
                 .count_late(event.generation, &tally, event.latency);
+        }
+        if let Some(check) = tally.check {
+            self.ledger
+                .count_screened(event.generation, tally.rule, check);
+        }
+        if event.outcome.reason == Reason::Observed {
+            self.observed.note(event, &self.ledger);
         }
         if self.log.wants(&event.outcome) && !self.log.push(QueryRecord::of(event)) {
             self.block.count_log_drop();

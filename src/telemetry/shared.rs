@@ -37,6 +37,8 @@ labels! {
         AcceptFailed = "accept_failed",
         /// A query was answered SERVFAIL: as many wait for upstreams as may.
         InFlight = "in_flight",
+        /// A query was answered SERVFAIL: as many wait for the same question as may.
+        Waiters = "waiters",
     }
 }
 
@@ -86,7 +88,7 @@ impl Shared {
         self.unanswerable.fetch_add(1, Relaxed);
     }
 
-    /// A connection was given up for want of room.
+    /// A connection or a query was given up for want of room.
     pub fn shed(&self, why: Shed) {
         bump(&self.shed, why as usize);
     }

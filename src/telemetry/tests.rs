@@ -26,6 +26,7 @@ fn labels(groups: &[&str], rules: &[&str]) -> Labels {
     Labels {
         groups: owned(groups),
         rules: owned(rules),
+        upstreams: Vec::new(),
     }
 }
 

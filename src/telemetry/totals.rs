@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::dns::Transport;
+use crate::{dns::Transport, engine::Check};
 
 use super::{
     Tally,
@@ -50,6 +50,8 @@ pub(super) struct Histogram {
 pub(super) struct Totals {
     pub(super) queries: BTreeMap<QueryKey, u64>,
     pub(super) denied: BTreeMap<DeniedKey, u64>,
+    /// By the rule and the position of the check. Counted here at once: it is rare.
+    pub(super) screened: BTreeMap<(String, usize), u64>,
     pub(super) durations: [Histogram; ENDINGS],
     pub(super) truncated: [u64; Transport::ALL.len()],
     pub(super) panics: u64,
@@ -108,6 +110,15 @@ impl Totals {
             *count += u64::from(tally.truncated);
         }
         self.panics += u64::from(tally.panicked);
+    }
+
+    /// Counts an answer that may not pass.
+    pub(super) fn count_screened(&mut self, rule: &str, check: Check) {
+        let mut key = (rule.to_owned(), check as usize);
+        if self.screened.len() >= MAX_KEPT && !self.screened.contains_key(&key) {
+            key.0 = OTHER.to_owned();
+        }
+        *self.screened.entry(key).or_default() += 1;
     }
 
     fn add_queries(&mut self, cell: QueryCell<'_>, count: u64, most: usize) {

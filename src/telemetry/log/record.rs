@@ -15,8 +15,8 @@ use super::Severity;
 /// more answers than fit, the log shows the first.
 pub(super) const KEPT: usize = 512;
 
-/// One query, copied without an allocation.
-#[derive(Clone, Copy, Debug)]
+/// One query, copied without an allocation, but for the record that the screen rejected.
+#[derive(Clone, Debug)]
 pub(in crate::telemetry) struct QueryRecord {
     pub(super) outcome: Outcome,
     pub(super) transport: Transport,
@@ -24,6 +24,7 @@ pub(in crate::telemetry) struct QueryRecord {
     pub(super) time: SystemTime,
     pub(super) latency: Duration,
     pub(super) generation: u64,
+    pub(super) rejected: Option<Box<str>>,
     len: u16,
     message: [u8; KEPT],
 }
@@ -44,6 +45,7 @@ impl QueryRecord {
             time: event.time,
             latency: event.latency,
             generation: event.generation,
+            rejected: event.rejected.map(Into::into),
             len: message.len().min(KEPT) as u16,
             message: [0; KEPT],
         };

@@ -64,6 +64,7 @@ fn start(queries: LogQueries, format: LogFormat) -> (Telemetry, Paper) {
     let labels = Labels {
         groups: vec!["build".to_owned()],
         rules: vec!["no-gists".to_owned()],
+        upstreams: Vec::new(),
     };
     telemetry.loaded(7, labels, UNIX_EPOCH);
     (telemetry, paper)
@@ -242,6 +243,7 @@ fn hostile_bytes_break_no_line() {
         let labels = Labels {
             groups: vec!["g\n\u{1b}[31m\u{202e}".to_owned()],
             rules: vec!["r\r\n\"".to_owned()],
+            upstreams: Vec::new(),
         };
         telemetry.loaded(8, labels, UNIX_EPOCH);
         telemetry.recorder().record(&Event {
