@@ -15,8 +15,12 @@ mod answers;
 #[expect(dead_code, reason = "the differential test uses more of it")]
 #[path = "differential_nsd/client.rs"]
 mod client;
+#[path = "forward/encrypted.rs"]
+mod encrypted;
 #[path = "program/reply.rs"]
 mod reply;
+#[path = "forward/stale.rs"]
+mod stale;
 #[path = "forward/unbound.rs"]
 mod unbound;
 #[expect(dead_code, reason = "the tests of the program use more of it")]
