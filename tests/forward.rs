@@ -17,6 +17,12 @@ mod answers;
 mod client;
 #[path = "forward/encrypted.rs"]
 mod encrypted;
+#[path = "forward/failover.rs"]
+mod failover;
+#[path = "forward/held.rs"]
+mod held;
+#[path = "forward/life.rs"]
+mod life;
 #[path = "program/reply.rs"]
 mod reply;
 #[path = "forward/stale.rs"]
