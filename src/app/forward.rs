@@ -32,7 +32,7 @@ use crate::{
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
-    telemetry::{self, Recorder, Shared, Telemetry},
+    telemetry::{self, Reading, Recorder, Shared, Telemetry},
     upstream::Upstream,
 };
 
@@ -152,6 +152,21 @@ impl Forwarder {
     pub(super) fn probe_returned(&self, token: u128) {
         for upstream in self.upstreams.load().values() {
             upstream.probe_returned(token);
+        }
+    }
+
+    /// What a scrape asks for.
+    pub(super) fn reading(&self) -> Reading {
+        let cache = self.cache.numbers();
+        let in_flight = self.limits.in_flight - self.room.available_permits();
+        Reading {
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            cache_stale: cache.stale,
+            cache_evictions: cache.evictions,
+            cache_entries: cache.entries as u64,
+            cache_bytes: cache.bytes,
+            in_flight: in_flight as u64,
         }
     }
 

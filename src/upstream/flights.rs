@@ -156,6 +156,7 @@ impl Flights {
 
     fn shard(&self, permit: &Permit) -> MutexGuard<'_, HashMap<Arc<Permit>, Entry>> {
         let at = self.hasher.hash_one(permit) as usize % SHARDS;
+        // A remainder is a position.
         let shard = &self.shards[at];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }

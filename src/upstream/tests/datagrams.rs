@@ -6,85 +6,87 @@ use super::{
     fake::{Stream, answer, answer_all, error, read, with, write},
     *,
 };
+use crate::dns::ask;
 
 type Script = fn(&[u8]) -> Vec<Vec<u8>>;
 
+/// (what is sent, what comes of it, how much is ignored)
+const CASES: [(&str, Script, Result<u16, Failure>, usize); 15] = [
+    ("an answer", |q| vec![answer(q)], Ok(0), 0),
+    ("no such name", |q| vec![error(q, 3)], Ok(3), 0),
+    ("a code", |q| vec![error(q, 2)], Err(Failure::Code(2)), 0),
+    (
+        "letters in another case",
+        |q| vec![with(answer(q), |r| r[13..45].make_ascii_uppercase())],
+        Ok(0),
+        0,
+    ),
+    (
+        "another id first",
+        |q| vec![with(answer(q), |r| r[0] ^= 1), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "another name first",
+        |q| vec![with(answer(q), |r| r[13] = b'x'), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "another type first",
+        |q| vec![with(answer(q), |r| r[69] = 28), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "another class first",
+        |q| vec![with(answer(q), |r| r[71] = 3), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "a query first",
+        |q| vec![q.to_vec(), with(answer(q), |r| r[2] &= 0x7f), answer(q)],
+        Ok(0),
+        2,
+    ),
+    (
+        "scraps first",
+        |q| vec![vec![], q[..5].to_vec(), vec![0xff; 600], answer(q)],
+        Ok(0),
+        3,
+    ),
+    (
+        "an error without the question",
+        |q| vec![[&q[..2], b"\x81\x81\0\0\0\0\0\0\0\0"].concat(), answer(q)],
+        Ok(0),
+        1,
+    ),
+    ("silence", |_| vec![], Err(Failure::Timeout), 0),
+    (
+        "only another id",
+        |q| vec![with(answer(q), |r| r[0] ^= 1)],
+        Err(Failure::Timeout),
+        1,
+    ),
+    (
+        "cut off",
+        |q| vec![with(answer(q), |r| r.truncate(80))],
+        Err(Failure::Malformed),
+        0,
+    ),
+    (
+        "more than it may be",
+        |q| vec![with(answer(q), |r| r.resize(5000, 0))],
+        Err(Failure::Malformed),
+        0,
+    ),
+];
+
 #[tokio::test]
 async fn only_the_reply_to_the_question_is_one() {
-    // (what is sent, what comes of it, how much is ignored)
-    let cases: [(&str, Script, Result<u16, Failure>, usize); 15] = [
-        ("an answer", |q| vec![answer(q)], Ok(0), 0),
-        ("no such name", |q| vec![error(q, 3)], Ok(3), 0),
-        ("a code", |q| vec![error(q, 2)], Err(Failure::Code(2)), 0),
-        (
-            "letters in another case",
-            |q| vec![with(answer(q), |r| r[13..45].make_ascii_uppercase())],
-            Ok(0),
-            0,
-        ),
-        (
-            "another id first",
-            |q| vec![with(answer(q), |r| r[0] ^= 1), answer(q)],
-            Ok(0),
-            1,
-        ),
-        (
-            "another name first",
-            |q| vec![with(answer(q), |r| r[13] = b'x'), answer(q)],
-            Ok(0),
-            1,
-        ),
-        (
-            "another type first",
-            |q| vec![with(answer(q), |r| r[69] = 28), answer(q)],
-            Ok(0),
-            1,
-        ),
-        (
-            "another class first",
-            |q| vec![with(answer(q), |r| r[71] = 3), answer(q)],
-            Ok(0),
-            1,
-        ),
-        (
-            "a query first",
-            |q| vec![q.to_vec(), with(answer(q), |r| r[2] &= 0x7f), answer(q)],
-            Ok(0),
-            2,
-        ),
-        (
-            "scraps first",
-            |q| vec![vec![], q[..5].to_vec(), vec![0xff; 600], answer(q)],
-            Ok(0),
-            3,
-        ),
-        (
-            "an error without the question",
-            |q| vec![[&q[..2], b"\x81\x81\0\0\0\0\0\0\0\0"].concat(), answer(q)],
-            Ok(0),
-            1,
-        ),
-        ("silence", |_| vec![], Err(Failure::Timeout), 0),
-        (
-            "only another id",
-            |q| vec![with(answer(q), |r| r[0] ^= 1)],
-            Err(Failure::Timeout),
-            1,
-        ),
-        (
-            "cut off",
-            |q| vec![with(answer(q), |r| r.truncate(80))],
-            Err(Failure::Malformed),
-            0,
-        ),
-        (
-            "more than it may be",
-            |q| vec![with(answer(q), |r| r.resize(5000, 0))],
-            Err(Failure::Malformed),
-            0,
-        ),
-    ];
-    for (case, script, want, ignored) in cases {
+    for (case, script, want, ignored) in CASES {
         let server = Udp::serve(move |_, query| script(query)).await;
         let deadline = if want == Err(Failure::Timeout) {
             SHORT
@@ -158,6 +160,12 @@ async fn each_query_has_an_id_and_a_port_of_its_own() {
         assert_eq!(resolve(&upstream, number).await, Ok(0));
     }
     let seen = server.seen();
+    for (number, (query, _)) in (0..).zip(&seen) {
+        let id = u16::from_be_bytes([query[0], query[1]]);
+        let permit = question(number);
+        let encoded = ask::encode(id, permit.name(), permit.qtype(), false, false);
+        assert_eq!(*query, encoded, "the one encoding");
+    }
     let ids: HashSet<_> = seen.iter().map(|(query, _)| query[..2].to_vec()).collect();
     let ports: HashSet<_> = seen.iter().map(|(_, client)| client.port()).collect();
     // By chance a few may be the same.

@@ -48,10 +48,13 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Task {
     Task(tokio::spawn(task))
 }
 
+/// A query, and where it came from.
+type Seen = (Vec<u8>, SocketAddr);
+
 /// A server of datagrams.
 pub(super) struct Udp {
     pub(super) address: SocketAddr,
-    seen: Arc<Mutex<Vec<(Vec<u8>, SocketAddr)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     _task: Task,
 }
 
@@ -95,7 +98,7 @@ impl Udp {
     }
 
     /// The queries that came, and where from.
-    pub(super) fn seen(&self) -> Vec<(Vec<u8>, SocketAddr)> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no panic").clone()
     }
 }
