@@ -21,6 +21,8 @@ mod encrypted;
 mod failover;
 #[path = "forward/held.rs"]
 mod held;
+#[path = "forward/learn.rs"]
+mod learn;
 #[path = "forward/life.rs"]
 mod life;
 #[path = "program/reply.rs"]
