@@ -135,7 +135,7 @@ async fn run(
     let forwarder = Forwarder::new(Handle::current(), cache, startup.limits, &telemetry);
     upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
     let numbers = forwarder.clone();
-    telemetry.watch(Box::new(move || numbers.numbers()));
+    telemetry.watch(move || numbers.reading());
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry, forwarder.clone()))
         .context("the workers cannot be started")?;

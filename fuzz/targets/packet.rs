@@ -222,7 +222,7 @@ pub(crate) fn check(data: &[u8]) {
             check_decision(fixture, packet, source, now, &outcome);
         }
         Step::Drop(outcome) => check_decision(fixture, packet, source, now, &outcome),
-        Step::Ask(ask) => panic!("no rule forwards: {ask:?}"),
+        Step::Ask(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
     }
 }
 

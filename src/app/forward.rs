@@ -32,7 +32,7 @@ use crate::{
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
-    telemetry::{self, Outside, Recorder, Shared, Telemetry, UpstreamCounters},
+    telemetry::{self, Reading, Recorder, Shared, Telemetry},
     upstream::Upstream,
 };
 
@@ -60,15 +60,8 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
-/// An upstream, and what is counted of it.
-#[derive(Clone)]
-pub(super) struct Way {
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) counters: Arc<UpstreamCounters>,
-}
-
 /// The upstreams of the configuration in force, and those that are being left.
-type Upstreams = BTreeMap<Partition, Way>;
+type Upstreams = BTreeMap<Partition, Arc<Upstream>>;
 
 /// What forwards; clones share it.
 #[derive(Clone)]
@@ -111,13 +104,13 @@ impl Forwarder {
     }
 
     /// The upstream of a partition, if there is one by now.
-    pub(super) fn way(&self, partition: Partition) -> Option<Way> {
+    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<Upstream>> {
         self.upstreams.load().get(&partition).cloned()
     }
 
     /// Makes the upstreams of a configuration known, before a query can see its snapshot. Those
     /// that it has not are left a moment later.
-    pub(super) fn install(&self, wanted: Vec<(Partition, Way)>) {
+    pub(super) fn install(&self, wanted: Vec<(Partition, Arc<Upstream>)>) {
         let before = self.upstreams.load_full();
         let mut all = Upstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
@@ -157,16 +150,16 @@ impl Forwarder {
 
     /// A probe for loops has come to a listener of ours.
     pub(super) fn probe_returned(&self, token: u128) {
-        for way in self.upstreams.load().values() {
-            way.upstream.probe_returned(token);
+        for upstream in self.upstreams.load().values() {
+            upstream.probe_returned(token);
         }
     }
 
     /// What a scrape asks for.
-    pub(super) fn numbers(&self) -> Outside {
+    pub(super) fn reading(&self) -> Reading {
         let cache = self.cache.numbers();
         let in_flight = self.limits.in_flight - self.room.available_permits();
-        Outside {
+        Reading {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
             cache_stale: cache.stale,
@@ -273,9 +266,9 @@ impl Forwarder {
     /// Asks the upstream and keeps what it says.
     async fn fetch(self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) -> Arrived {
         let partition = snapshot.partition(permit.upstream());
-        let way = partition.and_then(|partition| self.way(partition));
-        let result = match way {
-            Some(way) => way.upstream.resolve(&permit).await,
+        let upstream = partition.and_then(|partition| self.upstream(partition));
+        let result = match upstream {
+            Some(upstream) => upstream.resolve(&permit).await,
             None => Err(Failure::Unreachable),
         };
         Arrived::new(permit, result, &self.context(&snapshot, now))

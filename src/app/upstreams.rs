@@ -11,11 +11,11 @@ use crate::{
     config,
     policy::UpstreamId,
     reload::Numbered,
-    telemetry::{Severity, Shed, Telemetry, UpstreamCounters},
+    telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
     upstream::{self, Asked, Event, Observer, Standing, Upstream},
 };
 
-use super::forward::{Forwarder, Way};
+use super::forward::Forwarder;
 
 /// Makes the upstreams of a configuration that are not there yet and makes all of them known.
 /// Before a query can see its snapshot.
@@ -29,15 +29,13 @@ pub(super) fn install(
 ) -> anyhow::Result<()> {
     let mut wanted = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
-        let way = match forwarder.way(*partition) {
+        let upstream = match forwarder.upstream(*partition) {
             Some(known) => known,
             None => make(id, config, forwarder.limits(), telemetry)
                 .with_context(|| format!("upstream {} cannot be used", config.name))?,
         };
-        wanted.push((*partition, way));
+        wanted.push((*partition, upstream));
     }
-    let counters = wanted.iter().map(|(_, way)| Arc::clone(&way.counters));
-    telemetry.upstreams().set(counters.collect());
     forwarder.install(wanted);
     Ok(())
 }
@@ -47,12 +45,12 @@ fn make(
     config: &config::Upstream,
     limits: &config::Limits,
     telemetry: &Telemetry,
-) -> Result<Way, upstream::OpenError> {
+) -> Result<Arc<Upstream>, upstream::OpenError> {
     let servers: Vec<String> = config.servers.iter().map(ToString::to_string).collect();
-    let results = Asked::ALL.map(Asked::as_str);
-    let counters = Arc::new(UpstreamCounters::new(&config.name, &servers, &results));
     let told = Told {
-        counters: Arc::clone(&counters),
+        counters: telemetry.upstream(&config.name, &servers),
+        upstream: config.name.clone(),
+        servers,
         telemetry: telemetry.clone(),
     };
     let limits = upstream::Limits {
@@ -60,22 +58,24 @@ fn make(
         waiters: limits.waiters,
         questions: limits.in_flight,
     };
-    let upstream = Arc::new(Upstream::new(id, config, limits, Arc::new(told))?);
+    let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
     Handle::current().spawn(upstream.watch());
-    Ok(Way { upstream, counters })
+    Ok(Arc::new(upstream))
 }
 
 /// Where an upstream's events go.
 struct Told {
     counters: Arc<UpstreamCounters>,
+    upstream: Box<str>,
+    servers: Vec<String>,
     telemetry: Telemetry,
 }
 
 impl Told {
     fn say(&self, severity: Severity, message: &str, server: usize) {
         let fields = [
-            ("upstream", json!(self.counters.name())),
-            ("server", json!(self.counters.server(server))),
+            ("upstream", json!(self.upstream)),
+            ("server", json!(self.servers.get(server))),
         ];
         self.telemetry.event(severity, message, &fields);
     }
@@ -89,13 +89,13 @@ impl Observer for Told {
                 server,
                 result,
                 rtt,
-            } => counters.asked(server, result as usize, rtt),
+            } => counters.asked(server, counted(result), rtt),
             Event::Mismatch { server } => counters.mismatched(server),
-            Event::Hedged { server } => counters.hedged(server),
+            Event::Hedged { .. } => counters.hedged(),
             Event::Merged => counters.merged(),
             Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
             Event::Changed { server, standing } => {
-                counters.set_up(server, standing != Standing::Down);
+                counters.up(server, standing != Standing::Down);
                 let (severity, message) = match standing {
                     Standing::Up => (Severity::Notice, "an upstream's server answers"),
                     // One failure in thousands is no news; the metrics have it.
@@ -108,7 +108,7 @@ impl Observer for Told {
                 self.say(severity, message, server);
             }
             Event::Looping { server, looping } => {
-                counters.set_looping(server, looping);
+                counters.looping(server, looping);
                 let (severity, message) = if looping {
                     (
                         Severity::Error,
@@ -123,5 +123,18 @@ impl Observer for Told {
                 self.say(severity, message, server);
             }
         }
+    }
+}
+
+/// The label under which the end of a question is counted.
+const fn counted(result: Asked) -> telemetry::Asked {
+    match result {
+        Asked::Answered => telemetry::Asked::Answered,
+        Asked::ErrorCode => telemetry::Asked::ErrorCode,
+        Asked::Malformed => telemetry::Asked::Malformed,
+        Asked::Timeout => telemetry::Asked::Timeout,
+        Asked::Unreachable => telemetry::Asked::Unreachable,
+        Asked::Busy => telemetry::Asked::Busy,
+        Asked::Abandoned => telemetry::Asked::Abandoned,
     }
 }

@@ -4,8 +4,8 @@
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
 //! (`gate`): a number of connections, one request a connection, a time in which all of it must be
 //! over. Nothing can be changed through it (a reload reads the operator's own file, and only this
-//! machine may ask for one), and no queried name or client address is shown, but for the names that
-//! a policy which is only observed would deny: those are what `/observed` is for.
+//! machine may ask for one), no client address is shown, and queried names on one page only:
+//! `/observed`, which is empty but for a policy that is observed.
 
 mod gate;
 mod reload;
@@ -147,6 +147,17 @@ async fn reload(
     page_of(code, TEXT, page)
 }
 
+async fn observed(State(admin): State<Arc<Admin>>) -> Response {
+    match serde_json::to_vec(&admin.telemetry.observed()) {
+        Ok(page) => page_of(StatusCode::OK, JSON, page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let (code, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
@@ -155,12 +166,6 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
         let _ = writeln!(page, "the last reload was refused: {why}");
     }
     page_of(code, TEXT, page)
-}
-
-async fn observed(State(admin): State<Arc<Admin>>) -> Response {
-    // Names, numbers and times: there is nothing in it that JSON cannot hold.
-    let page = serde_json::to_string_pretty(&admin.telemetry.observed()).unwrap_or_default();
-    page_of(StatusCode::OK, JSON, page + "\n")
 }
 
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
@@ -186,8 +191,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 </table>
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
-<li><a href="/observed">/observed</a>: what would be denied, where a policy is observed only</li>
 <li><a href="/readyz">/readyz</a>: whether it may be asked</li>
+<li><a href="/observed">/observed</a>: what a policy that is only observed would deny</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
 </body>
@@ -203,19 +208,23 @@ fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse
     (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
 }
 
-/// The phase as a code and a line.
+/// The phase as a code and a line. Who is asked by its own upstream would ask for ever: nothing
+/// that is forwarded can be answered, and a load balancer should look elsewhere.
 fn state(telemetry: &Telemetry) -> (StatusCode, String) {
     match telemetry.health().phase() {
         Phase::Starting(missing) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("starting: {missing}"),
         ),
-        Phase::Ready => match telemetry.upstreams().looping() {
+        Phase::Ready => match telemetry.looping() {
+            None => (StatusCode::OK, "ready".to_owned()),
             Some(upstream) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("upstream {upstream} sends what it is asked back here: point it elsewhere"),
+                format!(
+                    "upstream {upstream} leads back to dnsgate: what it is asked comes back as a \
+                     query; give it servers that do not forward to dnsgate"
+                ),
             ),
-            None => (StatusCode::OK, "ready".to_owned()),
         },
         Phase::Draining(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {why}")),
     }

@@ -11,8 +11,6 @@ use std::{
     time::Duration,
 };
 
-use crate::engine::{Check, RuleId};
-
 use super::{
     Tally,
     block::Block,
@@ -110,13 +108,6 @@ impl Ledger {
         let mut books = self.lock();
         let labels = books.labels(generation);
         books.closed.count(tally, latency, &labels);
-    }
-
-    /// Counts an answer of an upstream that may not pass: rare enough for the lock.
-    pub(super) fn count_screened(&self, generation: u64, rule: Option<RuleId>, check: Check) {
-        let mut books = self.lock();
-        let labels = books.labels(generation);
-        books.closed.count_screened(labels.rule(rule), check);
     }
 
     /// The sum of everything counted so far.

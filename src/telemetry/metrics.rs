@@ -6,12 +6,12 @@
 //! appears with a value is not seen to rise, though; what one wants to alert on is therefore there
 //! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
 //! verdict), A and AAAA answered per transport and group, `no_rule` per group and strangers in
-//! `denied_total`, and every label of the small families. A series that is there stays.
+//! `denied_total`, and every label of the small families. A series that is there stays, but for
+//! those of an upstream that is left (`upstreams`).
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+mod forwarding;
+
+use std::sync::Arc;
 
 use prometheus::{
     Encoder, Registry, TextEncoder,
@@ -21,7 +21,7 @@ use prometheus::{
 
 use crate::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Check, Ending, Reason},
+    engine::{Ending, Reason},
 };
 
 use super::{
@@ -34,13 +34,12 @@ use super::{
     },
     ledger::Ledger,
     observed::Record,
+    reading::Watched,
     series::{Series, counter, family, gauge, histogram},
     shared::{Reload, Shared, Shed},
     totals::{DeniedKey, QueryKey, Totals},
-    upstreams::{Outside, Upstreams},
+    upstreams::Upstreams,
 };
-
-mod upstreams;
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -82,28 +81,14 @@ pub(super) struct Sources {
     pub(super) shared: Arc<Shared>,
     pub(super) health: Arc<Health>,
     pub(super) upstreams: Arc<Upstreams>,
+    pub(super) watched: Arc<Watched>,
     pub(super) observed: Arc<Record>,
-    pub(super) outside: Arc<Watched>,
 }
 
-/// Whoever keeps the numbers of [`Outside`].
-#[derive(Default)]
-pub(super) struct Watched(OnceLock<Box<dyn Fn() -> Outside + Send + Sync>>);
-
-impl Watched {
-    /// Asks `numbers` from now on; the first one that comes stays.
-    pub(super) fn set(&self, numbers: Box<dyn Fn() -> Outside + Send + Sync>) {
-        let _ = self.0.set(numbers);
-    }
-
-    pub(super) fn numbers(&self) -> Outside {
-        self.0.get().map(|numbers| numbers()).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Watched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.numbers().fmt(f)
+impl Sources {
+    /// Whether `/readyz` says yes.
+    fn is_ready(&self) -> bool {
+        self.health.phase() == Phase::Ready && self.upstreams.looping().is_none()
     }
 }
 
@@ -136,72 +121,55 @@ impl Collector for Exporter {
         let Sources {
             ledger,
             shared,
-            health,
+            upstreams,
+            watched,
             ..
         } = &self.sources;
         let mut totals = ledger.sum();
         touch(&mut totals, &ledger.newest());
         let lost = totals.log_dropped + shared.log_dropped();
-        [
+        let ready = f64::from(u8::from(self.sources.is_ready()));
+        let mut all = vec![
             family(&families::QUERIES, queries(&totals)),
             family(&families::DENIED, denied(&totals)),
-            family(&families::SCREENED, screened(&totals)),
+            family(&families::SCREENED, forwarding::screened(&totals)),
             family(&families::DURATION, durations(&totals)),
             family(&families::TRUNCATED, truncated(&totals)),
             family(&families::PANICS, [counter([], totals.panics)]),
             family(&families::LOG_DROPPED, [counter([], lost)]),
-            family(
-                &families::SHED,
-                Shed::ALL
-                    .iter()
-                    .map(|&why| counter([why.as_str()], shared.shed_total(why))),
-            ),
-        ]
-        .into_iter()
-        .chain(upstreams::all(&self.sources))
-        .chain([
-            family(&families::TCP_CONNECTIONS, [gauge([], open(shared))]),
-            family(
-                &families::TCP_OPENED,
-                [counter([], shared.tcp_opened_total())],
-            ),
-            family(
-                &families::TCP_CLOSED,
-                [counter([], shared.tcp_closed_total())],
-            ),
-            family(
-                &families::REPLIES_LOST,
-                [counter([], shared.replies_lost_total())],
-            ),
-            family(
-                &families::UNANSWERABLE,
-                [counter([], shared.unanswerable_total())],
-            ),
-            family(
-                &families::GENERATION,
-                [gauge([], shared.generation() as f64)],
-            ),
-            family(
-                &families::LOADED,
-                [gauge([], shared.loaded_at().as_secs_f64())],
-            ),
-            family(
-                &families::RELOADS,
-                Reload::ALL
-                    .iter()
-                    .map(|&result| counter([result.as_str()], shared.reload_total(result))),
-            ),
-            family(
-                &families::READY,
-                [gauge(
-                    [],
-                    f64::from(u8::from(health.phase() == Phase::Ready)),
-                )],
-            ),
+            family(&families::READY, [gauge([], ready)]),
             family(&families::BUILD, [gauge(build(), 1.0)]),
-        ])
-        .collect()
+        ];
+        all.extend(counted(shared));
+        all.extend(forwarding::upstreams(&upstreams.read()));
+        all.extend(forwarding::reading(&watched.read()));
+        all
     }
+}
+
+/// What is counted per connection, per fault or per reload.
+fn counted(shared: &Shared) -> [MetricFamily; 9] {
+    let counted = |of, count| family(of, [counter([], count)]);
+    let measured = |of, value| family(of, [gauge([], value)]);
+    let shed = Shed::ALL.iter();
+    let reloads = Reload::ALL.iter();
+    [
+        family(
+            &families::SHED,
+            shed.map(|&why| counter([why.as_str()], shared.shed_total(why))),
+        ),
+        measured(&families::TCP_CONNECTIONS, open(shared)),
+        counted(&families::TCP_OPENED, shared.tcp_opened_total()),
+        counted(&families::TCP_CLOSED, shared.tcp_closed_total()),
+        counted(&families::REPLIES_LOST, shared.replies_lost_total()),
+        counted(&families::UNANSWERABLE, shared.unanswerable_total()),
+        measured(&families::GENERATION, shared.generation() as f64),
+        measured(&families::LOADED, shared.loaded_at().as_secs_f64()),
+        family(
+            &families::RELOADS,
+            reloads.map(|&result| counter([result.as_str()], shared.reload_total(result))),
+        ),
+    ]
 }
 
 /// The labels of `build_info`.
@@ -260,13 +228,6 @@ fn denied(totals: &Totals) -> impl Iterator<Item = Series> {
     totals.denied.iter().map(|(key, &count)| {
         let reason = label_of(&DENIAL_REASONS, key.reason, Reason::as_str);
         counter([key.group.as_str(), &key.rule, reason], count)
-    })
-}
-
-fn screened(totals: &Totals) -> impl Iterator<Item = Series> {
-    totals.screened.iter().map(|((rule, check), &count)| {
-        let check = label_of(&Check::ALL, *check, Check::as_str);
-        counter([rule.as_str(), check], count)
     })
 }
 

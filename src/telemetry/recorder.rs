@@ -1,9 +1,9 @@
 //! The pen of one worker: it counts each query in the worker's own block and hands the log a copy
 //! of what it has to say.
 //!
-//! On the way of a query there is no lock, no allocation and no clock, but for one that the screen
-//! rejects or that is only observed. A new generation of labels
-//! costs a worker one block and one lock, once.
+//! On the way of a query there is no lock, no allocation and no clock. A new generation of labels
+//! costs a worker one block and one lock, once. A query that is observed only costs a lock: see
+//! [`super::observed`].
 
 use std::{
     net::SocketAddr,
@@ -21,6 +21,7 @@ use super::{
     block::Block,
     ledger::Ledger,
     log::{LogQueue, QueryRecord},
+    metrics::Sources,
     observed::Record,
 };
 
@@ -52,17 +53,18 @@ pub struct Event<'a> {
 pub struct Recorder {
     block: Arc<Block>,
     ledger: Arc<Ledger>,
-    observed: Arc<Record>,
     log: LogQueue,
+    observed: Arc<Record>,
 }
 
 impl Recorder {
-    pub(super) fn new(ledger: Arc<Ledger>, observed: Arc<Record>, log: LogQueue) -> Self {
+    pub(super) fn new(sources: &Sources, log: LogQueue) -> Self {
+        let ledger = Arc::clone(&sources.ledger);
         Self {
             block: ledger.open(),
             ledger,
-            observed,
             log,
+            observed: Arc::clone(&sources.observed),
         }
     }
 
@@ -79,15 +81,20 @@ impl Recorder {
             self.ledger
                 .count_late(event.generation, &tally, event.latency);
         }
-        if let Some(check) = tally.check {
-            self.ledger
-                .count_screened(event.generation, tally.rule, check);
-        }
         if event.outcome.reason == Reason::Observed {
-            self.observed.note(event, &self.ledger);
+            self.observe(event);
         }
         if self.log.wants(&event.outcome) && !self.log.push(QueryRecord::of(event)) {
             self.block.count_log_drop();
+        }
+    }
+
+    fn observe(&self, event: &Event<'_>) {
+        if event.generation == self.block.generation() {
+            self.observed.add(event, self.block.labels());
+        } else {
+            self.observed
+                .add(event, &self.ledger.labels(event.generation));
         }
     }
 }

@@ -25,6 +25,7 @@ macro_rules! labels {
         }
     };
 }
+pub(super) use labels;
 
 labels! {
     /// What was given up for want of room: the label `why` of `shed_total`.
@@ -37,7 +38,8 @@ labels! {
         AcceptFailed = "accept_failed",
         /// A query was answered SERVFAIL: as many wait for upstreams as may.
         InFlight = "in_flight",
-        /// A query was answered SERVFAIL: as many wait for the same question as may.
+        /// A query was answered SERVFAIL: as many wait for its question as may, or as many
+        /// questions are in flight to its upstream.
         Waiters = "waiters",
     }
 }

@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
@@ -125,6 +125,31 @@ impl Running {
         )
     }
 
+    /// Where its configuration is.
+    pub(crate) fn dir(&self) -> &Path {
+        self._dir.path()
+    }
+
+    /// Has it read its configuration again, by `dnsgate reload`.
+    pub(crate) fn reload(&self) -> Output {
+        let admin = format!("http://{}", self.admin);
+        let mut reload = Command::new(PROGRAM);
+        let run = reload.args(["reload", "--admin", &admin]).output();
+        run.expect("the program runs")
+    }
+
+    /// The sum of the metrics that begin so.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let (_, page) = self.get("/metrics");
+        let values: Vec<f64> = page
+            .lines()
+            .filter(|line| line.starts_with(series))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
+            .collect();
+        assert!(!values.is_empty(), "no {series} in {page}");
+        values.iter().sum::<f64>() as u64
+    }
+
     /// Gets an admin page: the status and the body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         get(self.admin, path)
@@ -145,6 +170,14 @@ pub(crate) fn end(child: &mut Child) {
     // It may have ended already.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Sends a process that this test started a signal.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success(), "SIG{name}");
 }
 
 /// Standard error, line by line, as it comes.

@@ -1,6 +1,6 @@
 //! Lists against the same names written under `domains`.
 
-use std::{fs, path::Path, time::Instant};
+use std::{fs, path::Path};
 
 use proptest::prelude::*;
 
@@ -197,15 +197,13 @@ proptest! {
 }
 
 #[test]
-#[ignore = "shows what a million names take; run it with --release --nocapture"]
-fn a_million_names() {
+#[ignore = "a million lines for the same code; for measurements, with --release"]
+fn a_million_names_are_read() {
     let list: String = (0..1_000_000)
         .map(|n| format!(".host-{n}.department-{}.example.com\n", n % 997))
         .collect();
-    let begin = Instant::now();
     let config = loaded(&[("gate.yaml", GATE), ("names.txt", &list)]).expect("valid");
-    let took = begin.elapsed();
-    assert_eq!(config.policy.pattern_count(), 1_000_000 + 2);
-    let shown = format!("{} bytes in {took:?}", list.len());
-    assert!(shown.is_empty(), "{shown}");
+    let last = "a.host-999999.department-8.example.com";
+    assert_eq!(answer(&config, last, "A"), "forward to 0");
+    assert!(config.policy.pattern_count() > 1_000_000);
 }

@@ -236,8 +236,8 @@ fn certificates_are_read_and_watched() {
     };
     let pem = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
     for (text, place, want) in [
-        (&b""[..], "gate.yaml:1:72", "ca.pem\" holds no certificate"),
-        (b"\x30\x82\xff", "gate.yaml:1:72", "is not UTF-8 text"),
+        (&b""[..], "gate.yaml:1:71", "ca.pem\" holds no certificate"),
+        (b"\x30\x82\xff", "gate.yaml:1:71", "is not UTF-8 text"),
         (
             &pem[..40],
             "ca.pem:1:1",

@@ -169,6 +169,21 @@ fn texts_that_could_take_long_do_not() {
                 .collect::<String>()
         ),
         format!(
+            "clients: {{{}}}",
+            (0..many)
+                .map(|n| format!("n{n}: {{cidrs: [10.0.0.0/8]}}, "))
+                .collect::<String>()
+        ),
+    ] {
+        check(&text);
+    }
+}
+
+#[test]
+fn nor_do_upstreams_that_could_take_long() {
+    let many = 20_000;
+    for text in [
+        format!(
             "upstreams: {{{}}}",
             (0..many)
                 .map(|n| format!("n{n}: {{servers: [udp://10.9.0.53]}}, "))
@@ -185,10 +200,8 @@ fn texts_that_could_take_long_do_not() {
             "10.0.0.0/8, ".repeat(many)
         ),
         format!(
-            "clients: {{{}}}",
-            (0..many)
-                .map(|n| format!("n{n}: {{cidrs: [10.0.0.0/8]}}, "))
-                .collect::<String>()
+            "rules: [{}]",
+            "{name: a, domains: [x], forward: u}, ".repeat(many)
         ),
     ] {
         check(&text);

@@ -266,7 +266,7 @@ fn certificate_name(text: &str) -> Result<Box<str>, ServerError> {
     let name: Name = text.parse()?;
     let allowed = |&b: &u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let is_good = |label: &[u8]| {
-        label.iter().all(|b| allowed(b)) && !label.starts_with(b"-") && !label.ends_with(b"-")
+        label.iter().all(allowed) && !label.starts_with(b"-") && !label.ends_with(b"-")
     };
     let last = name.as_ref().labels().last();
     // A last label of digits alone would make it an address.

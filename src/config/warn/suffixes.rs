@@ -1,7 +1,7 @@
 //! Rules and zones that cover names under which anybody can have one.
 
 use super::super::{
-    error::{Faults, MAX_NOTICES, Notice, warning_in},
+    error::{Faults, MAX_NOTICES, Notice},
     file::{File, RuleEntry, ZoneEntry},
     parts::{Parts, Source},
     read::At,
@@ -58,7 +58,7 @@ fn in_list(rule: &Rule, source: &Source, room: usize) -> Vec<Notice> {
     let places = list.places(&numbers).into_iter().zip(patterns);
     let notice = |(place, pattern): (_, &Pattern)| {
         let help = Some(HELP.to_owned());
-        warning_in(&list.path, &list.text, place, message(pattern), help)
+        list.file().warning(place, message(pattern), help)
     };
     places.map(notice).collect()
 }

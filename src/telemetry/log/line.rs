@@ -67,7 +67,6 @@ struct QueryLine<'a> {
     group: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
-    /// The check that the upstream's answer failed, and the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,8 +184,8 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
     if let Some(upstream) = line.upstream {
         let _ = write!(text, " upstream={upstream}");
     }
-    if let (Some(check), Some(rejected)) = (line.check, line.rejected) {
-        let _ = write!(text, " {check}={rejected}");
+    if let Some(check) = line.check {
+        let _ = write!(text, " check={check}");
     }
     let _ = write!(
         text,
@@ -195,6 +194,9 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
         line.protocol,
         line.server_latency
     );
+    if let Some(rejected) = line.rejected {
+        let _ = write!(text, ", rejected {rejected}");
+    }
     if let Some(rdata) = &line.rdata {
         for record in rdata.lines() {
             let mut fields = record.splitn(5, '\t').skip(3);
