@@ -224,7 +224,7 @@ fn verdict_line(policy: &Policy, outcome: &Outcome, upstreams: &[Upstream]) -> S
         (Reason::Zone, _) => format!("answered from its zone by `{rule}`"),
         (Reason::Rule, _) => format!("answered with its records by `{rule}`"),
         (Reason::Any, _) => {
-            format!("answered as `{rule}` forwards it: no upstream is asked for ANY")
+            format!("answered by RFC 8482: no upstream is asked for ANY")
         }
         (Reason::Upstream, _) => format!("forwarded to `{upstream}` by `{rule}`"),
         (Reason::Blocked, _) => format!("denied by `{rule}`"),
