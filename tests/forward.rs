@@ -25,13 +25,14 @@ mod held;
 mod learn;
 #[path = "forward/life.rs"]
 mod life;
+#[path = "forward/loops.rs"]
+mod loops;
 #[path = "program/reply.rs"]
 mod reply;
 #[path = "forward/stale.rs"]
 mod stale;
 #[path = "forward/unbound.rs"]
 mod unbound;
-#[expect(dead_code, reason = "the tests of the program use more of it")]
 #[path = "program/watch.rs"]
 mod watch;
 #[expect(dead_code, reason = "the differential test uses more of it")]

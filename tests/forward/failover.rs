@@ -68,6 +68,36 @@ cache: {{ size: 0 }}
         codes.contains("NOERROR") && codes.ends_with("(100.00%)"),
         "{said}"
     );
+    metrics_tell(&dnsgate, [&first, &second]);
+    if signal == "STOP" {
+        first.signal("CONT");
+        dnsgate.wait_for("an upstream's server answers");
+        let up = format!("dnsgate_upstream_up{{{}}}", labels(&first));
+        assert_eq!(dnsgate.metric(&up), 1);
+    }
+}
+
+/// The first server is down, and others than it have answered.
+fn metrics_tell(dnsgate: &Running, [first, second]: [&Unbound; 2]) {
+    let down = dnsgate.wait_for("an upstream's server is down: it is probed, and not asked");
+    assert_eq!(down["server"], format!("udp://{}", first.address), "{down}");
+    let up = |server| dnsgate.metric(&format!("dnsgate_upstream_up{{{}}}", labels(server)));
+    assert_eq!((up(first), up(second)), (0, 1));
+    let asked = |server, result: &str| {
+        let labels = labels(server);
+        dnsgate.metric(&format!(
+            "dnsgate_upstream_queries_total{{{labels},result=\"{result}\"}}"
+        ))
+    };
+    assert!(asked(first, "answered") > 0, "before");
+    assert!(asked(second, "answered") > 0, "after");
+    let unanswered = asked(first, "unreachable") + asked(first, "timeout");
+    assert!(unanswered > 0, "in between");
+}
+
+/// Those of a server's metrics.
+fn labels(server: &Unbound) -> String {
+    format!("upstream=\"corp\",server=\"udp://{}\"", server.address)
 }
 
 /// What dnsperf found.

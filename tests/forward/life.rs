@@ -9,7 +9,7 @@ use std::{
 use crate::{
     held::Held,
     reply::Reply,
-    running::{Running, installed},
+    running::{Running, dig, installed},
 };
 
 fn config(server: SocketAddr) -> String {
@@ -53,21 +53,6 @@ fn who_waits_when_it_is_told_to_end_gets_an_answer() {
         let (status, lines) = dnsgate.ended();
         assert_eq!(status.code(), Some(0), "{lines:#?}");
     }
-}
-
-/// Asks once, for as long as it takes.
-fn dig(port: u16, args: &str) -> String {
-    let output = std::process::Command::new("dig")
-        .args([
-            "@127.0.0.1",
-            "-p",
-            &port.to_string(),
-            "+tries=1",
-            "+time=10",
-        ])
-        .args(args.split_whitespace())
-        .output();
-    String::from_utf8_lossy(&output.expect("dig runs").stdout).into_owned()
 }
 
 #[test]

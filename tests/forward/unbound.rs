@@ -50,9 +50,39 @@ impl Unbound {
 
     /// With these zones, each its origin and its text; encrypted, too, where there is a certificate.
     pub(crate) fn with(zones: &[(&str, &str)], certified: Option<&Certified>) -> Self {
+        Self::configured(&|dir, [_, tls, https]| {
+            let mut config = String::new();
+            if let Some(certified) = certified {
+                put(dir, "server.pem", &certified.certificate);
+                put(dir, "server.key", &certified.key);
+                config += &encrypted(dir, tls, https);
+            }
+            for zone in zones {
+                config += &auth_zone(dir, *zone);
+            }
+            config
+        })
+    }
+
+    /// With nothing of its own below `example`: it asks another server.
+    pub(crate) fn forwarding_to(server: SocketAddr) -> Self {
+        let (address, port) = (server.ip(), server.port());
+        Self::configured(&|_, _| {
+            format!(
+                "  do-not-query-localhost: no
+forward-zone:
+  name: \"example\"
+  forward-addr: {address}@{port}
+"
+            )
+        })
+    }
+
+    /// `config` gives the end of its configuration, for the directory and the ports.
+    fn configured(config: &dyn Fn(&Path, [u16; 3]) -> String) -> Self {
         let mut said = String::new();
         for _ in 0..TRIES {
-            match Self::try_start(zones, certified) {
+            match Self::try_start(config) {
                 Ok(unbound) => return unbound,
                 Err(error) => said = error,
             }
@@ -60,21 +90,12 @@ impl Unbound {
         panic!("Unbound does not start: {said}")
     }
 
-    fn try_start(zones: &[(&str, &str)], certified: Option<&Certified>) -> Result<Self, String> {
+    fn try_start(config: &dyn Fn(&Path, [u16; 3]) -> String) -> Result<Self, String> {
         let dir = tempfile::tempdir().expect("a directory");
-        let [plain, tls, https] = [(); 3].map(|()| free_port("127.0.0.1"));
-        let mut config = server(dir.path(), plain);
-        if let Some(certified) = certified {
-            put(dir.path(), "server.pem", &certified.certificate);
-            put(dir.path(), "server.key", &certified.key);
-            config += &encrypted(dir.path(), tls, https);
-        }
-        for (origin, text) in [(".", ROOT)].iter().chain(zones) {
-            let file = put(dir.path(), &format!("{origin}zone"), text);
-            config += &format!(
-                "auth-zone:\n  name: \"{origin}\"\n  zonefile: \"{file}\"\n  for-downstream: no\n  for-upstream: yes\n"
-            );
-        }
+        let ports = [(); 3].map(|()| free_port("127.0.0.1"));
+        let [plain, tls, https] = ports;
+        let mut config = server(dir.path(), plain) + &config(dir.path(), ports);
+        config += &auth_zone(dir.path(), (".", ROOT));
         let file = put(dir.path(), "unbound.conf", &config);
         let mut child = Command::new("unbound")
             .args(["-d", "-c", &file])
@@ -168,6 +189,19 @@ server:
     )
 }
 
+fn auth_zone(dir: &Path, (origin, text): (&str, &str)) -> String {
+    let file = put(dir, &format!("{origin}zone"), text);
+    format!(
+        "auth-zone:
+  name: \"{origin}\"
+  zonefile: \"{file}\"
+  for-downstream: no
+  for-upstream: yes
+"
+    )
+}
+
+/// The options that must stand in the section `server`.
 fn encrypted(dir: &Path, tls: u16, https: u16) -> String {
     let dir = dir.display();
     format!(

@@ -108,21 +108,12 @@ impl Running {
 
     /// Asks with dig at 127.0.0.1; what it printed.
     pub(crate) fn dig(&self, args: &str) -> String {
-        self.client("dig", &format!("@127.0.0.1 +tries=1 +time=10 {args}"))
+        dig(self.port, args)
     }
 
     /// Asks with another client that takes dig's arguments.
     pub(crate) fn client(&self, program: &str, args: &str) -> String {
-        let output = Command::new(program)
-            .args(["-p", &self.port.to_string()])
-            .args(args.split_whitespace())
-            .output()
-            .expect("the client runs");
-        format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )
+        client(self.port, program, args)
     }
 
     /// Where its configuration is.
@@ -163,6 +154,25 @@ impl Drop for Running {
             self.lines.iter().for_each(|line| println!("{line}"));
         }
     }
+}
+
+/// Asks with dig at this port of 127.0.0.1: for the threads of a test, which cannot share a [`Running`].
+pub(crate) fn dig(port: u16, args: &str) -> String {
+    let args = format!("@127.0.0.1 +tries=1 +time=10 {args}");
+    client(port, "dig", &args)
+}
+
+fn client(port: u16, program: &str, args: &str) -> String {
+    let output = Command::new(program)
+        .args(["-p", &port.to_string()])
+        .args(args.split_whitespace())
+        .output()
+        .expect("the client runs");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Ends a process that this test started.
