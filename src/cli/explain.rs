@@ -223,9 +223,7 @@ fn verdict_line(policy: &Policy, outcome: &Outcome, upstreams: &[Upstream]) -> S
     match (outcome.reason, outcome.reason.ending()) {
         (Reason::Zone, _) => format!("answered from its zone by `{rule}`"),
         (Reason::Rule, _) => format!("answered with its records by `{rule}`"),
-        (Reason::Any, _) => {
-            format!("answered by RFC 8482: no upstream is asked for ANY")
-        }
+        (Reason::Any, _) => "answered by RFC 8482: no upstream is asked for ANY".to_owned(),
         (Reason::Upstream, _) => format!("forwarded to `{upstream}` by `{rule}`"),
         (Reason::Blocked, _) => format!("denied by `{rule}`"),
         (Reason::NoRule, _) => "denied, because no rule allows the name".to_owned(),
