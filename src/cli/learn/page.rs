@@ -15,7 +15,7 @@ const MAX_LABEL: usize = 64;
 pub(super) struct Page {
     /// The configuration that was in force when the page was made.
     pub(super) generation: u64,
-    /// How many questions there was no room to record.
+    /// How many entries had to go for want of room.
     pub(super) dropped: u64,
     pub(super) observed: Vec<Observed>,
 }

@@ -54,7 +54,7 @@ fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], te
     if *dropped > 0 {
         let _ = writeln!(
             text,
-            "  # warning: the record is not complete: it had no room for {dropped} queries."
+            "  # warning: the record is not complete: {dropped} entries had to go for want of room."
         );
     }
     if judged.rare > 0 {
