@@ -21,11 +21,13 @@ RUN triple="$(rustc -vV | sed -n 's/^host: //p')" \
  && mv "target/$triple/release/dnsgate" /dnsgate \
  && rm -rf target # the classic builder would keep a gigabyte of it as a layer
 
-# Nothing but the binary: no shell, no libc, no package to patch.
+# Nothing but the binary and the root certificates: no shell, no libc, no package to patch.
 FROM scratch
 LABEL org.opencontainers.image.title="dnsgate" \
       org.opencontainers.image.description="An in-VPC, egress-allowlisting DNS forwarder" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
+# Whom upstreams over TLS are checked against, unless the configuration gives them a `ca`.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /dnsgate /dnsgate
 # By number: there is no /etc/passwd here, and Kubernetes' runAsNonRoot can check only numbers.
 USER 65532:65532

@@ -71,6 +71,7 @@ fn count(fixture: &Fixture, out: &mut [u8]) -> anyhow::Result<()> {
     let labels = Labels {
         groups: vec!["vpc".into(), "cloud-dns".into()],
         rules: vec!["rule".into(); fixture.snapshot.policy().rules().len()],
+        upstreams: Vec::new(),
     };
     telemetry.loaded(fixture.snapshot.generation(), labels, fixture.now);
     let case = fixture.case(Class::Answer)?;

@@ -130,10 +130,12 @@ async fn run(
         Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
         None => None,
     };
-    tell::labels(&telemetry, &reloader.live().current());
+    tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let cache = Arc::new(Cache::new(startup.cache));
     let forwarder = Forwarder::new(Handle::current(), cache, startup.limits, &telemetry);
-    upstreams::install(&forwarder, reloader.upstreams())?;
+    upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
+    let numbers = forwarder.clone();
+    telemetry.watch(move || numbers.reading());
     let mut server = server
         .start(|| Worker::new(reloader.live().reader(), &telemetry, forwarder.clone()))
         .context("the workers cannot be started")?;

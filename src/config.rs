@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!   text ─▶ yaml ─▶ tree with places ─▶ read, file ─▶ the file's shape ─▶ build ─▶ Config
-//!                                                       rules · lists · zones · google · builtin · upstreams
+//!                                    rules · list · forward · upstreams · zones · google · builtin
 //! ```
 //!
 //! Every value becomes a type when it is read, and every default and bound stands in one place with
-//! its reason ([`limits`], `startup`, `cache`, `google`). What is wrong is collected over all stages and files,
-//! and told at once as a [`Report`]; a configuration that is not wholly valid is none.
+//! its reason ([`limits`], `startup`, `cache`, `google`). What is wrong is collected over all stages
+//! and files, and told at once as a [`Report`]; a configuration that is not wholly valid is none.
 //!
 //! Not here: when a configuration is loaded and how it takes the place of another (`reload`), and
 //! the time, which only [`Config::warnings`] asks for.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
 
 use crate::{cache::Settings, policy::Policy, zone::Zone};
 
@@ -37,6 +37,7 @@ mod pem;
 mod read;
 mod rules;
 mod startup;
+mod suffix;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -51,9 +52,11 @@ mod zones;
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
+pub use forward::default_types;
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
+pub use suffix::Suffix;
 pub use text::ReadFile;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
 
@@ -140,10 +143,7 @@ impl Config {
             .iter()
             .filter_map(|expiry| expiry.warning(now));
         let mut warnings: Vec<_> = self.notes.iter().cloned().chain(ending).collect();
-        warnings.sort_by(|a, b| {
-            let order = |notice: &Notice| (Arc::clone(&notice.file), notice.line, notice.column);
-            order(a).cmp(&order(b))
-        });
+        warnings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         warnings
     }
 }

@@ -444,6 +444,12 @@ impl<'t> Turn<'t> {
         self.query.qtype()
     }
 
+    /// Whether what is forwarded may be answered: recursion is desired, or nobody would be asked
+    /// for it anyway.
+    fn may_be_forwarded(self) -> bool {
+        self.query.recursion_desired() || self.qtype() == RecordType::ANY
+    }
+
     fn memory(self) -> Option<Memory<'t>> {
         self.context.memory
     }

@@ -13,7 +13,10 @@
 //! Telemetry never delays a query: counters have one writer each, the log drops what it cannot
 //! take. It reads no clock for a query either; times come with the [`Event`].
 //!
-//! Not here: what is decided (`engine`), who listens for DNS (`server`).
+//! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
+//! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::watch`]).
+//!
+//! Not here: what is decided (`engine`), who listens for DNS (`server`), who is asked (`upstream`).
 
 mod block;
 mod families;
@@ -23,10 +26,13 @@ mod labels;
 mod ledger;
 mod log;
 mod metrics;
+pub mod observed;
+mod reading;
 mod recorder;
 mod series;
 mod shared;
 mod totals;
+mod upstreams;
 
 #[cfg(test)]
 mod tests;
@@ -49,11 +55,14 @@ pub use health::{Health, Phase};
 pub use labels::Labels;
 pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
+pub use reading::Reading;
 pub use recorder::{Event, Recorder};
 pub use shared::{Reload, Shared, Shed};
+pub use upstreams::{Asked, UpstreamCounters};
 
 use log::{Log, Sink};
 use metrics::{Metrics, Sources};
+use observed::Observed;
 
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +115,38 @@ impl Telemetry {
     /// A recorder for one worker. It counts until it is dropped, and what it counted stays.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
-        Recorder::new(Arc::clone(&self.sources.ledger), self.log.queue())
+        Recorder::new(&self.sources, self.log.queue())
     }
 
     /// The counters that are not on a query's way.
     #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.sources.shared
+    }
+
+    /// Counters for an upstream that begins to be asked, its servers by their labels. They are
+    /// shown as long as they are held; `upstreams` says what becomes of a name that is reloaded.
+    #[must_use]
+    pub fn upstream(&self, name: &str, servers: &[String]) -> Arc<UpstreamCounters> {
+        self.sources.upstreams.hold(name, servers)
+    }
+
+    /// Sets whom a scrape asks for the numbers of the cache and of what waits. It is asked within
+    /// the scrape, so that it must not wait. To be called once, at the start; a second source is
+    /// not taken.
+    pub fn watch(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
+        self.sources.watched.set(Box::new(source));
+    }
+
+    /// An upstream that leads back to dnsgate.
+    fn looping(&self) -> Option<String> {
+        self.sources.upstreams.looping()
+    }
+
+    /// What would have been denied, in a policy that is observed only.
+    fn observed(&self) -> Observed {
+        let generation = self.sources.shared.generation();
+        self.sources.observed.read(generation)
     }
 
     /// Whether dnsgate may be asked.

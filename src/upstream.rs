@@ -39,7 +39,7 @@ use std::{
 use self::{
     book::Book,
     exchange::{Roots, Tell, Way},
-    flights::{Flights, Joined, Landing},
+    flights::{Flights, Joined},
     watch::Probes,
 };
 pub use self::{
@@ -49,7 +49,7 @@ pub use self::{
 };
 use crate::{
     config,
-    dns::Failure,
+    dns::{Facts, Failure},
     policy::{Permit, UpstreamId},
 };
 
@@ -144,7 +144,7 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Failure`], not later than [`Limits::deadline`].
-    pub async fn resolve(&self, permit: &Permit) -> Landing {
+    pub async fn resolve(&self, permit: &Permit) -> Result<Arc<Facts>, Failure> {
         let ask = |permit| race::run(Arc::clone(&self.shared), permit);
         match self.flights.join(permit, ask) {
             Joined::First(flight) => flight.await,

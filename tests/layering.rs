@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("policy", &["dns"]),
     ("zone", &["dns"]),
     ("cache", &["dns"]),
-    ("engine", &["dns", "policy", "zone"]),
+    ("engine", &["dns", "policy", "zone", "cache"]),
     ("config", &["dns", "policy", "zone", "cache"]),
     ("telemetry", &["dns", "engine", "config"]),
     (

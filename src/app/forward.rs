@@ -32,7 +32,7 @@ use crate::{
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
-    telemetry::{self, Recorder, Shared, Telemetry},
+    telemetry::{self, Reading, Recorder, Shared, Telemetry},
     upstream::Upstream,
 };
 
@@ -130,14 +130,11 @@ impl Forwarder {
         });
     }
 
-    /// Takes a query over; gives it back where there is no room for one more.
-    pub(super) fn submit(&self, waiting: Waiting) -> Result<(), Waiting> {
-        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Err(waiting);
-        };
-        let forwarder = self.clone();
-        self.runtime.spawn(forwarder.serve(waiting, room));
-        Ok(())
+    /// Takes a query over, if there is room for one more.
+    pub(super) fn submit(&self, waiting: Waiting) -> bool {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let taken = room.map(|room| self.runtime.spawn(self.clone().serve(waiting, room)));
+        taken.is_ok()
     }
 
     /// Asks for facts anew that are near their end. Where there is no room, they end.
@@ -155,6 +152,21 @@ impl Forwarder {
     pub(super) fn probe_returned(&self, token: u128) {
         for upstream in self.upstreams.load().values() {
             upstream.probe_returned(token);
+        }
+    }
+
+    /// What a scrape asks for.
+    pub(super) fn reading(&self) -> Reading {
+        let cache = self.cache.numbers();
+        let in_flight = self.limits.in_flight - self.room.available_permits();
+        Reading {
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            cache_stale: cache.stale,
+            cache_evictions: cache.evictions,
+            cache_entries: cache.entries as u64,
+            cache_bytes: cache.bytes,
+            in_flight: in_flight as u64,
         }
     }
 

@@ -109,14 +109,14 @@ async fn reload(
     let (mut reloader, next) = spawn_blocking(read).await?;
     // Before any query can be forwarded under its permits.
     let next = next.and_then(|next| {
-        let installed = upstreams::install(forwarder, &next.upstreams);
+        let installed = upstreams::install(forwarder, telemetry, &next.upstreams);
         installed.map_err(|error| Refused::Upstream(format!("{error:#}")))?;
         Ok(next)
     });
     let answer = match next {
         Ok(next) => {
             // Before any query can be counted under its labels.
-            tell::labels(telemetry, &next.snapshot);
+            tell::labels(telemetry, &next.snapshot, &next.upstreams);
             let report = tell::reloaded(telemetry, &next, &asked_by);
             reloader.apply(next);
             ReloadAnswer {

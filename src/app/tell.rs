@@ -12,18 +12,22 @@ use crate::{
     config::Notice,
     dns::Transport,
     engine::Snapshot,
-    reload::{Next, Refused},
+    reload::{Next, Numbered, Refused},
     telemetry::{Labels, Reload, Severity, Telemetry},
 };
 
 /// Makes the names of groups and rules known. Before the first query can be counted under them.
-pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot) {
+pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Numbered) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
     let rules = policy.rules().iter().map(|rule| rule.name.to_string());
     let labels = Labels {
         groups: groups.collect(),
         rules: rules.collect(),
+        upstreams: upstreams
+            .iter()
+            .map(|(_, upstream)| upstream.name.to_string())
+            .collect(),
     };
     telemetry.loaded(snapshot.generation(), labels, now());
 }

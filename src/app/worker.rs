@@ -88,7 +88,7 @@ impl Worker {
                 now: self.now,
                 began: self.began,
             };
-            self.forwarder.submit(waiting).ok()
+            self.forwarder.submit(waiting).then_some(())
         });
         if taken.is_some() {
             self.began = monotonic();

@@ -16,7 +16,7 @@ use super::{
     groups::Groups,
     list,
     parts::{Parts, Source},
-    rules,
+    rules::{self, Named},
     startup::startup,
     text::{self, MAX_CONFIG, ReadFile},
     upstreams::Upstreams,
@@ -94,7 +94,7 @@ fn parse_of(
 
 fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
     if let Some(config) = config {
-        case::check(&entries, &config.policy, faults);
+        case::check(&entries, &config.policy, &config.upstreams, faults);
         config.cases.extend(case::cases(entries));
     }
 }
@@ -109,7 +109,12 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     };
     let google = Settings::of(file.google_apis.as_ref(), faults);
     let mut parts = Parts::default();
-    add_rules(&file.rules, &groups, &upstreams, dir, &mut parts, faults);
+    let named = Named {
+        groups: &groups,
+        upstreams: &upstreams,
+        dir,
+    };
+    add_rules(&file.rules, named, &mut parts, faults);
     add_zones(&file.zones, google.as_ref(), dir, &mut parts, faults);
     if let Some(google) = &google {
         google::add(google, &mut parts, faults);
@@ -160,21 +165,14 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     })
 }
 
-fn add_rules(
-    entries: &[RuleEntry],
-    groups: &Groups,
-    upstreams: &Upstreams,
-    dir: &Path,
-    parts: &mut Parts,
-    faults: &mut Faults<'_>,
-) {
+fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {
     rules::report_repeated_names(entries, faults);
     for entry in entries {
         let before = faults.count();
         let file = entry.domains_file.as_ref();
-        let read = file.and_then(|file| list::read(file, dir, faults));
+        let read = file.and_then(|file| list::read(file, named.dir, faults));
         let (listed, list) = read.unzip();
-        let rule = rules::rule(entry, listed, groups, upstreams, faults);
+        let rule = rules::rule(entry, listed, named, faults);
         // A rule that is wrong in part would be tied with others for that reason alone.
         let Some(rule) = rule.filter(|_| entry.whole && faults.count() == before) else {
             continue;

@@ -37,7 +37,7 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
             let help = "give them different groups or types, or remove one; the order in the file does not matter".to_owned();
             match spot.list {
                 None => faults.push_help(spot.place, message, help),
-                Some(list) => faults.push_in(&list.path, &list.text, spot.place, message, help),
+                Some(list) => faults.push_in(list.file(), spot.place, message, help),
             }
         }
         Conflict::SameCidr {

@@ -1,7 +1,8 @@
 //! What a configuration holds, by name, and what another one holds instead: the report of a reload.
 //!
-//! Each group, rule, zone and upstream is kept as its name and a hash of all that it says, so that a list of
-//! a million names costs one number, and two configurations are compared without either being kept.
+//! Each group, rule, zone and upstream is kept as its name and a hash of all that it says, so that a
+//! list of a million names costs one number, and two configurations are compared without either
+//! being kept.
 
 use std::{
     collections::BTreeMap,

@@ -131,6 +131,38 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
+/// A file that the configuration names, whose text is at hand to quote from.
+#[derive(Clone, Copy)]
+pub(super) struct OtherFile<'t> {
+    pub(super) name: &'t str,
+    pub(super) text: &'t str,
+}
+
+impl OtherFile<'_> {
+    /// A warning at a place of this file, for the caller to keep.
+    pub(super) fn warning(self, place: Place, message: String, help: Option<String>) -> Notice {
+        self.notice(Severity::Warning, place, message, help)
+    }
+
+    fn notice(
+        self,
+        severity: Severity,
+        place: Place,
+        message: String,
+        help: Option<String>,
+    ) -> Notice {
+        Notice {
+            severity,
+            file: self.name.into(),
+            line: place.line,
+            column: place.column,
+            message,
+            help,
+            snippet: line_of(self.text, place.line),
+        }
+    }
+}
+
 /// The faults found so far in one configuration and the files that it names.
 pub(super) struct Faults<'t> {
     file: Arc<str>,
@@ -180,17 +212,16 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// An error in another file, whose text is at hand to quote from.
+    /// An error in another file.
     pub(super) fn push_in(
         &mut self,
-        file: &str,
-        text: &str,
+        file: OtherFile<'_>,
         place: Place,
         message: String,
         help: impl Into<Option<String>>,
     ) {
         if self.has_room() {
-            let notice = notice_in(file, text, Severity::Error, place, message, help.into());
+            let notice = file.notice(Severity::Error, place, message, help.into());
             self.notices.push(notice);
         }
     }
@@ -262,36 +293,6 @@ impl<'t> Faults<'t> {
         let room = self.notices.len() < MAX_NOTICES;
         self.more += usize::from(!room);
         room
-    }
-}
-
-/// A warning at a place of another file, whose text is at hand to quote from.
-pub(super) fn warning_in(
-    file: &str,
-    text: &str,
-    place: Place,
-    message: String,
-    help: Option<String>,
-) -> Notice {
-    notice_in(file, text, Severity::Warning, place, message, help)
-}
-
-fn notice_in(
-    file: &str,
-    text: &str,
-    severity: Severity,
-    place: Place,
-    message: String,
-    help: Option<String>,
-) -> Notice {
-    Notice {
-        severity,
-        file: file.into(),
-        line: place.line,
-        column: place.column,
-        message,
-        help,
-        snippet: line_of(text, place.line),
     }
 }
 
@@ -411,8 +412,10 @@ mod tests {
     fn faults_are_sorted_and_bounded() {
         let mut faults = Faults::new("a.yaml", "");
         faults.push_in(
-            "0.zone",
-            "",
+            OtherFile {
+                name: "0.zone",
+                text: "",
+            },
             Place { line: 1, column: 1 },
             "zone".to_owned(),
             None,

@@ -10,7 +10,7 @@
 use std::{cell::OnceCell, collections::HashMap, path::Path};
 
 use super::{
-    error::{Faults, Place},
+    error::{Faults, OtherFile, Place},
     read::{At, quoted},
     text::read_named,
 };
@@ -27,7 +27,7 @@ const MAX_NAMES: usize = 4_000_000;
 pub(super) struct List {
     /// The file, as it was opened.
     pub(super) path: Box<str>,
-    pub(super) text: String,
+    text: String,
     /// The line of each pattern, once somebody has asked.
     lines: OnceCell<HashMap<Pattern, u32>>,
 }
@@ -47,24 +47,27 @@ pub(super) fn read(
             return None;
         }
     };
+    let file = OtherFile {
+        name: &path,
+        text: &text,
+    };
     let before = faults.count();
     let mut patterns = Vec::new();
     for (place, entry) in entries(&text) {
         if patterns.len() == MAX_NAMES {
             let message = format!("{MAX_NAMES} names are the most that a list may have");
-            faults.push_in(&path, &text, place, message, None);
+            faults.push_in(file, place, message, None);
             break;
         }
-        match entry.parse() {
+        match entry.parse::<Pattern>() {
             Ok(pattern) => patterns.push(pattern),
             // A file of another kind is wrong in every line: all but the first are counted only.
             Err(_) if faults.is_full() => {
-                faults.push_in(&path, "", place, String::new(), None);
+                faults.push_in(file, place, String::new(), None);
             }
             Err(error) => {
-                let error: crate::policy::PatternError = error;
                 let message = format!("{:?}: {error}", quoted(entry));
-                faults.push_in(&path, &text, place, message, None);
+                faults.push_in(file, place, message, None);
             }
         }
     }
@@ -77,6 +80,14 @@ pub(super) fn read(
 }
 
 impl List {
+    /// The file, to say something about it.
+    pub(super) fn file(&self) -> OtherFile<'_> {
+        OtherFile {
+            name: &self.path,
+            text: &self.text,
+        }
+    }
+
     /// Where a pattern stands, else one with the same name.
     pub(super) fn place_of(&self, pattern: &Pattern) -> Option<Place> {
         let lines = self.lines.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! Rules of the file, as the policy wants them: which make no sense on their own is told here, what
 //! two of them mean together is for the policy to say.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use super::{
     error::{Faults, Place},
@@ -17,17 +17,28 @@ use crate::{
     zone::parse_record,
 };
 
+/// What rules may name.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'b> {
+    pub(super) groups: &'b Groups,
+    pub(super) upstreams: &'b Upstreams,
+    /// Where relative paths start.
+    pub(super) dir: &'b Path,
+}
+
 /// The policy's rule for an entry with the patterns of its list, if it makes sense on its own.
 pub(super) fn rule(
     entry: &RuleEntry,
     listed: Option<Vec<Pattern>>,
-    groups: &Groups,
-    upstreams: &Upstreams,
+    named: Named<'_>,
     faults: &mut Faults<'_>,
 ) -> Option<Rule> {
     let types = entry.types.as_ref().map(|types| type_set(types, faults));
-    let action = action(entry, types.as_ref(), upstreams, faults);
-    let group_set = entry.groups.as_ref().map(|names| groups.set(names, faults));
+    let action = action(entry, types.as_ref(), named.upstreams, faults);
+    let group_set = entry
+        .groups
+        .as_ref()
+        .map(|names| named.groups.set(names, faults));
     if let Some(empty) = entry.domains.as_ref().filter(|list| list.value.is_empty()) {
         faults.push(
             empty.place,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    error::{Faults, Place, nearest},
+    error::{Faults, OtherFile, Place, nearest},
     file::{UpstreamEntry, UpstreamsSection},
     listen::Listen,
     pem,
@@ -172,6 +172,7 @@ fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> O
             "`ca_file` is for tls:// and https://: no server of this upstream has a certificate",
             "leave the key out".to_owned(),
         );
+        return None;
     }
     let path = dir.join(&file.value);
     let shown = path.to_string_lossy();
@@ -195,7 +196,11 @@ fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> O
         Ok(_) => Some(text.into_bytes().into()),
         Err((line, message)) => {
             let place = Place { line, column: 1 };
-            faults.push_in(&shown, &text, place, message.to_owned(), None);
+            let file = OtherFile {
+                name: &shown,
+                text: &text,
+            };
+            faults.push_in(file, place, message.to_owned(), None);
             None
         }
     }

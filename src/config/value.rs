@@ -386,6 +386,50 @@ mod tests {
     }
 
     #[test]
+    fn whole_seconds() {
+        for (text, seconds) in [("0s", Ok(0)), ("1000ms", Ok(1)), ("7d", Ok(604_800))] {
+            assert_eq!(
+                text.parse().map(|Seconds(seconds)| seconds),
+                seconds,
+                "{text}"
+            );
+        }
+        for (text, error) in [
+            ("1500ms", SecondsError::Fraction),
+            ("30", IntervalError::NoUnit(30).into()),
+            ("50000d", IntervalError::TooLong.into()),
+        ] {
+            assert_eq!(text.parse::<Seconds>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes() {
+        for (text, bytes, shown) in [
+            ("0", 0, "0KiB"),
+            ("512KiB", 512 << 10, "512KiB"),
+            ("64MiB", 64 << 20, "64MiB"),
+            ("2048MiB", 2 << 30, "2GiB"),
+        ] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+            assert_eq!(Bytes(bytes).shown(), shown);
+        }
+        for (text, error) in [
+            ("", BytesError::Form),
+            ("64", BytesError::NoUnit),
+            ("64MB", BytesError::Decimal('M')),
+            ("64mib", BytesError::Form),
+            ("64 MiB", BytesError::Form),
+            ("-1MiB", BytesError::Form),
+            ("1.5GiB", BytesError::Form),
+            ("99999999999GiB", BytesError::TooMuch),
+            ("99999999999999999999999KiB", BytesError::TooMuch),
+        ] {
+            assert_eq!(text.parse::<Bytes>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
     fn counts() {
         assert_eq!("1000".parse(), Ok(Count(1000)));
         for text in [

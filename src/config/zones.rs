@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    error::{Faults, Place},
+    error::{Faults, OtherFile, Place},
     file::ZoneEntry,
     read::{At, bad_value, quoted},
     text::{MAX_ZONE, ReadFile, read_named},
@@ -123,7 +123,9 @@ fn from_file(
                     Some(name) => (included.path(name), included.text(name)),
                     None => (path.clone(), &*text),
                 };
-                faults.push_in(&path.to_string_lossy(), text, place, fault.message, None);
+                let name = path.to_string_lossy();
+                let file = OtherFile { name: &name, text };
+                faults.push_in(file, place, fault.message, None);
             }
         })
         .ok()

@@ -88,7 +88,11 @@ pub(super) fn write(
                 None => None,
             },
             Verdict::Answer { records, .. } => from_records(turn, records, name, writer)?,
-            Verdict::Forward(grant) => forwarded(turn, group, &grant, first, writer, trail)?,
+            Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
+                return Err(Stop::NoRecursion);
+            }
+            Verdict::Forward(_) if !turn.may_be_forwarded() => None,
+            Verdict::Forward(grant) => forwarded(turn, group, &grant, writer, trail)?,
             Verdict::Deny(_) => None,
         };
         let Some(next) = next else {
@@ -106,7 +110,6 @@ fn forwarded(
     turn: Turn<'_>,
     group: GroupId,
     grant: &Grant<'_, '_>,
-    first: bool,
     writer: &mut ReplyWriter<'_>,
     trail: &mut Trail,
 ) -> Result<Next, Stop> {
@@ -114,13 +117,6 @@ fn forwarded(
         // Nobody is asked for everything: RFC 8482 section 4.2.
         writer.rrset(Section::Answer, grant.name(), turn.context.snapshot.any())?;
         return Ok(None);
-    }
-    if !turn.query.recursion_desired() {
-        return if first {
-            Err(Stop::NoRecursion)
-        } else {
-            Ok(None)
-        };
     }
     let entry = forward::facts(turn, grant, trail)?;
     forward::write(turn, group, grant, &entry, writer)

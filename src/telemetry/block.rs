@@ -5,10 +5,10 @@
 //! paid by the types: a block is only written through the one [`super::Recorder`] that owns it.
 //!
 //! **Memory**, stated because it is allocated whole when a worker takes a block: with *g* groups,
-//! `2 × (g + 2) × 4 × 8 × 42` cells for queries, at most [`MAX_DENIED_CELLS`] for denials, and some
-//! hundred others; 8 bytes each. One group: 80 KiB; the most, 64 groups: 1.75 MiB, and 1 MiB for
-//! denials. Denials need `(g + 2) × 3` cells a rule: the rules that do not fit, in the order of the
-//! file, are counted as [`OTHER`].
+//! `2 × (g + 2) × 5 × 9 × 42` cells for queries, at most [`MAX_RULE_CELLS`] for what is counted by
+//! rule, and some hundred others; 8 bytes each. One group: 90 KiB; the most, 64 groups: 1.91 MiB,
+//! and 1 MiB for the rules. A rule needs `(g + 2) × 4` cells for its denials and 4 for its screen:
+//! the rules that do not fit, in the order of the file, are counted as [`OTHER`].
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use std::{
 
 use crate::{
     dns::Transport,
-    engine::{Ending, GroupId, RuleId},
+    engine::{Check, Ending, GroupId, RuleId},
 };
 
 use super::{
@@ -30,10 +30,12 @@ use super::{
     },
 };
 
-/// The most cells of a block that are spent on denials: 1 MiB.
-pub(super) const MAX_DENIED_CELLS: usize = 131_072;
+/// The most cells of a block that are spent on what is counted by rule: 1 MiB.
+pub(super) const MAX_RULE_CELLS: usize = 131_072;
 
 const TRANSPORTS: usize = Transport::ALL.len();
+/// The number of checks of the screen.
+const CHECKS: usize = Check::ALL.len();
 /// The number of endings.
 pub(super) const ENDINGS: usize = Ending::ALL.len();
 
@@ -87,10 +89,11 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(generation: u64, labels: Arc<Labels>) -> Self {
         let groups = labels.groups.len() + 2;
-        let room = MAX_DENIED_CELLS / (DENIALS * groups);
+        let each = DENIALS * groups + CHECKS;
+        let room = MAX_RULE_CELLS / each;
         let rules = (labels.rules.len() + 2).min(room.max(2));
         let queries = TRANSPORTS * groups * ENDINGS * RCODES * TYPES;
-        let cells = QUERIES + queries + rules * DENIALS * groups + PADDING;
+        let cells = QUERIES + queries + rules * each + PADDING;
         Self {
             generation,
             labels,
@@ -106,11 +109,19 @@ impl Block {
         self.generation
     }
 
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     /// Counts one query. Only the block's owner may call this.
     pub(super) fn count(&self, tally: &Tally, latency: Duration) {
         self.add(self.query_cell(tally), 1);
         if let Some(cell) = self.denied_cell(tally) {
             self.add(cell, 1);
+        }
+        if let Some(check) = tally.check {
+            let row = self.rule_position(tally.rule) * CHECKS;
+            self.add(self.screened_start() + row + check as usize, 1);
         }
         if tally.truncated {
             self.add(TRUNCATED + tally.transport as usize, 1);
@@ -153,6 +164,10 @@ impl Block {
 
     const fn denied_start(&self) -> usize {
         QUERIES + TRANSPORTS * self.groups * ENDINGS * RCODES * TYPES
+    }
+
+    const fn screened_start(&self) -> usize {
+        self.denied_start() + self.rules * DENIALS * self.groups
     }
 
     fn group_position(&self, group: Option<GroupId>) -> usize {
@@ -200,7 +215,7 @@ impl Block {
     /// Every cell of `denied_total` that is not zero.
     pub(super) fn denied(&self) -> impl Iterator<Item = (DeniedCell<'_>, u64)> {
         let start = self.denied_start();
-        (start..start + self.rules * DENIALS * self.groups).filter_map(move |cell| {
+        (start..self.screened_start()).filter_map(move |cell| {
             let count = self.get(cell);
             if count == 0 {
                 return None;
@@ -211,6 +226,23 @@ impl Block {
                 group: self.group_label(group),
                 rule: self.rule_label(row / DENIALS),
                 reason: row % DENIALS,
+            };
+            Some((cell, count))
+        })
+    }
+
+    /// Every cell of `screen_rejected_total` that is not zero.
+    pub(super) fn screened(&self) -> impl Iterator<Item = (ScreenedCell<'_>, u64)> {
+        let start = self.screened_start();
+        (start..start + self.rules * CHECKS).filter_map(move |cell| {
+            let count = self.get(cell);
+            if count == 0 {
+                return None;
+            }
+            let row = cell - start;
+            let cell = ScreenedCell {
+                rule: self.rule_label(row / CHECKS),
+                check: row % CHECKS,
             };
             Some((cell, count))
         })
@@ -257,6 +289,13 @@ pub(super) struct DeniedCell<'a> {
     pub(super) reason: usize,
 }
 
+/// The labels of one cell of `screen_rejected_total`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScreenedCell<'a> {
+    pub(super) rule: &'a str,
+    pub(super) check: usize,
+}
+
 /// The label at a position of `count`: the first is none, the last is other.
 fn label(names: &[String], count: usize, position: usize) -> &str {
     match position {
@@ -288,6 +327,7 @@ mod tests {
         Arc::new(Labels {
             groups: (0..groups).map(|at| format!("g{at}")).collect(),
             rules: (0..rules).map(|at| format!("r{at}")).collect(),
+            upstreams: Vec::new(),
         })
     }
 
@@ -321,13 +361,14 @@ mod tests {
     #[test]
     fn rules_past_the_bound_are_other_and_memory_is_bounded() {
         let block = Block::new(1, labels(64, 1_000_000));
-        let most = MAX_DENIED_CELLS + TRANSPORTS * 66 * ENDINGS * RCODES * TYPES + 200;
+        let most = MAX_RULE_CELLS + TRANSPORTS * 66 * ENDINGS * RCODES * TYPES + 200;
         assert!(block.cells.len() <= most, "{}", block.cells.len());
         for rule in [0, 999_999, u32::MAX] {
             let outcome = Outcome {
                 rule: Some(RuleId(rule)),
                 group: Some(GroupId(63)),
-                ..Outcome::new(Reason::Blocked)
+                check: Some(Check::Chain),
+                ..Outcome::new(Reason::Screened)
             };
             block.count(&Tally::of(&outcome, Transport::Udp), Duration::ZERO);
         }
@@ -336,14 +377,21 @@ mod tests {
             .map(|(cell, count)| (cell.group, cell.rule, count))
             .collect();
         assert_eq!(denied, [("g63", "r0", 1), ("g63", OTHER, 2)]);
+        let screened: Vec<_> = block
+            .screened()
+            .map(|(cell, count)| (cell.rule, Check::ALL[cell.check], count))
+            .collect();
+        let chain = Check::Chain;
+        assert_eq!(screened, [("r0", chain, 1), (OTHER, chain, 2)]);
     }
 
     #[test]
     fn the_stated_memory_is_what_a_block_takes() {
         let kib = |groups| Block::new(1, labels(groups, 0)).cells.len() * 8 / 1024;
-        assert!(kib(1) <= 80, "{}", kib(1));
-        assert!(kib(64) <= 1792, "{}", kib(64));
-        assert_eq!(DENIALS, 3, "the cells a rule needs are stated");
+        assert!(kib(1) <= 90, "{}", kib(1));
+        assert!(kib(64) <= 1955, "{}", kib(64));
+        assert_eq!((DENIALS, CHECKS), (4, 4), "the cells of a rule are stated");
+        assert_eq!((ENDINGS, RCODES, TYPES), (5, 9, 42), "as are a query's");
     }
 
     #[test]

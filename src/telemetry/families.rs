@@ -69,6 +69,8 @@ families! {
         "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own probe is among them: a rejected one of each UDP listener every 5 s.";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that policy denied, by the rule and the reason.";
+    SCREENED = "screen_rejected_total", Counter, ["rule", "check"],
+        "Queries that were denied because of what an upstream's answer holds, by the check that it failed.";
     DURATION = "query_duration_seconds", Histogram, ["verdict"],
         "Time from reading a query to having its reply written.";
     TRUNCATED = "truncated_total", Counter, ["transport"],
@@ -78,7 +80,35 @@ families! {
     LOG_DROPPED = "log_dropped_total", Counter, [],
         "Log lines lost because the queue was full or standard error could not be written.";
     SHED = "shed_total", Counter, ["why"],
-        "TCP connections given up for want of room, by how.";
+        "TCP connections and queries given up for want of room, by how.";
+    IN_FLIGHT = "in_flight", Gauge, [],
+        "Queries that wait for an upstream.";
+    UPSTREAM_QUERIES = "upstream_queries_total", Counter, ["upstream", "server", "result"],
+        "Questions to the servers of upstreams by how they ended; dnsgate's own probes are not among them.";
+    UPSTREAM_RTT = "upstream_rtt_seconds", Histogram, ["upstream", "server"],
+        "Time from a question to a server to its reply, without what it took to connect.";
+    UPSTREAM_UP = "upstream_up", Gauge, ["upstream", "server"],
+        "1 while the server answers, 0 while it is down and is only probed.";
+    UPSTREAM_LOOPING = "upstream_looping", Gauge, ["upstream"],
+        "1 while what the upstream is asked comes back to dnsgate, else 0; /readyz says no then.";
+    UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
+        "Messages from a server, or in its name, that are no reply to the question they came for; they are ignored.";
+    UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
+        "Questions for which a second server was asked early, because the first took long.";
+    UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
+        "Queries that waited for a question already in flight instead of asking it again.";
+    CACHE_HITS = "cache_hits_total", Counter, [],
+        "Look-ups in the cache that found what is true.";
+    CACHE_MISSES = "cache_misses_total", Counter, [],
+        "Look-ups in the cache that found nothing.";
+    CACHE_STALE = "cache_stale_total", Counter, [],
+        "Look-ups in the cache that found what is past its time.";
+    CACHE_EVICTIONS = "cache_evictions_total", Counter, [],
+        "Entries that were thrown out of the cache, or not let in, for want of room.";
+    CACHE_BYTES = "cache_bytes", Gauge, [],
+        "What the entries of the cache take.";
+    CACHE_ENTRIES = "cache_entries", Gauge, [],
+        "Entries in the cache.";
     TCP_CONNECTIONS = "tcp_connections", Gauge, [],
         "TCP connections of clients that are open.";
     TCP_OPENED = "tcp_accepted_total", Counter, [],

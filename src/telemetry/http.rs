@@ -1,10 +1,11 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/` for a person with a browser, and
-//! `POST /reload`.
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
+//! and `POST /reload`.
 //!
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
 //! (`gate`): a number of connections, one request a connection, a time in which all of it must be
 //! over. Nothing can be changed through it (a reload reads the operator's own file, and only this
-//! machine may ask for one), and no queried name or client address is shown.
+//! machine may ask for one), no client address is shown, and queried names on one page only:
+//! `/observed`, which is empty but for a policy that is observed.
 
 mod gate;
 mod reload;
@@ -44,6 +45,7 @@ const MAX_CONNECTIONS: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
 struct Admin {
@@ -90,6 +92,7 @@ fn router(telemetry: Telemetry, reloads: mpsc::Sender<ReloadRequest>) -> Router 
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/observed", get(observed))
         .route("/reload", post(reload))
         .layer(middleware::map_response(seal))
         .with_state(Arc::new(admin))
@@ -144,6 +147,17 @@ async fn reload(
     page_of(code, TEXT, page)
 }
 
+async fn observed(State(admin): State<Arc<Admin>>) -> Response {
+    match serde_json::to_vec(&admin.telemetry.observed()) {
+        Ok(page) => page_of(StatusCode::OK, JSON, page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let (code, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
@@ -178,6 +192,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
 <li><a href="/readyz">/readyz</a>: whether it may be asked</li>
+<li><a href="/observed">/observed</a>: what a policy that is only observed would deny</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
 </body>
@@ -193,14 +208,24 @@ fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse
     (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
 }
 
-/// The phase as a code and a line.
+/// The phase as a code and a line. Who is asked by its own upstream would ask for ever: nothing
+/// that is forwarded can be answered, and a load balancer should look elsewhere.
 fn state(telemetry: &Telemetry) -> (StatusCode, String) {
     match telemetry.health().phase() {
         Phase::Starting(missing) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("starting: {missing}"),
         ),
-        Phase::Ready => (StatusCode::OK, "ready".to_owned()),
+        Phase::Ready => match telemetry.looping() {
+            None => (StatusCode::OK, "ready".to_owned()),
+            Some(upstream) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "upstream {upstream} leads back to dnsgate: what it is asked comes back as a \
+                     query; give it servers that do not forward to dnsgate"
+                ),
+            ),
+        },
         Phase::Draining(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {why}")),
     }
 }

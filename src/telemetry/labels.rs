@@ -1,13 +1,13 @@
 //! The closed sets that labels are drawn from, and how a label becomes a position and back.
 //!
 //! Transports, endings, reasons, codes and types are enums or tables: their sets never change.
-//! Groups and rules are the operator's: they belong to one generation of the configuration
+//! Groups, rules and upstreams are the operator's: they belong to one generation of the configuration
 //! ([`Labels`]), and a position means nothing without it. Nothing a stranger can choose is ever a
 //! label: no queried name, no client address, and a type without a mnemonic is `other`.
 
 use crate::{
     dns::{Rcode, RecordType},
-    engine::{Ending, GroupId, Reason, RuleId},
+    engine::{Ending, GroupId, Reason, RuleId, UpstreamId},
 };
 
 /// The label of what is absent: no group, no rule, no reply, no question.
@@ -15,13 +15,15 @@ pub(super) const NONE: &str = "none";
 /// The label of what has no label of its own: a type without a mnemonic, a rule past the bound.
 pub(super) const OTHER: &str = "other";
 
-/// The names of the groups and rules of one generation, by position.
+/// The names of the groups, rules and upstreams of one generation, by position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Group names, in the order of [`GroupId`].
     pub groups: Vec<String>,
     /// Rule names, in the order of [`RuleId`].
     pub rules: Vec<String>,
+    /// Upstream names, in the order of [`UpstreamId`].
+    pub upstreams: Vec<String>,
 }
 
 impl Labels {
@@ -41,6 +43,13 @@ impl Labels {
         usize::try_from(at)
             .ok()
             .and_then(|at| self.rules.get(at))
+            .map_or(OTHER, |name| name)
+    }
+
+    /// The upstream's label.
+    pub(super) fn upstream(&self, UpstreamId(at): UpstreamId) -> &str {
+        self.upstreams
+            .get(usize::from(at))
             .map_or(OTHER, |name| name)
     }
 }
@@ -169,6 +178,7 @@ mod tests {
         let labels = Labels {
             groups: vec!["build".into()],
             rules: vec!["github".into()],
+            upstreams: vec!["corp".into()],
         };
         assert_eq!(labels.group(Some(GroupId(0))), "build");
         assert_eq!(labels.group(Some(GroupId(1))), OTHER);
@@ -176,5 +186,7 @@ mod tests {
         assert_eq!(labels.rule(Some(RuleId(0))), "github");
         assert_eq!(labels.rule(Some(RuleId(u32::MAX))), OTHER);
         assert_eq!(labels.rule(None), NONE);
+        assert_eq!(labels.upstream(UpstreamId(0)), "corp");
+        assert_eq!(labels.upstream(UpstreamId(1)), OTHER);
     }
 }

@@ -64,11 +64,15 @@ impl Default for LogSettings {
     }
 }
 
-/// Whether a query that ended so is logged. A panic is an error of ours and is logged in any case.
+/// Whether a query that ended so is logged. What is observed would be a denial and is logged as
+/// one is; a panic is an error of ours and is logged in any case.
 const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
     match queries {
         LogQueries::All => true,
-        LogQueries::Denied => matches!(outcome.ending(), Ending::Denied | Ending::Failed),
+        LogQueries::Denied => {
+            matches!(outcome.ending(), Ending::Denied | Ending::Failed)
+                || matches!(outcome.reason, Reason::Observed)
+        }
         LogQueries::None => matches!(outcome.reason, Reason::Panic),
     }
 }
@@ -87,7 +91,7 @@ fn on_stderr(format: LogFormat) -> LogFormat {
 pub enum Severity {
     /// Routine: an answer, a start, a stop.
     Info,
-    /// Normal, but worth a look: a denial.
+    /// Normal, but worth a look: a denial, or what would be one.
     Notice,
     /// Something may be wrong.
     Warning,
@@ -112,6 +116,7 @@ impl Severity {
 
     const fn of(outcome: &Outcome) -> Self {
         match (outcome.ending(), outcome.reason) {
+            (_, Reason::Observed) => Self::Notice,
             (Ending::Answered | Ending::Forwarded | Ending::Rejected, _) => Self::Info,
             (Ending::Denied, _) => Self::Notice,
             (Ending::Failed, Reason::Panic) => Self::Error,

@@ -6,7 +6,10 @@
 //! appears with a value is not seen to rise, though; what one wants to alert on is therefore there
 //! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
 //! verdict), A and AAAA answered per transport and group, `no_rule` per group and strangers in
-//! `denied_total`, and every label of the small families. A series that is there stays.
+//! `denied_total`, and every label of the small families. A series that is there stays, but for
+//! those of an upstream that is left (`upstreams`).
+
+mod forwarding;
 
 use std::sync::Arc;
 
@@ -30,9 +33,12 @@ use super::{
         type_position,
     },
     ledger::Ledger,
+    observed::Record,
+    reading::Watched,
     series::{Series, counter, family, gauge, histogram},
     shared::{Reload, Shared, Shed},
     totals::{DeniedKey, QueryKey, Totals},
+    upstreams::Upstreams,
 };
 
 /// The media type of the page.
@@ -74,6 +80,16 @@ pub(super) struct Sources {
     pub(super) ledger: Arc<Ledger>,
     pub(super) shared: Arc<Shared>,
     pub(super) health: Arc<Health>,
+    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) watched: Arc<Watched>,
+    pub(super) observed: Arc<Record>,
+}
+
+impl Sources {
+    /// Whether `/readyz` says yes.
+    fn is_ready(&self) -> bool {
+        self.health.phase() == Phase::Ready && self.upstreams.looping().is_none()
+    }
 }
 
 /// The collector of all families of our own.
@@ -105,65 +121,55 @@ impl Collector for Exporter {
         let Sources {
             ledger,
             shared,
-            health,
+            upstreams,
+            watched,
+            ..
         } = &self.sources;
         let mut totals = ledger.sum();
         touch(&mut totals, &ledger.newest());
         let lost = totals.log_dropped + shared.log_dropped();
-        vec![
+        let ready = f64::from(u8::from(self.sources.is_ready()));
+        let mut all = vec![
             family(&families::QUERIES, queries(&totals)),
             family(&families::DENIED, denied(&totals)),
+            family(&families::SCREENED, forwarding::screened(&totals)),
             family(&families::DURATION, durations(&totals)),
             family(&families::TRUNCATED, truncated(&totals)),
             family(&families::PANICS, [counter([], totals.panics)]),
             family(&families::LOG_DROPPED, [counter([], lost)]),
-            family(
-                &families::SHED,
-                Shed::ALL
-                    .iter()
-                    .map(|&why| counter([why.as_str()], shared.shed_total(why))),
-            ),
-            family(&families::TCP_CONNECTIONS, [gauge([], open(shared))]),
-            family(
-                &families::TCP_OPENED,
-                [counter([], shared.tcp_opened_total())],
-            ),
-            family(
-                &families::TCP_CLOSED,
-                [counter([], shared.tcp_closed_total())],
-            ),
-            family(
-                &families::REPLIES_LOST,
-                [counter([], shared.replies_lost_total())],
-            ),
-            family(
-                &families::UNANSWERABLE,
-                [counter([], shared.unanswerable_total())],
-            ),
-            family(
-                &families::GENERATION,
-                [gauge([], shared.generation() as f64)],
-            ),
-            family(
-                &families::LOADED,
-                [gauge([], shared.loaded_at().as_secs_f64())],
-            ),
-            family(
-                &families::RELOADS,
-                Reload::ALL
-                    .iter()
-                    .map(|&result| counter([result.as_str()], shared.reload_total(result))),
-            ),
-            family(
-                &families::READY,
-                [gauge(
-                    [],
-                    f64::from(u8::from(health.phase() == Phase::Ready)),
-                )],
-            ),
+            family(&families::READY, [gauge([], ready)]),
             family(&families::BUILD, [gauge(build(), 1.0)]),
-        ]
+        ];
+        all.extend(counted(shared));
+        all.extend(forwarding::upstreams(&upstreams.read()));
+        all.extend(forwarding::reading(&watched.read()));
+        all
     }
+}
+
+/// What is counted per connection, per fault or per reload.
+fn counted(shared: &Shared) -> [MetricFamily; 9] {
+    let counted = |of, count| family(of, [counter([], count)]);
+    let measured = |of, value| family(of, [gauge([], value)]);
+    let shed = Shed::ALL.iter();
+    let reloads = Reload::ALL.iter();
+    [
+        family(
+            &families::SHED,
+            shed.map(|&why| counter([why.as_str()], shared.shed_total(why))),
+        ),
+        measured(&families::TCP_CONNECTIONS, open(shared)),
+        counted(&families::TCP_OPENED, shared.tcp_opened_total()),
+        counted(&families::TCP_CLOSED, shared.tcp_closed_total()),
+        counted(&families::REPLIES_LOST, shared.replies_lost_total()),
+        counted(&families::UNANSWERABLE, shared.unanswerable_total()),
+        measured(&families::GENERATION, shared.generation() as f64),
+        measured(&families::LOADED, shared.loaded_at().as_secs_f64()),
+        family(
+            &families::RELOADS,
+            reloads.map(|&result| counter([result.as_str()], shared.reload_total(result))),
+        ),
+    ]
 }
 
 /// The labels of `build_info`.

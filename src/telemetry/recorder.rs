@@ -2,7 +2,8 @@
 //! of what it has to say.
 //!
 //! On the way of a query there is no lock, no allocation and no clock. A new generation of labels
-//! costs a worker one block and one lock, once.
+//! costs a worker one block and one lock, once. A query that is observed only costs a lock: see
+//! [`super::observed`].
 
 use std::{
     net::SocketAddr,
@@ -10,13 +11,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{dns::Transport, engine::Outcome};
+use crate::{
+    dns::Transport,
+    engine::{Outcome, Reason},
+};
 
 use super::{
     Tally,
     block::Block,
     ledger::Ledger,
     log::{LogQueue, QueryRecord},
+    metrics::Sources,
+    observed::Record,
 };
 
 /// One query at its end, as its worker saw it.
@@ -48,14 +54,17 @@ pub struct Recorder {
     block: Arc<Block>,
     ledger: Arc<Ledger>,
     log: LogQueue,
+    observed: Arc<Record>,
 }
 
 impl Recorder {
-    pub(super) fn new(ledger: Arc<Ledger>, log: LogQueue) -> Self {
+    pub(super) fn new(sources: &Sources, log: LogQueue) -> Self {
+        let ledger = Arc::clone(&sources.ledger);
         Self {
             block: ledger.open(),
             ledger,
             log,
+            observed: Arc::clone(&sources.observed),
         }
     }
 
@@ -72,8 +81,20 @@ impl Recorder {
             self.ledger
                 .count_late(event.generation, &tally, event.latency);
         }
+        if event.outcome.reason == Reason::Observed {
+            self.observe(event);
+        }
         if self.log.wants(&event.outcome) && !self.log.push(QueryRecord::of(event)) {
             self.block.count_log_drop();
+        }
+    }
+
+    fn observe(&self, event: &Event<'_>) {
+        if event.generation == self.block.generation() {
+            self.observed.add(event, self.block.labels());
+        } else {
+            self.observed
+                .add(event, &self.ledger.labels(event.generation));
         }
     }
 }

@@ -25,6 +25,7 @@ macro_rules! labels {
         }
     };
 }
+pub(super) use labels;
 
 labels! {
     /// What was given up for want of room: the label `why` of `shed_total`.
@@ -37,6 +38,9 @@ labels! {
         AcceptFailed = "accept_failed",
         /// A query was answered SERVFAIL: as many wait for upstreams as may.
         InFlight = "in_flight",
+        /// A query was answered SERVFAIL: as many wait for its question as may, or as many
+        /// questions are in flight to its upstream.
+        Waiters = "waiters",
     }
 }
 
@@ -86,7 +90,7 @@ impl Shared {
         self.unanswerable.fetch_add(1, Relaxed);
     }
 
-    /// A connection was given up for want of room.
+    /// A connection or a query was given up for want of room.
     pub fn shed(&self, why: Shed) {
         bump(&self.shed, why as usize);
     }

@@ -26,6 +26,7 @@ fn labels(groups: &[&str], rules: &[&str]) -> Labels {
     Labels {
         groups: owned(groups),
         rules: owned(rules),
+        upstreams: Vec::new(),
     }
 }
 
@@ -159,6 +160,19 @@ fn cases() -> Vec<Case> {
             ],
         ),
         (
+            Outcome {
+                reason: Reason::Screened,
+                check: Some(Check::Cname),
+                ..blocked
+            },
+            Transport::Udp,
+            vec![
+                r#"dnsgate_denied_total{group="web",rule="no-gists",reason="screened"}"#,
+                r#"dnsgate_screen_rejected_total{rule="no-gists",check="cname"}"#,
+                r#"dnsgate_queries_total{transport="udp",group="web",verdict="denied",rcode="NXDOMAIN",type="other"}"#,
+            ],
+        ),
+        (
             new(Reason::Short),
             Transport::Udp,
             vec![
@@ -193,6 +207,7 @@ fn outcomes_become_series() {
         for family in [
             "dnsgate_queries_total",
             "dnsgate_denied_total",
+            "dnsgate_screen_rejected_total",
             "dnsgate_truncated_total",
             "dnsgate_panics_total",
         ] {
@@ -238,6 +253,8 @@ fn every_query_is_in_exactly_one_series() {
     assert_eq!(sum(&series, "dnsgate_denied_total{"), denied);
     let panics = count(&|outcome| outcome.reason == Reason::Panic);
     assert_eq!(series["dnsgate_panics_total"], panics);
+    let screened = count(&|outcome| outcome.reason == Reason::Screened);
+    assert_eq!(sum(&series, "dnsgate_screen_rejected_total{"), screened);
     let truncated = count(&|outcome| outcome.truncated);
     assert_eq!(sum(&series, "dnsgate_truncated_total{"), truncated);
 }
@@ -272,31 +289,32 @@ fn latencies_fall_into_cumulative_buckets() {
 fn counters_do_not_go_backward_over_a_reload() {
     let telemetry = loaded();
     let [mut first, mut second] = [telemetry.recorder(), telemetry.recorder()];
-    let blocked = |group, rule, generation| Event {
+    let screened = |group, rule, generation| Event {
         generation,
         ..event(
             Outcome {
                 group: Some(GroupId(group)),
                 rule: Some(RuleId(rule)),
-                ..Outcome::new(Reason::Blocked)
+                check: Some(Check::Hint),
+                ..Outcome::new(Reason::Screened)
             },
             Transport::Udp,
         )
     };
-    first.record(&blocked(0, 1, 1));
-    second.record(&blocked(1, 0, 1));
+    first.record(&screened(0, 1, 1));
+    second.record(&screened(1, 0, 1));
 
     // The places change, build keeps its name, web goes, no-gists keeps its name.
     telemetry.loaded(2, labels(&["lab", "build"], &["no-gists"]), UNIX_EPOCH);
-    first.record(&blocked(1, 0, 2));
+    first.record(&screened(1, 0, 2));
     // A query that began before the reload, in a worker that has seen the new generation.
-    first.record(&blocked(1, 0, 1));
+    first.record(&screened(1, 0, 1));
     drop(second);
 
     let series = series(&telemetry);
     let denied = |group: &str, rule: &str| {
         let name =
-            format!(r#"dnsgate_denied_total{{group="{group}",rule="{rule}",reason="blocked"}}"#);
+            format!(r#"dnsgate_denied_total{{group="{group}",rule="{rule}",reason="screened"}}"#);
         series.get(&name).copied().unwrap_or(0.0)
     };
     assert_eq!(
@@ -309,6 +327,10 @@ fn counters_do_not_go_backward_over_a_reload() {
         2.0,
         "of generation 1, one of them late"
     );
+    for (rule, count) in [("no-gists", 2.0), ("github", 2.0)] {
+        let name = format!(r#"dnsgate_screen_rejected_total{{rule="{rule}",check="hint"}}"#);
+        assert_eq!(series[&name], count, "{rule}");
+    }
     assert_eq!(sum(&series, "dnsgate_denied_total"), 4.0);
     assert_eq!(sum(&series, "dnsgate_queries_total"), 4.0);
     assert_eq!(sum(&series, "dnsgate_query_duration_seconds_count"), 4.0);
@@ -368,12 +390,15 @@ fn what_is_kept_of_old_generations_is_bounded() {
         let outcome = Outcome {
             group: Some(GroupId(0)),
             rule: Some(RuleId(0)),
-            ..Outcome::new(Reason::Blocked)
+            check: Some(Check::Address),
+            ..Outcome::new(Reason::Screened)
         };
         block.count(&Tally::of(&outcome, Transport::Udp), Duration::ZERO);
         totals.add(&block, 4);
     }
     assert_eq!((totals.queries.len(), totals.denied.len()), (5, 5));
+    assert_eq!(totals.screened.len(), 5);
+    assert_eq!(totals.screened.values().sum::<u64>(), 10);
     assert_eq!(totals.queries.values().sum::<u64>(), 10);
     assert_eq!(totals.denied.values().sum::<u64>(), 10);
 }
@@ -410,6 +435,7 @@ fn a_scrape_while_workers_write_sees_counters_rise() {
 #[test]
 fn what_one_alerts_on_is_there_at_zero() {
     let telemetry = loaded();
+    let _corp = telemetry.upstream("corp", &["udp://a".to_owned()]);
     let series = series(&telemetry);
     for name in [
         r#"dnsgate_queries_total{transport="tcp",group="web",verdict="answered",rcode="NOERROR",type="AAAA"}"#,
@@ -418,6 +444,16 @@ fn what_one_alerts_on_is_there_at_zero() {
         r#"dnsgate_query_duration_seconds_count{verdict="failed"}"#,
         r#"dnsgate_reload_total{result="rejected"}"#,
         r#"dnsgate_shed_total{why="connection_evicted"}"#,
+        r#"dnsgate_shed_total{why="in_flight"}"#,
+        r#"dnsgate_shed_total{why="waiters"}"#,
+        r#"dnsgate_upstream_queries_total{upstream="corp",server="udp://a",result="timeout"}"#,
+        r#"dnsgate_upstream_rtt_seconds_count{upstream="corp",server="udp://a"}"#,
+        r#"dnsgate_upstream_mismatch_total{upstream="corp",server="udp://a"}"#,
+        r#"dnsgate_upstream_looping{upstream="corp"}"#,
+        r#"dnsgate_upstream_hedged_total{upstream="corp"}"#,
+        r#"dnsgate_upstream_merged_total{upstream="corp"}"#,
+        "dnsgate_cache_misses_total",
+        "dnsgate_in_flight",
         "dnsgate_tcp_closed_total",
         "dnsgate_panics_total",
         "dnsgate_log_dropped_total",
@@ -462,6 +498,142 @@ fn shared_counters_show() {
     }
 }
 
+#[test]
+fn upstreams_show_as_long_as_they_are_held() {
+    let telemetry = loaded();
+    telemetry.health().ready();
+    let corp = telemetry.upstream("corp", &["udp://a", "tls://b"].map(str::to_owned));
+    for (rtt, result) in [
+        (Some(300), Asked::Answered),
+        (Some(3_000_000), Asked::ErrorCode),
+        (None, Asked::Timeout),
+        (None, Asked::Timeout),
+    ] {
+        corp.asked(1, result, rtt.map(Duration::from_micros));
+    }
+    corp.mismatched(1);
+    corp.up(1, false);
+    corp.looping(0, true);
+    corp.hedged();
+    corp.merged();
+    let shown = series(&telemetry);
+    let server = r#"upstream="corp",server="tls://b""#;
+    for (name, value) in [
+        (
+            format!(r#"queries_total{{{server},result="answered"}}"#),
+            1.0,
+        ),
+        (
+            format!(r#"queries_total{{{server},result="error_code"}}"#),
+            1.0,
+        ),
+        (
+            format!(r#"queries_total{{{server},result="timeout"}}"#),
+            2.0,
+        ),
+        (
+            format!(r#"rtt_seconds_bucket{{{server},le="0.00025"}}"#),
+            0.0,
+        ),
+        (
+            format!(r#"rtt_seconds_bucket{{{server},le="0.0005"}}"#),
+            1.0,
+        ),
+        (format!(r#"rtt_seconds_bucket{{{server},le="2"}}"#), 1.0),
+        (format!("rtt_seconds_count{{{server}}}"), 2.0),
+        (format!("rtt_seconds_sum{{{server}}}"), 3.000_3),
+        (format!("mismatch_total{{{server}}}"), 1.0),
+        (format!("up{{{server}}}"), 0.0),
+        (r#"up{upstream="corp",server="udp://a"}"#.to_owned(), 1.0),
+        (r#"looping{upstream="corp"}"#.to_owned(), 1.0),
+        (r#"hedged_total{upstream="corp"}"#.to_owned(), 1.0),
+        (r#"merged_total{upstream="corp"}"#.to_owned(), 1.0),
+    ] {
+        assert_eq!(shown[&format!("dnsgate_upstream_{name}")], value, "{name}");
+    }
+    assert_eq!(sum(&shown, "dnsgate_upstream_queries_total"), 4.0);
+    assert_eq!(shown["dnsgate_ready"], 0.0, "it leads back to us");
+    corp.looping(0, false);
+    assert_eq!(series(&telemetry)["dnsgate_ready"], 1.0);
+    drop(corp);
+    let shown = series(&telemetry);
+    assert!(!shown.keys().any(|name| name.contains("upstream")));
+}
+
+#[test]
+fn numbers_that_others_keep_are_read_at_a_scrape() {
+    let telemetry = loaded();
+    let scrapes = std::sync::atomic::AtomicU64::new(0);
+    telemetry.watch(move || Reading {
+        cache_hits: 1,
+        cache_misses: 2,
+        cache_stale: 3,
+        cache_evictions: 4,
+        cache_entries: 5,
+        cache_bytes: 6,
+        in_flight: scrapes.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+    });
+    telemetry.watch(Reading::default);
+    assert_eq!(series(&telemetry)["dnsgate_in_flight"], 0.0);
+    let series = series(&telemetry);
+    for (name, value) in [
+        ("cache_hits_total", 1.0),
+        ("cache_misses_total", 2.0),
+        ("cache_stale_total", 3.0),
+        ("cache_evictions_total", 4.0),
+        ("cache_entries", 5.0),
+        ("cache_bytes", 6.0),
+        ("in_flight", 1.0),
+    ] {
+        assert_eq!(series[&format!("dnsgate_{name}")], value, "{name}");
+    }
+}
+
+#[test]
+fn only_what_is_observed_is_on_record_under_the_labels_of_its_generation() {
+    let telemetry = loaded();
+    let mut recorder = telemetry.recorder();
+    let observed = |generation| Event {
+        generation,
+        ..event(
+            Outcome {
+                group: Some(GroupId(0)),
+                rule: Some(RuleId(1)),
+                qtype: Some(RecordType::A),
+                ..Outcome::new(Reason::Observed)
+            },
+            Transport::Udp,
+        )
+    };
+    recorder.record(&observed(1));
+    telemetry.loaded(2, labels(&["lab"], &["a", "b"]), UNIX_EPOCH);
+    recorder.record(&observed(2));
+    recorder.record(&observed(1));
+    for &reason in Reason::ALL {
+        if reason != Reason::Observed {
+            let mut event = observed(2);
+            event.outcome.reason = reason;
+            recorder.record(&event);
+        }
+    }
+    let page = telemetry.observed();
+    assert_eq!(page.generation, 2);
+    let shown: Vec<_> = page
+        .observed
+        .iter()
+        .map(|it| {
+            (
+                it.name.as_str(),
+                it.group.as_str(),
+                it.rule.as_deref(),
+                it.count,
+            )
+        })
+        .collect();
+    let build = ("x", "build", Some("no-gists"), 2);
+    assert_eq!(shown, [build, ("x", "lab", Some("b"), 1)]);
+}
+
 /// A page with every family and hostile labels.
 fn full_page() -> String {
     let telemetry = telemetry();
@@ -471,6 +643,9 @@ fn full_page() -> String {
     for outcome in many_outcomes() {
         recorder.record(&event(outcome, Transport::Udp));
     }
+    let servers = ["udp://[::1]:53", "https://192.0.2.1:443/\"\n#ü"].map(str::to_owned);
+    let _corp = telemetry.upstream("corp", &servers);
+    let _hostile = telemetry.upstream("c\"\n\\", &servers);
     String::from_utf8(telemetry.metrics().expect("a page")).expect("UTF-8")
 }
 

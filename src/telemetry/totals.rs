@@ -11,7 +11,7 @@ use crate::dns::Transport;
 
 use super::{
     Tally,
-    block::{BUCKETS, Block, DeniedCell, ENDINGS, QueryCell, bucket, nanos},
+    block::{BUCKETS, Block, DeniedCell, ENDINGS, QueryCell, ScreenedCell, bucket, nanos},
     labels::{Labels, OTHER, denial_position, rcode_position, type_position},
 };
 
@@ -38,6 +38,13 @@ pub(super) struct DeniedKey {
     pub(super) reason: usize,
 }
 
+/// The labels of a series of `screen_rejected_total`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ScreenedKey {
+    pub(super) rule: String,
+    pub(super) check: usize,
+}
+
 /// One histogram.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Histogram {
@@ -50,6 +57,7 @@ pub(super) struct Histogram {
 pub(super) struct Totals {
     pub(super) queries: BTreeMap<QueryKey, u64>,
     pub(super) denied: BTreeMap<DeniedKey, u64>,
+    pub(super) screened: BTreeMap<ScreenedKey, u64>,
     pub(super) durations: [Histogram; ENDINGS],
     pub(super) truncated: [u64; Transport::ALL.len()],
     pub(super) panics: u64,
@@ -64,6 +72,9 @@ impl Totals {
         }
         for (cell, count) in block.denied() {
             self.add_denied(cell, count, most);
+        }
+        for (cell, count) in block.screened() {
+            self.add_screened(cell, count, most);
         }
         for (ending, histogram) in self.durations.iter_mut().enumerate() {
             for (at, count) in histogram.buckets.iter_mut().enumerate() {
@@ -97,6 +108,11 @@ impl Totals {
                 reason,
             };
             self.add_denied(cell, 1, MAX_KEPT);
+        }
+        if let Some(check) = tally.check {
+            let rule = labels.rule(tally.rule);
+            let check = check as usize;
+            self.add_screened(ScreenedCell { rule, check }, 1, MAX_KEPT);
         }
         if let Some(histogram) = self.durations.get_mut(tally.ending as usize) {
             if let Some(count) = histogram.buckets.get_mut(bucket(latency)) {
@@ -135,5 +151,16 @@ impl Totals {
             key.rule = OTHER.to_owned();
         }
         *self.denied.entry(key).or_default() += count;
+    }
+
+    fn add_screened(&mut self, cell: ScreenedCell<'_>, count: u64, most: usize) {
+        let mut key = ScreenedKey {
+            rule: cell.rule.to_owned(),
+            check: cell.check,
+        };
+        if self.screened.len() >= most && !self.screened.contains_key(&key) {
+            key.rule = OTHER.to_owned();
+        }
+        *self.screened.entry(key).or_default() += count;
     }
 }

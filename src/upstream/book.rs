@@ -110,6 +110,7 @@ impl Book {
     /// A server replied, after `rtt` if that tells how fast it is.
     pub(super) fn answered(&self, server: usize, rtt: Option<Duration>) {
         self.change(server, |known| {
+            known.rtt.lives();
             if let Some(rtt) = rtt {
                 known.rtt.sample(rtt);
                 known.score = known.rtt.smoothed().unwrap_or(rtt);

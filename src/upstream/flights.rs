@@ -143,8 +143,20 @@ impl Flights {
         Joined::First(flight)
     }
 
+    /// Questions in flight.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let listed = self.shards.iter();
+        let listed: usize = listed
+            .map(|shard| shard.lock().expect("no panic").len())
+            .sum();
+        assert_eq!(listed, self.count.load(Ordering::Relaxed));
+        listed
+    }
+
     fn shard(&self, permit: &Permit) -> MutexGuard<'_, HashMap<Arc<Permit>, Entry>> {
         let at = self.hasher.hash_one(permit) as usize % SHARDS;
+        // A remainder is a position.
         let shard = &self.shards[at];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -259,7 +259,8 @@ impl Asking {
     async fn ask(mut self, permit: &Permit) -> Result<Facts, Failure> {
         let shared = Arc::clone(&self.shared);
         let way = shared.ways.get(self.server).ok_or(Failure::Unreachable)?;
-        match way.ask(permit, self.patience).await {
+        // A connection is given up a little before the question, which is then asked on a new one.
+        match way.ask(permit, self.patience / 4 * 3).await {
             Ok(reply) => self.replied(permit, &reply),
             Err(fault) => Err(self.failed(fault)),
         }

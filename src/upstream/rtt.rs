@@ -35,7 +35,6 @@ pub(super) struct Rtt {
 impl Rtt {
     /// An answer came after `time`.
     pub(super) fn sample(&mut self, time: Duration) {
-        self.backoff = 0;
         self.count(time);
         let Some(smoothed) = self.smoothed else {
             self.smoothed = Some(time);
@@ -44,6 +43,11 @@ impl Rtt {
         };
         self.variance = (self.variance * 3 + smoothed.abs_diff(time)) / 4;
         self.smoothed = Some((smoothed * 7 + time) / 8);
+    }
+
+    /// The server lives; how fast it is, this answer does not tell.
+    pub(super) fn lives(&mut self) {
+        self.backoff = 0;
     }
 
     /// No answer came in time.
@@ -150,7 +154,7 @@ mod tests {
             rtt.timed_out();
         }
         assert_eq!(rtt.patience(), MOST_PATIENCE);
-        rtt.sample(ms(1));
+        rtt.lives();
         assert_eq!(rtt.patience(), LEAST_PATIENCE);
     }
 

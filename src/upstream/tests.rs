@@ -1,1 +1,114 @@
-//! tests
+//! Upstreams against servers that do as they are told: all sockets are on 127.0.0.1, and a deadline
+//! is short only where it is meant to pass.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+
+use self::fake::Udp;
+use super::{Asked, Event, Limits, Observer, Standing, Upstream, flights::Landing};
+use crate::{
+    config::{self, ServerAddr, Strategy},
+    dns::Failure,
+    policy::{Permit, UpstreamId},
+};
+
+mod datagrams;
+mod fake;
+mod https;
+mod merging;
+mod probes;
+mod servers;
+mod streams;
+mod tls;
+
+/// Long enough for anything that is meant to happen.
+const LONG: Duration = Duration::from_secs(20);
+/// For what is meant not to happen.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<Event>>);
+
+impl Observer for Told {
+    fn observe(&self, event: Event) {
+        self.0.lock().expect("no panic").push(event);
+    }
+}
+
+impl Told {
+    fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        let told = self.0.lock().expect("no panic");
+        told.iter().filter(|event| wanted(event)).count()
+    }
+
+    fn mismatches(&self) -> usize {
+        self.count(|event| matches!(event, Event::Mismatch { .. }))
+    }
+
+    fn asked(&self, of: usize, how: Asked) -> usize {
+        self.count(
+            |event| matches!(event, Event::Asked { server, result, .. } if (*server, *result) == (of, how)),
+        )
+    }
+
+    /// Waits until it has been told.
+    async fn until(&self, wanted: impl Fn(&Event) -> bool) {
+        let told = async {
+            while self.count(&wanted) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LONG, told).await.expect("to be told");
+    }
+}
+
+fn limits(deadline: Duration) -> Limits {
+    Limits {
+        deadline,
+        ..Limits::default()
+    }
+}
+
+fn config(strategy: Strategy, servers: Vec<ServerAddr>) -> config::Upstream {
+    config::Upstream {
+        name: "test".into(),
+        servers,
+        strategy,
+        ca: None,
+    }
+}
+
+fn open(config: &config::Upstream, limits: Limits) -> (Arc<Upstream>, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let observer = Arc::clone(&told) as Arc<dyn Observer>;
+    let upstream = Upstream::new(UpstreamId(0), config, limits, observer);
+    (Arc::new(upstream.expect("it can be set up")), told)
+}
+
+/// An upstream of these servers, asked in this order.
+fn ordered(servers: Vec<ServerAddr>, deadline: Duration) -> (Arc<Upstream>, Arc<Told>) {
+    open(&config(Strategy::Ordered, servers), limits(deadline))
+}
+
+/// A question: of the permits that are made without a policy, each number's is another.
+fn question(number: u128) -> Permit {
+    Permit::probe(UpstreamId(0), number)
+}
+
+/// An answer in short: its code, or why there is none.
+fn short(landing: &Landing) -> Result<u16, Failure> {
+    landing
+        .as_ref()
+        .map(|facts| facts.rcode.number())
+        .map_err(|failure| *failure)
+}
+
+async fn resolve(upstream: &Upstream, number: u128) -> Result<u16, Failure> {
+    short(&upstream.resolve(&question(number)).await)
+}

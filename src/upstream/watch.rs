@@ -164,3 +164,37 @@ async fn ask(shared: &Shared, server: usize, token: u128) {
         Err(Fault::Busy) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_probe_that_is_out_can_come_back() {
+        let probes = Probes::new(2);
+        assert_eq!(probes.returned(7), None, "none is out");
+        probes.sent(7, 1);
+        probes.sent(8, 0);
+        assert_eq!(probes.returned(9), None, "another one's");
+        assert_eq!(probes.returned(7), Some(1));
+        assert!(probes.over(7));
+        assert!(!probes.over(8), "it did not come back");
+        assert_eq!(probes.returned(7), None, "it is over");
+        for token in 0..1000 {
+            probes.sent(token, 0);
+        }
+        assert_eq!(probes.returned(0), None, "too long ago");
+        assert_eq!(probes.returned(999), Some(0));
+    }
+
+    #[test]
+    fn a_loop_is_news_once() {
+        let probes = Probes::new(2);
+        for (looping, news) in [(false, false), (true, true), (true, false), (false, true)] {
+            assert_eq!(probes.set_looping(1, looping), news);
+            assert_eq!(probes.is_looping(1), looping);
+            assert!(!probes.is_looping(0));
+        }
+        assert!(!probes.set_looping(2, true), "there is no such server");
+    }
+}

@@ -6,7 +6,7 @@ use std::{
     net::{TcpStream, UdpSocket},
     os::unix::fs::symlink,
     path::Path,
-    process::{Command, Output},
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -90,33 +90,11 @@ fn client(dnsgate: &Running) -> UdpSocket {
     socket
 }
 
-/// `dnsgate reload`.
-fn reload(dnsgate: &Running) -> Output {
-    let admin = format!("http://{}", dnsgate.admin);
-    let run = Command::new(PROGRAM)
-        .args(["reload", "--admin", &admin])
-        .output();
-    run.expect("the program runs")
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A counter or gauge of `/metrics`.
-fn metric(dnsgate: &Running, series: &str) -> u64 {
-    let (_, page) = dnsgate.get("/metrics");
-    let line = page.lines().find_map(|line| line.strip_prefix(series));
-    let value = line.unwrap_or_else(|| panic!("no {series} in {page}"));
-    value.trim().parse().expect("a number")
-}
-
 impl Running {
-    /// Where its configuration is.
-    pub(crate) fn dir(&self) -> &Path {
-        self._dir.path()
-    }
-
     /// The next event that begins so.
     fn wait_for_start_of(&self, message: &str) -> Value {
         loop {
@@ -163,7 +141,7 @@ fn under_load_no_query_is_lost_and_each_sees_one_policy() {
                 _ => policy(number),
             };
             put(&config, &text);
-            let output = reload(&dnsgate);
+            let output = dnsgate.reload();
             assert_eq!(output.status.success(), !bad, "{output:?}");
             if !bad {
                 in_force = number;
@@ -177,14 +155,9 @@ fn under_load_no_query_is_lost_and_each_sees_one_policy() {
         asked
     });
     assert!(asked > u64::from(RELOADS), "{asked}");
-    let reloads = |result| {
-        metric(
-            &dnsgate,
-            &format!("dnsgate_reload_total{{result=\"{result}\"}}"),
-        )
-    };
+    let reloads = |result| dnsgate.metric(&format!("dnsgate_reload_total{{result=\"{result}\"}}"));
     assert_eq!((reloads("success"), reloads("rejected")), (10, 10));
-    assert_eq!(metric(&dnsgate, "dnsgate_snapshot_generation"), 11);
+    assert_eq!(dnsgate.metric("dnsgate_snapshot_generation"), 11);
     println!("{asked} queries during {RELOADS} reloads, none lost");
 }
 
@@ -198,7 +171,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
         &(policy(2) + "clients: {all: {cidrs: [\"0.0.0.0/0\"]}}\n"),
     );
     put(&dnsgate.dir().join("corp.zone"), &zone(2));
-    let output = reload(&dnsgate);
+    let output = dnsgate.reload();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = text(&output.stdout);
     let report = "reloaded, generation 2: added group all, rule rule-2; \
@@ -217,7 +190,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
         ("workers: 1\n", "`workers` cannot change"),
     ] {
         put(&config, text_of_it);
-        let output = reload(&dnsgate);
+        let output = dnsgate.reload();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let said = text(&output.stderr);
         assert!(said.starts_with("dnsgate: reload refused, "), "{said}");
@@ -227,7 +200,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
         assert!(ready.contains("the last reload was refused: "), "{ready}");
     }
     put(&config, &policy(2));
-    assert!(reload(&dnsgate).status.success());
+    assert!(dnsgate.reload().status.success());
     assert!(!dnsgate.get("/readyz").1.contains("refused"));
 }
 
@@ -254,7 +227,7 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
     let event = dnsgate.wait_for("reloaded");
     assert_eq!(event["changes"], "changed zone corp.test");
     assert_eq!(
-        metric(&dnsgate, "dnsgate_reload_total{result=\"rejected\"}"),
+        dnsgate.metric("dnsgate_reload_total{result=\"rejected\"}"),
         1
     );
     assert_eq!(ask(&socket, 2, "ns.corp.test"), 3);
@@ -323,12 +296,12 @@ fn no_web_page_can_ask_and_there_must_be_a_file() {
         assert!(answer.contains(told), "{answer}");
     }
     assert_eq!(
-        metric(&dnsgate, "dnsgate_reload_total{result=\"rejected\"}"),
+        dnsgate.metric("dnsgate_reload_total{result=\"rejected\"}"),
         0
     );
     let answer = post(&format!("{host}X-Dnsgate: reload\r\n"));
     assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
-    let output = reload(&dnsgate);
+    let output = dnsgate.reload();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("there is no configuration file"));
     // Nobody there.

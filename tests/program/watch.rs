@@ -1,21 +1,15 @@
 //! Signals to a running dnsgate, and what it logs.
 
-use std::{
-    process::{Command, ExitStatus},
-    sync::mpsc::RecvTimeoutError,
-};
+use std::{process::ExitStatus, sync::mpsc::RecvTimeoutError};
 
 use serde_json::Value;
 
-use crate::running::{Running, SOON};
+use crate::running::{Running, SOON, signal};
 
 impl Running {
     /// Sends a signal, by its name without SIG.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
+        signal(&self.child, name);
     }
 
     /// The next line that is an event with this message; those before it are passed over.

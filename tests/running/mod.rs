@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
@@ -108,21 +108,37 @@ impl Running {
 
     /// Asks with dig at 127.0.0.1; what it printed.
     pub(crate) fn dig(&self, args: &str) -> String {
-        self.client("dig", &format!("@127.0.0.1 +tries=1 +time=10 {args}"))
+        dig(self.port, args)
     }
 
     /// Asks with another client that takes dig's arguments.
     pub(crate) fn client(&self, program: &str, args: &str) -> String {
-        let output = Command::new(program)
-            .args(["-p", &self.port.to_string()])
-            .args(args.split_whitespace())
-            .output()
-            .expect("the client runs");
-        format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )
+        client(self.port, program, args)
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn dir(&self) -> &Path {
+        self._dir.path()
+    }
+
+    /// Has it read its configuration again, by `dnsgate reload`.
+    pub(crate) fn reload(&self) -> Output {
+        let admin = format!("http://{}", self.admin);
+        let mut reload = Command::new(PROGRAM);
+        let run = reload.args(["reload", "--admin", &admin]).output();
+        run.expect("the program runs")
+    }
+
+    /// The sum of the metrics that begin so.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let (_, page) = self.get("/metrics");
+        let values: Vec<f64> = page
+            .lines()
+            .filter(|line| line.starts_with(series))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
+            .collect();
+        assert!(!values.is_empty(), "no {series} in {page}");
+        values.iter().sum::<f64>() as u64
     }
 
     /// Gets an admin page: the status and the body.
@@ -140,11 +156,38 @@ impl Drop for Running {
     }
 }
 
+/// Asks with dig at this port of 127.0.0.1: for the threads of a test, which cannot share a [`Running`].
+pub(crate) fn dig(port: u16, args: &str) -> String {
+    let args = format!("@127.0.0.1 +tries=1 +time=10 {args}");
+    client(port, "dig", &args)
+}
+
+fn client(port: u16, program: &str, args: &str) -> String {
+    let output = Command::new(program)
+        .args(["-p", &port.to_string()])
+        .args(args.split_whitespace())
+        .output()
+        .expect("the client runs");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
 /// Ends a process that this test started.
 pub(crate) fn end(child: &mut Child) {
     // It may have ended already.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Sends a process that this test started a signal.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success(), "SIG{name}");
 }
 
 /// Standard error, line by line, as it comes.

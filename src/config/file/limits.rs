@@ -84,23 +84,32 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
         seconds("max_ttl", cache::MAX_TTL),
     );
     let serve_stale = seconds("serve_stale", cache::SERVE_STALE);
-    // Nothing is less than the least, and means something: no cache.
-    let size = fields.scalar::<Bytes>("size", faults);
-    let size = match size {
-        Some(At {
-            value: Bytes(0), ..
-        }) => Bytes(0),
-        size => within("size", size, cache::SIZE, faults),
-    };
     CacheSection {
         settings: Settings {
-            size: size.0,
+            size: size(fields, faults),
             min_ttl,
             max_ttl,
             serve_stale,
         },
         min_ttl: fields.get("min_ttl").map(|node| node.place),
     }
+}
+
+/// The size of the cache. Nothing is less than the least, and means something: no cache.
+fn size(fields: &Fields<'_>, faults: &mut Faults<'_>) -> usize {
+    let (default, bound) = (cache::SIZE.default, cache::SIZE);
+    let Some(given) = fields.scalar::<Bytes>("size", faults) else {
+        return default.0;
+    };
+    if given.value == Bytes(0) {
+        return 0;
+    }
+    let size = bound.check(given.value).unwrap_or_else(|error| {
+        let message = format!("`size` {error}");
+        faults.push_help(given.place, message, "0 is for no cache".to_owned());
+        default
+    });
+    size.0
 }
 
 /// The value given, if there is one and it is within bounds.

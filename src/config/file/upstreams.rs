@@ -4,7 +4,7 @@ use super::{
     super::{
         error::Faults,
         keys,
-        read::{At, Choice, Fields, choice},
+        read::{At, Choice, Fields, bad_value},
         upstream::{ServerAddr, Strategy},
         value::Label,
         yaml::{Node, Value},
@@ -85,28 +85,17 @@ pub(in crate::config) enum Mode {
     Observe(At<Label>),
 }
 
-/// The one word that `mode` can be.
-#[derive(Clone, Copy)]
-struct Enforce;
-
-impl Choice for Enforce {
-    const CHOICES: &'static [(&'static str, Self)] = &[("enforce", Self)];
-}
-
 impl Mode {
     pub(super) fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
         match &node.value {
-            Value::Scalar(word) if word == "observe" => {
+            Value::Scalar(word) if word == "enforce" => Some(Self::Enforce),
+            Value::Scalar(word) => {
                 faults.push_help(
                     node.place,
-                    "`observe` needs an upstream, which is asked what would be denied",
-                    "write mode: { observe: UPSTREAM }".to_owned(),
+                    bad_value("mode", word, &"write enforce, or { observe: UPSTREAM }"),
+                    "observe needs the upstream that is asked what would be denied".to_owned(),
                 );
                 None
-            }
-            Value::Scalar(_) => {
-                let word: Option<At<Enforce>> = choice(node, "mode", faults);
-                word.map(|_| Self::Enforce)
             }
             _ => {
                 let fields = Fields::of(node, &keys::MODE, faults)?;

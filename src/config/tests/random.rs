@@ -28,7 +28,7 @@ fn check(text: &str) {
 }
 
 /// Words of the format, so that what is made of them gets past the first stage.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 52] = [
     "listen",
     "admin",
     "clients",
@@ -49,6 +49,18 @@ const WORDS: [&str; 40] = [
     "groups",
     "types",
     "until",
+    "upstreams",
+    "servers",
+    "udp://10.9.0.53",
+    "tls://8.8.8.8#dns.google",
+    "forward",
+    "domains_file",
+    "answers",
+    "within",
+    "mode",
+    "observe",
+    "cache",
+    "max_ttl",
     "limits",
     "log",
     "vpc",
@@ -161,6 +173,35 @@ fn texts_that_could_take_long_do_not() {
             (0..many)
                 .map(|n| format!("n{n}: {{cidrs: [10.0.0.0/8]}}, "))
                 .collect::<String>()
+        ),
+    ] {
+        check(&text);
+    }
+}
+
+#[test]
+fn nor_do_upstreams_that_could_take_long() {
+    let many = 20_000;
+    for text in [
+        format!(
+            "upstreams: {{{}}}",
+            (0..many)
+                .map(|n| format!("n{n}: {{servers: [udp://10.9.0.53]}}, "))
+                .collect::<String>()
+        ),
+        format!(
+            "upstreams: {{u: {{servers: [{}]}}}}",
+            (0..many)
+                .map(|n| format!("tcp://10.9.{}.{}, ", n >> 8 & 255, n & 255))
+                .collect::<String>()
+        ),
+        format!(
+            "upstreams: {{u: {{servers: [udp://10.9.0.53]}}}}\nrules: [{{name: a, domains: [x], forward: u, answers: {{within: [{}]}}}}]",
+            "10.0.0.0/8, ".repeat(many)
+        ),
+        format!(
+            "rules: [{}]",
+            "{name: a, domains: [x], forward: u}, ".repeat(many)
         ),
     ] {
         check(&text);

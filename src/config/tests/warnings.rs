@@ -75,11 +75,40 @@ fn each_warning_is_told_with_its_place() {
 }
 
 #[test]
+fn what_forwards_is_warned_of_in_particular() {
+    for (text, want) in [
+        (
+            "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [.co.uk], forward: u}]",
+            "2:29 anybody can have a name under co.uk, and `.co.uk` covers all of them (name the domains that are meant)",
+        ),
+        (
+            "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [\"*.\"], forward: u}]",
+            "2:29 anybody can have a name under the root, and `*.` covers all of them (name the domains that are meant)",
+        ),
+        (
+            "upstreams: {u: {servers: [udp://10.9.0.53]}, v: {servers: [udp://10.9.1.53]}}\nrules: [{name: r, domains: [x.example], forward: u}]",
+            "1:46 no rule forwards to upstream `v` (write a rule with forward: v, or remove it)",
+        ),
+        (
+            "upstreams: {u: {servers: [\"udp://169.254.169.254:53\"]}}\nrules: [{name: r, domains: [x.example], forward: u}]",
+            "1:27 169.254.169.254 is the metadata server: where an outbound server policy of this VPC names dnsgate, it forwards every question back to dnsgate, in a circle (ask a resolver that no server policy governs, such as tls://8.8.8.8#dns.google; or leave it where there is no such policy)",
+        ),
+        (
+            "upstreams: {u: {servers: [udp://10.9.0.53]}}\nmode: {observe: u}",
+            "2:17 mode observe denies nothing: what no rule allows is forwarded to `u` and recorded (mode: enforce, once the rules allow what is needed)",
+        ),
+    ] {
+        assert_eq!(warnings(text), [want], "{text}");
+    }
+}
+
+#[test]
 fn what_is_meant_is_not_warned_of() {
     for text in [
         "rules: [{name: r, domains: [.net, .github.io], deny: true}]",
         "rules: [{name: r, domains: [github.io, .mine.github.io, .example.com], answer: [A 10.0.0.1]}]",
         "rules: [{name: r, domains: [x.example], deny: true, until: 2027-02-01}]",
+        "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [github.io, .example.com], forward: u}]",
         "zones: [{origin: corp.example, records: [\"* A 10.0.0.1\"]}]",
         "google_apis: {vip: private, domains: documented}",
         "google_apis: {domains: documented}",

@@ -266,7 +266,7 @@ fn certificate_name(text: &str) -> Result<Box<str>, ServerError> {
     let name: Name = text.parse()?;
     let allowed = |&b: &u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let is_good = |label: &[u8]| {
-        label.iter().all(|b| allowed(b)) && !label.starts_with(b"-") && !label.ends_with(b"-")
+        label.iter().all(allowed) && !label.starts_with(b"-") && !label.ends_with(b"-")
     };
     let last = name.as_ref().labels().last();
     // A last label of digits alone would make it an address.
@@ -287,4 +287,120 @@ fn path_of(text: &str, host: &str) -> Result<Box<str>, ServerError> {
         return Err(ServerError::BadPath);
     }
     Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{option, prelude::*};
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        for (text, shown) in [
+            ("udp://10.9.0.53", "udp://10.9.0.53:53"),
+            ("tcp://10.9.0.53:5353", "tcp://10.9.0.53:5353"),
+            ("tls://8.8.8.8#dns.google", "tls://8.8.8.8:853#dns.google"),
+            ("tls://8.8.8.8#DNS.Google.", "tls://8.8.8.8:853#dns.google"),
+            (
+                "tls://[2001:4860:4860::8888]",
+                "tls://[2001:4860:4860::8888]:853",
+            ),
+            (
+                "https://8.8.8.8/dns-query#dns.google",
+                "https://8.8.8.8:443/dns-query#dns.google",
+            ),
+            (
+                "https://[fd00::53]:8443/a/b%20c",
+                "https://[fd00::53]:8443/a/b%20c",
+            ),
+            ("https://10.9.0.53/", "https://10.9.0.53:443/"),
+            ("udp://[FD00:0::53]:0053", "udp://[fd00::53]:53"),
+        ] {
+            let server: ServerAddr = text.parse().expect(text);
+            assert_eq!(server.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(server), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_server_is_told_apart() {
+        use ServerError as E;
+        let long = format!("https://8.8.8.8/{}", "a".repeat(MAX_PATH));
+        for (text, error) in [
+            ("", E::NoTransport(String::new())),
+            ("::1", E::NoTransport("[::1]".to_owned())),
+            ("UDP://8.8.8.8", E::UnknownTransport),
+            ("quic://8.8.8.8", E::UnknownTransport),
+            ("udp://", E::BadAddress),
+            ("udp://8.8.8.8:", E::BadPort),
+            ("udp://8.8.8.8:+53", E::BadPort),
+            ("udp://8.8.8.8:65536", E::BadPort),
+            ("udp://8.8.8.8 ", E::BadAddress),
+            ("udp://[8.8.8.8]", E::BadAddress),
+            ("udp://[::1]53", E::BadAddress),
+            (
+                "udp://fd00::53:53",
+                E::NoBrackets("fd00::53:53".parse().expect("an address")),
+            ),
+            ("tls://dns.google:853", E::HostName),
+            ("tls://user@8.8.8.8", E::HostName),
+            ("tcp://8.8.8.8#", E::NameWithoutTls),
+            ("tls://8.8.8.8#a b", E::BadName(NameError::NotPrintable)),
+            ("tls://8.8.8.8#a#b", E::NotAHost),
+            ("tls://8.8.8.8#-a.example", E::NotAHost),
+            ("tls://8.8.8.8#.", E::NotAHost),
+            ("tls://8.8.8.8#::1", E::NotAHost),
+            (
+                "https://8.8.8.8#dns.google",
+                E::NoPath("8.8.8.8".to_owned()),
+            ),
+            ("https://8.8.8.8/?dns=", E::BadPath),
+            (&long, E::BadPath),
+        ] {
+            assert_eq!(text.parse::<ServerAddr>(), Err(error), "{text:?}");
+        }
+    }
+
+    fn addresses() -> impl Strategy<Value = SocketAddr> {
+        let usable = |ip: &IpAddr| check_usable(*ip).is_ok();
+        (any::<IpAddr>().prop_filter("usable", usable), 1..=u16::MAX)
+            .prop_map(|(ip, port)| SocketAddr::new(ip, port))
+    }
+
+    fn servers() -> impl Strategy<Value = ServerAddr> {
+        let name = || option::of("[a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?(\\.[a-z]{1,9}){0,4}[a-z]");
+        let boxed = |name: Option<String>| name.map(String::into_boxed_str);
+        prop_oneof![
+            addresses().prop_map(ServerAddr::Udp),
+            addresses().prop_map(ServerAddr::Tcp),
+            (addresses(), name()).prop_map(move |(address, name)| ServerAddr::Tls {
+                address,
+                name: boxed(name),
+            }),
+            (
+                addresses(),
+                name(),
+                "(/[a-zA-Z0-9._~!$&'()*+,;=:@%-]{0,20}){1,4}"
+            )
+                .prop_map(move |(address, name, path)| ServerAddr::Https {
+                    address,
+                    name: boxed(name),
+                    path: path.into(),
+                }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(server in servers()) {
+            prop_assert_eq!(server.to_string().parse(), Ok(server));
+        }
+
+        #[test]
+        fn what_is_read_is_shown_in_one_way(text in "(udp|tcp|tls|https)://[\\[\\]0-9a-f.:]{1,12}(/[a-z]{0,3})?(#[a-z.0-9-]{0,6})?") {
+            if let Ok(server) = text.parse::<ServerAddr>() {
+                prop_assert_eq!(server.to_string().parse(), Ok(server));
+            }
+        }
+    }
 }

@@ -115,171 +115,180 @@ fn shown(question: &str, message: &[u8], dnssec_ok: bool) -> String {
 
 const SOA: &str = "x. 900 SOA ns.x. host.x. 1 2 3 4 60";
 
+/// Question, code, answer section, authority section; what is read of it.
+type Case = (
+    &'static str,
+    u8,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static str,
+);
+
+const CASES: &[Case] = &[
+    (
+        "www.x A",
+        0,
+        &[
+            "WWW.x. 300 A 192.0.2.1",
+            "www.X. 60 A 192.0.2.2",
+            "www.x. 90 A 192.0.2.1",
+        ],
+        &[],
+        "NOERROR, www.x. 60 A ×2",
+    ),
+    // Other names, other types, in any order.
+    (
+        "www.x A",
+        0,
+        &[
+            "evil.y. 300 A 192.0.2.9",
+            "b.x. 300 A 192.0.2.1",
+            "www.x. 300 TXT \"t\"",
+            "a.x. 20 CNAME B.x.",
+            "b.x. 300 AAAA 2001:db8::1",
+            "www.x. 30 CNAME a.x.",
+            "other.x. 1 CNAME evil.y.",
+        ],
+        &["x. 300 NS evil.y."],
+        "NOERROR, www.x. 30 CNAME, a.x. 20 CNAME, b.x. 300 A",
+    ),
+    // An alias is the answer to a question for it.
+    (
+        "www.x CNAME",
+        0,
+        &["www.x. 30 CNAME a.x.", "a.x. 20 CNAME b.x."],
+        &[],
+        "NOERROR, www.x. 30 CNAME",
+    ),
+    // The same alias twice is one.
+    (
+        "www.x A",
+        0,
+        &[
+            "www.x. 30 CNAME a.x.",
+            "www.x. 20 CNAME A.X.",
+            "a.x. 9 A 192.0.2.1",
+        ],
+        &[],
+        "NOERROR, www.x. 20 CNAME, a.x. 9 A",
+    ),
+    (
+        "www.x A",
+        0,
+        &[
+            "www.x. 30 CNAME a.x.",
+            "www.x. 20 CNAME b.x.",
+            "a.x. 9 A 192.0.2.1",
+        ],
+        &[],
+        "Malformed",
+    ),
+    (
+        "www.x A",
+        0,
+        &["www.x. 30 CNAME a.x.", "a.x. 20 CNAME WWW.x."],
+        &[SOA],
+        "NOERROR, www.x. 30 CNAME, a.x. 20 CNAME, Loop",
+    ),
+    (
+        "x A",
+        0,
+        &["x. 30 CNAME x."],
+        &[],
+        "NOERROR, x. 30 CNAME, Loop",
+    ),
+    // Negative answers.
+    ("www.x A", 3, &[], &[SOA], "NXDOMAIN, [x. 60 SOA]"),
+    ("www.x A", 0, &[], &[SOA], "NOERROR, [x. 60 SOA]"),
+    (
+        "x A",
+        0,
+        &[],
+        &["x. 9 SOA ns.x. host.x. 1 2 3 4 60"],
+        "NOERROR, [x. 9 SOA]",
+    ),
+    ("www.x A", 3, &[], &[], "NXDOMAIN"),
+    (
+        "www.x A",
+        3,
+        &[],
+        &["y. 900 SOA ns.x. host.x. 1 2 3 4 60"],
+        "NXDOMAIN",
+    ),
+    (
+        "www.x A",
+        3,
+        &[],
+        &["a.www.x. 900 SOA ns.x. host.x. 1 2 3 4 60"],
+        "NXDOMAIN",
+    ),
+    (
+        "www.x A",
+        3,
+        &["www.x. 30 CNAME a.y."],
+        &[
+            SOA,
+            ". 900 SOA ns.x. host.x. 1 2 3 4 50",
+            "y. 900 SOA ns.x. host.x. 1 2 3 4 40",
+        ],
+        "NXDOMAIN, www.x. 30 CNAME, [y. 40 SOA]",
+    ),
+    (
+        "www.x A",
+        0,
+        &[],
+        &[SOA, "x. 900 SOA ns.x. host.x. 2 2 3 4 60"],
+        "Malformed",
+    ),
+    // A SOA beside an answer says nothing.
+    (
+        "www.x A",
+        0,
+        &["www.x. 5 A 192.0.2.1"],
+        &[SOA],
+        "NOERROR, www.x. 5 A",
+    ),
+    // Only other servers: a referral is no answer.
+    ("www.x A", 0, &[], &["x. 300 NS ns.x."], "Malformed"),
+    (
+        "www.x A",
+        0,
+        &[],
+        &["x. 300 NS ns.x.", SOA],
+        "NOERROR, [x. 60 SOA]",
+    ),
+    // A name that does not exist has no records.
+    ("www.x A", 3, &["www.x. 5 A 192.0.2.1"], &[], "Malformed"),
+    ("www.x A", 2, &[], &[], "Code(2)"),
+    ("www.x A", 5, &["www.x. 5 A 192.0.2.1"], &[], "Code(5)"),
+    // RFC 2181 section 8.
+    (
+        "www.x A",
+        0,
+        &["www.x. 2147483648 A 192.0.2.1"],
+        &[],
+        "NOERROR, www.x. 0 A",
+    ),
+    (
+        "www.x A",
+        0,
+        &["www.x. 2147483647 A 192.0.2.1"],
+        &[],
+        "NOERROR, www.x. 2147483647 A",
+    ),
+    // A type that nobody knows is bytes (RFC 3597).
+    (
+        "www.x TYPE65280",
+        0,
+        &["www.x. 5 TYPE65280 \\#c00cff", "www.x. 5 TYPE65281 \\#00"],
+        &[],
+        "NOERROR, www.x. 5 TYPE65280",
+    ),
+];
+
 #[test]
 fn what_the_question_leads_to() {
-    type Case<'c> = (&'c str, u8, &'c [&'c str], &'c [&'c str], &'c str);
-    let cases: &[Case<'_>] = &[
-        (
-            "www.x A",
-            0,
-            &[
-                "WWW.x. 300 A 192.0.2.1",
-                "www.X. 60 A 192.0.2.2",
-                "www.x. 90 A 192.0.2.1",
-            ],
-            &[],
-            "NOERROR, www.x. 60 A ×2",
-        ),
-        // Other names, other types, in any order.
-        (
-            "www.x A",
-            0,
-            &[
-                "evil.y. 300 A 192.0.2.9",
-                "b.x. 300 A 192.0.2.1",
-                "www.x. 300 TXT \"t\"",
-                "a.x. 20 CNAME B.x.",
-                "b.x. 300 AAAA 2001:db8::1",
-                "www.x. 30 CNAME a.x.",
-                "other.x. 1 CNAME evil.y.",
-            ],
-            &["x. 300 NS evil.y."],
-            "NOERROR, www.x. 30 CNAME, a.x. 20 CNAME, b.x. 300 A",
-        ),
-        // An alias is the answer to a question for it.
-        (
-            "www.x CNAME",
-            0,
-            &["www.x. 30 CNAME a.x.", "a.x. 20 CNAME b.x."],
-            &[],
-            "NOERROR, www.x. 30 CNAME",
-        ),
-        // The same alias twice is one.
-        (
-            "www.x A",
-            0,
-            &[
-                "www.x. 30 CNAME a.x.",
-                "www.x. 20 CNAME A.X.",
-                "a.x. 9 A 192.0.2.1",
-            ],
-            &[],
-            "NOERROR, www.x. 20 CNAME, a.x. 9 A",
-        ),
-        (
-            "www.x A",
-            0,
-            &[
-                "www.x. 30 CNAME a.x.",
-                "www.x. 20 CNAME b.x.",
-                "a.x. 9 A 192.0.2.1",
-            ],
-            &[],
-            "Malformed",
-        ),
-        (
-            "www.x A",
-            0,
-            &["www.x. 30 CNAME a.x.", "a.x. 20 CNAME WWW.x."],
-            &[SOA],
-            "NOERROR, www.x. 30 CNAME, a.x. 20 CNAME, Loop",
-        ),
-        (
-            "x A",
-            0,
-            &["x. 30 CNAME x."],
-            &[],
-            "NOERROR, x. 30 CNAME, Loop",
-        ),
-        // Negative answers.
-        ("www.x A", 3, &[], &[SOA], "NXDOMAIN, [x. 60 SOA]"),
-        ("www.x A", 0, &[], &[SOA], "NOERROR, [x. 60 SOA]"),
-        (
-            "x A",
-            0,
-            &[],
-            &["x. 9 SOA ns.x. host.x. 1 2 3 4 60"],
-            "NOERROR, [x. 9 SOA]",
-        ),
-        ("www.x A", 3, &[], &[], "NXDOMAIN"),
-        (
-            "www.x A",
-            3,
-            &[],
-            &["y. 900 SOA ns.x. host.x. 1 2 3 4 60"],
-            "NXDOMAIN",
-        ),
-        (
-            "www.x A",
-            3,
-            &[],
-            &["a.www.x. 900 SOA ns.x. host.x. 1 2 3 4 60"],
-            "NXDOMAIN",
-        ),
-        (
-            "www.x A",
-            3,
-            &["www.x. 30 CNAME a.y."],
-            &[
-                SOA,
-                ". 900 SOA ns.x. host.x. 1 2 3 4 50",
-                "y. 900 SOA ns.x. host.x. 1 2 3 4 40",
-            ],
-            "NXDOMAIN, www.x. 30 CNAME, [y. 40 SOA]",
-        ),
-        (
-            "www.x A",
-            0,
-            &[],
-            &[SOA, "x. 900 SOA ns.x. host.x. 2 2 3 4 60"],
-            "Malformed",
-        ),
-        // A SOA beside an answer says nothing.
-        (
-            "www.x A",
-            0,
-            &["www.x. 5 A 192.0.2.1"],
-            &[SOA],
-            "NOERROR, www.x. 5 A",
-        ),
-        // Only other servers: a referral is no answer.
-        ("www.x A", 0, &[], &["x. 300 NS ns.x."], "Malformed"),
-        (
-            "www.x A",
-            0,
-            &[],
-            &["x. 300 NS ns.x.", SOA],
-            "NOERROR, [x. 60 SOA]",
-        ),
-        // A name that does not exist has no records.
-        ("www.x A", 3, &["www.x. 5 A 192.0.2.1"], &[], "Malformed"),
-        ("www.x A", 2, &[], &[], "Code(2)"),
-        ("www.x A", 5, &["www.x. 5 A 192.0.2.1"], &[], "Code(5)"),
-        // RFC 2181 section 8.
-        (
-            "www.x A",
-            0,
-            &["www.x. 2147483648 A 192.0.2.1"],
-            &[],
-            "NOERROR, www.x. 0 A",
-        ),
-        (
-            "www.x A",
-            0,
-            &["www.x. 2147483647 A 192.0.2.1"],
-            &[],
-            "NOERROR, www.x. 2147483647 A",
-        ),
-        // A type that nobody knows is bytes (RFC 3597).
-        (
-            "www.x TYPE65280",
-            0,
-            &["www.x. 5 TYPE65280 \\#c00cff", "www.x. 5 TYPE65281 \\#00"],
-            &[],
-            "NOERROR, www.x. 5 TYPE65280",
-        ),
-    ];
-    for (question, code, answer, authority, want) in cases {
+    for (question, code, answer, authority, want) in CASES {
         let message = reply(
             question,
             *code,

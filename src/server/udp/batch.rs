@@ -230,7 +230,7 @@ impl Batch {
                 name: &slot.name,
                 name_len: header.msg_hdr.msg_namelen,
                 control: &slot.control,
-                control_len: header.msg_hdr.msg_controllen as usize,
+                control_len: header.msg_hdr.msg_controllen as _,
             },
         })
     }

@@ -100,6 +100,12 @@ fn pages_answer_one_request_a_connection() {
             "text/plain; charset=utf-8",
             "generation 3\n",
         ),
+        (
+            "/observed",
+            "200",
+            "application/json",
+            r#"{"generation":3,"dropped":0,"observed":[]}"#,
+        ),
         ("/else", "404", "", ""),
     ];
     for (path, want, content_type, body) in cases {
@@ -138,6 +144,24 @@ fn readiness_follows_health() {
     assert_eq!(code(&response), "503");
     assert!(response.contains("draining: SIGTERM\n"), "{response}");
     assert_eq!(code(&admin.get("/livez")), "200");
+}
+
+#[test]
+fn a_loop_is_no_readiness() {
+    let telemetry = telemetry();
+    let admin = run(telemetry.clone(), 4, PATIENCE);
+    let servers = ["udp://a", "udp://b"].map(str::to_owned);
+    let counters = telemetry.upstream("corp", &servers);
+    counters.looping(1, true);
+    let response = admin.get("/readyz");
+    assert!(response.contains("starting: "), "{response}");
+    telemetry.health().ready();
+    let response = admin.get("/readyz");
+    assert_eq!(code(&response), "503");
+    assert!(response.contains("\nupstream corp leads back to dnsgate: "));
+    assert_eq!(code(&admin.get("/livez")), "200");
+    counters.looping(1, false);
+    assert_eq!(code(&admin.get("/readyz")), "200");
 }
 
 #[test]

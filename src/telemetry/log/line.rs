@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{dns::Transport, telemetry::labels::Labels};
+use crate::{dns::Transport, engine::Check, telemetry::labels::Labels};
 
 use super::{
     Severity, rdata,
@@ -65,6 +65,12 @@ struct QueryLine<'a> {
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<&'a str>,
     generation: u64,
 }
 
@@ -108,6 +114,9 @@ pub(super) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels:
         reason: outcome.reason.as_str(),
         rule: outcome.rule.map(|rule| labels.rule(Some(rule))),
         group: outcome.group.map(|group| labels.group(Some(group))),
+        upstream: outcome.upstream.map(|upstream| labels.upstream(upstream)),
+        check: outcome.check.map(Check::as_str),
+        rejected: record.rejected.as_deref(),
         generation: record.generation,
     };
     if text {
@@ -172,6 +181,12 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
     if let Some(group) = line.group {
         let _ = write!(text, " group={group}");
     }
+    if let Some(upstream) = line.upstream {
+        let _ = write!(text, " upstream={upstream}");
+    }
+    if let Some(check) = line.check {
+        let _ = write!(text, " check={check}");
+    }
     let _ = write!(
         text,
         " {} {} {:.3} ms",
@@ -179,6 +194,9 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
         line.protocol,
         line.server_latency
     );
+    if let Some(rejected) = line.rejected {
+        let _ = write!(text, ", rejected {rejected}");
+    }
     if let Some(rdata) = &line.rdata {
         for record in rdata.lines() {
             let mut fields = record.splitn(5, '\t').skip(3);

@@ -15,8 +15,13 @@ use super::Severity;
 /// more answers than fit, the log shows the first.
 pub(super) const KEPT: usize = 512;
 
-/// One query, copied without an allocation.
-#[derive(Clone, Copy, Debug)]
+/// The bytes that a record keeps of what the screen did not let pass: two names as they commonly
+/// are, and what is between them, several times over.
+pub(super) const REJECTED: usize = 512;
+
+/// One query, copied without an allocation, but for what the screen did not let pass: that is
+/// seldom, and was allocated for the log in the first place.
+#[derive(Clone, Debug)]
 pub(in crate::telemetry) struct QueryRecord {
     pub(super) outcome: Outcome,
     pub(super) transport: Transport,
@@ -24,6 +29,8 @@ pub(in crate::telemetry) struct QueryRecord {
     pub(super) time: SystemTime,
     pub(super) latency: Duration,
     pub(super) generation: u64,
+    /// The record of an upstream's answer that may not pass.
+    pub(super) rejected: Option<Box<str>>,
     len: u16,
     message: [u8; KEPT],
 }
@@ -44,6 +51,7 @@ impl QueryRecord {
             time: event.time,
             latency: event.latency,
             generation: event.generation,
+            rejected: event.rejected.map(|record| cut(record).into()),
             len: message.len().min(KEPT) as u16,
             message: [0; KEPT],
         };
@@ -59,6 +67,13 @@ impl QueryRecord {
             .get(..usize::from(self.len))
             .unwrap_or_default()
     }
+}
+
+/// As much of a text as is kept.
+fn cut(text: &str) -> &str {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|&end| end <= REJECTED).last();
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
 /// One lifecycle event.

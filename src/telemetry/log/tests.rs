@@ -14,7 +14,7 @@ use crate::{
         Name, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter, Rrset, Transport,
         reply::Section,
     },
-    engine::{GroupId, RuleId},
+    engine::{Check, GroupId, RuleId, UpstreamId},
     telemetry::{Event, Labels, Telemetry},
 };
 
@@ -64,6 +64,7 @@ fn start(queries: LogQueries, format: LogFormat) -> (Telemetry, Paper) {
     let labels = Labels {
         groups: vec!["build".to_owned()],
         rules: vec!["no-gists".to_owned()],
+        upstreams: vec!["corp".to_owned()],
     };
     telemetry.loaded(7, labels, UNIX_EPOCH);
     (telemetry, paper)
@@ -198,6 +199,70 @@ fn an_answer_shows_its_records_in_presentation_form() {
 }
 
 #[test]
+fn what_the_screen_stops_is_told_with_the_record() {
+    let packet = query(name("x.example").as_ref(), RecordType::A);
+    let denied = reply(&packet, &[]);
+    let screened = Outcome {
+        upstream: Some(UpstreamId(0)),
+        check: Some(Check::Address),
+        ..Outcome {
+            reason: Reason::Screened,
+            ..blocked()
+        }
+    };
+    let record = |telemetry: &Telemetry, rejected: &str| {
+        telemetry.recorder().record(&Event {
+            rejected: Some(rejected),
+            ..event(screened, &packet, &denied)
+        });
+        assert!(telemetry.flush(PATIENCE));
+    };
+    let (telemetry, paper) = start(LogQueries::Denied, LogFormat::Json);
+    record(&telemetry, "x.example. A 10.0.0.1");
+    record(
+        &telemetry,
+        &format!("{}ü", "x".repeat(record::REJECTED - 1)),
+    );
+    let lines = paper.lines();
+    let message = "denied x.example. A for 10.0.0.5: screened";
+    for (key, want) in [
+        ("severity", "NOTICE"),
+        ("message", message),
+        ("reason", "screened"),
+        ("upstream", "corp"),
+        ("check", "address"),
+        ("rejected", "x.example. A 10.0.0.1"),
+    ] {
+        assert_eq!(lines[0][key], want, "{key}");
+    }
+    assert_eq!(lines[1]["rejected"], "x".repeat(record::REJECTED - 1));
+
+    let (telemetry, paper) = start(LogQueries::Denied, LogFormat::Text);
+    record(&telemetry, "x.example. A 10.0.0.1");
+    assert_eq!(
+        paper.text(),
+        format!(
+            "2023-11-14T22:13:20.000250Z NOTICE   {message} rule=no-gists group=build \
+             upstream=corp check=address NXDOMAIN UDP 0.012 ms, rejected x.example. A 10.0.0.1\n"
+        )
+    );
+}
+
+#[test]
+fn what_is_forwarded_is_routine_and_what_is_observed_is_not() {
+    for (reason, severity) in [
+        (Reason::Upstream, "INFO"),
+        (Reason::Cache, "INFO"),
+        (Reason::Stale, "INFO"),
+        (Reason::Observed, "NOTICE"),
+        (Reason::Timeout, "WARNING"),
+        (Reason::Shed, "WARNING"),
+    ] {
+        assert_eq!(Severity::of(&Outcome::new(reason)).as_str(), severity);
+    }
+}
+
+#[test]
 fn what_is_logged_is_what_was_asked_for() {
     let outcomes = [
         (answered(), [false, false, true]),
@@ -205,6 +270,10 @@ fn what_is_logged_is_what_was_asked_for() {
         (Outcome::new(Reason::Stranger), [false, true, true]),
         (Outcome::new(Reason::Format), [false, false, true]),
         (Outcome::new(Reason::ChainTooLong), [false, true, true]),
+        (Outcome::new(Reason::Screened), [false, true, true]),
+        (Outcome::new(Reason::Upstream), [false, false, true]),
+        (Outcome::new(Reason::Observed), [false, true, true]),
+        (Outcome::new(Reason::Timeout), [false, true, true]),
         (Outcome::new(Reason::Panic), [true, true, true]),
     ];
     for (outcome, wanted) in outcomes {
@@ -242,11 +311,18 @@ fn hostile_bytes_break_no_line() {
         let labels = Labels {
             groups: vec!["g\n\u{1b}[31m\u{202e}".to_owned()],
             rules: vec!["r\r\n\"".to_owned()],
+            upstreams: vec!["u\r\n\u{1b}".to_owned()],
         };
         telemetry.loaded(8, labels, UNIX_EPOCH);
+        let screened = Outcome {
+            upstream: Some(UpstreamId(0)),
+            check: Some(Check::Cname),
+            ..blocked()
+        };
         telemetry.recorder().record(&Event {
             generation: 8,
-            ..event(blocked(), &packet, &reply)
+            rejected: Some("x.\n CNAME \u{1b}[2J\u{202e}"),
+            ..event(screened, &packet, &reply)
         });
         telemetry.event(Severity::Info, "m\n\u{1b}x", &[("k", "v\n".into())]);
         assert!(telemetry.flush(PATIENCE));

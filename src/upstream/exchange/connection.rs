@@ -109,8 +109,8 @@ impl Slot {
         self.0.number
     }
 
-    /// Asks. When `patience` has passed and the connection, though it stands, has given no sign of
-    /// life for as long, `silent` is called; the reply is waited for all the same.
+    /// Asks. When `patience` has passed without any reply on the connection, and not because it was
+    /// still connecting, `silent` is called; the reply is waited for all the same.
     pub(super) async fn ask(
         &self,
         query: Vec<u8>,
@@ -130,7 +130,7 @@ impl Slot {
             return answer.map_err(|_| Lost);
         }
         let stands = connection.signs.connected.get();
-        if stands.is_some_and(|since| since.elapsed() >= patience)
+        if stands.is_some_and(|since| since.elapsed() >= patience / 2)
             && connection.signs.heard.load(Ordering::Relaxed) == heard
         {
             silent();

@@ -86,8 +86,14 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
     let mut connection = pin!(connection);
     let mut asked = FuturesUnordered::new();
     let mut idle = pin!(time::sleep(IDLE));
-    let mut closing = false;
+    // No more questions, because the server said goodbye; those that have been taken may yet be
+    // answered, even with what had come when the connection ended.
+    let (mut closing, mut ended) = (false, false);
     while !closing || !asked.is_empty() {
+        if closing {
+            orders.close();
+            while orders.try_recv().is_ok() {}
+        }
         tokio::select! {
             order = orders.recv(), if !closing && asked.len() < PIPELINE => {
                 let Some(order) = order else { return };
@@ -96,15 +102,10 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
             }
             Some(ended) = asked.next(), if !asked.is_empty() => match ended {
                 Ended::Heard => signs.heard(),
-                Ended::NoMore => {
-                    // Those that have been taken may yet be answered.
-                    closing = true;
-                    orders.close();
-                    while orders.try_recv().is_ok() {}
-                }
+                Ended::NoMore => closing = true,
                 Ended::Other => {}
             },
-            _ = &mut connection => return,
+            _ = &mut connection, if !ended => (closing, ended) = (true, true),
             () = &mut idle => {
                 if asked.is_empty() {
                     return;

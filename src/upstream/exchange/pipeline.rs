@@ -163,3 +163,83 @@ impl Pipeline {
         self.asked.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+    use crate::{
+        dns::{Name, RecordType},
+        upstream::{Event, Observer},
+    };
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn observe(&self, _: Event) {}
+    }
+
+    fn query() -> Vec<u8> {
+        let name: Name = "www.example".parse().expect("a name");
+        ask::encode(0, name.as_ref(), RecordType::A, false, false)
+    }
+
+    /// A connection with room for `room` bytes on the way, and the server's end of it.
+    fn connection(room: usize) -> (mpsc::Sender<Order>, DuplexStream) {
+        let (ours, theirs) = duplex(room);
+        let (orders, queue) = mpsc::channel(PIPELINE);
+        tokio::spawn(async move {
+            let tell = Tell::new(Arc::new(Deaf), 0);
+            serve(ours, queue, &Signs::default(), &tell).await;
+        });
+        (orders, theirs)
+    }
+
+    async fn order(orders: &mpsc::Sender<Order>) -> oneshot::Receiver<Result<Reply, Fault>> {
+        let (reply, answer) = oneshot::channel();
+        let order = Order {
+            query: query(),
+            reply,
+        };
+        orders.send(order).await.expect("it stands");
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_nobody_has_asked_for_a_while() {
+        let (orders, _server) = connection(65_536);
+        let begin = Instant::now();
+        time::sleep(IDLE / 2).await;
+        let waiting = order(&orders).await;
+        time::sleep(IDLE * 3).await;
+        assert!(!orders.is_closed(), "somebody waits");
+        drop(waiting);
+        orders.closed().await;
+        assert!(begin.elapsed() < IDLE * 6);
+    }
+
+    #[tokio::test]
+    async fn it_reads_while_it_cannot_write() {
+        // A server that answers at once, and reads no further before it has.
+        const MANY: usize = 100;
+        let (orders, server) = connection(64);
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = split(server);
+            let mut message = vec![0; 2 + query().len()];
+            while reader.read_exact(&mut message).await.is_ok() {
+                message[4] |= 0x80;
+                let _ = writer.write_all(&message).await;
+            }
+        });
+        let mut answers = Vec::new();
+        for _ in 0..MANY {
+            answers.push(order(&orders).await);
+        }
+        for answer in answers {
+            assert!(answer.await.expect("not lost").is_ok());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Over UDP: what is taken for a reply, and what follows a truncated one.
+
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::{
+    fake::{Stream, answer, answer_all, error, read, with, write},
+    *,
+};
+use crate::dns::ask;
+
+type Script = fn(&[u8]) -> Vec<Vec<u8>>;
+
+/// (what is sent, what comes of it, how much is ignored)
+const CASES: [(&str, Script, Result<u16, Failure>, usize); 15] = [
+    ("an answer", |q| vec![answer(q)], Ok(0), 0),
+    ("no such name", |q| vec![error(q, 3)], Ok(3), 0),
+    ("a code", |q| vec![error(q, 2)], Err(Failure::Code(2)), 0),
+    (
+        "letters in another case",
+        |q| vec![with(answer(q), |r| r[13..45].make_ascii_uppercase())],
+        Ok(0),
+        0,
+    ),
+    (
+        "another id first",
+        |q| vec![with(answer(q), |r| r[0] ^= 1), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "another name first",
+        |q| vec![with(answer(q), |r| r[13] = b'x'), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "another type first",
+        |q| vec![with(answer(q), |r| r[69] = 28), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "another class first",
+        |q| vec![with(answer(q), |r| r[71] = 3), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "a query first",
+        |q| vec![q.to_vec(), with(answer(q), |r| r[2] &= 0x7f), answer(q)],
+        Ok(0),
+        2,
+    ),
+    (
+        "scraps first",
+        |q| vec![vec![], q[..5].to_vec(), vec![0xff; 600], answer(q)],
+        Ok(0),
+        3,
+    ),
+    (
+        "an error without the question",
+        |q| vec![[&q[..2], b"\x81\x81\0\0\0\0\0\0\0\0"].concat(), answer(q)],
+        Ok(0),
+        1,
+    ),
+    ("silence", |_| vec![], Err(Failure::Timeout), 0),
+    (
+        "only another id",
+        |q| vec![with(answer(q), |r| r[0] ^= 1)],
+        Err(Failure::Timeout),
+        1,
+    ),
+    (
+        "cut off",
+        |q| vec![with(answer(q), |r| r.truncate(80))],
+        Err(Failure::Malformed),
+        0,
+    ),
+    (
+        "more than it may be",
+        |q| vec![with(answer(q), |r| r.resize(5000, 0))],
+        Err(Failure::Malformed),
+        0,
+    ),
+];
+
+#[tokio::test]
+async fn only_the_reply_to_the_question_is_one() {
+    for (case, script, want, ignored) in CASES {
+        let server = Udp::serve(move |_, query| script(query)).await;
+        let deadline = if want == Err(Failure::Timeout) {
+            SHORT
+        } else {
+            LONG
+        };
+        let (upstream, told) = ordered(vec![ServerAddr::Udp(server.address)], deadline);
+        assert_eq!(resolve(&upstream, 1).await, want, "{case}");
+        assert_eq!(told.mismatches(), ignored, "{case}");
+        let result = match want {
+            Ok(_) => Asked::Answered,
+            Err(Failure::Code(_)) => Asked::ErrorCode,
+            Err(Failure::Malformed) => Asked::Malformed,
+            Err(_) => Asked::Timeout,
+        };
+        assert_eq!(told.asked(0, result), 1, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_from_another_port_is_none() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let other = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = server.local_addr().expect("bound");
+    let (upstream, told) = ordered(vec![ServerAddr::Udp(address)], SHORT);
+    let spoof = async {
+        let mut packet = [0; 512];
+        let (len, client) = server.recv_from(&mut packet).await.expect("a query");
+        let sent = other.send_to(&answer(&packet[..len]), client).await;
+        sent.expect("sent");
+    };
+    let (landing, ()) = tokio::join!(resolve(&upstream, 1), spoof);
+    assert_eq!(landing, Err(Failure::Timeout));
+    assert_eq!(told.mismatches(), 0, "the kernel keeps it from us");
+}
+
+#[tokio::test]
+async fn a_closed_port_is_known_at_once() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = socket.local_addr().expect("bound");
+    drop(socket);
+    let (upstream, told) = ordered(vec![ServerAddr::Udp(address)], LONG);
+    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Unreachable));
+    assert_eq!(told.asked(0, Asked::Unreachable), 1);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_nobodys() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = server.local_addr().expect("bound");
+    let (upstream, told) = ordered(vec![ServerAddr::Udp(address)], SHORT);
+    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Timeout));
+    let mut packet = [0; 512];
+    let (len, client) = server.recv_from(&mut packet).await.expect("a query");
+    let _ = server.send_to(&answer(&packet[..len]), client).await;
+    let replies = async {
+        let (len, client) = server.recv_from(&mut packet).await.expect("a query");
+        let sent = server.send_to(&answer(&packet[..len]), client).await;
+        sent.expect("sent");
+    };
+    let (landing, ()) = tokio::join!(resolve(&upstream, 2), replies);
+    assert_eq!(landing, Ok(0));
+    assert_eq!(told.mismatches(), 0);
+}
+
+#[tokio::test]
+async fn each_query_has_an_id_and_a_port_of_its_own() {
+    let server = Udp::serve(|_, query| vec![answer(query)]).await;
+    let (upstream, _) = ordered(vec![ServerAddr::Udp(server.address)], LONG);
+    for number in 0..64 {
+        assert_eq!(resolve(&upstream, number).await, Ok(0));
+    }
+    let seen = server.seen();
+    for (number, (query, _)) in (0..).zip(&seen) {
+        let id = u16::from_be_bytes([query[0], query[1]]);
+        let permit = question(number);
+        let encoded = ask::encode(id, permit.name(), permit.qtype(), false, false);
+        assert_eq!(*query, encoded, "the one encoding");
+    }
+    let ids: HashSet<_> = seen.iter().map(|(query, _)| query[..2].to_vec()).collect();
+    let ports: HashSet<_> = seen.iter().map(|(_, client)| client.port()).collect();
+    // By chance a few may be the same.
+    assert!(ids.len() > 60 && ports.len() > 55, "{ids:?} {ports:?}");
+    let steps = seen
+        .windows(2)
+        .filter(|pair| pair[0].1.port().abs_diff(pair[1].1.port()) <= 2)
+        .count();
+    assert!(steps < 20, "ports in a row: {steps}");
+}
+
+#[tokio::test]
+async fn without_an_answer_the_only_server_is_asked_again() {
+    let server = Udp::serve(|number, query| match number {
+        0 => vec![],
+        _ => vec![answer(query)],
+    })
+    .await;
+    let (upstream, told) = ordered(vec![ServerAddr::Udp(server.address)], LONG);
+    assert_eq!(resolve(&upstream, 1).await, Ok(0));
+    let seen = server.seen();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(seen[0].1, seen[1].1, "from another port");
+    assert_eq!(seen[0].0[2..], seen[1].0[2..], "the same question");
+    assert_eq!(told.asked(0, Asked::Timeout), 1);
+    assert_eq!(told.asked(0, Asked::Answered), 1);
+    assert_eq!(upstream.status()[0].standing, Standing::Up);
+}
+
+/// The same port for datagrams and connections.
+async fn both() -> (UdpSocket, TcpListener) {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        if let Ok(socket) = UdpSocket::bind(address).await {
+            return (socket, listener);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_reply_is_asked_for_over_tcp() {
+    let truncated = |query: &[u8]| with(error(query, 0), |reply| reply[2] |= 2);
+    for (tcp_truncates, want) in [(false, Ok(0)), (true, Err(Failure::Malformed))] {
+        let (socket, listener) = both().await;
+        let udp = Udp::on(socket, move |_, query| vec![truncated(query)]);
+        let tcp = Stream::on(listener, move |_, mut stream| async move {
+            if !tcp_truncates {
+                return answer_all(stream).await;
+            }
+            while let Some(query) = read(&mut stream).await {
+                write(&mut stream, &truncated(&query)).await;
+            }
+        });
+        let (upstream, _) = ordered(vec![ServerAddr::Udp(udp.address)], LONG);
+        for number in 0..3 {
+            assert_eq!(resolve(&upstream, number).await, want);
+        }
+        assert_eq!((udp.seen().len(), tcp.connections()), (3, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_reply_without_tcp_is_no_answer() {
+    let server = Udp::serve(|_, q| vec![with(error(q, 0), |reply| reply[2] |= 2)]).await;
+    let (upstream, _) = ordered(vec![ServerAddr::Udp(server.address)], LONG);
+    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Unreachable));
+}

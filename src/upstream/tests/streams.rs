@@ -1,0 +1,168 @@
+//! Over TCP: many questions on one connection, and connections that break.
+
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    fake::{Stream, answer, answer_all, read, with, write},
+    *,
+};
+
+fn tcp(server: &Stream, deadline: Duration) -> (Arc<Upstream>, Arc<Told>) {
+    ordered(vec![ServerAddr::Tcp(server.address)], deadline)
+}
+
+#[tokio::test]
+async fn many_questions_share_a_connection_and_are_answered_in_any_order() {
+    const MANY: usize = 200;
+    let server = Stream::serve(|_, mut stream| async move {
+        let mut queries = Vec::new();
+        while queries.len() < MANY {
+            queries.push(read(&mut stream).await.expect("a query"));
+        }
+        let ids: HashSet<_> = queries.iter().map(|query| query[..2].to_vec()).collect();
+        assert_eq!(ids.len(), MANY);
+        for query in queries.iter().rev() {
+            write(&mut stream, &answer(query)).await;
+        }
+        answer_all(stream).await;
+    })
+    .await;
+    let (upstream, told) = tcp(&server, LONG);
+    let asked = (0..MANY as u128).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(asked).await, vec![Ok(0); MANY]);
+    assert_eq!(resolve(&upstream, 1).await, Ok(0));
+    assert_eq!((server.connections(), told.mismatches()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_full_pipeline_opens_a_second_connection() {
+    const MANY: usize = 700;
+    let server = Stream::serve(|_, stream| async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer_all(stream).await;
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    let asked = (0..MANY as u128).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(asked).await, vec![Ok(0); MANY]);
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_between_questions_costs_nothing() {
+    let server = Stream::serve(|_, mut stream| async move {
+        if let Some(query) = read(&mut stream).await {
+            write(&mut stream, &answer(&query)).await;
+        }
+    })
+    .await;
+    let (upstream, told) = tcp(&server, LONG);
+    for number in 0..20 {
+        assert_eq!(resolve(&upstream, number).await, Ok(0));
+    }
+    assert_eq!(told.asked(0, Asked::Answered), 20);
+}
+
+#[tokio::test]
+async fn questions_on_a_connection_that_breaks_go_to_another_once() {
+    let server = Stream::serve(|number, mut stream| async move {
+        if number == 0 {
+            for _ in 0..10 {
+                read(&mut stream).await;
+            }
+        } else {
+            answer_all(stream).await;
+        }
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    let asked = (0..10).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(asked).await, vec![Ok(0); 10]);
+    assert_eq!(server.connections(), 2, "all go to the same one");
+}
+
+#[tokio::test]
+async fn servers_that_close_or_reset_are_unreachable() {
+    for reset in [false, true] {
+        let server = Stream::serve(move |_, mut stream| async move {
+            read(&mut stream).await;
+            if reset {
+                let _ = stream.set_zero_linger();
+            }
+        })
+        .await;
+        let (upstream, told) = tcp(&server, LONG);
+        assert_eq!(resolve(&upstream, 1).await, Err(Failure::Unreachable));
+        assert_eq!(
+            (server.connections(), told.asked(0, Asked::Unreachable)),
+            (2, 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stall_in_the_middle_of_a_message_is_a_time_out() {
+    let server = Stream::serve(|_, mut stream| async move {
+        let query = read(&mut stream).await.expect("a query");
+        let _ = stream.write_all(b"\0\xff").await;
+        let _ = stream.write_all(&answer(&query)).await;
+        read(&mut stream).await;
+    })
+    .await;
+    let (upstream, _) = tcp(&server, SHORT);
+    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Timeout));
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_replaced() {
+    let server = Stream::serve(|number, mut stream| async move {
+        if number == 0 {
+            while read(&mut stream).await.is_some() {}
+        } else {
+            answer_all(stream).await;
+        }
+    })
+    .await;
+    let (upstream, told) = tcp(&server, LONG);
+    assert_eq!(resolve(&upstream, 1).await, Ok(0));
+    assert_eq!(server.connections(), 2);
+    assert_eq!(told.asked(0, Asked::Timeout), 1);
+}
+
+#[tokio::test]
+async fn what_answers_no_question_of_the_connection_is_ignored() {
+    let server = Stream::serve(|_, mut stream| async move {
+        while let Some(query) = read(&mut stream).await {
+            write(&mut stream, b"").await;
+            write(&mut stream, &with(answer(&query), |reply| reply[0] ^= 1)).await;
+            write(&mut stream, &with(answer(&query), |reply| reply[13] = b'x')).await;
+            write(&mut stream, &answer(&query)).await;
+            write(&mut stream, &answer(&query)).await;
+        }
+    })
+    .await;
+    let (upstream, told) = tcp(&server, LONG);
+    assert_eq!(resolve(&upstream, 1).await, Ok(0));
+    assert_eq!(resolve(&upstream, 2).await, Ok(0));
+    assert!(told.mismatches() >= 6);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn connections_end_with_their_upstream() {
+    let (sender, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    let server = Stream::serve(move |_, stream| {
+        let sender = sender.clone();
+        async move {
+            answer_all(stream).await;
+            let _ = sender.send(());
+        }
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    assert_eq!(resolve(&upstream, 1).await, Ok(0));
+    assert!(ended.is_empty());
+    drop(upstream);
+    let ended = tokio::time::timeout(LONG, ended.recv()).await;
+    assert_eq!(ended, Ok(Some(())));
+}
