@@ -1,0 +1,197 @@
+//! What comes back by datagram.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    thread,
+};
+
+use super::{
+    ANSWERED, Case, DEADLINE, Does, MALFORMED, TIMEOUT, UNREACHABLE,
+    message::{self, QUESTION, record, reply},
+    streams,
+};
+
+const HTTPS: u16 = 65;
+
+pub(crate) fn silent(_: &[u8], _: &UdpSocket, _: SocketAddr) {}
+
+/// Sends one of these.
+fn send(message: &[u8], socket: &UdpSocket, to: SocketAddr) {
+    // The asker may have gone.
+    let _ = socket.send_to(message, to);
+}
+
+/// The good reply with one change.
+fn changed(query: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut message = message::good(query);
+    change(&mut message);
+    message
+}
+
+fn wrong_id(query: &[u8]) -> Vec<u8> {
+    changed(query, |message| message[1] ^= 1)
+}
+
+/// What is no reply to the question at all: it is ignored, and nothing else comes.
+fn no_replies() -> Vec<Case> {
+    let cases = vec![
+        Case::udp(
+            "wrong id",
+            |query, socket, to| send(&wrong_id(query), socket, to),
+            TIMEOUT,
+        ),
+        Case::udp(
+            "wrong name",
+            |query, socket, to| send(&changed(query, |it| it[13] = b'x'), socket, to),
+            TIMEOUT,
+        ),
+        Case::udp(
+            "wrong type",
+            |query, socket, to| {
+                let type_at = query.len() - 11 - 3;
+                send(&changed(query, |it| it[type_at] = 28), socket, to);
+            },
+            TIMEOUT,
+        ),
+        Case::udp(
+            "QR=0",
+            |query, socket, to| send(&changed(query, |it| it[2] = 1), socket, to),
+            TIMEOUT,
+        ),
+        Case::udp(
+            "no question",
+            |query, socket, to| {
+                let mut message = reply(query, 0, 0, &[]);
+                message[5] = 0;
+                send(&message[..12], socket, to);
+            },
+            TIMEOUT,
+        ),
+        Case::udp(
+            "an empty datagram",
+            |_, socket, to| send(&[], socket, to),
+            TIMEOUT,
+        ),
+        Case::udp("its own query", send, TIMEOUT),
+        Case::udp(
+            "many that are none, then the reply",
+            |query, socket, to| {
+                for _ in 0..50 {
+                    send(&wrong_id(query), socket, to);
+                }
+                send(&message::good(query), socket, to);
+            },
+            ANSWERED,
+        ),
+    ];
+    cases.into_iter().map(Case::mismatched).collect()
+}
+
+/// What never comes, or not from where it should.
+fn absent() -> Vec<Case> {
+    let closed = Case {
+        does: Does::Closed("udp"),
+        ..Case::udp("a closed port", silent, UNREACHABLE)
+    };
+    vec![
+        closed,
+        Case::udp("silence", silent, TIMEOUT),
+        Case::udp(
+            "from another port",
+            |query, _, to| {
+                let other = UdpSocket::bind("127.0.0.1:0").expect("a port");
+                send(&message::good(query), &other, to);
+            },
+            TIMEOUT,
+        ),
+        Case::udp(
+            "after the deadline",
+            |query, socket, to| {
+                let socket = socket.try_clone().expect("a descriptor");
+                let late = message::good(query);
+                thread::spawn(move || {
+                    thread::sleep(DEADLINE + DEADLINE / 4);
+                    send(&late, &socket, to);
+                });
+            },
+            TIMEOUT,
+        ),
+    ]
+}
+
+/// Replies that say what they should not.
+fn replies() -> Vec<Case> {
+    vec![
+        Case::udp(
+            "torn",
+            |query, socket, to| {
+                let whole = message::good(query);
+                send(&whole[..whole.len() - 2], socket, to);
+            },
+            MALFORMED,
+        ),
+        Case::udp(
+            "bytes left over",
+            |query, socket, to| send(&changed(query, |it| it.push(0)), socket, to),
+            MALFORMED,
+        ),
+        Case::udp(
+            "a pointer to itself",
+            |query, socket, to| send(&message::pointer_to_itself(query), socket, to),
+            MALFORMED,
+        ),
+        Case::udp(
+            "aliases in a circle",
+            |query, socket, to| send(&message::circle(query), socket, to),
+            "REFUSED, 17: NAME. CNAME in a circle",
+        ),
+        Case::udp(
+            "an error",
+            |query, socket, to| send(&reply(query, 5, 0, &[]), socket, to),
+            "SERVFAIL, 23: the server answered with code 5",
+        ),
+        Case::udp(
+            "an address inside",
+            |query, socket, to| {
+                let metadata = record(QUESTION, 1, &[169, 254, 169, 254]);
+                send(&reply(query, 0, 1, &metadata), socket, to);
+            },
+            "REFUSED, 17: NAME. A 169.254.169.254",
+        ),
+        Case {
+            qtype: HTTPS,
+            ..Case::udp(
+                "a torn hint",
+                |query, socket, to| {
+                    let binding = record(QUESTION, HTTPS, b"\0\x01\0\0\x04\0\x08\x0a\0\0\x01");
+                    send(&reply(query, 0, 1, &binding), socket, to);
+                },
+                "REFUSED, 17: NAME. HTTPS not well-formed",
+            )
+        },
+        truncated("truncated, TCP closed", streams::close, UNREACHABLE),
+        truncated("truncated over TCP, too", streams::truncated, MALFORMED),
+        truncated("truncated, then whole", streams::good, ANSWERED),
+    ]
+}
+
+fn truncated(what: &'static str, stream: super::OnStream, want: &'static str) -> Case {
+    Case {
+        does: Does::Udp(
+            |query, socket, to| {
+                let mut message = reply(query, 0, 0, &[]);
+                message[2] |= 2;
+                send(&message, socket, to);
+            },
+            stream,
+        ),
+        ..Case::udp(what, silent, want)
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = no_replies();
+    cases.extend(absent());
+    cases.extend(replies());
+    cases
+}
