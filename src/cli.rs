@@ -25,6 +25,7 @@ mod dig;
 mod explain;
 mod healthcheck;
 mod http;
+mod learn;
 mod reload;
 mod test;
 
@@ -63,6 +64,8 @@ enum Verb {
     Diff(diff::Args),
     /// Tell what would become of a question, and why.
     Explain(explain::Args),
+    /// Write the rules that would allow what a dnsgate in mode observe has let through.
+    Learn(learn::Args),
     /// Have the running dnsgate read its configuration again; print what changed, or all that is
     /// wrong with it, in which case nothing changes.
     Reload(reload::Args),
@@ -118,6 +121,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Learn(args) => learn::run(args),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Completions { shell } => completions(shell),

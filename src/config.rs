@@ -37,6 +37,7 @@ mod pem;
 mod read;
 mod rules;
 mod startup;
+mod suffix;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -51,9 +52,11 @@ mod zones;
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
+pub use forward::default_types;
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
+pub use suffix::Suffix;
 pub use text::ReadFile;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
 

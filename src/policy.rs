@@ -149,10 +149,10 @@ impl Policy {
         }
     }
 
-    /// Whether denials are only observed.
+    /// Where questions go that would be denied, where denials are only observed.
     #[must_use]
-    pub const fn is_observed(&self) -> bool {
-        self.observe.is_some()
+    pub const fn observed(&self) -> Option<&Forwarding> {
+        self.observe.as_ref()
     }
 
     /// What becomes of a question.

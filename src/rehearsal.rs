@@ -4,15 +4,20 @@
 //! A question becomes a packet and goes through [`engine::begin`], as a client's would; nothing is
 //! decided here. So a test cannot pass for a reason that does not hold in the server.
 //!
+//! No upstream is asked either: a question that one would have to answer ends with leave to ask it,
+//! and what is known of its answer is where it may come from and what it may hold.
+//!
 //! Not here: files, logs, clocks and output, which are the verbs' (`cli`), and what happens to a
 //! configuration whose tests fail (`app`, `reload`).
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
 use crate::{
-    config::Case,
-    dns::{NameRef, RecordType, Transport},
-    engine::{self, Client, Context, Outcome, Policy, Snapshot, Step},
+    config::{Case, Upstream},
+    dns::{Name, NameRef, RecordType, Transport},
+    engine::{self, Ask, Client, Context, Outcome, Partition, Policy, Snapshot, Step},
+    policy::{Forwarding, Verdict},
+    zone::Zone,
 };
 
 mod answer;
@@ -36,6 +41,38 @@ pub fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
     [HEADER, name.wire(), &rtype.0.to_be_bytes(), &IN, OPT].concat()
 }
 
+/// A configuration that can be asked.
+#[derive(Clone, Debug)]
+pub struct Subject<'s> {
+    snapshot: &'s Snapshot,
+    /// By number.
+    upstreams: Vec<&'s str>,
+}
+
+impl<'s> Subject<'s> {
+    /// A snapshot, and the upstreams that it knows by their numbers.
+    pub fn new(snapshot: &'s Snapshot, upstreams: impl IntoIterator<Item = &'s Upstream>) -> Self {
+        let names = upstreams.into_iter().map(|upstream| &*upstream.name);
+        Self {
+            snapshot,
+            upstreams: names.collect(),
+        }
+    }
+
+    /// The name of the upstream that has a part in an outcome.
+    fn upstream_of(&self, outcome: &Outcome) -> Option<&'s str> {
+        let at = outcome.upstream?.0;
+        self.upstreams.get(usize::from(at)).copied()
+    }
+}
+
+/// A snapshot to be asked and never put in force: there is nothing in its upstreams' partitions.
+#[must_use]
+pub fn snapshot(policy: Policy, zones: Vec<Zone>, upstreams: usize) -> Snapshot {
+    let partitions = (0..).map(Partition).take(upstreams).collect();
+    Snapshot::new(1, policy, zones).with_upstreams(partitions)
+}
+
 /// One question, and who asks it.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'q> {
@@ -54,6 +91,31 @@ struct Seen {
     outcome: Outcome,
     /// Empty when there is none.
     reply: Vec<u8>,
+    /// What an upstream would have to be asked for.
+    asks: Option<Asks>,
+}
+
+/// What is known of an answer that an upstream has to give.
+#[derive(PartialEq, Eq)]
+struct Asks {
+    name: Name,
+    /// Who is asked, and what of the answer may pass.
+    forwarding: Forwarding,
+}
+
+impl Asks {
+    /// What a permit was given for: the same decision once more.
+    fn of(ask: &Ask, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
+        let policy = snapshot.policy();
+        let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
+        match policy.decide(ask.outcome.group?, name, qtype, now) {
+            Verdict::Forward(grant) => Some(Self {
+                name: name.to_name(),
+                forwarding: grant.forwarding().clone(),
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// Asks one question.
@@ -66,9 +128,14 @@ fn ask(question: Question<'_>, snapshot: &Snapshot, now: SystemTime) -> Seen {
     let mut reply = vec![0; engine::max_reply(transport)];
     let step: Step = engine::begin(&packet, client, &Context::new(snapshot, now), &mut reply);
     reply.truncate(step.len());
+    let asks = match &step {
+        Step::Ask(ask) => Asks::of(ask, snapshot, now),
+        Step::Reply { .. } | Step::Drop(_) => None,
+    };
     Seen {
         outcome: *step.outcome(),
         reply,
+        asks,
     }
 }
 
@@ -111,13 +178,13 @@ impl std::error::Error for Failures {}
 ///
 /// # Errors
 /// Those that fail.
-pub fn check(cases: &[Case], snapshot: &Snapshot, now: SystemTime) -> Result<(), Failures> {
+pub fn check(cases: &[Case], subject: &Subject<'_>, now: SystemTime) -> Result<(), Failures> {
     let mut failures = Failures {
         tests: cases.len(),
         told: Vec::new(),
         failed: 0,
     };
-    for tried in run(cases, snapshot, now) {
+    for tried in run(cases, subject, now) {
         let Some(failure) = &tried.failure else {
             continue;
         };

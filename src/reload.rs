@@ -19,9 +19,9 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
-    config::{self, Changes, Config, Contents, Notice, ReadFile, Report, Startup},
+    config::{self, Case, Changes, Config, Contents, Notice, ReadFile, Report, Startup},
     engine::Snapshot,
-    rehearsal::{self, Failures},
+    rehearsal::{self, Failures, Subject},
 };
 
 mod partitions;
@@ -126,7 +126,7 @@ impl Reloader {
         let upstreams = partitions.number(config.upstreams);
         let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones)
             .with_upstreams(partitions::of(&upstreams));
-        rehearsal::check(&config.cases, &snapshot, now)?;
+        rehearse(&config.cases, &snapshot, &upstreams, now)?;
         partitions.apply(upstreams);
         Ok(Self {
             path,
@@ -186,7 +186,7 @@ impl Reloader {
         let upstreams = self.partitions.number(config.upstreams);
         let snapshot = Snapshot::new(generation, config.policy, config.zones)
             .with_upstreams(partitions::of(&upstreams));
-        rehearsal::check(&config.cases, &snapshot, now)?;
+        rehearse(&config.cases, &snapshot, &upstreams, now)?;
         Ok(Next {
             snapshot,
             changes: self.contents.changes(&config.contents),
@@ -202,6 +202,17 @@ impl Reloader {
         self.live.0.store(Arc::new(next.snapshot));
         self.contents = next.contents;
     }
+}
+
+/// Holds a configuration to its own tests.
+fn rehearse(
+    cases: &[Case],
+    snapshot: &Snapshot,
+    upstreams: &Numbered,
+    now: SystemTime,
+) -> Result<(), Failures> {
+    let subject = Subject::new(snapshot, upstreams.iter().map(|(_, it)| it));
+    rehearsal::check(cases, &subject, now)
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@
 //! Telemetry never delays a query: counters have one writer each, the log drops what it cannot
 //! take. It reads no clock for a query either; times come with the [`Event`].
 //!
-//! Not here: what is decided (`engine`), who listens for DNS (`server`).
+//! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
+//! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::watch`]).
+//!
+//! Not here: what is decided (`engine`), who listens for DNS (`server`), who is asked (`upstream`).
 
 mod block;
 mod families;

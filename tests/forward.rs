@@ -22,6 +22,8 @@ mod encrypted;
 mod failover;
 #[path = "forward/held.rs"]
 mod held;
+#[path = "forward/learn.rs"]
+mod learn;
 #[path = "forward/life.rs"]
 mod life;
 #[path = "forward/loops.rs"]

@@ -9,6 +9,10 @@ use std::path::Path;
 mod config;
 #[path = "../fuzz/targets/packet.rs"]
 mod packet;
+#[path = "fuzz_corpus/seeds.rs"]
+mod seeds;
+#[path = "../fuzz/targets/upstream.rs"]
+mod upstream;
 #[path = "../fuzz/targets/zone.rs"]
 mod zone;
 
@@ -21,13 +25,11 @@ const CHANGES: &[fn(u8) -> u8] = &[
     |byte| byte.wrapping_add(1),
 ];
 
-/// Runs the check over the corpus of a target, changing every `stride`th byte.
-fn replay(
-    target: &str,
-    least: usize,
-    stride: usize,
-    check: fn(&[u8]),
-) -> Result<(), Box<dyn Error>> {
+/// About as many bytes of each input are checked, over and over: a long one is changed here and there only.
+const BYTES: usize = 1 << 19;
+
+/// Runs the check over the corpus of a target, changing each input in as many places as there is time for.
+fn replay(target: &str, least: usize, check: fn(&[u8])) -> Result<(), Box<dyn Error>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
         .join(target);
@@ -36,6 +38,7 @@ fn replay(
         let input = fs::read(entry?.path())?;
         count += 1;
         check(&input);
+        let stride = (input.len() * input.len()).div_ceil(BYTES).max(1);
         for at in (0..input.len()).step_by(stride) {
             check(&input[..at]);
             let mut changed = input.clone();
@@ -51,15 +54,20 @@ fn replay(
 
 #[test]
 fn packets() -> Result<(), Box<dyn Error>> {
-    replay("packet", 40, 1, packet::check)
+    replay("packet", 40, packet::check)
+}
+
+#[test]
+fn answers_of_upstreams() -> Result<(), Box<dyn Error>> {
+    replay("upstream", 20, upstream::check)
 }
 
 #[test]
 fn zone_files() -> Result<(), Box<dyn Error>> {
-    replay("zone", 9, 1, zone::check)
+    replay("zone", 9, zone::check)
 }
 
 #[test]
 fn configurations() -> Result<(), Box<dyn Error>> {
-    replay("config", 10, 1, config::check)
+    replay("config", 10, config::check)
 }

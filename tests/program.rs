@@ -12,6 +12,8 @@ mod running;
 
 #[path = "program/answers.rs"]
 mod answers;
+#[path = "program/learn.rs"]
+mod learn;
 #[path = "program/life.rs"]
 mod life;
 #[path = "program/log.rs"]

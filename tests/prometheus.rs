@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so; one that is skipped says why"
 )]
 
+#[expect(dead_code, reason = "the tests of the program use more of it")]
 mod running;
 
 use std::{

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{app, engine::Snapshot, rehearsal};
+use crate::{app, rehearsal};
 
 use super::test;
 
@@ -23,13 +23,14 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
         writeln!(io::stderr(), "{warning}")?;
     }
     let (cases, summary) = (config.cases, config.summary);
-    let snapshot = Snapshot::new(1, config.policy, config.zones);
-    for tried in rehearsal::run(&cases, &snapshot, now) {
+    let snapshot = rehearsal::snapshot(config.policy, config.zones, config.upstreams.len());
+    let subject = rehearsal::Subject::new(&snapshot, &config.upstreams);
+    for tried in rehearsal::run(&cases, &subject, now) {
         if let Some(warning) = test::warning(&tried) {
             writeln!(io::stderr(), "{warning}")?;
         }
     }
-    rehearsal::check(&cases, &snapshot, now)?;
+    rehearsal::check(&cases, &subject, now)?;
     let tests = match cases.len() {
         0 => "no tests".to_owned(),
         1 => "1 test passed".to_owned(),

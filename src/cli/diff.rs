@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{app, config::Config, engine::Snapshot, rehearsal::Diff};
+use crate::{
+    app,
+    rehearsal::{self, Diff, Subject},
+};
 
 mod replay;
 
@@ -47,8 +50,13 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         app::read_config(Some(&args.new))?,
     );
     let changes = old.contents.changes(&new.contents);
-    let (old, new) = (snapshot(old), snapshot(new));
-    let mut diff = Diff::new(&old, &new, now);
+    let one = rehearsal::snapshot(old.policy, old.zones, old.upstreams.len());
+    let other = rehearsal::snapshot(new.policy, new.zones, new.upstreams.len());
+    let mut diff = Diff::new(
+        Subject::new(&one, &old.upstreams),
+        Subject::new(&other, &new.upstreams),
+        now,
+    );
     let replayed = match &args.replay {
         Some(log) => Some(replay(log, &mut diff)?),
         None => {
@@ -66,10 +74,6 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         let _ = writeln!(text, "{replayed}");
     }
     Ok((text, ExitCode::from(u8::from(diff.changed() > 0))))
-}
-
-fn snapshot(config: Config) -> Snapshot {
-    Snapshot::new(1, config.policy, config.zones)
 }
 
 fn replay(log: &Path, diff: &mut Diff<'_>) -> anyhow::Result<Replayed> {

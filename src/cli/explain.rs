@@ -11,13 +11,18 @@ use std::{
 
 use crate::{
     app,
+    config::Upstream,
     dns::{Name, RecordType, Transport},
-    engine::{self, Client, Context, Ending, GroupId, Outcome, Reason, Snapshot, Step},
+    engine::{
+        self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Snapshot, Step, UpstreamId,
+    },
     policy::{Action, Candidate, Fate, Pattern},
     rehearsal,
 };
 
 use super::dig;
+
+mod forward;
 
 /// How far from the left what is said begins.
 const MARGIN: usize = 10;
@@ -41,15 +46,17 @@ pub(super) struct Args {
 /// Explains one question.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = app::read_config(args.config.as_deref())?;
-    let snapshot = Snapshot::new(1, config.policy, config.zones);
+    let count = config.upstreams.len();
+    let snapshot = rehearsal::snapshot(config.policy, config.zones, count);
     #[expect(clippy::disallowed_methods, reason = "the question is asked now")]
     let now = SystemTime::now();
-    io::stdout().write_all(explained(args, &snapshot, now).as_bytes())?;
+    let text = explained(args, &snapshot, &config.upstreams, now);
+    io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
 /// The whole text.
-fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
+fn explained(args: &Args, snapshot: &Snapshot, upstreams: &[Upstream], now: SystemTime) -> String {
     let Args {
         name,
         rtype,
@@ -67,7 +74,9 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
     if let Some(group) = group {
         let candidates = snapshot.policy().explain(group, name.as_ref(), *rtype, now);
         say("rules", rules_line(&candidates));
-        table(&candidates).iter().for_each(|row| say("", row));
+        table(&candidates, upstreams)
+            .iter()
+            .for_each(|row| say("", row));
     }
     let asker = Client {
         source: *client,
@@ -80,13 +89,24 @@ fn explained(args: &Args, snapshot: &Snapshot, now: SystemTime) -> String {
         &Context::new(snapshot, now),
         &mut reply,
     );
-    say("verdict", &verdict_line(snapshot, step.outcome()));
+    let (policy, outcome) = (snapshot.policy(), step.outcome());
+    say("verdict", &verdict_line(policy, outcome, upstreams));
+    if let Step::Ask(ask) = &step {
+        for (what, said) in forward::lines(ask, policy, upstreams, now) {
+            say(what, &said);
+        }
+    }
     text.push('\n');
     match step {
         Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
         Step::Drop(_) => text.push_str(";; no reply is sent: the client waits until it gives up\n"),
-        Step::Ask(_) => {
-            text.push_str(";; the reply is what the upstream says and the screen lets pass\n")
+        Step::Ask(ask) => {
+            let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
+            let _ = writeln!(
+                text,
+                ";; the reply has what {} says of {name} {qtype}, as far as it may pass",
+                upstream_name(upstreams, ask.permit.upstream())
+            );
         }
     }
     text
@@ -121,8 +141,8 @@ fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
 }
 
 /// The candidates, a line each: who wins, with what, and why the others do not.
-fn table(candidates: &[Candidate<'_>]) -> Vec<String> {
-    let rows: Vec<[String; 4]> = candidates.iter().map(row).collect();
+fn table(candidates: &[Candidate<'_>], upstreams: &[Upstream]) -> Vec<String> {
+    let rows: Vec<[String; 4]> = candidates.iter().map(|it| row(it, upstreams)).collect();
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
@@ -145,13 +165,18 @@ fn table(candidates: &[Candidate<'_>]) -> Vec<String> {
         .collect()
 }
 
-fn row(candidate: &Candidate<'_>) -> [String; 4] {
+fn row(candidate: &Candidate<'_>, upstreams: &[Upstream]) -> [String; 4] {
     let rule = candidate.rule;
     let action = match &rule.action {
-        Action::Zone(_) => "answers from its zone",
-        Action::Answer(_) => "answers with its records",
-        Action::Forward(_) => "forwards",
-        Action::Deny => "denies",
+        Action::Zone(_) => "answers from its zone".to_owned(),
+        Action::Answer(_) => "answers with its records".to_owned(),
+        Action::Forward(forwarding) => {
+            format!(
+                "forwards to {}",
+                upstream_name(upstreams, forwarding.upstream)
+            )
+        }
+        Action::Deny => "denies".to_owned(),
     };
     let reason = rule
         .reason
@@ -160,7 +185,7 @@ fn row(candidate: &Candidate<'_>) -> [String; 4] {
     [
         rule.name.to_string(),
         meaning(&candidate.pattern),
-        action.to_owned(),
+        action,
         format!("{}{reason}", candidate.fate),
     ]
 }
@@ -174,14 +199,32 @@ fn meaning(pattern: &Pattern) -> String {
     }
 }
 
-fn verdict_line(snapshot: &Snapshot, outcome: &Outcome) -> String {
+/// The operator's name for an upstream.
+fn upstream_name(upstreams: &[Upstream], id: UpstreamId) -> &str {
+    let upstream = upstreams.get(usize::from(id.0));
+    upstream.map_or("nobody", |upstream| &upstream.name)
+}
+
+fn verdict_line(policy: &Policy, outcome: &Outcome, upstreams: &[Upstream]) -> String {
     let rule = outcome
         .rule
-        .and_then(|id| snapshot.policy().rule(id))
-        .map_or("", |rule| &rule.name);
+        .and_then(|id| policy.rule(id))
+        .map(|rule| &*rule.name);
+    let upstream = outcome.upstream.map(|id| upstream_name(upstreams, id));
+    let upstream = upstream.unwrap_or("nobody");
+    if outcome.reason == Reason::Observed {
+        let why = match rule {
+            Some(rule) => format!("by `{rule}`"),
+            None => "because no rule allows the name".to_owned(),
+        };
+        return format!("would be denied {why}; observed only: forwarded to `{upstream}`");
+    }
+    let rule = rule.unwrap_or_default();
     match (outcome.reason, outcome.reason.ending()) {
         (Reason::Zone, _) => format!("answered from its zone by `{rule}`"),
         (Reason::Rule, _) => format!("answered with its records by `{rule}`"),
+        (Reason::Any, _) => "answered by RFC 8482: no upstream is asked for ANY".to_owned(),
+        (Reason::Upstream, _) => format!("forwarded to `{upstream}` by `{rule}`"),
         (Reason::Blocked, _) => format!("denied by `{rule}`"),
         (Reason::NoRule, _) => "denied, because no rule allows the name".to_owned(),
         (Reason::Stranger, _) => "denied, because the client is in no group".to_owned(),

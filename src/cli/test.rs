@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
-use crate::{app, config, engine::Snapshot, rehearsal};
+use crate::{app, config, rehearsal};
 
 mod junit;
 
@@ -116,8 +116,10 @@ fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
     };
     match app::read_config(path) {
         Ok(config) => {
-            let snapshot = Snapshot::new(1, config.policy, config.zones);
-            let tried = rehearsal::run(&config.cases, &snapshot, now);
+            let count = config.upstreams.len();
+            let snapshot = rehearsal::snapshot(config.policy, config.zones, count);
+            let subject = rehearsal::Subject::new(&snapshot, &config.upstreams);
+            let tried = rehearsal::run(&config.cases, &subject, now);
             suite.results = tried
                 .map(|tried| Ran {
                     name: tried.to_string(),

@@ -94,7 +94,7 @@ fn parse_of(
 
 fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
     if let Some(config) = config {
-        case::check(&entries, &config.policy, faults);
+        case::check(&entries, &config.policy, &config.upstreams, faults);
         config.cases.extend(case::cases(entries));
     }
 }

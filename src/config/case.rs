@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
+    Upstream,
     error::{Faults, Place, nearest},
     keys,
     read::{At, Choice, Fields, bad_value},
@@ -65,6 +66,8 @@ pub struct Expect {
     pub reason: Option<&'static str>,
     /// The name of the rule that decides.
     pub rule: Option<Box<str>>,
+    /// The name of the upstream that has to be asked.
+    pub upstream: Option<Box<str>>,
     /// The reply's code.
     pub rcode: Option<ReplyCode>,
     /// Records that the answer has, whatever else it has. Their TTLs do not count.
@@ -123,13 +126,15 @@ struct Verdict(&'static str);
 impl Choice for Verdict {
     const CHOICES: &'static [(&'static str, Self)] = &[
         ("answered", Self("answered")),
+        ("forwarded", Self("forwarded")),
         ("denied", Self("denied")),
         ("rejected", Self("rejected")),
         ("failed", Self("failed")),
     ];
 }
 
-/// One of the engine's words for why, of those that a well-formed question can meet.
+/// One of the engine's words for why, of those that a well-formed question can meet to which no
+/// upstream has been asked yet.
 #[derive(Clone, Copy)]
 struct Reason(&'static str);
 
@@ -137,10 +142,14 @@ impl Choice for Reason {
     const CHOICES: &'static [(&'static str, Self)] = &[
         ("zone", Self("zone")),
         ("rule", Self("rule")),
+        ("any", Self("any")),
+        ("upstream", Self("upstream")),
+        ("observed", Self("observed")),
         ("blocked", Self("blocked")),
         ("no_rule", Self("no_rule")),
         ("stranger", Self("stranger")),
         ("meta_type", Self("meta_type")),
+        ("loop_probe", Self("loop_probe")),
         ("chain_too_long", Self("chain_too_long")),
     ];
 }
@@ -204,8 +213,14 @@ impl FromStr for RecordText {
 #[derive(Debug)]
 pub(super) struct CaseEntry {
     case: Case,
-    /// Where the rule's name stands.
+    named: Named,
+}
+
+/// Where the names stand that `expect` has of other sections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Named {
     rule: Option<Place>,
+    upstream: Option<Place>,
 }
 
 /// The file of tests that may stand beside a configuration: `dnsgate.test.yaml` beside
@@ -249,7 +264,7 @@ fn entry(node: &Node, faults: &mut Faults<'_>) -> Option<CaseEntry> {
     let transport = fields.choice("over", faults);
     let at = fields.scalar::<Moment>("at", faults);
     let expected = fields.get("expect").and_then(|node| expect(node, faults));
-    let (Ask(name, rtype), source, (expect, rule)) = (ask?.value, source?.value.0, expected?);
+    let (Ask(name, rtype), source, (expect, named)) = (ask?.value, source?.value.0, expected?);
     let whole = faults.count() == before;
     whole.then(|| CaseEntry {
         case: Case {
@@ -262,12 +277,12 @@ fn entry(node: &Node, faults: &mut Faults<'_>) -> Option<CaseEntry> {
             at: at.map(|at| at.value.0),
             expect,
         },
-        rule,
+        named,
     })
 }
 
-/// Reads `expect`, and where the rule's name stands.
-fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Option<Place>)> {
+/// Reads `expect`, and where its names stand.
+fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Named)> {
     let before = faults.count();
     let fields = Fields::of(node, &keys::EXPECT, faults)?;
     let given = |key: &&str| fields.get(key).is_some();
@@ -285,7 +300,11 @@ fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Option<Place>
         }
     }
     let rule: Option<At<String>> = fields.scalar("rule", faults);
-    let place = rule.as_ref().map(|rule| rule.place);
+    let upstream: Option<At<String>> = fields.scalar("upstream", faults);
+    let named = Named {
+        rule: rule.as_ref().map(|rule| rule.place),
+        upstream: upstream.as_ref().map(|upstream| upstream.place),
+    };
     let contains = fields.scalars::<RecordText>("contains", faults);
     let within = fields.scalars::<Cidr>("within", faults);
     let verdict: Option<At<Verdict>> = fields.choice("verdict", faults);
@@ -294,11 +313,12 @@ fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Option<Place>
         verdict: verdict.map(|at| at.value.0),
         reason: reason.map(|at| at.value.0),
         rule: rule.map(|at| at.value.into()),
+        upstream: upstream.map(|at| at.value.into()),
         rcode: fields.scalar("rcode", faults).map(|at| at.value),
         contains: values(contains).map(|text| text.0).collect(),
         within: values(within).map(|cidr| cidr.0).collect(),
     };
-    Some((expect, place))
+    Some((expect, named))
 }
 
 fn is_empty(fields: &Fields<'_>, key: &str) -> Option<Place> {
@@ -311,24 +331,52 @@ fn values<T>(list: Option<At<Vec<At<T>>>>) -> impl Iterator<Item = T> {
     list.map(|at| at.value)
 }
 
-/// Reports tests of rules that the policy has not: they would fail for a reason that is hard to see.
-pub(super) fn check(entries: &[CaseEntry], policy: &Policy, faults: &mut Faults<'_>) {
-    let known: HashSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
-    for entry in entries {
-        let (Some(name), Some(place)) = (&entry.case.expect.rule, entry.rule) else {
-            continue;
-        };
-        if known.contains(&**name) || faults.is_full() {
-            continue;
+/// Reports tests of rules and upstreams that there are not: they would fail for a reason that is
+/// hard to see.
+pub(super) fn check(
+    entries: &[CaseEntry],
+    policy: &Policy,
+    upstreams: &[Upstream],
+    faults: &mut Faults<'_>,
+) {
+    let rules: HashSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
+    let upstreams: HashSet<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
+    for CaseEntry { case, named } in entries {
+        if faults.is_full() {
+            return;
         }
-        let near = nearest(name, known.iter().copied());
-        let help = near.map_or_else(
-            || "rules are called as `explain` shows them: github, zone corp.example, google_apis googleapis.com".to_owned(),
-            |near| format!("did you mean {near}?"),
+        let (expect, hint) = (
+            &case.expect,
+            "rules are called as `explain` shows them: github, zone corp.example, google_apis googleapis.com",
         );
-        let message = bad_value("rule", name, &"there is no such rule");
-        faults.push_help(place, message, help);
+        check_name(
+            "rule",
+            expect.rule.as_deref().zip(named.rule),
+            &rules,
+            hint,
+            faults,
+        );
+        let hint = "upstreams are called as in the section `upstreams`";
+        let upstream = expect.upstream.as_deref().zip(named.upstream);
+        check_name("upstream", upstream, &upstreams, hint, faults);
     }
+}
+
+/// Reports a name that is none of those that are known.
+fn check_name(
+    key: &str,
+    given: Option<(&str, Place)>,
+    known: &HashSet<&str>,
+    hint: &str,
+    faults: &mut Faults<'_>,
+) {
+    let Some((name, place)) = given.filter(|(name, _)| !known.contains(name)) else {
+        return;
+    };
+    let near = nearest(name, known.iter().copied());
+    let help = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean {near}?"));
+    let message = bad_value(key, name, &format!("there is no such {key}"));
+    faults.push_help(place, message, help);
 }
 
 /// The tests of a configuration, in the order written.

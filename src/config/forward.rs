@@ -30,7 +30,8 @@ const DEFAULT_TYPES: [RecordType; 11] = [
 const MAX_RANGES: usize = 256;
 
 /// The types of a rule that forwards and names none.
-pub(super) fn default_types() -> TypeSet {
+#[must_use]
+pub fn default_types() -> TypeSet {
     DEFAULT_TYPES.into_iter().collect()
 }
 

@@ -167,7 +167,9 @@ pub(super) const TEST: Keys = Keys {
 /// The keys of `expect`.
 pub(super) const EXPECT: Keys = Keys {
     what: "`expect`",
-    known: &["verdict", "reason", "rule", "rcode", "contains", "within"],
+    known: &[
+        "verdict", "reason", "rule", "upstream", "rcode", "contains", "within",
+    ],
     later: &[],
 };
 

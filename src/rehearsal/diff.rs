@@ -5,7 +5,8 @@
 //! below it, for every way that client groups meet, in the common types and those that rules name.
 //!
 //! Two verdicts are the same when a client and an operator see the same: ending, reason, rule,
-//! response code, and the answer's records without their TTLs. A group of another name alone is
+//! response code, and the answer's records without their TTLs; or, where an upstream has to be
+//! asked, its name and what of its answer may pass. A group of another name alone is
 //! no change. Tables are bounded; what has no room is counted.
 
 use std::{
@@ -15,10 +16,11 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Question, Seen, answer, ask, rule_of};
+use super::{Asks, Question, Seen, Subject, answer, ask, rule_of};
 use crate::{
     dns::{Name, RecordType, Transport},
-    engine::{Reason, Snapshot},
+    engine::Reason,
+    policy::CnameMode,
 };
 
 /// The types that are probed whatever the rules say: those that clients ask for.
@@ -71,8 +73,8 @@ struct ChangedName {
 /// Two configurations, and what was found to be different so far.
 #[derive(Debug)]
 pub struct Diff<'s> {
-    old: &'s Snapshot,
-    new: &'s Snapshot,
+    old: Subject<'s>,
+    new: Subject<'s>,
     now: SystemTime,
     asked: u64,
     changed: u64,
@@ -88,7 +90,7 @@ pub struct Diff<'s> {
 impl<'s> Diff<'s> {
     /// Nothing asked so far; everything is asked at `now`.
     #[must_use]
-    pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: SystemTime) -> Self {
+    pub fn new(old: Subject<'s>, new: Subject<'s>, now: SystemTime) -> Self {
         Self {
             old,
             new,
@@ -111,26 +113,27 @@ impl<'s> Diff<'s> {
     /// Asks both.
     pub fn ask(&mut self, question: Question<'_>) {
         self.asked += 1;
-        let old = ask(question, self.old, self.now);
-        let new = ask(question, self.new, self.now);
-        let (old_told, new_told) = (told(&old, self.old), told(&new, self.new));
+        let old = ask(question, self.old.snapshot, self.now);
+        let new = ask(question, self.new.snapshot, self.now);
+        let (old_told, new_told) = (told(&old, &self.old), told(&new, &self.new));
         let mut records = None;
         if old_told == new_told {
             // The same bytes under the same rule: nearly all questions end here.
-            if old.reply == new.reply {
+            records = match (&old.asks, &new.asks) {
+                (Some(old), Some(new)) if !are_same(old, new) => Some((screen(old), screen(new))),
+                _ if old.reply == new.reply => None,
+                _ => other_records(&old, &new),
+            };
+            if records.is_none() {
                 return;
             }
-            let (one, other) = (answer::records(&old.reply), answer::records(&new.reply));
-            if answer::are_same(&one, &other) {
-                return;
-            }
-            records = Some((answer::shown(&one), answer::shown(&other)));
         }
         let kind = Kind {
             clients: self.clients(&old, &new),
-            new: match records {
-                Some(_) => "other records".to_owned(),
-                None => new_told,
+            new: match (&records, &new.asks) {
+                (Some(_), None) => "other records".to_owned(),
+                (Some(_), Some(_)) => "other answers may pass".to_owned(),
+                (None, _) => new_told,
             },
             old: old_told,
         };
@@ -162,12 +165,12 @@ impl<'s> Diff<'s> {
 
     /// The client's group, or both where it has another one now.
     fn clients(&self, old: &Seen, new: &Seen) -> String {
-        let name = |seen: &Seen, snapshot: &Snapshot| {
+        let name = |seen: &Seen, subject: &Subject<'_>| {
             let group = seen.outcome.group;
-            let group = group.and_then(|id| snapshot.policy().group_of(id));
+            let group = group.and_then(|id| subject.snapshot.policy().group_of(id));
             group.map_or_else(|| "no group".to_owned(), |group| group.name.to_string())
         };
-        let (old, new) = (name(old, self.old), name(new, self.new));
+        let (old, new) = (name(old, &self.old), name(new, &self.new));
         if old == new {
             old
         } else {
@@ -198,7 +201,7 @@ impl<'s> Diff<'s> {
     }
 
     fn probed_names(&self) -> HashSet<Name> {
-        let both = [self.old, self.new];
+        let both = [self.old.snapshot, self.new.snapshot];
         let mut names: Vec<Name> = both
             .iter()
             .flat_map(|snapshot| snapshot.policy().names())
@@ -214,7 +217,7 @@ impl<'s> Diff<'s> {
 
     fn probed_types(&self) -> BTreeSet<RecordType> {
         let mut types = BTreeSet::from(COMMON);
-        for snapshot in [self.old, self.new] {
+        for snapshot in [self.old.snapshot, self.new.snapshot] {
             let rules = snapshot.policy().rules().iter();
             let named = rules.flat_map(|rule| rule.types.listed().unwrap_or_default());
             let sets = snapshot.zones().iter().flat_map(|zone| zone.rrsets());
@@ -231,7 +234,7 @@ impl<'s> Diff<'s> {
     /// One address for each pair of groups, old and new, that any address is in. Where a range of
     /// either begins is the only place where the pair can change, so these are all pairs.
     fn probed_clients(&self) -> Vec<IpAddr> {
-        let (old, new) = (self.old.policy(), self.new.policy());
+        let (old, new) = (self.old.snapshot.policy(), self.new.snapshot.policy());
         let mut seen = HashSet::new();
         let starts = old.range_starts().chain(new.range_starts());
         let mut starts: Vec<IpAddr> = starts.collect();
@@ -250,10 +253,16 @@ fn without_star(name: &Name) -> Name {
 
 /// What became of a question, for people. The response code tells denials apart that the rule does
 /// not: the group's way to be denied may be the change.
-fn told(seen: &Seen, snapshot: &Snapshot) -> String {
+fn told(seen: &Seen, subject: &Subject<'_>) -> String {
     let outcome = &seen.outcome;
-    let rcode = outcome.rcode.map_or("no reply", |rcode| rcode.as_str());
-    let what = match (outcome.reason, rule_of(outcome, snapshot.policy())) {
+    let end = match (&seen.asks, outcome.rcode) {
+        (Some(_), _) => format!("asks {}", subject.upstream_of(outcome).unwrap_or("nobody")),
+        (None, Some(rcode)) => rcode.as_str().to_owned(),
+        (None, None) => "no reply".to_owned(),
+    };
+    let what = match (outcome.reason, rule_of(outcome, subject.snapshot.policy())) {
+        (Reason::Observed, None) => "observed only, no rule allows it".to_owned(),
+        (Reason::Observed, Some(rule)) => format!("observed only, denied by rule {rule}"),
         (Reason::NoRule, _) => "denied, no rule allows it".to_owned(),
         (Reason::Stranger, _) => "denied, the client is in no group".to_owned(),
         (reason, Some(rule)) => {
@@ -271,7 +280,31 @@ fn told(seen: &Seen, snapshot: &Snapshot) -> String {
         }
         (reason, None) => format!("{}, {}", reason.ending().as_str(), reason.as_str()),
     };
-    format!("{what} ({rcode})")
+    format!("{what} ({end})")
+}
+
+/// The records of both answers as text, where they are not the same.
+fn other_records(old: &Seen, new: &Seen) -> Option<(String, String)> {
+    let (old, new) = (answer::records(&old.reply), answer::records(&new.reply));
+    let differ = !answer::are_same(&old, &new);
+    differ.then(|| (answer::shown(&old), answer::shown(&new)))
+}
+
+/// Whether the same is asked for, and the same may pass; upstreams have other numbers in other
+/// configurations, and are compared by name.
+fn are_same(old: &Asks, new: &Asks) -> bool {
+    let ((one, other), same_name) = ((&old.forwarding, &new.forwarding), old.name == new.name);
+    same_name && one.answers == other.answers && one.cname == other.cname
+}
+
+/// What is asked for, and what of the answer may pass.
+fn screen(asks: &Asks) -> String {
+    let Asks { name, forwarding } = asks;
+    let aliases = match forwarding.cname {
+        CnameMode::Any => "aliases anywhere",
+        CnameMode::Allowed => "aliases to allowed names",
+    };
+    format!("{name} with {}, {aliases}", forwarding.answers)
 }
 
 impl fmt::Display for Diff<'_> {

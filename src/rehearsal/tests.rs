@@ -18,11 +18,13 @@ fn now() -> SystemTime {
 
 const POLICY: &str = "
 clients: { vpc: { cidrs: [10.0.0.0/8] }, quiet: { cidrs: [10.9.0.0/16], deny_with: drop } }
-zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"db A 192.0.2.1\", \"www CNAME DB\", \"t TXT hello\", \"loop CNAME loop\"] }]
+zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"db A 192.0.2.1\", \"www CNAME DB\", \"t TXT hello\", \"loop CNAME loop\", \"out CNAME a.hub.example.\"] }]
 rules:
   - { name: past, domains: [past.example], answer: [A 10.0.0.6], until: 2026-12-31 }
   - { name: soon, domains: [soon.example], answer: [\"AAAA fd00::1\"], until: 2027-01-31 }
   - { name: no, domains: [.no.example], deny: nxdomain }
+  - { name: hub, domains: [.hub.example], forward: public, answers: { within: [192.0.2.0/24] } }
+upstreams: { corp: { servers: [udp://10.0.0.53] }, public: { servers: [udp://8.8.8.8] } }
 ";
 
 fn config(tests: &str) -> Config {
@@ -32,10 +34,14 @@ fn config(tests: &str) -> Config {
 
 /// What came of the only test in a text.
 fn tried(test: &str) -> (Option<String>, bool) {
-    let config = config(&format!("  - {{ {test} }}"));
-    let snapshot = Snapshot::new(1, config.policy, config.zones);
-    let tried: Vec<_> = run(&config.cases, &snapshot, now()).collect();
-    assert_eq!(tried.len(), 1, "{test}");
+    of_one(config(&format!("  - {{ {test} }}")))
+}
+
+fn of_one(config: Config) -> (Option<String>, bool) {
+    let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
+    let subject = Subject::new(&snapshot, &config.upstreams);
+    let tried: Vec<_> = run(&config.cases, &subject, now()).collect();
+    assert_eq!(tried.len(), 1);
     (tried[0].failure.clone(), tried[0].ends.is_some())
 }
 
@@ -135,6 +141,48 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
     ),
     ("ask: past.example", "reason: no_rule", ""),
+    // No upstream is asked: what is known is which one would be.
+    (
+        "ask: a.hub.example",
+        "verdict: forwarded, reason: upstream, rule: hub, upstream: public",
+        "",
+    ),
+    (
+        "ask: a.hub.example",
+        "upstream: corp",
+        "wanted upstream corp; seen upstream public",
+    ),
+    (
+        "ask: db.corp.example",
+        "upstream: corp",
+        "wanted upstream corp; seen upstream none",
+    ),
+    (
+        "ask: a.hub.example",
+        "rcode: none",
+        "wanted rcode none; seen rcode what the upstream says, which a test does not ask",
+    ),
+    (
+        "ask: a.hub.example",
+        "within: [192.0.2.0/24]",
+        "wanted addresses within 192.0.2.0/24; seen what the upstream says, which a test does not ask",
+    ),
+    ("ask: a.hub.example TXT", "reason: no_rule", ""),
+    (
+        "ask: a.hub.example ANY",
+        "verdict: answered, reason: any",
+        "",
+    ),
+    (
+        "ask: out.corp.example",
+        "reason: zone, upstream: public",
+        "",
+    ),
+    (
+        "ask: 0123456789abcdef0123456789abcdef.dnsgate-probe.example",
+        "verdict: rejected, reason: loop_probe",
+        "",
+    ),
 ];
 
 #[test]
@@ -154,6 +202,22 @@ fn a_test_passes_or_says_why_not() {
 }
 
 #[test]
+fn what_is_observed_only_is_told_from_what_is_allowed() {
+    for (ask, expect) in [
+        ("other.example", "reason: observed, upstream: public"),
+        ("a.no.example", "reason: observed, rule: no"),
+        ("a.hub.example", "reason: upstream, rule: hub"),
+        ("db.corp.example", "reason: zone"),
+    ] {
+        let text = format!(
+            "{POLICY}mode: {{ observe: public }}\ntests: [{{ ask: {ask}, from: 10.0.0.1, expect: {{ {expect} }} }}]"
+        );
+        let config = config::parse(&text, "t.yaml", Path::new("")).expect(ask);
+        assert_eq!(of_one(config).0, None, "{ask}");
+    }
+}
+
+#[test]
 fn a_test_that_will_fail_by_itself_is_known() {
     for (at, ends) in [("", true), (", at: 2027-01-01", false)] {
         let test = format!("ask: soon.example AAAA, from: 10.0.0.1{at}, expect: {{ rule: soon }}");
@@ -165,16 +229,17 @@ fn a_test_that_will_fail_by_itself_is_known() {
 fn failures_are_told_and_counted() {
     let failing = "  - { ask: x.example, from: 10.0.0.1, expect: { verdict: answered } }\n";
     let config = config(&failing.repeat(MAX_TOLD + 2));
-    let snapshot = Snapshot::new(1, config.policy, config.zones);
-    let told = check(&config.cases, &snapshot, now())
+    let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
+    let subject = Subject::new(&snapshot, &config.upstreams);
+    let told = check(&config.cases, &subject, now())
         .expect_err("all fail")
         .to_string();
     assert!(
-        told.starts_with("22 of 22 policy tests failed\nt.yaml:9: x.example. A from 10.0.0.1: wanted verdict answered; seen verdict denied\n"),
+        told.starts_with("22 of 22 policy tests failed\nt.yaml:11: x.example. A from 10.0.0.1: wanted verdict answered; seen verdict denied\n"),
         "{told}"
     );
     assert!(told.ends_with("\n… and 2 more"), "{told}");
-    assert_eq!(check(&[], &snapshot, now()), Ok(()));
+    assert_eq!(check(&[], &subject, now()), Ok(()));
 }
 
 #[test]
@@ -187,15 +252,25 @@ fn the_configuration_knows_the_words_of_the_engine() {
         assert!(accepted("verdict", ending.as_str()), "{}", ending.as_str());
     }
     for &reason in Reason::ALL {
-        // What no question in a file can meet: bytes that are no question, and faults of ours.
+        // What no question in a file can meet: bytes that are no question, what only becomes of it
+        // once an upstream has been asked, and faults of ours.
         let unheard = matches!(
             reason,
-            Reason::Short
+            Reason::Cache
+                | Reason::Stale
+                | Reason::Screened
+                | Reason::Short
                 | Reason::NotAQuery
                 | Reason::Opcode
                 | Reason::Format
                 | Reason::EdnsVersion
                 | Reason::Class
+                | Reason::NoRecursion
+                | Reason::Timeout
+                | Reason::Unreachable
+                | Reason::UpstreamError
+                | Reason::UpstreamMalformed
+                | Reason::Shed
                 | Reason::NoRoom
                 | Reason::Panic
         );

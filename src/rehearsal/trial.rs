@@ -2,11 +2,11 @@
 
 use std::{fmt, time::SystemTime};
 
-use super::{Question, Seen, answer, ask, rule_of};
-use crate::{
-    config::{Case, ReplyCode},
-    engine::Snapshot,
-};
+use super::{Question, Seen, Subject, answer, ask, rule_of};
+use crate::config::{Case, ReplyCode};
+
+/// What is seen of a reply that an upstream has to give.
+const UPSTREAMS: &str = "what the upstream says, which a test does not ask";
 
 /// One test that was run.
 #[derive(Clone, Debug)]
@@ -35,16 +35,17 @@ impl fmt::Display for Tried<'_> {
     }
 }
 
-/// Runs tests against a snapshot, in their order. `now` is the time of those that state none.
+/// Runs tests against a configuration, in their order. `now` is the time of those that state none.
 pub fn run<'c>(
     cases: &'c [Case],
-    snapshot: &Snapshot,
+    subject: &Subject<'_>,
     now: SystemTime,
 ) -> impl Iterator<Item = Tried<'c>> {
-    cases.iter().map(move |case| try_one(case, snapshot, now))
+    cases.iter().map(move |case| try_one(case, subject, now))
 }
 
-fn try_one<'c>(case: &'c Case, snapshot: &Snapshot, now: SystemTime) -> Tried<'c> {
+fn try_one<'c>(case: &'c Case, subject: &Subject<'_>, now: SystemTime) -> Tried<'c> {
+    let snapshot = subject.snapshot;
     let question = Question {
         name: case.name.as_ref(),
         rtype: case.rtype,
@@ -52,7 +53,7 @@ fn try_one<'c>(case: &'c Case, snapshot: &Snapshot, now: SystemTime) -> Tried<'c
         transport: case.transport,
     };
     let seen = ask(question, snapshot, case.at.unwrap_or(now));
-    let failure = failure(case, &seen, snapshot);
+    let failure = failure(case, &seen, subject);
     let rule = seen.outcome.rule.and_then(|id| snapshot.policy().rule(id));
     let ends = rule.and_then(|rule| rule.until);
     Tried {
@@ -78,15 +79,24 @@ impl Differences {
     }
 }
 
-fn failure(case: &Case, seen: &Seen, snapshot: &Snapshot) -> Option<String> {
+fn failure(case: &Case, seen: &Seen, subject: &Subject<'_>) -> Option<String> {
     let expect = &case.expect;
     let outcome = &seen.outcome;
     let mut differ = Differences::default();
     differ.words("verdict", expect.verdict, outcome.ending().as_str());
     differ.words("reason", expect.reason, outcome.reason.as_str());
-    let rule = rule_of(outcome, snapshot.policy());
+    let rule = rule_of(outcome, subject.snapshot.policy());
     differ.words("rule", expect.rule.as_deref(), rule.unwrap_or("none"));
-    let rcode = ReplyCode(outcome.rcode).as_str();
+    let upstream = subject.upstream_of(outcome);
+    differ.words(
+        "upstream",
+        expect.upstream.as_deref(),
+        upstream.unwrap_or("none"),
+    );
+    let rcode = match seen.asks {
+        Some(_) => UPSTREAMS,
+        None => ReplyCode(outcome.rcode).as_str(),
+    };
     differ.words("rcode", expect.rcode.map(ReplyCode::as_str), rcode);
     if !expect.contains.is_empty() || !expect.within.is_empty() {
         of_records(case, seen, &mut differ);
@@ -123,6 +133,9 @@ fn of_records(case: &Case, seen: &Seen, differ: &mut Differences) {
         }
     }
     if differ.wanted.len() > before {
-        differ.seen.push(answer::shown(&records));
+        differ.seen.push(match seen.asks {
+            Some(_) => UPSTREAMS.to_owned(),
+            None => answer::shown(&records),
+        });
     }
 }

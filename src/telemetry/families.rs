@@ -80,7 +80,7 @@ families! {
     LOG_DROPPED = "log_dropped_total", Counter, [],
         "Log lines lost because the queue was full or standard error could not be written.";
     SHED = "shed_total", Counter, ["why"],
-        "TCP connections and queries given up for want of room, by which.";
+        "TCP connections and queries given up for want of room, by how.";
     IN_FLIGHT = "in_flight", Gauge, [],
         "Queries that wait for an upstream.";
     UPSTREAM_QUERIES = "upstream_queries_total", Counter, ["upstream", "server", "result"],

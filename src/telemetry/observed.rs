@@ -1,8 +1,8 @@
 //! What a policy that is observed only would have denied, so that rules can be written from it:
 //! names, by how often they were asked for. The page `/observed` shows it.
 //!
-//! The record has [`MOST`] entries. A name that comes when it is full makes room for itself and
-//! others: the [`SHARE`] asked for least often goes, and of those the longest unseen. So a flood
+//! The record has `MOST` entries. A name that comes when it is full makes room for itself and
+//! others: the `SHARE` asked for least often goes, and of those the longest unseen. So a flood
 //! of random names costs little for each and pushes out nothing that is asked for again and again;
 //! what went is told by its number (`dropped`).
 //!
@@ -29,7 +29,7 @@ use super::{labels::Labels, recorder::Event};
 /// The most entries. One takes some 150 bytes, and its name, group and rule: 2 MiB in all, 5 with
 /// the longest names. A VPC asks for some hundred names outside its own zones, and a list of more
 /// than ten thousand is read by nobody.
-pub const MOST: usize = 10_000;
+const MOST: usize = 10_000;
 /// How many make room at once: looking for the least of all for every new name would let a flood
 /// of them hold the lock.
 const SHARE: usize = MOST / 10;

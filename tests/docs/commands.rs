@@ -15,6 +15,7 @@ const VERBS: &[&str] = &[
     "check",
     "diff",
     "explain",
+    "learn",
     "reload",
     "test",
     "healthcheck",

@@ -72,9 +72,17 @@ fn a_running_dnsgate_shows_the_families_of_the_table() {
             help.insert(name, text);
         }
     }
-    let want: BTreeMap<_, _> = families().map(|it| (it.name, it.kind.as_str())).collect();
+    // Sealed as it is, it has no upstream to count for, and no answer of one to screen.
+    let sealed = || {
+        families().filter(|it| {
+            !["upstream", "check"]
+                .iter()
+                .any(|label| it.labels.contains(label))
+        })
+    };
+    let want: BTreeMap<_, _> = sealed().map(|it| (it.name, it.kind.as_str())).collect();
     assert_eq!(shown, want);
-    let want: BTreeMap<_, _> = families().map(|it| (it.name, it.help)).collect();
+    let want: BTreeMap<_, _> = sealed().map(|it| (it.name, it.help)).collect();
     assert_eq!(help, want);
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let (name, labels) = labels_of(line);

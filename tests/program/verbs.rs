@@ -144,6 +144,78 @@ verdict   denied by `no-db`
 }
 
 #[test]
+fn explain_shows_where_a_question_would_go() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "upstreams: { public: { servers: [udp://8.8.8.8, \"tls://8.8.4.4#dns.google\"] }, corp: { servers: [tcp://10.0.0.53] } }
+zones: [{ origin: lab.example, records: [\"api CNAME api.corp.example.\"] }]
+rules:
+  - { name: github, domains: [.github.com], forward: public }
+  - { name: corp, domains: [.corp.example], forward: corp, types: [A], answers: { within: [10.0.0.0/8] }, cname: allowed }
+  - { name: gists, domains: [gist.github.com], deny: nxdomain }
+";
+    let config = file(dir.path(), text);
+    let forwarded = format!(
+        "\
+question  api.github.com. A
+client    127.0.0.1, which is in group vpc
+policy    {config}
+rules     one is about this name:
+          > github   github.com. and all below   forwards to public   wins
+verdict   forwarded to `public` by `github`
+upstream  public: udp://8.8.8.8:53 tls://8.8.4.4:853#dns.google, the fastest first
+answers   public addresses only; aliases may lead anywhere (cname: any)
+types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
+
+;; the reply has what public says of api.github.com. A, as far as it may pass
+"
+    );
+    let explain = |args: &[&str]| stdout(&[&["explain", "--config", &config], args].concat());
+    assert_eq!(explain(&["api.github.com"]), forwarded);
+    let screened = "\
+verdict   answered from its zone by `zone lab.example`
+upstream  corp: tcp://10.0.0.53:53
+answers   addresses within 10.0.0.0/8 only; aliases may lead to allowed names only (cname: allowed)
+types     A
+
+;; the reply has what corp says of api.corp.example. A, as far as it may pass
+";
+    let text = explain(&["api.lab.example"]);
+    assert!(text.ends_with(screened), "{text}");
+    let any = explain(&["github.com", "ANY"]);
+    assert!(
+        any.contains("no upstream is asked for ANY\n\n;; status: NOERROR"),
+        "{any}"
+    );
+}
+
+#[test]
+fn explain_tells_what_is_observed_only() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = file(
+        dir.path(),
+        "upstreams: { public: { servers: [udp://8.8.8.8] } }
+mode: { observe: public }
+rules: [{ name: gists, domains: [gist.github.com], deny: nxdomain }]",
+    );
+    for (name, why) in [
+        ("example.com", "because no rule allows the name"),
+        ("gist.github.com", "by `gists`"),
+    ] {
+        let text = stdout(&["explain", name, "--config", &config]);
+        let want = format!(
+            "
+verdict   would be denied {why}; observed only: forwarded to `public`
+upstream  public: udp://8.8.8.8:53
+answers   public addresses only; aliases may lead anywhere (cname: any)
+
+;; the reply has what public says of {name}. A, as far as it may pass
+"
+        );
+        assert!(text.ends_with(&want), "{text}");
+    }
+}
+
+#[test]
 fn check_prints_one_line_of_what_a_good_file_holds() {
     let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams), 3 tests passed\n";
     assert_eq!(stdout(&["check"]), line);

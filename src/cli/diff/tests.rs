@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io::Cursor};
 
 use super::{replay::replay, *};
-use crate::config;
+use crate::config::{self, Config};
 
 const OLD: &str = "
 clients: { vpc: { cidrs: [10.0.0.0/8] }, build: { cidrs: [10.8.0.0/16] } }
@@ -13,19 +13,30 @@ zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"*.svc A 10.0.0.6\
 rules:
   - { name: github, domains: [.github.test], answer: [A 10.1.0.1] }
   - { name: ci, domains: [ci.test], answer: [A 10.1.0.2], groups: [build], types: [A, NAPTR] }
+  - { name: fwd, domains: [fwd.test], forward: public, types: [A] }
+upstreams: { public: { servers: [udp://8.8.8.8] }, corp: { servers: [udp://10.0.0.53] } }
 ";
 
 fn config(text: &str) -> Config {
     config::parse(text, "t.yaml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
 }
 
+fn with_diff<T>(old: &str, new: &str, ask: impl FnOnce(Diff<'_>) -> T) -> T {
+    let (old, new) = (config(old), config(new));
+    let one = rehearsal::snapshot(old.policy, old.zones, old.upstreams.len());
+    let other = rehearsal::snapshot(new.policy, new.zones, new.upstreams.len());
+    let old = Subject::new(&one, &old.upstreams);
+    let new = Subject::new(&other, &new.upstreams);
+    ask(Diff::new(old, new, SystemTime::UNIX_EPOCH))
+}
+
 fn probed(from: &str, to: &str) -> String {
     let new = OLD.replace(from, to);
     assert!(from.is_empty() || new != OLD, "{from}");
-    let (old, new) = (snapshot(config(OLD)), snapshot(config(&new)));
-    let mut diff = Diff::new(&old, &new, SystemTime::UNIX_EPOCH);
-    diff.probe();
-    diff.to_string()
+    with_diff(OLD, &new, |mut diff| {
+        diff.probe();
+        diff.to_string()
+    })
 }
 
 #[test]
@@ -41,6 +52,18 @@ fn every_change_of_a_verdict_is_found() {
         ("types: [A, NAPTR]", "types: [A]"),
         ("db A 10.0.0.5", "db A 10.0.0.7"),
         ("*.svc A", "x.svc A"),
+        ("forward: public", "forward: corp"),
+        (
+            "forward: public",
+            "forward: public, answers: { within: [192.0.2.0/24] }",
+        ),
+        ("forward: public", "forward: public, cname: allowed"),
+        ("forward: public", "deny: true"),
+        ("rules:", "mode: { observe: corp }\nrules:"),
+        (
+            "upstreams: { public: { servers: [udp://8.8.8.8] }, corp: { servers: [udp://10.0.0.53] } }",
+            "upstreams: { corp: { servers: [udp://10.0.0.53] }, public: { servers: [udp://8.8.4.4] } }",
+        ),
         (
             "build: { cidrs: [10.8.0.0/16] }",
             "build: { cidrs: [10.8.0.0/16, 192.0.2.0/24] }",
@@ -59,10 +82,10 @@ fn replayed(log: &[u8]) -> (String, Replayed) {
     let new = OLD
         .replace("A 10.1.0.1", "A 10.1.0.9")
         .replace("[build]", "[vpc]");
-    let (old, new) = (snapshot(config(OLD)), snapshot(config(&new)));
-    let mut diff = Diff::new(&old, &new, SystemTime::UNIX_EPOCH);
-    let done = replay(Cursor::new(log), &mut diff).expect("read");
-    (diff.to_string(), done)
+    with_diff(OLD, &new, |mut diff| {
+        let done = replay(Cursor::new(log), &mut diff).expect("read");
+        (diff.to_string(), done)
+    })
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn observe_forwards_what_would_be_denied() {
         "{UPSTREAMS}mode: {{ observe: public }}\nrules: [{{name: r, domains: [x.test], forward: corp}}]"
     );
     let config = config(&text);
-    assert!(config.policy.is_observed());
+    assert!(config.policy.observed().is_some());
     assert_eq!(answer(&config, "x.test", "A"), "forward to 1");
     assert_eq!(answer(&config, "z.test", "A"), "forward to 0");
     assert!(
@@ -151,7 +151,7 @@ fn observe_forwards_what_would_be_denied() {
         config.summary
     );
     let enforced = super::config(&text.replace("{ observe: public }", "enforce"));
-    assert!(!enforced.policy.is_observed());
+    assert!(enforced.policy.observed().is_none());
     assert_eq!(
         answer(&enforced, "z.test", "A"),
         "refused: no rule allows this name"

@@ -5,19 +5,12 @@ use super::super::{
     file::{File, RuleEntry, ZoneEntry},
     parts::{Parts, Source},
     read::At,
+    suffix::is_open,
 };
 use crate::{
     dns::{Name, NameRef},
     policy::{Pattern, Rule},
 };
-
-/// Suffixes under which anybody can have a name and that the Public Suffix List does not have:
-/// services in which the customer chooses the first label.
-const OPEN_SUFFIXES: [&str; 3] = [
-    "googleusercontent.com",
-    "sharepoint.com",
-    "storage.googleapis.com",
-];
 
 /// What rules and zones cover that belongs to anybody.
 pub(in crate::config) fn suffixes(file: &File, parts: &Parts, faults: &Faults<'_>) -> Vec<Notice> {
@@ -101,69 +94,9 @@ fn hidden_suffix(zone: &ZoneEntry, faults: &Faults<'_>) -> Option<Notice> {
     })
 }
 
-/// Whether anybody can have a name under this one. `text` is a buffer, so that a long list does not
-/// allocate for each of its names.
-fn is_open(name: NameRef<'_>, text: &mut Vec<u8>) -> bool {
-    // Asked of a name below, so that `*.run.app` of the list makes run.app open, too.
-    const BELOW: &[u8] = b"x.";
-    text.clear();
-    text.extend(BELOW);
-    for (at, label) in name.labels().enumerate() {
-        if at > 0 {
-            text.push(b'.');
-        }
-        text.extend(label);
-    }
-    let own = text.get(BELOW.len()..).unwrap_or_default();
-    own.is_empty()
-        || OPEN_SUFFIXES.iter().any(|open| open.as_bytes() == own)
-        || is_listed(text, own)
-}
-
-/// Whether the Public Suffix List has the name, or all that are directly below it; `below` is a
-/// name below it.
-fn is_listed(below: &[u8], name: &[u8]) -> bool {
-    psl::suffix(below)
-        .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() >= name.len())
-}
-
 fn shown(name: NameRef<'_>) -> String {
     if name.is_root() {
         return "the root".to_owned();
     }
     name.to_string().trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_own_list_has_only_what_the_public_one_lacks() {
-        for suffix in OPEN_SUFFIXES {
-            let below = format!("x.{suffix}");
-            assert!(!is_listed(below.as_bytes(), suffix.as_bytes()), "{suffix}");
-        }
-    }
-
-    #[test]
-    fn suffixes_are_told_from_names_below_them() {
-        for (name, open) in [
-            ("com", true),
-            ("co.uk", true),
-            ("github.io", true),
-            ("appspot.com", true),
-            ("run.app", true),
-            ("storage.googleapis.com", true),
-            (".", true),
-            ("example.com", false),
-            ("mine.github.io", false),
-            ("googleapis.com", true),
-            ("internal", false),
-            ("corp.internal", false),
-        ] {
-            let name: Name = name.parse().expect(name);
-            assert_eq!(is_open(name.as_ref(), &mut Vec::new()), open, "{name}");
-        }
-    }
 }

@@ -1,0 +1,275 @@
+//! What every reply must be, whatever an upstream has said.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use dnsgate::policy::{Action, CnameMode, Forwarding};
+use hickory_proto::op::{Message, MessageType, ResponseCode};
+use hickory_proto::rr::rdata::svcb::SvcParamValue;
+use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::serialize::binary::{BinDecoder, Restrict};
+
+use super::address;
+use super::table::Table;
+use super::wire::{self, Record};
+
+/// The most aliases that one upstream's answer gives to a reply.
+const LINKS: usize = 10;
+/// The most names that a reply goes on from, each to an upstream or to data of ours.
+const HOPS: usize = 17;
+/// The longest TTL of the cache and of our own data.
+const MAX_TTL: u32 = 3600;
+
+const A: u16 = 1;
+const CNAME: u16 = 5;
+const SOA: u16 = 6;
+const AAAA: u16 = 28;
+const OPT: u16 = 41;
+const RRSIG: u16 = 46;
+const NSEC: u16 = 47;
+const NSEC3: u16 = 50;
+const SVCB: u16 = 64;
+const HTTPS: u16 = 65;
+/// The types whose RDATA dnsgate has read; what others hold is bytes to it, and a name for private use to us.
+const READ: [u16; 7] = [A, 2, CNAME, SOA, 15, AAAA, OPT];
+const PRIVATE_USE: [u8; 2] = [0xff, 0x00];
+
+/// One reply, and who got it.
+pub(super) struct Case<'c> {
+    pub(super) table: &'c Table,
+    pub(super) group: usize,
+    pub(super) now: SystemTime,
+    /// The query.
+    pub(super) query: &'c [u8],
+    pub(super) dnssec_ok: bool,
+    /// What upstreams have said.
+    pub(super) heard: &'c [Vec<u8>],
+    pub(super) reply: &'c [u8],
+}
+
+/// A place of the chain that the reply may have gone on from: the rule whose screen the records passed, or none where
+/// they are our own.
+type From<'c> = Option<&'c Forwarding>;
+
+impl Case<'_> {
+    /// Checks the reply.
+    pub(super) fn check(&self) {
+        let reply = self.reply;
+        let records = wire::records(reply);
+        assert!(records.is_some(), "torn: {reply:02x?}");
+        let records = records.unwrap_or_default();
+        let Some(message) = decoded(reply, &records) else {
+            return;
+        };
+        assert_eq!(reply[..2], self.query[..2], "another id");
+        assert_eq!(message.message_type, MessageType::Response);
+        let (_, question) = wire::name(self.query, 12).unwrap_or_default();
+        assert_eq!(
+            reply[12..question + 4],
+            self.query[12..question + 4],
+            "another question"
+        );
+        let code = message.response_code;
+        assert!(
+            [
+                ResponseCode::NoError,
+                ResponseCode::NXDomain,
+                ResponseCode::Refused,
+                ResponseCode::ServFail
+            ]
+            .contains(&code),
+            "{code}"
+        );
+        for record in &records {
+            let known = record.rtype == OPT;
+            assert!(known || record.ttl <= MAX_TTL, "a TTL of {}", record.ttl);
+            assert!(
+                known || record.section < 2,
+                "a record that nobody asked for"
+            );
+        }
+        let chain = self.chain(&records);
+        let screens = self.screens(&chain);
+        for record in records.iter().filter(|record| record.section == 0) {
+            assert!(
+                chain.contains(&record.owner),
+                "{:02x?} is not on the chain {chain:02x?}",
+                record.owner
+            );
+            self.check_hints(record, &screens);
+        }
+        for record in &message.answers {
+            let address = match &record.data {
+                RData::A(address) => IpAddr::V4(address.0),
+                RData::AAAA(address) => IpAddr::V6(address.0),
+                _ => continue,
+            };
+            check_address(address, &screens);
+        }
+        self.check_authority(&records, &chain);
+    }
+
+    /// The names that the question leads to by the aliases of the answer.
+    fn chain(&self, records: &[Record]) -> Vec<Vec<u8>> {
+        let (question, _) = wire::name(self.query, 12).unwrap_or_default();
+        let mut chain = vec![question];
+        let aliases = |record: &&Record| record.section == 0 && record.rtype == CNAME;
+        for alias in records.iter().filter(aliases) {
+            let here = chain.last().map(Vec::as_slice).unwrap_or_default();
+            assert_eq!(alias.owner, here, "an alias beside the chain");
+            let (target, _) = wire::name(self.reply, alias.rdata.start).unwrap_or_default();
+            // A reply ends where a circle of our own and others' data has closed.
+            chain.push(target);
+        }
+        let qtype = wire::number(self.query, 12 + chain[0].len());
+        if qtype == Some(CNAME) && chain.len() > 1 {
+            chain.pop(); // the answer, not the way to it
+        }
+        chain
+    }
+
+    /// The rules of which one has let the records at the end of the chain pass. Holds that each name on the way is one
+    /// that the way may lead by.
+    fn screens(&self, chain: &[Vec<u8>]) -> Vec<From<'_>> {
+        let forwarded = |name: &[u8]| match self.table.action(self.group, name, self.now) {
+            Some(Action::Forward(forwarding)) => Some(forwarding),
+            _ => None,
+        };
+        let Some(first) = chain.first() else {
+            return Vec::new();
+        };
+        let mut from: Vec<From<'_>> = vec![forwarded(first)];
+        let mut turns = 0;
+        for name in &chain[1..] {
+            let action = self.table.action(self.group, name, self.now);
+            let mut next: Vec<From<'_>> = Vec::new();
+            for screen in from {
+                let stays = match (screen, action) {
+                    (Some(screen), None) => screen.cname == CnameMode::Any,
+                    (Some(_), Some(Action::Forward(_))) => true,
+                    (None, None) => true,
+                    _ => false,
+                };
+                let goes_on = match (screen, action) {
+                    (_, None) => None,
+                    (Some(screen), Some(Action::Forward(other))) => {
+                        (other.upstream != screen.upstream).then_some(Some(other))
+                    }
+                    (None, Some(Action::Forward(other))) => Some(Some(other)),
+                    (_, Some(_)) => Some(None),
+                };
+                turns += usize::from(goes_on.is_some());
+                for screen in stays.then_some(screen).into_iter().chain(goes_on) {
+                    if !next.contains(&screen) {
+                        next.push(screen);
+                    }
+                }
+            }
+            assert!(
+                !next.is_empty(),
+                "an alias to {name:02x?}, which may not be asked for"
+            );
+            from = next;
+        }
+        let most = if turns == 0 { LINKS } else { LINKS * HOPS };
+        assert!(chain.len() <= most + 1, "{} names in a chain", chain.len());
+        from
+    }
+
+    /// The address hints of a service binding, as hickory-proto reads them.
+    fn check_hints(&self, record: &Record, screens: &[From<'_>]) {
+        if ![SVCB, HTTPS].contains(&record.rtype) {
+            return;
+        }
+        let rdata = &self.reply[record.rdata.clone()];
+        let len = Restrict::new(rdata.len() as u16);
+        let mut decoder = BinDecoder::new(rdata);
+        let Ok(RData::SVCB(binding)) = RData::read(&mut decoder, RecordType::SVCB, len) else {
+            return;
+        };
+        for (_, value) in &binding.svc_params {
+            match value {
+                SvcParamValue::Ipv4Hint(hint) => hint
+                    .0
+                    .iter()
+                    .for_each(|address| check_address(address.0.into(), screens)),
+                SvcParamValue::Ipv6Hint(hint) => hint
+                    .0
+                    .iter()
+                    .for_each(|address| check_address(address.0.into(), screens)),
+                _ => {}
+            }
+        }
+    }
+
+    /// An SOA is that of the last name's zone or of one above; proofs are within a zone that signed on the chain.
+    fn check_authority(&self, records: &[Record], chain: &[Vec<u8>]) {
+        let authority = || records.iter().filter(|record| record.section == 1);
+        let last = chain.last().map(Vec::as_slice).unwrap_or_default();
+        let mut zones = self.signers(chain);
+        for soa in authority().filter(|record| record.rtype == SOA) {
+            assert!(
+                wire::is_within(last, &soa.owner),
+                "the SOA of {:02x?} for {last:02x?}",
+                soa.owner
+            );
+            zones.push(soa.owner.clone());
+        }
+        for record in authority().filter(|record| record.rtype != SOA) {
+            let proof = [RRSIG, NSEC, NSEC3].contains(&record.rtype);
+            assert!(
+                proof && self.dnssec_ok,
+                "type {} in authority",
+                record.rtype
+            );
+            assert!(
+                zones
+                    .iter()
+                    .any(|zone| wire::is_within(&record.owner, zone)),
+                "a proof of {:02x?}, which is in none of {zones:02x?}",
+                record.owner
+            );
+        }
+    }
+
+    /// The zones of which there are signatures on the chain, by what the upstream said.
+    fn signers(&self, chain: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut zones = Vec::new();
+        for said in self.heard {
+            let signs = |record: &&Record| {
+                record.section == 0 && record.rtype == RRSIG && chain.contains(&record.owner)
+            };
+            for record in wire::records(said).iter().flatten().filter(signs) {
+                let zone = wire::name(said, record.rdata.start + 18);
+                zones.extend(
+                    zone.map(|(zone, _)| zone)
+                        .filter(|zone| wire::is_within(&record.owner, zone)),
+                );
+            }
+        }
+        zones
+    }
+}
+
+/// The reply as hickory-proto reads it, what dnsgate takes for bytes as bytes.
+fn decoded(reply: &[u8], records: &[Record]) -> Option<Message> {
+    let mut plain = reply.to_vec();
+    for record in records.iter().filter(|it| !READ.contains(&it.rtype)) {
+        plain[record.type_at..record.type_at + 2].copy_from_slice(&PRIVATE_USE);
+    }
+    let message = Message::from_vec(&plain);
+    assert!(
+        message.is_ok(),
+        "hickory-proto cannot read {reply:02x?}: {:?}",
+        message.err()
+    );
+    message.ok()
+}
+
+fn check_address(address: IpAddr, screens: &[From<'_>]) {
+    let passes = |screen: &From<'_>| match screen {
+        None => true,
+        Some(forwarding) => address::passes(address, &forwarding.answers),
+    };
+    assert!(screens.iter().any(passes), "{address} has passed");
+}

@@ -1,0 +1,63 @@
+//! Where a question would be forwarded to, and what of the answer could pass.
+
+use std::time::SystemTime;
+
+use super::upstream_name;
+use crate::{
+    config::{Strategy, Upstream},
+    engine::{Ask, Policy},
+    policy::{AnswerRanges, CnameMode, Forwarding, Verdict},
+};
+
+/// What there is to say of it, each with its heading.
+pub(super) fn lines(
+    ask: &Ask,
+    policy: &Policy,
+    upstreams: &[Upstream],
+    now: SystemTime,
+) -> Vec<(&'static str, String)> {
+    let permit = &ask.permit;
+    let verdict = ask
+        .outcome
+        .group
+        .map(|group| policy.decide(group, permit.name(), permit.qtype(), now));
+    let mut lines = vec![("upstream", servers(ask, upstreams))];
+    let Some(Verdict::Forward(grant)) = verdict else {
+        return lines;
+    };
+    lines.push(("answers", answers(grant.forwarding())));
+    let rule = grant.rule().and_then(|id| policy.rule(id));
+    if let Some(rule) = rule.filter(|_| !grant.is_observed()) {
+        lines.push(("types", rule.types.to_string()));
+    }
+    lines
+}
+
+fn servers(ask: &Ask, upstreams: &[Upstream]) -> String {
+    let id = ask.permit.upstream();
+    let name = upstream_name(upstreams, id);
+    let Some(upstream) = upstreams.get(usize::from(id.0)) else {
+        return name.to_owned();
+    };
+    let servers: Vec<_> = upstream.servers.iter().map(ToString::to_string).collect();
+    let order = match upstream.strategy {
+        _ if servers.len() < 2 => "",
+        Strategy::Fastest => ", the fastest first",
+        Strategy::Ordered => ", in this order",
+        Strategy::Spread => ", each in turn",
+    };
+    format!("{name}: {}{order}", servers.join(" "))
+}
+
+fn answers(forwarding: &Forwarding) -> String {
+    let addresses = match &forwarding.answers {
+        AnswerRanges::Public => "public addresses only".to_owned(),
+        within => format!("addresses within {within} only"),
+    };
+    let mode = forwarding.cname.as_str();
+    let aliases = match forwarding.cname {
+        CnameMode::Any => "aliases may lead anywhere",
+        CnameMode::Allowed => "aliases may lead to allowed names only",
+    };
+    format!("{addresses}; {aliases} (cname: {mode})")
+}

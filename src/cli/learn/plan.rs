@@ -1,0 +1,259 @@
+//! The rules that allow what is wanted, and as little else as stays readable.
+//!
+//! A rule is for one domain that somebody can register, one set of client groups, and the types
+//! that rules forward by default. Other types carry data at will both ways, so they get rules of
+//! their own, with just these types and never for a subtree. No two rules are for the same pattern,
+//! group and type, so that none of them are tied.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{
+    collapse::{self, Line, ancestor},
+    judge::Existing,
+    page::{Observed, Seen},
+};
+use crate::{
+    config::{Suffix, default_types},
+    dns::{Name, NameRef, RecordType},
+};
+
+/// The most types that a configuration takes in one rule.
+const MAX_TYPES: usize = 64;
+/// The longest beginning of a rule's name that is the domain's: the rest of the 64 characters is
+/// for what tells rules of one domain apart.
+const MAX_BASE: usize = 44;
+
+type Groups<'p> = BTreeSet<&'p str>;
+
+/// One rule to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Learnt<'p> {
+    pub(super) name: String,
+    pub(super) lines: Vec<Line>,
+    /// Empty for the default.
+    pub(super) types: Vec<RecordType>,
+    /// `None` for every group.
+    pub(super) groups: Option<Groups<'p>>,
+    pub(super) seen: Seen,
+    /// What is to be thought of before it is used.
+    pub(super) warning: Option<String>,
+}
+
+/// What is known of one domain.
+struct Domain<'p> {
+    name: Name,
+    /// The fewest labels that a subtree may have.
+    floor: usize,
+    warning: Option<String>,
+    observed: Vec<&'p Observed>,
+}
+
+/// The rules, by domain.
+pub(super) fn rules<'p>(wanted: &[&'p Observed], existing: Existing<'_>) -> Vec<Learnt<'p>> {
+    let mut domains: BTreeMap<Vec<Vec<u8>>, Domain<'p>> = BTreeMap::new();
+    for &observed in wanted {
+        let of = domain_of(&observed.name);
+        let domain = domains.entry(from_root(of.name.as_ref())).or_insert(of);
+        domain.observed.push(observed);
+    }
+    let all: Option<BTreeSet<String>> = existing
+        .groups()
+        .map(|names| names.map(str::to_owned).collect());
+    let mut taken: HashSet<String> = existing.rule_names().map(str::to_owned).collect();
+    let mut rules = Vec::new();
+    for domain in domains.values() {
+        for ((types, groups), mut lines) in lines_of(domain, existing) {
+            let Some(seen) = lines.iter().map(|line| line.seen).reduce(Seen::and) else {
+                continue;
+            };
+            lines.sort_by_cached_key(|line| from_root(line.pattern.name()));
+            let is_all = all.as_ref().is_some_and(|all| {
+                all.len() == groups.len() && groups.iter().all(|&group| all.contains(group))
+            });
+            rules.push(Learnt {
+                name: rule_name(domain.name.as_ref(), &types, &mut taken),
+                lines,
+                types,
+                groups: (!is_all).then_some(groups),
+                seen,
+                warning: domain.warning.clone(),
+            });
+        }
+    }
+    rules
+}
+
+/// The domain that a name is part of.
+fn domain_of(name: &Name) -> Domain<'static> {
+    let labels = name.as_ref().label_count();
+    let suffix = Suffix::of(name.as_ref());
+    let own = suffix.labels + 1;
+    let domain = |labels| {
+        let found = ancestor(name.as_ref(), labels);
+        found.map_or_else(|| name.clone(), NameRef::to_name)
+    };
+    let (name, warning) = if suffix.is_service {
+        // Together, as a rule for each customer of a service would be one for each name.
+        let service = domain(suffix.labels);
+        let warning = format!(
+            "anybody can have a name under {}; keep those that are meant",
+            shown(&service)
+        );
+        (service, Some(warning))
+    } else if labels >= own {
+        (domain(own), None)
+    } else if labels > 1 {
+        let warning = format!("{} is a public suffix", shown(name));
+        (name.clone(), Some(warning))
+    } else {
+        let warning = format!(
+            "{} is a single label; a search list that is missing often asks for one",
+            shown(name)
+        );
+        (name.clone(), Some(warning))
+    };
+    Domain {
+        name,
+        floor: own,
+        warning,
+        observed: Vec::new(),
+    }
+}
+
+/// The lines of each rule of a domain, by what tells the rules apart.
+fn lines_of<'p>(
+    domain: &Domain<'p>,
+    existing: Existing<'_>,
+) -> BTreeMap<(Vec<RecordType>, Groups<'p>), Vec<Line>> {
+    let common = default_types();
+    // By group, the names for the common types: which of them become a subtree is each group's own.
+    let mut by_group: BTreeMap<&str, BTreeMap<&Name, Seen>> = BTreeMap::new();
+    // By question, the groups: what needs its types listed.
+    let mut listed: BTreeMap<(&Name, RecordType), (Groups<'p>, Seen)> = BTreeMap::new();
+    for observed in &domain.observed {
+        let Observed {
+            name, group, seen, ..
+        } = observed;
+        let is_common = common.contains(observed.rtype) && !existing.has_rule_for(name, group);
+        if is_common {
+            let names = by_group.entry(group).or_default();
+            let sum = names.entry(name).or_insert(none(*seen));
+            *sum = sum.and(*seen);
+        } else {
+            let (groups, sum) = listed
+                .entry((name, observed.rtype))
+                .or_insert((Groups::new(), none(*seen)));
+            groups.insert(group);
+            *sum = sum.and(*seen);
+        }
+    }
+    let mut rules = BTreeMap::new();
+    common_lines(&by_group, domain.floor, &mut rules);
+    listed_lines(listed, &mut rules);
+    rules
+}
+
+/// The same times, and no question.
+const fn none(seen: Seen) -> Seen {
+    Seen { count: 0, ..seen }
+}
+
+fn common_lines<'p>(
+    by_group: &BTreeMap<&'p str, BTreeMap<&Name, Seen>>,
+    floor: usize,
+    rules: &mut BTreeMap<(Vec<RecordType>, Groups<'p>), Vec<Line>>,
+) {
+    let mut by_pattern: BTreeMap<String, (Groups<'p>, Line)> = BTreeMap::new();
+    for (group, names) in by_group {
+        for line in collapse::lines(names, floor) {
+            let key = line.pattern.to_string();
+            let (groups, sum) = by_pattern.entry(key).or_insert_with(|| {
+                let seen = none(line.seen);
+                (
+                    Groups::new(),
+                    Line {
+                        names: Vec::new(),
+                        seen,
+                        ..line.clone()
+                    },
+                )
+            });
+            groups.insert(group);
+            sum.seen = sum.seen.and(line.seen);
+            sum.names.extend(line.names);
+        }
+    }
+    for (groups, mut line) in by_pattern.into_values() {
+        line.names
+            .sort_by_cached_key(|name| from_root(name.as_ref()));
+        line.names.dedup();
+        rules.entry((Vec::new(), groups)).or_default().push(line);
+    }
+}
+
+fn listed_lines<'p>(
+    listed: BTreeMap<(&Name, RecordType), (Groups<'p>, Seen)>,
+    rules: &mut BTreeMap<(Vec<RecordType>, Groups<'p>), Vec<Line>>,
+) {
+    let mut by_name: BTreeMap<(&Name, Groups<'p>), Vec<(RecordType, Seen)>> = BTreeMap::new();
+    for ((name, rtype), (groups, seen)) in listed {
+        by_name
+            .entry((name, groups))
+            .or_default()
+            .push((rtype, seen));
+    }
+    for ((name, groups), asked) in by_name {
+        for asked in asked.chunks(MAX_TYPES) {
+            let types = asked.iter().map(|&(rtype, _)| rtype).collect();
+            let seen = asked.iter().map(|&(_, seen)| seen).reduce(Seen::and);
+            let line = seen.map(|seen| Line::exact(name, seen));
+            rules
+                .entry((types, groups.clone()))
+                .or_default()
+                .extend(line);
+        }
+    }
+}
+
+/// A name for a rule that no other has: the domain's, as far as that can be one.
+fn rule_name(domain: NameRef<'_>, types: &[RecordType], taken: &mut HashSet<String>) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let text = domain.to_string();
+    let text = text.trim_end_matches('.');
+    let mut base: String = text
+        .chars()
+        .map(|c| if allowed(c) { c } else { '-' })
+        .collect();
+    if !base.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        base.insert(0, 'x');
+    }
+    base.truncate(MAX_BASE);
+    match types {
+        [] => {}
+        [rtype] => base.push_str(&format!("-{rtype}").to_ascii_lowercase()),
+        _ => base.push_str("-types"),
+    }
+    let mut name = base.clone();
+    let mut number = 1;
+    while !taken.insert(name.clone()) {
+        number += 1;
+        name = format!("{base}-{number}");
+    }
+    name
+}
+
+/// The labels from the root on: an order that keeps a domain's names together.
+fn from_root(name: NameRef<'_>) -> Vec<Vec<u8>> {
+    let mut labels: Vec<Vec<u8>> = name.labels().map(<[u8]>::to_vec).collect();
+    labels.reverse();
+    labels
+}
+
+/// A name without its final dot; the root is only that.
+pub(super) fn shown(name: &Name) -> String {
+    let text = name.to_string();
+    match text.strip_suffix('.') {
+        Some(rest) if !rest.is_empty() => rest.to_owned(),
+        _ => text,
+    }
+}

@@ -1,0 +1,178 @@
+//! The rules as YAML, and everything else as comments: what stands there can be pasted as it is.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use jiff::Timestamp;
+
+use super::{
+    collapse::Line,
+    judge::{Judged, Why},
+    page::{Observed, Page, Seen},
+    plan::{Learnt, shown},
+};
+use crate::policy::Pattern;
+
+/// The names of a subtree that are shown; the others are counted.
+const MAX_SHOWN: usize = 20;
+
+/// The whole text.
+pub(super) fn written(
+    page: &Page,
+    source: &str,
+    upstream: &str,
+    judged: &Judged<'_>,
+    rules: &[Learnt<'_>],
+) -> String {
+    let mut text = String::new();
+    head(page, source, judged, rules, &mut text);
+    for rule in rules {
+        of_rule(rule, upstream, &mut text);
+    }
+    for (&why, others) in &judged.others {
+        let _ = writeln!(text, "\n  # {}", title(why));
+        for (observed, rule) in others {
+            let _ = writeln!(text, "  #   {}", line(observed, rule, why));
+        }
+    }
+    text
+}
+
+fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], text: &mut String) {
+    let Page {
+        generation,
+        dropped,
+        observed,
+    } = page;
+    let count = match observed.len() {
+        1 => "1 question".to_owned(),
+        count => format!("{count} questions"),
+    };
+    let _ = writeln!(
+        text,
+        "  # From {source}: {count} of clients, up to generation {generation} of the configuration."
+    );
+    if *dropped > 0 {
+        let _ = writeln!(
+            text,
+            "  # warning: the record is not complete: {dropped} entries had to go for want of room."
+        );
+    }
+    if judged.rare > 0 {
+        let _ = writeln!(
+            text,
+            "  # Left out: {} names that were asked for too few times.",
+            judged.rare
+        );
+    }
+    text.push_str(match rules {
+        [] => "  # There is nothing to allow.\n",
+        _ => "  # Read them, and paste what is meant under `rules:`.\n",
+    });
+}
+
+fn of_rule(rule: &Learnt<'_>, upstream: &str, text: &mut String) {
+    text.push('\n');
+    if let Some(warning) = &rule.warning {
+        let _ = writeln!(text, "  # warning: {warning}");
+    }
+    let _ = writeln!(text, "  - name: {}\n    domains:", scalar(&rule.name));
+    for line in &rule.lines {
+        of_domain(line, text);
+    }
+    let _ = writeln!(text, "    forward: {}", scalar(upstream));
+    if !rule.types.is_empty() {
+        let types = rule.types.iter().map(ToString::to_string);
+        let _ = writeln!(text, "    types: {}", list(types));
+    }
+    if let Some(groups) = &rule.groups {
+        let groups = groups.iter().map(|&group| group.to_owned());
+        let _ = writeln!(text, "    groups: {}", list(groups));
+    }
+    let Seen { count, first, last } = rule.seen;
+    let times = times(count);
+    let (first, last) = (seconds(first), seconds(last));
+    let _ = writeln!(
+        text,
+        "    reason: \"observed {times} from {first} to {last}\""
+    );
+}
+
+fn of_domain(line: &Line, text: &mut String) {
+    if let Pattern::Subtree(_) = line.pattern {
+        let count = line.names.len();
+        let _ = writeln!(text, "      # For {count} names:");
+        for name in line.names.iter().take(MAX_SHOWN) {
+            let _ = writeln!(text, "      #   {}", shown(name));
+        }
+        if count > MAX_SHOWN {
+            let _ = writeln!(text, "      #   and {} more", count - MAX_SHOWN);
+        }
+    }
+    let _ = writeln!(text, "      - {}", scalar(&line.pattern.to_string()));
+}
+
+const fn title(why: Why) -> &'static str {
+    match why {
+        Why::Denied => "Not allowed, because a rule denies them:",
+        Why::Ended => {
+            "Not allowed, because the rule that did has ended; renew it if they are needed:"
+        }
+        Why::Allowed => "Allowed already:",
+        Why::NoGroup => "Not allowed, because the configuration does not have the client group:",
+        Why::Unwritable => "Not allowed, because no rule can be about them:",
+    }
+}
+
+fn line(observed: &Observed, rule: &str, why: Why) -> String {
+    let Observed {
+        name,
+        rtype,
+        group,
+        seen,
+        ..
+    } = observed;
+    let times = times(seen.count);
+    let by = match why {
+        Why::Denied | Why::Ended | Why::Allowed => format!(": rule {rule}"),
+        Why::NoGroup | Why::Unwritable => String::new(),
+    };
+    format!("{} {rtype} from {group}, {times}{by}", shown(name))
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// A time without its fraction: days are what counts.
+fn seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn list(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<_> = texts.map(|text| scalar(&text).into_owned()).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+/// A text as YAML has it: in quotes, unless nobody could take it for something else. Texts here are
+/// ASCII that prints.
+fn scalar(text: &str) -> Cow<'_, str> {
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let (rest, is_subtree) = match text.strip_prefix('.') {
+        Some(rest) => (rest, true),
+        None => (text, false),
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(rest));
+    let is_plain = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && rest.chars().all(allowed)
+        && !is_word
+        // `.inf` and `.nan` are numbers.
+        && (!is_subtree || rest.contains('.'));
+    if is_plain {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', "''")))
+}
