@@ -12,9 +12,10 @@ mod running;
 
 #[path = "forward/answers.rs"]
 mod answers;
-#[expect(dead_code, reason = "the differential test uses more of it")]
 #[path = "differential_nsd/client.rs"]
 mod client;
+#[path = "forward/direct.rs"]
+mod direct;
 #[path = "forward/encrypted.rs"]
 mod encrypted;
 #[path = "forward/failover.rs"]
@@ -27,6 +28,10 @@ mod learn;
 mod life;
 #[path = "forward/loops.rs"]
 mod loops;
+#[path = "forward/naive.rs"]
+mod naive;
+#[path = "differential_nsd/questions.rs"]
+mod questions;
 #[path = "program/reply.rs"]
 mod reply;
 #[path = "forward/stale.rs"]

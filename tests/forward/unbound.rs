@@ -51,7 +51,8 @@ impl Unbound {
     /// With these zones, each its origin and its text; encrypted, too, where there is a certificate.
     pub(crate) fn with(zones: &[(&str, &str)], certified: Option<&Certified>) -> Self {
         Self::configured(&|dir, [_, tls, https]| {
-            let mut config = String::new();
+            // Not even where a zone delegates to.
+            let mut config = "  do-not-query-address: 0.0.0.0/0\n".to_owned();
             if let Some(certified) = certified {
                 put(dir, "server.pem", &certified.certificate);
                 put(dir, "server.key", &certified.key);
@@ -163,7 +164,8 @@ fn put(dir: &Path, name: &str, text: &str) -> String {
     path.to_str().expect("a path of letters").to_owned()
 }
 
-/// A resolver in the foreground, of one thread, that sends no more over UDP than dnsgate does.
+/// A resolver in the foreground, of one thread, that sends no more over UDP than dnsgate does and
+/// makes no exception of `test`.
 fn server(dir: &Path, port: u16) -> String {
     let dir = dir.display();
     format!(
@@ -185,6 +187,7 @@ server:
   minimal-responses: yes
   rrset-roundrobin: no
   max-udp-size: 1232
+  local-zone: \"test\" nodefault
 "
     )
 }
