@@ -43,6 +43,7 @@ classes! {
     class_nodata = NoData,
     class_record = Record,
     class_listed = Listed,
+    class_cached = Cached,
     class_refusal = Refusal,
     class_denial = Denial,
     class_stranger = Stranger,

@@ -76,17 +76,6 @@ impl Default for Limits {
     }
 }
 
-/// What is known of one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerStatus {
-    /// The server as the file has it: the label `server` of metrics.
-    pub server: String,
-    /// Whether it answers.
-    pub standing: Standing,
-    /// Whether what it is asked comes back to us.
-    pub looping: bool,
-}
-
 /// Servers that know the same, and the way to them.
 pub struct Upstream {
     shared: Arc<Shared>,
@@ -98,7 +87,6 @@ pub struct Upstream {
 /// What questions under way hold on to.
 struct Shared {
     id: UpstreamId,
-    labels: Vec<String>,
     ways: Vec<Way>,
     book: Book,
     probes: Probes,
@@ -129,7 +117,6 @@ impl Upstream {
             alive: tokio::sync::watch::Sender::new(()),
             shared: Arc::new(Shared {
                 id,
-                labels: config.servers.iter().map(ToString::to_string).collect(),
                 book: Book::new(config.strategy, ways.len(), Arc::clone(&observer)),
                 probes: Probes::new(ways.len()),
                 ways,
@@ -174,26 +161,6 @@ impl Upstream {
             self.shared.looping(server, true);
         }
         server.is_some()
-    }
-
-    /// Whether what one of the servers is asked comes back to us.
-    #[must_use]
-    pub fn looping(&self) -> bool {
-        (0..self.shared.ways.len()).any(|server| self.shared.probes.is_looping(server))
-    }
-
-    /// What is known of the servers, in the order of the configuration.
-    #[must_use]
-    pub fn status(&self) -> Vec<ServerStatus> {
-        let standings = self.shared.book.standings();
-        let servers = self.shared.labels.iter().zip(standings).enumerate();
-        servers
-            .map(|(server, (label, standing))| ServerStatus {
-                server: label.clone(),
-                standing,
-                looping: self.shared.probes.is_looping(server),
-            })
-            .collect()
     }
 }
 

@@ -134,6 +134,7 @@ impl Book {
     }
 
     /// What is thought of each server.
+    #[cfg(test)]
     pub(super) fn standings(&self) -> Vec<Standing> {
         let pages = self.lock();
         let known = pages.servers.iter();

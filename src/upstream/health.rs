@@ -38,21 +38,6 @@ pub enum Standing {
     Down,
 }
 
-impl Standing {
-    /// Every standing, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 3] = [Self::Up, Self::Suspect, Self::Down];
-
-    /// The label of this standing in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Suspect => "suspect",
-            Self::Down => "down",
-        }
-    }
-}
-
 /// A row of failures.
 #[derive(Clone, Copy, Debug)]
 struct Row {

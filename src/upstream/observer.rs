@@ -76,30 +76,3 @@ pub enum Asked {
     /// Nobody waited for the reply any longer.
     Abandoned,
 }
-
-impl Asked {
-    /// Every result, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 7] = [
-        Self::Answered,
-        Self::ErrorCode,
-        Self::Malformed,
-        Self::Timeout,
-        Self::Unreachable,
-        Self::Busy,
-        Self::Abandoned,
-    ];
-
-    /// The label of this result in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::ErrorCode => "error_code",
-            Self::Malformed => "malformed",
-            Self::Timeout => "timeout",
-            Self::Unreachable => "unreachable",
-            Self::Busy => "busy",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}

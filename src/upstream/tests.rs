@@ -31,6 +31,21 @@ const LONG: Duration = Duration::from_secs(20);
 /// For what is meant not to happen.
 const SHORT: Duration = Duration::from_millis(300);
 
+impl Upstream {
+    /// How each server is thought of.
+    fn standings(&self) -> Vec<Standing> {
+        self.shared.book.standings()
+    }
+
+    /// Whether what each server is asked comes back.
+    fn loops(&self) -> Vec<bool> {
+        let servers = 0..self.shared.ways.len();
+        servers
+            .map(|server| self.shared.probes.is_looping(server))
+            .collect()
+    }
+}
+
 /// Remembers what it is told.
 #[derive(Default)]
 struct Told(Mutex<Vec<Event>>);

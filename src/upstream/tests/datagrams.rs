@@ -192,7 +192,7 @@ async fn without_an_answer_the_only_server_is_asked_again() {
     assert_eq!(seen[0].0[2..], seen[1].0[2..], "the same question");
     assert_eq!(told.asked(0, Asked::Timeout), 1);
     assert_eq!(told.asked(0, Asked::Answered), 1);
-    assert_eq!(upstream.status()[0].standing, Standing::Up);
+    assert_eq!(upstream.standings()[0], Standing::Up);
 }
 
 /// The same port for datagrams and connections.

@@ -98,7 +98,7 @@ async fn a_question_that_nobody_waits_for_is_dropped() {
         assert_eq!(upstream.flights.len(), 0);
     }
     assert_eq!(told.asked(0, Asked::Abandoned), 3);
-    assert_eq!(upstream.status()[0].standing, Standing::Up);
+    assert_eq!(upstream.standings()[0], Standing::Up);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
