@@ -32,6 +32,7 @@ const SEEDS: &[Seed] = &[
     ("rebinding", "any A", 0, &["www.any.example. 60 A 10.0.0.1"], &[], "screened"),
     ("metadata-nat64", "any AAAA", 0, &[NAT64], &[], "screened"),
     ("metadata-mapped", "any AAAA", 0, &["www.any.example. 60 AAAA ::ffff:169.254.169.254"], &[], "screened"),
+    ("this-network-compatible", "any AAAA", 0, &["www.any.example. 60 AAAA ::5"], &[], "screened"),
     ("outside-the-ranges", "within A", 0, &["www.within.example. 60 A 198.51.100.1"], &[], "screened"),
     ("inside-the-ranges", "within A", 0, &["www.within.example. 60 A 10.9.0.1"], &[], "upstream"),
     ("hint", "any HTTPS", 0, &["www.any.example. 60 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1"], &[], "upstream"),
