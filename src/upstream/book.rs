@@ -24,6 +24,9 @@ const FIRST_HEDGE: Duration = Duration::from_millis(250);
 /// The least time before it: a server on the same network answers in less, and its slowest answers
 /// are the scheduler's doing.
 const LEAST_HEDGE: Duration = Duration::from_millis(5);
+/// A server that has said nothing while others answered so many early questions is suspect before
+/// its time is up: hedges are few, and all that are asked meanwhile would wait for it.
+const BEATEN: u32 = 3;
 
 /// The servers of one upstream.
 pub(super) struct Book {
@@ -45,6 +48,8 @@ struct Known {
     health: Health,
     rtt: Rtt,
     score: Duration,
+    /// Early questions that others answered since its last reply.
+    beaten: u32,
 }
 
 /// How one question is to be asked.
@@ -111,6 +116,7 @@ impl Book {
     pub(super) fn answered(&self, server: usize, rtt: Option<Duration>) {
         self.change(server, |known| {
             known.rtt.lives();
+            known.beaten = 0;
             if let Some(rtt) = rtt {
                 known.rtt.sample(rtt);
                 known.score = known.rtt.smoothed().unwrap_or(rtt);
@@ -125,6 +131,15 @@ impl Book {
             known.rtt.timed_out();
             known.score = known.score.max(waited);
             known.health.failed(now)
+        });
+    }
+
+    /// Another server answered a question that was asked of it because this one took long.
+    pub(super) fn beaten(&self, server: usize, now: Instant) {
+        self.change(server, |known| {
+            known.beaten = known.beaten.saturating_add(1);
+            // One is enough to say so: a row of failures is made of time-outs.
+            (known.beaten == BEATEN).then(|| known.health.failed(now))?
         });
     }
 
@@ -176,5 +191,37 @@ impl Known {
             standing: self.health.standing(),
             score: self.score,
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a point to count from")]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn observe(&self, _: Event) {}
+    }
+
+    #[test]
+    fn who_is_beaten_again_and_again_is_asked_last_until_it_answers() {
+        use Standing::{Suspect, Up};
+        let book = Book::new(Strategy::Ordered, 2, Arc::new(Nobody));
+        let start = Instant::now();
+        book.beaten(0, start);
+        book.beaten(0, start);
+        book.answered(0, None);
+        book.beaten(0, start);
+        book.beaten(0, start);
+        assert_eq!(book.standings(), [Up, Up], "it answered in between");
+        book.beaten(0, start);
+        assert_eq!(book.standings(), [Suspect, Up]);
+        assert_eq!(book.plan().order, [1, 0]);
+        assert_eq!(book.take_probes(start), [0], "at once");
+        book.answered(0, None);
+        assert_eq!(book.standings(), [Up, Up]);
+        assert_eq!(book.plan().order, [0, 1]);
     }
 }

@@ -203,7 +203,12 @@ impl Race {
 
     /// The question is answered: finds out about the servers that were asked before.
     fn leave(self) {
-        if self.running.iter().any(|running| !running.timed_out) {
+        let silent = self.running.iter().filter(|running| !running.timed_out);
+        let silent: Vec<usize> = silent.map(|running| running.server).collect();
+        for &server in &silent {
+            self.shared.book.beaten(server, now());
+        }
+        if !silent.is_empty() {
             tokio::spawn(self.linger());
         }
     }
