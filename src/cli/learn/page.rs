@@ -3,9 +3,11 @@
 
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use crate::dns::{Name, RecordType};
+use crate::{
+    dns::{Name, RecordType},
+    telemetry::observed as written,
+};
 
 /// The longest name of a group or an upstream that a configuration can have.
 const MAX_LABEL: usize = 64;
@@ -50,30 +52,10 @@ impl Seen {
     }
 }
 
-#[derive(Deserialize)]
-struct PageText {
-    generation: u64,
-    dropped: u64,
-    observed: Vec<EntryText>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EntryText {
-    name: String,
-    #[serde(rename = "type")]
-    rtype: String,
-    group: String,
-    rule: Option<String>,
-    count: u64,
-    first_seen: String,
-    last_seen: String,
-}
-
 impl Page {
     /// Reads the JSON.
     pub(super) fn parse(text: &[u8]) -> anyhow::Result<Self> {
-        let page: PageText = serde_json::from_slice(text)?;
+        let page: written::Observed = serde_json::from_slice(text)?;
         let entries = page.observed.into_iter().zip(1..);
         let observed = entries.map(|(entry, number)| {
             let name = entry.name.clone();
@@ -88,8 +70,8 @@ impl Page {
 }
 
 impl Observed {
-    fn of(entry: EntryText) -> anyhow::Result<Self> {
-        let EntryText { group, rule, .. } = entry;
+    fn of(entry: written::Entry) -> anyhow::Result<Self> {
+        let written::Entry { group, rule, .. } = entry;
         ensure!(is_label(&group), "{group:?} cannot be a client group");
         // It goes into a comment, which a line break would end.
         let prints = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -100,7 +82,7 @@ impl Observed {
         let time = |text: &str| text.parse().with_context(|| format!("{text:?} is no time"));
         Ok(Self {
             name: entry.name.parse()?,
-            rtype: entry.rtype.parse()?,
+            rtype: entry.qtype.parse()?,
             group,
             rule,
             seen: Seen {
