@@ -17,7 +17,8 @@
 //! allows is denied. [`begin`] reads like the list.
 //!
 //! Not here: sockets, tasks, clocks, metrics, and what to do with an outcome. So the same code
-//! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates.
+//! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates for a query that
+//! is answered, denied or found in the cache; one that must wait, fails or is screened out does.
 
 use std::{
     net::IpAddr,

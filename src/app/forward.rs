@@ -36,6 +36,8 @@ use crate::{
     upstream::Upstream,
 };
 
+use super::worker::monotonic;
+
 /// How often a query is taken up again at most: our own data may lead to an upstream's, and those
 /// to ours, but not for ever. No official reference.
 const MAX_ROUNDS: usize = 4;
@@ -293,12 +295,4 @@ struct Query<'q> {
     client: Client,
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge of a query that has waited: the core is given this time"
-)]
-fn monotonic() -> Instant {
-    Instant::now()
 }

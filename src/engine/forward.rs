@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use crate::{
     cache::{Entry, Found, Key},
-    dns::{Facts, Failure, NameRef, RecordType, ReplyWriter, Rrset, facts::End, reply::Section},
+    dns::{
+        Facts, Failure, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End, reply::Section,
+    },
     policy::{Bits, CnameMode, Grant, GroupId, Permit, UpstreamId, Verdict},
 };
 
@@ -34,10 +36,7 @@ impl Arrived {
         let result = match (&result, context.memory, context.key(&permit)) {
             (Ok(facts), Some(memory), Some(key)) => Ok(memory.cache.put(&key, facts, memory.now)),
             (Err(failure), Some(memory), Some(key)) => {
-                // That we had no room says nothing about the upstream.
-                if *failure != Failure::Shed {
-                    memory.cache.fail(&key, *failure, memory.now);
-                }
+                memory.cache.fail(&key, *failure, memory.now);
                 memory.cache.stale(&key, memory.now).ok_or(*failure)
             }
             (Err(failure), _, _) => Err(*failure),
@@ -232,9 +231,8 @@ fn follow(
     let mut elsewhere = false;
     for (before, link) in facts.links.iter().enumerate() {
         let target = link.target.as_ref();
-        let policy = turn.context.snapshot.policy();
         elsewhere = false;
-        match policy.decide(group, target, turn.qtype(), turn.context.now) {
+        match turn.decide(group, target, turn.qtype()) {
             Verdict::Zone { .. } | Verdict::Answer { .. } => {
                 return Ok(Passed {
                     links: before + 1,
@@ -272,6 +270,6 @@ fn follow(
     let unsaid = facts.answers.is_empty() && facts.authority.is_empty();
     Ok(Passed {
         links,
-        goes_on: elsewhere && unsaid && facts.rcode == crate::dns::Rcode::NoError,
+        goes_on: elsewhere && unsaid && facts.rcode == Rcode::NoError,
     })
 }
