@@ -13,6 +13,8 @@ pub(crate) enum Verb {
     Udp,
     /// Ask over TCP.
     Tcp,
+    /// Serve as the server that is forwarded to.
+    Upstream,
 }
 
 /// The longest run.
@@ -21,6 +23,8 @@ const MAX_TIME: Duration = Duration::from_secs(3600);
 const MAX_SOCKETS: usize = 64;
 /// The most queries without an answer, per socket.
 const MAX_WINDOW: usize = 1024;
+/// The longest way to the upstream and back.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 /// The most queries of one run.
 const MAX_COUNT: u64 = 100_000_000;
 
@@ -31,7 +35,7 @@ pub(crate) struct Args {
     pub(crate) verb: Verb,
     /// Where: a loopback address.
     pub(crate) server: SocketAddr,
-    /// The questions; for the echo the sizes of the replies.
+    /// The questions; for the echo the sizes of the replies; nothing for the upstream.
     pub(crate) file: PathBuf,
     /// When it is over.
     pub(crate) time: Duration,
@@ -45,30 +49,41 @@ pub(crate) struct Args {
     pub(crate) window: usize,
     /// Whether a TCP connection is kept.
     pub(crate) keep: bool,
+    /// A number of this run, if no name is to be asked for twice in it or in another one.
+    pub(crate) fresh: Option<u32>,
+    /// How long a reply of the upstream takes.
+    pub(crate) delay: Duration,
 }
 
 impl Args {
-    /// Reads `VERB ADDRESS FILE [--option value]…`.
+    /// Reads `VERB ADDRESS [FILE] [--option value]…`.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let usage = "load udp|tcp|echo ADDRESS:PORT FILE [--seconds N] [--count N] [--rate N] \
-                     [--sockets N] [--window N] [--keep]";
+                     [--sockets N] [--window N] [--keep] [--fresh N], or \
+                     load upstream ADDRESS:PORT [--seconds N] [--delay-ms N]";
         let mut next = || words.next().context(usage);
         let verb = match next()?.as_str() {
             "echo" => Verb::Echo,
             "udp" => Verb::Udp,
             "tcp" => Verb::Tcp,
+            "upstream" => Verb::Upstream,
             _ => bail!(usage),
         };
         let mut args = Self {
             verb,
             server: next()?.parse().context(usage)?,
-            file: next()?.into(),
+            file: match verb {
+                Verb::Upstream => PathBuf::new(),
+                _ => next()?.into(),
+            },
             time: Duration::from_secs(1),
             count: MAX_COUNT,
             rate: None,
             sockets: 4,
             window: 48,
             keep: false,
+            fresh: None,
+            delay: Duration::ZERO,
         };
         while let Some(option) = words.next() {
             let value = &mut words;
@@ -79,6 +94,8 @@ impl Args {
                 "--sockets" => args.sockets = number(&option, value)?,
                 "--window" => args.window = number(&option, value)?,
                 "--keep" => args.keep = true,
+                "--fresh" => args.fresh = Some(number(&option, value)?),
+                "--delay-ms" => args.delay = Duration::from_millis(number(&option, value)?),
                 _ => bail!("{option}? {usage}"),
             }
         }
@@ -96,6 +113,7 @@ impl Args {
         ensure!((1..=MAX_SOCKETS).contains(&self.sockets), "--sockets");
         ensure!((1..=MAX_WINDOW).contains(&self.window), "--window");
         ensure!(self.rate != Some(0), "--rate");
+        ensure!(self.delay <= MAX_DELAY, "at most {MAX_DELAY:?}");
         Ok(self)
     }
 }
@@ -127,6 +145,8 @@ mod tests {
             ("udp 127.0.0.1:5300 q --sockets 0", false),
             ("udp 127.0.0.1:5300 q --rate", false),
             ("udp 127.0.0.1:5300", false),
+            ("upstream 127.0.0.1:5300 --delay-ms 20", true),
+            ("upstream 127.0.0.1:5300 --delay-ms 2000", false),
             ("dig 127.0.0.1:5300 q", false),
         ] {
             assert_eq!(parse(line).is_ok(), fine, "{line}");

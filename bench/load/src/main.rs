@@ -5,8 +5,9 @@
 //!   `--rate`, so many a second whatever the answers do (open loop: latency).
 //! - `load tcp` asks over TCP: a connection a query, or one that is kept.
 //! - `load echo` is the server that does nothing: the physical limit of the socket path.
+//! - `load upstream` is the server that others forward to, near or far away.
 //!
-//! Each prints one line of JSON at its end (the echo prints nothing).
+//! Who asks prints one line of JSON at the end; the servers print nothing.
 
 mod args;
 mod batch;
@@ -16,6 +17,7 @@ mod questions;
 mod report;
 mod tcp;
 mod udp;
+mod upstream;
 
 use std::{
     env,
@@ -39,6 +41,7 @@ fn run() -> anyhow::Result<()> {
     let args = Args::parse(env::args().skip(1))?;
     let report = match args.verb {
         Verb::Echo => return echo::serve(&args),
+        Verb::Upstream => return upstream::serve(&args),
         Verb::Udp => udp::run(&args)?,
         Verb::Tcp => tcp::run(&args)?,
     };

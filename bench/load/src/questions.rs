@@ -3,8 +3,15 @@
 //! A file of one question a line, `NAME TYPE edns|plain RCODE ANSWERS`. Question number `id mod n`
 //! is asked under each id, so that neither a table nor a search is needed to know what a reply is
 //! about. That is why their number is a power of two.
+//!
+//! A cache has an answer to each of them after the first round. So the beginning of each name can be
+//! made a number that no other query has.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -14,6 +21,8 @@ const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
 const MAX: usize = 1 << 16;
 /// Bytes of a header.
 pub(crate) const HEADER: usize = 12;
+/// Digits of a run's number, and of a query's.
+const DIGITS: usize = 8;
 
 /// One question.
 #[derive(Debug)]
@@ -26,13 +35,56 @@ struct Question {
 
 /// All questions of a run.
 #[derive(Debug)]
-pub(crate) struct Questions(Vec<Question>);
+pub(crate) struct Questions {
+    all: Vec<Question>,
+    fresh: Option<Fresh>,
+}
+
+/// The numbers that make names that nobody has asked for.
+#[derive(Debug)]
+struct Fresh {
+    run: u32,
+    next: AtomicU32,
+}
+
+impl Fresh {
+    /// Writes both numbers over the beginning of the name in a packet.
+    fn write(&self, packet: &mut [u8]) {
+        let digits = packet.get_mut(HEADER + 1..).unwrap_or_default();
+        let (run, rest) = digits.split_at_mut(DIGITS.min(digits.len()));
+        hex(self.run, run);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        hex(number, rest.get_mut(..DIGITS).unwrap_or_default());
+    }
+}
+
+fn hex(mut number: u32, out: &mut [u8]) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}
 
 impl Questions {
     /// Reads a file of questions.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path, fresh: Option<u32>) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        Self::parse(&text)
+        let mut read = Self::parse(&text)?;
+        read.fresh = fresh.map(|run| Fresh {
+            run,
+            next: AtomicU32::new(0),
+        });
+        let first = |question: &Question| question.packet.get(HEADER).copied();
+        ensure!(
+            fresh.is_none()
+                || read
+                    .all
+                    .iter()
+                    .all(|it| first(it) >= Some(2 * DIGITS as u8)),
+            "the first label of each name must have room for {} digits",
+            2 * DIGITS
+        );
+        Ok(read)
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
@@ -45,12 +97,15 @@ impl Questions {
             "{} questions are not a power of two",
             questions.len()
         );
-        Ok(Self(questions))
+        Ok(Self {
+            all: questions,
+            fresh: None,
+        })
     }
 
     fn of(&self, id: u16) -> Option<&Question> {
         // The length is a power of two.
-        self.0.get(usize::from(id) & (self.0.len() - 1))
+        self.all.get(usize::from(id) & (self.all.len() - 1))
     }
 
     /// Writes the query with this id to the beginning of `out`; returns its length.
@@ -58,14 +113,18 @@ impl Questions {
         let Some(question) = self.of(id) else {
             return 0;
         };
-        let packet = &question.packet;
-        if let Some(out) = out.get_mut(..packet.len()) {
-            out.copy_from_slice(packet);
-            if let Some(slot) = out.first_chunk_mut::<2>() {
-                *slot = id.to_be_bytes();
-            }
+        let len = question.packet.len();
+        let Some(out) = out.get_mut(..len) else {
+            return len;
+        };
+        out.copy_from_slice(&question.packet);
+        if let Some(slot) = out.first_chunk_mut::<2>() {
+            *slot = id.to_be_bytes();
         }
-        packet.len()
+        if let Some(fresh) = &self.fresh {
+            fresh.write(out);
+        }
+        len
     }
 
     /// Whether a reply is the one that must come back under its id: a response with the right code
@@ -141,6 +200,23 @@ mod tests {
         reply[7] = 2;
         assert!(questions.is_right(0x0103, &reply));
         assert!(!questions.is_right(0x0102, &reply), "REFUSED is expected");
+    }
+
+    #[test]
+    fn no_fresh_name_is_asked_for_twice() {
+        let dir = std::env::temp_dir().join(format!("load-{}", std::process::id()));
+        fs::write(&dir, "0000000000000000.a A plain 0 1\n").unwrap();
+        let questions = Questions::read(&dir, Some(0x2a)).unwrap();
+        let names = [(); 2].map(|()| {
+            let mut out = [0; 64];
+            let len = questions.write(5, &mut out);
+            String::from_utf8_lossy(&out[HEADER + 1..len]).into_owned()
+        });
+        assert!(names[0].starts_with("0000002a00000000\x01a"), "{names:?}");
+        assert!(names[1].starts_with("0000002a00000001\x01a"), "{names:?}");
+        fs::write(&dir, "short.a A plain 0 1\n").unwrap();
+        assert!(Questions::read(&dir, Some(1)).is_err());
+        fs::remove_file(dir).unwrap();
     }
 
     #[test]

@@ -24,7 +24,7 @@ const MAX_CONNECTIONS: u64 = 12_000;
 
 /// Asks for as long as the arguments say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Report> {
-    let questions = Questions::read(&args.file)?;
+    let questions = Questions::read(&args.file, args.fresh)?;
     let began = Instant::now();
     if args.keep {
         return kept(args, &questions, began);

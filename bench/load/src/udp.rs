@@ -62,7 +62,7 @@ struct Run {
 /// Asks for as long as the arguments say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Report> {
     let mut run = Run {
-        questions: Questions::read(&args.file)?,
+        questions: Questions::read(&args.file, args.fresh)?,
         flows: (0..args.sockets)
             .map(|number| Flow::open(args.server, number))
             .collect::<io::Result<_>>()
