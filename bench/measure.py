@@ -147,7 +147,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
-            preexec_fn=pin(SERVER_CORE),
+            preexec_fn=pin(peer.core),
         )
         self.ready = None
 

@@ -7,6 +7,8 @@ Each configuration is the shortest one by the peer's documentation that does wha
 import os
 import shutil
 
+from measure import SERVER_CORE
+
 ZONE = """$ORIGIN googleapis.com.
 $TTL 300
 @ SOA ns.invalid. nobody.invalid. 1 3600 600 86400 300
@@ -29,6 +31,8 @@ class Peer:
     package = ""  # Debian's package of it
     answers = 5  # records of an answer
     tcp = True
+    address = bytes([10, 0, 0, 5])  # of an answer that has one record: LISTED
+    core = SERVER_CORE
     keeps = True  # whether it keeps a TCP connection for as long as there are queries
     note = ""
 
@@ -61,15 +65,17 @@ class Dnsgate(Peer):
         text += f"log: {{ queries: {self.log}, format: json }}\n"
         text += f"admin: 127.0.0.1:{self.admin}\n" if self.admin else "admin: off\n"
         text += "clients: { local: { cidrs: [127.0.0.0/8] } }\n"
+        files = {}
         if self.names is None:
             text += "google_apis: { vip: restricted, domains: [googleapis.com] }\n"
         else:
             text += "google_apis: { vip: off }\n"
-            text += f"rules:\n  - {{ name: list, answer: [A {LISTED}], domains: [{','.join(self.names)}] }}\n"
-        return {"dnsgate.yaml": text}
+            text += f"rules: [{{ name: list, answer: [A {LISTED}], domains_file: names.txt }}]\n"
+            files["names.txt"] = "\n".join(self.names)
+        return files | {"dnsgate.yaml": text}
 
     def command(self, port, where):
-        return [self.path(), "serve", "--config", "dnsgate.yaml"]
+        return [self.path(), "serve", "--config", "dnsgate.yaml", "--no-watch"]
 
 
 class Observed(Dnsgate):

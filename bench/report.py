@@ -54,6 +54,7 @@ def collect(bench, wanted):
         "rounds": bench.options.rounds,
         "seconds": bench.options.seconds,
         "rate": bench.options.rate,
+        "miss_rate": bench.options.miss_rate,
         "servers": bench.about,
         "workloads": {},
         "problems": bench.problems,
@@ -81,8 +82,9 @@ def table(result):
     print(f"\n{machine_['cpu']}, {machine_['cores']} cores, Linux {machine_['kernel']}, load {machine_['load']:.1f}")
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
     for workload, rows in result["workloads"].items():
-        latency = workload == "latency"
-        print(f"\n{workload}" + (f": {result['rate']} queries a second offered" if latency else ""))
+        latency = any(row["p50_us"] for row in rows.values())
+        rate = result["miss_rate"] if workload.startswith("miss") else result["rate"]
+        print(f"\n{workload}" + (f": {rate} queries a second offered" if latency else ""))
         head = f"{'':22}{'q/s':>9}{'min':>9}{'max':>9}{'to dnsgate':>12}{'CPU µs/q':>10}{'system':>8}{'to dnsgate':>12}{'to echo':>9}{'busy':>6}{'lost':>6}{'RSS MiB':>9}"
         more = f"{'p50 µs':>9}{'p99':>8}{'p99.9':>8}" if latency else f"{'ready s':>9}" if workload == "lists" else ""
         print(head + more)

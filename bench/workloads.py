@@ -71,6 +71,16 @@ def of_list(size):
     return shuffled([(n, NOERROR, 1) for n in inside] + [(n, REFUSED, 0) for n in outside])
 
 
+def forwarded(suffix):
+    """Names that only an upstream knows; the same ones over and over, a cache's work."""
+    return [(f"service-{number}.{suffix}", NOERROR, 1) for number in range(64)]
+
+
+def fresh(suffix):
+    """One question in many names: the generator numbers its first label, so that no cache knows it."""
+    return [(f"{0:016x}.{suffix}", NOERROR, 1)]
+
+
 def shuffled(questions):
     """The same order in each run."""
     random.Random(53).shuffle(questions)

@@ -1,0 +1,161 @@
+"""What is measured: each suite starts its servers, has them asked in rounds, and stops them."""
+
+import os
+import statistics
+import threading
+import time
+import urllib.request
+
+import forwarders
+import peers as p
+import workloads
+from bench import say
+from measure import ask, free_port
+
+# Of the reload: names in the list, and how long the load lasts; all of the reload lies within.
+RELOAD_SIZE, RELOAD_SECONDS = 1_000_000, 5
+
+LISTS = [("list-10", 10), ("list-10k", 10_000), ("list-1m", 1_000_000)]
+
+
+def plain(bench, wanted):
+    """The workloads of the seed's zone: (a), (b), (f), (h) and latency."""
+    mix, refused = workloads.mix(), workloads.refused()
+    dnsgate = bench.start(p.Dnsgate(), mix)
+    if not dnsgate:
+        raise SystemExit("dnsgate does not answer correctly")
+    echoes = {}
+    for name, questions in [("mix", mix), ("refused", refused)]:
+        sizes = [len(ask(dnsgate.port, question) or b"") for question, _, _ in questions]
+        echoes[name] = bench.start(p.Echo(sizes), questions, name=f"echo {name}")
+        bench.about[f"echo {name}"]["reply_bytes"] = statistics.mean(sizes)
+    others = [bench.start(peer(), mix) for peer in wanted if peer().path()]
+    servers = [dnsgate] + [server for server in others if server]
+    files = {}
+    for name, questions in [("mix", mix), ("refused", refused)]:
+        files[name] = {server: bench.file(f"{name}.{server.peer.answers}", questions, server.peer.answers) for server in servers}
+        files[name][echoes[name]] = bench.file(f"{name}.echo", [(n, 0, 0) for n, _, _ in questions])
+
+    def runs(name, extra=(), echo=True, tcp=False):
+        chosen = ([echoes[name]] if echo and echoes[name] else []) + servers
+        return [(server, files[name][server], extra, tcp) for server in chosen]
+
+    bench.rounds("mix", runs("mix"))
+    bench.rounds("refused", runs("refused"))
+    bench.rounds("latency", runs("mix", ["--rate", bench.options.rate]))
+    if "observed" in bench.options.only:
+        observed(bench, dnsgate, files["mix"][dnsgate], mix)
+    bench.rounds("tcp-fresh", runs("mix", echo=False, tcp=True))
+    kept = ["--keep", "--window", 32]
+    bench.rounds("tcp-kept", [run for run in runs("mix", kept, echo=False, tcp=True) if run[0].peer.keeps])
+    bench.stop_all()
+
+
+def observed(bench, dnsgate, file, questions):
+    peer = p.Observed()
+    peer.admin = free_port()
+    logging = bench.start(peer, questions)
+    if not logging:
+        return
+    stop = threading.Event()
+
+    def scrape():
+        while not stop.wait(1):
+            url = f"http://127.0.0.1:{peer.admin}/metrics"
+            with urllib.request.urlopen(url, timeout=5) as page:
+                page.read()
+
+    scraper = threading.Thread(target=scrape)
+    scraper.start()
+    try:
+        bench.rounds("observed", [(dnsgate, file, (), False), (logging, file, (), False)])
+    finally:
+        stop.set()
+        scraper.join()
+        bench.about[logging.name]["log_bytes"] = os.path.getsize(os.path.join(logging.where, "log"))
+        bench.stop(logging)
+
+
+def lists(bench, wanted):
+    """Workload (e): allowlists of several lengths."""
+    servers = []
+    for name, size in LISTS:
+        if name not in bench.options.only:
+            continue
+        say(f"starting servers with {size} names")
+        names, questions = workloads.names(size), workloads.of_list(size)
+        file = bench.file(name, questions)
+        for kind in [p.Dnsgate, p.Unbound]:
+            # A million local zones take unbound longer to load than --quick has.
+            if kind is p.Unbound and (kind not in wanted or not kind().path() or bench.options.quick and size > 10_000):
+                continue
+            server = bench.start(kind(names), questions, name=f"{kind.label} {name}", patience=180)
+            if server:
+                servers.append((server, file, (), False))
+    if servers:
+        say(f"lists: {bench.options.rounds} rounds of {bench.options.seconds} s, {len(servers)} servers")
+    for _ in range(bench.options.rounds):
+        for server, *run in servers:
+            bench.sample("lists", server, *run)
+    bench.stop_all()
+
+
+def forwarding(bench, wanted):
+    """Workloads (c) and (d): names that only an upstream knows, from the cache and from near or far away."""
+    known = workloads.forwarded(forwarders.SUFFIX)
+    near = [name for name in ["cached", "miss", "miss-near"] if name in bench.options.only]
+    for delay, names in [(0, near), (bench.options.delay, ["miss-far"])]:
+        if not set(names) & set(bench.options.only):
+            continue
+        say(f"starting forwarders, their upstream {delay} ms away")
+        upstream = bench.start(forwarders.Upstream(delay), known, name=f"upstream, {delay} ms")
+        kinds = [kind for kind in forwarders.FORWARDERS if any(issubclass(kind, peer) for peer in wanted)]
+        others = [bench.start(kind(upstream.port), known) for kind in kinds if kind(0).path()]
+        servers = [bench.start(forwarders.Dnsgate(upstream.port), known)] + others
+        servers = [server for server in servers if server]
+        cached = bench.file("cached", known)
+        new = bench.file("fresh", workloads.fresh(forwarders.SUFFIX))
+        if delay == 0:
+            bench.rounds("cached", [(server, cached, (), False) for server in servers])
+            bench.rounds("miss", [(server, new, bench.unheard_of, False) for server in servers])
+        name = "miss-far" if delay else "miss-near"
+
+        def paced():
+            return ["--rate", bench.options.miss_rate, *bench.unheard_of()]
+
+        bench.rounds(name, [(server, new, paced, False) for server in [upstream, *servers]])
+        bench.stop_all()
+
+
+def reload(bench, _wanted):
+    """Workload (g): the list of a million names is read anew under load, on the one core that serves."""
+    say(f"reload: starting dnsgate with {RELOAD_SIZE} names")
+    names, questions = workloads.names(RELOAD_SIZE), workloads.of_list(RELOAD_SIZE)
+    peer = p.Dnsgate(names)
+    peer.admin = free_port()
+    server = bench.start(peer, questions, patience=180)
+    if not server:
+        return
+    file = bench.file("reload", questions)
+    paced = ["--rate", bench.options.rate, "--seconds", RELOAD_SECONDS]
+    for number in range(bench.options.rounds):
+        bench.sample("reload", server, file, paced, name="dnsgate, steady")
+        with open(os.path.join(server.where, "names.txt"), "w", encoding="ascii") as out:
+            out.write("\n".join([*names, f"added-{number}.example"]))
+        reloading = threading.Thread(target=ask_to_reload, args=(bench, peer.admin))
+        reloading.start()
+        bench.sample("reload", server, file, paced, name="dnsgate, reloading")
+        reloading.join()
+    bench.stop_all()
+
+
+def ask_to_reload(bench, admin):
+    """Has the configuration read anew, and notes how long that took."""
+    request = urllib.request.Request(f"http://127.0.0.1:{admin}/reload", method="POST", headers={"X-Dnsgate": "reload"})
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as page:
+            page.read()
+    except OSError as error:
+        bench.problems.append(f"the reload failed: {error}")
+    bench.about.setdefault("dnsgate, reloading", {})["reload_s"] = time.monotonic() - began
