@@ -4,8 +4,9 @@
 //! random, and it is connected, so the kernel takes datagrams from the server's address and port
 //! alone. Who cannot see the query has to guess port and id (RFC 5452).
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{io, net::SocketAddr};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{net::UdpSocket, time::Instant};
 
 use super::{Fault, Reply, Tell};
@@ -16,31 +17,41 @@ const LARGEST_REPLY: usize = 4096;
 
 /// Asks `address` the encoded `query`. What is no reply to it is ignored.
 pub(super) async fn ask(address: SocketAddr, query: Vec<u8>, tell: &Tell) -> Result<Reply, Fault> {
-    let local: SocketAddr = if address.is_ipv4() {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    } else {
-        (Ipv6Addr::UNSPECIFIED, 0).into()
-    };
-    // What fails here is for want of descriptors or ports: not the server's fault.
-    let socket = UdpSocket::bind(local).await.map_err(|_| Fault::Busy)?;
+    let socket = open(address)?;
     let unreachable = |_| Fault::Unreachable;
-    socket.connect(address).await.map_err(unreachable)?;
     let sent = Instant::now();
     socket.send(&query).await.map_err(unreachable)?;
-    let mut message = vec![0; LARGEST_REPLY];
+    let mut message = Vec::with_capacity(LARGEST_REPLY);
     loop {
+        message.clear();
         // An error is what ICMP says of a closed port.
-        let len = socket.recv(&mut message).await.map_err(unreachable)?;
-        if message
-            .get(..len)
-            .is_some_and(|reply| ask::is_reply_to(reply, &query))
-        {
-            message.truncate(len);
+        socket.recv_buf(&mut message).await.map_err(unreachable)?;
+        if ask::is_reply_to(&message, &query) {
             return Ok(Reply {
                 message,
                 rtt: sent.elapsed(),
             });
         }
         tell.mismatch();
+    }
+}
+
+/// A socket for one question. To connect it binds it, too: the kernel picks the port then, as it
+/// would for a bind of its own, which would be one more system call.
+fn open(address: SocketAddr) -> Result<UdpSocket, Fault> {
+    // What fails here is for want of descriptors: not the server's fault.
+    let busy = |_: io::Error| Fault::Busy;
+    let domain = Domain::for_address(address);
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(domain, kind, Some(Protocol::UDP)).map_err(busy)?;
+    socket.connect(&address.into()).map_err(refused)?;
+    UdpSocket::from_std(socket.into()).map_err(busy)
+}
+
+/// Without a free port there is no way to any server; else there is none to this one.
+fn refused(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::WouldBlock => Fault::Busy,
+        _ => Fault::Unreachable,
     }
 }
