@@ -20,7 +20,7 @@ pub use file::{
     ZoneFault, parse_record, parse_zone,
 };
 
-use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset};
+use crate::dns::{LabelMap, LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset};
 
 /// The record sets of one name, in ascending order of type.
 type Sets = Vec<Rrset>;
@@ -32,7 +32,7 @@ pub struct Zone {
     /// Labels of the origin: the tree's root is the origin.
     skip: usize,
     /// A name without sets is an empty non-terminal; names below a cut are in here too, as glue.
-    tree: LabelTree<Sets>,
+    tree: LabelMap<Sets>,
     soa: Rrset,
     negative_soa: Rrset,
     rrsets: usize,
@@ -127,10 +127,11 @@ impl Zone {
                     dname,
                 };
             }
-            let Some(child) = self.tree.child(node, name.label_at(start)) else {
+            let Some(child) = self.tree.names().child(node, name.label_at(start)) else {
                 // `node` is the closest encloser, its child `*` the source of synthesis.
                 return self
                     .tree
+                    .names()
                     .child(node, b"*")
                     .map_or(Lookup::NxDomain, |star| answer(self.sets(star), qtype));
             };
@@ -146,7 +147,7 @@ impl Zone {
         if !name.is_within(self.origin()) {
             return (None, None);
         }
-        let (node, depth) = self.tree.closest(name, self.skip);
+        let (node, depth) = self.tree.names().closest(name, self.skip);
         if self.skip + depth != name.label_count() {
             return (None, None);
         }
@@ -160,7 +161,7 @@ impl Zone {
     /// Every record set with its owner, in no particular order.
     pub fn rrsets(&self) -> impl Iterator<Item = (Name, &Rrset)> {
         self.tree.iter().flat_map(|(node, sets)| {
-            let owner = name_of(&self.tree, node, self.origin());
+            let owner = name_of(self.tree.names(), node, self.origin());
             sets.iter().map(move |set| (owner.clone(), set))
         })
     }
@@ -187,7 +188,7 @@ fn of_type(sets: &[Rrset], rtype: RecordType) -> Option<&Rrset> {
 }
 
 /// The name of a node of a tree that is rooted at `origin`.
-fn name_of<T>(tree: &LabelTree<T>, node: NodeId, origin: NameRef<'_>) -> Name {
+fn name_of(tree: &LabelTree, node: NodeId, origin: NameRef<'_>) -> Name {
     let mut name = NameBuf::new();
     let way_up = std::iter::successors(Some(node), |&node| tree.parent(node));
     for node in way_up.take_while(|&node| node != NodeId::ROOT) {

@@ -5,8 +5,16 @@
 //! steps, however many names the tree holds. Names that only have others below them are nodes,
 //! too: that is what an empty non-terminal is (RFC 4592 section 2.2.2).
 //!
-//! A node is twelve bytes; children are found in one hash table by (parent, label), and the labels
-//! stand in one arena, so that a million names fit into some 40 MB.
+//! What a walk costs in a long list is the memory that it touches. So all that is known of a node
+//! stands in one place of one arena, nine bytes and its label, and children are found in one hash
+//! table by (parent, label): three lines of memory a label, and a million names in some 30 MB.
+//!
+//! ```text
+//!   arena   … │ parent: u32 │ mark: u32 │ length: u8 │ label │ …
+//!             └─ the node's number is where it begins
+//! ```
+
+mod map;
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -15,7 +23,9 @@ use hashbrown::HashTable;
 
 use super::name::NameRef;
 
-/// A node of a [`LabelTree`]; the root is 0.
+pub use map::LabelMap;
+
+/// A node of a [`LabelTree`]; the root is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
 
@@ -24,54 +34,52 @@ impl NodeId {
     pub const ROOT: Self = Self(0);
 }
 
-/// No value, or no parent.
+/// No parent.
 const NONE: u32 = u32::MAX;
+/// Bytes of a node before its label's length.
+const HEAD: usize = 8;
+/// Bytes of a node as room is made for them: labels have some ten on average.
+const TYPICAL: usize = HEAD + 1 + 10;
 
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    parent: u32,
-    /// Where in the arena the label stands: a length byte, then the bytes.
-    label: u32,
-    value: u32,
-}
-
-/// Names with values, found by the longest known suffix.
+/// Names, each with a mark that means something to the tree's owner, found by the longest known
+/// suffix.
 #[derive(Clone, Debug)]
-pub struct LabelTree<T> {
-    nodes: Vec<Node>,
-    labels: Vec<u8>,
+pub struct LabelTree {
+    arena: Vec<u8>,
     children: HashTable<u32>,
-    values: Vec<T>,
 }
 
-/// The tree would need more than 2³² nodes or bytes of labels.
+/// The tree would need more than 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many names: their labels do not fit into 4 GiB")]
 pub struct TreeFull;
 
-impl<T> LabelTree<T> {
+/// What is known of one node.
+#[derive(Clone, Copy)]
+struct Node<'t> {
+    parent: u32,
+    mark: u32,
+    label: &'t [u8],
+}
+
+impl LabelTree {
     /// A tree of the root alone.
     #[must_use]
     pub fn new() -> Self {
+        let mut arena = Vec::new();
+        put(&mut arena, NONE, 0, &[]);
         Self {
-            nodes: vec![Node {
-                parent: NONE,
-                label: 0,
-                value: NONE,
-            }],
-            labels: vec![0],
+            arena,
             children: HashTable::new(),
-            values: Vec::new(),
         }
     }
 
     /// Makes room for so many more names at once, so that a long list does not make the tree grow
     /// step by step with two copies of itself. What is not used goes by [`Self::shrink_to_fit`].
     pub fn reserve(&mut self, names: usize) {
-        self.nodes.reserve(names);
-        let (nodes, labels) = (&self.nodes, &self.labels);
-        self.children
-            .reserve(names, |&child| rehash(nodes, labels, child));
+        self.arena.reserve(names.saturating_mul(TYPICAL));
+        let arena = &self.arena;
+        self.children.reserve(names, |&child| rehash(arena, child));
     }
 
     /// The node of `name` without its last `skip` labels, made with all its ancestors where it
@@ -93,24 +101,14 @@ impl<T> LabelTree<T> {
     }
 
     fn add_child(&mut self, parent: NodeId, label: &[u8]) -> Result<NodeId, TreeFull> {
-        let id = u32::try_from(self.nodes.len())
+        let id = u32::try_from(self.arena.len())
             .ok()
             .filter(|&id| id != NONE)
             .ok_or(TreeFull)?;
-        let at = u32::try_from(self.labels.len()).map_err(|_| TreeFull)?;
-        let len = u8::try_from(label.len()).map_err(|_| TreeFull)?;
-        self.labels.push(len);
-        self.labels.extend_from_slice(label);
-        self.nodes.push(Node {
-            parent: parent.0,
-            label: at,
-            value: NONE,
-        });
-        let (nodes, labels) = (&self.nodes, &self.labels);
+        put(&mut self.arena, parent.0, 0, label);
+        let arena = &self.arena;
         self.children
-            .insert_unique(hash(parent, label), id, |&child| {
-                rehash(nodes, labels, child)
-            });
+            .insert_unique(hash(parent, label), id, |&child| rehash(arena, child));
         Ok(NodeId(id))
     }
 
@@ -118,9 +116,8 @@ impl<T> LabelTree<T> {
     #[must_use]
     pub fn child(&self, node: NodeId, label: &[u8]) -> Option<NodeId> {
         let found = self.children.find(hash(node, label), |&child| {
-            self.nodes.get(child as usize).is_some_and(|child| {
-                child.parent == node.0 && label_of(&self.labels, child.label) == label
-            })
+            at(&self.arena, child)
+                .is_some_and(|child| child.parent == node.0 && child.label == label)
         });
         found.map(|&child| NodeId(child))
     }
@@ -145,90 +142,80 @@ impl<T> LabelTree<T> {
     /// The node that `node` is a child of; `None` for the root.
     #[must_use]
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {
-        let parent = self.nodes.get(node.0 as usize)?.parent;
+        let parent = at(&self.arena, node.0)?.parent;
         (parent != NONE).then_some(NodeId(parent))
     }
 
     /// The leftmost label of a node's name; empty for the root.
     #[must_use]
     pub fn label(&self, node: NodeId) -> &[u8] {
-        let node = self.nodes.get(node.0 as usize);
-        node.map_or(&[], |node| label_of(&self.labels, node.label))
+        at(&self.arena, node.0).map_or(&[], |node| node.label)
     }
 
-    /// The value at a node.
+    /// The mark of a node: 0 where none was set.
     #[must_use]
-    pub fn value(&self, node: NodeId) -> Option<&T> {
-        self.values
-            .get(self.nodes.get(node.0 as usize)?.value as usize)
+    pub fn mark(&self, node: NodeId) -> u32 {
+        at(&self.arena, node.0).map_or(0, |node| node.mark)
     }
 
-    /// The value at a node, made by `default` where there was none.
-    pub fn value_or_insert_with(
-        &mut self,
-        node: NodeId,
-        default: impl FnOnce() -> T,
-    ) -> Option<&mut T> {
-        let slot = self.nodes.get_mut(node.0 as usize)?;
-        if slot.value == NONE {
-            slot.value = self.values.len() as u32; // no more values than nodes
-            self.values.push(default());
+    /// Sets the mark of a node.
+    pub fn set_mark(&mut self, node: NodeId, mark: u32) {
+        let mut rest = self.arena.get_mut(node.0 as usize + HEAD / 2..);
+        let place = rest.as_mut().and_then(|rest| rest.first_chunk_mut());
+        if let Some(place) = place {
+            *place = mark.to_ne_bytes();
         }
-        self.values.get_mut(slot.value as usize)
     }
 
-    /// Every node with a value, in the order the nodes were made.
-    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &T)> {
-        self.nodes.iter().zip(0u32..).filter_map(|(node, id)| {
-            self.values
-                .get(node.value as usize)
-                .map(|value| (NodeId(id), value))
+    /// Every node and its mark, in the order the nodes were made.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, u32)> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (id, node) = (next, at(&self.arena, next)?);
+            next += (HEAD + 1 + node.label.len()) as u32; // `add_child` has seen that it fits
+            Some((NodeId(id), node.mark))
         })
     }
 
-    /// How many nodes there are, the root included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether there is nothing but the root, without a value.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.nodes.len() == 1 && self.values.is_empty()
-    }
-
-    /// How many bytes the tree holds on the heap, those that growth reserved included, those that
-    /// values hold themselves not.
+    /// How many bytes the tree holds on the heap, those that growth reserved included.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>()
-            + self.labels.capacity()
-            + self.children.allocation_size()
-            + self.values.capacity() * size_of::<T>()
+        self.arena.capacity() + self.children.allocation_size()
     }
 
     /// Gives back what growth reserved; for trees that are complete.
     pub fn shrink_to_fit(&mut self) {
-        self.nodes.shrink_to_fit();
-        self.labels.shrink_to_fit();
-        self.values.shrink_to_fit();
-        let (nodes, labels) = (&self.nodes, &self.labels);
-        self.children
-            .shrink_to_fit(|&child| rehash(nodes, labels, child));
+        self.arena.shrink_to_fit();
+        let arena = &self.arena;
+        self.children.shrink_to_fit(|&child| rehash(arena, child));
     }
 }
 
-impl<T> Default for LabelTree<T> {
+impl Default for LabelTree {
     fn default() -> Self {
         Self::new()
     }
 }
 
-fn label_of(labels: &[u8], at: u32) -> &[u8] {
-    let at = at as usize;
-    let len = usize::from(labels.get(at).copied().unwrap_or(0));
-    labels.get(at + 1..at + 1 + len).unwrap_or_default()
+/// Appends a node. A label has at most 63 bytes.
+fn put(arena: &mut Vec<u8>, parent: u32, mark: u32, label: &[u8]) {
+    arena.extend_from_slice(&parent.to_ne_bytes());
+    arena.extend_from_slice(&mark.to_ne_bytes());
+    arena.push(label.len() as u8);
+    arena.extend_from_slice(label);
+}
+
+/// The node that begins there; `None` behind the last one.
+#[inline]
+fn at(arena: &[u8], id: u32) -> Option<Node<'_>> {
+    let (head, rest) = arena.get(id as usize..)?.split_first_chunk::<HEAD>()?;
+    let &[p0, p1, p2, p3, m0, m1, m2, m3] = head;
+    let (&len, rest) = rest.split_first()?;
+    Some(Node {
+        parent: u32::from_ne_bytes([p0, p1, p2, p3]),
+        mark: u32::from_ne_bytes([m0, m1, m2, m3]),
+        label: rest.get(..usize::from(len))?,
+    })
 }
 
 /// The keys are the operator's and nobody can add one by asking, so a fixed seed is safe.
@@ -238,10 +225,8 @@ fn hash(parent: NodeId, label: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn rehash(nodes: &[Node], labels: &[u8], child: u32) -> u64 {
-    nodes.get(child as usize).map_or(0, |node| {
-        hash(NodeId(node.parent), label_of(labels, node.label))
-    })
+fn rehash(arena: &[u8], child: u32) -> u64 {
+    at(arena, child).map_or(0, |node| hash(NodeId(node.parent), node.label))
 }
 
 #[cfg(test)]
@@ -257,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_walk_ends_at_the_closest_known_name() {
-        let mut tree = LabelTree::new();
+        let mut tree = LabelMap::new();
         for text in ["a.b.example", "example", "*.c.example"] {
             let node = tree.insert(name(text).as_ref(), 0).expect("room");
             tree.value_or_insert_with(node, || text);
@@ -271,21 +256,22 @@ mod tests {
             ("*.c.example", 3, Some("*.c.example")), // a label like any other
             ("com", 0, None),
         ] {
-            let (node, found) = tree.closest(name(asked).as_ref(), 0);
+            let (node, found) = tree.names().closest(name(asked).as_ref(), 0);
             assert_eq!(
                 (found, tree.value(node).copied()),
                 (depth, value),
                 "{asked}"
             );
         }
-        let (below, _) = tree.closest(name("a.b.example").as_ref(), 0);
-        let up: Vec<_> = std::iter::successors(Some(below), |&node| tree.parent(node)).collect();
+        let (below, _) = tree.names().closest(name("a.b.example").as_ref(), 0);
+        let up: Vec<_> =
+            std::iter::successors(Some(below), |&node| tree.names().parent(node)).collect();
         assert_eq!(up.len(), 4);
         assert_eq!(up.last(), Some(&NodeId::ROOT));
-        let labels: Vec<_> = up.iter().map(|&node| tree.label(node)).collect();
+        let labels: Vec<_> = up.iter().map(|&node| tree.names().label(node)).collect();
         assert_eq!(labels, [&b"a"[..], b"b", b"example", b""]);
         // The same name below a tree whose root is `example`.
-        assert_eq!(tree.closest(name("example.org").as_ref(), 1).1, 1);
+        assert_eq!(tree.names().closest(name("example.org").as_ref(), 1).1, 1);
     }
 
     proptest! {
@@ -294,7 +280,7 @@ mod tests {
             names in prop::collection::vec("[ab]{1,2}(\\.[ab]{1,2}){0,4}", 1..40),
             asked in "[ab]{1,2}(\\.[ab]{1,2}){0,5}",
         ) {
-            let mut tree = LabelTree::new();
+            let mut tree = LabelMap::new();
             let mut map = BTreeMap::new();
             for (at, text) in names.iter().enumerate() {
                 let node = tree.insert(name(text).as_ref(), 0).unwrap();
@@ -305,8 +291,8 @@ mod tests {
             let asked = name(&asked);
             let by_map = std::iter::successors(Some(asked.as_ref()), |name| name.parent())
                 .find_map(|suffix| map.get(&suffix.to_name()));
-            let (node, _) = tree.closest(asked.as_ref(), 0);
-            let by_tree = std::iter::successors(Some(node), |&node| tree.parent(node)).find_map(|node| tree.value(node));
+            let (node, _) = tree.names().closest(asked.as_ref(), 0);
+            let by_tree = std::iter::successors(Some(node), |&node| tree.names().parent(node)).find_map(|node| tree.value(node));
             prop_assert_eq!(by_map, by_tree);
             prop_assert_eq!(tree.iter().count(), map.len());
         }

@@ -12,16 +12,18 @@
 //! group, then configured), sorted once when the tree is built; whoever reads them in order and
 //! takes the first that applies has decided. Whether one applies is not known here.
 //!
-//! A million names should cost tens of megabytes, so a node's value is four bytes (where its
-//! entries begin), an entry is four bytes (rule, kind, whether it is the node's last), and the
-//! names themselves are kept by the tree alone.
+//! A million names should cost tens of megabytes and a decision few lines of memory. So an entry is
+//! four bytes, stands in its node where it is the only one there ([`mark`]), and the names
+//! themselves are kept by the tree alone.
 
+mod mark;
+
+use self::mark::{Mark, Packed, Place};
+use super::{Fate, Origin, Pattern, Rule, RuleId};
 use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, tree::TreeFull};
 
-use super::{Fate, Origin, Pattern, Rule, RuleId};
-
-/// The most rules of one policy: an entry has 29 bits for the rule's number.
-pub(super) const MAX_RULES: usize = 1 << (u32::BITS - RULE_SHIFT);
+/// The most rules of one policy: a mark has room for so many numbers.
+pub(super) const MAX_RULES: usize = 1 << mark::RULE_BITS;
 
 /// Which part of a subtree an entry is about; the better one on the same name first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +107,7 @@ pub(super) struct Placed {
 /// The tree while it is built: what stands on one name can still be compared.
 #[derive(Debug)]
 pub(super) struct Draft {
-    tree: LabelTree<Slot>,
+    tree: LabelTree,
     placed: Vec<Placed>,
 }
 
@@ -140,7 +142,7 @@ impl Draft {
         let key = |entry: &Placed| (entry.node, entry.rank, entry.rule);
         placed.sort_unstable_by_key(|entry| (key(entry), entry.kind, entry.pattern));
         placed.dedup_by_key(|entry| key(entry));
-        if placed.len() >= NO_ENTRY as usize {
+        if placed.len() > mark::MAX_PLACE as usize {
             return Err(TreeFull);
         }
         Ok(Self { tree, placed })
@@ -154,109 +156,53 @@ impl Draft {
     /// The packed tree.
     pub(super) fn finish(self) -> NameTree {
         let Self { mut tree, placed } = self;
-        let mut entries = Vec::with_capacity(placed.len());
+        let mut shared = Vec::new();
         for group in placed.chunk_by(|one, other| one.node == other.node) {
-            let first = entries.len() as u32; // `new` has seen that they fit
-            for (left, entry) in (0..group.len()).rev().zip(group) {
-                entries.push(Packed::new(entry, left == 0));
-            }
-            let node = group.first().map(|entry| entry.node);
-            let slot = node.and_then(|node| tree.value_or_insert_with(node, Slot::default));
-            if let Some(slot) = slot {
-                slot.set_first(first);
-            }
+            let Some(first) = group.first() else {
+                continue;
+            };
+            let place = if let [only] = group {
+                Place::Here(Packed::new(only, true))
+            } else {
+                let begin = shared.len() as u32; // `new` has seen that they fit
+                let left = (0..group.len()).rev();
+                shared.extend(left.zip(group).map(|(left, it)| Packed::new(it, left == 0)));
+                Place::From(begin)
+            };
+            let mark = Mark::of(tree.mark(first.node)).with(place);
+            tree.set_mark(first.node, mark.bits());
         }
         tree.shrink_to_fit();
-        NameTree { tree, entries }
+        shared.shrink_to_fit();
+        NameTree {
+            tree,
+            shared,
+            count: placed.len(),
+        }
     }
 }
 
 /// Notes at every name above `node` that something below it is allowed.
-fn flag_ancestors(tree: &mut LabelTree<Slot>, node: NodeId) {
+fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
     let mut above = tree.parent(node);
     while let Some(node) = above {
-        let Some(slot) = tree.value_or_insert_with(node, Slot::default) else {
-            return;
-        };
-        if slot.allowed_below() {
+        let mark = Mark::of(tree.mark(node));
+        if mark.is_allowed_below() {
             return; // and so it is noted at all names above this one
         }
-        slot.set_allowed_below();
+        tree.set_mark(node, mark.with_allowed_below().bits());
         above = tree.parent(node);
-    }
-}
-
-/// Where a name's entries begin, and whether a name below it is allowed.
-#[derive(Clone, Copy, Debug)]
-struct Slot(u32);
-
-/// The index of a name without entries of its own.
-const NO_ENTRY: u32 = u32::MAX >> 1;
-const ALLOWED_BELOW: u32 = !NO_ENTRY;
-
-impl Default for Slot {
-    fn default() -> Self {
-        Self(NO_ENTRY)
-    }
-}
-
-impl Slot {
-    const fn first(self) -> u32 {
-        self.0 & NO_ENTRY
-    }
-
-    fn set_first(&mut self, first: u32) {
-        self.0 = (self.0 & ALLOWED_BELOW) | first;
-    }
-
-    const fn allowed_below(self) -> bool {
-        self.0 & ALLOWED_BELOW != 0
-    }
-
-    fn set_allowed_below(&mut self) {
-        self.0 |= ALLOWED_BELOW;
-    }
-}
-
-/// An entry in four bytes: the rule, two bits of kind, one that ends the name's entries.
-#[derive(Clone, Copy, Debug)]
-struct Packed(u32);
-
-const RULE_SHIFT: u32 = 3;
-const LAST: u32 = 1;
-
-impl Packed {
-    fn new(entry: &Placed, last: bool) -> Self {
-        let kind = match entry.kind {
-            Kind::Exact => 0,
-            Kind::Subtree => 1,
-            Kind::Below => 2,
-        };
-        Self(entry.rule.0 << RULE_SHIFT | kind << 1 | u32::from(last))
-    }
-
-    const fn rule(self) -> RuleId {
-        RuleId(self.0 >> RULE_SHIFT)
-    }
-
-    const fn kind(self) -> Kind {
-        match self.0 >> 1 & 0b11 {
-            0 => Kind::Exact,
-            1 => Kind::Subtree,
-            _ => Kind::Below,
-        }
-    }
-
-    const fn is_last(self) -> bool {
-        self.0 & LAST != 0
     }
 }
 
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
 pub(super) struct NameTree {
-    tree: LabelTree<Slot>,
-    entries: Vec<Packed>,
+    tree: LabelTree,
+    /// The entries of names that have several, one name's after another's.
+    shared: Vec<Packed>,
+    /// How many entries there are in all.
+    count: usize,
 }
 
 /// Where the walk down to a name ended: all that the tree has to say of the name is found from here.
@@ -289,14 +235,14 @@ impl NameTree {
             node: Some(spot.node),
             labels: spot.labels,
             asked: spot.asked,
-            rest: self.entries_at(spot.node),
+            here: self.here(spot.node),
         }
     }
 
     /// Every name that has a pattern, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
-        let with_entry = |(_, slot): &(NodeId, &Slot)| slot.first() != NO_ENTRY;
-        let nodes = self.tree.iter().filter(with_entry);
+        let nodes = self.tree.iter();
+        let nodes = nodes.filter(|&(_, mark)| Mark::of(mark).place().is_some());
         nodes.map(|(node, _)| {
             let mut name = NameBuf::new();
             let mut at = node;
@@ -311,31 +257,72 @@ impl NameTree {
 
     /// Whether a name below this one is allowed to anybody, at any time.
     pub(super) fn has_allowed_below(&self, spot: Spot) -> bool {
-        let slot = self.tree.value(spot.node);
-        spot.labels == spot.asked && slot.is_some_and(|slot| slot.allowed_below())
+        spot.labels == spot.asked && Mark::of(self.tree.mark(spot.node)).is_allowed_below()
     }
 
     /// The number of entries.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// How many bytes the names take.
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
-        self.tree.heap_bytes() + self.entries.capacity() * size_of::<Packed>()
+        self.tree.heap_bytes() + self.shared.capacity() * size_of::<Packed>()
     }
 
     /// Each name's entries, best first, as rule and kind.
     pub(super) fn by_name(&self) -> impl Iterator<Item = impl Iterator<Item = (RuleId, Kind)>> {
-        self.entries
-            .chunk_by(|before, _| !before.is_last())
-            .map(|name| name.iter().map(|entry| (entry.rule(), entry.kind())))
+        self.tree
+            .iter()
+            .map(|(_, mark)| self.at(Mark::of(mark)).map(|it| (it.rule(), it.kind())))
     }
 
-    fn entries_at(&self, node: NodeId) -> &[Packed] {
-        let first = self.tree.value(node).map_or(NO_ENTRY, |slot| slot.first());
-        self.entries.get(first as usize..).unwrap_or_default()
+    fn here(&self, node: NodeId) -> Here<'_> {
+        self.at(Mark::of(self.tree.mark(node)))
+    }
+
+    fn at(&self, mark: Mark) -> Here<'_> {
+        match mark.place() {
+            None => Here::default(),
+            Some(Place::Here(only)) => Here {
+                next: Some(only),
+                rest: &[],
+            },
+            Some(Place::From(first)) => {
+                let rest = self.shared.get(first as usize..).unwrap_or_default();
+                match rest.split_first() {
+                    Some((&next, rest)) => Here {
+                        next: Some(next),
+                        rest,
+                    },
+                    None => Here::default(),
+                }
+            }
+        }
+    }
+}
+
+/// The entries of one name, from the next one on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Here<'t> {
+    next: Option<Packed>,
+    /// Behind the last one of this name those of others.
+    rest: &'t [Packed],
+}
+
+impl Iterator for Here<'_> {
+    type Item = Packed;
+
+    fn next(&mut self) -> Option<Packed> {
+        let entry = self.next?;
+        self.next = None;
+        if !entry.is_last()
+            && let Some((&next, rest)) = self.rest.split_first()
+        {
+            (self.next, self.rest) = (Some(next), rest);
+        }
+        Some(entry)
     }
 }
 
@@ -374,8 +361,7 @@ pub(super) struct Entries<'t> {
     node: Option<NodeId>,
     labels: usize,
     asked: usize,
-    /// The entries from the next one on: of this name up to its last one, then of others.
-    rest: &'t [Packed],
+    here: Here<'t>,
 }
 
 impl Iterator for Entries<'_> {
@@ -384,8 +370,7 @@ impl Iterator for Entries<'_> {
     fn next(&mut self) -> Option<Entry> {
         loop {
             let node = self.node?;
-            if let Some((&entry, rest)) = self.rest.split_first() {
-                self.rest = if entry.is_last() { &[] } else { rest };
+            if let Some(entry) = self.here.next() {
                 return Some(Entry {
                     rule: entry.rule(),
                     kind: entry.kind(),
@@ -395,7 +380,9 @@ impl Iterator for Entries<'_> {
             }
             self.node = self.names.tree.parent(node);
             self.labels = self.labels.saturating_sub(1);
-            self.rest = self.node.map_or(&[], |node| self.names.entries_at(node));
+            self.here = self
+                .node
+                .map_or_else(Here::default, |node| self.names.here(node));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A zone without sense is refused whole: an operator who wrote a CNAME beside an address means
 //! one of the two, and only they know which.
 
-use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset, rrset::MAX_RDATA};
+use crate::dns::{LabelMap, Name, NameBuf, NameRef, NodeId, RecordType, Rrset, rrset::MAX_RDATA};
 
 use super::{MAX_FAULTS, Sets, Zone, name_of, of_type};
 
@@ -97,7 +97,7 @@ pub enum Problem {
 pub struct ZoneBuilder {
     origin: Name,
     skip: usize,
-    tree: LabelTree<Sets>,
+    tree: LabelMap<Sets>,
     /// Owner and type of each record added, so that an error can tell which one it was.
     added: Vec<(NodeId, RecordType)>,
     has_dname: bool,
@@ -111,7 +111,7 @@ impl ZoneBuilder {
         Self {
             skip: origin.as_ref().label_count(),
             origin,
-            tree: LabelTree::new(),
+            tree: LabelMap::new(),
             added: Vec::new(),
             has_dname: false,
             default_soa: false,
@@ -281,7 +281,7 @@ impl ZoneBuilder {
                 .filter_map(|set| Some((set.rtype(), self.check_set(node, sets, set)?)));
             errors.extend(found.map(|(rtype, problem)| self.error(node, rtype, problem)));
             if let Some(dname) = self.dname_above(node) {
-                let below = name_of(&self.tree, node, self.origin.as_ref());
+                let below = name_of(self.tree.names(), node, self.origin.as_ref());
                 errors.push(self.error(dname, RecordType::DNAME, Problem::NamesBelowDname(below)));
             }
         }
@@ -313,7 +313,9 @@ impl ZoneBuilder {
                 .map(Rrset::rtype)
                 .find(|&other| !may_accompany_cname(other))
                 .map(Problem::CnameBesideOther),
-            RecordType::NS | RecordType::DNAME if !at_apex && self.tree.label(node) == b"*" => {
+            RecordType::NS | RecordType::DNAME
+                if !at_apex && self.tree.names().label(node) == b"*" =>
+            {
                 Some(Problem::AtWildcard)
             }
             RecordType::DNAME if !at_apex && of_type(sets, RecordType::NS).is_some() => {
@@ -328,17 +330,18 @@ impl ZoneBuilder {
         if !self.has_dname {
             return None;
         }
-        std::iter::successors(self.tree.parent(node), |&node| self.tree.parent(node)).find(
-            |&above| {
-                let sets = self.tree.value(above).map_or(&[][..], Vec::as_slice);
-                of_type(sets, RecordType::DNAME).is_some()
-            },
-        )
+        std::iter::successors(self.tree.names().parent(node), |&node| {
+            self.tree.names().parent(node)
+        })
+        .find(|&above| {
+            let sets = self.tree.value(above).map_or(&[][..], Vec::as_slice);
+            of_type(sets, RecordType::DNAME).is_some()
+        })
     }
 
     fn error(&self, node: NodeId, rtype: RecordType, problem: Problem) -> ZoneError {
         ZoneError {
-            owner: name_of(&self.tree, node, self.origin.as_ref()),
+            owner: name_of(self.tree.names(), node, self.origin.as_ref()),
             rtype,
             record: self.added.iter().rposition(|&own| own == (node, rtype)),
             problem,

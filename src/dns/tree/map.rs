@@ -1,0 +1,79 @@
+//! Names with values of any kind: a [`LabelTree`] whose marks say where each value stands.
+
+use super::{LabelTree, NameRef, NodeId, TreeFull};
+
+/// Names with values, found by the longest known suffix.
+#[derive(Clone, Debug)]
+pub struct LabelMap<T> {
+    tree: LabelTree,
+    /// The value of a node stands one before its mark.
+    values: Vec<T>,
+}
+
+impl<T> LabelMap<T> {
+    /// No names but the root, and no values.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tree: LabelTree::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// The names, to walk among them.
+    #[must_use]
+    pub const fn names(&self) -> &LabelTree {
+        &self.tree
+    }
+
+    /// As [`LabelTree::insert`].
+    ///
+    /// # Errors
+    /// When the tree is full.
+    pub fn insert(&mut self, name: NameRef<'_>, skip: usize) -> Result<NodeId, TreeFull> {
+        self.tree.insert(name, skip)
+    }
+
+    /// The value at a node.
+    #[must_use]
+    pub fn value(&self, node: NodeId) -> Option<&T> {
+        self.at(self.tree.mark(node))
+    }
+
+    /// The value at a node, made by `default` where there was none.
+    pub fn value_or_insert_with(
+        &mut self,
+        node: NodeId,
+        default: impl FnOnce() -> T,
+    ) -> Option<&mut T> {
+        if self.tree.mark(node) == 0 {
+            self.values.push(default());
+            // There are no more values than nodes, and less than 2³² of those.
+            self.tree.set_mark(node, self.values.len() as u32);
+        }
+        let at = self.tree.mark(node).checked_sub(1)?;
+        self.values.get_mut(at as usize)
+    }
+
+    /// Every node with a value, in the order the nodes were made.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &T)> {
+        let nodes = self.tree.iter();
+        nodes.filter_map(|(node, mark)| self.at(mark).map(|value| (node, value)))
+    }
+
+    /// Gives back what growth reserved; for trees that are complete.
+    pub fn shrink_to_fit(&mut self) {
+        self.tree.shrink_to_fit();
+        self.values.shrink_to_fit();
+    }
+
+    fn at(&self, mark: u32) -> Option<&T> {
+        self.values.get(mark.checked_sub(1)? as usize)
+    }
+}
+
+impl<T> Default for LabelMap<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
