@@ -159,7 +159,20 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("tcp_message", words(limits::TCP_MESSAGE)),
         ("tcp_pipeline", words(limits::TCP_PIPELINE)),
         ("log_queue", words(limits::LOG_QUEUE)),
+        ("in_flight", words(limits::IN_FLIGHT)),
+        ("waiters", words(limits::WAITERS)),
+        ("upstream_timeout", words(limits::UPSTREAM_TIMEOUT)),
         ("drain", words(limits::DRAIN)),
+        ("per_client_qps", words(limits::PER_CLIENT_QPS)),
+        ("per_client_slip", words(limits::PER_CLIENT_SLIP)),
+        (
+            "per_client_ipv4_prefix",
+            words(limits::PER_CLIENT_IPV4_PREFIX),
+        ),
+        (
+            "per_client_ipv6_prefix",
+            words(limits::PER_CLIENT_IPV6_PREFIX),
+        ),
     ] {
         let (comment, line) = of(key);
         assert!(

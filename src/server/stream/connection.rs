@@ -94,7 +94,14 @@ pub(super) async fn serve<H: Handler, S>(
     );
     let mut closing = false;
     let mut turn = 0;
+    let mut full = false;
     loop {
+        if later.is_full() != full {
+            full = !full;
+            if full {
+                worker.observe(Event::PipelineFull);
+            }
+        }
         if closing && later.is_empty() {
             progress.close_between_messages();
         }
@@ -125,7 +132,12 @@ pub(super) async fn serve<H: Handler, S>(
                 }
                 continue;
             }
-            _ => return,
+            _ => {
+                if let Some(missed) = progress.missed() {
+                    worker.observe(missed);
+                }
+                return;
+            }
         };
         progress.message_read();
         permit.used();
