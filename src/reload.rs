@@ -298,7 +298,13 @@ mod tests {
             files.iter().map(below).collect()
         };
         let config = config::load(&path("gate.yaml")).expect("valid");
-        let all = ["gate.yaml", "zones/a", "zones/more", "zones/b"];
+        let all = [
+            "gate.yaml",
+            "gate.test.yaml",
+            "zones/a",
+            "zones/more",
+            "zones/b",
+        ];
         assert_eq!(names(&config.files), all);
         let mut reloader = Reloader::new(Some(path("gate.yaml")), config, NOW).expect("no tests");
         assert!(!reloader.files().iter().any(ReadFile::differs));
@@ -312,6 +318,6 @@ mod tests {
         assert!(reloader.read(NOW).is_ok());
         put("gate.yaml", "workers: 3");
         assert!(reloader.read(NOW).is_err());
-        assert_eq!(names(reloader.files()), ["gate.yaml"]);
+        assert_eq!(names(reloader.files()), ["gate.yaml", "gate.test.yaml"]);
     }
 }

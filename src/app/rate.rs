@@ -72,7 +72,10 @@ mod tests {
             (Transport::Tcp, "10.0.0.53:53"),
         ];
         let listen = listen.map(|(transport, at)| (transport, at.parse().expect("an address")));
-        assert!(Gate::of(&Limits::default(), &listen).is_none(), "off by default");
+        assert!(
+            Gate::of(&Limits::default(), &listen).is_none(),
+            "off by default"
+        );
         let limits = Limits {
             per_client_qps: 1,
             per_client_slip: 0,

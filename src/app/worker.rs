@@ -57,7 +57,10 @@ impl Worker {
 
     /// Takes a query as far as it goes at once.
     fn step(&self, message: Message<'_>, out: &mut [u8]) -> Step {
-        let pass = self.gate.as_ref().map(|gate| gate.pass(message, self.began));
+        let pass = self
+            .gate
+            .as_ref()
+            .map(|gate| gate.pass(message, self.began));
         if let Some(over @ (Pass::Slip | Pass::Over)) = pass {
             return engine::limited(message.packet, over == Pass::Slip, out);
         }

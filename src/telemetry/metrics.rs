@@ -153,9 +153,13 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
     let limits = TcpLimit::ALL.iter();
-    let shed_total = |why| match why {
-        Shed::ClientRate => rate_limited,
-        why => shared.shed_total(why),
+    let shed_total = |why| {
+        let own = if why == Shed::ClientRate {
+            rate_limited
+        } else {
+            0
+        };
+        shared.shed_total(why) + own
     };
     let reloads = Reload::ALL.iter();
     [
