@@ -35,6 +35,8 @@ use crate::{
 };
 
 mod admin;
+#[cfg(feature = "faults")]
+mod faults;
 mod files;
 mod forward;
 mod notify;

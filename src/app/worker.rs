@@ -64,6 +64,8 @@ impl Worker {
         if let Some(over @ (Pass::Slip | Pass::Over)) = pass {
             return engine::limited(message.packet, over == Pass::Slip, out);
         }
+        #[cfg(feature = "faults")]
+        super::faults::strike(super::faults::At::Worker, message.packet);
         let client = Client {
             source: message.source.ip(),
             transport: message.transport,
