@@ -16,6 +16,8 @@
 //! malformed never reaches the policy, a stranger's question never reaches a rule, and what no rule
 //! allows is denied. [`begin`] reads like the list.
 //!
+//! Before it stands [`Rates`], where a client may send only so much: it reads nothing of a packet.
+//!
 //! Not here: sockets, tasks, clocks, metrics, and what to do with an outcome. So the same code
 //! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates for a query that
 //! is answered, denied or found in the cache; one that must wait, fails or is screened out does.

@@ -8,11 +8,7 @@
     reason = "a test that cannot go on says so; one that is skipped says why"
 )]
 
-use std::{
-    net::UdpSocket,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{net::UdpSocket, thread};
 
 use serde_json::Value;
 
@@ -112,16 +108,10 @@ fn a_worker_that_hangs_is_noticed() {
         b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x04hang\x0cdnsgate-test\x07example\0\0\x01\0\x01";
     let sent = socket.send_to(question, ("127.0.0.1", dnsgate.port));
     sent.expect("room");
-    let begun = Instant::now();
     let event = logged(&dnsgate, |event| {
         event["message"] == "a worker does not answer"
     });
     assert_eq!(event["severity"], "ERROR");
-    // Told after three rounds of five seconds; how much later is the machine's business.
-    assert!(
-        begun.elapsed() > Duration::from_secs(5),
-        "not at the first miss"
-    );
     let (status, page) = dnsgate.get("/livez");
     assert_eq!(status, 503, "{page}");
     let listener = format!("udp://127.0.0.1:{}", dnsgate.port);
