@@ -96,7 +96,8 @@ fn without_a_limit_nothing_is_held_back() {
 
 #[test]
 fn what_is_over_the_limit_is_dropped_or_sent_to_tcp() {
-    const SENT: u64 = 600;
+    // No more than the kernel keeps for one worker.
+    const SENT: u64 = 400;
     for slip in [0, 1, 2, 3] {
         let dnsgate = start(&format!("per_client_qps: 50, per_client_slip: {slip}"));
         let begun = now();
@@ -118,7 +119,7 @@ fn what_is_over_the_limit_is_dropped_or_sent_to_tcp() {
         }
         let most = 50 + 50 * (begun.elapsed().as_secs() + 1);
         let shed = dnsgate.metric("dnsgate_shed_total{why=\"per_client_qps\"}");
-        assert!(shed >= SENT + 40 - most, "{shed} of {SENT}");
+        assert!(shed >= (SENT + 40).saturating_sub(most), "{shed} of {SENT}");
         let (answers, slips) = replies(&client);
         assert_eq!(answers, SENT - shed, "what was not shed was answered");
         assert_eq!(slips, shed.checked_div(slip).unwrap_or(0), "slip {slip}");
