@@ -104,6 +104,17 @@ pub struct Next {
     contents: Contents,
 }
 
+/// What is to be told of a configuration once it is in force.
+#[derive(Debug)]
+pub struct Applied {
+    /// The number of its snapshot.
+    pub generation: u64,
+    /// What is different.
+    pub changes: Changes,
+    /// What was perhaps not meant.
+    pub warnings: Vec<Notice>,
+}
+
 /// Owns the snapshot in force: the only one that replaces it.
 #[derive(Debug)]
 pub struct Reloader {
@@ -197,10 +208,16 @@ impl Reloader {
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
-    pub fn apply(&mut self, next: Next) {
+    pub fn apply(&mut self, next: Next) -> Applied {
+        let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
         self.live.0.store(Arc::new(next.snapshot));
         self.contents = next.contents;
+        Applied {
+            generation,
+            changes: next.changes,
+            warnings: next.warnings,
+        }
     }
 }
 
