@@ -35,11 +35,14 @@ use crate::{
 };
 
 mod admin;
+#[cfg(feature = "faults")]
+mod faults;
 mod files;
 mod forward;
 mod notify;
 pub mod probe;
 mod pulse;
+mod rate;
 mod reload;
 mod signals;
 mod tell;
@@ -48,6 +51,7 @@ mod worker;
 
 use admin::Admin;
 use forward::Forwarder;
+use rate::Gate;
 use reload::Causes;
 use signals::{Asked, Signals};
 use worker::Worker;
@@ -136,8 +140,13 @@ async fn run(
     upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
     let numbers = forwarder.clone();
     telemetry.watch(move || numbers.reading());
+    let gate = Gate::of(&startup.limits, server.addresses());
+    let worker = || {
+        let reader = reloader.live().reader();
+        Worker::new(reader, &telemetry, forwarder.clone(), gate.clone())
+    };
     let mut server = server
-        .start(|| Worker::new(reloader.live().reader(), &telemetry, forwarder.clone()))
+        .start(worker)
         .context("the workers cannot be started")?;
     // Until the very end: a drain is watched over as well.
     let mut watches = JoinSet::new();

@@ -123,7 +123,8 @@ pub struct Config {
     /// Its groups, rules, zones and upstreams by name, to be compared with another's.
     pub contents: Contents,
     /// The files that it was read from: the configuration, the zone files and
-    /// what they include, lists of names, certificates.
+    /// what they include, lists of names, certificates; and the file of tests beside it, even if
+    /// there is none yet.
     pub files: Vec<ReadFile>,
     /// Its own tests, to be run before it is put in force.
     pub cases: Vec<Case>,

@@ -16,6 +16,8 @@
 //! malformed never reaches the policy, a stranger's question never reaches a rule, and what no rule
 //! allows is denied. [`begin`] reads like the list.
 //!
+//! Before it stands [`Rates`], where a client may send only so much: it reads nothing of a packet.
+//!
 //! Not here: sockets, tasks, clocks, metrics, and what to do with an outcome. So the same code
 //! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates for a query that
 //! is answered, denied or found in the cache; one that must wait, fails or is screened out does.
@@ -40,6 +42,7 @@ mod answer;
 mod deny;
 mod forward;
 pub mod outcome;
+mod rate;
 mod screen;
 pub mod snapshot;
 mod step;
@@ -49,6 +52,7 @@ mod tests;
 pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
 pub use forward::Arrived;
 pub use outcome::{Ending, Outcome, Reason};
+pub use rate::{Pass, RATE_BUCKETS, Rate, Rates};
 pub use screen::Check;
 pub use snapshot::{Partition, Snapshot};
 pub use step::{Ask, More, Step};
@@ -196,6 +200,26 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
         return Step::Drop(outcome);
     };
     writer.set_rcode(Rcode::ServFail);
+    sent(writer, None, outcome)
+}
+
+/// What becomes of a datagram whose client is over its rate ([`Rates`]), before anything else is done
+/// about it: nothing, or where it `slips` an empty reply that asks the client to come back over TCP,
+/// where its address is proven. A real client does, and the victim of a forged one gets no more than
+/// was sent in its name.
+#[must_use]
+pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
+    let mut outcome = Outcome::new(Reason::RateLimited);
+    let query = slips.then(|| Query::parse(packet).ok()).flatten();
+    let writer = query.as_ref().and_then(|query| {
+        outcome.qtype = Some(query.qtype());
+        ReplyWriter::new(query, reply_limit(query, Transport::Udp), out)
+    });
+    let Some(mut writer) = writer else {
+        return Step::Drop(outcome);
+    };
+    writer.truncate();
+    outcome.truncated = true;
     sent(writer, None, outcome)
 }
 

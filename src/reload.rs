@@ -104,6 +104,17 @@ pub struct Next {
     contents: Contents,
 }
 
+/// What is to be told of a configuration once it is in force.
+#[derive(Debug)]
+pub struct Applied {
+    /// The number of its snapshot.
+    pub generation: u64,
+    /// What is different.
+    pub changes: Changes,
+    /// What was perhaps not meant.
+    pub warnings: Vec<Notice>,
+}
+
 /// Owns the snapshot in force: the only one that replaces it.
 #[derive(Debug)]
 pub struct Reloader {
@@ -197,10 +208,16 @@ impl Reloader {
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
-    pub fn apply(&mut self, next: Next) {
+    pub fn apply(&mut self, next: Next) -> Applied {
+        let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
         self.live.0.store(Arc::new(next.snapshot));
         self.contents = next.contents;
+        Applied {
+            generation,
+            changes: next.changes,
+            warnings: next.warnings,
+        }
     }
 }
 
@@ -298,7 +315,13 @@ mod tests {
             files.iter().map(below).collect()
         };
         let config = config::load(&path("gate.yaml")).expect("valid");
-        let all = ["gate.yaml", "zones/a", "zones/more", "zones/b"];
+        let all = [
+            "gate.yaml",
+            "gate.test.yaml",
+            "zones/a",
+            "zones/more",
+            "zones/b",
+        ];
         assert_eq!(names(&config.files), all);
         let mut reloader = Reloader::new(Some(path("gate.yaml")), config, NOW).expect("no tests");
         assert!(!reloader.files().iter().any(ReadFile::differs));
@@ -312,6 +335,6 @@ mod tests {
         assert!(reloader.read(NOW).is_ok());
         put("gate.yaml", "workers: 3");
         assert!(reloader.read(NOW).is_err());
-        assert_eq!(names(reloader.files()), ["gate.yaml"]);
+        assert_eq!(names(reloader.files()), ["gate.yaml", "gate.test.yaml"]);
     }
 }

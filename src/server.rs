@@ -85,11 +85,17 @@ pub enum Event {
     ConnectionEvicted,
     /// A connection could not be accepted, most often for want of file descriptors.
     AcceptFailed,
+    /// A connection ends because no query came on it for too long.
+    ConnectionIdle,
+    /// A connection ends because a query took too long to come, or a reply to be read.
+    ConnectionSlow,
+    /// A connection is not read from until a reply is there: as many are awaited as may be.
+    PipelineFull,
 }
 
 impl Event {
     /// Every event, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::ReplyLost,
         Self::Unanswerable,
         Self::ConnectionOpened,
@@ -97,6 +103,9 @@ impl Event {
         Self::ConnectionRefused,
         Self::ConnectionEvicted,
         Self::AcceptFailed,
+        Self::ConnectionIdle,
+        Self::ConnectionSlow,
+        Self::PipelineFull,
     ];
 
     /// The label.
@@ -110,6 +119,9 @@ impl Event {
             Self::ConnectionRefused => "connection_refused",
             Self::ConnectionEvicted => "connection_evicted",
             Self::AcceptFailed => "accept_failed",
+            Self::ConnectionIdle => "connection_idle",
+            Self::ConnectionSlow => "connection_slow",
+            Self::PipelineFull => "pipeline_full",
         }
     }
 }

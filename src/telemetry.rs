@@ -57,7 +57,7 @@ pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use reading::Reading;
 pub use recorder::{Event, Recorder};
-pub use shared::{Reload, Shared, Shed};
+pub use shared::{Reload, Shared, Shed, TcpLimit};
 pub use upstreams::{Asked, UpstreamCounters};
 
 use log::{Log, Sink};
@@ -196,6 +196,8 @@ struct Tally {
     check: Option<Check>,
     truncated: bool,
     panicked: bool,
+    /// Counted in `shed_total`.
+    rate_limited: bool,
 }
 
 impl Tally {
@@ -239,6 +241,7 @@ impl Tally {
             | Reason::EdnsVersion
             | Reason::Class
             | Reason::MetaType
+            | Reason::RateLimited
             | Reason::ChainTooLong
             | Reason::NoRoom => (None, false),
         };
@@ -253,6 +256,7 @@ impl Tally {
             check,
             truncated,
             panicked,
+            rate_limited: matches!(reason, Reason::RateLimited),
         }
     }
 }

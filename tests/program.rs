@@ -20,6 +20,8 @@ mod life;
 mod log;
 #[path = "program/notify.rs"]
 mod notify;
+#[path = "program/rate.rs"]
+mod rate;
 #[path = "program/reload.rs"]
 mod reload;
 #[path = "program/reply.rs"]

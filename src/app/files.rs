@@ -173,6 +173,20 @@ mod tests {
     }
 
     #[test]
+    fn tests_that_appear_beside_a_configuration_are_seen_and_so_is_their_end() {
+        let (dir, config, _) = directory();
+        let tests = dir.path().join("gate.test.yaml");
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        fs::write(&tests, "tests: []").expect("written");
+        assert_eq!(settle(&mut files), Some(tests.clone()));
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        fs::remove_file(&tests).expect("removed");
+        assert_eq!(settle(&mut files), Some(tests));
+    }
+
+    #[test]
     fn a_volume_of_kubernetes_is_followed_through_its_links() {
         let dir = tempfile::tempdir().expect("directory");
         let path = |name: &str| dir.path().join(name);

@@ -231,6 +231,8 @@ impl Forwarder {
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
             arrived.push(self.resolve(ask, query).await);
+            #[cfg(feature = "faults")]
+            super::faults::strike(super::faults::At::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
             let step = engine::finish(query.packet, query.client, &context, &arrived, out);
             match step {

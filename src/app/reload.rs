@@ -117,8 +117,9 @@ async fn reload(
         Ok(next) => {
             // Before any query can be counted under its labels.
             tell::labels(telemetry, &next.snapshot, &next.upstreams);
-            let report = tell::reloaded(telemetry, &next, &asked_by);
-            reloader.apply(next);
+            // Told when it is true: who reads of it may ask at once.
+            let applied = reloader.apply(next);
+            let report = tell::reloaded(telemetry, &applied, &asked_by);
             ReloadAnswer {
                 result: ReloadResult::Reloaded,
                 report,

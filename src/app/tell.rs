@@ -12,7 +12,7 @@ use crate::{
     config::Notice,
     dns::Transport,
     engine::Snapshot,
-    reload::{Next, Numbered, Refused},
+    reload::{Applied, Numbered, Refused},
     telemetry::{Labels, Reload, Severity, Telemetry},
 };
 
@@ -60,14 +60,14 @@ pub(super) fn ready(
 }
 
 /// A configuration that takes the place of another. Returns the report for whoever asked.
-pub(super) fn reloaded(telemetry: &Telemetry, next: &Next, asked_by: &str) -> String {
+pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> String {
     telemetry.shared().reloaded(Reload::Success);
     telemetry.health().reloaded(None);
-    warnings(telemetry, &next.warnings);
-    let generation = next.snapshot.generation();
-    let changes = next.changes.to_string();
+    warnings(telemetry, &applied.warnings);
+    let generation = applied.generation;
+    let changes = applied.changes.to_string();
     let mut report = format!("reloaded, generation {generation}: {changes}");
-    for warning in &next.warnings {
+    for warning in &applied.warnings {
         let _ = write!(report, "\n{warning}");
     }
     let fields = [

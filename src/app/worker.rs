@@ -9,13 +9,16 @@ use std::{
 };
 
 use crate::{
-    engine::{self, Ask, Client, Context, More, Outcome, Reason, Snapshot, Step},
+    engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
-    telemetry::{self, Recorder, Shared, Shed, Telemetry},
+    telemetry::{self, Recorder, Shared, Shed, TcpLimit, Telemetry},
 };
 
-use super::forward::{Forwarder, Waiting};
+use super::{
+    forward::{Forwarder, Waiting},
+    rate::Gate,
+};
 
 /// The handler of one worker.
 pub(super) struct Worker {
@@ -24,6 +27,7 @@ pub(super) struct Worker {
     recorder: Recorder,
     shared: Arc<Shared>,
     forwarder: Forwarder,
+    gate: Option<Gate>,
     /// When the batch was read, by the calendar: for expiry and for the log.
     now: SystemTime,
     /// When the query at hand could begin: the batch was read, or the one before it was done.
@@ -31,7 +35,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(mut reader: Reader, telemetry: &Telemetry, forwarder: Forwarder) -> Self {
+    pub(super) fn new(
+        mut reader: Reader,
+        telemetry: &Telemetry,
+        forwarder: Forwarder,
+        gate: Option<Gate>,
+    ) -> Self {
         let snapshot = Arc::clone(reader.snapshot());
         let (now, began) = (calendar(), monotonic());
         Self {
@@ -40,9 +49,30 @@ impl Worker {
             recorder: telemetry.recorder(),
             shared: Arc::clone(telemetry.shared()),
             forwarder,
+            gate,
             now,
             began,
         }
+    }
+
+    /// Takes a query as far as it goes at once.
+    fn step(&self, message: Message<'_>, out: &mut [u8]) -> Step {
+        let pass = self
+            .gate
+            .as_ref()
+            .map(|gate| gate.pass(message, self.began));
+        if let Some(over @ (Pass::Slip | Pass::Over)) = pass {
+            return engine::limited(message.packet, over == Pass::Slip, out);
+        }
+        #[cfg(feature = "faults")]
+        super::faults::strike(super::faults::At::Worker, message.packet);
+        let client = Client {
+            source: message.source.ip(),
+            transport: message.transport,
+        };
+        let context =
+            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
+        engine::begin(message.packet, client, &context, out)
     }
 
     /// Counts and logs one query.
@@ -130,14 +160,7 @@ impl Handler for Worker {
     }
 
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
-        let client = Client {
-            source: message.source.ip(),
-            transport: message.transport,
-        };
-        let context =
-            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
-        let step = engine::begin(message.packet, client, &context, out);
-        match step {
+        match self.step(message, out) {
             Step::Reply { len, outcome, more } => {
                 let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
                 let reply = out.get(..len).unwrap_or_default();
@@ -166,6 +189,9 @@ impl Handler for Worker {
             Event::ConnectionRefused => self.shared.shed(Shed::Refused),
             Event::ConnectionEvicted => self.shared.shed(Shed::Evicted),
             Event::AcceptFailed => self.shared.shed(Shed::AcceptFailed),
+            Event::ConnectionIdle => self.shared.tcp_limited(TcpLimit::Idle),
+            Event::ConnectionSlow => self.shared.tcp_limited(TcpLimit::Message),
+            Event::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
     let dir = path.parent().unwrap_or(Path::new(""));
     let tests = case::beside(path);
     if !tests.exists() {
+        files.push(ReadFile::absent(&tests, MAX_CONFIG));
         return parse_of(&text, &name, dir, None, files);
     }
     let beside = tests.to_string_lossy();

@@ -136,11 +136,12 @@ pub(super) const LIMITS: Keys = Keys {
         "waiters",
         "upstream_timeout",
         "drain",
+        "per_client_qps",
+        "per_client_slip",
+        "per_client_ipv4_prefix",
+        "per_client_ipv6_prefix",
     ],
-    later: &[Later {
-        key: "per_client_qps",
-        help: "leave it out; `in_flight` bounds what all clients together may have waiting",
-    }],
+    later: &[],
 };
 
 /// The keys of `log`.

@@ -145,6 +145,43 @@ pub const WAITERS: Bound<usize> = Bound {
     most: 100_000,
 };
 
+/// Queries over UDP that one client may send in a second, and as many at once; 0 for any number. Off
+/// by default, and so it should be where clients come from few addresses: behind Cloud DNS the whole
+/// VPC has those of 35.199.192.0/19, behind a proxy or a published port of Docker one. Where each has
+/// its own, a few hundred are more than any that behaves will send. Over TCP a client is held by its
+/// connections and their pipelines instead. No official reference.
+pub const PER_CLIENT_QPS: Bound<usize> = Bound {
+    default: 0,
+    least: 0,
+    most: 1_000_000,
+};
+
+/// Of the queries over [`PER_CLIENT_QPS`] every which one gets an empty reply that sends the client to
+/// TCP, 0 for none; the others are dropped. As in BIND and NSD: with 2, a client whose address others
+/// forge gets through at its second try in the mean, and a forger has no more sent than it sends.
+pub const PER_CLIENT_SLIP: Bound<usize> = Bound {
+    default: 2,
+    least: 0,
+    most: 10,
+};
+
+/// The bits of an IPv4 address that make a client of [`PER_CLIENT_QPS`]: all of it. Response rate
+/// limiting at public servers takes 24, as it shelters networks that others forge; here it is about
+/// clients, and neighbours are strangers.
+pub const PER_CLIENT_IPV4_PREFIX: Bound<usize> = Bound {
+    default: 32,
+    least: 8,
+    most: 32,
+};
+
+/// The bits of an IPv6 address that make a client of [`PER_CLIENT_QPS`]: a network of 64, in which
+/// any client can take any address. Google Cloud gives each machine 96 bits of its subnet's.
+pub const PER_CLIENT_IPV6_PREFIX: Bound<usize> = Bound {
+    default: 64,
+    least: 32,
+    most: 128,
+};
+
 /// How long a query may wait for upstreams, all servers and attempts together. Cloud DNS waits 4 s
 /// for a target, and most stub resolvers 5 s: an answer must come before that, even if it is
 /// SERVFAIL, or the target counts as dead. So the most leaves half a second for the way.
@@ -186,6 +223,14 @@ pub struct Limits {
     pub upstream_timeout: Duration,
     /// See [`DRAIN`].
     pub drain: Duration,
+    /// See [`PER_CLIENT_QPS`].
+    pub per_client_qps: usize,
+    /// See [`PER_CLIENT_SLIP`].
+    pub per_client_slip: usize,
+    /// See [`PER_CLIENT_IPV4_PREFIX`].
+    pub per_client_ipv4_prefix: usize,
+    /// See [`PER_CLIENT_IPV6_PREFIX`].
+    pub per_client_ipv6_prefix: usize,
 }
 
 impl Default for Limits {
@@ -201,6 +246,10 @@ impl Default for Limits {
             waiters: WAITERS.default,
             upstream_timeout: UPSTREAM_TIMEOUT.default,
             drain: DRAIN.default,
+            per_client_qps: PER_CLIENT_QPS.default,
+            per_client_slip: PER_CLIENT_SLIP.default,
+            per_client_ipv4_prefix: PER_CLIENT_IPV4_PREFIX.default,
+            per_client_ipv6_prefix: PER_CLIENT_IPV6_PREFIX.default,
         }
     }
 }
@@ -218,11 +267,16 @@ mod tests {
             LOG_QUEUE,
             IN_FLIGHT,
             WAITERS,
+            PER_CLIENT_QPS,
+            PER_CLIENT_SLIP,
+            PER_CLIENT_IPV4_PREFIX,
+            PER_CLIENT_IPV6_PREFIX,
         ] {
             assert_eq!(bound.check(bound.default), Ok(bound.default));
             assert_eq!(bound.check(bound.least), Ok(bound.least));
             assert_eq!(bound.check(bound.most), Ok(bound.most));
-            assert!(bound.check(bound.least - 1).is_err());
+            let less = bound.least.checked_sub(1);
+            assert!(less.is_none_or(|less| bound.check(less).is_err()));
             assert!(bound.check(bound.most + 1).is_err());
         }
         for bound in [TCP_IDLE, TCP_MESSAGE, UPSTREAM_TIMEOUT, DRAIN] {

@@ -26,7 +26,8 @@ pub(super) enum ReadError {
     NotUtf8(usize),
 }
 
-/// A file that a configuration was read from, and a hash of what was read.
+/// A file that a configuration was read from, or would be if it were there, and a hash of what was
+/// read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadFile {
     path: PathBuf,
@@ -41,6 +42,15 @@ impl ReadFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file that would have been read, had it been there.
+    pub(super) fn absent(path: &Path, most: u64) -> Self {
+        Self {
+            path: path.to_owned(),
+            most,
+            hash: None,
+        }
     }
 
     /// Whether reading it now would give something else than it gave then. Reads all of it, piece
@@ -63,11 +73,7 @@ pub(super) fn read_named(
         Ok(_) => ReadError::NoFile,
         Err(error) => error.into(),
     };
-    files.push(ReadFile {
-        path: path.to_owned(),
-        most,
-        hash: None,
-    });
+    files.push(ReadFile::absent(path, most));
     Err(refused)
 }
 

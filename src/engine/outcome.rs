@@ -63,7 +63,7 @@ pub enum Ending {
     Forwarded,
     /// Denied by policy.
     Denied,
-    /// Not a query that any policy could be asked about: malformed, or of a kind not served.
+    /// Not put to any policy: malformed, of a kind not served, or over its client's rate.
     Rejected,
     /// dnsgate failed at it.
     Failed,
@@ -163,6 +163,8 @@ reasons! {
     NoRecursion = "no_recursion" => Rejected,
     /// The probe of a dnsgate for loops: it went to an upstream and came here.
     LoopProbe = "loop_probe" => Rejected,
+    /// Over the rate of its client: dropped, or sent to TCP.
+    RateLimited = "rate_limited" => Rejected,
     /// No upstream answered in time.
     Timeout = "timeout" => Failed,
     /// No upstream could be reached.

@@ -90,6 +90,28 @@ fn go(packet: &[u8], transport: Transport) -> (Step, Vec<u8>) {
 }
 
 #[test]
+fn a_query_over_its_rate_is_dropped_or_sent_to_tcp() {
+    let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x1c\0\x01";
+    let mut out = [0; 512];
+    let Step::Reply { len, outcome, .. } = limited(packet, true, &mut out) else {
+        panic!("no reply")
+    };
+    assert_eq!(out[..len], [b"\x12\x34\x83", &packet[3..]].concat());
+    let want = Outcome {
+        qtype: Some(RecordType::AAAA),
+        rcode: Some(Rcode::NoError),
+        truncated: true,
+        ..Outcome::new(Reason::RateLimited)
+    };
+    assert_eq!(outcome, want);
+    // What is no query gets nothing in its turn, either.
+    for (packet, slips) in [(&packet[..], false), (b"?", true), (&packet[..18], true)] {
+        let dropped = Step::Drop(Outcome::new(Reason::RateLimited));
+        assert_eq!(limited(packet, slips, &mut out), dropped);
+    }
+}
+
+#[test]
 fn a_fault_of_ours_is_servfail() {
     let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
     let mut out = [0; 512];

@@ -266,6 +266,7 @@ fn the_configuration_knows_the_words_of_the_engine() {
                 | Reason::EdnsVersion
                 | Reason::Class
                 | Reason::NoRecursion
+                | Reason::RateLimited
                 | Reason::Timeout
                 | Reason::Unreachable
                 | Reason::UpstreamError

@@ -70,7 +70,8 @@ const HISTOGRAM: usize = BUCKETS + 1;
 const PADDING: usize = 8;
 const TRUNCATED: usize = PADDING;
 const PANICS: usize = TRUNCATED + TRANSPORTS;
-const LOG_DROPPED: usize = PANICS + 1;
+const RATE_LIMITED: usize = PANICS + 1;
+const LOG_DROPPED: usize = RATE_LIMITED + 1;
 const DURATIONS: usize = LOG_DROPPED + 1;
 const QUERIES: usize = DURATIONS + ENDINGS * HISTOGRAM;
 
@@ -128,6 +129,9 @@ impl Block {
         }
         if tally.panicked {
             self.add(PANICS, 1);
+        }
+        if tally.rate_limited {
+            self.add(RATE_LIMITED, 1);
         }
         let histogram = DURATIONS + tally.ending as usize * HISTOGRAM;
         self.add(histogram + bucket(latency), 1);
@@ -264,6 +268,10 @@ impl Block {
 
     pub(super) fn panics(&self) -> u64 {
         self.get(PANICS)
+    }
+
+    pub(super) fn rate_limited(&self) -> u64 {
+        self.get(RATE_LIMITED)
     }
 
     pub(super) fn log_dropped(&self) -> u64 {

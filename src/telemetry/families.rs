@@ -80,7 +80,7 @@ families! {
     LOG_DROPPED = "log_dropped_total", Counter, [],
         "Log lines lost because the queue was full or standard error could not be written.";
     SHED = "shed_total", Counter, ["why"],
-        "TCP connections and queries given up for want of room, by how.";
+        "TCP connections and queries given up for want of room, by how; per_client_qps is a query over its client's rate.";
     IN_FLIGHT = "in_flight", Gauge, [],
         "Queries that wait for an upstream.";
     UPSTREAM_QUERIES = "upstream_queries_total", Counter, ["upstream", "server", "result"],
@@ -115,6 +115,8 @@ families! {
         "TCP connections of clients that were accepted.";
     TCP_CLOSED = "tcp_closed_total", Counter, [],
         "TCP connections of clients that ended, for whatever reason.";
+    TCP_LIMITED = "tcp_limited_total", Counter, ["limit"],
+        "TCP connections that came up against a limit of their own: closed (tcp_idle, tcp_message), or not read from for a while (tcp_pipeline).";
     REPLIES_LOST = "replies_lost_total", Counter, [],
         "Replies over UDP that the kernel did not take.";
     UNANSWERABLE = "unanswerable_total", Counter, [],

@@ -36,7 +36,7 @@ use super::{
     observed::Record,
     reading::Watched,
     series::{Series, counter, family, gauge, histogram},
-    shared::{Reload, Shared, Shed},
+    shared::{Reload, Shared, Shed, TcpLimit},
     totals::{DeniedKey, QueryKey, Totals},
     upstreams::Upstreams,
 };
@@ -140,27 +140,40 @@ impl Collector for Exporter {
             family(&families::READY, [gauge([], ready)]),
             family(&families::BUILD, [gauge(build(), 1.0)]),
         ];
-        all.extend(counted(shared));
+        all.extend(counted(shared, totals.rate_limited));
         all.extend(forwarding::upstreams(&upstreams.read()));
         all.extend(forwarding::reading(&watched.read()));
         all
     }
 }
 
-/// What is counted per connection, per fault or per reload.
-fn counted(shared: &Shared) -> [MetricFamily; 9] {
+/// What is counted per connection, per fault or per reload, and what workers have shed themselves.
+fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
+    let limits = TcpLimit::ALL.iter();
+    let shed_total = |why| {
+        let own = if why == Shed::ClientRate {
+            rate_limited
+        } else {
+            0
+        };
+        shared.shed_total(why) + own
+    };
     let reloads = Reload::ALL.iter();
     [
         family(
             &families::SHED,
-            shed.map(|&why| counter([why.as_str()], shared.shed_total(why))),
+            shed.map(|&why| counter([why.as_str()], shed_total(why))),
         ),
         measured(&families::TCP_CONNECTIONS, open(shared)),
         counted(&families::TCP_OPENED, shared.tcp_opened_total()),
         counted(&families::TCP_CLOSED, shared.tcp_closed_total()),
+        family(
+            &families::TCP_LIMITED,
+            limits.map(|&limit| counter([limit.as_str()], shared.tcp_limited_total(limit))),
+        ),
         counted(&families::REPLIES_LOST, shared.replies_lost_total()),
         counted(&families::UNANSWERABLE, shared.unanswerable_total()),
         measured(&families::GENERATION, shared.generation() as f64),

@@ -41,6 +41,22 @@ labels! {
         /// A query was answered SERVFAIL: as many wait for its question as may, or as many
         /// questions are in flight to its upstream.
         Waiters = "waiters",
+        /// A query over its client's rate was dropped, or sent to TCP. Workers count these, in
+        /// their own blocks: there may be a flood of them.
+        ClientRate = "per_client_qps",
+    }
+}
+
+labels! {
+    /// What a TCP connection came up against: the label `limit` of `tcp_limited_total`, which is the
+    /// limit's name in the configuration.
+    TcpLimit {
+        /// It was closed: it had waited too long for the first byte of a query.
+        Idle = "tcp_idle",
+        /// It was closed: a query took too long to come, or a reply to be read.
+        Message = "tcp_message",
+        /// It was not read from for a while: as many of its queries waited as may.
+        Pipeline = "tcp_pipeline",
     }
 }
 
@@ -62,6 +78,7 @@ pub struct Shared {
     replies_lost: AtomicU64,
     unanswerable: AtomicU64,
     shed: [AtomicU64; Shed::ALL.len()],
+    tcp_limited: [AtomicU64; TcpLimit::ALL.len()],
     reloads: [AtomicU64; Reload::ALL.len()],
     log_dropped: AtomicU64,
     generation: AtomicU64,
@@ -93,6 +110,11 @@ impl Shared {
     /// A connection or a query was given up for want of room.
     pub fn shed(&self, why: Shed) {
         bump(&self.shed, why as usize);
+    }
+
+    /// A TCP connection came up against a limit of its own.
+    pub fn tcp_limited(&self, limit: TcpLimit) {
+        bump(&self.tcp_limited, limit as usize);
     }
 
     /// A reload ended.
@@ -142,6 +164,10 @@ impl Shared {
 
     pub(super) fn shed_total(&self, why: Shed) -> u64 {
         read(&self.shed, why as usize)
+    }
+
+    pub(super) fn tcp_limited_total(&self, limit: TcpLimit) -> u64 {
+        read(&self.tcp_limited, limit as usize)
     }
 
     pub(super) fn reload_total(&self, result: Reload) -> u64 {

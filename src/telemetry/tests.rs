@@ -260,6 +260,9 @@ fn every_query_is_in_exactly_one_series() {
     assert_eq!(sum(&series, "dnsgate_denied_total{"), denied);
     let panics = count(&|outcome| outcome.reason == Reason::Panic);
     assert_eq!(series["dnsgate_panics_total"], panics);
+    let limited = count(&|outcome| outcome.reason == Reason::RateLimited);
+    let shed = r#"dnsgate_shed_total{why="per_client_qps"}"#;
+    assert_eq!(series[shed], limited);
     let screened = count(&|outcome| outcome.reason == Reason::Screened);
     assert_eq!(sum(&series, "dnsgate_screen_rejected_total{"), screened);
     let truncated = count(&|outcome| outcome.truncated);
@@ -488,6 +491,7 @@ fn shared_counters_show() {
     shared.reply_lost();
     shared.unanswerable();
     shared.shed(Shed::Refused);
+    shared.tcp_limited(TcpLimit::Pipeline);
     shared.reloaded(Reload::Rejected);
     telemetry.health().ready();
     let series = series(&telemetry);
@@ -498,6 +502,9 @@ fn shared_counters_show() {
         ("dnsgate_replies_lost_total", 1.0),
         ("dnsgate_unanswerable_total", 1.0),
         (r#"dnsgate_shed_total{why="connection_refused"}"#, 1.0),
+        (r#"dnsgate_shed_total{why="per_client_qps"}"#, 0.0),
+        (r#"dnsgate_tcp_limited_total{limit="tcp_pipeline"}"#, 1.0),
+        (r#"dnsgate_tcp_limited_total{limit="tcp_idle"}"#, 0.0),
         (r#"dnsgate_reload_total{result="rejected"}"#, 1.0),
         ("dnsgate_ready", 1.0),
     ] {

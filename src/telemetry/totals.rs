@@ -61,6 +61,7 @@ pub(super) struct Totals {
     pub(super) durations: [Histogram; ENDINGS],
     pub(super) truncated: [u64; Transport::ALL.len()],
     pub(super) panics: u64,
+    pub(super) rate_limited: u64,
     pub(super) log_dropped: u64,
 }
 
@@ -86,6 +87,7 @@ impl Totals {
             *count += block.truncated(transport);
         }
         self.panics += block.panics();
+        self.rate_limited += block.rate_limited();
         self.log_dropped += block.log_dropped();
     }
 
@@ -124,6 +126,7 @@ impl Totals {
             *count += u64::from(tally.truncated);
         }
         self.panics += u64::from(tally.panicked);
+        self.rate_limited += u64::from(tally.rate_limited);
     }
 
     fn add_queries(&mut self, cell: QueryCell<'_>, count: u64, most: usize) {

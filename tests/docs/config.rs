@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use dnsgate::config;
+use dnsgate::{config, telemetry::families};
 use serde_json::Value;
 
 use crate::{
@@ -61,6 +61,55 @@ fn what_is_shown_passes_the_check_without_a_warning() {
         assert!(good, "{place}: {said}");
         assert!(!said.contains("warning"), "{place}: {said}");
     }
+}
+
+#[test]
+fn every_sample_carries_tests_and_passes_them() {
+    let folder = Path::new(ROOT).join("config");
+    let samples = files_of(&folder, false).into_iter();
+    let samples: Vec<_> = samples
+        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .collect();
+    assert!(samples.len() >= 3, "{samples:?}");
+    for sample in &samples {
+        let (good, said) = run(PROGRAM, &["test"], sample);
+        assert!(good && !said.contains("no tests"), "{said}");
+    }
+    // As one types it.
+    let mut all = Command::new("sh");
+    all.args(["-c", "exec \"$1\" test config/*.yaml", "sh", PROGRAM]);
+    let output = all.current_dir(ROOT).output().expect("the shell runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.lines().count(), samples.len() + 1, "{said}");
+    assert!(said.ends_with(" passed, 0 failed\n"), "{said}");
+}
+
+#[test]
+fn every_limit_of_the_reference_has_a_metric() {
+    let text = fs::read_to_string(Path::new(ROOT).join("config/reference.yaml")).expect("a text");
+    let (_, limits) = text.split_once("\nlimits:\n").expect("limits");
+    let (limits, _) = limits.split_once("\n\n").expect("an end");
+    let (mut comment, mut keys) = (String::new(), 0);
+    for line in limits.lines() {
+        if let Some(words) = line.strip_prefix("  # ") {
+            comment.push_str(words);
+            comment.push(' ');
+            continue;
+        }
+        let metrics = families().filter(|family| comment.contains(family.name));
+        // What a client is, and how long a drain is, are not reached.
+        let none = ["drain", "per_client_ipv4_prefix", "per_client_ipv6_prefix"];
+        let key = line.trim().split(':').next().unwrap_or_default();
+        assert_eq!(
+            metrics.count() == 0,
+            none.contains(&key),
+            "{key}: {comment}"
+        );
+        comment.clear();
+        keys += 1;
+    }
+    assert!(keys >= 14, "{keys} limits");
 }
 
 #[test]
@@ -159,7 +208,20 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("tcp_message", words(limits::TCP_MESSAGE)),
         ("tcp_pipeline", words(limits::TCP_PIPELINE)),
         ("log_queue", words(limits::LOG_QUEUE)),
+        ("in_flight", words(limits::IN_FLIGHT)),
+        ("waiters", words(limits::WAITERS)),
+        ("upstream_timeout", words(limits::UPSTREAM_TIMEOUT)),
         ("drain", words(limits::DRAIN)),
+        ("per_client_qps", words(limits::PER_CLIENT_QPS)),
+        ("per_client_slip", words(limits::PER_CLIENT_SLIP)),
+        (
+            "per_client_ipv4_prefix",
+            words(limits::PER_CLIENT_IPV4_PREFIX),
+        ),
+        (
+            "per_client_ipv6_prefix",
+            words(limits::PER_CLIENT_IPV6_PREFIX),
+        ),
     ] {
         let (comment, line) = of(key);
         assert!(

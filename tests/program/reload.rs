@@ -240,6 +240,28 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
 }
 
 #[test]
+fn tests_that_appear_beside_the_file_are_run() {
+    let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
+    let dnsgate = start(&files, &[]);
+    let beside = dnsgate.dir().join("dnsgate.test.yaml");
+    let test = |rule: &str| {
+        format!("tests: [{{ask: a.test, from: 10.0.0.1, expect: {{rule: {rule}}}}}]\n")
+    };
+    put(&beside, &test("zone corp.test"));
+    let event = dnsgate.wait_for_start_of("reload refused, ");
+    let asked_by = event["asked_by"].as_str().expect("a string");
+    assert!(asked_by.ends_with("dnsgate.test.yaml changed"), "{event}");
+    let message = event["message"].as_str().expect("a string");
+    assert!(message.contains("dnsgate.test.yaml:1"), "{event}");
+    assert!(dnsgate.get("/readyz").1.contains("refused"));
+    put(&beside, &test("rule-1"));
+    dnsgate.wait_for("reloaded");
+    fs::remove_file(&beside).expect("removed");
+    dnsgate.wait_for("reloaded");
+    assert!(!dnsgate.get("/readyz").1.contains("refused"));
+}
+
+#[test]
 fn a_volume_of_kubernetes_is_followed() {
     let dnsgate = Running::start_with("127.0.0.1", |dir, command| {
         for number in [1, 2] {

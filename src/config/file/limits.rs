@@ -33,6 +33,10 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let log_queue = count("log_queue", limits::LOG_QUEUE);
     let in_flight = count("in_flight", limits::IN_FLIGHT);
     let waiters = count("waiters", limits::WAITERS);
+    let per_client_qps = count("per_client_qps", limits::PER_CLIENT_QPS);
+    let per_client_slip = count("per_client_slip", limits::PER_CLIENT_SLIP);
+    let ipv4 = count("per_client_ipv4_prefix", limits::PER_CLIENT_IPV4_PREFIX);
+    let ipv6 = count("per_client_ipv6_prefix", limits::PER_CLIENT_IPV6_PREFIX);
     let mut time = |key, bound| {
         let given = fields.scalar::<Interval>(key, faults);
         within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
@@ -48,6 +52,10 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         waiters,
         upstream_timeout: time("upstream_timeout", limits::UPSTREAM_TIMEOUT),
         drain: time("drain", limits::DRAIN),
+        per_client_qps,
+        per_client_slip,
+        per_client_ipv4_prefix: ipv4,
+        per_client_ipv6_prefix: ipv6,
     };
     let place = |key| fields.get(key).map(|node| node.place);
     LimitsSection {

@@ -157,9 +157,9 @@ fn a_changed_list_is_seen() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = |name: &str| dir.path().join(name);
     fs::write(path("gate.yaml"), GATE).expect("room");
-    // One that is not there is waited for, too.
+    // One that is not there is waited for, too, and so are tests beside the configuration.
     let report = load(&path("gate.yaml")).expect_err("no list");
-    assert_eq!(report.files().len(), 2);
+    assert_eq!(report.files().len(), 3);
     fs::write(path("names.txt"), "x.example").expect("room");
     assert!(report.files().iter().any(crate::config::ReadFile::differs));
     let config = load(&path("gate.yaml")).expect("valid");

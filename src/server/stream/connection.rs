@@ -8,7 +8,7 @@
 //! has to make room for another, and between messages when the server is to stop. None of these is
 //! worth a word in a log.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc};
 
 use futures_util::StreamExt;
 use hickory_server::net::{
@@ -25,7 +25,7 @@ use super::{
     super::{Event, Handler, Later, Message, ReplyTo, Stop, edge},
     State, Worker,
     connections::Permit,
-    deadlined::{Deadlined, Deadlines},
+    deadlined::{Deadlined, Deadlines, Progress},
 };
 use crate::dns::Transport;
 
@@ -36,31 +36,52 @@ const READ_AHEAD: usize = 1024;
 const REPLIES: usize = 1;
 
 /// Replies that come later, on their way to the connection.
-struct OnTheWay(mpsc::Sender<Vec<u8>>);
+struct OnTheWay {
+    replies: mpsc::Sender<Vec<u8>>,
+    /// Whether it was full when last looked at.
+    was_full: Cell<bool>,
+}
 
 impl Later for OnTheWay {
     fn reply_to(&self) -> Option<ReplyTo> {
-        let permit = self.0.clone().try_reserve_owned();
+        let permit = self.replies.clone().try_reserve_owned();
         permit.ok().map(ReplyTo::stream)
     }
 }
 
 impl OnTheWay {
+    /// Room for so many, and where they arrive.
+    fn new(room: usize) -> (Self, mpsc::Receiver<Vec<u8>>) {
+        let (replies, arriving) = mpsc::channel(room);
+        let was_full = Cell::new(false);
+        (Self { replies, was_full }, arriving)
+    }
+
     fn is_full(&self) -> bool {
-        self.0.capacity() == 0
+        self.replies.capacity() == 0
+    }
+
+    /// Whether it has become full since this was last asked.
+    fn has_filled(&self) -> bool {
+        let full = self.is_full();
+        !self.was_full.replace(full) && full
     }
 
     fn is_empty(&self) -> bool {
-        self.0.capacity() == self.0.max_capacity()
+        self.replies.capacity() == self.replies.max_capacity()
     }
 }
 
-/// Counts the end of a connection, however it ends.
-struct Counted<'w, H: Handler>(&'w Worker<H>);
+/// Counts the end of a connection, however it ends, and the deadline that ended it.
+struct Counted<'w, H: Handler>(&'w Worker<H>, &'w Progress);
 
 impl<H: Handler> Drop for Counted<'_, H> {
     fn drop(&mut self) {
-        self.0.observe(Event::ConnectionClosed);
+        let Self(worker, progress) = self;
+        if let Some(missed) = progress.missed() {
+            worker.observe(missed);
+        }
+        worker.observe(Event::ConnectionClosed);
     }
 }
 
@@ -74,8 +95,6 @@ pub(super) async fn serve<H: Handler, S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
-    worker.observe(Event::ConnectionOpened);
-    let _counted = Counted(&worker);
     let limits = &worker.limits;
     let (stream, progress) = Deadlined::new(
         BufReader::with_capacity(READ_AHEAD, stream),
@@ -85,8 +104,9 @@ pub(super) async fn serve<H: Handler, S>(
             write: limits.write,
         },
     );
-    let (later, mut arriving) = mpsc::channel(limits.pipeline);
-    let later = OnTheWay(later);
+    worker.observe(Event::ConnectionOpened);
+    let _counted = Counted(&worker, &progress);
+    let (later, mut arriving) = OnTheWay::new(limits.pipeline);
     let (mut messages, mut replies) = Framed::from_stream_with_buffer_size(
         AsyncIoTokioAsStd(stream),
         source,
@@ -95,6 +115,9 @@ pub(super) async fn serve<H: Handler, S>(
     let mut closing = false;
     let mut turn = 0;
     loop {
+        if later.has_filled() {
+            worker.observe(Event::PipelineFull);
+        }
         if closing && later.is_empty() {
             progress.close_between_messages();
         }

@@ -25,6 +25,8 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use super::super::Event;
+
 /// What the stream and its reader tell each other. (Atomic because the framing wants a stream that
 /// is `Sync`; there is one thread.)
 #[derive(Default)]
@@ -33,6 +35,10 @@ pub(super) struct Progress {
     inside: AtomicBool,
     /// Nothing more is to be read than the message that has begun, if one has.
     closing: AtomicBool,
+    /// A deadline was missed before a query began.
+    idle: AtomicBool,
+    /// A deadline was missed within a query or a reply.
+    slow: AtomicBool,
 }
 
 impl Progress {
@@ -44,6 +50,15 @@ impl Progress {
     /// From now on the stream ends where a client has sent nothing of a message yet.
     pub(super) fn close_between_messages(&self) {
         self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// The deadline that ended the stream, if one did.
+    pub(super) fn missed(&self) -> Option<Event> {
+        if self.idle.load(Ordering::Relaxed) {
+            return Some(Event::ConnectionIdle);
+        }
+        let slow = self.slow.load(Ordering::Relaxed);
+        slow.then_some(Event::ConnectionSlow)
     }
 }
 
@@ -98,6 +113,11 @@ impl<S> Deadlined<S> {
             self.timed = Some(phase);
         }
         ready!(self.timer.as_mut().poll(cx));
+        let missed = match phase {
+            Phase::Idle => &self.progress.idle,
+            Phase::Message | Phase::Write => &self.progress.slow,
+        };
+        missed.store(true, Ordering::Relaxed);
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 

@@ -179,11 +179,12 @@ async fn a_message_without_bytes_closes_the_connection() {
 }
 
 /// The time that passes from a client's last byte until the connection is closed, for clients who
-/// send `bytes` one at a time, one each second. The clock is the runtime's: nobody waits.
-async fn closed_after(bytes: &[u8], limits: StreamLimits) -> u128 {
+/// send `bytes` one at a time, one each second, and what was told of it. The clock is the runtime's:
+/// nobody waits.
+async fn closed_after(bytes: &[u8], limits: StreamLimits) -> (u128, Vec<Event>) {
     LocalSet::new()
         .run_until(async {
-            let (mut client, _) = piped(1000, limits);
+            let (mut client, seen) = piped(1000, limits);
             let begun = Instant::now();
             let mut ended = false;
             for byte in bytes {
@@ -196,7 +197,12 @@ async fn closed_after(bytes: &[u8], limits: StreamLimits) -> u128 {
             let mut replies = Vec::new();
             let read = client.read_to_end(&mut replies).await;
             assert!(ended || read.is_ok());
-            begun.elapsed().as_millis()
+            let after = begun.elapsed().as_millis();
+            // The end of the connection itself is told last, and perhaps not yet.
+            let events = seen.lock().expect("no poison").events.clone();
+            let of_end =
+                |event: &Event| !matches!(event, Event::ConnectionOpened | Event::ConnectionClosed);
+            (after, events.into_iter().filter(of_end).collect())
         })
         .await
 }
@@ -208,18 +214,20 @@ async fn clients_that_send_nothing_or_too_slowly_are_closed() {
         message: Duration::from_millis(4_500),
         ..LIMITS
     };
-    let cases: &[(&str, &[u8], u128)] = &[
-        ("nothing", b"", 10_500),
-        ("a byte", b"\0", 4_500),
+    use Event::{ConnectionIdle as Idle, ConnectionSlow as Slow};
+    let cases: &[(&str, &[u8], u128, Event)] = &[
+        ("nothing", b"", 10_500, Idle),
+        ("a byte", b"\0", 4_500, Slow),
         // Closed at 4.5 s; the sixth byte, at 5 s, is the one that finds out.
-        ("a byte a second", b"\0\x08abcdefgh", 5_000),
+        ("a byte a second", b"\0\x08abcdefgh", 5_000, Slow),
         // Complete at 3 s, and then idle.
-        ("one message", b"\0\x02hi", 3_000 + 10_500),
+        ("one message", b"\0\x02hi", 3_000 + 10_500, Idle),
         // The second begins at 4 s.
-        ("half of another", b"\0\x02hi\0\x02", 4_000 + 4_500),
+        ("half of another", b"\0\x02hi\0\x02", 4_000 + 4_500, Slow),
     ];
-    for (what, bytes, want) in cases {
-        assert_eq!(closed_after(bytes, limits).await, *want, "{what}");
+    for (what, bytes, want, why) in cases {
+        let (after, events) = closed_after(bytes, limits).await;
+        assert_eq!((after, &*events), (*want, &[*why][..]), "{what}");
     }
 }
 
@@ -265,6 +273,22 @@ async fn a_client_that_asks_without_reading_is_closed() {
     .expect("closed");
     let mut other = TcpStream::connect(up.address(0)).await.expect("accepted");
     ask(&mut other, b"hello").await;
+    up.running.shutdown(SOON).await.expect("well ended");
+}
+
+#[tokio::test]
+async fn a_full_pipeline_is_told_each_time() {
+    let limits = StreamLimits {
+        pipeline: 1,
+        ..LIMITS
+    };
+    let up = Up::start(&[TCP], 1, limits);
+    let mut stream = TcpStream::connect(up.address(0)).await.expect("accepted");
+    for (message, times) in [("at once", 0), ("one later", 1), ("and one later", 2)] {
+        ask(&mut stream, message.as_bytes()).await;
+        let seen = up.seen.lock().expect("no poison");
+        assert_eq!(seen.count(Event::PipelineFull), times, "{message}");
+    }
     up.running.shutdown(SOON).await.expect("well ended");
 }
 

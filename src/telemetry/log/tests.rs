@@ -269,6 +269,7 @@ fn what_is_logged_is_what_was_asked_for() {
         (blocked(), [false, true, true]),
         (Outcome::new(Reason::Stranger), [false, true, true]),
         (Outcome::new(Reason::Format), [false, false, true]),
+        (Outcome::new(Reason::RateLimited), [false, false, true]),
         (Outcome::new(Reason::ChainTooLong), [false, true, true]),
         (Outcome::new(Reason::Screened), [false, true, true]),
         (Outcome::new(Reason::Upstream), [false, false, true]),
