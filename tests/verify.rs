@@ -26,6 +26,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use dnsgate::verify::{BYPASS, export::Exporter};
+
 use google::{Authority, Fake};
 use running::{PROGRAM, Running, SOON, end, free_port, installed, signal, try_get};
 
@@ -409,6 +411,28 @@ fn it_watches_until_it_is_told_to_stop() {
     assert_eq!(status.code(), Some(0));
     let (ok, said) = promtool(&page);
     assert!(ok && said.is_empty(), "{said}\n{page}");
+}
+
+#[test]
+fn the_readme_tells_the_defaults_and_the_metrics() {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("## Prove it\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("its end");
+    let exporter = Exporter::new().expect("families that agree");
+    let page = exporter.page().expect("a page");
+    let page = String::from_utf8(page).expect("UTF-8");
+    let families = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    // Without a result there is no series of it.
+    let families: Vec<&str> = families.chain(["dnsgate_verify_check"]).collect();
+    assert_eq!(families.len(), 4, "{page}");
+    for family in families {
+        assert!(section.contains(&format!("`{family}`")), "{family}");
+    }
+    for address in BYPASS {
+        assert!(section.contains(&address.to_string()), "{address}");
+    }
 }
 
 fn timestamp(page: &str) -> f64 {
