@@ -158,3 +158,80 @@ async fn over_tcp(server: SocketAddr, query: &[u8], patience: Duration) -> Resul
         )))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    const TRUNCATED: u8 = 0x02;
+
+    /// The reply to a query without records: these flags, this code.
+    fn reply(query: &[u8], flags: u8, rcode: u8) -> Vec<u8> {
+        let mut reply = query.to_vec();
+        reply[2] |= 0x80 | flags;
+        reply[3] = rcode;
+        reply
+    }
+
+    /// A server that has one answer over UDP, and another over TCP.
+    async fn server(flags: u8, over_udp: u8, over_tcp: u8) -> SocketAddr {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = tcp.local_addr().expect("bound");
+        let udp = UdpSocket::bind(address).await.expect("a port");
+        tokio::spawn(async move {
+            let mut query = [0; 512];
+            while let Ok((len, from)) = udp.recv_from(&mut query).await {
+                let reply = reply(&query[..len], flags, over_udp);
+                let _ = udp.send_to(&reply, from).await;
+            }
+        });
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = tcp.accept().await {
+                let len = stream.read_u16().await.expect("a length");
+                let mut query = vec![0; usize::from(len)];
+                stream.read_exact(&mut query).await.expect("a query");
+                let reply = [&len.to_be_bytes(), &*reply(&query, 0, over_tcp)].concat();
+                let _ = stream.write_all(&reply).await;
+            }
+        });
+        address
+    }
+
+    async fn rcode(servers: Vec<SocketAddr>) -> Result<u16, Fault> {
+        let patience = Duration::from_secs(5);
+        let name: Name = "www.example".parse().expect("a name");
+        let resolver = Resolver { servers, patience };
+        let asked = resolver.ask(&name, RecordType::A).await;
+        asked.map(|answer| answer.rcode)
+    }
+
+    #[tokio::test]
+    async fn the_next_server_is_asked_as_a_stub_resolver_does() {
+        let of = |rcode| server(0, rcode, rcode);
+        let (fine, no_name) = (of(0).await, of(3).await);
+        let (failing, refusing) = (of(2).await, of(5).await);
+        // Bound, and then nobody's: it refuses.
+        let dead = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let dead_at = dead.local_addr().expect("bound");
+        drop(dead);
+        for (servers, want) in [
+            (vec![refusing, fine], Ok(0)),
+            (vec![failing, refusing, fine], Ok(0)),
+            (vec![no_name, fine], Ok(3)),
+            (vec![refusing, failing], Ok(5)),
+            (vec![dead_at, fine], Ok(0)),
+            (vec![dead_at, refusing], Ok(5)),
+            (vec![dead_at], Err(Fault::Refused("DNS"))),
+        ] {
+            assert_eq!(rcode(servers.clone()).await, want, "{servers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_truncated_is_asked_for_over_tcp() {
+        assert_eq!(rcode(vec![server(TRUNCATED, 0, 3).await]).await, Ok(3));
+        assert_eq!(rcode(vec![server(0, 0, 3).await]).await, Ok(0));
+    }
+}
