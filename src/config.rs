@@ -53,6 +53,7 @@ pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use forward::default_types;
+pub use google::{Served, Vip};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
@@ -126,6 +127,8 @@ pub struct Config {
     /// what they include, lists of names, certificates; and the file of tests beside it, even if
     /// there is none yet.
     pub files: Vec<ReadFile>,
+    /// Names of the Google preset and where each is to lead; empty when the preset is off.
+    pub served: Vec<Served>,
     /// Its own tests, to be run before it is put in force.
     pub cases: Vec<Case>,
     /// Warnings that do not depend on the time.
