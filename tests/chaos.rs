@@ -28,6 +28,8 @@ mod gate;
 mod group;
 #[path = "chaos/idle.rs"]
 mod idle;
+#[path = "chaos/lifetime.rs"]
+mod lifetime;
 #[path = "chaos/load.rs"]
 mod load;
 #[path = "chaos/log.rs"]

@@ -49,12 +49,16 @@ fn patient(first: u32, port: u16) -> Tally {
         }
         for (socket, name, sent) in under_way {
             match socket.recv(&mut reply) {
-                Ok(len) => match seen(&name, &reply[..len]) {
-                    Some(line) => {
-                        tally.count(&name, &line, (line == "REFUSED").then_some("denied"))
+                Ok(len) => {
+                    tally.took(sent.elapsed());
+                    match seen(&name, &reply[..len]) {
+                        Some(line) if line == "REFUSED" => {
+                            tally.count(&name, &line, Some("denied"))
+                        }
+                        Some(line) => tally.count(&name, &line, None),
+                        None => tally.stray += 1,
                     }
-                    None => tally.stray += 1,
-                },
+                }
                 Err(_) => tally.unanswered.push(sent),
             }
         }
@@ -172,13 +176,12 @@ fn beyond(gate: &Gate) {
         thread::sleep(Duration::from_millis(20));
     };
     let note = format!(
-        "{taken} of {sent} datagrams taken in {} s, {lost} dropped by the kernel; of {} questions of a stub resolver \
+        "{taken} of {sent} datagrams of {} s taken, {lost} dropped by the kernel; of {} questions of a stub resolver \
          {} answered in {TRIES} tries",
         BEYOND.as_secs(),
         stub.asked,
         stub.answered
     );
-    println!("\nNOTE\t{note}");
     let load = Load::both(port, OWN);
     thread::sleep(lasting() / 4);
     gate.holds("after more than can be borne", &load.stop(), &note);

@@ -55,11 +55,7 @@ impl Gate {
             prepare(dir, command);
             *command = by_shell(&script, command);
         });
-        Self {
-            running,
-            group,
-            _turn: turn,
-        }
+        Self::new(running, group, turn)
     }
 
     /// The same, whose standard error is a pipe that nobody reads. So it cannot say where it is ready; it is asked.
@@ -94,6 +90,13 @@ impl Gate {
             admin,
             _dir: dir,
         };
+        Self::new(running, group, turn)
+    }
+
+    fn new(running: Running, group: Option<Group>, turn: MutexGuard<'static, ()>) -> Self {
+        if let Some(group) = &group {
+            assert!(group.holds(running.child.id()), "it is not in its group");
+        }
         Self {
             running,
             group,
@@ -139,6 +142,11 @@ impl Gate {
         self.memory("VmHWM")
     }
 
+    /// The memory that it has now, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS")
+    }
+
     /// What it has used of a processor, in hundredths of a second.
     pub(crate) fn cpu(&self) -> u64 {
         let file = format!("/proc/{}/stat", self.running.child.id());
@@ -151,44 +159,29 @@ impl Gate {
     /// What holds in every weather: no panic, no worker stuck, no query lost, doubled or answered wrongly, memory
     /// within its bound. Prints the row.
     pub(crate) fn holds(&self, scenario: &str, tally: &Tally, note: &str) {
-        let peak = self.peak();
         assert_eq!(self.metric("dnsgate_panics_total"), 0);
         assert_eq!(self.running.get("/livez").0, 200);
         assert!(!tally.closed, "{scenario}: the port was closed");
-        self.judge(scenario, tally, peak, None, note);
+        self.judge(scenario, tally, self.peak(), note);
     }
 
-    /// The same of a dnsgate that is gone by now. What was sent after `end` need not be answered.
-    pub(crate) fn judge(
-        &self,
-        scenario: &str,
-        tally: &Tally,
-        peak: u64,
-        end: Option<Instant>,
-        note: &str,
-    ) {
-        let lost = tally.lost_before(end);
-        let held = if self.group.is_some() {
-            "held"
-        } else {
-            "no group"
-        };
+    /// The same of a dnsgate that may be gone by now, and had so much memory before, in KiB.
+    pub(crate) fn judge(&self, scenario: &str, tally: &Tally, peak: u64, note: &str) {
+        let held = if self.group.is_some() { "yes" } else { "no" };
+        let (lost, sent) = (tally.lost(), tally.sent);
+        let (stray, wrong) = (tally.stray, tally.wrong);
+        let (median, slowest) = (tally.percentile(500), tally.percentile(1000));
         let mut said = String::new();
         for (what, count) in &tally.said {
-            let _ = write!(said, "{count} {what}, ");
+            let _ = write!(said, "{count} {what}; ");
         }
         println!(
-            "\nROW\t{scenario}\t{}\t{lost}\t{}\t{}\t{}\t{}\t{peak}\t{held}\t{said}{note}",
-            tally.sent,
-            tally.stray,
-            tally.wrong,
-            tally.percentile(500),
-            tally.percentile(1000),
+            "\nROW\t{scenario}\t{sent}\t{lost}\t{stray}\t{wrong}\t{median}\t{slowest}\t{peak}\t{held}\t{said}{note}"
         );
         assert_eq!(lost, 0, "{scenario}: lost, or not answered in {PATIENCE:?}");
-        assert_eq!(tally.stray, 0, "{scenario}: answered twice, or unasked");
-        assert_eq!(tally.wrong, 0, "{scenario}: {:#?}", tally.shown);
-        assert!(tally.sent > 0, "{scenario}: nothing was asked");
+        assert_eq!(stray, 0, "{scenario}: answered twice, or unasked");
+        assert_eq!(wrong, 0, "{scenario}: {:#?}", tally.shown);
+        assert!(sent > 0, "{scenario}: nothing was asked");
         assert!(peak * 1024 <= MEMORY, "{scenario}: {peak} KiB");
     }
 }
@@ -200,10 +193,11 @@ pub(crate) fn write_config(dir: &Path, text: &str) {
     fs::rename(&new, file).expect("renamed");
 }
 
-/// What the shell does before it becomes dnsgate.
+/// What the shell does before it becomes dnsgate, which ends with the thread of its test whatever ends that.
 fn script(shell: &str, group: Option<&Group>) -> String {
     let join = group.map(|group| format!("echo $$ >'{}' &&", group.members().display()));
-    format!("{} {shell} exec \"$0\" \"$@\"", join.unwrap_or_default())
+    let join = join.unwrap_or_default();
+    format!("{join} {shell} exec setpriv --pdeathsig KILL \"$0\" \"$@\"")
 }
 
 /// The command, by way of the shell.

@@ -54,6 +54,12 @@ impl Group {
         Ok(group)
     }
 
+    /// Whether this process is in it.
+    pub(crate) fn holds(&self, process: u32) -> bool {
+        let members = fs::read_to_string(self.members()).expect("it is there");
+        members.lines().any(|line| line == process.to_string())
+    }
+
     /// The file that takes the id of a process that joins.
     pub(crate) fn members(&self) -> PathBuf {
         self.0.join("cgroup.procs")

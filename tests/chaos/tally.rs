@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) said: BTreeMap<&'static str, u64>,
     /// When the queries were sent that got no reply.
     pub(crate) unanswered: Vec<Instant>,
+    /// What was sent after this need not be answered.
+    pub(crate) end: Option<Instant>,
     /// Replies to what was not asked, or was answered already.
     pub(crate) stray: u64,
     /// Replies that are not what the question may be answered with.
@@ -66,10 +68,10 @@ impl Tally {
         self.said.get(said).copied().unwrap_or_default()
     }
 
-    /// Queries that got no reply, of those that were sent before the end.
-    pub(crate) fn lost_before(&self, end: Option<Instant>) -> usize {
-        let sent_before = |sent: &&Instant| end.is_none_or(|end| **sent < end);
-        self.unanswered.iter().filter(sent_before).count()
+    /// Queries that should have got a reply, and got none.
+    pub(crate) fn lost(&self) -> usize {
+        let is_due = |sent: &&Instant| self.end.is_none_or(|end| **sent < end);
+        self.unanswered.iter().filter(is_due).count()
     }
 
     /// How long it took, in milliseconds, until so many of a thousand were answered.

@@ -26,12 +26,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn start(does: Does) -> Self {
-        Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), does)
-    }
-
-    /// On the address of one that has ended.
-    pub(crate) fn start_on(address: SocketAddr, does: Does) -> Self {
-        let socket = UdpSocket::bind(address).expect("a port");
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         socket.set_read_timeout(Some(LOOK)).expect("set");
         let address = socket.local_addr().expect("bound");
         let (asked, over) = (
