@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long it answers on.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// A third of them waits for an upstream, so that always some are under way.
 const MIXED: Questions = Questions {
@@ -57,14 +57,15 @@ rules: [{{ name: slow, domains: [.slow.test], forward: slow }}]
     // It cannot begin to stop before this.
     let end = Instant::now() + DRAIN;
     gate.signal("TERM");
-    thread::sleep(DRAIN / 2);
+    let line = gate.running.lines.recv_timeout(SOON).expect("a line");
+    assert!(line.contains("draining"), "{line}");
     assert_eq!(gate.running.get("/readyz").0, 503);
     let peak = gate.peak();
-    let mut tally = load.until_closed();
+    let status = gate.ended(DRAIN + SOON);
+    assert_eq!(status.code(), Some(0), "{status}");
+    let mut tally = load.stop();
     tally.end = Some(end);
     let after = tally.unanswered.len() - tally.lost();
-    let status = gate.ended(SOON);
-    assert_eq!(status.code(), Some(0), "{status}");
     let note = format!("exit code 0; {after} more were sent when it was over");
-    gate.judge("SIGTERM, a drain of 2 s", &tally, peak, &note);
+    gate.judge("SIGTERM, a drain of 3 s", &tally, peak, &note);
 }

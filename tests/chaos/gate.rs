@@ -14,7 +14,7 @@ use std::{
 use crate::{
     group::Group,
     load::PATIENCE,
-    running::{PROGRAM, Running, SOON, end, free_port, signal, try_get},
+    running::{PROGRAM, Running, SOON, free_port, signal, try_get},
     tally::Tally,
 };
 
@@ -23,6 +23,9 @@ const MEMORY: u64 = 64 << 20;
 
 /// How often to look whether something has come about.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often to look for another port when somebody was quicker.
+const TRIES: usize = 10;
 
 /// Whose turn it is.
 static TURN: Mutex<()> = Mutex::new(());
@@ -58,39 +61,13 @@ impl Gate {
         Self::new(running, group, turn)
     }
 
-    /// The same, whose standard error is a pipe that nobody reads. So it cannot say where it is ready; it is asked.
+    /// The same, whose standard error is a pipe that nobody reads.
     pub(crate) fn start_unread(config: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let group = Group::make(MEMORY);
-        let dir = tempfile::tempdir().expect("a directory");
-        write_config(dir.path(), config);
-        let (port, admin) = (free_port("127.0.0.1"), free_port("127.0.0.1"));
-        let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-        command.args(["--admin", &format!("127.0.0.1:{admin}"), "--config"]);
-        command.arg(dir.path().join("dnsgate.yaml"));
-        let mut child = by_shell(&script("", group.as_ref()), &command)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program runs");
-        let admin = ([127, 0, 0, 1], admin).into();
-        let began = Instant::now();
-        while try_get(admin, "/readyz").is_none_or(|(status, _)| status != 200) {
-            if began.elapsed() > SOON {
-                end(&mut child);
-                panic!("it is not ready");
-            }
-            thread::sleep(LOOK);
-        }
-        let running = Running {
-            child,
-            lines: mpsc::channel().1,
-            port,
-            admin,
-            _dir: dir,
-        };
-        Self::new(running, group, turn)
+        let script = script("", group.as_ref());
+        let running = (0..TRIES).find_map(|_| try_unread(&script, config));
+        Self::new(running.expect("a port"), group, turn)
     }
 
     fn new(running: Running, group: Option<Group>, turn: MutexGuard<'static, ()>) -> Self {
@@ -184,6 +161,38 @@ impl Gate {
         assert!(sent > 0, "{scenario}: nothing was asked");
         assert!(peak * 1024 <= MEMORY, "{scenario}: {peak} KiB");
     }
+}
+
+/// It cannot say where it is ready, so it is asked where it was told to be. `None` when somebody has that port.
+fn try_unread(script: &str, config: &str) -> Option<Running> {
+    let dir = tempfile::tempdir().expect("a directory");
+    write_config(dir.path(), config);
+    let (port, admin) = (free_port("127.0.0.1"), free_port("127.0.0.1"));
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    command.args(["--admin", &format!("127.0.0.1:{admin}"), "--config"]);
+    command.arg(dir.path().join("dnsgate.yaml"));
+    let child = by_shell(script, &command)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut running = Running {
+        child,
+        lines: mpsc::channel().1,
+        port,
+        admin: ([127, 0, 0, 1], admin).into(),
+        _dir: dir,
+    };
+    let began = Instant::now();
+    while try_get(running.admin, "/readyz").is_none_or(|(status, _)| status != 200) {
+        if running.child.try_wait().expect("it is ours").is_some() {
+            return None;
+        }
+        assert!(began.elapsed() < SOON, "it is not ready");
+        thread::sleep(LOOK);
+    }
+    Some(running)
 }
 
 /// Puts a configuration where it is read, whole.

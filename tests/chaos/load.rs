@@ -107,15 +107,6 @@ impl Load {
             .map(|it| it.join().expect("counted"));
         tallies.fold(Tally::default(), Tally::and)
     }
-
-    /// Waits until the server is gone, and tells.
-    pub(crate) fn until_closed(self) -> Tally {
-        let tallies = self
-            .clients
-            .into_iter()
-            .map(|it| it.join().expect("counted"));
-        tallies.fold(Tally::default(), Tally::and)
-    }
 }
 
 /// Asks until it is over, or the server gone.
