@@ -57,8 +57,8 @@ rules: [{{ name: slow, domains: [.slow.test], forward: slow }}]
     // It cannot begin to stop before this.
     let end = Instant::now() + DRAIN;
     gate.signal("TERM");
-    let line = gate.running.lines.recv_timeout(SOON).expect("a line");
-    assert!(line.contains("draining"), "{line}");
+    let mut lines = gate.running.lines.iter();
+    assert!(lines.any(|line| line.contains("draining")), "it says so");
     assert_eq!(gate.running.get("/readyz").0, 503);
     let peak = gate.peak();
     let status = gate.ended(DRAIN + SOON);

@@ -2,6 +2,7 @@
 //! flood's own as well; beyond it, what is lost is what the kernel says that it dropped, to the last datagram.
 
 use std::{
+    collections::HashMap,
     fs,
     net::{Ipv4Addr, UdpSocket},
     thread,
@@ -16,6 +17,7 @@ use crate::{
 };
 
 const SOURCES: u32 = 10_000;
+const FIRST: Ipv4Addr = Ipv4Addr::new(127, 128, 0, 1);
 const FLOODERS: u32 = 2;
 /// Queries of one flooder under way while it waits for replies.
 const TOGETHER: usize = 50;
@@ -25,11 +27,15 @@ const BEYOND: Duration = Duration::from_secs(1);
 const TRIES: usize = 3;
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A socket at one of the addresses.
-fn source(number: u32, port: u16) -> UdpSocket {
-    let address = Ipv4Addr::from_bits(Ipv4Addr::new(127, 128, 0, 1).to_bits() + number % SOURCES);
-    let socket = UdpSocket::bind((address, 0)).expect("an address of ours");
-    socket.connect(("127.0.0.1", port)).expect("connected");
+/// A socket at one of the addresses, which keeps its port: a firewall that follows flows has a place for each.
+fn source(number: u32, ports: &mut HashMap<u32, u16>, server: u16) -> UdpSocket {
+    let number = number % SOURCES;
+    let address = Ipv4Addr::from_bits(FIRST.to_bits() + number);
+    let kept = ports.get(&number).copied().unwrap_or_default();
+    let socket = UdpSocket::bind((address, kept)).or_else(|_| UdpSocket::bind((address, 0)));
+    let socket = socket.expect("an address of ours");
+    ports.insert(number, socket.local_addr().expect("bound").port());
+    socket.connect(("127.0.0.1", server)).expect("connected");
     socket.set_read_timeout(Some(PATIENCE)).expect("set");
     socket
 }
@@ -37,11 +43,15 @@ fn source(number: u32, port: u16) -> UdpSocket {
 /// Every which address asks in turn, some at a time, and waits.
 fn patient(first: u32, port: u16) -> Tally {
     let (mut tally, mut number, began) = (Tally::default(), first, Instant::now());
+    let mut ports = HashMap::new();
     let mut reply = [0; 512];
     while number < SOURCES || began.elapsed() < lasting() {
         let mut under_way = Vec::with_capacity(TOGETHER);
         for _ in 0..TOGETHER {
-            let (socket, name) = (source(number, port), format!("f{number}.flood.test"));
+            let (socket, name) = (
+                source(number, &mut ports, port),
+                format!("f{number}.flood.test"),
+            );
             socket.send(&question(7, &name)).expect("sent");
             tally.sent += 1;
             under_way.push((socket, name, Instant::now()));
@@ -68,7 +78,10 @@ fn patient(first: u32, port: u16) -> Tally {
 
 /// Sends as fast as it can from some of the addresses; how many.
 fn impatient(first: u32, port: u16) -> u64 {
-    let sockets: Vec<UdpSocket> = (0..100).map(|it| source(first + it, port)).collect();
+    let mut ports = HashMap::new();
+    let sockets: Vec<UdpSocket> = (0..100)
+        .map(|it| source(first + it, &mut ports, port))
+        .collect();
     let (mut sent, began) = (0, Instant::now());
     while began.elapsed() < BEYOND {
         for socket in &sockets {
@@ -149,7 +162,11 @@ clients:
 /// More than can be borne: every datagram is accounted for, and afterwards all is as before.
 fn beyond(gate: &Gate) {
     let port = gate.port();
-    let of = |group| gate.metric(&format!("dnsgate_queries_total{{transport=\"udp\",group=\"{group}\""));
+    let of = |group| {
+        gate.metric(&format!(
+            "dnsgate_queries_total{{transport=\"udp\",group=\"{group}\""
+        ))
+    };
     let counted = || of("real") + of("flood");
     let (before, dropped_before) = (counted(), dropped(port));
     let flooders: Vec<_> = (0..FLOODERS)

@@ -28,6 +28,8 @@ const CLIENTS: usize = 2;
 /// How often each of them sends, and how many queries at a time: 500 a second, which a busy machine can bear.
 const TICK: Duration = Duration::from_millis(4);
 const BURST: usize = 2;
+/// The pause of the client over TCP between two connections.
+const CALL: Duration = Duration::from_millis(20);
 /// As many of its queries may be under way: some dozen kilobytes.
 const WINDOW: usize = 100;
 /// How long is listened for a second reply when every query has its first.
@@ -230,7 +232,7 @@ fn by_connection(server: SocketAddr, questions: Questions, over: &AtomicBool) ->
                 tally.closed = error.kind() == ErrorKind::ConnectionRefused;
             }
         }
-        thread::sleep(TICK);
+        thread::sleep(CALL);
     }
     tally
 }
