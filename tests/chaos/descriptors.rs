@@ -40,7 +40,7 @@ limits: {{ tcp_connections_per_client: 1000, tcp_idle: 300s }}
     thread::sleep(WHILE);
     let used = Duration::from_millis((gate.cpu() - before) * 10);
     let share = used.as_secs_f64() / began.elapsed().as_secs_f64();
-    assert!(share < 0.5, "{:.0} % of a processor", share * 100.0);
+    assert!(share < 0.2, "{:.0} % of a processor", share * 100.0);
     drop(held);
     let name = "q.any.zone.test";
     let reply = over_tcp(server, name).expect("a reply");
