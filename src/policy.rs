@@ -94,7 +94,10 @@ pub enum Verdict<'p, 'q> {
 /// A denial, and all that its reply should say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial<'p> {
-    /// How to answer: as the rule says, else the group, else the policy.
+    /// How to answer: as the rule says, else the group, else the policy. But not with NXDOMAIN
+    /// where the name is more than a denied one: where it is allowed to this group in another
+    /// type, or a name below it is allowed (to this group, or, where a rule spells the lower name
+    /// out, to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place.
     pub with: DenyWith,
     /// The rule that denies, if it is one.
     pub rule: Option<RuleId>,
@@ -102,10 +105,6 @@ pub struct Denial<'p> {
     pub why: DenialReason,
     /// Why, for the client (the text of an extended DNS error).
     pub text: &'p str,
-    /// Whether the name is more than a denied one: it is allowed to this group in another type,
-    /// or a name below it is allowed (to this group, or, where a rule spells the lower name out,
-    /// to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place.
-    pub has_allowed_below: bool,
 }
 
 /// Why a question is denied.
@@ -203,7 +202,6 @@ impl Policy {
             rule: None,
             why: DenialReason::Stranger,
             text: STRANGER,
-            has_allowed_below: false,
         }
     }
 
@@ -267,15 +265,23 @@ impl Policy {
         let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
         let id = winner.map(|(id, _)| id);
         let text = id.and_then(|id| self.texts.get(id.0 as usize));
+        let with = match by_rule.unwrap_or_else(|| self.deny_with(asked.group)) {
+            DenyWith::NxDomain if self.allows_more(asked, spot) => DenyWith::NoData,
+            with => with,
+        };
         Denial {
-            with: by_rule.unwrap_or_else(|| self.deny_with(asked.group)),
+            with,
             rule: id,
             why: id.map_or(DenialReason::Default, |_| DenialReason::Rule),
             text: text.map_or(NO_RULE, |text| text),
-            has_allowed_below: self.names.has_allowed_below(spot)
-                || self.allows_some_type(asked, spot, Reach::Name)
-                || self.allows_some_type(asked, spot, Reach::Below),
         }
+    }
+
+    /// Whether a denied name is allowed in another type, or names below it are.
+    fn allows_more(&self, asked: Asked, spot: Spot) -> bool {
+        self.names.has_allowed_below(spot)
+            || self.allows_some_type(asked, spot, Reach::Name)
+            || self.allows_some_type(asked, spot, Reach::Below)
     }
 
     /// Whether there is any type that the group may ask for, at the name or at the unmentioned

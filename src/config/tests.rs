@@ -256,7 +256,8 @@ deny_with: nxdomain
             "10.1.0.1",
             "four.example",
             "AAAA",
-            "nxdomain: no rule allows this name",
+            // It is allowed in another type.
+            "nodata: no rule allows this name",
         ),
         ("10.8.0.1", "way.example", "A", "drop: rule way"),
     ] {

@@ -25,12 +25,7 @@ impl Turn<'_> {
             DenialReason::Default => Reason::NoRule,
             DenialReason::Stranger => Reason::Stranger,
         };
-        // NXDOMAIN would say that there is nothing below, either (RFC 8020).
-        let with = match denial.with {
-            DenyWith::NxDomain if denial.has_allowed_below => DenyWith::NoData,
-            with => with,
-        };
-        self.deny_with(with, (ede, denial.text), writer, outcome)
+        self.deny_with(denial.with, (ede, denial.text), writer, outcome)
     }
 
     /// Writes the denial of an answer that may not pass.
