@@ -4,21 +4,27 @@ A rule of the real one is applied outside of the machine that it holds, so these
 by its link alone: whatever address it takes, they hold it.
 """
 
-from plan import METADATA, VIPS
+from plan import METADATA, VIPS, WEBSITE
 
-# Cloud DNS and the metadata server are what no firewall of a VPC can forbid. The rest is the egress rules:
-# one allows the restricted VIP, one denies all.
-CLOSED = f"""
+
+def egress(*allowed):
+    """The rules that let the workload out to these, and drop the rest. Cloud DNS and the metadata server need none: no
+    firewall of a VPC stands before them."""
+    allow = "\n        ".join(f"ip daddr {address} tcp dport 443 accept" for address in allowed)
+    return f"""
 table inet vpc {{
     chain egress {{
         type filter hook forward priority filter; policy accept
         iifname != "workload" accept
         ip daddr {METADATA} udp dport 53 accept
         ip daddr {METADATA} tcp dport {{ 53, 80 }} accept
-        ip daddr {VIPS[0]}/30 tcp dport 443 accept
+        {allow}
         drop
     }}
 }}
 """
 
+
+CLOSED = egress(f"{VIPS[0]}/30")
+WEBSITE_TOO = egress(f"{VIPS[0]}/30", WEBSITE)
 OPEN = ""

@@ -12,26 +12,35 @@ import time
 
 PATIENCE = 60  # seconds for anything to start or to end; only a fault takes so long
 
+# What the process does that holds a host. Without IPv6 no kernel speaks unasked, and a capture shows what programs did.
+HOLD = """
+sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+mount --bind "$1" "$(realpath /etc/resolv.conf)"
+ip link set lo up
+echo ready
+exec sleep infinity
+"""
+
 
 class Host:
     """A network namespace, and a mount namespace for its /etc/resolv.conf; one idle process holds both."""
 
-    def __init__(self, name, where, resolver=None):
+    def __init__(self, name, where, resolver="127.0.0.1"):
         self.name, self.where = name, where
-        script = "ip link set lo up && echo ready && exec sleep infinity"
-        if resolver:
-            path = os.path.join(where, f"{name}.resolv.conf")
-            with open(path, "w", encoding="ascii") as file:
-                file.write(f"nameserver {resolver}\n")
-            script = f'mount --bind "{path}" "$(realpath /etc/resolv.conf)" && {script}'
-        # Without IPv6 no kernel speaks unasked, and a capture shows what programs did.
-        script = f"sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 && {script}"
-        self.holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "sh", "-ec", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        )
+        path = os.path.join(where, f"{name}.resolv.conf")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"nameserver {resolver}\n")
+        command = ["unshare", "--net", "--mount", "sh", "-euc", HOLD, "sh", path]
+        self.holder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ready\n":
             raise RuntimeError(f"the host {name} has no namespaces: root is needed, with all its capabilities")
         self.enter = ["nsenter", f"--target={self.holder.pid}", "--net", "--mount", "--"]
+
+    def close(self):
+        """Ends the host; the kernel removes what it had."""
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
 
     def run(self, *command, **options):
         """What a command on this host prints. It must succeed, unless `check=False`."""
@@ -40,14 +49,18 @@ class Host:
             options["stdin"] = subprocess.DEVNULL
         return subprocess.run([*self.enter, *command], **options)
 
+    def succeeds(self, *command):
+        """Whether a command on this host succeeds; what it prints is nobody's concern."""
+        return self.run(*command, check=False, stderr=subprocess.DEVNULL).returncode == 0
+
     def start(self, name, *command, **environment):
         """A server on this host; its output goes to NAME.log."""
         return Program(name, [*self.enter, *command], os.path.join(self.where, f"{name}.log"), environment)
 
-    def start_python(self, script, *arguments):
-        """A server that is a file of this directory."""
-        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{script}.py")
-        return self.start(f"{self.name}-{script}", sys.executable, "-u", path, *arguments)
+
+def python(script):
+    """The command that runs a file of this directory."""
+    return sys.executable, "-u", os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{script}.py")
 
 
 class Program:
@@ -74,7 +87,7 @@ class Program:
             time.sleep(0.05)
         return self
 
-    def wait_for_line(self, line="ready"):
+    def wait_for_line(self, line):
         """Waits until it has printed this line."""
         return self.wait_until(f"'{line}'", lambda: line in self.said().splitlines())
 
@@ -83,10 +96,8 @@ class Program:
         self.process.terminate()
         return self.process.wait(PATIENCE)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self):
+        """Ends it, if it has not ended."""
         if self.process.poll() is None:
             self.stop()
 
@@ -94,8 +105,8 @@ class Program:
 class Router:
     """The VPC's fabric: every host hangs on it, and it carries packets on unchanged."""
 
-    def __init__(self, where):
-        self.host = Host("router", where)
+    def __init__(self, host):
+        self.host = host
         self.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def attach(self, host, address, *more):

@@ -6,6 +6,7 @@
                                       `--- internet    every other address
 """
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -15,7 +16,7 @@ import sys
 
 import firewall
 import tls
-from network import Host, Router
+from network import Host, Router, python
 from plan import BALANCER, BUCKET, CLOUD_DNS, GATE, METADATA, RESOLVERS, VIPS, WEBSITE_URL, WORKLOAD
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,7 +26,7 @@ WHERE = os.path.join(ROOT, "target/e2e/vpc")
 FUNCTION = os.path.join(HERE, "../function/main.py")
 
 # Cloud DNS under an outbound server policy: every name to the target, and to nobody else when that is silent. It keeps
-# nothing, so that what is asked is asked of dnsgate each time, and it has no zones of its own.
+# nothing, so that what is asked is asked of dnsgate each time, and has no zones of its own.
 SERVER_POLICY = f"""
 server:
     interface: {METADATA}
@@ -61,99 +62,138 @@ rules:
 """
 
 
-class Vpc:
-    """All hosts, and the servers on them that no scene changes. One for the whole test."""
+class Vpc(contextlib.ExitStack):
+    """All hosts, and the servers on them that no scene changes; `name` is of the directory with its logs."""
 
-    def __init__(self):
-        shutil.rmtree(WHERE, ignore_errors=True)
-        os.makedirs(WHERE)
-        self.ca = tls.make(WHERE, RESOLVERS)
-        self.router = Router(WHERE)
-        self.workload = Host("workload", WHERE, resolver=METADATA)
-        self.cloud_dns = Host("cloud-dns", WHERE)
-        self.gate = Host("gate", WHERE)
-        self.google = Host("google", WHERE)
-        self.internet = Host("internet", WHERE)
+    def __init__(self, name):
+        super().__init__()
+        self.where = os.path.join(WHERE, name)
+        shutil.rmtree(self.where, ignore_errors=True)
+        os.makedirs(self.where)
+        self.ca = tls.make(self.where, RESOLVERS)
+        self.router = Router(self.host("router"))
+        self.workload = self.host("workload", resolver=METADATA)
+        self.cloud_dns = self.host("cloud-dns")
+        self.gate = self.host("gate")
+        self.google = self.host("google")
+        self.internet = self.host("internet")
         self.router.attach(self.workload, WORKLOAD)
         self.router.attach(self.cloud_dns, CLOUD_DNS, METADATA)
         self.router.attach(self.gate, GATE, BALANCER)
         self.router.attach(self.google, "198.18.1.2", *VIPS)
         self.router.attach_internet(self.internet, "198.18.2.2")
+        self.start_servers()
+
+    def host(self, name, **options):
+        """A host that ends with the VPC."""
+        host = Host(name, self.where, **options)
+        self.callback(host.close)
+        return host
+
+    def start_servers(self):
+        """The servers that play the rest of the world."""
         servers = [
-            self.cloud_dns.start_python("metadata"),
-            self.google.start_python("vip", os.path.join(WHERE, "google")),
-            self.internet.start_python("internet", os.path.join(WHERE, "internet")),
+            self.cloud_dns.start("metadata", *python("metadata")),
+            self.google.start("vip", *python("vip"), os.path.join(self.where, "google")),
+            self.internet.start("internet", *python("internet"), os.path.join(self.where, "internet")),
         ]
+        self.vip = servers[1]
         for server in servers:
-            server.wait_for_line()
+            self.callback(server.close)
+            server.wait_for_line("ready")
 
     @contextlib.contextmanager
-    def scene(self, name, rules=firewall.CLOSED, policy="", dnsgate=None):
-        """Everything at work: `policy` is added to the shipped configuration, `dnsgate` is its environment."""
+    def scene(self, name, rules=firewall.CLOSED, policy="", **environment):
+        """Everything at work: `policy` is added to the shipped configuration, and the environment is dnsgate's."""
         scene = Scene(self, name)
         self.router.filter(rules)
-        with contextlib.ExitStack() as stack:
-            scene.open(stack, policy, dnsgate or {})
+        with scene:
+            scene.start_captures()
+            scene.start_dnsgate(policy, environment)
+            scene.start_cloud_dns()
+            scene.start_function()
             yield scene
 
     def without_packet_info(self):
-        """An environment in which dnsgate is never told which address was asked."""
-        library = os.path.join(WHERE, "no_pktinfo.so")
+        """What makes dnsgate run without ever being told which address was asked: the path of a library to preload."""
+        library = os.path.join(self.where, "no_pktinfo.so")
         source = os.path.join(HERE, "no_pktinfo.c")
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
-        return {"LD_PRELOAD": library}
+        return library
 
 
-class Scene:
+class Scene(contextlib.ExitStack):
     """A time in which dnsgate runs in the VPC, and what is seen then."""
 
     def __init__(self, vpc, name):
+        super().__init__()
         self.vpc, self.name = vpc, name
         self.captures = {}
-        self.gate = None
+        self.dnsgate = None
 
-    def open(self, stack, policy, environment):
-        """Starts the captures, dnsgate, Cloud DNS and the function; the stack ends them."""
+    def start_captures(self):
+        """Before anything could send."""
         for host in (self.vpc.internet, self.vpc.cloud_dns):
-            self.captures[host.name] = stack.enter_context(host.start_python("capture")).wait_for_line()
-        config = self.file("dnsgate.yaml", open(SHIPPED, encoding="utf-8").read() + policy)
-        self.gate = self.start(stack, self.vpc.gate, "dnsgate", DNSGATE, "serve", "--config", config, **environment)
-        healthy = [DNSGATE, "healthcheck", "http://127.0.0.1:9153/readyz"]
-        quiet = {"check": False, "stderr": subprocess.DEVNULL}
-        self.gate.wait_until("readiness", lambda: self.vpc.gate.run(*healthy, **quiet).returncode == 0)
-        config = self.file("unbound.conf", SERVER_POLICY)
-        unbound = self.start(stack, self.vpc.cloud_dns, "unbound", "unbound", "-c", config)
-        unbound.wait_until("its start", lambda: "start of service" in unbound.said())
-        self.start_function(stack)
+            capture = self.captures[host] = self.start(host, f"capture-{host.name}", *python("capture"))
+            capture.wait_for_line("ready")
 
-    def start_function(self, stack):
-        """The function, as Google runs it: its address is the workload's, its client is on the same host."""
+    def start_dnsgate(self, policy, environment):
+        """With the shipped configuration and what is added to it."""
+        with open(SHIPPED, encoding="utf-8") as file:
+            shipped = file.read()
+        if policy:  # its tests expect what it is without
+            shipped = shipped.partition("\ntests:")[0] + "\n"
+        config = self.file("dnsgate.yaml", shipped + policy)
+        self.dnsgate = self.start(self.vpc.gate, "dnsgate", DNSGATE, "serve", "--config", config, **environment)
+        probe = [DNSGATE, "healthcheck", "http://127.0.0.1:9153/readyz"]
+        self.dnsgate.wait_until("readiness", lambda: self.vpc.gate.succeeds(*probe))
+
+    def start_cloud_dns(self):
+        """The forwarder of the server policy."""
+        config = self.file("unbound.conf", SERVER_POLICY)
+        unbound = self.start(self.vpc.cloud_dns, "unbound", "unbound", "-c", config)
+        unbound.wait_until("its start", lambda: "start of service" in unbound.said())
+
+    def start_function(self):
+        """The function, by the framework that Google runs it by. Its only client is on the same host."""
         framework = os.path.join(os.path.dirname(sys.executable), "functions-framework")
         command = [framework, "--source", FUNCTION, "--target", "list_bucket", "--host", "127.0.0.1", "--port", "8080"]
         environment = {"SRC_BUCKET": BUCKET, "URL": WEBSITE_URL, "REQUESTS_CA_BUNDLE": self.vpc.ca}
-        function = self.start(stack, self.vpc.workload, "function", *command, **environment)
+        function = self.start(self.vpc.workload, "function", *command, **environment)
         probe = ["curl", "--silent", "--head", "http://127.0.0.1:8080/robots.txt"]
-        function.wait_until("its port", lambda: self.vpc.workload.run(*probe, check=False).returncode == 0)
+        function.wait_until("its port", lambda: self.vpc.workload.succeeds(*probe))
 
-    def start(self, stack, host, what, *command, **environment):
+    def start(self, host, what, *command, **environment):
         """A server that ends with the scene."""
-        return stack.enter_context(host.start(f"{self.name}-{what}", *command, **environment))
+        program = host.start(f"{self.name}-{what}", *command, **environment)
+        self.callback(program.close)
+        return program
 
     def file(self, name, text):
         """A file of this scene."""
-        path = os.path.join(WHERE, f"{self.name}-{name}")
+        path = os.path.join(self.vpc.where, f"{self.name}-{name}")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
 
     def dig(self, *arguments):
         """What dig prints on the workload; its resolver is Cloud DNS."""
-        return self.vpc.workload.run("dig", "+tries=1", "+time=10", *arguments, check=False).stdout
+        return self.dig_from(self.vpc.workload, *arguments)
+
+    def dig_from(self, host, *arguments):
+        """What dig prints on a host."""
+        return host.run("dig", "+tries=1", "+time=20", *arguments, check=False).stdout
 
     def status(self, *arguments):
         """The response code, or None without a reply."""
         words = self.dig(*arguments, "+noall", "+comments").replace(",", "").split()
         return words[words.index("status:") + 1] if "status:" in words else None
+
+    def statuses(self, questions, *arguments):
+        """The response code of each, asked all at once."""
+        with concurrent.futures.ThreadPoolExecutor(len(questions)) as pool:
+            codes = pool.map(lambda question: self.status(*question.split(), *arguments), questions)
+            return dict(zip(questions, codes))
 
     def call_function(self):
         """What the function returns."""
@@ -162,6 +202,6 @@ class Scene:
 
     def packets(self, host):
         """Ends the capture at a host; every packet of its link, one a line."""
-        capture = self.captures[host.name]
-        capture.stop()
+        capture = self.captures[host]
+        capture.close()
         return [line for line in capture.said().splitlines() if line != "ready"]
