@@ -2,7 +2,8 @@
 //!
 //! Each verb's work is in the module that it is named after; this one turns arguments into a call
 //! and the call's end into an exit code: 0 for yes, 1 for no or failed, 2 for arguments that make
-//! no sense (clap's). `diff` keeps to diff(1): 0 for no difference, 1 for some, 2 for trouble.
+//! no sense (clap's). `diff` keeps to diff(1): 0 for no difference, 1 for some, 2 for trouble; so
+//! does `verify`, for proved and not proved.
 
 use std::{
     ffi::OsString,
@@ -28,6 +29,7 @@ mod http;
 mod learn;
 mod reload;
 mod test;
+mod verify;
 
 /// An egress-allowlisting DNS forwarder: Google APIs by the restricted VIP, an allowlist, and
 /// nothing else.
@@ -75,6 +77,12 @@ enum Verb {
         #[arg(default_value = "http://127.0.0.1:9153/readyz")]
         target: healthcheck::Target,
     },
+    /// Prove, from a workload's place, that egress is limited: names lead to the VIP, it can be
+    /// reached, and nothing else can.
+    ///
+    /// Exit code 0 if no check failed, 1 if one did, 2 for trouble. Skipped is what the configuration leaves nothing to
+    /// prove of. It connects to the addresses that it is told of, so run it where that may happen.
+    Verify(verify::Args),
     /// Print completions for a shell.
     Completions {
         /// The shell to print them for.
@@ -124,6 +132,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Learn(args) => learn::run(args),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
+        Verb::Verify(args) => return end(verify::run(&args), 2),
         Verb::Completions { shell } => completions(shell),
     };
     end(done.map(|()| ExitCode::SUCCESS), 1)

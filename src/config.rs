@@ -53,6 +53,7 @@ pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use forward::default_types;
+pub use google::{Served, Vip};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogQueries};
@@ -125,6 +126,8 @@ pub struct Config {
     /// The files that it was read from: the configuration, the zone files and
     /// what they include, lists of names, certificates.
     pub files: Vec<ReadFile>,
+    /// Names of the Google preset and where each is to lead; empty when the preset is off.
+    pub served: Vec<Served>,
     /// Its own tests, to be run before it is put in force.
     pub cases: Vec<Case>,
     /// Warnings that do not depend on the time.

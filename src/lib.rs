@@ -32,6 +32,7 @@
 //! - [`upstream`]: the way to the servers that allowed names are forwarded to.
 //! - [`server`]: UDP and TCP listeners.
 //! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
+//! - [`verify`]: proof, from a workload's place, that egress is limited.
 //! - [`app`]: start and stop, in order. [`cli`]: the verbs.
 //!
 //! Who may import whom is a table in `ARCHITECTURE.md` and a test, `tests/layering.rs`.
@@ -65,4 +66,5 @@ pub mod reload;
 pub mod server;
 pub mod telemetry;
 pub mod upstream;
+pub mod verify;
 pub mod zone;

@@ -159,6 +159,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
         summary,
         contents,
         files: Vec::new(),
+        served: google.as_ref().map_or_else(Vec::new, google::served),
         cases: Vec::new(),
         notes,
         expiries,

@@ -21,6 +21,7 @@
 //! now and then ([`super::vips`] checks it over the whole configuration).
 
 mod carve;
+mod served;
 mod settings;
 mod table;
 #[cfg(test)]
@@ -30,6 +31,8 @@ mod zone;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) use carve::add_carve_outs;
+pub(super) use served::served;
+pub use served::{Served, Vip};
 pub(super) use settings::Settings;
 
 use super::{
@@ -128,6 +131,15 @@ struct Domain {
     whole: Option<Shared>,
     /// Names below it that go elsewhere.
     except: Vec<(Name, Shared)>,
+}
+
+/// Whether a domain is the one whose addresses have names of their own.
+fn is_googleapis(domain: &Domain) -> bool {
+    domain.name.to_string().trim_end_matches('.') == GOOGLEAPIS
+}
+
+fn child(name: &Name, label: &str) -> Option<Name> {
+    name.child(label.as_bytes()).ok()
 }
 
 /// Adds a zone and its rule for each domain.

@@ -69,6 +69,26 @@ pub async fn serve(
     serve_bounded(gate, telemetry, reloads, shutdown).await
 }
 
+/// Serves one page of metrics at `/metrics`, within the same bounds, until `shutdown` is done: for
+/// a process that has nothing else to show.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    page: impl Fn() -> prometheus::Result<Vec<u8>> + Clone + Send + Sync + 'static,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
+    let metrics = move || async move { metrics_page(page()) };
+    let pages = Router::new()
+        .route("/metrics", get(metrics))
+        .layer(middleware::map_response(seal));
+    axum::serve(gate, pages)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
 async fn serve_bounded(
     gate: Gate,
     telemetry: Telemetry,
@@ -117,7 +137,11 @@ async fn seal(mut response: Response) -> Response {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.telemetry.metrics() {
+    metrics_page(admin.telemetry.metrics())
+}
+
+fn metrics_page(page: prometheus::Result<Vec<u8>>) -> Response {
+    match page {
         Ok(page) => page_of(StatusCode::OK, CONTENT_TYPE, page),
         Err(error) => page_of(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -19,6 +19,7 @@ const VERBS: &[&str] = &[
     "reload",
     "test",
     "healthcheck",
+    "verify",
     "completions",
 ];
 /// Options of other programs that the prose names on their own.

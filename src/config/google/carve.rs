@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Subtrees of googleapis.com that are not on the virtual addresses, and what to do about it.
-const ELSEWHERE: [(&str, &str); 2] = [
+pub(super) const ELSEWHERE: [(&str, &str); 2] = [
     (
         "p.googleapis.com",
         "Private Service Connect names need a zone or rule with the endpoint's address",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{Domain, Form, GOOGLEAPIS, Settings, Shared, TTL, Target};
+use super::{Domain, Form, Settings, Shared, TTL, Target, child, is_googleapis};
 use crate::{
     dns::{Name, NameRef, RecordType},
     zone::{Zone, ZoneBuilder, ZoneError},
@@ -19,7 +19,7 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
         Some(shared) => &Target::Shared(shared),
         None => &settings.main,
     };
-    let is_googleapis = domain.name.to_string().trim_end_matches('.') == GOOGLEAPIS;
+    let is_googleapis = is_googleapis(domain);
     let home = match main {
         Target::Shared(shared) if is_googleapis => {
             child(&domain.name, shared.label()).unwrap_or_else(|| domain.name.clone())
@@ -94,10 +94,6 @@ fn above<'n>(name: &'n Name, domain: &Name) -> impl Iterator<Item = NameRef<'n>>
         Some(current)
     })
     .take(most)
-}
-
-fn child(name: &Name, label: &str) -> Option<Name> {
-    name.child(label.as_bytes()).ok()
 }
 
 /// The records so far, and what the zone had against any.

@@ -1,0 +1,165 @@
+//! The results: a table for people, JSON for programs.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde_json::{Value, json};
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was seen is what should be.
+    Pass,
+    /// It is not.
+    Fail,
+    /// There was nothing to check, by the configuration.
+    Skipped,
+}
+
+impl Outcome {
+    /// The word in the table and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "FAIL",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What came of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was seen; of a skipped check why there was nothing to see.
+    pub seen: String,
+    /// What to do about it; only where it failed.
+    pub remedy: Option<&'static str>,
+}
+
+impl Finding {
+    pub(super) const fn pass(seen: String) -> Self {
+        Self {
+            outcome: Outcome::Pass,
+            seen,
+            remedy: None,
+        }
+    }
+
+    pub(super) const fn fail(seen: String, remedy: &'static str) -> Self {
+        Self {
+            outcome: Outcome::Fail,
+            seen,
+            remedy: Some(remedy),
+        }
+    }
+
+    pub(super) const fn skip(seen: String) -> Self {
+        Self {
+            outcome: Outcome::Skipped,
+            seen,
+            remedy: None,
+        }
+    }
+}
+
+/// The results of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Each check's name and finding, in the order of the plan.
+    pub findings: Vec<(String, Finding)>,
+    /// The bucket that was listed.
+    pub bucket: Option<String>,
+    /// The names of its objects.
+    pub file_names: Vec<String>,
+    /// Whether a connection was made that must not be possible; `None` if none was tried.
+    pub check_connection: Option<bool>,
+}
+
+impl Report {
+    /// Whether all is proved: nothing failed, and something passed. What is skipped is so by the
+    /// configuration, which says that there is nothing to prove.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.count(Outcome::Fail) == 0 && self.count(Outcome::Pass) > 0
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        let findings = self.findings.iter();
+        findings
+            .filter(|(_, finding)| finding.outcome == outcome)
+            .count()
+    }
+
+    /// One line of the numbers.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let [pass, fail, skipped] =
+            [Outcome::Pass, Outcome::Fail, Outcome::Skipped].map(|it| self.count(it));
+        let proved = if self.passed() {
+            "egress is limited"
+        } else {
+            "NOT proved"
+        };
+        format!("{proved}: {pass} passed, {fail} failed, {skipped} skipped")
+    }
+
+    /// The table: a line a check, what to do beneath those that failed, the numbers at the end.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let width = self
+            .findings
+            .iter()
+            .map(|(check, _)| check.chars().count())
+            .max()
+            .unwrap_or(0);
+        let mut text = String::new();
+        for (
+            check,
+            Finding {
+                outcome,
+                seen,
+                remedy,
+            },
+        ) in &self.findings
+        {
+            let outcome = outcome.as_str();
+            let _ = writeln!(text, "{outcome:7}  {check:width$}  {}", plain(seen));
+            if let Some(remedy) = remedy {
+                let _ = writeln!(text, "         -> {remedy}");
+            }
+        }
+        let _ = writeln!(text, "\n{}", self.summary());
+        text
+    }
+
+    /// The same for programs: `passed`, `checks`, and the fields `bucket`, `file_names` and
+    /// `check_connection`; `took` is the time of the whole run.
+    #[must_use]
+    pub fn json(&self, took: Duration) -> Value {
+        let checks = self.findings.iter().map(|(check, finding)| {
+            json!({
+                "check": check,
+                "result": finding.outcome.as_str().to_ascii_lowercase(),
+                "seen": finding.seen,
+                "remedy": finding.remedy,
+            })
+        });
+        json!({
+            "passed": self.passed(),
+            "seconds": took.as_secs_f64(),
+            "bucket": self.bucket,
+            "file_names": self.file_names,
+            "check_connection": self.check_connection,
+            "checks": checks.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Without what would move a terminal's cursor: some of it is other people's text.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

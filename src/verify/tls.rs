@@ -1,0 +1,81 @@
+//! Whom the checks believe to be Google: by the system's root certificates, or by those given.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::judge::Fault;
+
+/// There is nobody to trust.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// The file is not certificates.
+    #[error("it holds no certificate that can be read; it must be certificates in PEM form")]
+    Ca,
+    /// There are no root certificates.
+    #[error(
+        "the system has no root certificates; install them (Debian: ca-certificates) or give --ca FILE"
+    )]
+    None,
+    /// rustls refuses.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// TLS to servers whose certificates go back to these roots.
+#[derive(Clone)]
+pub struct Roots(TlsConnector);
+
+impl std::fmt::Debug for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Roots")
+    }
+}
+
+impl Roots {
+    /// Those of `ca` (PEM), or the system's.
+    ///
+    /// # Errors
+    /// [`RootsError`].
+    pub fn read(ca: Option<&[u8]>) -> Result<Self, RootsError> {
+        let mut store = RootCertStore::empty();
+        if let Some(pem) = ca {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| RootsError::Ca)?;
+                store.add(certificate).map_err(|_| RootsError::Ca)?;
+            }
+            if store.is_empty() {
+                return Err(RootsError::Ca);
+            }
+        } else {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                return Err(RootsError::None);
+            }
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        config.alpn_protocols.push(b"http/1.1".to_vec());
+        Ok(Self(Arc::new(config).into()))
+    }
+
+    /// The handshake with a server that must be `host`.
+    pub(super) async fn handshake(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, Fault> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| Fault::Tls(format!("{host} cannot be the name of a certificate")))?;
+        let shaken = self.0.connect(name, stream).await;
+        shaken.map_err(|error| Fault::Tls(error.to_string()))
+    }
+}
