@@ -24,14 +24,14 @@ def file_names(bucket):
 def check_connection(url):
     """Whether there is a way out to `url`, and what was seen of it."""
     try:
-        status = requests.get(url, timeout=PATIENCE).status_code
+        return True, f"status {requests.get(url, timeout=PATIENCE).status_code}"
     except requests.RequestException as error:
-        return {"url": url, "connected": False, "seen": str(error)}
-    return {"url": url, "connected": True, "seen": f"status {status}"}
+        return False, str(error)
 
 
 @functions_framework.http
 def list_bucket(_request):
     """The one entry point."""
     bucket = os.environ["SRC_BUCKET"]
-    return {"file_names": file_names(bucket), "bucket": bucket, "check_connection": check_connection(os.environ["URL"])}
+    connected, seen = check_connection(os.environ["URL"])
+    return {"file_names": file_names(bucket), "bucket": bucket, "check_connection": connected, "seen": seen}

@@ -17,7 +17,7 @@ import sys
 import firewall
 import tls
 from network import Host, Router, python
-from plan import BALANCER, BUCKET, CLOUD_DNS, GATE, METADATA, RESOLVERS, VIPS, WEBSITE_URL, WORKLOAD
+from plan import BALANCER, BUCKET, CLOUD_DNS, GATE, METADATA, RESOLVERS, VIPS, WEBSITE, WEBSITE_URL, WORKLOAD
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
@@ -129,7 +129,7 @@ class Scene(contextlib.ExitStack):
         super().__init__()
         self.vpc, self.name = vpc, name
         self.captures = {}
-        self.dnsgate = None
+        self.config = self.dnsgate = None
 
     def start_captures(self):
         """Before anything could send."""
@@ -143,8 +143,8 @@ class Scene(contextlib.ExitStack):
             shipped = file.read()
         if policy:  # its tests expect what it is without
             shipped = shipped.partition("\ntests:")[0] + "\n"
-        config = self.file("dnsgate.yaml", shipped + policy)
-        self.dnsgate = self.start(self.vpc.gate, "dnsgate", DNSGATE, "serve", "--config", config, **environment)
+        self.config = self.file("dnsgate.yaml", shipped + policy)
+        self.dnsgate = self.start(self.vpc.gate, "dnsgate", DNSGATE, "serve", "--config", self.config, **environment)
         probe = [DNSGATE, "healthcheck", "http://127.0.0.1:9153/readyz"]
         self.dnsgate.wait_until("readiness", lambda: self.vpc.gate.succeeds(*probe))
 
@@ -199,6 +199,12 @@ class Scene(contextlib.ExitStack):
         """What the function returns."""
         command = ["curl", "--silent", "--show-error", "--fail", "--max-time", "50", "http://127.0.0.1:8080/"]
         return json.loads(self.vpc.workload.run(*command).stdout)
+
+    def verify(self, *arguments):
+        """`dnsgate verify` on the workload, with the configuration that dnsgate has and the test's own authority."""
+        targets = ["--bypass", ",".join(RESOLVERS), "--expect-blocked", WEBSITE_URL, "--expect-blocked", f"https://{WEBSITE}/"]
+        command = [DNSGATE, "verify", "--config", self.config, "--bucket", BUCKET, "--ca", self.vpc.ca]
+        return self.vpc.workload.run(*command, *targets, *arguments, check=False)
 
     def packets(self, host):
         """Ends the capture at a host; every packet of its link, one a line."""
