@@ -206,6 +206,10 @@ class Scene(contextlib.ExitStack):
         command = [DNSGATE, "verify", "--config", self.config, "--bucket", BUCKET, "--ca", self.vpc.ca]
         return self.vpc.workload.run(*command, *targets, *arguments, check=False)
 
+    def report(self):
+        """The same as JSON."""
+        return json.loads(self.verify("--json").stdout)
+
     def packets(self, host):
         """Ends the capture at a host; every packet of its link, one a line."""
         capture = self.captures[host]
