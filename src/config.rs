@@ -55,7 +55,7 @@ pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use forward::default_types;
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
-pub use log::{Log, LogFormat, LogQueries};
+pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
 pub use suffix::Suffix;
 pub use text::ReadFile;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};

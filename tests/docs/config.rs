@@ -159,6 +159,7 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("tcp_message", words(limits::TCP_MESSAGE)),
         ("tcp_pipeline", words(limits::TCP_PIPELINE)),
         ("log_queue", words(limits::LOG_QUEUE)),
+        ("sample", words(limits::LOG_SAMPLE)),
         ("drain", words(limits::DRAIN)),
     ] {
         let (comment, line) = of(key);
