@@ -166,7 +166,7 @@ async fn run(
                 };
                 reload::keep(&telemetry, &forwarder, reloader, causes)
             };
-            until_told(&mut server, &mut signals, keep).await
+            until_told(&telemetry, &mut server, &mut signals, keep).await
         }
         Err(error) => Err(error),
     };
@@ -186,8 +186,10 @@ async fn run(
 }
 
 /// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
-/// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end.
+/// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end; the log's file is
+/// opened again at once, whatever comes of the reload.
 async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
+    telemetry: &Telemetry,
     server: &mut Running,
     signals: &mut Signals,
     keep: impl FnOnce(mpsc::Receiver<()>) -> K,
@@ -199,7 +201,10 @@ async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
             asked = signals.next() => match asked {
                 Asked::Stop(signal) => return Ok(signal),
                 // Without room one is waiting already, which will read what is there by then.
-                Asked::Reload => drop(hangup.try_send(())),
+                Asked::Reload => {
+                    telemetry.reopen();
+                    let _ = hangup.try_send(());
+                }
             },
             () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
             Err(error) = &mut keep => return Err(error),
@@ -234,7 +239,11 @@ async fn drain(
     telemetry.health().draining(signal);
     tell::draining(telemetry, signal, drain);
     notify::stopping(&format!("{signal}: draining for {} s", drain.as_secs_f64()));
-    let again = async { while signals.next().await == Asked::Reload {} };
+    let again = async {
+        while signals.next().await == Asked::Reload {
+            telemetry.reopen();
+        }
+    };
     tokio::select! {
         () = tokio::time::sleep(drain) => {}
         () = again => {}
@@ -273,7 +282,9 @@ fn addresses(listen: &[Listen]) -> Vec<(Transport, SocketAddr)> {
 fn log_settings(startup: &Startup) -> LogSettings {
     LogSettings {
         queries: startup.log.queries,
+        sample: startup.log.sample,
         format: startup.log.format,
+        output: startup.log.output.clone(),
         queue: startup.limits.log_queue,
     }
 }

@@ -56,7 +56,7 @@ pub use forward::default_types;
 pub use google::{Served, Vip};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
-pub use log::{Log, LogFormat, LogQueries};
+pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
 pub use suffix::Suffix;
 pub use text::ReadFile;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker ─▶ Recorder::record(Event) ─┬─▶ its own block of counters ──(summed by a scrape)─▶ /metrics
-//!                                     └─▶ bounded queue ─▶ the log's thread ─▶ standard error
+//!                                     └─▶ bounded queue ─▶ the log's thread ─▶ its output
 //! ```
 //!
 //! One query has one [`Outcome`], and `Tally::of` is the one place where an outcome becomes
@@ -46,6 +46,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    config::LogOutput,
     dns::{Rcode, RecordType, Transport},
     engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };
@@ -70,6 +71,17 @@ pub enum StartError {
     /// The system refuses a thread.
     #[error("the log's thread cannot be started: {0}")]
     Thread(#[from] io::Error),
+    /// Where queries are to be logged cannot be opened.
+    #[error(
+        "queries cannot be logged to {output}: {error}; its directory must exist, and the user that \
+         dnsgate runs as must be allowed to write there"
+    )]
+    Output {
+        /// What the configuration says.
+        output: LogOutput,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The metric families contradict each other; a test holds that they do not.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -84,7 +96,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts telemetry with its log on standard error. Events can be logged from now on; the
+    /// Starts telemetry, its lifecycle events on standard error. Events can be logged from now on; the
     /// labels come with [`Self::loaded`].
     ///
     /// # Errors
@@ -96,8 +108,7 @@ impl Telemetry {
     fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
         let sources = Sources::default();
         let metrics = Arc::new(Metrics::new(sources.clone())?);
-        let ledger = Arc::clone(&sources.ledger);
-        let log = Log::start(settings, sink, ledger, Arc::clone(&sources.shared))?;
+        let log = Log::start(settings, sink, &sources.ledger, &sources.shared)?;
         Ok(Self {
             sources,
             metrics,
@@ -166,12 +177,13 @@ impl Telemetry {
     /// Logs a lifecycle event. It does not wait: an event that finds its queue full is dropped and
     /// counted. A field named as a key of every line (`severity`, `message`, `time`) is left out.
     pub fn event(&self, severity: Severity, message: &str, fields: &[(&str, Value)]) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an event is now; nothing is decided by this time"
-        )]
-        let now = SystemTime::now();
-        self.log.event(now, severity, message, fields);
+        self.log.event(now(), severity, message, fields);
+    }
+
+    /// Opens the file of the log again by its name, if it goes to one: whoever rotates it has
+    /// renamed it. No line is lost, and those of before are in the old one.
+    pub fn reopen(&self) {
+        self.log.reopen();
     }
 
     /// Waits until everything logged so far is written, `patience` at the longest; `false` when
@@ -179,6 +191,15 @@ impl Telemetry {
     pub fn flush(&self, patience: Duration) -> bool {
         self.log.flush(patience)
     }
+}
+
+/// The time of an event of our own life.
+fn now() -> SystemTime {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an event is now; nothing is decided by this time"
+    )]
+    SystemTime::now()
 }
 
 /// What one query adds to the counters.

@@ -115,7 +115,7 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     (
         "std::fs",
         "files are read by the configuration and the verbs",
-        &["config", "reload", "app", "cli"],
+        &["config", "reload", "telemetry::log::output", "app", "cli"],
     ),
     (
         "env::args",

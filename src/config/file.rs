@@ -8,8 +8,9 @@ use super::{
     case::{self, CaseEntry},
     error::{Faults, Place},
     keys::{self, Keys},
+    limits::LOG_SAMPLE,
     listen::Listen,
-    log::{Log, LogFormat, LogQueries},
+    log::{Log, LogFormat, LogOutput, LogQueries},
     read::{At, Choice, Fields, choice, mapping, scalar},
     value::{Address, Admin, Cidr, Count, Label},
     yaml::{Node, Value},
@@ -21,7 +22,7 @@ mod rules;
 mod upstreams;
 
 pub(super) use limits::{CacheSection, LimitsSection};
-use limits::{read_cache, read_limits};
+use limits::{read_cache, read_limits, within};
 pub(super) use rules::{Deny, RuleEntry};
 pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
 
@@ -315,10 +316,26 @@ impl BuiltIn {
 }
 
 fn read_log(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Log {
-    let queries = fields.choice("queries", faults);
-    let format = fields.choice("format", faults);
+    let queries: Option<At<LogQueries>> = fields.choice("queries", faults);
+    let queries = queries.map(|at| at.value).unwrap_or_default();
+    let sample: Option<At<Count>> = fields.scalar("sample", faults);
+    // What does not fit is above the most.
+    let sample = sample.map(|at| at.map(|Count(count)| count.try_into().unwrap_or(u32::MAX)));
+    let place = sample.map(|at| at.place);
+    let sample = within("sample", sample, LOG_SAMPLE, faults);
+    if let Some(place) = place.filter(|_| sample > 1 && queries != LogQueries::All) {
+        faults.push_help(
+            place,
+            "`sample` thins out a log of all queries, and this one is none",
+            "add `queries: all`, or leave `sample` out".to_owned(),
+        );
+    }
+    let format: Option<At<LogFormat>> = fields.choice("format", faults);
+    let output: Option<At<LogOutput>> = fields.scalar("output", faults);
     Log {
-        queries: queries.map(|at| at.value).unwrap_or_default(),
+        queries,
+        sample,
         format: format.map(|at| at.value).unwrap_or_default(),
+        output: output.map(|at| at.value).unwrap_or_default(),
     }
 }

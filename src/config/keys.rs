@@ -147,7 +147,7 @@ pub(super) const LIMITS: Keys = Keys {
 /// The keys of `log`.
 pub(super) const LOG: Keys = Keys {
     what: "log",
-    known: &["queries", "format"],
+    known: &["queries", "sample", "format", "output"],
     later: &[],
 };
 

@@ -57,6 +57,12 @@ impl Bounded for usize {
     }
 }
 
+impl Bounded for u32 {
+    fn shown(self) -> String {
+        self.to_string()
+    }
+}
+
 impl Bounded for Duration {
     fn shown(self) -> String {
         match self.as_millis() {
@@ -123,6 +129,15 @@ pub const TCP_PIPELINE: Bound<usize> = Bound {
 /// milliseconds at the highest rate that one machine answers.
 pub const LOG_QUEUE: Bound<usize> = Bound {
     default: 2_048,
+    least: 1,
+    most: 1_000_000,
+};
+
+/// Of the queries that were neither denied nor failed, one in so many is logged where all are. What
+/// an operator wants to see one by one is never left out, and what is left can be counted again.
+/// Beyond the most one line stands for more queries than a line is worth. No official reference.
+pub const LOG_SAMPLE: Bound<u32> = Bound {
+    default: 1,
     least: 1,
     most: 1_000_000,
 };

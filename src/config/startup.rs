@@ -33,7 +33,7 @@ pub(super) fn startup(file: &File, faults: &mut Faults<'_>) -> Startup {
         workers,
         cache: file.cache.settings,
         limits: file.limits.limits,
-        log: file.log,
+        log: file.log.clone(),
     }
 }
 

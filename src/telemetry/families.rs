@@ -78,7 +78,7 @@ families! {
     PANICS = "panics_total", Counter, [],
         "Queries during which dnsgate panicked, was caught and went on.";
     LOG_DROPPED = "log_dropped_total", Counter, [],
-        "Log lines lost because the queue was full or standard error could not be written.";
+        "Log lines lost because the queue was full or its output could not be written.";
     SHED = "shed_total", Counter, ["why"],
         "TCP connections and queries given up for want of room, by how; per_client_qps is a query over its client's rate.";
     IN_FLIGHT = "in_flight", Gauge, [],

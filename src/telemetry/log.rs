@@ -1,17 +1,23 @@
-//! The log: one line per event on standard error, written by one thread.
+//! The log: one line per event, written by a thread of its own.
 //!
 //! Workers hand it fixed-size copies over a bounded queue and never wait: what does not fit is
 //! dropped and counted (`dnsgate_log_dropped_total`). So a pipe that nobody reads stops the log
 //! and nothing else. Formatting happens in the log's thread.
 //!
-//! Everything goes to standard error, queries and lifecycle alike: Cloud Logging's agents take
-//! both streams, one stream keeps the order, and standard output stays free for what a verb prints.
+//! By default everything goes to standard error, queries and lifecycle alike: Cloud Logging's
+//! agents take both streams, and one stream keeps the order. Queries may have an output of their
+//! own (`output`), and then a second thread, so that neither stream is stopped by the other's
+//! reader. Lifecycle events stay on standard error always: who starts a process looks there.
 //!
-//! Not here: what is counted. A line that is dropped is missing from the log alone.
+//! Not here: what is counted. A line that is dropped or not in the sample is missing from the log
+//! alone.
 
+mod collector;
 mod line;
+mod output;
 mod rdata;
 mod record;
+mod sample;
 mod writer;
 
 #[cfg(test)]
@@ -29,27 +35,36 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    config::{LogFormat, LogQueries, limits::LOG_QUEUE},
+    config::{
+        LogFormat, LogOutput, LogQueries,
+        limits::{LOG_QUEUE, LOG_SAMPLE},
+    },
     engine::{Ending, Outcome, Reason},
 };
 
-use super::{ledger::Ledger, shared::Shared};
+use super::{StartError, ledger::Ledger, shared::Shared};
 
+use output::Output;
+pub(super) use output::Sink;
 pub(super) use record::QueryRecord;
-pub(super) use writer::Sink;
-use writer::{Entry, Signal, Writer};
+use sample::Sampler;
+use writer::{Entry, Form, Signal, Writer};
 
 /// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries
 /// pushes one out.
 const EVENT_QUEUE: usize = 256;
 
 /// How and what is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// Which queries.
     pub queries: LogQueries,
+    /// Where all are: one in so many of those that were neither denied nor failed, at least 1.
+    pub sample: u32,
     /// In which form.
     pub format: LogFormat,
+    /// Where queries go.
+    pub output: LogOutput,
     /// How many queries can wait to be written, at least 1.
     pub queue: usize,
 }
@@ -58,7 +73,9 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             queries: LogQueries::default(),
+            sample: LOG_SAMPLE.default,
             format: LogFormat::default(),
+            output: LogOutput::default(),
             queue: LOG_QUEUE.default,
         }
     }
@@ -77,12 +94,20 @@ const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
     }
 }
 
-/// The form of a line on standard error: [`LogFormat::Auto`] becomes one of the other two.
-fn on_stderr(format: LogFormat) -> LogFormat {
-    match format {
-        LogFormat::Auto if std::io::stderr().is_terminal() => LogFormat::Text,
-        LogFormat::Auto => LogFormat::Json,
-        chosen => chosen,
+/// Whether a query that ended so is one of many, of which a sample will do: not what is denied,
+/// would be, or failed, for those are looked at one by one.
+const fn routine(outcome: &Outcome) -> bool {
+    matches!(Severity::of(outcome), Severity::Info)
+}
+
+/// Whether lines to this output are text for people.
+fn is_text(format: LogFormat, output: &LogOutput) -> bool {
+    match (format, output) {
+        (LogFormat::Text, _) => true,
+        (LogFormat::Json, _) => false,
+        (LogFormat::Auto, LogOutput::Stderr) => std::io::stderr().is_terminal(),
+        (LogFormat::Auto, LogOutput::Stdout) => std::io::stdout().is_terminal(),
+        (LogFormat::Auto, LogOutput::File(_) | LogOutput::Unix(_)) => false,
     }
 }
 
@@ -126,15 +151,17 @@ impl Severity {
 }
 
 /// A worker's end of the queue of queries.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct LogQueue {
     queries: LogQueries,
+    sampler: Sampler,
     queue: SyncSender<Signal>,
 }
 
 impl LogQueue {
-    pub(super) const fn wants(&self, outcome: &Outcome) -> bool {
-        wanted(self.queries, outcome)
+    /// Whether this query is to be handed over; to be asked once for each.
+    pub(super) fn wants(&mut self, outcome: &Outcome) -> bool {
+        wanted(self.queries, outcome) && (!routine(outcome) || self.sampler.take())
     }
 
     /// Hands a query over; `false` when the queue is full.
@@ -143,47 +170,115 @@ impl LogQueue {
     }
 }
 
-/// The log's front: where lifecycle events go in. The thread ends when all fronts and queues do.
+/// The way to one of the log's threads.
 #[derive(Clone, Debug)]
-pub(super) struct Log {
-    queue: LogQueue,
-    events: SyncSender<Entry>,
-    shared: Arc<Shared>,
+struct Front {
+    queue: SyncSender<Signal>,
+    entries: SyncSender<Entry>,
 }
 
-impl Log {
-    /// Starts the log's thread.
-    ///
-    /// # Errors
-    /// When the system refuses a thread.
-    pub(super) fn start(
-        settings: &LogSettings,
-        sink: Sink,
-        ledger: Arc<Ledger>,
-        shared: Arc<Shared>,
-    ) -> std::io::Result<Self> {
-        let settings = LogSettings {
-            queue: settings.queue.max(1),
-            ..*settings
-        };
-        let (queue, queries) = sync_channel(settings.queue);
-        let (events, waiting) = sync_channel(EVENT_QUEUE);
-        let writer = Writer::new(sink, &settings, ledger, Arc::clone(&shared));
+impl Front {
+    /// Starts a thread, which ends when every front of it and every queue does. `queue` is how many
+    /// queries can wait.
+    fn start(queue: usize, writer: Writer) -> std::io::Result<Self> {
+        let (signals, queries) = sync_channel(queue);
+        let (entries, waiting) = sync_channel(EVENT_QUEUE);
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run(&queries, &waiting))?;
         Ok(Self {
-            queue: LogQueue {
-                queries: settings.queries,
-                queue,
-            },
-            events,
-            shared,
+            queue: signals,
+            entries,
         })
     }
 
+    /// Hands an entry over; `false` when there is no room.
+    fn enter(&self, entry: Entry) -> bool {
+        let entered = self.entries.try_send(entry).is_ok();
+        // A full queue means that the thread is awake already.
+        let _ = self.queue.try_send(Signal::Wake);
+        entered
+    }
+
+    /// Waits until everything handed over so far is written, or the time is up: `false`.
+    fn flush(&self, patience: Duration) -> bool {
+        let (done, flushed) = sync_channel(1);
+        self.enter(Entry::Flush(done)) && flushed.recv_timeout(patience).is_ok()
+    }
+}
+
+/// The log as the rest of the program has it.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    selection: (LogQueries, u32),
+    /// Takes the queries: of the same thread as `events` where they go to standard error, too.
+    queries: Front,
+    events: Front,
+    shared: Arc<Shared>,
+}
+
+impl Log {
+    /// Starts the log: one thread, or two. `stderr` is where lifecycle events go.
+    ///
+    /// # Errors
+    /// When an output cannot be opened, or the system refuses a thread.
+    pub(super) fn start(
+        settings: &LogSettings,
+        stderr: Sink,
+        ledger: &Arc<Ledger>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, StartError> {
+        let queue = settings.queue.max(1);
+        let form = |output: &LogOutput| Form {
+            text: is_text(settings.format, output),
+            // Only where all are logged is there something to be counted again.
+            sample: match settings.queries {
+                LogQueries::All => settings.sample.max(1),
+                LogQueries::None | LogQueries::Denied => 1,
+            },
+            queue,
+        };
+        let own = Output::open(&settings.output).map_err(|error| StartError::Output {
+            output: settings.output.clone(),
+            error,
+        })?;
+        let stderr = Output::stream(stderr);
+        let writer =
+            |output, form| Writer::new(output, form, Arc::clone(ledger), Arc::clone(shared));
+        let form_of_events = form(&LogOutput::Stderr);
+        let (queries, events) = match own {
+            None => {
+                let both = Front::start(queue, writer(stderr, form_of_events))?;
+                (both.clone(), both)
+            }
+            Some(own) => {
+                // No query comes here, so there is one place for a wake.
+                let form_of_events = Form {
+                    queue: 1,
+                    ..form_of_events
+                };
+                let events = Front::start(1, writer(stderr, form_of_events))?;
+                let own = writer(own, form(&settings.output));
+                let own = own.telling(settings.output.to_string(), events.clone());
+                (Front::start(queue, own)?, events)
+            }
+        };
+        Ok(Self {
+            selection: (settings.queries, form(&settings.output).sample),
+            queries,
+            events,
+            shared: Arc::clone(shared),
+        })
+    }
+
+    /// The queue for one more worker.
     pub(super) fn queue(&self) -> LogQueue {
-        self.queue.clone()
+        let (queries, sample) = self.selection;
+        LogQueue {
+            queries,
+            sampler: Sampler::new(sample, rand::random()),
+            queue: self.queries.queue.clone(),
+        }
     }
 
     /// Logs a lifecycle event.
@@ -194,33 +289,26 @@ impl Log {
         message: &str,
         fields: &[(&str, Value)],
     ) {
-        let fields = fields
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()));
-        let entry = Entry::Event(record::EventRecord {
-            time,
-            severity,
-            message: message.to_owned(),
-            fields: fields.collect(),
-        });
-        if self.events.try_send(entry).is_err() {
+        let entry = Entry::event(time, severity, message, fields);
+        if !self.events.enter(entry) {
             self.shared.log_lost(1);
         }
-        self.wake();
+    }
+
+    /// Opens the file of the queries again, if there is one; what was handed over before goes to
+    /// the old one.
+    pub(super) fn reopen(&self) {
+        // Without room 256 of these wait.
+        let _ = self.queries.enter(Entry::Reopen);
     }
 
     /// Waits until everything handed over so far is written, or the time is up: `false`.
     pub(super) fn flush(&self, patience: Duration) -> bool {
-        let (done, flushed) = sync_channel(1);
-        if self.events.try_send(Entry::Flush(done)).is_err() {
-            return false;
-        }
-        self.wake();
-        flushed.recv_timeout(patience).is_ok()
-    }
-
-    fn wake(&self) {
-        // A full queue means that the thread is awake already.
-        let _ = self.queue.queue.try_send(Signal::Wake);
+        let queries = self.queries.flush(patience);
+        // Has the one taken all the time, then the other has had as much.
+        let events = self
+            .events
+            .flush(if queries { patience } else { Duration::ZERO });
+        queries && events
     }
 }

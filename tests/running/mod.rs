@@ -76,10 +76,9 @@ impl Running {
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--admin", "127.0.0.1:0"]);
         command.args(["--listen", &format!("{host}:{port}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         prepare(dir.path(), &mut command);
         let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program runs");

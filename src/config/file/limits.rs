@@ -121,7 +121,7 @@ fn size(fields: &Fields<'_>, faults: &mut Faults<'_>) -> usize {
 }
 
 /// The value given, if there is one and it is within bounds.
-fn within<T: Bounded + PartialOrd>(
+pub(super) fn within<T: Bounded + PartialOrd>(
     key: &str,
     given: Option<At<T>>,
     bound: Bound<T>,

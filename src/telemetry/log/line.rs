@@ -72,6 +72,9 @@ struct QueryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<&'a str>,
     generation: u64,
+    /// For how many queries the line stands, where not for itself alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_rate: Option<u32>,
 }
 
 /// The line of an event: its own fields first, so that none of them can replace a key of the head.
@@ -83,8 +86,14 @@ struct EventLine<'a> {
     head: Head<'a>,
 }
 
-/// Appends the line of a query.
-pub(super) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels: &Labels) {
+/// Appends the line of a query, as text or JSON, and for
+/// how many it stands where it is of a sample.
+pub(super) fn query(
+    out: &mut Vec<u8>,
+    (text, sample): (bool, Option<u32>),
+    record: &QueryRecord,
+    labels: &Labels,
+) {
     let outcome = &record.outcome;
     let qtype = outcome.qtype.map(|qtype| qtype.to_string());
     let name = qtype
@@ -118,6 +127,7 @@ pub(super) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels:
         check: outcome.check.map(Check::as_str),
         rejected: record.rejected.as_deref(),
         generation: record.generation,
+        sample_rate: sample,
     };
     if text {
         query_text(out, &line);
@@ -194,6 +204,9 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
         line.protocol,
         line.server_latency
     );
+    if let Some(rate) = line.sample_rate {
+        let _ = write!(text, ", 1 in {rate}");
+    }
     if let Some(rejected) = line.rejected {
         let _ = write!(text, ", rejected {rejected}");
     }

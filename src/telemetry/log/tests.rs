@@ -447,8 +447,8 @@ fn a_stuck_pipe_stops_the_log_and_nothing_else() {
     };
     let settings = LogSettings {
         queries: LogQueries::All,
-        format: LogFormat::Json,
         queue: 4,
+        ..LogSettings::default()
     };
     let telemetry = Telemetry::start_into(&settings, Box::new(stuck)).expect("a thread");
     telemetry.loaded(7, Labels::default(), UNIX_EPOCH);
@@ -517,4 +517,73 @@ fn what_waits_is_written_when_telemetry_ends() {
 #[test]
 fn a_waiting_query_takes_what_is_stated() {
     assert!(size_of::<Signal>() <= 640, "{}", size_of::<Signal>());
+}
+
+#[test]
+fn of_what_went_well_a_sample_is_logged_and_of_the_rest_everything() {
+    let paper = Paper::default();
+    let settings = LogSettings {
+        queries: LogQueries::All,
+        sample: 100,
+        ..LogSettings::default()
+    };
+    let telemetry = Telemetry::start_into(&settings, Box::new(paper.clone())).expect("a thread");
+    telemetry.loaded(7, Labels::default(), UNIX_EPOCH);
+    let packet = query(name("a.b").as_ref(), RecordType::A);
+    let mut recorder = telemetry.recorder();
+    for at in 0..1_000 {
+        recorder.record(&event(answered(), &packet, &[]));
+        if at % 100 == 0 {
+            recorder.record(&event(blocked(), &packet, &[]));
+            recorder.record(&event(Outcome::new(Reason::Timeout), &packet, &[]));
+        }
+    }
+    assert!(telemetry.flush(PATIENCE));
+    let lines = paper.lines();
+    let rates = |verdict: &str| -> Vec<Option<u64>> {
+        let of = lines.iter().filter(|line| line["verdict"] == verdict);
+        of.map(|line| line["sampleRate"].as_u64()).collect()
+    };
+    assert_eq!(rates("answered"), [Some(100); 10], "1000 can be counted");
+    assert_eq!(rates("denied"), [None; 10]);
+    assert_eq!(rates("failed"), [None; 10]);
+}
+
+#[test]
+fn queries_go_to_a_file_of_their_own_and_events_do_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("queries.log");
+    let paper = Paper::default();
+    let settings = LogSettings {
+        output: LogOutput::File(path.clone()),
+        ..LogSettings::default()
+    };
+    let telemetry = Telemetry::start_into(&settings, Box::new(paper.clone())).expect("a file");
+    telemetry.loaded(7, Labels::default(), UNIX_EPOCH);
+    telemetry.event(Severity::Info, "one", &[]);
+    let packet = query(name("a.b").as_ref(), RecordType::A);
+    telemetry
+        .recorder()
+        .record(&event(blocked(), &packet, &packet));
+    assert!(telemetry.flush(PATIENCE));
+    let text = std::fs::read_to_string(&path).expect("a text");
+    assert!(
+        text.contains("\"queryName\":\"a.b.\"") && text.lines().count() == 1,
+        "{text}"
+    );
+    telemetry.reopen();
+    // The file's thread tells the other one, so the one is waited for, then the other.
+    assert!(telemetry.flush(PATIENCE) && telemetry.flush(PATIENCE));
+    let told: Vec<_> = paper.lines();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[1]["output"], format!("file:{}", path.display()));
+
+    let none = LogSettings {
+        output: LogOutput::File(dir.path().join("none/queries.log")),
+        ..LogSettings::default()
+    };
+    let error = Telemetry::start_into(&none, Box::new(io::sink())).expect_err("no directory");
+    let told = error.to_string();
+    assert!(told.contains("none/queries.log: No such file"), "{told}");
+    assert!(told.contains("its directory must exist"), "{told}");
 }

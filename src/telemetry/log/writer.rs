@@ -1,23 +1,24 @@
-//! The log's thread: it takes what waits, formats it and writes it in one go.
+//! A thread of the log: it takes what waits, formats it and writes it in one go.
 
 use std::{
-    io::Write,
+    io,
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use crate::telemetry::{labels::Labels, ledger::Ledger, shared::Shared};
+use serde_json::Value;
+
+use crate::telemetry::{self, labels::Labels, ledger::Ledger, shared::Shared};
 
 use super::{
-    EVENT_QUEUE, LogFormat, LogSettings, line, on_stderr,
+    EVENT_QUEUE, Front, Severity, line,
+    output::Output,
     record::{EventRecord, QueryRecord},
+    routine,
 };
-
-/// Where lines go.
-pub(in crate::telemetry) type Sink = Box<dyn Write + Send>;
 
 /// A write is begun once there are so many bytes.
 const BATCH: usize = 64 * 1024;
@@ -47,44 +48,96 @@ pub(super) enum Entry {
     Event(EventRecord),
     /// Tell when everything before is written.
     Flush(SyncSender<()>),
+    /// Open the file again.
+    Reopen,
+}
+
+impl Entry {
+    pub(super) fn event(
+        time: SystemTime,
+        severity: Severity,
+        message: &str,
+        fields: &[(&str, Value)],
+    ) -> Self {
+        let fields = fields
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Self::Event(EventRecord {
+            time,
+            severity,
+            message: message.to_owned(),
+            fields: fields.collect(),
+        })
+    }
+}
+
+/// How a thread writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Text for people, else JSON.
+    pub(super) text: bool,
+    /// How many queries a line of a routine one stands for.
+    pub(super) sample: u32,
+    /// How many queries can wait.
+    pub(super) queue: usize,
+}
+
+/// Where the thread tells how its output does, and what that is called.
+struct Telling {
+    output: String,
+    events: Front,
+    /// Whether the last lines could not be written.
+    failing: bool,
 }
 
 /// The thread's state.
 pub(super) struct Writer {
-    sink: Sink,
-    text: bool,
-    /// How many queries can wait.
-    queue: usize,
+    output: Output,
+    form: Form,
+    telling: Option<Telling>,
     ledger: Arc<Ledger>,
     shared: Arc<Shared>,
     buffer: Vec<u8>,
-    /// The lines in the buffer.
-    lines: u64,
     /// The labels used last.
     labels: (u64, Arc<Labels>),
 }
 
 impl Writer {
     pub(super) fn new(
-        sink: Sink,
-        settings: &LogSettings,
+        output: Output,
+        form: Form,
         ledger: Arc<Ledger>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
-            sink,
-            text: on_stderr(settings.format) == LogFormat::Text,
-            queue: settings.queue,
+            output,
+            form,
+            telling: None,
             ledger,
             shared,
             buffer: Vec::with_capacity(BATCH),
-            lines: 0,
             labels: (0, Arc::default()),
+        }
+    }
+
+    /// Has it tell on standard error when its own output, called so, cannot be written.
+    pub(super) fn telling(self, output: String, events: Front) -> Self {
+        let telling = Telling {
+            output,
+            events,
+            failing: false,
+        };
+        Self {
+            telling: Some(telling),
+            ..self
         }
     }
 
     /// Writes until every sender is gone.
     pub(super) fn run(mut self, queries: &Receiver<Signal>, events: &Receiver<Entry>) {
+        // At once, so that a socket on which nobody listens is told of before a line is lost.
+        let fault = self.output.connect().err();
+        self.tell(fault.as_ref());
         while let Ok(first) = queries.recv() {
             self.take(&first);
             while self.round(queries, events) {}
@@ -102,7 +155,7 @@ impl Writer {
     fn round(&mut self, queries: &Receiver<Signal>, events: &Receiver<Entry>) -> bool {
         let flushes = self.take_events(events);
         let (mut taken, mut woken) = (0, false);
-        for signal in queries.try_iter().take(self.queue) {
+        for signal in queries.try_iter().take(self.form.queue) {
             taken += 1;
             woken |= self.take(&signal);
             if self.buffer.len() >= BATCH {
@@ -113,7 +166,7 @@ impl Writer {
         for done in flushes {
             let _ = done.try_send(()); // who waited may have gone
         }
-        woken || taken == self.queue
+        woken || taken == self.form.queue
     }
 
     /// Formats the events that wait; returns who wants to know when they are written.
@@ -122,10 +175,10 @@ impl Writer {
         for entry in events.try_iter().take(EVENT_QUEUE) {
             match entry {
                 Entry::Event(record) => {
-                    line::event(&mut self.buffer, self.text, record);
-                    self.lines += 1;
+                    line::event(&mut self.buffer, self.form.text, record);
                 }
                 Entry::Flush(done) => flushes.push(done),
+                Entry::Reopen => self.reopen(),
             }
         }
         flushes
@@ -139,24 +192,67 @@ impl Writer {
         if self.labels.0 != record.generation {
             self.labels = (record.generation, self.ledger.labels(record.generation));
         }
-        line::query(&mut self.buffer, self.text, record, &self.labels.1);
-        self.lines += 1;
+        let sample = match self.form.sample {
+            rate if rate > 1 && routine(&record.outcome) => Some(rate),
+            _ => None,
+        };
+        let form = (self.form.text, sample);
+        line::query(&mut self.buffer, form, record, &self.labels.1);
         false
     }
 
-    /// Writes the buffer. What cannot be written is lost: there is nobody to tell but the counter.
+    /// Writes the buffer. What cannot be written is lost, and counted.
     fn write(&mut self) {
         if self.buffer.is_empty() {
             return;
         }
-        let written = self
-            .sink
-            .write_all(&self.buffer)
-            .and_then(|()| self.sink.flush());
-        if written.is_err() {
-            self.shared.log_lost(self.lines);
+        let written = self.output.write(&self.buffer);
+        if written.lost > 0 {
+            self.shared.log_lost(written.lost);
         }
+        self.tell(written.fault.as_ref());
         self.buffer.clear();
-        self.lines = 0;
+    }
+
+    /// Begins a file anew; what was taken before is in the old one.
+    fn reopen(&mut self) {
+        self.write();
+        match self.output.reopen() {
+            Some(Ok(())) => self.event(Severity::Notice, "the query log was opened again"),
+            Some(Err(error)) => {
+                let message = format!(
+                    "the query log cannot be opened again, the old file is written on: {error}"
+                );
+                self.event(Severity::Error, &message);
+            }
+            None => {}
+        }
+    }
+
+    /// Tells when the output begins to fail, and when it no longer does.
+    fn tell(&mut self, fault: Option<&io::Error>) {
+        let Some(telling) = &mut self.telling else {
+            return; // there is nobody to tell but the counter
+        };
+        let was_failing = std::mem::replace(&mut telling.failing, fault.is_some());
+        match fault {
+            Some(error) if !was_failing => {
+                let message = format!("queries cannot be logged, lines are lost: {error}");
+                self.event(Severity::Error, &message);
+            }
+            None if was_failing => self.event(Severity::Notice, "queries are logged again"),
+            _ => {}
+        }
+    }
+
+    fn event(&self, severity: Severity, message: &str) {
+        let Some(telling) = &self.telling else {
+            return;
+        };
+        let fields = [("output", Value::from(telling.output.clone()))];
+        let entry = Entry::event(telemetry::now(), severity, message, &fields);
+        if !telling.events.enter(entry) {
+            self.shared.log_lost(1);
+        }
     }
 }
