@@ -21,12 +21,12 @@ use crate::{
 
 mod check;
 mod diff;
-mod dig;
 mod explain;
 mod healthcheck;
 mod http;
 mod learn;
 mod reload;
+mod replay;
 mod test;
 
 /// An egress-allowlisting DNS forwarder: Google APIs by the restricted VIP, an allowlist, and

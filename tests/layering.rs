@@ -145,7 +145,7 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
             "server::stream",
             "telemetry::log::rdata",
             "rehearsal::answer",
-            "cli::dig",
+            "rehearsal::explain::dig",
         ],
     ),
     (
