@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod admin;
+mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod files;
@@ -59,7 +60,7 @@ use worker::Worker;
 /// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
 /// ready.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
-/// Requests for a reload that wait while one is done; the admin pages bound their number as well.
+/// Requests of the admin pages that wait while a reload is done; the pages bound their number as well.
 const REQUESTS: usize = 1;
 /// How long the last lines of the log may take to be written.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);

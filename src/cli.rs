@@ -22,12 +22,12 @@ use crate::{
 
 mod check;
 mod diff;
-mod dig;
 mod explain;
 mod healthcheck;
 mod http;
 mod learn;
 mod reload;
+mod replay;
 mod test;
 mod verify;
 

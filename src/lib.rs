@@ -27,7 +27,7 @@
 //! The **shell** does the rest.
 //!
 //! - [`config`]: the file becomes types, a policy and zones, or a report of everything wrong in it.
-//! - [`rehearsal`]: what a configuration would do: policy tests, differences of two.
+//! - [`rehearsal`]: what a configuration would do: policy tests, differences of two, explanations.
 //! - [`reload`]: the snapshot in force.
 //! - [`upstream`]: the way to the servers that allowed names are forwarded to.
 //! - [`server`]: UDP and TCP listeners.

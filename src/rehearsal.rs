@@ -1,5 +1,5 @@
-//! What a configuration would do, found out by asking it: policy tests, and what would change
-//! between two configurations.
+//! What a configuration would do, found out by asking it: policy tests, what would change between
+//! two configurations, and why a question gets the answer that it gets.
 //!
 //! A question becomes a packet and goes through [`engine::begin`], as a client's would; nothing is
 //! decided here. So a test cannot pass for a reason that does not hold in the server.
@@ -15,13 +15,14 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 use crate::{
     config::{Case, Upstream},
     dns::{Name, NameRef, RecordType, Transport},
-    engine::{self, Ask, Client, Context, Outcome, Partition, Policy, Snapshot, Step},
+    engine::{self, Ask, Client, Context, Outcome, Partition, Policy, Snapshot, Step, UpstreamId},
     policy::{Forwarding, Verdict},
     zone::Zone,
 };
 
 mod answer;
 pub mod diff;
+pub mod explain;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -34,7 +35,7 @@ const MAX_TOLD: usize = 20;
 
 /// The question as a packet with EDNS, so that the reply has room for its reason.
 #[must_use]
-pub fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
+fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
     const HEADER: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01";
     const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
     const IN: [u8; 2] = [0, 1];
@@ -46,23 +47,31 @@ pub fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
 pub struct Subject<'s> {
     snapshot: &'s Snapshot,
     /// By number.
-    upstreams: Vec<&'s str>,
+    upstreams: Vec<&'s Upstream>,
 }
 
 impl<'s> Subject<'s> {
     /// A snapshot, and the upstreams that it knows by their numbers.
     pub fn new(snapshot: &'s Snapshot, upstreams: impl IntoIterator<Item = &'s Upstream>) -> Self {
-        let names = upstreams.into_iter().map(|upstream| &*upstream.name);
         Self {
             snapshot,
-            upstreams: names.collect(),
+            upstreams: upstreams.into_iter().collect(),
         }
     }
 
     /// The name of the upstream that has a part in an outcome.
     fn upstream_of(&self, outcome: &Outcome) -> Option<&'s str> {
-        let at = outcome.upstream?.0;
-        self.upstreams.get(usize::from(at)).copied()
+        Some(&self.upstream(outcome.upstream?)?.name)
+    }
+
+    /// The operator's name for an upstream.
+    fn name_of(&self, id: UpstreamId) -> &'s str {
+        self.upstream(id)
+            .map_or("nobody", |upstream| &upstream.name)
+    }
+
+    fn upstream(&self, id: UpstreamId) -> Option<&'s Upstream> {
+        self.upstreams.get(usize::from(id.0)).copied()
     }
 }
 

@@ -14,7 +14,11 @@
 //!
 //! Not here: what asks for a reload and who is told of it (`app`).
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use arc_swap::{ArcSwap, Cache};
 
@@ -155,6 +159,12 @@ impl Reloader {
         &self.live
     }
 
+    /// The file that it came from; `None` for the built-in one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// Who may be asked under the snapshot in force.
     #[must_use]
     pub const fn upstreams(&self) -> &Numbered {
@@ -234,7 +244,7 @@ fn rehearse(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
 

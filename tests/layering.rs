@@ -166,8 +166,8 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
             "server::stream",
             "telemetry::log::rdata",
             "rehearsal::answer",
+            "rehearsal::explain::dig",
             "verify::answer",
-            "cli::dig",
         ],
     ),
     (

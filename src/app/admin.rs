@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::telemetry::{
     Telemetry,
-    http::{self, ReloadRequest},
+    http::{self, AdminRequest},
 };
 
 /// How long requests that have begun may take to end.
@@ -27,18 +27,19 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Binds the address and serves the pages there. Reloads are asked for by way of `reloads`.
+    /// Binds the address and serves the pages there. What they cannot do
+    /// themselves is asked for by way of `requests`.
     pub(super) async fn start(
         address: SocketAddr,
         telemetry: &Telemetry,
-        reloads: mpsc::Sender<ReloadRequest>,
+        requests: mpsc::Sender<AdminRequest>,
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot serve the admin pages on {address}"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let serve = http::serve(listener, telemetry.clone(), reloads, async {
+        let serve = http::serve(listener, telemetry.clone(), requests, async {
             // A sender that is gone means the same as one that sent.
             let _ = stopped.await;
         });

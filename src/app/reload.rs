@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    explain,
     files::{self, Files},
     forward::Forwarder,
     notify, tell, upstreams,
@@ -21,7 +22,7 @@ use crate::{
     reload::{Refused, Reloader},
     telemetry::{
         Telemetry,
-        http::{ReloadAnswer, ReloadRequest, ReloadResult},
+        http::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult},
     },
 };
 
@@ -29,8 +30,8 @@ use crate::{
 pub(super) struct Causes {
     /// SIGHUP came.
     pub(super) signals: mpsc::Receiver<()>,
-    /// Somebody asks by way of the admin pages.
-    pub(super) requests: mpsc::Receiver<ReloadRequest>,
+    /// Somebody asks by way of the admin pages, for this or for an explanation of what is in force.
+    pub(super) requests: mpsc::Receiver<AdminRequest>,
     /// Whether changes of files do.
     pub(super) watch: bool,
 }
@@ -69,7 +70,13 @@ pub(super) async fn keep(
     loop {
         let cause = tokio::select! {
             Some(()) = causes.signals.recv() => Cause::Signal,
-            Some(request) = causes.requests.recv() => Cause::Request(request),
+            Some(request) = causes.requests.recv() => match request {
+                AdminRequest::Reload(request) => Cause::Request(request),
+                AdminRequest::Explain(request) => {
+                    explain::answer(&reloader, request);
+                    continue;
+                }
+            },
             _ = looks.tick(), if causes.watch => {
                 let changed;
                 (files, changed) = look(files).await?;

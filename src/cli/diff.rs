@@ -3,23 +3,18 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
-    io::{self, BufReader, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
     time::SystemTime,
 };
-
-use anyhow::Context as _;
 
 use crate::{
     app,
     rehearsal::{self, Diff, Subject},
 };
 
-mod replay;
-
-use replay::Replayed;
+use super::replay;
 
 /// What is compared, and by which questions.
 #[derive(Debug, clap::Args)]
@@ -29,7 +24,7 @@ pub(super) struct Args {
     /// The one that is to take its place.
     new: PathBuf,
     /// Ask what was really asked: a query log, JSON lines as dnsgate writes them; - for standard
-    /// input. The log must have every query: `log: { queries: all }`.
+    /// input. The log must have every query, or a sample: `log: { queries: all }`.
     #[arg(long, value_name = "LOG")]
     replay: Option<PathBuf>,
 }
@@ -58,7 +53,9 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         now,
     );
     let replayed = match &args.replay {
-        Some(log) => Some(replay(log, &mut diff)?),
+        Some(log) => Some(replay::read(log, |question, times| {
+            diff.ask(question, times)
+        })?),
         None => {
             diff.probe();
             None
@@ -74,15 +71,6 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         let _ = writeln!(text, "{replayed}");
     }
     Ok((text, ExitCode::from(u8::from(diff.changed() > 0))))
-}
-
-fn replay(log: &Path, diff: &mut Diff<'_>) -> anyhow::Result<Replayed> {
-    let told = || format!("{} cannot be read", log.display());
-    if log == Path::new("-") {
-        return replay::replay(io::stdin().lock(), diff).with_context(told);
-    }
-    let file = File::open(log).with_context(told)?;
-    replay::replay(BufReader::new(file), diff).with_context(told)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The little of HTTP that the verbs need to ask a running dnsgate: one request, one connection.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, Read as _, Write as _},
     net::{TcpStream, ToSocketAddrs as _},
     str::FromStr,
@@ -52,6 +52,19 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.authority, self.path)
     }
+}
+
+/// A text as a value of a query: what could mean something there is written by number.
+pub(super) fn encoded(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._*".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            let _ = write!(value, "%{byte:02X}");
+        }
+    }
+    value
 }
 
 /// What came back.

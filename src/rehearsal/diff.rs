@@ -110,9 +110,9 @@ impl<'s> Diff<'s> {
         self.changed
     }
 
-    /// Asks both.
-    pub fn ask(&mut self, question: Question<'_>) {
-        self.asked += 1;
+    /// Asks both, and counts what comes of it as often as the question was asked.
+    pub fn ask(&mut self, question: Question<'_>, times: u64) {
+        self.asked += times;
         let old = ask(question, self.old.snapshot, self.now);
         let new = ask(question, self.new.snapshot, self.now);
         let (old_told, new_told) = (told(&old, &self.old), told(&new, &self.new));
@@ -137,17 +137,22 @@ impl<'s> Diff<'s> {
             },
             old: old_told,
         };
-        self.note(kind, question, records);
+        self.note(kind, (question, times), records);
     }
 
-    fn note(&mut self, kind: Kind, question: Question<'_>, records: Option<(String, String)>) {
-        self.changed += 1;
+    fn note(
+        &mut self,
+        kind: Kind,
+        (question, times): (Question<'_>, u64),
+        records: Option<(String, String)>,
+    ) {
+        self.changed += times;
         if !self.kinds.contains_key(&kind) && self.kinds.len() >= MAX_KINDS {
-            self.others += 1;
+            self.others += times;
             return;
         }
         let changed = self.kinds.entry(kind).or_default();
-        changed.count += 1;
+        changed.count += times;
         let name = question.name.to_name();
         if !changed.names.contains_key(&name) {
             if self.names >= MAX_NAMES {
@@ -156,7 +161,7 @@ impl<'s> Diff<'s> {
             self.names += 1;
         }
         let name = changed.names.entry(name).or_default();
-        name.count += 1;
+        name.count += times;
         name.types.insert(question.rtype);
         if name.records.is_none() {
             name.records = records;
@@ -187,12 +192,13 @@ impl<'s> Diff<'s> {
             for name in below(&name).into_iter().chain([name]) {
                 for &source in &clients {
                     for &rtype in &types {
-                        self.ask(Question {
+                        let question = Question {
                             name: name.as_ref(),
                             rtype,
                             source,
                             transport: Transport::Tcp,
-                        });
+                        };
+                        self.ask(question, 1);
                     }
                 }
             }

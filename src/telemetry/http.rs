@@ -1,5 +1,5 @@
 //! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
-//! and `POST /reload`.
+//! and, for programs of this machine, `/explain` and `POST /reload`.
 //!
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
 //! (`gate`): a number of connections, one request a connection, a time in which all of it must be
@@ -7,7 +7,9 @@
 //! machine may ask for one), no client address is shown, and queried names on one page only:
 //! `/observed`, which is empty but for a policy that is observed.
 
+mod explain;
 mod gate;
+mod local;
 mod reload;
 
 #[cfg(test)]
@@ -24,7 +26,7 @@ use std::{
 use axum::{
     Router,
     extract::{ConnectInfo, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -33,8 +35,9 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{CONTENT_TYPE, Phase, Telemetry};
 use gate::Gate;
-use reload::Peer;
+use local::Peer;
 
+pub use explain::{Asked, ExplainRequest, HEADER as EXPLAIN_HEADER};
 pub use reload::{HEADER as RELOAD_HEADER, ReloadAnswer, ReloadRequest, ReloadResult};
 
 /// The connections that are served at a time; more wait in the kernel's backlog. A scraper, a
@@ -48,25 +51,36 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
+const NOT_NOW: &str = "not now: dnsgate is starting or stopping\n";
+
+/// What is asked of the rest of the program by way of a page.
+#[derive(Debug)]
+pub enum AdminRequest {
+    /// To read the configuration again.
+    Reload(ReloadRequest),
+    /// To explain a question by the policy in force.
+    Explain(ExplainRequest),
+}
+
 struct Admin {
     telemetry: Telemetry,
-    reloads: mpsc::Sender<ReloadRequest>,
+    requests: mpsc::Sender<AdminRequest>,
     started: Instant,
 }
 
-/// Serves the admin pages until `shutdown` is done and the requests begun before have ended. Who
-/// asks for a reload goes to `reloads`, and is answered from there.
+/// Serves the admin pages until `shutdown` is done and the requests begun before have ended. What
+/// the pages cannot do themselves goes to `requests`, and is answered from there.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
     telemetry: Telemetry,
-    reloads: mpsc::Sender<ReloadRequest>,
+    requests: mpsc::Sender<AdminRequest>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
-    serve_bounded(gate, telemetry, reloads, shutdown).await
+    serve_bounded(gate, telemetry, requests, shutdown).await
 }
 
 /// Serves one page of metrics at `/metrics`, within the same bounds, until `shutdown` is done: for
@@ -92,19 +106,19 @@ pub async fn serve_metrics(
 async fn serve_bounded(
     gate: Gate,
     telemetry: Telemetry,
-    reloads: mpsc::Sender<ReloadRequest>,
+    requests: mpsc::Sender<AdminRequest>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let pages = router(telemetry, reloads).into_make_service_with_connect_info::<Peer>();
+    let pages = router(telemetry, requests).into_make_service_with_connect_info::<Peer>();
     axum::serve(gate, pages)
         .with_graceful_shutdown(shutdown)
         .await
 }
 
-fn router(telemetry: Telemetry, reloads: mpsc::Sender<ReloadRequest>) -> Router {
+fn router(telemetry: Telemetry, requests: mpsc::Sender<AdminRequest>) -> Router {
     let admin = Admin {
         telemetry,
-        reloads,
+        requests,
         started: now(),
     };
     Router::new()
@@ -113,6 +127,7 @@ fn router(telemetry: Telemetry, reloads: mpsc::Sender<ReloadRequest>) -> Router 
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/observed", get(observed))
+        .route("/explain", get(explain))
         .route("/reload", post(reload))
         .layer(middleware::map_response(seal))
         .with_state(Arc::new(admin))
@@ -167,7 +182,18 @@ async fn reload(
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
 ) -> Response {
-    let (code, page) = reload::ask(&admin.telemetry, &admin.reloads, peer, &headers).await;
+    let (code, page) = reload::ask(&admin.telemetry, &admin.requests, peer, &headers).await;
+    page_of(code, TEXT, page)
+}
+
+async fn explain(
+    State(admin): State<Arc<Admin>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let asked = (&headers, uri.query().unwrap_or_default());
+    let (code, page) = explain::ask(&admin.telemetry, &admin.requests, peer, asked).await;
     page_of(code, TEXT, page)
 }
 
@@ -230,6 +256,10 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 
 fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse) -> Response {
     (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
+}
+
+fn is_ready(telemetry: &Telemetry) -> bool {
+    telemetry.health().phase() == Phase::Ready
 }
 
 /// The phase as a code and a line. Who is asked by its own upstream would ask for ever: nothing

@@ -215,6 +215,101 @@ answers   public addresses only; aliases may lead anywhere (cname: any)
     }
 }
 
+/// A policy with something of each kind.
+const POLICY: &str = "upstreams: { public: { servers: [udp://8.8.8.8] } }
+clients: { all: { cidrs: [127.0.0.0/8] }, build: { cidrs: [10.0.0.0/8] } }
+rules:
+  - { name: github, domains: [.github.com], forward: public, groups: [build] }
+  - { name: gists, domains: [gist.github.com], deny: nxdomain }
+";
+
+#[test]
+fn explain_asks_the_running_dnsgate_and_is_told_the_same() {
+    let dnsgate = Running::start(POLICY);
+    let config = dnsgate.dir().join("dnsgate.yaml");
+    let config = config.to_str().expect("UTF-8");
+    let admin = format!("http://{}", dnsgate.admin);
+    let both = |args: &[&str]| {
+        let by_file = stdout(&[&["explain", "--config", config], args].concat());
+        let by_running = stdout(&[&["explain", "--admin", &admin], args].concat());
+        (by_file, by_running)
+    };
+    let in_force = |text: &str, generation: u32| {
+        let line = format!("policy    {config}\n");
+        assert!(text.contains(&line), "{text}");
+        text.replace(
+            &line,
+            &format!("policy    {config}, generation {generation}, in force\n"),
+        )
+    };
+    for args in [
+        &["api.github.com", "AAAA", "--client", "10.0.0.1"][..],
+        &["gist.github.com"],
+        &["a\\.b/c&d%.example", "TYPE65"],
+        &["example.com", "--client", "fd00::1"],
+    ] {
+        let (by_file, by_running) = both(args);
+        assert_eq!(by_running, in_force(&by_file, 1), "{args:?}");
+    }
+    // A file that is not in force yet is none of its business, and one that is, is.
+    fs::write(config, POLICY.replace("name: gists", "name: no-gists")).expect("room");
+    assert!(dnsgate.reload().status.success());
+    let (by_file, by_running) = both(&["gist.github.com"]);
+    assert!(by_running.contains("denied by `no-gists`"), "{by_running}");
+    assert_eq!(by_running, in_force(&by_file, 2));
+
+    let (status, page) = dnsgate.get("/explain?name=example.com");
+    assert_eq!(status, 403, "{page}");
+    drop(dnsgate);
+    let nobody = format!("http://127.0.0.1:{}", free_port("127.0.0.1"));
+    let (code, _, stderr) = run(&["explain", "example.com", "--admin", &nobody]);
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains(&format!("{nobody}/ does not answer")),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn explain_counts_what_a_log_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = file(dir.path(), POLICY);
+    let line = |name: &str, client: &str, more: &str| {
+        format!("{{\"queryName\":\"{name}\",\"queryType\":\"A\",\"sourceIP\":\"{client}\"{more}}}")
+    };
+    let log = [
+        "{\"message\":\"ready\"}".to_owned(),
+        line("gist.github.com.", "127.0.0.1", ""),
+        line("api.github.com.", "10.0.0.1", ",\"sampleRate\":10"),
+        line("API.github.com", "10.0.0.2", ""),
+        format!(
+            "{{\"jsonPayload\":{}}}",
+            line("gist.github.com.", "127.0.0.2", "")
+        ),
+        line("api.github.com.", "127.0.0.1", ""),
+        line("x.example.", "192.0.2.1", ""),
+    ];
+    let path = dir.path().join("queries.log");
+    fs::write(&path, log.join("\n")).expect("room");
+    let path = path.to_str().expect("UTF-8");
+    let text = stdout(&["explain", "--config", &config, "--replay", path]);
+    let want = "     count  question            group  verdict
+        11  api.github.com. A   build  forwarded to `public` by `github`
+         2  gist.github.com. A  all    denied by `gists`
+         1  api.github.com. A   all    denied, because no rule allows the name
+         1  x.example. A        none   denied, because the client is in no group
+
+log: 15 questions, 1 lines without one
+";
+    assert_eq!(text, want);
+    let (code, _, stderr) = run(&["explain", "--replay", "/nowhere/q.log"]);
+    assert_eq!(code, 1);
+    assert!(
+        stderr.starts_with("dnsgate: /nowhere/q.log cannot be read: "),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn check_prints_one_line_of_what_a_good_file_holds() {
     let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams), 3 tests passed\n";
@@ -356,7 +451,9 @@ fn help_names_every_option() {
         (&["check", "--help"], &["[FILE]"]),
         (
             &["explain", "--help"],
-            &["<NAME>", "[TYPE]", "--client", "--config"],
+            &[
+                "[NAME]", "[TYPE]", "--client", "--config", "--admin", "--replay",
+            ],
         ),
         (
             &["healthcheck", "--help"],
@@ -394,6 +491,25 @@ fn arguments_that_make_no_sense_end_with_2() {
         (
             &["explain", "example.com", "--client", "10.0.0.0/8"],
             "10.0.0.0/8",
+        ),
+        (
+            &["explain", "example.com", "--replay", "q.log"],
+            "cannot be used with",
+        ),
+        (
+            &["explain", "--replay", "q.log", "--admin", "http://[::1]:1"],
+            "cannot be used with",
+        ),
+        (
+            &[
+                "explain",
+                "a.b",
+                "--config",
+                "f",
+                "--admin",
+                "http://[::1]:1",
+            ],
+            "cannot be used with",
         ),
         (
             &["healthcheck", "https://127.0.0.1/"],

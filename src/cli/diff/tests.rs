@@ -1,8 +1,11 @@
 //! Differences as they are printed, probed and from logs.
 
-use std::{fmt::Write as _, io::Cursor};
+use std::{fmt::Write as _, io::Cursor, path::Path};
 
-use super::{replay::replay, *};
+use super::{
+    replay::{Replayed, replay},
+    *,
+};
 use crate::config::{self, Config};
 
 const OLD: &str = "
@@ -83,7 +86,10 @@ fn replayed(log: &[u8]) -> (String, Replayed) {
         .replace("A 10.1.0.1", "A 10.1.0.9")
         .replace("[build]", "[vpc]");
     with_diff(OLD, &new, |mut diff| {
-        let done = replay(Cursor::new(log), &mut diff).expect("read");
+        let done = replay(Cursor::new(log), |question, times| {
+            diff.ask(question, times)
+        })
+        .expect("read");
         (diff.to_string(), done)
     })
 }
@@ -109,7 +115,11 @@ fn a_log_is_replayed_with_counts_and_its_garbage_passed_over() {
         "{{\"jsonPayload\":{},\"insertId\":\"x\"}}",
         exported.trim_end()
     );
-    let questions = 8;
+    // Two lines of a sample stand for twelve.
+    let sampled = line("ci.test.", "A", "10.8.0.1");
+    log.push_str(&sampled.replace("\"rule\":null", "\"sampleRate\":10"));
+    log.push_str(&sampled.replace("\"rule\":null", "\"sampleRate\":2"));
+    let questions = 8 + 12;
     // A start, a text line, a cut line, a bad name, type and address, a line without end.
     log.push_str("{\"severity\":\"NOTICE\",\"message\":\"ready\"}\n\n2026-01-01T00:00:00Z INFO x\n{\"queryName\":\"a.gith\n[1]\nnull\n");
     log.push_str(&line("a..b.", "A", "10.0.0.1"));
@@ -126,14 +136,14 @@ fn a_log_is_replayed_with_counts_and_its_garbage_passed_over() {
     assert_eq!(
         text,
         "\
+build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 14
+        14  ci.test. A NAPTR
+
 vpc: answered by rule github (NOERROR) -> other records: 5
          4  a.github.test. A: A 10.1.0.1 -> A 10.1.0.9
          1  b.github.test. A: A 10.1.0.1 -> A 10.1.0.9
 
-build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 2
-         2  ci.test. A NAPTR
-
-7 of 9 questions have another verdict
+19 of 21 questions have another verdict
 "
     );
 }

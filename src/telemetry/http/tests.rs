@@ -24,7 +24,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<io::Result<()>>,
     runtime: tokio::runtime::Runtime,
-    reloads: mpsc::Receiver<ReloadRequest>,
+    requests: mpsc::Receiver<AdminRequest>,
 }
 
 fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
@@ -37,11 +37,11 @@ fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
     let listener = listener.expect("a port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel();
-    let (requests, reloads) = mpsc::channel(1);
+    let (sender, requests) = mpsc::channel(1);
     let task = runtime.spawn(serve_bounded(
         Gate::new(listener, most, deadline),
         telemetry,
-        requests,
+        sender,
         async {
             let _ = stopped.await;
         },
@@ -51,7 +51,7 @@ fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
         stop,
         task,
         runtime,
-        reloads,
+        requests,
     }
 }
 
@@ -211,8 +211,11 @@ fn a_reload_is_asked_for_and_its_end_is_the_answer() {
     ] {
         let mut stream = admin.connect();
         stream.write_all(request.as_bytes()).expect("written");
-        let asked = admin.runtime.block_on(admin.reloads.recv());
-        asked.expect("asked").answer(ReloadAnswer {
+        let asked = admin.runtime.block_on(admin.requests.recv());
+        let Some(AdminRequest::Reload(asked)) = asked else {
+            panic!("{asked:?}");
+        };
+        asked.answer(ReloadAnswer {
             result,
             report: "the report".to_owned(),
         });
@@ -221,8 +224,41 @@ fn a_reload_is_asked_for_and_its_end_is_the_answer() {
         assert_eq!(code(&response), want);
         assert!(response.ends_with("\r\n\r\nthe report\n"), "{response}");
     }
-    admin.reloads.close();
+    admin.requests.close();
     assert_eq!(code(&admin.ask(request)), "503");
+}
+
+#[test]
+fn an_explanation_is_for_programs_of_this_machine() {
+    let telemetry = telemetry();
+    let mut admin = run(telemetry.clone(), 4, PATIENCE);
+    let request = |query: &str, header: &str| {
+        format!("GET /explain{query} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n")
+    };
+    const OURS: &str = "X-Dnsgate: explain\r\n";
+    let good = request("?name=a.b&type=TXT", OURS);
+    assert_eq!(code(&admin.ask(&good)), "503", "not ready yet");
+    telemetry.health().ready();
+    for (query, header, want) in [
+        ("?name=a.b", "", "403"),
+        ("?name=a.b", "X-Dnsgate: reload\r\n", "403"),
+        ("", OURS, "400"),
+        ("?name=a..b", OURS, "400"),
+    ] {
+        assert_eq!(code(&admin.ask(&request(query, header))), want, "{query}");
+    }
+    let mut stream = admin.connect();
+    stream.write_all(good.as_bytes()).expect("written");
+    let asked = admin.runtime.block_on(admin.requests.recv());
+    let Some(AdminRequest::Explain(asked)) = asked else {
+        panic!("{asked:?}");
+    };
+    let Asked { name, rtype, .. } = asked.asked();
+    assert_eq!(format!("{name} {rtype}"), "a.b. TXT");
+    asked.answer("because\n".to_owned());
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("read");
+    assert!(response.ends_with("\r\n\r\nbecause\n"), "{response}");
 }
 
 #[test]

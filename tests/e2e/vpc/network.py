@@ -14,7 +14,7 @@ PATIENCE = 60  # seconds for anything to start or to end; only a fault takes so 
 
 # What the process does that holds a host. Without IPv6 no kernel speaks unasked, and a capture shows what programs did.
 HOLD = """
-sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+sysctl -qew net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 mount --bind "$1" "$(realpath /etc/resolv.conf)"
 ip link set lo up
 echo ready

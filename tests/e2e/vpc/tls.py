@@ -6,7 +6,7 @@ import ssl
 import subprocess
 
 # Whom the workload would trust on the internet, by name and by address, so that no leak fails for its certificate.
-INTERNET = ["DNS:www.example.com", "DNS:dns.google", "DNS:cloudflare-dns.com", "DNS:one.one.one.one", "DNS:dns.quad9.net"]
+INTERNET = ["DNS:www.example.com", "DNS:dns.google", "DNS:cloudflare-dns.com", "DNS:dns.quad9.net"]
 GOOGLE = ["DNS:*.googleapis.com", "DNS:*.gcr.io", "DNS:*.pkg.dev", "DNS:*.run.app"]
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
 

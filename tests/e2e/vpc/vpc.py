@@ -202,9 +202,9 @@ class Scene(contextlib.ExitStack):
 
     def verify(self, *arguments):
         """`dnsgate verify` on the workload, with the configuration that dnsgate has and the test's own authority."""
-        targets = ["--bypass", ",".join(RESOLVERS), "--expect-blocked", WEBSITE_URL, "--expect-blocked", f"https://{WEBSITE}/"]
         command = [DNSGATE, "verify", "--config", self.config, "--bucket", BUCKET, "--ca", self.vpc.ca]
-        return self.vpc.workload.run(*command, *targets, *arguments, check=False)
+        blocked = ["--expect-blocked", WEBSITE_URL, "--expect-blocked", f"https://{WEBSITE}/"]
+        return self.vpc.workload.run(*command, *blocked, "--bypass", ",".join(RESOLVERS), *arguments, check=False)
 
     def report(self):
         """The same as JSON."""

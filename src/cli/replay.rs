@@ -6,15 +6,19 @@
 
 use std::{
     fmt,
-    io::{self, BufRead, Read as _},
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _},
     net::IpAddr,
+    path::Path,
 };
 
+use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::{
+    config::limits::LOG_SAMPLE,
     dns::{Name, RecordType, Transport},
-    rehearsal::{Diff, Question},
+    rehearsal::Question,
 };
 
 /// The longest line that is read, in bytes. Ours are shorter; one that is longer is passed over.
@@ -23,7 +27,7 @@ const MAX_LINE: u64 = 64 << 10;
 /// What a log had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Replayed {
-    /// Lines with a question.
+    /// Questions: lines with one, and those that a line of a sample stands for.
     pub(super) questions: u64,
     /// Lines without one: starts, stops, packets that could not be read, other programs' lines.
     pub(super) others: u64,
@@ -45,6 +49,8 @@ struct Line {
     #[serde(rename = "sourceIP")]
     source_ip: IpAddr,
     protocol: Option<String>,
+    /// For how many questions it stands.
+    sample_rate: Option<u64>,
 }
 
 /// A line as Cloud Logging exports it.
@@ -54,21 +60,41 @@ struct Exported {
     json_payload: Line,
 }
 
+/// Asks every question of the log at a path, `-` for standard input, and tells how often it was
+/// asked.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read(log: &Path, ask: impl FnMut(Question<'_>, u64)) -> anyhow::Result<Replayed> {
+    let told = || format!("{} cannot be read", log.display());
+    if log == Path::new("-") {
+        return replay(io::stdin().lock(), ask).with_context(told);
+    }
+    let file = File::open(log).with_context(told)?;
+    replay(BufReader::new(file), ask).with_context(told)
+}
+
 /// Asks every question of a log.
-pub(super) fn replay(mut log: impl BufRead, diff: &mut Diff<'_>) -> io::Result<Replayed> {
+pub(super) fn replay(
+    mut log: impl BufRead,
+    mut ask: impl FnMut(Question<'_>, u64),
+) -> io::Result<Replayed> {
     let mut done = Replayed::default();
     let mut line = Vec::new();
     while read_line(&mut log, &mut line)? {
         match question(&line) {
             Some((name, rtype, line)) => {
-                done.questions += 1;
+                let rate = line.sample_rate.unwrap_or(1);
+                let times = rate.clamp(1, LOG_SAMPLE.most.into());
+                done.questions += times;
                 let tcp = line.protocol.as_deref() == Some("TCP");
-                diff.ask(Question {
+                let question = Question {
                     name: name.as_ref(),
                     rtype,
                     source: line.source_ip,
                     transport: if tcp { Transport::Tcp } else { Transport::Udp },
-                });
+                };
+                ask(question, times);
             }
             None => done.others += u64::from(!line.trim_ascii().is_empty()),
         }

@@ -2,26 +2,25 @@
 
 use std::time::SystemTime;
 
-use super::upstream_name;
+use super::Subject;
 use crate::{
-    config::{Strategy, Upstream},
-    engine::{Ask, Policy},
+    config::Strategy,
+    engine::Ask,
     policy::{AnswerRanges, CnameMode, Forwarding, Verdict},
 };
 
 /// What there is to say of it, each with its heading.
 pub(super) fn lines(
     ask: &Ask,
-    policy: &Policy,
-    upstreams: &[Upstream],
+    subject: &Subject<'_>,
     now: SystemTime,
 ) -> Vec<(&'static str, String)> {
-    let permit = &ask.permit;
+    let (permit, policy) = (&ask.permit, subject.snapshot.policy());
     let verdict = ask
         .outcome
         .group
         .map(|group| policy.decide(group, permit.name(), permit.qtype(), now));
-    let mut lines = vec![("upstream", servers(ask, upstreams))];
+    let mut lines = vec![("upstream", servers(ask, subject))];
     let Some(Verdict::Forward(grant)) = verdict else {
         return lines;
     };
@@ -33,10 +32,10 @@ pub(super) fn lines(
     lines
 }
 
-fn servers(ask: &Ask, upstreams: &[Upstream]) -> String {
+fn servers(ask: &Ask, subject: &Subject<'_>) -> String {
     let id = ask.permit.upstream();
-    let name = upstream_name(upstreams, id);
-    let Some(upstream) = upstreams.get(usize::from(id.0)) else {
+    let name = subject.name_of(id);
+    let Some(upstream) = subject.upstream(id) else {
         return name.to_owned();
     };
     let servers: Vec<_> = upstream.servers.iter().map(ToString::to_string).collect();

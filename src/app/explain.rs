@@ -1,0 +1,38 @@
+//! Explanations by the policy in force, for who asks on the admin pages.
+
+use tokio::task::spawn_blocking;
+
+use super::tell;
+use crate::{
+    dns::Transport,
+    rehearsal::{Question, Subject, explain::explain},
+    reload::{Numbered, Reloader},
+    telemetry::http::{Asked, ExplainRequest},
+};
+
+/// Explains on a thread of its own: should it panic, only who asked gets no answer.
+pub(super) fn answer(reloader: &Reloader, request: ExplainRequest) {
+    let snapshot = reloader.live().current();
+    let upstreams = Numbered::clone(reloader.upstreams());
+    let origin = match reloader.path() {
+        Some(path) => path.display().to_string(),
+        None => "the built-in one".to_owned(),
+    };
+    let origin = format!("{origin}, generation {}, in force", snapshot.generation());
+    spawn_blocking(move || {
+        let subject = Subject::new(&snapshot, upstreams.iter().map(|(_, it)| it));
+        let Asked {
+            name,
+            rtype,
+            client,
+        } = request.asked();
+        let question = Question {
+            name: name.as_ref(),
+            rtype: *rtype,
+            source: *client,
+            transport: Transport::Udp,
+        };
+        let text = explain(question, &subject, &origin, tell::now());
+        request.answer(text);
+    });
+}
