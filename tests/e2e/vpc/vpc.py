@@ -141,8 +141,6 @@ class Scene(contextlib.ExitStack):
         """With the shipped configuration and what is added to it."""
         with open(SHIPPED, encoding="utf-8") as file:
             shipped = file.read()
-        if policy:  # its tests expect what it is without
-            shipped = shipped.partition("\ntests:")[0] + "\n"
         self.config = self.file("dnsgate.yaml", shipped + policy)
         self.dnsgate = self.start(self.vpc.gate, "dnsgate", DNSGATE, "serve", "--config", self.config, **environment)
         probe = [DNSGATE, "healthcheck", "http://127.0.0.1:9153/readyz"]
