@@ -42,7 +42,8 @@ class Bench:
                 if fault := wrong(server, question):
                     return self.drop(server, f"{name} is left out: {fault}")
         # The first probe sees the start as it was; what is resident then is what an idle server holds.
-        self.about[name] = {"note": peer.note, "resident_mib": resident(server.process.pid), "ready_s": server.ready}
+        # A server that another suite starts under the same name changes nothing of what is known.
+        self.about.setdefault(name, {"note": peer.note, "resident_mib": resident(server.process.pid), "ready_s": server.ready})
         return server
 
     def drop(self, server, problem):
@@ -85,8 +86,8 @@ class Bench:
         result["cpu_us"] = used[0] / answered * 1e6
         result["system_part"] = used[2] / (used[1] + used[2]) if used[1] + used[2] else None
         result["busy"] = used[0] / result["seconds"]
+        result["resident_mib"] = resident(server.process.pid)
         self.samples.setdefault(workload, {}).setdefault(name, []).append(result)
-        self.about.setdefault(name, {})["resident_loaded_mib"] = resident(server.process.pid)
 
     def unheard_of(self):
         """The generator's option for names that nobody has asked for, another one each time."""

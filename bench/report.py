@@ -39,6 +39,7 @@ def median(samples, key):
 def summary(samples):
     """One server's samples of one workload."""
     row = {key: median(samples, key) for key in ["qps", "cpu_us", "busy", "system_part", "p50_us", "p99_us", "p999_us"]}
+    row["resident_mib"] = max(sample["resident_mib"] for sample in samples)
     row["qps_min"] = min(sample["qps"] for sample in samples)
     row["qps_max"] = max(sample["qps"] for sample in samples)
     for key in ["sent", "lost", "wrong", "stray"]:
@@ -93,7 +94,7 @@ def table(result):
             line += f"{number(row.get('qps_to_dnsgate'), '12.2f'):>12}{row['cpu_us']:10.2f}"
             line += f"{number(row['system_part'], '.0%'):>8}{number(row.get('cpu_us_to_dnsgate'), '.2f'):>12}"
             line += f"{number(row.get('cpu_us_to_echo'), '.2f'):>9}{row['busy']:6.2f}{row['lost'] + row['wrong']:6}"
-            line += f"{result['servers'][name]['resident_loaded_mib']:9.1f}"
+            line += f"{row['resident_mib']:9.1f}"
             if workload == "lists":
                 line += f"{result['servers'][name]['ready_s']:9.2f}"
             if latency:

@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod admin;
+mod aside;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;

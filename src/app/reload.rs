@@ -1,8 +1,9 @@
 //! Reloads of a running dnsgate: on SIGHUP, on `POST /reload`, and when a file that the
 //! configuration was read from has changed. One at a time; what asks meanwhile waits its turn.
 //!
-//! Reading happens on a thread of its own, so that admin pages are served meanwhile. Who asks has
-//! no say in what is read: it is always the file that the operator named at the start.
+//! Reading happens on a thread of its own, which gives way to queries, and admin pages are served
+//! meanwhile. Who asks has no say in what is read: it is always the file that the operator named at
+//! the start.
 
 use std::{convert::Infallible, fmt, path::PathBuf};
 
@@ -13,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    aside::aside,
     explain,
     files::{self, Files},
     forward::Forwarder,
@@ -113,7 +115,7 @@ async fn reload(
         let next = reloader.read(tell::now());
         (reloader, next)
     };
-    let (mut reloader, next) = spawn_blocking(read).await?;
+    let (mut reloader, next) = aside(read).await?;
     // Before any query can be forwarded under its permits.
     let next = next.and_then(|next| {
         let installed = upstreams::install(forwarder, telemetry, &next.upstreams);
