@@ -11,6 +11,7 @@
 //! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     net::SocketAddr,
     panic::AssertUnwindSafe,
@@ -200,16 +201,10 @@ impl Forwarder {
             snapshot: &snapshot,
             now,
         };
-        // AssertUnwindSafe: `out` is written anew for every reply, and nothing else is shared that
-        // a panic could leave half done.
-        let mut out = vec![0; engine::max_reply(transport)];
-        let run = AssertUnwindSafe(self.run(query, ask, &mut out)).catch_unwind();
-        let step = match run.await {
-            Ok(step) => step,
-            Err(_) => engine::fail(&packet, transport, Reason::Panic, &mut out),
-        };
-        let reply = out.get(..step.len()).unwrap_or_default();
-        if !step.is_empty() && back.send(reply).is_err() {
+        // AssertUnwindSafe: nothing is shared that a panic could leave half done.
+        let run = AssertUnwindSafe(self.run(query, ask)).catch_unwind();
+        let (step, reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
+        if !step.is_empty() && back.send(&reply).is_err() {
             self.shared.reply_lost();
         }
         self.record(&telemetry::Event {
@@ -217,7 +212,7 @@ impl Forwarder {
             transport,
             source,
             query: &packet,
-            reply,
+            reply: &reply,
             rejected: step.rejected(),
             time: now,
             latency: monotonic().saturating_duration_since(began),
@@ -226,7 +221,7 @@ impl Forwarder {
     }
 
     /// Takes a query up until it has its reply.
-    async fn run(&self, query: Query<'_>, ask: Ask, out: &mut [u8]) -> Step {
+    async fn run(&self, query: Query<'_>, ask: Ask) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
@@ -234,14 +229,14 @@ impl Forwarder {
             #[cfg(feature = "faults")]
             super::faults::strike(super::faults::At::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
-            let step = engine::finish(query.packet, query.client, &context, &arrived, out);
-            match step {
-                Step::Ask(next) => ask = *next,
+            let taken_up = query
+                .write(|out| engine::finish(query.packet, query.client, &context, &arrived, out));
+            match taken_up {
+                (Step::Ask(next), _) => ask = *next,
                 done => return done,
             }
         }
-        let transport = query.client.transport;
-        engine::fail(query.packet, transport, Reason::ChainTooLong, out)
+        query.fail(Reason::ChainTooLong)
     }
 
     /// What an upstream says, or, to a client that has waited for long, what one said.
@@ -297,4 +292,25 @@ struct Query<'q> {
     client: Client,
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
+}
+
+thread_local! {
+    /// Where a reply is written, as large as one may be. Those who wait hold none of it.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; engine::max_reply(Transport::Tcp)]);
+}
+
+impl Query<'_> {
+    /// What `write` has written, if anything.
+    fn write(&self, write: impl FnOnce(&mut [u8]) -> Step) -> (Step, Vec<u8>) {
+        ROOM.with_borrow_mut(|room| {
+            let most = engine::max_reply(self.client.transport).min(room.len());
+            let step = write(room.get_mut(..most).unwrap_or_default());
+            let reply = room.get(..step.len()).unwrap_or_default().to_vec();
+            (step, reply)
+        })
+    }
+
+    fn fail(&self, reason: Reason) -> (Step, Vec<u8>) {
+        self.write(|out| engine::fail(self.packet, self.client.transport, reason, out))
+    }
 }

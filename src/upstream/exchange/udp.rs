@@ -4,10 +4,13 @@
 //! random, and it is connected, so the kernel takes datagrams from the server's address and port
 //! alone. Who cannot see the query has to guess port and id (RFC 5452).
 
-use std::{io, net::SocketAddr};
+use std::{
+    io::{self, Read as _},
+    net::SocketAddr,
+};
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{net::UdpSocket, time::Instant};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::{io::Interest, net::UdpSocket, time::Instant};
 
 use super::{Fault, Reply, Tell};
 use crate::dns::ask;
@@ -21,19 +24,29 @@ pub(super) async fn ask(address: SocketAddr, query: Vec<u8>, tell: &Tell) -> Res
     let unreachable = |_| Fault::Unreachable;
     let sent = Instant::now();
     socket.send(&query).await.map_err(unreachable)?;
-    let mut message = Vec::with_capacity(LARGEST_REPLY);
     loop {
-        message.clear();
         // An error is what ICMP says of a closed port.
-        socket.recv_buf(&mut message).await.map_err(unreachable)?;
-        if ask::is_reply_to(&message, &query) {
-            return Ok(Reply {
-                message,
-                rtt: sent.elapsed(),
-            });
+        let interest = Interest::READABLE | Interest::ERROR;
+        let reply = socket.async_io(interest, || receive(&socket, &query));
+        match reply.await.map_err(unreachable)? {
+            Some(message) => {
+                return Ok(Reply {
+                    message,
+                    rtt: sent.elapsed(),
+                });
+            }
+            None => tell.mismatch(),
         }
-        tell.mismatch();
     }
+}
+
+/// The datagram that is there, if it is a reply to `query`. Room for the largest is needed while
+/// it is read; what waits for a reply holds none.
+fn receive(socket: &UdpSocket, query: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut room = [0; LARGEST_REPLY];
+    let length = (&*SockRef::from(socket)).read(&mut room)?;
+    let message = room.get(..length).unwrap_or_default();
+    Ok(ask::is_reply_to(message, query).then(|| message.to_vec()))
 }
 
 /// A socket for one question. To connect it binds it, too: the kernel picks the port then, as it
