@@ -146,7 +146,7 @@ impl Forwarder {
             let forwarder = self.clone();
             self.runtime.spawn(async move {
                 let _room = room;
-                forwarder.fetch(permit, snapshot, now).await;
+                forwarder.fetch(permit, &snapshot, now).await;
             });
         }
     }
@@ -242,14 +242,23 @@ impl Forwarder {
     /// What an upstream says, or, to a client that has waited for long, what one said.
     async fn resolve(&self, ask: Ask, query: Query<'_>) -> Arrived {
         let Ask { permit, stale, .. } = ask;
-        let fetch = self
-            .clone()
-            .fetch(permit.clone(), Arc::clone(query.snapshot), query.now);
-        if !stale {
-            return fetch.await;
+        if stale {
+            // Boxed, or every query that waits would hold room for this rare way.
+            Box::pin(self.resolve_in_time(permit, query)).await
+        } else {
+            self.fetch(permit, query.snapshot, query.now).await
         }
+    }
+
+    /// What an upstream says within the time that a client waits where there is something else.
+    async fn resolve_in_time(&self, permit: Permit, query: Query<'_>) -> Arrived {
         // It goes on behind the client's back, and the next one finds what it brought.
-        let fetch = self.runtime.spawn(fetch);
+        let fetch = {
+            let (forwarder, permit) = (self.clone(), permit.clone());
+            let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
+            let fetch = async move { forwarder.fetch(permit, &snapshot, now).await };
+            self.runtime.spawn(fetch)
+        };
         let late = |failure| {
             let context = self.context(query.snapshot, query.now);
             Arrived::stale(permit.clone(), &context)
@@ -263,14 +272,14 @@ impl Forwarder {
     }
 
     /// Asks the upstream and keeps what it says.
-    async fn fetch(self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) -> Arrived {
+    async fn fetch(&self, permit: Permit, snapshot: &Snapshot, now: SystemTime) -> Arrived {
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
         let result = match upstream {
             Some(upstream) => upstream.resolve(&permit).await,
             None => Err(Failure::Unreachable),
         };
-        Arrived::new(permit, result, &self.context(&snapshot, now))
+        Arrived::new(permit, result, &self.context(snapshot, now))
     }
 
     fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
