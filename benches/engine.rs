@@ -111,7 +111,7 @@ fn zone_and_reply(criterion: &mut Criterion, fixture: &Fixture) -> anyhow::Resul
     criterion.bench_function("reply/empty", |bencher| {
         bencher.iter(|| {
             let max = out.len();
-            ReplyWriter::new(black_box(&query), max, &mut out).map(|reply| reply.finish(None))
+            ReplyWriter::new(black_box(&query), max, &mut out).map(|mut reply| reply.finish(None))
         });
     });
     criterion.bench_function("reply/alias", |bencher| {

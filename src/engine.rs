@@ -141,26 +141,29 @@ pub fn finish(
     arrived: &[Arrived],
     out: &mut [u8],
 ) -> Step {
-    let query = match Query::parse(packet) {
+    // Both the query and the writer are some hundred bytes: they stay where they were made.
+    let parsed = Query::parse(packet);
+    let query = match &parsed {
         Ok(query) => query,
-        Err(fault) => return reject_malformed(packet, fault, client.transport, out),
+        Err(fault) => return reject_malformed(packet, *fault, client.transport, out),
     };
     let turn = Turn {
-        query: &query,
+        query,
         context: *context,
         arrived,
     };
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
-    let max = reply_limit(&query, client.transport);
-    let Some(mut writer) = ReplyWriter::new(&query, max, out) else {
+    let max = reply_limit(query, client.transport);
+    let mut writer = ReplyWriter::new(query, max, out);
+    let Some(writer) = &mut writer else {
         return Step::Drop(outcome);
     };
     if context.snapshot.has_upstreams() {
         writer.set_recursion_available();
     }
 
-    if let Some(reason) = not_served(&query) {
+    if let Some(reason) = not_served(query) {
         return refuse(reason, writer, outcome);
     }
     let policy = context.snapshot.policy();
@@ -200,7 +203,7 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
         return Step::Drop(outcome);
     };
     writer.set_rcode(Rcode::ServFail);
-    sent(writer, None, outcome)
+    sent(&mut writer, None, outcome)
 }
 
 /// What becomes of a datagram whose client is over its rate ([`Rates`]), before anything else is done
@@ -220,7 +223,7 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
     };
     writer.truncate();
     outcome.truncated = true;
-    sent(writer, None, outcome)
+    sent(&mut writer, None, outcome)
 }
 
 /// The most bytes that any reply over this transport has: the size of buffer to offer.
@@ -277,17 +280,17 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
         return Step::Drop(outcome);
     };
     writer.set_rcode(rcode);
-    sent(writer, None, outcome)
+    sent(&mut writer, None, outcome)
 }
 
-fn refuse(reason: Reason, mut writer: ReplyWriter<'_>, mut outcome: Outcome) -> Step {
+fn refuse(reason: Reason, writer: &mut ReplyWriter<'_>, mut outcome: Outcome) -> Step {
     outcome.reason = reason;
     writer.set_rcode(Rcode::Refused);
     sent(writer, None, outcome)
 }
 
 /// Ends the reply and notes its code.
-fn sent(writer: ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Outcome) -> Step {
+fn sent(writer: &mut ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Outcome) -> Step {
     outcome.rcode = Some(writer.rcode());
     Step::Reply {
         len: writer.finish(ede),
@@ -310,7 +313,7 @@ impl<'t> Turn<'t> {
         self,
         group: GroupId,
         verdict: Verdict<'t, '_>,
-        mut writer: ReplyWriter<'_>,
+        writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
         let mut trail = Trail::default();
@@ -327,7 +330,7 @@ impl<'t> Turn<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
-        let written = answer::write(self, group, verdict, &mut writer, &mut trail);
+        let written = answer::write(self, group, verdict, writer, &mut trail);
         outcome.upstream = trail.upstream;
         outcome.reason = reason.unwrap_or(trail.reason());
         match written {
@@ -354,7 +357,7 @@ impl<'t> Turn<'t> {
         self,
         group: GroupId,
         stop: Stop,
-        mut writer: ReplyWriter<'_>,
+        writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
         writer.clear();

@@ -36,6 +36,9 @@ pub struct Zone {
     soa: Rrset,
     negative_soa: Rrset,
     rrsets: usize,
+    /// Whether there is a delegation or a DNAME anywhere: in a zone without, no name on the way to
+    /// another one has a say.
+    divided: bool,
 }
 
 /// What a zone has for a question (RFC 1034 section 4.3.2, step 3).
@@ -98,35 +101,23 @@ impl Zone {
     /// Answers one question. A name outside the zone does not exist in it.
     #[must_use]
     pub fn lookup<'z>(&'z self, name: NameRef<'_>, qtype: RecordType) -> Lookup<'z> {
-        if !name.is_within(self.origin()) {
+        let starts = name.label_starts();
+        if !self.holds(name, starts.as_slice()) {
             return Lookup::NxDomain;
         }
-        let starts = name.label_starts();
         let mut labels = starts.as_slice().iter().rev().skip(self.skip);
         let mut node = NodeId::ROOT;
         let mut depth = self.skip;
         loop {
-            let sets = self.sets(node);
             let below = labels.next();
-            let asks_parent = below.is_none() && qtype == RecordType::DS;
-            if node != NodeId::ROOT
-                && !asks_parent
-                && let Some(ns) = of_type(sets, RecordType::NS)
+            if self.divided
+                && let Some(found) = self.elsewhere(node, depth, below.is_none(), qtype)
             {
-                return Lookup::Referral {
-                    cut_labels: depth,
-                    ns,
-                };
+                return found;
             }
             let Some(&start) = below else {
-                return answer(sets, qtype);
+                return answer(self.sets(node), qtype);
             };
-            if let Some(dname) = of_type(sets, RecordType::DNAME) {
-                return Lookup::Dname {
-                    owner_labels: depth,
-                    dname,
-                };
-            }
             let Some(child) = self.tree.names().child(node, name.label_at(start)) else {
                 // `node` is the closest encloser, its child `*` the source of synthesis.
                 return self
@@ -138,6 +129,42 @@ impl Zone {
             node = child;
             depth += 1;
         }
+    }
+
+    /// What a name on the way says instead of the name asked for, or that name (`last`) itself: that
+    /// it is delegated, or that all below it is aliased.
+    fn elsewhere(
+        &self,
+        node: NodeId,
+        depth: usize,
+        last: bool,
+        qtype: RecordType,
+    ) -> Option<Lookup<'_>> {
+        let sets = self.sets(node);
+        let asks_parent = last && qtype == RecordType::DS;
+        if node != NodeId::ROOT
+            && !asks_parent
+            && let Some(ns) = of_type(sets, RecordType::NS)
+        {
+            return Some(Lookup::Referral {
+                cut_labels: depth,
+                ns,
+            });
+        }
+        let dname = of_type(sets, RecordType::DNAME).filter(|_| !last)?;
+        Some(Lookup::Dname {
+            owner_labels: depth,
+            dname,
+        })
+    }
+
+    /// Whether the name, whose labels start there, is at or below the origin.
+    fn holds(&self, name: NameRef<'_>, starts: &[u8]) -> bool {
+        let Some(below) = starts.len().checked_sub(self.skip) else {
+            return false;
+        };
+        let above = starts.get(below).map(|&start| name.from_label(start));
+        above.unwrap_or(NameRef::ROOT) == self.origin()
     }
 
     /// The addresses (A, AAAA) that the zone holds at exactly this name, whether it answers for

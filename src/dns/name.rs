@@ -16,6 +16,10 @@ pub const MAX_NAME: usize = 255;
 pub const MAX_LABEL: usize = 63;
 /// The most labels that fit into a name, the root not counted.
 pub const MAX_LABELS: usize = (MAX_NAME - 1) / 2;
+/// The bytes that are lowered at once: a compiler makes a few vector instructions of them.
+const BLOCK: usize = 16;
+/// The longest name in whole blocks.
+const ROOM: usize = MAX_NAME.next_multiple_of(BLOCK);
 
 /// A borrowed name in canonical form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,30 +80,29 @@ impl<'a> NameRef<'a> {
     /// The offsets of all labels, in one pass: for walks from the root downward.
     #[must_use]
     pub fn label_starts(self) -> LabelStarts {
-        let mut found = LabelStarts {
-            starts: [0; MAX_LABELS],
-            count: 0,
-        };
-        let mut at = 0usize;
-        while let Some(&len) = self.0.get(at) {
-            let slot = found.starts.get_mut(usize::from(found.count));
-            let (false, Some(slot)) = (len == 0, slot) else {
+        let mut starts = [0; MAX_LABELS];
+        let (mut at, mut count) = (0, 0);
+        for slot in &mut starts {
+            let len = self.0.get(at).map_or(0, |&len| usize::from(len));
+            if len == 0 {
                 break;
-            };
+            }
             // A name has at most 255 bytes, so its offsets fit.
             *slot = at as u8;
-            found.count += 1;
-            at += 1 + usize::from(len);
+            count += 1;
+            at += 1 + len;
         }
-        found
+        LabelStarts { starts, count }
     }
 
     /// The label whose length byte stands at `start`.
     #[must_use]
     pub fn label_at(self, start: u8) -> &'a [u8] {
-        let start = usize::from(start);
-        let len = usize::from(self.0.get(start).copied().unwrap_or(0));
-        self.0.get(start + 1..start + 1 + len).unwrap_or_default()
+        let from = self.0.get(usize::from(start)..).unwrap_or_default();
+        let Some((&len, rest)) = from.split_first() else {
+            return &[];
+        };
+        rest.get(..usize::from(len)).unwrap_or_default()
     }
 
     /// The name that begins with the label at `start`.
@@ -305,10 +308,10 @@ impl From<NameRef<'_>> for NameBuf {
     fn from(name: NameRef<'_>) -> Self {
         let mut buf = Self::new();
         // A name fits by construction.
-        for (to, from) in buf.bytes.iter_mut().zip(name.0) {
-            *to = *from;
+        if let Some(room) = buf.bytes.get_mut(..name.0.len()) {
+            room.copy_from_slice(name.0);
+            buf.len = name.0.len() as u8;
         }
-        buf.len = name.0.len() as u8;
         buf
     }
 }
@@ -316,7 +319,7 @@ impl From<NameRef<'_>> for NameBuf {
 /// A name under construction, or the name of one query, without an allocation.
 #[derive(Clone)]
 pub struct NameBuf {
-    bytes: [u8; MAX_NAME],
+    bytes: [u8; ROOM],
     /// Bytes in use, root byte included.
     len: u8,
 }
@@ -326,7 +329,7 @@ impl NameBuf {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            bytes: [0; MAX_NAME],
+            bytes: [0; ROOM],
             len: 1,
         }
     }
@@ -349,7 +352,8 @@ impl NameBuf {
         }
         let root = usize::from(self.len) - 1;
         let end = root + 1 + label.len();
-        let Some(room) = self.bytes.get_mut(root..=end) else {
+        let name = self.bytes.first_chunk_mut::<MAX_NAME>();
+        let Some(room) = name.and_then(|name| name.get_mut(root..=end)) else {
             return Err(NameError::LongName);
         };
         let Some((len, rest)) = room.split_first_mut() else {
@@ -382,31 +386,52 @@ impl NameBuf {
     /// # Errors
     /// [`NameError::BadWire`] for a pointer, an unknown label type or an early end, and
     /// [`NameError::LongName`].
+    #[inline]
     pub fn read(wire: &[u8]) -> Result<(Self, usize), NameError> {
-        let mut at = 0usize;
-        loop {
-            let len = *wire.get(at).ok_or(NameError::BadWire)?;
-            if usize::from(len) > MAX_LABEL {
-                return Err(NameError::BadWire);
-            }
-            at += 1 + usize::from(len);
-            if at > MAX_NAME {
-                return Err(NameError::LongName);
-            }
-            if len == 0 {
-                break;
-            }
-        }
-        let source = wire.get(..at).ok_or(NameError::BadWire)?;
-        let mut name = Self {
-            bytes: [0; MAX_NAME],
-            len: at as u8,
+        let mut name = Self::new();
+        let len = name.set(wire)?;
+        Ok((name, len))
+    }
+
+    /// Becomes the name at the start of `wire`, as by [`NameBuf::read`], and tells how many bytes it
+    /// took.
+    ///
+    /// # Errors
+    /// As [`NameBuf::read`]; then this is still the name that it was.
+    #[inline]
+    pub fn set(&mut self, wire: &[u8]) -> Result<usize, NameError> {
+        let len = wire_len(wire)?;
+        let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {
+            return Err(NameError::BadWire);
         };
-        // Length bytes are below 64 and so are no letters: one pass lowers the whole name.
-        for (to, from) in name.bytes.iter_mut().zip(source) {
-            *to = from.to_ascii_lowercase();
+        room.copy_from_slice(name);
+        self.len = len as u8; // at most 255
+        let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
+        // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
+        // stands behind it in the last block matters to nobody.
+        for block in blocks.iter_mut().take(len.div_ceil(BLOCK)) {
+            block.make_ascii_lowercase();
         }
-        Ok((name, at))
+        Ok(len)
+    }
+}
+
+/// The length of the uncompressed name at the start of `wire`, root byte included.
+#[inline]
+fn wire_len(wire: &[u8]) -> Result<usize, NameError> {
+    let mut at = 0;
+    loop {
+        let len = usize::from(*wire.get(at).ok_or(NameError::BadWire)?);
+        if len > MAX_LABEL {
+            return Err(NameError::BadWire);
+        }
+        at += 1 + len;
+        if at > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        if len == 0 {
+            return Ok(at);
+        }
     }
 }
 
@@ -515,6 +540,34 @@ mod tests {
     }
 
     proptest! {
+        /// Whole blocks are lowered at once, and what stood there before is gone.
+        #[test]
+        fn letters_are_lowered_one_by_one(
+            before in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..64), 0..4),
+            labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..64), 0..4),
+        ) {
+            let wire = |labels: &[Vec<u8>]| {
+                let mut wire = Vec::new();
+                for label in labels {
+                    wire.push(label.len() as u8);
+                    wire.extend(label);
+                }
+                wire.push(0);
+                wire
+            };
+            let (before, mut wire) = (wire(&before), wire(&labels));
+            let lowered: Vec<u8> = wire.iter().map(u8::to_ascii_lowercase).collect();
+            let (mut name, _) = NameBuf::read(&before).unwrap_or_default();
+            wire.extend(b"AND MORE");
+            let len = name.set(&wire);
+            if lowered.len() > MAX_NAME {
+                prop_assert_eq!(len, Err(NameError::LongName));
+            } else {
+                prop_assert_eq!(len, Ok(lowered.len()));
+                prop_assert_eq!(name.as_ref().wire(), &*lowered);
+            }
+        }
+
         #[test]
         fn text_form_reads_back(labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..10)) {
             let mut buf = NameBuf::new();

@@ -81,6 +81,7 @@ impl<'p> Query<'p> {
     ///
     /// # Errors
     /// [`Malformed`], which knows the reply.
+    #[inline]
     pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
         let Some((&[_, _, flags, _, counts @ ..], body)) = packet.split_first_chunk::<HEADER>()
         else {
@@ -99,7 +100,8 @@ impl<'p> Query<'p> {
         let [0, 1, 0, 0, 0, 0, ar_high, ar_low] = counts else {
             return Err(unread);
         };
-        let (name, name_len) = NameBuf::read(body).map_err(|_| unread)?;
+        let mut name = NameBuf::new();
+        let name_len = name.set(body).map_err(|_| unread)?;
         let question = name_len + 4;
         let (fields, rest) = body
             .get(name_len..)

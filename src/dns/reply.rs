@@ -8,17 +8,20 @@
 //! The question is copied from the query, letter case included: clients that vary the case to make
 //! spoofing harder compare it.
 
+mod known;
 #[cfg(test)]
 mod tests;
 
 use super::{
     code::{Ede, Rcode},
     edns::{Edns, OPT_LEN, UDP_PAYLOAD},
-    name::{MAX_LABELS, NameRef},
+    name::NameRef,
     query::{CLASS_IN, HEADER, Query},
     rrset::{Layout, Rrset, name_len},
     rtype::RecordType,
 };
+
+use known::Known;
 
 /// The record set does not fit into the rest of the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +38,8 @@ pub enum Section {
     Additional,
 }
 
-/// Suffixes of names in the reply that later names may point to. Enough for a chain of a dozen
-/// names; a name that finds no room here is written out.
-const KNOWN_SUFFIXES: usize = 40;
 /// A compression pointer has 14 bits.
 const MAX_POINTER: usize = 0x3fff;
-
-#[derive(Clone, Copy)]
-struct Suffix {
-    /// Where it stands in the reply.
-    at: u16,
-    /// Its length when written out, root byte included: what is compared first.
-    len: u8,
-}
 
 /// Writes one reply.
 pub struct ReplyWriter<'b> {
@@ -60,8 +52,7 @@ pub struct ReplyWriter<'b> {
     edns: Option<Edns>,
     rcode: Rcode,
     counts: [u16; 3],
-    suffixes: [Suffix; KNOWN_SUFFIXES],
-    known: usize,
+    known: Known,
 }
 
 /// Bit positions in the header's two bytes of flags.
@@ -81,12 +72,13 @@ impl<'b> ReplyWriter<'b> {
     /// that a query with EDNS gets. `max` is the most bytes that the transport can carry to this
     /// client; `out` may be longer. `None` when not even the question fits.
     pub fn new(query: &Query<'_>, max: usize, out: &'b mut [u8]) -> Option<Self> {
-        let mut writer = Self::echo(query.header_and_question(), query.edns(), max, out)?;
-        if let Some(slot) = writer.out.get_mut(5) {
-            *slot = 1; // QDCOUNT
+        let mut known = Known::new();
+        let name = query.name();
+        for &start in name.label_starts().as_slice() {
+            let start = usize::from(start);
+            known.add(HEADER + start, name.wire().len() - start);
         }
-        writer.remember_question(query.name());
-        Some(writer)
+        Self::echo(query.header_and_question(), query.edns(), known, max, out)
     }
 
     /// Begins the reply to a packet that is no proper query, with as much of its question as could
@@ -103,23 +95,28 @@ impl<'b> ReplyWriter<'b> {
             version: 0,
             dnssec_ok: false,
         });
-        let writer = Self::echo(packet.get(..HEADER + question)?, edns, max, out)?;
-        if let Some(slot) = writer.out.get_mut(5) {
-            *slot = u8::from(question > 0);
-        }
-        Some(writer)
+        Self::echo(packet.get(..HEADER + question)?, edns, Known::new(), max, out)
     }
 
-    fn echo(head: &[u8], edns: Option<Edns>, max: usize, out: &'b mut [u8]) -> Option<Self> {
+    /// Begins a reply with this header, its flags and counts aside, and this question.
+    #[inline]
+    fn echo(
+        head: &[u8],
+        edns: Option<Edns>,
+        known: Known,
+        max: usize,
+        out: &'b mut [u8],
+    ) -> Option<Self> {
         let reserve = if edns.is_some() { OPT_LEN } else { 0 };
         let limit = out.len().min(max).checked_sub(reserve)?;
         out.get_mut(..limit)?
             .get_mut(..head.len())?
             .copy_from_slice(head);
-        let header = out.first_chunk_mut::<HEADER>()?;
-        header[2] = flag::RESPONSE | (header[2] & flag::ECHO_HIGH);
-        header[3] &= flag::ECHO_LOW;
-        header[4..].fill(0);
+        let [_, _, high, low, counts @ ..] = out.first_chunk_mut::<HEADER>()?;
+        *high = flag::RESPONSE | (*high & flag::ECHO_HIGH);
+        *low &= flag::ECHO_LOW;
+        let questions = u8::from(head.len() > HEADER);
+        *counts = [0, questions, 0, 0, 0, 0, 0, 0];
         Some(Self {
             out,
             len: head.len(),
@@ -128,8 +125,7 @@ impl<'b> ReplyWriter<'b> {
             edns,
             rcode: Rcode::NoError,
             counts: [0; 3],
-            suffixes: [Suffix { at: 0, len: 0 }; KNOWN_SUFFIXES],
-            known: 0,
+            known,
         })
     }
 
@@ -192,10 +188,11 @@ impl<'b> ReplyWriter<'b> {
         records: u16,
         write: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        let (len, known) = (self.len, self.known);
+        let (len, known) = (self.len, self.known.count());
         let written = write(self);
         if written.is_err() {
-            (self.len, self.known) = (len, known);
+            self.len = len;
+            self.known.cut(known);
         } else if let Some(count) = self.counts.get_mut(section as usize) {
             *count = count.saturating_add(records);
         }
@@ -270,97 +267,33 @@ impl<'b> ReplyWriter<'b> {
         let mut rest = wire;
         while let Some((&len, tail)) = rest.split_first() {
             if len == 0 {
-                self.put(&[0])?;
                 break;
             }
-            if let Some(at) = self.known_at(rest) {
-                let whole = rest.len() == wire.len();
-                self.put_pointer(at)?;
-                return Ok(if whole { Some(at) } else { pointer_to(begin) });
+            let fresh = wire.len() - rest.len();
+            if let Some(at) = self.known.find(self.out, rest) {
+                if fresh == 0 {
+                    self.put(&pointer(at))?;
+                    return Ok(Some(at));
+                }
+                self.put(wire.get(..fresh).ok_or(Full)?)?;
+                self.put(&pointer(at))?;
+                return Ok(pointer_to(begin));
             }
-            let label = rest.get(..1 + usize::from(len)).ok_or(Full)?;
-            self.remember(self.len, rest.len());
-            self.put(label)?;
-            rest = tail.get(usize::from(len)..).unwrap_or_default();
+            self.known.add(begin + fresh, rest.len());
+            rest = tail.get(usize::from(len)..).ok_or(Full)?;
         }
+        self.put(wire)?;
         Ok(pointer_to(begin))
     }
 
-    fn remember(&mut self, at: usize, len: usize) {
-        if let (Some(at), Some(slot)) = (pointer_to(at), self.suffixes.get_mut(self.known)) {
-            *slot = Suffix { at, len: len as u8 }; // a name has at most 255 bytes
-            self.known += 1;
-        }
-    }
-
-    fn remember_question(&mut self, name: NameRef<'_>) {
-        let total = name.wire().len();
-        for &start in name.label_starts().as_slice() {
-            self.remember(HEADER + usize::from(start), total - usize::from(start));
-        }
-    }
-
-    fn known_at(&self, suffix: &[u8]) -> Option<u16> {
-        let known = self.suffixes.get(..self.known)?;
-        known
-            .iter()
-            .find(|known| {
-                usize::from(known.len) == suffix.len() && self.stands_at(known.at, suffix)
-            })
-            .map(|known| known.at)
-    }
-
-    /// Whether the name in the reply at `at` is `name`, letter case aside. Pointers in the reply
-    /// are our own and lead backward; the bound is for the reader.
-    fn stands_at(&self, at: u16, mut name: &[u8]) -> bool {
-        let mut at = usize::from(at);
-        // Most often it stands there byte for byte, without a pointer in between.
-        if self.out.get(at..at + name.len()) == Some(name) {
-            return true;
-        }
-        for _ in 0..2 * MAX_LABELS {
-            let Some(&len) = self.out.get(at) else {
-                return false;
-            };
-            if len >= 0xc0 {
-                let Some(&low) = self.out.get(at + 1) else {
-                    return false;
-                };
-                at = usize::from(u16::from_be_bytes([len & 0x3f, low]));
-                continue;
-            }
-            let size = 1 + usize::from(len);
-            let (Some(here), Some((label, rest))) =
-                (self.out.get(at..at + size), name.split_at_checked(size))
-            else {
-                return false;
-            };
-            // Most names are in lower case throughout, and equality is many bytes a step.
-            if here != label && !here.eq_ignore_ascii_case(label) {
-                return false;
-            }
-            if len == 0 {
-                return rest.is_empty();
-            }
-            at += size;
-            name = rest;
-        }
-        false
-    }
-
-    fn put_pointer(&mut self, at: u16) -> Result<(), Full> {
-        self.put(&pointer(at))
-    }
-
+    #[inline]
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let end = self.len + bytes.len();
         if end > self.limit {
             return Err(Full);
         }
-        self.out
-            .get_mut(self.len..end)
-            .ok_or(Full)?
-            .copy_from_slice(bytes);
+        let room = self.out.get_mut(self.len..end).ok_or(Full)?;
+        room.copy_from_slice(bytes);
         self.len = end;
         Ok(())
     }
@@ -371,11 +304,7 @@ impl<'b> ReplyWriter<'b> {
         self.counts = [0; 3];
         // Names of records are not to be pointed to any longer; those of the question are the ones
         // that stand before the records.
-        let suffixes = self.suffixes.get(..self.known).unwrap_or_default();
-        self.known = suffixes
-            .iter()
-            .take_while(|suffix| usize::from(suffix.at) < self.body)
-            .count();
+        self.known.cut_at(self.body);
     }
 
     /// Drops all records and says so: the client asks again over TCP (RFC 1035 section 4.2.1).
@@ -387,23 +316,18 @@ impl<'b> ReplyWriter<'b> {
     /// Ends the reply with the OPT record, if the query had one; `ede` goes into it where there is
     /// room, first its code and then as much of its text as fits. Returns the reply's length.
     #[must_use]
-    pub fn finish(mut self, ede: Option<(Ede, &str)>) -> usize {
-        if let Some(slot) = self.out.get_mut(3) {
-            *slot |= (self.rcode.number() & 0x0f) as u8;
-        }
-        let opt = u16::from(self.edns.is_some());
+    pub fn finish(&mut self, ede: Option<(Ede, &str)>) -> usize {
         if let Some(edns) = self.edns {
             self.put_opt(edns, ede);
         }
+        let opt = u16::from(self.edns.is_some());
         let [answers, authority, additional] = self.counts;
-        for (at, count) in [
-            (6, answers),
-            (8, authority),
-            (10, additional.saturating_add(opt)),
-        ] {
-            if let Some(slot) = self.out.get_mut(at..at + 2) {
-                slot.copy_from_slice(&count.to_be_bytes());
-            }
+        let [an1, an0] = answers.to_be_bytes();
+        let [ns1, ns0] = authority.to_be_bytes();
+        let [ar1, ar0] = additional.saturating_add(opt).to_be_bytes();
+        if let Some([_, _, _, low, _, _, counts @ ..]) = self.out.first_chunk_mut::<HEADER>() {
+            *low |= (self.rcode.number() & 0x0f) as u8;
+            *counts = [an1, an0, ns1, ns0, ar1, ar0];
         }
         self.len
     }

@@ -63,8 +63,14 @@ impl From<Rejection> for Stop {
     }
 }
 
-/// Where the chain goes on: the target of an alias, or nowhere.
-pub(super) type Next = Option<NameBuf>;
+/// Where the chain goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nowhere: this was its end.
+    End,
+    /// At the name that was put into the target.
+    Target,
+}
 
 /// Writes the answer to the turn's question, whose verdict is `verdict`.
 pub(super) fn write(
@@ -74,7 +80,9 @@ pub(super) fn write(
     writer: &mut ReplyWriter<'_>,
     trail: &mut Trail,
 ) -> Result<(), Stop> {
-    let mut target;
+    // The name at hand is in one of them while its target is put into the other.
+    let (mut one, mut other) = (NameBuf::new(), NameBuf::new());
+    let (mut here, mut target) = (&mut one, &mut other);
     let mut name = turn.query.name();
     let mut verdict = verdict;
     for hop in 0..=MAX_CHAIN {
@@ -83,26 +91,34 @@ pub(super) fn write(
             Verdict::Zone { zone, .. } => match turn.zone(zone) {
                 Some(zone) => {
                     let zone = parent_side(turn, group, zone, name).unwrap_or(zone);
-                    from_zone(turn, zone, name, first, writer)?
+                    from_zone(turn, zone, Asked { name, first }, writer, target)?
                 }
-                None => None,
+                None => Next::End,
             },
-            Verdict::Answer { records, .. } => from_records(turn, records, name, writer)?,
+            Verdict::Answer { records, .. } => from_records(turn, records, name, writer, target)?,
             Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
                 return Err(Stop::NoRecursion);
             }
-            Verdict::Forward(_) if !turn.may_be_forwarded() => None,
-            Verdict::Forward(grant) => forwarded(turn, group, &grant, writer, trail)?,
-            Verdict::Deny(_) => None,
+            Verdict::Forward(_) if !turn.may_be_forwarded() => Next::End,
+            Verdict::Forward(grant) => forwarded(turn, group, &grant, (writer, trail), target)?,
+            Verdict::Deny(_) => Next::End,
         };
-        let Some(next) = next else {
+        if next == Next::End {
             return Ok(());
-        };
-        target = next;
-        name = target.as_ref();
+        }
+        std::mem::swap(&mut here, &mut target);
+        name = here.as_ref();
         verdict = turn.decide(group, name, turn.qtype());
     }
     Err(Stop::TooManyHops)
+}
+
+/// One name of a chain.
+#[derive(Clone, Copy)]
+struct Asked<'n> {
+    name: NameRef<'n>,
+    /// Whether it is the one that the client asked for.
+    first: bool,
 }
 
 /// What an upstream says, from `grant`'s name on.
@@ -110,16 +126,16 @@ fn forwarded(
     turn: Turn<'_>,
     group: GroupId,
     grant: &Grant<'_, '_>,
-    writer: &mut ReplyWriter<'_>,
-    trail: &mut Trail,
+    (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
+    target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     if turn.qtype() == RecordType::ANY {
         // Nobody is asked for everything: RFC 8482 section 4.2.
         writer.rrset(Section::Answer, grant.name(), turn.context.snapshot.any())?;
-        return Ok(None);
+        return Ok(Next::End);
     }
     let entry = forward::facts(turn, grant, trail)?;
-    forward::write(turn, group, grant, &entry, writer)
+    forward::write(turn, group, (grant, &entry), writer, target)
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
@@ -151,9 +167,9 @@ fn parent_side<'t>(
 fn from_zone(
     turn: Turn<'_>,
     zone: &Zone,
-    name: NameRef<'_>,
-    first: bool,
+    Asked { name, first }: Asked<'_>,
     writer: &mut ReplyWriter<'_>,
+    target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     let found = zone.lookup(name, turn.qtype());
     // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
@@ -163,11 +179,11 @@ fn from_zone(
     match found {
         Lookup::Found(set) => writer.rrset(Section::Answer, name, set)?,
         Lookup::Exists => writer.rrset(Section::Answer, name, turn.context.snapshot.any())?,
-        Lookup::Alias(set) => return alias(turn, set, name, writer),
+        Lookup::Alias(set) => return alias(turn, set, name, writer, target),
         Lookup::Dname {
             owner_labels,
             dname,
-        } => return redirect(turn, owner_labels, dname, name, writer),
+        } => return redirect(turn, (dname, owner_labels), name, writer, target),
         Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
         Lookup::NxDomain => {
             // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
@@ -178,7 +194,7 @@ fn from_zone(
             refer(zone, ns, last_labels(name, cut_labels), writer)?
         }
     }
-    Ok(None)
+    Ok(Next::End)
 }
 
 /// One link, or the end, from the records of a rule.
@@ -187,20 +203,21 @@ fn from_records(
     records: &[Rrset],
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
+    target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     writer.set_authoritative();
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
     if let Some(set) = of_type(turn.qtype()) {
         writer.rrset(Section::Answer, name, set)?;
     } else if let Some(set) = of_type(RecordType::CNAME) {
-        return alias(turn, set, name, writer);
+        return alias(turn, set, name, writer, target);
     } else if turn.qtype() == RecordType::ANY {
         writer.rrset(Section::Answer, name, turn.context.snapshot.any())?;
     } else {
         let soa = turn.context.snapshot.denial_soa();
         writer.rrset(Section::Authority, soa.owner(), soa.set())?;
     }
-    Ok(None)
+    Ok(Next::End)
 }
 
 /// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
@@ -210,34 +227,34 @@ fn alias(
     set: &Rrset,
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
+    target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     writer.rrset(Section::Answer, name, set)?;
-    let target = set.target().and_then(|wire| NameBuf::read(wire).ok());
-    Ok(match target {
-        Some((target, _)) if turn.qtype() != RecordType::ANY => Some(target),
-        _ => None,
-    })
+    let leads = turn.qtype() != RecordType::ANY
+        && set.target().is_some_and(|wire| target.set(wire).is_ok());
+    Ok(if leads { Next::Target } else { Next::End })
 }
 
 /// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1). To a question for the
 /// CNAME that is the answer, as it is for ANY (see [`alias`]).
 fn redirect(
     turn: Turn<'_>,
-    owner_labels: usize,
-    dname: &Rrset,
+    (dname, owner_labels): (&Rrset, usize),
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
+    target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
-    let Some(target) = substituted(name, owner_labels, dname) else {
+    let Some(substituted) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
         writer.set_rcode(Rcode::YxDomain);
-        return Ok(None);
+        return Ok(Next::End);
     };
+    *target = substituted;
     writer.cname(name, dname.ttl(), target.as_ref())?;
     Ok(match turn.qtype() {
-        RecordType::CNAME | RecordType::ANY => None,
-        _ => Some(target),
+        RecordType::CNAME | RecordType::ANY => Next::End,
+        _ => Next::Target,
     })
 }
 

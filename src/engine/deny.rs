@@ -12,7 +12,7 @@ impl Turn<'_> {
     pub(super) fn deny(
         self,
         denial: Denial<'_>,
-        writer: ReplyWriter<'_>,
+        writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
         outcome.rule = denial.rule;
@@ -33,7 +33,7 @@ impl Turn<'_> {
         self,
         group: GroupId,
         rejection: Rejection,
-        writer: ReplyWriter<'_>,
+        writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
         outcome.reason = Reason::Screened;
@@ -57,7 +57,7 @@ impl Turn<'_> {
         self,
         with: DenyWith,
         ede: (Ede, &str),
-        mut writer: ReplyWriter<'_>,
+        writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
         let rcode = match with {

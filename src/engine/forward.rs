@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     cache::{Entry, Found, Key},
     dns::{
-        Facts, Failure, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End, reply::Section,
+        Facts, Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End, reply::Section,
     },
     policy::{Bits, CnameMode, Grant, GroupId, Permit, UpstreamId, Verdict},
 };
@@ -177,9 +177,9 @@ pub(super) fn facts(
 pub(super) fn write(
     turn: Turn<'_>,
     group: GroupId,
-    grant: &Grant<'_, '_>,
-    entry: &Entry,
+    (grant, entry): (&Grant<'_, '_>, &Entry),
     writer: &mut ReplyWriter<'_>,
+    target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     let facts = entry.facts();
     let passed = follow(turn, group, grant, facts)?;
@@ -198,7 +198,8 @@ pub(super) fn write(
         owner = link.target.as_ref();
     }
     if passed.goes_on {
-        return Ok(Some(owner.into()));
+        *target = owner.into();
+        return Ok(Next::Target);
     }
     for set in &facts.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
@@ -208,7 +209,7 @@ pub(super) fn write(
     for (owner, set) in &facts.authority {
         writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
     }
-    Ok(None)
+    Ok(Next::End)
 }
 
 /// How much of the facts the answer has.

@@ -235,7 +235,11 @@ impl ZoneBuilder {
         let mut negative_soa = soa.clone();
         negative_soa.lower_ttl(soa_minimum(&soa));
         self.tree.shrink_to_fit();
+        let divides = |(node, sets): (NodeId, &Sets)| {
+            node != NodeId::ROOT && of_type(sets, RecordType::NS).is_some()
+        };
         Ok(Zone {
+            divided: self.has_dname || self.tree.iter().any(divides),
             rrsets: self.tree.iter().map(|(_, sets)| sets.len()).sum(),
             origin: self.origin,
             skip: self.skip,

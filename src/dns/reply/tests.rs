@@ -164,7 +164,7 @@ fn without_edns_there_is_no_opt_and_no_upper_rcode() {
     let packet = query("a.example", None);
     let query = Query::parse(&packet).expect("a query");
     let mut out = [0; 512];
-    let writer = ReplyWriter::new(&query, 512, &mut out).expect("room");
+    let mut writer = ReplyWriter::new(&query, 512, &mut out).expect("room");
     let len = writer.finish(Some((Ede::Blocked, "never sent")));
     assert_eq!(len, packet.len());
     assert_eq!(out[2] & 0x80, 0x80);
@@ -178,7 +178,7 @@ fn an_extended_error_is_cut_to_the_room_there_is() {
     for room in 0..20 {
         let mut out = [0; 512];
         let max = head + OPT_LEN + room;
-        let writer = ReplyWriter::new(&query, max, &mut out).expect("room");
+        let mut writer = ReplyWriter::new(&query, max, &mut out).expect("room");
         let len = writer.finish(Some((Ede::Prohibited, "grüße an alle")));
         assert!(len <= max, "{room}");
         let message = Message::from_vec(&out[..len]).expect("decodes");
