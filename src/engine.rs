@@ -149,7 +149,7 @@ pub fn finish(
     };
     let turn = Turn {
         query,
-        context: *context,
+        context,
         arrived,
     };
     let mut outcome = Outcome::new(Reason::NoRoom);
@@ -303,7 +303,7 @@ fn sent(writer: &mut ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Out
 #[derive(Clone, Copy)]
 struct Turn<'t> {
     query: &'t Query<'t>,
-    context: Context<'t>,
+    context: &'t Context<'t>,
     arrived: &'t [Arrived],
 }
 

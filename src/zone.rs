@@ -101,10 +101,10 @@ impl Zone {
     /// Answers one question. A name outside the zone does not exist in it.
     #[must_use]
     pub fn lookup<'z>(&'z self, name: NameRef<'_>, qtype: RecordType) -> Lookup<'z> {
-        let starts = name.label_starts();
-        if !self.holds(name, starts.as_slice()) {
+        if !name.is_within(self.origin()) {
             return Lookup::NxDomain;
         }
+        let starts = name.label_starts();
         let mut labels = starts.as_slice().iter().rev().skip(self.skip);
         let mut node = NodeId::ROOT;
         let mut depth = self.skip;
@@ -156,15 +156,6 @@ impl Zone {
             owner_labels: depth,
             dname,
         })
-    }
-
-    /// Whether the name, whose labels start there, is at or below the origin.
-    fn holds(&self, name: NameRef<'_>, starts: &[u8]) -> bool {
-        let Some(below) = starts.len().checked_sub(self.skip) else {
-            return false;
-        };
-        let above = starts.get(below).map(|&start| name.from_label(start));
-        above.unwrap_or(NameRef::ROOT) == self.origin()
     }
 
     /// The addresses (A, AAAA) that the zone holds at exactly this name, whether it answers for

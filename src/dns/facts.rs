@@ -97,7 +97,7 @@ impl Facts {
         let names = self.links.iter().map(|link| &link.target);
         let names = names.chain(self.authority.iter().map(|(owner, _)| owner));
         let blocks = names
-            .map(|name| name.as_ref().wire().len())
+            .map(Name::heap)
             .chain(self.sets().map(Rrset::heap))
             .chain([
                 size_of::<Self>(),

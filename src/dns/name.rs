@@ -7,8 +7,18 @@
 //! Three types, one content: [`Name`] owns, [`NameRef`] borrows, [`NameBuf`] lives on the stack of
 //! one query. All three are valid by construction: at most 255 bytes, labels of 1 to 63 bytes,
 //! lower case.
+//!
+//! Names are looked up from the root downward, and their bytes can only be walked upward. So each
+//! knows where its labels start, from when it was read: one byte a label, counted from the end, which
+//! stays right when labels are taken from the front.
 
-use std::{borrow::Borrow, fmt, str::FromStr};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 /// The longest name on the wire, root byte included (RFC 1035 section 2.3.4).
 pub const MAX_NAME: usize = 255;
@@ -22,44 +32,48 @@ const BLOCK: usize = 16;
 const ROOM: usize = MAX_NAME.next_multiple_of(BLOCK);
 
 /// A borrowed name in canonical form.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NameRef<'a>(&'a [u8]);
-
-/// Where each label of a name starts, leftmost first.
-pub struct LabelStarts {
-    starts: [u8; MAX_LABELS],
-    count: u8,
+#[derive(Clone, Copy)]
+pub struct NameRef<'a> {
+    wire: &'a [u8],
+    /// See [`NameRef::label_starts`].
+    starts: &'a [u8],
 }
 
-impl LabelStarts {
-    /// The offsets of the labels' length bytes, leftmost first; the root is not among them.
+/// Where each label of a name starts, leftmost first.
+#[derive(Clone, Copy)]
+pub struct LabelStarts<'a>(&'a [u8]);
+
+impl<'a> LabelStarts<'a> {
+    /// The places of the labels' length bytes, leftmost first, each as the number of bytes from there
+    /// to the end of the name; the root is not among them.
     #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.starts
-            .get(..usize::from(self.count))
-            .unwrap_or_default()
+    pub const fn as_slice(self) -> &'a [u8] {
+        self.0
     }
 }
 
 impl<'a> NameRef<'a> {
     /// The root.
-    pub const ROOT: NameRef<'static> = NameRef(&[0]);
+    pub const ROOT: NameRef<'static> = NameRef {
+        wire: &[0],
+        starts: &[],
+    };
 
     /// The wire form, root byte included.
     #[must_use]
     pub const fn wire(self) -> &'a [u8] {
-        self.0
+        self.wire
     }
 
     /// Whether this is the root.
     #[must_use]
     pub const fn is_root(self) -> bool {
-        self.0.len() <= 1
+        self.wire.len() <= 1
     }
 
     /// The labels, leftmost first, without the root.
     pub fn labels(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = self.0;
+        let mut rest = self.wire;
         std::iter::from_fn(move || {
             let (&len, tail) = rest.split_first()?;
             if len == 0 {
@@ -73,33 +87,21 @@ impl<'a> NameRef<'a> {
 
     /// The number of labels, the root not counted.
     #[must_use]
-    pub fn label_count(self) -> usize {
-        self.labels().count()
+    pub const fn label_count(self) -> usize {
+        self.starts.len()
     }
 
-    /// The offsets of all labels, in one pass: for walks from the root downward.
+    /// Where the labels start: for walks from the root downward.
     #[must_use]
-    pub fn label_starts(self) -> LabelStarts {
-        let mut starts = [0; MAX_LABELS];
-        let (mut at, mut count) = (0, 0);
-        for slot in &mut starts {
-            let len = self.0.get(at).map_or(0, |&len| usize::from(len));
-            if len == 0 {
-                break;
-            }
-            // A name has at most 255 bytes, so its offsets fit.
-            *slot = at as u8;
-            count += 1;
-            at += 1 + len;
-        }
-        LabelStarts { starts, count }
+    pub const fn label_starts(self) -> LabelStarts<'a> {
+        LabelStarts(self.starts)
     }
 
-    /// The label whose length byte stands at `start`.
+    /// The label that starts at `start`.
     #[must_use]
     pub fn label_at(self, start: u8) -> &'a [u8] {
-        let from = self.0.get(usize::from(start)..).unwrap_or_default();
-        let Some((&len, rest)) = from.split_first() else {
+        let from = self.wire.len().wrapping_sub(usize::from(start));
+        let Some((&len, rest)) = self.wire.get(from..).and_then(<[u8]>::split_first) else {
             return &[];
         };
         rest.get(..usize::from(len)).unwrap_or_default()
@@ -108,36 +110,57 @@ impl<'a> NameRef<'a> {
     /// The name that begins with the label at `start`.
     #[must_use]
     pub fn from_label(self, start: u8) -> NameRef<'a> {
-        NameRef(self.0.get(usize::from(start)..).unwrap_or(&[0]))
+        let at = self.starts.iter().position(|&own| own == start);
+        let starts = at.and_then(|at| self.starts.get(at..));
+        starts.map_or(Self::ROOT, |starts| NameRef {
+            wire: self.last_bytes(start),
+            starts,
+        })
     }
 
     /// The name without its leftmost label; `None` for the root.
     #[must_use]
     pub fn parent(self) -> Option<NameRef<'a>> {
-        let (&len, _) = self.0.split_first()?;
-        (len != 0).then(|| self.0.get(1 + usize::from(len)..).map(NameRef))?
+        let (_, starts) = self.starts.split_first()?;
+        let wire = self.last_bytes(starts.first().copied().unwrap_or(1));
+        Some(NameRef { wire, starts })
     }
 
     /// Whether this name is `ancestor` or below it.
     #[must_use]
     pub fn is_within(self, ancestor: NameRef<'_>) -> bool {
-        let Some(extra) = self.0.len().checked_sub(ancestor.0.len()) else {
+        let Some(more) = self.starts.len().checked_sub(ancestor.starts.len()) else {
             return false;
         };
         // The tail must be equal and must begin where a label begins.
-        self.0.get(extra..) == Some(ancestor.0) && {
-            let mut at = 0;
-            while at < extra {
-                at += 1 + usize::from(self.0.get(at).copied().unwrap_or(0));
-            }
-            at == extra
-        }
+        let start = self.starts.get(more).copied().unwrap_or(1);
+        self.last_bytes(start) == ancestor.wire
+    }
+
+    fn last_bytes(self, count: u8) -> &'a [u8] {
+        let from = self.wire.len().wrapping_sub(usize::from(count));
+        self.wire.get(from..).unwrap_or(&[0])
     }
 
     /// An owned copy.
     #[must_use]
     pub fn to_name(self) -> Name {
-        Name(self.0.into())
+        let count = [self.starts.len() as u8]; // at most 127
+        Name([self.wire, self.starts, &count].concat().into())
+    }
+}
+
+impl PartialEq for NameRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.wire == other.wire
+    }
+}
+
+impl Eq for NameRef<'_> {}
+
+impl Hash for NameRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.wire.hash(state);
     }
 }
 
@@ -170,9 +193,12 @@ impl fmt::Debug for NameRef<'_> {
     }
 }
 
-/// An owned name in canonical form.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(Box<[u8]>);
+/// An owned name in canonical form. Order is that of the bytes.
+#[derive(Clone)]
+pub struct Name(
+    /// The wire form, where the labels start, and how many they are.
+    Box<[u8]>,
+);
 
 impl Name {
     /// The root.
@@ -184,7 +210,19 @@ impl Name {
     /// The borrowed form.
     #[must_use]
     pub fn as_ref(&self) -> NameRef<'_> {
-        NameRef(&self.0)
+        self.parts().unwrap_or(NameRef::ROOT)
+    }
+
+    fn parts(&self) -> Option<NameRef<'_>> {
+        let (&count, name) = self.0.split_last()?;
+        let end = name.len().checked_sub(usize::from(count))?;
+        let (wire, starts) = name.split_at_checked(end)?;
+        Some(NameRef { wire, starts })
+    }
+
+    /// The bytes on the heap.
+    pub(super) const fn heap(&self) -> usize {
+        self.0.len()
     }
 
     /// The child of this name with `label` before it.
@@ -203,7 +241,35 @@ impl Name {
 
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
-        &self.0
+        self.as_ref().wire
+    }
+}
+
+// All of them as of the wire form, which is what a name is looked up by.
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_ref().hash(state);
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_ref().wire.cmp(other.as_ref().wire)
     }
 }
 
@@ -307,10 +373,13 @@ fn escaped(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
 impl From<NameRef<'_>> for NameBuf {
     fn from(name: NameRef<'_>) -> Self {
         let mut buf = Self::new();
+        let room = buf.bytes.get_mut(..name.wire.len());
+        let starts = buf.starts.get_mut(..name.starts.len());
         // A name fits by construction.
-        if let Some(room) = buf.bytes.get_mut(..name.0.len()) {
-            room.copy_from_slice(name.0);
-            buf.len = name.0.len() as u8;
+        if let (Some(room), Some(starts)) = (room, starts) {
+            room.copy_from_slice(name.wire);
+            starts.copy_from_slice(name.starts);
+            (buf.len, buf.count) = (name.wire.len() as u8, name.starts.len() as u8);
         }
         buf
     }
@@ -322,6 +391,10 @@ pub struct NameBuf {
     bytes: [u8; ROOM],
     /// Bytes in use, root byte included.
     len: u8,
+    /// Labels, the root not counted.
+    count: u8,
+    /// As of [`NameRef`], with room for one more, so that the root's can be written like the others.
+    starts: [u8; MAX_LABELS + 1],
 }
 
 impl NameBuf {
@@ -331,13 +404,21 @@ impl NameBuf {
         Self {
             bytes: [0; ROOM],
             len: 1,
+            count: 0,
+            starts: [0; MAX_LABELS + 1],
         }
     }
 
     /// The name so far.
     #[must_use]
+    #[inline]
     pub fn as_ref(&self) -> NameRef<'_> {
-        NameRef(self.bytes.get(..usize::from(self.len)).unwrap_or(&[0]))
+        let wire = self.bytes.get(..usize::from(self.len));
+        let starts = self.starts.get(..usize::from(self.count));
+        NameRef {
+            wire: wire.unwrap_or(&[0]),
+            starts: starts.unwrap_or_default(),
+        }
     }
 
     /// Adds a label behind the ones that are there, in lower case.
@@ -367,6 +448,16 @@ impl NameBuf {
             *last = 0;
         }
         self.len = (end + 1) as u8;
+        // What stood before begins so much further from the end; this label, that and the root's byte.
+        let longer = label.len() as u8 + 1;
+        let starts = self.starts.get_mut(..=usize::from(self.count));
+        for start in starts.into_iter().flatten() {
+            *start += longer;
+        }
+        if let Some(last) = self.starts.get_mut(usize::from(self.count)) {
+            *last = longer + 1;
+        }
+        self.count += 1;
         Ok(())
     }
 
@@ -397,41 +488,69 @@ impl NameBuf {
     /// took.
     ///
     /// # Errors
-    /// As [`NameBuf::read`]; then this is still the name that it was.
+    /// As [`NameBuf::read`]; then this is the root.
     #[inline]
     pub fn set(&mut self, wire: &[u8]) -> Result<usize, NameError> {
-        let len = wire_len(wire)?;
+        let set = self
+            .find_labels(wire)
+            .and_then(|(len, count)| self.fill(wire, len, count));
+        if set.is_err() {
+            *self = Self::new();
+        }
+        set
+    }
+
+    /// Notes where the labels of the name at the start of `wire` start, as yet counted from there.
+    /// Its length and how many there are.
+    #[inline]
+    fn find_labels(&mut self, wire: &[u8]) -> Result<(usize, usize), NameError> {
+        let name = wire.get(..MAX_NAME).unwrap_or(wire);
+        let mut at = 0;
+        for (count, start) in self.starts.iter_mut().enumerate() {
+            let Some(&len) = name.get(at) else {
+                break;
+            };
+            if usize::from(len) > MAX_LABEL {
+                return Err(NameError::BadWire);
+            }
+            *start = at as u8; // below 255
+            at += 1 + usize::from(len);
+            if len == 0 {
+                return Ok((at, count));
+            }
+        }
+        let long = at > MAX_NAME || at < wire.len();
+        Err(if long {
+            NameError::LongName
+        } else {
+            NameError::BadWire
+        })
+    }
+
+    /// Takes over the name of `len` bytes whose labels were found.
+    #[inline]
+    fn fill(&mut self, wire: &[u8], len: usize, count: usize) -> Result<usize, NameError> {
         let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {
             return Err(NameError::BadWire);
         };
         room.copy_from_slice(name);
-        self.len = len as u8; // at most 255
         let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
         // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
         // stands behind it in the last block matters to nobody.
         for block in blocks.iter_mut().take(len.div_ceil(BLOCK)) {
             block.make_ascii_lowercase();
         }
+        // A name has at most 255 bytes and 127 labels.
+        let (short, count) = (len as u8, count as u8);
+        (self.len, self.count) = (short, count);
+        // Here, too, what stands behind them matters to nobody.
+        let (blocks, _) = self.starts.as_chunks_mut::<BLOCK>();
+        for block in blocks.iter_mut().take(usize::from(count).div_ceil(BLOCK)) {
+            for start in block {
+                *start = short.wrapping_sub(*start);
+            }
+        }
         Ok(len)
-    }
-}
-
-/// The length of the uncompressed name at the start of `wire`, root byte included.
-#[inline]
-fn wire_len(wire: &[u8]) -> Result<usize, NameError> {
-    let mut at = 0;
-    loop {
-        let len = usize::from(*wire.get(at).ok_or(NameError::BadWire)?);
-        if len > MAX_LABEL {
-            return Err(NameError::BadWire);
-        }
-        at += 1 + len;
-        if at > MAX_NAME {
-            return Err(NameError::LongName);
-        }
-        if len == 0 {
-            return Ok(at);
-        }
     }
 }
 
@@ -565,6 +684,7 @@ mod tests {
             } else {
                 prop_assert_eq!(len, Ok(lowered.len()));
                 prop_assert_eq!(name.as_ref().wire(), &*lowered);
+                prop_assert_eq!(name.as_ref().labels().count(), labels.len());
             }
         }
 
@@ -579,6 +699,19 @@ mod tests {
             let starts = name.as_ref().label_starts();
             let by_start: Vec<_> = starts.as_slice().iter().map(|&s| name.as_ref().label_at(s)).collect();
             prop_assert_eq!(by_start, name.as_ref().labels().collect::<Vec<_>>());
+            let up = std::iter::successors(Some(name.as_ref()), |name| name.parent());
+            for (above, at) in up.zip(0..) {
+                let own: Vec<_> = above.labels().collect();
+                prop_assert_eq!(&own, &name.as_ref().labels().skip(at).collect::<Vec<_>>());
+                prop_assert_eq!(own.len(), above.label_count());
+                prop_assert!(name.as_ref().is_within(above));
+                let below = starts.as_slice().get(at);
+                prop_assert_eq!(below.map_or(NameRef::ROOT, |&start| name.as_ref().from_label(start)), above);
+                let (read, _) = NameBuf::read(above.wire()).expect("a name");
+                prop_assert_eq!(read.as_ref().label_starts().as_slice(), above.label_starts().as_slice());
+                let copy = NameBuf::from(above);
+                prop_assert_eq!(copy.as_ref(), above);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{
     rtype::RecordType,
 };
 
-use known::Known;
+use known::{Known, stands_at};
 
 /// The record set does not fit into the rest of the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,41 @@ pub struct ReplyWriter<'b> {
     edns: Option<Edns>,
     rcode: Rcode,
     counts: [u16; 3],
+    /// Names to point to; those of the question are in it once there is a name to be written.
     known: Known,
+    /// Where the name in the data of the record written last stands, if one can point there.
+    target: Option<u16>,
+}
+
+/// The name that records are written under, and where it stands in the reply already, if that is
+/// known.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'n> {
+    name: NameRef<'n>,
+    at: Option<u16>,
+}
+
+impl<'n> Owner<'n> {
+    /// The name of the question.
+    #[must_use]
+    pub fn question(name: NameRef<'n>) -> Self {
+        // One byte is shorter than a pointer to it.
+        let at = (!name.is_root()).then_some(HEADER as u16);
+        Self { name, at }
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub const fn name(self) -> NameRef<'n> {
+        self.name
+    }
+}
+
+impl<'n> From<NameRef<'n>> for Owner<'n> {
+    /// A name of which nothing is known.
+    fn from(name: NameRef<'n>) -> Self {
+        Self { name, at: None }
+    }
 }
 
 /// Bit positions in the header's two bytes of flags.
@@ -72,13 +106,7 @@ impl<'b> ReplyWriter<'b> {
     /// that a query with EDNS gets. `max` is the most bytes that the transport can carry to this
     /// client; `out` may be longer. `None` when not even the question fits.
     pub fn new(query: &Query<'_>, max: usize, out: &'b mut [u8]) -> Option<Self> {
-        let mut known = Known::new();
-        let name = query.name();
-        for &start in name.label_starts().as_slice() {
-            let start = usize::from(start);
-            known.add(HEADER + start, name.wire().len() - start);
-        }
-        Self::echo(query.header_and_question(), query.edns(), known, max, out)
+        Self::echo(query.header_and_question(), query.edns(), max, out)
     }
 
     /// Begins the reply to a packet that is no proper query, with as much of its question as could
@@ -95,18 +123,12 @@ impl<'b> ReplyWriter<'b> {
             version: 0,
             dnssec_ok: false,
         });
-        Self::echo(packet.get(..HEADER + question)?, edns, Known::new(), max, out)
+        Self::echo(packet.get(..HEADER + question)?, edns, max, out)
     }
 
     /// Begins a reply with this header, its flags and counts aside, and this question.
     #[inline]
-    fn echo(
-        head: &[u8],
-        edns: Option<Edns>,
-        known: Known,
-        max: usize,
-        out: &'b mut [u8],
-    ) -> Option<Self> {
+    fn echo(head: &[u8], edns: Option<Edns>, max: usize, out: &'b mut [u8]) -> Option<Self> {
         let reserve = if edns.is_some() { OPT_LEN } else { 0 };
         let limit = out.len().min(max).checked_sub(reserve)?;
         out.get_mut(..limit)?
@@ -125,7 +147,8 @@ impl<'b> ReplyWriter<'b> {
             edns,
             rcode: Rcode::NoError,
             counts: [0; 3],
-            known,
+            known: Known::new(),
+            target: None,
         })
     }
 
@@ -160,8 +183,22 @@ impl<'b> ReplyWriter<'b> {
     ///
     /// # Errors
     /// [`Full`], and then nothing of the set is in the reply.
-    pub fn rrset(&mut self, section: Section, owner: NameRef<'_>, set: &Rrset) -> Result<(), Full> {
-        self.rrset_for(section, owner, set, set.ttl())
+    pub fn rrset<'n>(
+        &mut self,
+        section: Section,
+        owner: impl Into<Owner<'n>>,
+        set: &Rrset,
+    ) -> Result<(), Full> {
+        self.rrset_for(section, owner.into(), set, set.ttl())
+    }
+
+    /// The name that the alias added last leads to, to add its records.
+    #[must_use]
+    pub const fn target<'n>(&self, name: NameRef<'n>) -> Owner<'n> {
+        Owner {
+            name,
+            at: self.target,
+        }
     }
 
     /// Adds all records of a set, under `owner`, with another TTL than the set's own: that of a set
@@ -169,13 +206,14 @@ impl<'b> ReplyWriter<'b> {
     ///
     /// # Errors
     /// [`Full`], and then nothing of the set is in the reply.
-    pub fn rrset_for(
+    pub fn rrset_for<'n>(
         &mut self,
         section: Section,
-        owner: NameRef<'_>,
+        owner: impl Into<Owner<'n>>,
         set: &Rrset,
         ttl: u32,
     ) -> Result<(), Full> {
+        let owner = owner.into();
         self.all_or_nothing(section, set.len(), |reply| {
             reply.write_records(owner, set, ttl)
         })
@@ -209,46 +247,74 @@ impl<'b> ReplyWriter<'b> {
             reply.put(&fixed_fields(RecordType::CNAME, ttl))?;
             let length_at = reply.len;
             reply.put(&[0, 0])?;
-            reply.put_name(target.wire())?;
+            reply.put_target(target.wire())?;
             reply.set_length(length_at);
             Ok(())
         })
     }
 
-    fn write_records(&mut self, owner: NameRef<'_>, set: &Rrset, ttl: u32) -> Result<(), Full> {
+    fn write_records(&mut self, owner: Owner<'_>, set: &Rrset, ttl: u32) -> Result<(), Full> {
         let fields = fixed_fields(set.rtype(), ttl);
         let layout = Layout::of(set.rtype());
         let mut owner_at: Option<[u8; 2]> = None;
         for rdata in set.rdatas_with_length() {
-            if let Some([high, low]) = owner_at {
-                let [t1, t0, c1, c0, l3, l2, l1, l0] = fields;
-                self.put(&[high, low, t1, t0, c1, c0, l3, l2, l1, l0])?;
-            } else {
-                owner_at = self.put_name(owner.wire())?.map(pointer);
+            let Some([high, low]) = owner_at else {
+                owner_at = self.put_owner(owner)?.map(pointer);
                 self.put(&fields)?;
+                self.put_rdata(layout, rdata)?;
+                continue;
+            };
+            let [t1, t0, c1, c0, l3, l2, l1, l0] = fields;
+            let head = [high, low, t1, t0, c1, c0, l3, l2, l1, l0];
+            // Most are IPv4 addresses: what has a known size is copied without a call.
+            if let (Layout::Opaque, Ok(address)) = (layout, <&[u8; 6]>::try_from(rdata)) {
+                self.put_two(&head, address)?;
+            } else {
+                self.put(&head)?;
+                self.put_rdata(layout, rdata)?;
             }
-            self.put_rdata(layout, rdata)?;
         }
         Ok(())
     }
 
+    fn put_owner(&mut self, owner: Owner<'_>) -> Result<Option<u16>, Full> {
+        let Some(at) = owner.at else {
+            return self.put_name(owner.name.wire());
+        };
+        debug_assert!(stands_at(self.out, at, owner.name.wire()), "{owner:?}");
+        self.put(&pointer(at))?;
+        Ok(Some(at))
+    }
+
     /// RDATA, given and written behind its two bytes of length, the names in it compressed.
     fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), Full> {
-        let Layout::Names { prefix, names } = layout else {
+        let Layout::Names { prefix, more } = layout else {
             return self.put(rdata);
         };
         let length_at = self.len;
         let (head, mut rest) = rdata.split_at_checked(2 + prefix).ok_or(Full)?;
         self.put(head)?; // the length in it is put right below
-        for _ in 0..names {
-            let (name, after) = name_len(rest)
-                .and_then(|len| rest.split_at_checked(len))
-                .ok_or(Full)?;
-            self.put_name(name)?;
-            rest = after;
+        if more {
+            for _ in 0..2 {
+                let (name, after) = name_len(rest)
+                    .and_then(|len| rest.split_at_checked(len))
+                    .ok_or(Full)?;
+                self.put_name(name)?;
+                rest = after;
+            }
+            self.put(rest)?;
+        } else {
+            self.put_target(rest)?;
         }
-        self.put(rest)?;
         self.set_length(length_at);
+        Ok(())
+    }
+
+    /// The name in the data of an alias: its records may follow.
+    fn put_target(&mut self, wire: &[u8]) -> Result<(), Full> {
+        let at = self.put_name(wire)?;
+        // Where there was no room to remember it, it is written out again, as any name is.
+        self.target = at.filter(|_| !self.known.is_full());
         Ok(())
     }
 
@@ -263,6 +329,9 @@ impl<'b> ReplyWriter<'b> {
     /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
     /// whole name can lead.
     fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, Full> {
+        if self.known.count() == 0 {
+            self.know_question();
+        }
         let begin = self.len;
         let mut rest = wire;
         while let Some((&len, tail)) = rest.split_first() {
@@ -284,6 +353,41 @@ impl<'b> ReplyWriter<'b> {
         }
         self.put(wire)?;
         Ok(pointer_to(begin))
+    }
+
+    /// Makes the name of the question one to point to. It is a well-formed one.
+    fn know_question(&mut self) {
+        let question = self.out.get(HEADER..self.body).unwrap_or_default();
+        let mut left = question.len().saturating_sub(4); // type and class
+        let mut at = HEADER;
+        while let Some(&len) = self.out.get(at) {
+            let step = 1 + usize::from(len);
+            if len == 0 || left <= step {
+                break;
+            }
+            self.known.add(at, left);
+            at += step;
+            left -= step;
+        }
+    }
+
+    /// Two pieces of known size.
+    #[inline]
+    fn put_two<const A: usize, const B: usize>(
+        &mut self,
+        one: &[u8; A],
+        other: &[u8; B],
+    ) -> Result<(), Full> {
+        let end = self.len + A + B;
+        if end > self.limit {
+            return Err(Full);
+        }
+        let room = self.out.get_mut(self.len..end);
+        let (to, rest) = room.and_then(<[u8]>::split_first_chunk_mut).ok_or(Full)?;
+        *to = *one;
+        *rest.first_chunk_mut().ok_or(Full)? = *other;
+        self.len = end;
+        Ok(())
     }
 
     #[inline]

@@ -207,8 +207,9 @@ pub fn wire_rdata(rdata: &RData) -> Result<Vec<u8>, RrsetError> {
 pub(super) enum Layout {
     /// No name that may be compressed.
     Opaque,
-    /// `prefix` bytes, then `names` names, then anything.
-    Names { prefix: usize, names: usize },
+    /// `prefix` bytes, then one name, which is the last of it unless there is `more`: another name,
+    /// then anything.
+    Names { prefix: usize, more: bool },
 }
 
 impl Layout {
@@ -216,15 +217,15 @@ impl Layout {
         match rtype {
             RecordType::NS | RecordType::CNAME | RecordType::PTR => Self::Names {
                 prefix: 0,
-                names: 1,
+                more: false,
             },
             RecordType::SOA => Self::Names {
                 prefix: 0,
-                names: 2,
+                more: true,
             },
             RecordType::MX => Self::Names {
                 prefix: 2,
-                names: 1,
+                more: false,
             },
             _ => Self::Opaque,
         }

@@ -8,7 +8,7 @@
 use crate::{
     dns::{
         Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
-        reply::{Full, Section},
+        reply::{Full, Owner, Section},
     },
     policy::{Grant, GroupId, Permit, Verdict},
     zone::{Lookup, Zone},
@@ -83,19 +83,19 @@ pub(super) fn write(
     // The name at hand is in one of them while its target is put into the other.
     let (mut one, mut other) = (NameBuf::new(), NameBuf::new());
     let (mut here, mut target) = (&mut one, &mut other);
-    let mut name = turn.query.name();
+    let mut owner = Owner::question(turn.query.name());
     let mut verdict = verdict;
     for hop in 0..=MAX_CHAIN {
         let first = hop == 0;
         let next = match verdict {
             Verdict::Zone { zone, .. } => match turn.zone(zone) {
                 Some(zone) => {
-                    let zone = parent_side(turn, group, zone, name).unwrap_or(zone);
-                    from_zone(turn, zone, Asked { name, first }, writer, target)?
+                    let zone = parent_side(turn, group, zone, owner.name()).unwrap_or(zone);
+                    from_zone(turn, zone, (owner, first), writer, target)?
                 }
                 None => Next::End,
             },
-            Verdict::Answer { records, .. } => from_records(turn, records, name, writer, target)?,
+            Verdict::Answer { records, .. } => from_records(turn, records, owner, writer, target)?,
             Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
                 return Err(Stop::NoRecursion);
             }
@@ -107,18 +107,10 @@ pub(super) fn write(
             return Ok(());
         }
         std::mem::swap(&mut here, &mut target);
-        name = here.as_ref();
-        verdict = turn.decide(group, name, turn.qtype());
+        owner = writer.target(here.as_ref());
+        verdict = turn.decide(group, owner.name(), turn.qtype());
     }
     Err(Stop::TooManyHops)
-}
-
-/// One name of a chain.
-#[derive(Clone, Copy)]
-struct Asked<'n> {
-    name: NameRef<'n>,
-    /// Whether it is the one that the client asked for.
-    first: bool,
 }
 
 /// What an upstream says, from `grant`'s name on.
@@ -163,23 +155,24 @@ fn parent_side<'t>(
     delegates.then_some(parent)
 }
 
-/// One link, or the end, from a zone.
+/// One link, or the end, from a zone; `first` of the chain or not.
 fn from_zone(
     turn: Turn<'_>,
     zone: &Zone,
-    Asked { name, first }: Asked<'_>,
+    (owner, first): (Owner<'_>, bool),
     writer: &mut ReplyWriter<'_>,
     target: &mut NameBuf,
 ) -> Result<Next, Stop> {
+    let name = owner.name();
     let found = zone.lookup(name, turn.qtype());
     // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
     if first && !matches!(found, Lookup::Referral { .. }) {
         writer.set_authoritative();
     }
     match found {
-        Lookup::Found(set) => writer.rrset(Section::Answer, name, set)?,
-        Lookup::Exists => writer.rrset(Section::Answer, name, turn.context.snapshot.any())?,
-        Lookup::Alias(set) => return alias(turn, set, name, writer, target),
+        Lookup::Found(set) => writer.rrset(Section::Answer, owner, set)?,
+        Lookup::Exists => writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?,
+        Lookup::Alias(set) => return alias(turn, set, owner, writer, target),
         Lookup::Dname {
             owner_labels,
             dname,
@@ -201,18 +194,18 @@ fn from_zone(
 fn from_records(
     turn: Turn<'_>,
     records: &[Rrset],
-    name: NameRef<'_>,
+    owner: Owner<'_>,
     writer: &mut ReplyWriter<'_>,
     target: &mut NameBuf,
 ) -> Result<Next, Stop> {
     writer.set_authoritative();
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
     if let Some(set) = of_type(turn.qtype()) {
-        writer.rrset(Section::Answer, name, set)?;
+        writer.rrset(Section::Answer, owner, set)?;
     } else if let Some(set) = of_type(RecordType::CNAME) {
-        return alias(turn, set, name, writer, target);
+        return alias(turn, set, owner, writer, target);
     } else if turn.qtype() == RecordType::ANY {
-        writer.rrset(Section::Answer, name, turn.context.snapshot.any())?;
+        writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?;
     } else {
         let soa = turn.context.snapshot.denial_soa();
         writer.rrset(Section::Authority, soa.owner(), soa.set())?;
@@ -225,11 +218,11 @@ fn from_records(
 fn alias(
     turn: Turn<'_>,
     set: &Rrset,
-    name: NameRef<'_>,
+    owner: Owner<'_>,
     writer: &mut ReplyWriter<'_>,
     target: &mut NameBuf,
 ) -> Result<Next, Stop> {
-    writer.rrset(Section::Answer, name, set)?;
+    writer.rrset(Section::Answer, owner, set)?;
     let leads = turn.qtype() != RecordType::ANY
         && set.target().is_some_and(|wire| target.set(wire).is_ok());
     Ok(if leads { Next::Target } else { Next::End })

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::{
     cache::{Entry, Found, Key},
     dns::{
-        Facts, Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End, reply::Section,
+        Facts, Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End,
+        reply::Section,
     },
     policy::{Bits, CnameMode, Grant, GroupId, Permit, UpstreamId, Verdict},
 };
@@ -145,7 +146,7 @@ pub(super) fn facts(
         let permit = grant.permit(bits);
         Err(Stop::Ask { permit, stale })
     };
-    let key = key(&turn.context, grant.name(), grant.qtype(), bits, upstream);
+    let key = key(turn.context, grant.name(), grant.qtype(), bits, upstream);
     let (Some(memory), Some(key)) = (turn.memory(), key) else {
         return ask(false);
     };

@@ -49,6 +49,11 @@ impl Known {
             .find(|&at| stands_at(reply, at, suffix))
     }
 
+    /// Whether no more can be added.
+    pub(super) const fn is_full(&self) -> bool {
+        self.count >= MOST
+    }
+
     /// How many there are: what [`Known::cut`] goes back to.
     pub(super) const fn count(&self) -> usize {
         self.count
@@ -68,7 +73,7 @@ impl Known {
 
 /// Whether the name in the reply at `at` is `name`, letter case aside. Pointers in the reply are our
 /// own and lead backward; the bound is for the reader.
-fn stands_at(reply: &[u8], at: u16, mut name: &[u8]) -> bool {
+pub(super) fn stands_at(reply: &[u8], at: u16, mut name: &[u8]) -> bool {
     let mut at = usize::from(at);
     // Most often it stands there byte for byte, without a pointer in between.
     if reply.get(at..at + name.len()) == Some(name) {
