@@ -20,7 +20,7 @@ mod mark;
 
 use self::mark::{Mark, Packed, Place};
 use super::{Fate, Origin, Pattern, Rule, RuleId};
-use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, tree::TreeFull};
+use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, tree::TreeFull};
 
 /// The most rules of one policy: a mark has room for so many numbers.
 pub(super) const MAX_RULES: usize = 1 << mark::RULE_BITS;
@@ -154,7 +154,10 @@ impl Draft {
     }
 
     /// The packed tree.
-    pub(super) fn finish(self) -> NameTree {
+    ///
+    /// # Errors
+    /// When the names do not fit.
+    pub(super) fn finish(self) -> Result<NameTree, TreeFull> {
         let Self { mut tree, placed } = self;
         let mut shared = Vec::new();
         for group in placed.chunk_by(|one, other| one.node == other.node) {
@@ -172,13 +175,14 @@ impl Draft {
             let mark = Mark::of(tree.mark(first.node)).with(place);
             tree.set_mark(first.node, mark.bits());
         }
-        tree.shrink_to_fit();
+        let count = placed.len();
+        drop(placed); // before the packed tree takes room
         shared.shrink_to_fit();
-        NameTree {
-            tree,
+        Ok(NameTree {
+            tree: tree.pack()?,
             shared,
-            count: placed.len(),
-        }
+            count,
+        })
     }
 }
 
@@ -198,7 +202,7 @@ fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
 pub(super) struct NameTree {
-    tree: LabelTree,
+    tree: PackedTree,
     /// The entries of names that have several, one name's after another's.
     shared: Vec<Packed>,
     /// How many entries there are in all.
@@ -209,7 +213,7 @@ pub(super) struct NameTree {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     /// The closest known name, and how many labels it has.
-    node: NodeId,
+    node: PackedId,
     labels: usize,
     /// How many labels the name has.
     asked: usize,
@@ -218,7 +222,7 @@ pub(super) struct Spot {
 impl NameTree {
     /// Walks down to `name`, or as close as there is a known name.
     pub(super) fn find(&self, name: NameRef<'_>) -> Spot {
-        let (node, labels) = self.tree.closest(name, 0);
+        let (node, labels) = self.tree.closest(name);
         let asked = name.label_count();
         Spot {
             node,
@@ -278,7 +282,7 @@ impl NameTree {
             .map(|(_, mark)| self.at(Mark::of(mark)).map(|it| (it.rule(), it.kind())))
     }
 
-    fn here(&self, node: NodeId) -> Here<'_> {
+    fn here(&self, node: PackedId) -> Here<'_> {
         self.at(Mark::of(self.tree.mark(node)))
     }
 
@@ -358,7 +362,7 @@ impl Entry {
 /// See [`NameTree::entries`].
 pub(super) struct Entries<'t> {
     names: &'t NameTree,
-    node: Option<NodeId>,
+    node: Option<PackedId>,
     labels: usize,
     asked: usize,
     here: Here<'t>,
