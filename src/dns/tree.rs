@@ -12,6 +12,7 @@
 //! its label, and children are found in one hash table by (parent, label): a million names in some
 //! 30 MB.
 
+mod ahead;
 mod arena;
 mod block;
 mod map;
@@ -24,6 +25,7 @@ use hashbrown::HashTable;
 
 use super::name::NameRef;
 
+pub use ahead::Ahead;
 pub use map::LabelMap;
 pub use packed::{PackedId, PackedTree};
 

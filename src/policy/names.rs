@@ -20,7 +20,9 @@ mod mark;
 
 use self::mark::{Mark, Packed, Place};
 use super::{Fate, Origin, Pattern, Rule, RuleId};
-use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, tree::TreeFull};
+use crate::dns::{
+    Ahead, LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, tree::TreeFull,
+};
 
 /// The most rules of one policy: a mark has room for so many numbers.
 pub(super) const MAX_RULES: usize = 1 << mark::RULE_BITS;
@@ -231,15 +233,26 @@ impl NameTree {
         }
     }
 
+    /// As [`PackedTree::foresee`].
+    pub(super) fn foresee(&self, wire: &[u8], ahead: &mut Ahead) -> bool {
+        self.tree.foresee(wire, ahead)
+    }
+
+    /// As [`PackedTree::fetch`].
+    pub(super) fn fetch(&self, ahead: &mut Ahead) {
+        self.tree.fetch(ahead);
+    }
+
     /// The entries that stand on a name and on every name above it, in the order of precedence.
     /// Among them are those on the name itself that are about the names below it only.
     pub(super) fn entries(&self, spot: Spot) -> Entries<'_> {
+        let (above, mark) = self.tree.above(spot.node);
         Entries {
             names: self,
-            node: Some(spot.node),
+            above,
             labels: spot.labels,
             asked: spot.asked,
-            here: self.here(spot.node),
+            here: self.at(Mark::of(mark)),
         }
     }
 
@@ -280,10 +293,6 @@ impl NameTree {
         self.tree
             .iter()
             .map(|(_, mark)| self.at(Mark::of(mark)).map(|it| (it.rule(), it.kind())))
-    }
-
-    fn here(&self, node: PackedId) -> Here<'_> {
-        self.at(Mark::of(self.tree.mark(node)))
     }
 
     fn at(&self, mark: Mark) -> Here<'_> {
@@ -362,7 +371,7 @@ impl Entry {
 /// See [`NameTree::entries`].
 pub(super) struct Entries<'t> {
     names: &'t NameTree,
-    node: Option<PackedId>,
+    above: Option<PackedId>,
     labels: usize,
     asked: usize,
     here: Here<'t>,
@@ -373,7 +382,6 @@ impl Iterator for Entries<'_> {
 
     fn next(&mut self) -> Option<Entry> {
         loop {
-            let node = self.node?;
             if let Some(entry) = self.here.next() {
                 return Some(Entry {
                     rule: entry.rule(),
@@ -382,11 +390,10 @@ impl Iterator for Entries<'_> {
                     on_name: self.labels == self.asked,
                 });
             }
-            self.node = self.names.tree.parent(node);
+            let (above, mark) = self.names.tree.above(self.above?);
+            self.above = above;
             self.labels = self.labels.saturating_sub(1);
-            self.here = self
-                .node
-                .map_or_else(Here::default, |node| self.names.here(node));
+            self.here = self.names.at(Mark::of(mark));
         }
     }
 }

@@ -42,10 +42,19 @@ impl Block {
     /// The node in a slot.
     #[inline]
     pub(super) fn node(&self, slot: usize) -> Option<Node<'_>> {
+        // There is no other slot; so the compiler need not look for one.
+        let slot = slot % SLOTS;
         let (start, end) = (*self.bounds.get(slot)?, *self.bounds.get(slot + 1)?);
         let node = self.body.get(usize::from(start)..usize::from(end))?;
         let (head, label) = node.split_first_chunk()?;
         Some(Node::of(head, label))
+    }
+
+    /// The same without its label, which takes less.
+    #[inline]
+    pub(super) fn head(&self, slot: usize) -> Option<Node<'_>> {
+        let start = usize::from(*self.bounds.get(slot % SLOTS)?);
+        Some(Node::of(self.body.get(start..)?.first_chunk()?, &[]))
     }
 
     /// The slot of the node with this tag, parent and label.
@@ -99,6 +108,13 @@ impl Block {
         *self.tags.get_mut(slot)? = tag;
         *self.bounds.get_mut(slot + 1)? = end as u8; // less than a block
         Some(slot)
+    }
+
+    /// Reads something of both lines.
+    #[inline]
+    pub(super) const fn touch(&self) -> u8 {
+        let ([first, ..], [.., last]) = (self.tags, self.body);
+        first ^ last
     }
 }
 
