@@ -26,7 +26,7 @@ pub use query::{Malformed, Query};
 pub use reply::ReplyWriter;
 pub use rrset::{Rrset, RrsetError};
 pub use rtype::RecordType;
-pub use tree::{LabelMap, LabelTree, NodeId};
+pub use tree::{Ahead, LabelMap, LabelTree, NodeId, PackedId, PackedTree};
 
 /// The transport a query came by: it decides how large a reply may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@
 
 use std::{net::IpAddr, time::SystemTime};
 
-use crate::dns::{Name, NameRef, RecordType, Rrset};
+use crate::dns::{Ahead, Name, NameRef, RecordType, Rrset};
 
 pub mod build;
 mod clients;
@@ -152,6 +152,18 @@ impl Policy {
     #[must_use]
     pub const fn observed(&self) -> Option<&Forwarding> {
         self.observe.as_ref()
+    }
+
+    /// Notes what a decision about a name will read, so that [`Policy::fetch`] can bring it near for
+    /// several at once. `wire` should begin with the name, and may be anything: nothing depends on
+    /// it but how long the decision takes. Tells whether it is of use, which it is in long lists.
+    pub fn foresee(&self, wire: &[u8], ahead: &mut Ahead) -> bool {
+        self.names.foresee(wire, ahead)
+    }
+
+    /// Brings near what was noted, and forgets it.
+    pub fn fetch(&self, ahead: &mut Ahead) {
+        self.names.fetch(ahead);
     }
 
     /// What becomes of a question.

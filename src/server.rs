@@ -55,6 +55,16 @@ pub trait Handler: Send + 'static {
     /// first of them; the place to read the clock and to load the snapshot.
     fn begin_batch(&mut self);
 
+    /// This packet will be handled in this batch, as will others: what it will need can be noted, to
+    /// be fetched for all at once. Called before the first is handled, and for the next packet only
+    /// where this tells that it is of use.
+    fn foresee(&mut self, _packet: &[u8]) -> bool {
+        false
+    }
+
+    /// All packets of the batch have been foreseen, and each was of use.
+    fn fetch(&mut self) {}
+
     /// Writes the reply to `message` into `out`, whose length is the most that the transport can
     /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
     /// `later` gives. The bytes in `out` are those of an earlier reply.

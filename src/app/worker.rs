@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    dns::{Ahead, query::HEADER},
     engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
@@ -28,6 +29,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     forwarder: Forwarder,
     gate: Option<Gate>,
+    /// What the batch will read of the policy.
+    ahead: Ahead,
     /// When the batch was read, by the calendar: for expiry and for the log.
     now: SystemTime,
     /// When the query at hand could begin: the batch was read, or the one before it was done.
@@ -50,6 +53,7 @@ impl Worker {
             shared: Arc::clone(telemetry.shared()),
             forwarder,
             gate,
+            ahead: Ahead::new(),
             now,
             began,
         }
@@ -157,6 +161,16 @@ impl Handler for Worker {
         if !Arc::ptr_eq(snapshot, &self.snapshot) {
             self.snapshot = Arc::clone(snapshot);
         }
+    }
+
+    fn foresee(&mut self, packet: &[u8]) -> bool {
+        // A query's question stands behind its header.
+        let question = packet.get(HEADER..).unwrap_or_default();
+        self.snapshot.policy().foresee(question, &mut self.ahead)
+    }
+
+    fn fetch(&mut self) {
+        self.snapshot.policy().fetch(&mut self.ahead);
     }
 
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {

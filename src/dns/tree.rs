@@ -5,16 +5,18 @@
 //! steps, however many names the tree holds. Names that only have others below them are nodes,
 //! too: that is what an empty non-terminal is (RFC 4592 section 2.2.2).
 //!
-//! What a walk costs in a long list is the memory that it touches. So all that is known of a node
-//! stands in one place of one arena, nine bytes and its label, and children are found in one hash
-//! table by (parent, label): three lines of memory a label, and a million names in some 30 MB.
+//! There are two forms of it. A [`LabelTree`] grows, and suits a zone's names; a [`PackedTree`] is
+//! made from one that is complete, and suits lists that no cache of the processor holds.
 //!
-//! ```text
-//!   arena   … │ parent: u32 │ mark: u32 │ length: u8 │ label │ …
-//!             └─ the node's number is where it begins
-//! ```
+//! While it grows, all that is known of a node stands in one place of one [`arena`], nine bytes and
+//! its label, and children are found in one hash table by (parent, label): a million names in some
+//! 30 MB.
 
+mod ahead;
+mod arena;
+mod block;
 mod map;
+mod packed;
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -23,7 +25,9 @@ use hashbrown::HashTable;
 
 use super::name::NameRef;
 
+pub use ahead::Ahead;
 pub use map::LabelMap;
+pub use packed::{PackedId, PackedTree};
 
 /// A node of a [`LabelTree`]; the root is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,10 +40,10 @@ impl NodeId {
 
 /// No parent.
 const NONE: u32 = u32::MAX;
-/// Bytes of a node before its label's length.
+/// Bytes of a node before its label.
 const HEAD: usize = 8;
 /// Bytes of a node as room is made for them: labels have some ten on average.
-const TYPICAL: usize = HEAD + 1 + 10;
+const TYPICAL: usize = arena::OVERHEAD + 10;
 
 /// Names, each with a mark that means something to the tree's owner, found by the longest known
 /// suffix.
@@ -55,11 +59,36 @@ pub struct LabelTree {
 pub struct TreeFull;
 
 /// What is known of one node.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Node<'t> {
     parent: u32,
     mark: u32,
     label: &'t [u8],
+}
+
+impl<'t> Node<'t> {
+    const fn new(parent: u32, mark: u32, label: &'t [u8]) -> Self {
+        Self {
+            parent,
+            mark,
+            label,
+        }
+    }
+
+    /// The node of which both forms of the tree hold these bytes.
+    #[inline]
+    const fn of(head: &[u8; HEAD], label: &'t [u8]) -> Self {
+        let &[p0, p1, p2, p3, m0, m1, m2, m3] = head;
+        let parent = u32::from_ne_bytes([p0, p1, p2, p3]);
+        Self::new(parent, u32::from_ne_bytes([m0, m1, m2, m3]), label)
+    }
+
+    /// What they hold before its label.
+    const fn head(self) -> [u8; HEAD] {
+        let [p0, p1, p2, p3] = self.parent.to_ne_bytes();
+        let [m0, m1, m2, m3] = self.mark.to_ne_bytes();
+        [p0, p1, p2, p3, m0, m1, m2, m3]
+    }
 }
 
 impl LabelTree {
@@ -67,7 +96,7 @@ impl LabelTree {
     #[must_use]
     pub fn new() -> Self {
         let mut arena = Vec::new();
-        put(&mut arena, NONE, 0, &[]);
+        arena::put(&mut arena, Node::new(NONE, 0, &[]));
         Self {
             arena,
             children: HashTable::new(),
@@ -101,11 +130,11 @@ impl LabelTree {
     }
 
     fn add_child(&mut self, parent: NodeId, label: &[u8]) -> Result<NodeId, TreeFull> {
-        let id = u32::try_from(self.arena.len())
-            .ok()
-            .filter(|&id| id != NONE)
-            .ok_or(TreeFull)?;
-        put(&mut self.arena, parent.0, 0, label);
+        let id = self.arena.len();
+        // Its end has a number, too, so that none of the nodes is at `NONE` or behind.
+        let end = u32::try_from(id + arena::OVERHEAD + label.len());
+        let id = end.map(|_| id as u32).map_err(|_| TreeFull)?;
+        arena::put(&mut self.arena, Node::new(parent.0, 0, label));
         let arena = &self.arena;
         self.children
             .insert_unique(hash(parent, label), id, |&child| rehash(arena, child));
@@ -116,7 +145,7 @@ impl LabelTree {
     #[must_use]
     pub fn child(&self, node: NodeId, label: &[u8]) -> Option<NodeId> {
         let found = self.children.find(hash(node, label), |&child| {
-            at(&self.arena, child)
+            arena::at(&self.arena, child)
                 .is_some_and(|child| child.parent == node.0 && child.label == label)
         });
         found.map(|&child| NodeId(child))
@@ -142,28 +171,26 @@ impl LabelTree {
     /// The node that `node` is a child of; `None` for the root.
     #[must_use]
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {
-        let parent = at(&self.arena, node.0)?.parent;
+        let parent = arena::at(&self.arena, node.0)?.parent;
         (parent != NONE).then_some(NodeId(parent))
     }
 
     /// The leftmost label of a node's name; empty for the root.
     #[must_use]
     pub fn label(&self, node: NodeId) -> &[u8] {
-        at(&self.arena, node.0).map_or(&[], |node| node.label)
+        arena::at(&self.arena, node.0).map_or(&[], |node| node.label)
     }
 
     /// The mark of a node: 0 where none was set.
     #[must_use]
     pub fn mark(&self, node: NodeId) -> u32 {
-        at(&self.arena, node.0).map_or(0, |node| node.mark)
+        arena::at(&self.arena, node.0).map_or(0, |node| node.mark)
     }
 
     /// Sets the mark of a node.
     pub fn set_mark(&mut self, node: NodeId, mark: u32) {
-        let mut rest = self.arena.get_mut(node.0 as usize + HEAD / 2..);
-        let place = rest.as_mut().and_then(|rest| rest.first_chunk_mut());
-        if let Some(place) = place {
-            *place = mark.to_ne_bytes();
+        if let Some(Node { parent, .. }) = arena::at(&self.arena, node.0) {
+            arena::overwrite(&mut self.arena, node.0, parent, mark);
         }
     }
 
@@ -171,16 +198,21 @@ impl LabelTree {
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, u32)> {
         let mut next = 0;
         std::iter::from_fn(move || {
-            let (id, node) = (next, at(&self.arena, next)?);
-            next += (HEAD + 1 + node.label.len()) as u32; // `add_child` has seen that it fits
+            let (id, node) = (next, arena::at(&self.arena, next)?);
+            next = arena::behind(id, node);
             Some((NodeId(id), node.mark))
         })
     }
 
-    /// How many bytes the tree holds on the heap, those that growth reserved included.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.arena.capacity() + self.children.allocation_size()
+    /// The same names and marks, to be asked for and no longer to be changed. The numbers of the
+    /// nodes are others there.
+    ///
+    /// # Errors
+    /// When the nodes are more than can be numbered.
+    pub fn pack(self) -> Result<PackedTree, TreeFull> {
+        let Self { arena, children } = self;
+        drop(children); // before anything else takes room
+        PackedTree::pack(arena)
     }
 
     /// Gives back what growth reserved; for trees that are complete.
@@ -197,27 +229,6 @@ impl Default for LabelTree {
     }
 }
 
-/// Appends a node. A label has at most 63 bytes.
-fn put(arena: &mut Vec<u8>, parent: u32, mark: u32, label: &[u8]) {
-    arena.extend_from_slice(&parent.to_ne_bytes());
-    arena.extend_from_slice(&mark.to_ne_bytes());
-    arena.push(label.len() as u8);
-    arena.extend_from_slice(label);
-}
-
-/// The node that begins there; `None` behind the last one.
-#[inline]
-fn at(arena: &[u8], id: u32) -> Option<Node<'_>> {
-    let (head, rest) = arena.get(id as usize..)?.split_first_chunk::<HEAD>()?;
-    let &[p0, p1, p2, p3, m0, m1, m2, m3] = head;
-    let (&len, rest) = rest.split_first()?;
-    Some(Node {
-        parent: u32::from_ne_bytes([p0, p1, p2, p3]),
-        mark: u32::from_ne_bytes([m0, m1, m2, m3]),
-        label: rest.get(..usize::from(len))?,
-    })
-}
-
 /// The keys are the operator's and nobody can add one by asking, so a fixed seed is safe.
 fn hash(parent: NodeId, label: &[u8]) -> u64 {
     let mut hasher = FixedState::with_seed(u64::from(parent.0)).build_hasher();
@@ -226,7 +237,7 @@ fn hash(parent: NodeId, label: &[u8]) -> u64 {
 }
 
 fn rehash(arena: &[u8], child: u32) -> u64 {
-    at(arena, child).map_or(0, |node| hash(NodeId(node.parent), node.label))
+    arena::at(arena, child).map_or(0, |node| hash(NodeId(node.parent), node.label))
 }
 
 #[cfg(test)]

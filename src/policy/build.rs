@@ -103,6 +103,7 @@ impl Policy {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
+        let names = draft.finish().map_err(|_| vec![Conflict::TooManyNames])?;
         let mut rules = rules;
         for rule in &mut rules {
             rule.patterns = Vec::new();
@@ -112,7 +113,7 @@ impl Policy {
             texts: rules.iter().map(text_of).collect(),
             rules,
             clients,
-            names: draft.finish(),
+            names,
             deny_with,
             observe: None,
         })

@@ -20,7 +20,9 @@ mod mark;
 
 use self::mark::{Mark, Packed, Place};
 use super::{Fate, Origin, Pattern, Rule, RuleId};
-use crate::dns::{LabelTree, Name, NameBuf, NameRef, NodeId, tree::TreeFull};
+use crate::dns::{
+    Ahead, LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, tree::TreeFull,
+};
 
 /// The most rules of one policy: a mark has room for so many numbers.
 pub(super) const MAX_RULES: usize = 1 << mark::RULE_BITS;
@@ -154,7 +156,10 @@ impl Draft {
     }
 
     /// The packed tree.
-    pub(super) fn finish(self) -> NameTree {
+    ///
+    /// # Errors
+    /// When the names do not fit.
+    pub(super) fn finish(self) -> Result<NameTree, TreeFull> {
         let Self { mut tree, placed } = self;
         let mut shared = Vec::new();
         for group in placed.chunk_by(|one, other| one.node == other.node) {
@@ -172,13 +177,14 @@ impl Draft {
             let mark = Mark::of(tree.mark(first.node)).with(place);
             tree.set_mark(first.node, mark.bits());
         }
-        tree.shrink_to_fit();
+        let count = placed.len();
+        drop(placed); // before the packed tree takes room
         shared.shrink_to_fit();
-        NameTree {
-            tree,
+        Ok(NameTree {
+            tree: tree.pack()?,
             shared,
-            count: placed.len(),
-        }
+            count,
+        })
     }
 }
 
@@ -198,7 +204,7 @@ fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
 pub(super) struct NameTree {
-    tree: LabelTree,
+    tree: PackedTree,
     /// The entries of names that have several, one name's after another's.
     shared: Vec<Packed>,
     /// How many entries there are in all.
@@ -209,7 +215,7 @@ pub(super) struct NameTree {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     /// The closest known name, and how many labels it has.
-    node: NodeId,
+    node: PackedId,
     labels: usize,
     /// How many labels the name has.
     asked: usize,
@@ -218,7 +224,7 @@ pub(super) struct Spot {
 impl NameTree {
     /// Walks down to `name`, or as close as there is a known name.
     pub(super) fn find(&self, name: NameRef<'_>) -> Spot {
-        let (node, labels) = self.tree.closest(name, 0);
+        let (node, labels) = self.tree.closest(name);
         let asked = name.label_count();
         Spot {
             node,
@@ -227,15 +233,26 @@ impl NameTree {
         }
     }
 
+    /// As [`PackedTree::foresee`].
+    pub(super) fn foresee(&self, wire: &[u8], ahead: &mut Ahead) -> bool {
+        self.tree.foresee(wire, ahead)
+    }
+
+    /// As [`PackedTree::fetch`].
+    pub(super) fn fetch(&self, ahead: &mut Ahead) {
+        self.tree.fetch(ahead);
+    }
+
     /// The entries that stand on a name and on every name above it, in the order of precedence.
     /// Among them are those on the name itself that are about the names below it only.
     pub(super) fn entries(&self, spot: Spot) -> Entries<'_> {
+        let (above, mark) = self.tree.above(spot.node);
         Entries {
             names: self,
-            node: Some(spot.node),
+            above,
             labels: spot.labels,
             asked: spot.asked,
-            here: self.here(spot.node),
+            here: self.at(Mark::of(mark)),
         }
     }
 
@@ -276,10 +293,6 @@ impl NameTree {
         self.tree
             .iter()
             .map(|(_, mark)| self.at(Mark::of(mark)).map(|it| (it.rule(), it.kind())))
-    }
-
-    fn here(&self, node: NodeId) -> Here<'_> {
-        self.at(Mark::of(self.tree.mark(node)))
     }
 
     fn at(&self, mark: Mark) -> Here<'_> {
@@ -358,7 +371,7 @@ impl Entry {
 /// See [`NameTree::entries`].
 pub(super) struct Entries<'t> {
     names: &'t NameTree,
-    node: Option<NodeId>,
+    above: Option<PackedId>,
     labels: usize,
     asked: usize,
     here: Here<'t>,
@@ -369,7 +382,6 @@ impl Iterator for Entries<'_> {
 
     fn next(&mut self) -> Option<Entry> {
         loop {
-            let node = self.node?;
             if let Some(entry) = self.here.next() {
                 return Some(Entry {
                     rule: entry.rule(),
@@ -378,11 +390,10 @@ impl Iterator for Entries<'_> {
                     on_name: self.labels == self.asked,
                 });
             }
-            self.node = self.names.tree.parent(node);
+            let (above, mark) = self.names.tree.above(self.above?);
+            self.above = above;
             self.labels = self.labels.saturating_sub(1);
-            self.here = self
-                .node
-                .map_or_else(Here::default, |node| self.names.here(node));
+            self.here = self.names.at(Mark::of(mark));
         }
     }
 }

@@ -1,6 +1,9 @@
-//! The loop around the batches: receive, answer, send.
+//! The loop around the batches: receive, look ahead, answer, send.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use socket2::Socket;
 
@@ -39,8 +42,29 @@ impl Later for FromHere<'_> {
     }
 }
 
+/// Has the handler see what it will be given, so that it can wait for memory once for all. One
+/// datagram alone is as well waited for when it is handled.
+fn look_ahead<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
+    if received < 2 {
+        return;
+    }
+    // Nothing depends on it, so nothing is lost by a panic: the packet that is at fault will be
+    // handled behind an edge of its own.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        for at in 0..received {
+            if let Some(exchange) = batch.exchange(at)
+                && !handler.foresee(exchange.query)
+            {
+                return;
+            }
+        }
+        handler.fetch();
+    }));
+}
+
 fn answer<H: Handler>(batch: &mut Batch, received: usize, socket: &Arc<Socket>, handler: &mut H) {
     handler.begin_batch();
+    look_ahead(batch, received, handler);
     for at in 0..received {
         let Some(exchange) = batch.exchange(at) else {
             handler.observe(Event::Unanswerable);
@@ -58,5 +82,90 @@ fn answer<H: Handler>(batch: &mut Batch, received: usize, socket: &Arc<Socket>, 
     }
     for _ in 0..batch.send(socket) {
         handler.observe(Event::ReplyLost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{SocketAddr, UdpSocket},
+        sync::Mutex,
+        time::Duration,
+    };
+
+    use socket2::{Domain, Type};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{engine::Outcome, server::udp::prepare};
+
+    /// Notes what it is called for.
+    struct Called {
+        calls: Arc<Mutex<Vec<&'static str>>>,
+        foresees: fn() -> bool,
+    }
+
+    impl Called {
+        fn note(&self, call: &'static str) {
+            self.calls.lock().expect("no poison").push(call);
+        }
+    }
+
+    impl Handler for Called {
+        fn begin_batch(&mut self) {}
+
+        fn foresee(&mut self, packet: &[u8]) -> bool {
+            assert_eq!(packet, b"hello");
+            self.note("foresee");
+            (self.foresees)()
+        }
+
+        fn fetch(&mut self) {
+            self.note("fetch");
+        }
+
+        fn handle(&mut self, _: Message<'_>, _: &mut [u8], _: &dyn Later) -> Option<usize> {
+            self.note("handle");
+            None
+        }
+
+        fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {}
+
+        fn observe(&mut self, _: Event) {}
+    }
+
+    /// What a handler is called for when so many datagrams are there.
+    fn calls(datagrams: usize, foresees: fn() -> bool) -> String {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+        prepare(&socket, any).expect("options");
+        socket.bind(&any.into()).expect("a port");
+        let address = socket.local_addr().expect("bound");
+        let client = UdpSocket::bind(any).expect("a port");
+        for _ in 0..datagrams {
+            let to = address.as_socket().expect("an address");
+            client.send_to(b"hello", to).expect("sent");
+        }
+        let calls = Arc::default();
+        let handler = Called {
+            calls: Arc::clone(&calls),
+            foresees,
+        };
+        let (sender, stop) = watch::channel(None);
+        sender.send(Some(Duration::ZERO)).expect("a receiver");
+        serve(&Arc::new(socket), handler, &stop);
+        calls.lock().expect("no poison").join(" ")
+    }
+
+    #[test]
+    fn several_datagrams_are_foreseen_before_one_is_handled() {
+        for (datagrams, foresees, expected) in [
+            (1, (|| true) as fn() -> bool, "handle"),
+            (2, || true, "foresee foresee fetch handle handle"),
+            (3, || false, "foresee handle handle handle"),
+            (2, || panic!("as the test says"), "foresee handle handle"),
+        ] {
+            assert_eq!(calls(datagrams, foresees), expected);
+        }
     }
 }

@@ -1,0 +1,173 @@
+//! Some nodes of a packed tree: a bucket of its hash table that holds them whole.
+//!
+//! ```text
+//!            ┌─ first line ────────────────────────────────┬─ second line ──────────────────┐
+//!   block    │ tags: 8 │ bounds: 9 │ over: 1 │ node │ node │ node │ …                  free │ 128 bytes
+//!            └─────────┴───────────┴─────────┴──────┴──────┴────────────────────────────────┘
+//!              │         │           └─ a node found no room here and stands further on
+//!              │         └─ where each node begins and ends, counted from the first one
+//!              └─ a byte of each node's hash; 0 where there is no node
+//!
+//!   node     │ parent: u32 │ mark: u32 │ label │
+//! ```
+
+use super::{HEAD, Node};
+
+/// Bytes of a block: two adjacent lines of one page. Larger ones would not be found in one place of
+/// memory any more; in smaller ones the longest label would not fit.
+pub(super) const SIZE: usize = 128;
+/// The most nodes of a block: as many as there are tags in one word.
+pub(super) const SLOTS: usize = 8;
+/// Bytes of a block for its nodes.
+pub(super) const BODY: usize = SIZE - SLOTS - (SLOTS + 1) - 1;
+
+/// A block; see the module's diagram.
+#[derive(Clone, Debug)]
+#[repr(C, align(128))]
+pub(super) struct Block {
+    tags: [u8; SLOTS],
+    bounds: [u8; SLOTS + 1],
+    over: bool,
+    body: [u8; BODY],
+}
+
+impl Block {
+    pub(super) const EMPTY: Self = Self {
+        tags: [0; SLOTS],
+        bounds: [0; SLOTS + 1],
+        over: false,
+        body: [0; BODY],
+    };
+
+    /// The node in a slot.
+    #[inline]
+    pub(super) fn node(&self, slot: usize) -> Option<Node<'_>> {
+        // There is no other slot; so the compiler need not look for one.
+        let slot = slot % SLOTS;
+        let (start, end) = (*self.bounds.get(slot)?, *self.bounds.get(slot + 1)?);
+        let node = self.body.get(usize::from(start)..usize::from(end))?;
+        let (head, label) = node.split_first_chunk()?;
+        Some(Node::of(head, label))
+    }
+
+    /// The same without its label, which takes less.
+    #[inline]
+    pub(super) fn head(&self, slot: usize) -> Option<Node<'_>> {
+        let start = usize::from(*self.bounds.get(slot % SLOTS)?);
+        Some(Node::of(self.body.get(start..)?.first_chunk()?, &[]))
+    }
+
+    /// The slot of the node with this tag, parent and label.
+    #[inline]
+    pub(super) fn find(&self, tag: u8, parent: u32, label: &[u8]) -> Option<usize> {
+        // All tags at once: the highest bit of each that is the same, and perhaps of one behind it
+        // that differs in its last bit alone.
+        const ONES: u64 = u64::from_ne_bytes([1; SLOTS]);
+        let other = u64::from_le_bytes(self.tags) ^ (ONES * u64::from(tag));
+        let mut same = other.wrapping_sub(ONES) & !other & (ONES << 7);
+        while same != 0 {
+            let slot = same.trailing_zeros() as usize / 8;
+            let node = self.node(slot);
+            if node.is_some_and(|node| node.parent == parent && node.label == label) {
+                return Some(slot);
+            }
+            same &= same - 1;
+        }
+        None
+    }
+
+    /// Whether a node that is not here may stand further on.
+    #[inline]
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Each slot that holds a node, with its mark.
+    pub(super) fn marks(&self) -> impl Iterator<Item = (usize, u32)> {
+        let taken = self.tags.iter().take_while(|&&tag| tag != 0);
+        let slots = taken.enumerate().map(|(slot, _)| slot);
+        slots.filter_map(|slot| Some((slot, self.node(slot)?.mark)))
+    }
+
+    /// Puts a node behind the others and tells in which slot; `None` where there is no room, which
+    /// is noted. A tag is not 0.
+    pub(super) fn put(&mut self, tag: u8, node: Node<'_>) -> Option<usize> {
+        let slot = self.try_put(tag, node);
+        self.over |= slot.is_none();
+        slot
+    }
+
+    fn try_put(&mut self, tag: u8, node: Node<'_>) -> Option<usize> {
+        let slot = self.tags.iter().position(|&tag| tag == 0)?;
+        let start = usize::from(*self.bounds.get(slot)?);
+        let end = start + HEAD + node.label.len();
+        let room = self.body.get_mut(start..end)?;
+        let (head, label) = room.split_first_chunk_mut::<HEAD>()?;
+        *head = node.head();
+        label.copy_from_slice(node.label);
+        *self.tags.get_mut(slot)? = tag;
+        *self.bounds.get_mut(slot + 1)? = end as u8; // less than a block
+        Some(slot)
+    }
+
+    /// Reads something of both lines.
+    #[inline]
+    pub(super) const fn touch(&self) -> u8 {
+        let ([first, ..], [.., last]) = (self.tags, self.body);
+        first ^ last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(parent: u32, label: &[u8]) -> Node<'_> {
+        Node::new(parent, parent + 1, label)
+    }
+
+    #[test]
+    fn a_block_is_two_lines_and_holds_the_longest_label() {
+        assert_eq!((size_of::<Block>(), align_of::<Block>()), (SIZE, SIZE));
+        let mut block = Block::EMPTY;
+        let long = [b'a'; 63];
+        assert_eq!(block.put(7, node(1, &long)), Some(0));
+        assert_eq!(block.find(7, 1, &long), Some(0));
+        // The rest takes a label of 31 bytes and not one of 32.
+        assert_eq!(block.put(7, node(1, &[b'b'; 32])), None);
+        assert!(block.is_over());
+        assert_eq!(block.put(7, node(1, &[b'b'; 31])), Some(1));
+        assert_eq!(block.put(7, node(1, b"")), None);
+    }
+
+    #[test]
+    fn tags_that_are_the_same_or_nearly_so_do_not_mislead() {
+        let mut block = Block::EMPTY;
+        for (parent, tag) in (0..).zip([8, 9, 8, 9, 1, 1, 255, 254]) {
+            assert_eq!(
+                block.put(tag, node(parent, b"x")),
+                Some(parent as usize),
+                "{parent}"
+            );
+        }
+        for (slot, tag) in [8, 9, 8, 9, 1, 1, 255, 254].into_iter().enumerate() {
+            assert_eq!(block.find(tag, slot as u32, b"x"), Some(slot), "{slot}");
+            assert_eq!(block.find(tag, slot as u32, b"y"), None, "{slot}");
+            assert_eq!(block.find(tag, 8, b"x"), None, "{slot}");
+        }
+        let marks: Vec<_> = block.marks().collect();
+        assert_eq!(marks.len(), SLOTS);
+        assert_eq!(marks.last(), Some(&(7, 8)));
+        assert!(!block.is_over());
+        assert_eq!(block.put(3, node(9, b"")), None); // there would be bytes, but no slot
+        assert!(block.is_over());
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_is() {
+        for tag in 1..=255 {
+            assert_eq!(Block::EMPTY.find(tag, 0, b""), None);
+        }
+        assert_eq!(Block::EMPTY.marks().count(), 0);
+    }
+}

@@ -1,0 +1,162 @@
+use super::*;
+use crate::dns::{LabelTree, Name, NameBuf, NodeId};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn tree_of<'n>(names: impl IntoIterator<Item = &'n Name>) -> LabelTree {
+    let mut tree = LabelTree::new();
+    for (at, name) in (1..).zip(names) {
+        let node = tree.insert(name.as_ref(), 0).expect("room");
+        if tree.mark(node) == 0 {
+            tree.set_mark(node, at);
+        }
+    }
+    tree
+}
+
+fn packed_into(tree: &LabelTree, homes: u32) -> PackedTree {
+    PackedTree::pack_into(tree.arena.clone(), homes).expect("room")
+}
+
+/// What a tree tells of the way to a name: how deep it goes, and label and mark of each node up.
+type Way = (usize, Vec<(Vec<u8>, u32)>);
+
+fn way(tree: &LabelTree, name: NameRef<'_>) -> Way {
+    let (node, depth) = tree.closest(name, 0);
+    let up = std::iter::successors(Some(node), |&node| tree.parent(node));
+    let told = |node: NodeId| (tree.label(node).to_vec(), tree.mark(node));
+    (depth, up.map(told).collect())
+}
+
+fn packed_way(tree: &PackedTree, name: NameRef<'_>) -> Way {
+    let (node, depth) = tree.closest(name);
+    let up = std::iter::successors(Some(node), |&node| tree.parent(node));
+    let told = |node: PackedId| (tree.label(node).to_vec(), tree.mark(node));
+    (depth, up.map(told).collect())
+}
+
+fn name_of(labels: &[Vec<u8>]) -> Name {
+    let mut name = NameBuf::new();
+    for label in labels {
+        let _ = name.push_label(label); // what does not fit is left out
+    }
+    name.as_ref().to_name()
+}
+
+fn labels(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Name> {
+    let label = prop_oneof![
+        prop::collection::vec(b'a'..=b'b', 1..3),
+        prop::collection::vec(any::<u8>(), 1..20),
+        prop::collection::vec(b'a'..=b'b', 62..=63),
+    ];
+    prop::collection::vec(label, len).prop_map(|labels| name_of(&labels))
+}
+
+#[test]
+fn the_root_alone() {
+    let tree = LabelTree::new().pack().expect("room");
+    let (node, depth) = tree.closest(name_of(&[b"a".to_vec()]).as_ref());
+    assert_eq!((node, depth), (PackedId::ROOT, 0));
+    assert_eq!((tree.parent(node), tree.label(node)), (None, &b""[..]));
+    assert_eq!(tree.iter().collect::<Vec<_>>(), [(PackedId::ROOT, 0)]);
+}
+
+#[test]
+fn the_deepest_name_is_walked_to_its_end() {
+    let deepest = name_of(&vec![b"a".to_vec(); 127]);
+    let mut tree = tree_of([&deepest]);
+    tree.set_mark(NodeId::ROOT, 5);
+    for packed in [packed_into(&tree, 1), tree.clone().pack().expect("room")] {
+        let (node, depth) = packed.closest(deepest.as_ref());
+        assert_eq!((depth, packed.mark(node)), (127, 1));
+        assert_eq!(packed.mark(PackedId::ROOT), 5);
+        assert_eq!(packed.iter().count(), 128);
+        assert_eq!(
+            packed_way(&packed, deepest.as_ref()),
+            way(&tree, deepest.as_ref())
+        );
+    }
+}
+
+#[test]
+fn labels_of_63_bytes_fill_blocks_and_run_over() {
+    let names: Vec<_> = (0..200u8)
+        .map(|at| name_of(&[vec![at; 63], vec![at % 3; 63]]))
+        .collect();
+    let tree = tree_of(&names);
+    for homes in [1, 7, homes_for(&tree.arena).expect("few")] {
+        let packed = packed_into(&tree, homes);
+        assert!(packed.blocks.len() >= 203, "{homes}: one to a block");
+        for name in &names {
+            assert_eq!(
+                packed_way(&packed, name.as_ref()),
+                way(&tree, name.as_ref())
+            );
+        }
+    }
+}
+
+#[test]
+fn few_nodes_take_few_bytes_and_rarely_run_over() {
+    let names = |count: u32| -> Vec<Name> {
+        let name = |at| format!("host{}.zone{}.example", at, at % 97).parse();
+        (0..count)
+            .map(|at| name(at).expect("a name"))
+            .collect::<Vec<_>>()
+    };
+    let ten = tree_of(&names(10)).pack().expect("room");
+    assert!(ten.heap_bytes() <= 1024, "{}", ten.heap_bytes());
+    let many = tree_of(&names(50_000)).pack().expect("room");
+    let over = many.blocks.iter().filter(|block| block.is_over()).count();
+    assert!(
+        over * 4 < many.blocks.len(),
+        "{over} of {}",
+        many.blocks.len()
+    );
+    assert!(many.heap_bytes() < 32 * 50_000, "{}", many.heap_bytes());
+}
+
+proptest! {
+    #[test]
+    fn equal_to_the_tree_that_grew(
+        names in prop::collection::vec(labels(0..6), 0..60),
+        others in prop::collection::vec(labels(0..6), 1..10),
+        homes in 1..20u32,
+    ) {
+        let tree = tree_of(&names);
+        for packed in [packed_into(&tree, homes), tree.clone().pack().unwrap()] {
+            for name in names.iter().chain(&others) {
+                prop_assert_eq!(packed_way(&packed, name.as_ref()), way(&tree, name.as_ref()));
+                let below = name_of(&[vec![b"c".to_vec()], name.as_ref().labels().map(Vec::from).collect()].concat());
+                prop_assert_eq!(packed_way(&packed, below.as_ref()), way(&tree, below.as_ref()));
+            }
+            let mut marks: Vec<_> = packed.iter().map(|(_, mark)| mark).collect();
+            let mut grown: Vec<_> = tree.iter().map(|(_, mark)| mark).collect();
+            marks.sort_unstable();
+            grown.sort_unstable();
+            prop_assert_eq!(marks, grown);
+        }
+    }
+
+    #[test]
+    fn equal_to_a_map_of_names(
+        names in prop::collection::vec("[ab]{1,2}(\\.[ab]{1,2}){0,4}", 1..40),
+        asked in "[ab]{1,2}(\\.[ab]{1,2}){0,5}",
+        homes in 1..6u32,
+    ) {
+        let names: Vec<Name> = names.iter().map(|name| name.parse().unwrap()).collect();
+        let mut map = BTreeMap::new();
+        for (at, name) in (1..).zip(&names) {
+            map.entry(name.clone()).or_insert(at);
+        }
+        let packed = packed_into(&tree_of(&names), homes);
+        let asked: Name = asked.parse().unwrap();
+        let by_map = std::iter::successors(Some(asked.as_ref()), |name| name.parent())
+            .find_map(|suffix| map.get(&suffix.to_name()).copied());
+        let (node, _) = packed.closest(asked.as_ref());
+        let by_tree = std::iter::successors(Some(node), |&node| packed.parent(node))
+            .map(|node| packed.mark(node))
+            .find(|&mark| mark != 0);
+        prop_assert_eq!(by_map, by_tree);
+    }
+}
