@@ -142,11 +142,11 @@ pub fn finish(
     out: &mut [u8],
 ) -> Step {
     // Both the query and the writer are some hundred bytes: they stay where they were made.
-    let parsed = Query::parse(packet);
-    let query = match &parsed {
-        Ok(query) => query,
-        Err(fault) => return reject_malformed(packet, *fault, client.transport, out),
-    };
+    let mut query = Query::unread(packet);
+    if let Err(fault) = query.read() {
+        return reject_malformed(packet, fault, client.transport, out);
+    }
+    let query = &query;
     let turn = Turn {
         query,
         context,

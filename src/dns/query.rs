@@ -83,7 +83,33 @@ impl<'p> Query<'p> {
     /// [`Malformed`], which knows the reply.
     #[inline]
     pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
-        let Some((&[_, _, flags, _, counts @ ..], body)) = packet.split_first_chunk::<HEADER>()
+        let mut query = Self::unread(packet);
+        query.read()?;
+        Ok(query)
+    }
+
+    /// A query that [`Query::read`] has not read: it asks for nothing. A query is some hundred bytes,
+    /// and one that is read where it stands is not moved.
+    #[inline]
+    pub(crate) const fn unread(packet: &'p [u8]) -> Self {
+        Self {
+            packet,
+            name: NameBuf::new(),
+            question: 0,
+            qtype: RecordType(0),
+            qclass: 0,
+            edns: None,
+        }
+    }
+
+    /// Checks the packet; as [`Query::parse`].
+    ///
+    /// # Errors
+    /// [`Malformed`], and then there is no use for this.
+    #[inline]
+    pub(crate) fn read(&mut self) -> Result<(), Malformed> {
+        let Some((&[_, _, flags, _, counts @ ..], body)) =
+            self.packet.split_first_chunk::<HEADER>()
         else {
             return Err(Malformed::Short);
         };
@@ -100,8 +126,7 @@ impl<'p> Query<'p> {
         let [0, 1, 0, 0, 0, 0, ar_high, ar_low] = counts else {
             return Err(unread);
         };
-        let mut name = NameBuf::new();
-        let name_len = name.set(body).map_err(|_| unread)?;
+        let name_len = self.name.set(body).map_err(|_| unread)?;
         let question = name_len + 4;
         let (fields, rest) = body
             .get(name_len..)
@@ -113,14 +138,11 @@ impl<'p> Query<'p> {
             return Err(Malformed::Version { question });
         }
         let &[type_high, type_low, class_high, class_low] = fields;
-        Ok(Self {
-            packet,
-            name,
-            question,
-            qtype: RecordType(u16::from_be_bytes([type_high, type_low])),
-            qclass: u16::from_be_bytes([class_high, class_low]),
-            edns,
-        })
+        self.question = question;
+        self.qtype = RecordType(u16::from_be_bytes([type_high, type_low]));
+        self.qclass = u16::from_be_bytes([class_high, class_low]);
+        self.edns = edns;
+        Ok(())
     }
 
     /// The name asked for, in lower case.

@@ -80,8 +80,9 @@ pub(super) fn write(
     writer: &mut ReplyWriter<'_>,
     trail: &mut Trail,
 ) -> Result<(), Stop> {
-    // The name at hand is in one of them while its target is put into the other.
-    let (mut one, mut other) = (NameBuf::new(), NameBuf::new());
+    // The name at hand is in one of them while its target is put into the other. Most answers are
+    // not aliases: what is not used is not made, either.
+    let (mut one, mut other) = (None, None);
     let (mut here, mut target) = (&mut one, &mut other);
     let mut owner = Owner::question(turn.query.name());
     let mut verdict = verdict;
@@ -107,7 +108,7 @@ pub(super) fn write(
             return Ok(());
         }
         std::mem::swap(&mut here, &mut target);
-        owner = writer.target(here.as_ref());
+        owner = writer.target(here.as_ref().map_or(NameRef::ROOT, NameBuf::as_ref));
         verdict = turn.decide(group, owner.name(), turn.qtype());
     }
     Err(Stop::TooManyHops)
@@ -119,7 +120,7 @@ fn forwarded(
     group: GroupId,
     grant: &Grant<'_, '_>,
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
-    target: &mut NameBuf,
+    target: &mut Option<NameBuf>,
 ) -> Result<Next, Stop> {
     if turn.qtype() == RecordType::ANY {
         // Nobody is asked for everything: RFC 8482 section 4.2.
@@ -161,7 +162,7 @@ fn from_zone(
     zone: &Zone,
     (owner, first): (Owner<'_>, bool),
     writer: &mut ReplyWriter<'_>,
-    target: &mut NameBuf,
+    target: &mut Option<NameBuf>,
 ) -> Result<Next, Stop> {
     let name = owner.name();
     let found = zone.lookup(name, turn.qtype());
@@ -196,7 +197,7 @@ fn from_records(
     records: &[Rrset],
     owner: Owner<'_>,
     writer: &mut ReplyWriter<'_>,
-    target: &mut NameBuf,
+    target: &mut Option<NameBuf>,
 ) -> Result<Next, Stop> {
     writer.set_authoritative();
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
@@ -220,11 +221,13 @@ fn alias(
     set: &Rrset,
     owner: Owner<'_>,
     writer: &mut ReplyWriter<'_>,
-    target: &mut NameBuf,
+    target: &mut Option<NameBuf>,
 ) -> Result<Next, Stop> {
     writer.rrset(Section::Answer, owner, set)?;
     let leads = turn.qtype() != RecordType::ANY
-        && set.target().is_some_and(|wire| target.set(wire).is_ok());
+        && set
+            .target()
+            .is_some_and(|wire| target.get_or_insert_with(NameBuf::new).set(wire).is_ok());
     Ok(if leads { Next::Target } else { Next::End })
 }
 
@@ -235,7 +238,7 @@ fn redirect(
     (dname, owner_labels): (&Rrset, usize),
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
-    target: &mut NameBuf,
+    target: &mut Option<NameBuf>,
 ) -> Result<Next, Stop> {
     writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
     let Some(substituted) = substituted(name, owner_labels, dname) else {
@@ -243,8 +246,8 @@ fn redirect(
         writer.set_rcode(Rcode::YxDomain);
         return Ok(Next::End);
     };
-    *target = substituted;
-    writer.cname(name, dname.ttl(), target.as_ref())?;
+    let substituted = target.insert(substituted);
+    writer.cname(name, dname.ttl(), substituted.as_ref())?;
     Ok(match turn.qtype() {
         RecordType::CNAME | RecordType::ANY => Next::End,
         _ => Next::Target,

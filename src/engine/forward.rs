@@ -180,7 +180,7 @@ pub(super) fn write(
     group: GroupId,
     (grant, entry): (&Grant<'_, '_>, &Entry),
     writer: &mut ReplyWriter<'_>,
-    target: &mut NameBuf,
+    target: &mut Option<NameBuf>,
 ) -> Result<Next, Stop> {
     let facts = entry.facts();
     let passed = follow(turn, group, grant, facts)?;
@@ -199,7 +199,7 @@ pub(super) fn write(
         owner = link.target.as_ref();
     }
     if passed.goes_on {
-        *target = owner.into();
+        *target = Some(owner.into());
         return Ok(Next::Target);
     }
     for set in &facts.answers {
