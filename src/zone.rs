@@ -101,11 +101,13 @@ impl Zone {
     /// Answers one question. A name outside the zone does not exist in it.
     #[must_use]
     pub fn lookup<'z>(&'z self, name: NameRef<'_>, qtype: RecordType) -> Lookup<'z> {
-        if !name.is_within(self.origin()) {
+        let starts = name.label_starts().as_slice();
+        let own = starts.len().checked_sub(self.skip);
+        let own = own.and_then(|own| starts.get(..own));
+        let Some(own) = own.filter(|_| name.is_within(self.origin())) else {
             return Lookup::NxDomain;
-        }
-        let starts = name.label_starts();
-        let mut labels = starts.as_slice().iter().rev().skip(self.skip);
+        };
+        let mut labels = own.iter().rev();
         let mut node = NodeId::ROOT;
         let mut depth = self.skip;
         loop {

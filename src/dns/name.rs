@@ -530,15 +530,23 @@ impl NameBuf {
     /// Takes over the name of `len` bytes whose labels were found.
     #[inline]
     fn fill(&mut self, wire: &[u8], len: usize, count: usize) -> Result<usize, NameError> {
-        let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {
-            return Err(NameError::BadWire);
-        };
-        room.copy_from_slice(name);
         let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
         // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
-        // stands behind it in the last block matters to nobody.
-        for block in blocks.iter_mut().take(len.div_ceil(BLOCK)) {
-            block.make_ascii_lowercase();
+        // stands behind it in the last block matters to nobody, and most often there is something.
+        if let Some(wire) = wire.get(..len.next_multiple_of(BLOCK)) {
+            for (block, from) in blocks.iter_mut().zip(wire.as_chunks().0) {
+                *block = *from;
+                block.make_ascii_lowercase();
+            }
+        } else {
+            let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {
+                return Err(NameError::BadWire);
+            };
+            room.copy_from_slice(name);
+            let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
+            for block in blocks.iter_mut().take(len.div_ceil(BLOCK)) {
+                block.make_ascii_lowercase();
+            }
         }
         // A name has at most 255 bytes and 127 labels.
         let (short, count) = (len as u8, count as u8);

@@ -192,7 +192,22 @@ impl<'p> Query<'p> {
 
 /// Reads the additional section to the end of the packet. `Err` tells whether an OPT record had
 /// been seen.
-fn read_additional(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
+#[inline]
+fn read_additional(rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
+    // Most queries have one OPT record without options and nothing else: that is seen at a glance.
+    if count == 1
+        && let &[0, t1, t0, c1, c0, l3, l2, l1, l0, 0, 0] = rest
+        && u16::from_be_bytes([t1, t0]) == RecordType::OPT.0
+    {
+        let (class, ttl) = ([c1, c0], [l3, l2, l1, l0]);
+        let edns = Edns::from_fields(u16::from_be_bytes(class), u32::from_be_bytes(ttl));
+        return Ok(Some(edns));
+    }
+    read_records(rest, count)
+}
+
+/// The same, whatever records there are.
+fn read_records(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
     let mut edns = None;
     for _ in 0..count {
         let seen = edns.is_some();

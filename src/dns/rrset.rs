@@ -10,7 +10,7 @@ use hickory_proto::{
     serialize::binary::{BinEncodable, BinEncoder, NameEncoding},
 };
 
-use super::{NameRef, RecordType, name::MAX_NAME};
+use super::{Name, NameBuf, NameRef, RecordType, name::MAX_NAME};
 
 /// The most bytes of RDATA that one record can hold: its length field has 16 bits.
 pub const MAX_RDATA: usize = u16::MAX as usize;
@@ -23,6 +23,8 @@ pub struct Rrset {
     rtype: RecordType,
     ttl: u32,
     count: u16,
+    /// Where a CNAME leads, so that it need not be read for each answer.
+    alias: Option<Name>,
     /// Each RDATA behind its two-byte length.
     data: Vec<u8>,
 }
@@ -49,6 +51,7 @@ impl Rrset {
             rtype,
             ttl: ttl.min(MAX_TTL),
             count: 0,
+            alias: None,
             data: Vec::new(),
         }
     }
@@ -97,6 +100,10 @@ impl Rrset {
         if !self.is_empty() && self.data.len() + 2 + rdata.len() > MAX_RDATA {
             return Err(RrsetError::LargeSet);
         }
+        if self.rtype == RecordType::CNAME && self.is_empty() {
+            let name = NameBuf::read(rdata).ok();
+            self.alias = name.map(|(name, _)| name.as_ref().to_name());
+        }
         self.count += 1; // at most 65 535 bytes, two or more a record
         self.data.extend_from_slice(&len.to_be_bytes());
         self.data.extend_from_slice(rdata);
@@ -109,8 +116,10 @@ impl Rrset {
     }
 
     /// The bytes on the heap.
-    pub(super) const fn heap(&self) -> usize {
-        self.data.capacity()
+    pub(super) fn heap(&self) -> usize {
+        let alias = self.alias();
+        let alias = alias.map_or(0, |name| name.wire().len() + name.label_count() + 1);
+        self.data.capacity() + alias
     }
 
     /// The type.
@@ -165,6 +174,12 @@ impl Rrset {
     #[must_use]
     pub fn target(&self) -> Option<&[u8]> {
         matches!(self.rtype, RecordType::CNAME | RecordType::DNAME).then(|| self.rdatas().next())?
+    }
+
+    /// The name that a CNAME leads to, as names are compared.
+    #[must_use]
+    pub fn alias(&self) -> Option<NameRef<'_>> {
+        self.alias.as_ref().map(Name::as_ref)
     }
 
     /// The addresses of an A or AAAA set.

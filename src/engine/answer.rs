@@ -65,9 +65,11 @@ impl From<Rejection> for Stop {
 
 /// Where the chain goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Next<'t> {
     /// Nowhere: this was its end.
     End,
+    /// At this name.
+    At(NameRef<'t>),
     /// At the name that was put into the target.
     Target,
 }
@@ -80,8 +82,7 @@ pub(super) fn write(
     writer: &mut ReplyWriter<'_>,
     trail: &mut Trail,
 ) -> Result<(), Stop> {
-    // The name at hand is in one of them while its target is put into the other. Most answers are
-    // not aliases: what is not used is not made, either.
+    // A name at hand that is made here is in one of them while its target is put into the other.
     let (mut one, mut other) = (None, None);
     let (mut here, mut target) = (&mut one, &mut other);
     let mut owner = Owner::question(turn.query.name());
@@ -96,7 +97,7 @@ pub(super) fn write(
                 }
                 None => Next::End,
             },
-            Verdict::Answer { records, .. } => from_records(turn, records, owner, writer, target)?,
+            Verdict::Answer { records, .. } => from_records(turn, records, owner, writer)?,
             Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
                 return Err(Stop::NoRecursion);
             }
@@ -104,11 +105,15 @@ pub(super) fn write(
             Verdict::Forward(grant) => forwarded(turn, group, &grant, (writer, trail), target)?,
             Verdict::Deny(_) => Next::End,
         };
-        if next == Next::End {
-            return Ok(());
-        }
-        std::mem::swap(&mut here, &mut target);
-        owner = writer.target(here.as_ref().map_or(NameRef::ROOT, NameBuf::as_ref));
+        let name = match next {
+            Next::End => return Ok(()),
+            Next::At(name) => name,
+            Next::Target => {
+                std::mem::swap(&mut here, &mut target);
+                here.as_ref().map_or(NameRef::ROOT, NameBuf::as_ref)
+            }
+        };
+        owner = writer.target(name);
         verdict = turn.decide(group, owner.name(), turn.qtype());
     }
     Err(Stop::TooManyHops)
@@ -121,7 +126,7 @@ fn forwarded(
     grant: &Grant<'_, '_>,
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
-) -> Result<Next, Stop> {
+) -> Result<Next<'static>, Stop> {
     if turn.qtype() == RecordType::ANY {
         // Nobody is asked for everything: RFC 8482 section 4.2.
         writer.rrset(Section::Answer, grant.name(), turn.context.snapshot.any())?;
@@ -157,13 +162,13 @@ fn parent_side<'t>(
 }
 
 /// One link, or the end, from a zone; `first` of the chain or not.
-fn from_zone(
-    turn: Turn<'_>,
-    zone: &Zone,
+fn from_zone<'t>(
+    turn: Turn<'t>,
+    zone: &'t Zone,
     (owner, first): (Owner<'_>, bool),
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
-) -> Result<Next, Stop> {
+) -> Result<Next<'t>, Stop> {
     let name = owner.name();
     let found = zone.lookup(name, turn.qtype());
     // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
@@ -173,7 +178,7 @@ fn from_zone(
     match found {
         Lookup::Found(set) => writer.rrset(Section::Answer, owner, set)?,
         Lookup::Exists => writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?,
-        Lookup::Alias(set) => return alias(turn, set, owner, writer, target),
+        Lookup::Alias(set) => return alias(turn, set, owner, writer),
         Lookup::Dname {
             owner_labels,
             dname,
@@ -192,19 +197,18 @@ fn from_zone(
 }
 
 /// One link, or the end, from the records of a rule.
-fn from_records(
-    turn: Turn<'_>,
-    records: &[Rrset],
+fn from_records<'t>(
+    turn: Turn<'t>,
+    records: &'t [Rrset],
     owner: Owner<'_>,
     writer: &mut ReplyWriter<'_>,
-    target: &mut Option<NameBuf>,
-) -> Result<Next, Stop> {
+) -> Result<Next<'t>, Stop> {
     writer.set_authoritative();
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
     if let Some(set) = of_type(turn.qtype()) {
         writer.rrset(Section::Answer, owner, set)?;
     } else if let Some(set) = of_type(RecordType::CNAME) {
-        return alias(turn, set, owner, writer, target);
+        return alias(turn, set, owner, writer);
     } else if turn.qtype() == RecordType::ANY {
         writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?;
     } else {
@@ -216,19 +220,17 @@ fn from_records(
 
 /// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
 /// (RFC 8482 section 4.2).
-fn alias(
+fn alias<'t>(
     turn: Turn<'_>,
-    set: &Rrset,
+    set: &'t Rrset,
     owner: Owner<'_>,
     writer: &mut ReplyWriter<'_>,
-    target: &mut Option<NameBuf>,
-) -> Result<Next, Stop> {
+) -> Result<Next<'t>, Stop> {
     writer.rrset(Section::Answer, owner, set)?;
-    let leads = turn.qtype() != RecordType::ANY
-        && set
-            .target()
-            .is_some_and(|wire| target.get_or_insert_with(NameBuf::new).set(wire).is_ok());
-    Ok(if leads { Next::Target } else { Next::End })
+    if turn.qtype() == RecordType::ANY {
+        return Ok(Next::End);
+    }
+    Ok(set.alias().map_or(Next::End, Next::At))
 }
 
 /// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1). To a question for the
@@ -239,7 +241,7 @@ fn redirect(
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
-) -> Result<Next, Stop> {
+) -> Result<Next<'static>, Stop> {
     writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
     let Some(substituted) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.

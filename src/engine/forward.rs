@@ -181,7 +181,7 @@ pub(super) fn write(
     (grant, entry): (&Grant<'_, '_>, &Entry),
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
-) -> Result<Next, Stop> {
+) -> Result<Next<'static>, Stop> {
     let facts = entry.facts();
     let passed = follow(turn, group, grant, facts)?;
     let ttl = |set: &Rrset| match turn.memory() {

@@ -11,7 +11,7 @@
 //!   node     │ parent: u32 │ mark: u32 │ label │
 //! ```
 
-use super::{HEAD, Node};
+use super::{HEAD, Node, same_label};
 
 /// Bytes of a block: two adjacent lines of one page. Larger ones would not be found in one place of
 /// memory any more; in smaller ones the longest label would not fit.
@@ -68,7 +68,7 @@ impl Block {
         while same != 0 {
             let slot = same.trailing_zeros() as usize / 8;
             let node = self.node(slot);
-            if node.is_some_and(|node| node.parent == parent && node.label == label) {
+            if node.is_some_and(|node| node.parent == parent && same_label(node.label, label)) {
                 return Some(slot);
             }
             same &= same - 1;

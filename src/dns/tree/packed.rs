@@ -93,10 +93,10 @@ impl Suffix {
         (((self.0 >> 32) * homes as u64) >> 32) as u32
     }
 
+    /// What is compared first: not 0, which is where there is no node.
     #[inline]
     const fn tag(self) -> u8 {
-        let tag = self.0 as u8;
-        if tag == 0 { 1 } else { tag }
+        self.0 as u8 | 1
     }
 }
 
