@@ -132,8 +132,12 @@ impl<'p> Query<'p> {
             .get(name_len..)
             .and_then(|rest| rest.split_first_chunk::<4>())
             .ok_or(unread)?;
-        let edns = read_additional(rest, u16::from_be_bytes([ar_high, ar_low]))
-            .map_err(|edns| Malformed::Format { question, edns })?;
+        let records = u16::from_be_bytes([ar_high, ar_low]);
+        let edns = match plain_opt(rest, records) {
+            None => read_additional(rest, records)
+                .map_err(|edns| Malformed::Format { question, edns })?,
+            opt => opt,
+        };
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(Malformed::Version { question });
         }
@@ -190,24 +194,21 @@ impl<'p> Query<'p> {
     }
 }
 
-/// Reads the additional section to the end of the packet. `Err` tells whether an OPT record had
-/// been seen.
+/// What the additional section says that most queries have: one OPT record without options and
+/// nothing else, which is seen at a glance.
 #[inline]
-fn read_additional(rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
-    // Most queries have one OPT record without options and nothing else: that is seen at a glance.
-    if count == 1
-        && let &[0, t1, t0, c1, c0, l3, l2, l1, l0, 0, 0] = rest
-        && u16::from_be_bytes([t1, t0]) == RecordType::OPT.0
-    {
-        let (class, ttl) = ([c1, c0], [l3, l2, l1, l0]);
-        let edns = Edns::from_fields(u16::from_be_bytes(class), u32::from_be_bytes(ttl));
-        return Ok(Some(edns));
-    }
-    read_records(rest, count)
+fn plain_opt(rest: &[u8], count: u16) -> Option<Edns> {
+    let &[0, t1, t0, c1, c0, l3, l2, l1, l0, 0, 0] = rest else {
+        return None;
+    };
+    let (class, ttl) = ([c1, c0], [l3, l2, l1, l0]);
+    (count == 1 && u16::from_be_bytes([t1, t0]) == RecordType::OPT.0)
+        .then(|| Edns::from_fields(u16::from_be_bytes(class), u32::from_be_bytes(ttl)))
 }
 
-/// The same, whatever records there are.
-fn read_records(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
+/// Reads the additional section to the end of the packet. `Err` tells whether an OPT record had
+/// been seen.
+fn read_additional(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
     let mut edns = None;
     for _ in 0..count {
         let seen = edns.is_some();

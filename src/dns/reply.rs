@@ -256,10 +256,16 @@ impl<'b> ReplyWriter<'b> {
     fn write_records(&mut self, owner: Owner<'_>, set: &Rrset, ttl: u32) -> Result<(), Full> {
         let fields = fixed_fields(set.rtype(), ttl);
         let layout = Layout::of(set.rtype());
-        let mut owner_at: Option<[u8; 2]> = None;
+        debug_assert!(
+            owner
+                .at
+                .is_none_or(|at| stands_at(self.out, at, owner.name.wire())),
+            "{owner:?}"
+        );
+        let mut owner_at = owner.at.map(pointer);
         for rdata in set.rdatas_with_length() {
             let Some([high, low]) = owner_at else {
-                owner_at = self.put_owner(owner)?.map(pointer);
+                owner_at = self.put_name(owner.name.wire())?.map(pointer);
                 self.put(&fields)?;
                 self.put_rdata(layout, rdata)?;
                 continue;
@@ -277,23 +283,18 @@ impl<'b> ReplyWriter<'b> {
         Ok(())
     }
 
-    fn put_owner(&mut self, owner: Owner<'_>) -> Result<Option<u16>, Full> {
-        let Some(at) = owner.at else {
-            return self.put_name(owner.name.wire());
-        };
-        debug_assert!(stands_at(self.out, at, owner.name.wire()), "{owner:?}");
-        self.put(&pointer(at))?;
-        Ok(Some(at))
-    }
-
     /// RDATA, given and written behind its two bytes of length, the names in it compressed.
     fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), Full> {
         let Layout::Names { prefix, more } = layout else {
             return self.put(rdata);
         };
         let length_at = self.len;
-        let (head, mut rest) = rdata.split_at_checked(2 + prefix).ok_or(Full)?;
-        self.put(head)?; // the length in it is put right below
+        let (length, rest) = rdata.split_first_chunk::<2>().ok_or(Full)?;
+        self.put(length)?; // it is put right below
+        let (head, mut rest) = rest.split_at_checked(prefix).ok_or(Full)?;
+        if !head.is_empty() {
+            self.put(head)?;
+        }
         if more {
             for _ in 0..2 {
                 let (name, after) = name_len(rest)

@@ -154,12 +154,18 @@ impl Permit {
 
 /// The token of a probe, if that is what a name is: ours, or that of another dnsgate.
 #[must_use]
+#[inline]
 pub fn probe_token(name: NameRef<'_>) -> Option<u128> {
     let wire = name.wire();
     // The length first: it is all that is looked at of nearly every name.
-    if wire.len() != PROBE {
-        return None;
+    if wire.len() == PROBE {
+        read_token(wire)
+    } else {
+        None
     }
+}
+
+fn read_token(wire: &[u8]) -> Option<u128> {
     let (label, suffix) = wire.split_at_checked(33)?;
     let (&32, digits) = label.split_first()? else {
         return None;
