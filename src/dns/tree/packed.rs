@@ -197,7 +197,8 @@ impl PackedTree {
         loop {
             let block = self.blocks.get(at)?;
             if let Some(slot) = block.find(suffix.tag(), parent.0, label) {
-                return PackedId::new(at, slot);
+                // That its place has a number was seen to when it was put there.
+                return Some(PackedId((at * SLOTS + slot) as u32));
             }
             if !block.is_over() {
                 return None;
