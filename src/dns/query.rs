@@ -64,6 +64,12 @@ impl Malformed {
     }
 }
 
+/// What is wrong where not even the question can be read.
+const UNREAD: Malformed = Malformed::Format {
+    question: 0,
+    edns: false,
+};
+
 /// A checked view of one query.
 #[derive(Debug)]
 pub struct Query<'p> {
@@ -119,19 +125,15 @@ impl<'p> Query<'p> {
         if flags & 0x78 != 0 {
             return Err(Malformed::Opcode);
         }
-        let unread = Malformed::Format {
-            question: 0,
-            edns: false,
-        };
         let [0, 1, 0, 0, 0, 0, ar_high, ar_low] = counts else {
-            return Err(unread);
+            return Err(UNREAD);
         };
-        let name_len = self.name.set(body).map_err(|_| unread)?;
+        let name_len = self.name.set(body).map_err(|_| UNREAD)?;
         let question = name_len + 4;
         let (fields, rest) = body
             .get(name_len..)
             .and_then(|rest| rest.split_first_chunk::<4>())
-            .ok_or(unread)?;
+            .ok_or(UNREAD)?;
         let records = u16::from_be_bytes([ar_high, ar_low]);
         let edns = match plain_opt(rest, records) {
             None => read_additional(rest, records)
@@ -360,5 +362,22 @@ mod tests {
         let tsig = b"\xc0\x0c\0\xfa\0\xff\0\0\0\0\0\x02hi";
         let packet = packet(0, [1, 0, 0, 2], &joined(&[QUESTION, OPT, tsig]));
         assert!(Query::parse(&packet).expect("well-formed").edns().is_some());
+    }
+
+    #[test]
+    fn a_plain_opt_record_is_read_like_any_other() {
+        let plain = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+        assert!(plain_opt(plain, 1).is_some());
+        for at in 0..plain.len() {
+            for value in [0, 1, 0x29, 0x80, 0xff] {
+                let mut other = *plain;
+                other[at] = value;
+                for count in 0..3 {
+                    if let Some(edns) = plain_opt(&other, count) {
+                        assert_eq!(read_additional(&other, count), Ok(Some(edns)));
+                    }
+                }
+            }
+        }
     }
 }

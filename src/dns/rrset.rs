@@ -285,4 +285,17 @@ mod tests {
         );
         assert_eq!(set.len(), 1);
     }
+
+    #[test]
+    fn an_alias_leads_to_its_first_target_in_lower_case() {
+        let mut set = Rrset::new(RecordType::CNAME, 0);
+        assert_eq!(set.alias(), None);
+        for target in [&b"\x03WWW\x01a\0"[..], b"\x01b\0"] {
+            assert_eq!(set.push(target), Ok(()));
+            assert_eq!(set.alias().map(NameRef::wire), Some(&b"\x03www\x01a\0"[..]));
+        }
+        let mut other = Rrset::new(RecordType::DNAME, 0);
+        assert_eq!(other.push(b"\x01b\0"), Ok(()));
+        assert_eq!(other.alias(), None);
+    }
 }
