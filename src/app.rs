@@ -23,7 +23,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     cache::Cache,
@@ -93,7 +93,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers.get())
-        .thread_name("forward")
+        .thread_name("connections") // to upstreams; the admin pages are on it, too
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
@@ -137,15 +137,15 @@ async fn run(
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
-    let cache = Arc::new(Cache::new(startup.cache));
-    let forwarder = Forwarder::new(Handle::current(), cache, startup.limits, &telemetry);
+    let cache = Cache::new(startup.cache);
+    let forwarder = Arc::new(Forwarder::new(cache, startup.limits, &telemetry));
     upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
-    let numbers = forwarder.clone();
+    let numbers = Arc::clone(&forwarder);
     telemetry.watch(move || numbers.reading());
     let gate = Gate::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
-        Worker::new(reader, &telemetry, forwarder.clone(), gate.clone())
+        Worker::new(reader, &telemetry, Arc::clone(&forwarder), gate.clone())
     };
     let mut server = server
         .start(worker)

@@ -29,7 +29,10 @@ mod udp;
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use socket2::Socket;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
 
 use crate::{dns::Transport, engine::Outcome};
 
@@ -187,11 +190,13 @@ impl Server {
         &self.addresses
     }
 
-    /// Serves them: one handler from `make` for each thread.
+    /// Serves them: one handler from `make` for each thread. What a handler spawns runs in its own
+    /// thread where that has a runtime, else on the one that this is called within.
     ///
     /// # Errors
     /// A thread could not be started; those that had been are told to stop.
     pub fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
+        let runtime = Handle::current();
         let threads = self.datagrams.len() + self.streams.len();
         let (stop, stopped) = watch::channel(None);
         // Room for every thread's end, so that none waits to be heard.
@@ -203,10 +208,10 @@ impl Server {
             threads: Vec::with_capacity(threads),
         };
         for (at, socket) in self.datagrams.into_iter().enumerate() {
-            let (handler, stopped) = (make(), stopped.clone());
+            let (handler, stopped, runtime) = (make(), stopped.clone(), runtime.clone());
             running.spawn(format!("udp-{at}"), ended.clone(), move || {
-                udp::serve(&Arc::new(socket), handler, &stopped);
-                Ok(())
+                let _entered = runtime.enter();
+                udp::serve(&Arc::new(socket), handler, &stopped)
             })?;
         }
         let connections = Arc::new(stream::Connections::new(&self.limits));

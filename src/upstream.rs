@@ -36,6 +36,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::time;
+
 use self::{
     book::Book,
     exchange::{Roots, Tell, Way},
@@ -96,7 +98,8 @@ struct Shared {
 
 impl Upstream {
     /// Prepares the way to the servers of `config`; nothing is sent yet. `id` is the upstream's in
-    /// the configuration, for its probes.
+    /// the configuration, for its probes. To be called within the tokio runtime that connections
+    /// are to live on.
     ///
     /// # Errors
     /// [`OpenError`]: TLS to one of them cannot be set up.
@@ -127,7 +130,8 @@ impl Upstream {
     }
 
     /// Asks. Who asks what is already in flight waits for the same answer; when nobody waits any
-    /// longer, the question is dropped. To be called within a tokio runtime.
+    /// longer, the question is dropped. To be called within a tokio runtime, any one: where several
+    /// wait for one answer, each of theirs must run until it has come.
     ///
     /// # Errors
     /// [`Failure`], not later than [`Limits::deadline`].
@@ -137,7 +141,10 @@ impl Upstream {
             Joined::First(flight) => flight.await,
             Joined::Merged(flight) => {
                 self.shared.observer.observe(Event::Merged);
-                flight.await
+                // It lands in time as long as the thread lives that it began in. Should that one
+                // hang, it must not take along who waits in others.
+                let landed = time::timeout(self.shared.limits.deadline, flight).await;
+                landed.unwrap_or(Err(Failure::Timeout))
             }
             Joined::Full => {
                 self.shared.observer.observe(Event::Shed);
@@ -174,5 +181,5 @@ impl Shared {
 
 /// The clock of this module, read in one place: tokio's, which tests can stop.
 fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
+    time::Instant::now().into_std()
 }

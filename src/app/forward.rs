@@ -5,6 +5,7 @@
 //!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
 //! ```
 //!
+//! The task runs on the runtime of the worker that took the query, most often in its very thread.
 //! How many wait is bounded, and what does not fit is shed at once: a queue without an end would
 //! only make everybody wait. A query keeps the snapshot that it began under.
 //!
@@ -22,7 +23,6 @@ use std::{
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use tokio::{
-    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
@@ -66,34 +66,26 @@ pub(super) struct Waiting {
 /// The upstreams of the configuration in force, and those that are being left.
 type Upstreams = BTreeMap<Partition, Arc<Upstream>>;
 
-/// What forwards; clones share it.
-#[derive(Clone)]
+/// What forwards, shared by all workers and by each query that waits.
 pub(super) struct Forwarder {
-    runtime: Handle,
-    upstreams: Arc<ArcSwap<Upstreams>>,
-    cache: Arc<Cache>,
+    upstreams: ArcSwap<Upstreams>,
+    cache: Cache,
     room: Arc<Semaphore>,
     limits: Limits,
     /// One for all: a query that has waited for another server can wait for this.
-    recorder: Arc<Mutex<Recorder>>,
+    recorder: Mutex<Recorder>,
     shared: Arc<Shared>,
 }
 
 impl Forwarder {
-    /// A forwarder without upstreams, whose tasks run on `runtime`.
-    pub(super) fn new(
-        runtime: Handle,
-        cache: Arc<Cache>,
-        limits: Limits,
-        telemetry: &Telemetry,
-    ) -> Self {
+    /// A forwarder without upstreams.
+    pub(super) fn new(cache: Cache, limits: Limits, telemetry: &Telemetry) -> Self {
         Self {
-            runtime,
-            upstreams: Arc::default(),
+            upstreams: ArcSwap::default(),
             cache,
             room: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
             limits,
-            recorder: Arc::new(Mutex::new(telemetry.recorder())),
+            recorder: Mutex::new(telemetry.recorder()),
             shared: Arc::clone(telemetry.shared()),
         }
     }
@@ -113,16 +105,16 @@ impl Forwarder {
 
     /// Makes the upstreams of a configuration known, before a query can see its snapshot. Those
     /// that it has not are left a moment later.
-    pub(super) fn install(&self, wanted: Vec<(Partition, Arc<Upstream>)>) {
+    pub(super) fn install(self: &Arc<Self>, wanted: Vec<(Partition, Arc<Upstream>)>) {
         let before = self.upstreams.load_full();
         let mut all = Upstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
         all.extend(wanted);
         self.upstreams.store(Arc::new(all));
-        let upstreams = Arc::clone(&self.upstreams);
-        self.runtime.spawn(async move {
+        let forwarder = Arc::clone(self);
+        tokio::spawn(async move {
             time::sleep(RETIREMENT).await;
-            upstreams.rcu(|all| {
+            forwarder.upstreams.rcu(|all| {
                 let mut left = Upstreams::clone(all);
                 // What a later configuration has made known is not this one's to leave.
                 left.retain(|partition, _| {
@@ -134,17 +126,22 @@ impl Forwarder {
     }
 
     /// Takes a query over, if there is room for one more.
-    pub(super) fn submit(&self, waiting: Waiting) -> bool {
+    pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
         let room = Arc::clone(&self.room).try_acquire_owned();
-        let taken = room.map(|room| self.runtime.spawn(self.clone().serve(waiting, room)));
+        let taken = room.map(|room| tokio::spawn(Arc::clone(self).serve(waiting, room)));
         taken.is_ok()
     }
 
     /// Asks for facts anew that are near their end. Where there is no room, they end.
-    pub(super) fn refresh(&self, permit: Permit, snapshot: Arc<Snapshot>, now: SystemTime) {
+    pub(super) fn refresh(
+        self: &Arc<Self>,
+        permit: Permit,
+        snapshot: Arc<Snapshot>,
+        now: SystemTime,
+    ) {
         if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
-            let forwarder = self.clone();
-            self.runtime.spawn(async move {
+            let forwarder = Arc::clone(self);
+            tokio::spawn(async move {
                 let _room = room;
                 forwarder.fetch(permit, &snapshot, now).await;
             });
@@ -180,7 +177,7 @@ impl Forwarder {
         let _ = time::timeout(self.limits.upstream_timeout, self.room.acquire_many(all)).await;
     }
 
-    async fn serve(self, waiting: Waiting, _room: OwnedSemaphorePermit) {
+    async fn serve(self: Arc<Self>, waiting: Waiting, _room: OwnedSemaphorePermit) {
         let Waiting {
             packet,
             source,
@@ -221,7 +218,7 @@ impl Forwarder {
     }
 
     /// Takes a query up until it has its reply.
-    async fn run(&self, query: Query<'_>, ask: Ask) -> (Step, Vec<u8>) {
+    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
@@ -240,7 +237,7 @@ impl Forwarder {
     }
 
     /// What an upstream says, or, to a client that has waited for long, what one said.
-    async fn resolve(&self, ask: Ask, query: Query<'_>) -> Arrived {
+    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>) -> Arrived {
         let Ask { permit, stale, .. } = ask;
         if stale {
             // Boxed, or every query that waits would hold room for this rare way.
@@ -251,13 +248,13 @@ impl Forwarder {
     }
 
     /// What an upstream says within the time that a client waits where there is something else.
-    async fn resolve_in_time(&self, permit: Permit, query: Query<'_>) -> Arrived {
+    async fn resolve_in_time(self: &Arc<Self>, permit: Permit, query: Query<'_>) -> Arrived {
         // It goes on behind the client's back, and the next one finds what it brought.
         let fetch = {
-            let (forwarder, permit) = (self.clone(), permit.clone());
+            let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
             let fetch = async move { forwarder.fetch(permit, &snapshot, now).await };
-            self.runtime.spawn(fetch)
+            tokio::spawn(fetch)
         };
         let late = |failure| {
             let context = self.context(query.snapshot, query.now);

@@ -5,7 +5,7 @@
 //! meanwhile. Who asks has no say in what is read: it is always the file that the operator named at
 //! the start.
 
-use std::{convert::Infallible, fmt, path::PathBuf};
+use std::{convert::Infallible, fmt, path::PathBuf, sync::Arc};
 
 use tokio::{
     sync::mpsc,
@@ -62,7 +62,7 @@ impl fmt::Display for Cause {
 /// Only when a thread that reads panicked, which is a bug.
 pub(super) async fn keep(
     telemetry: &Telemetry,
-    forwarder: &Forwarder,
+    forwarder: &Arc<Forwarder>,
     mut reloader: Reloader,
     mut causes: Causes,
 ) -> anyhow::Result<Infallible> {
@@ -105,7 +105,7 @@ async fn look(mut files: Files) -> anyhow::Result<(Files, Option<PathBuf>)> {
 /// Reads the configuration again, puts it in force if nothing is wrong with it, and tells.
 async fn reload(
     telemetry: &Telemetry,
-    forwarder: &Forwarder,
+    forwarder: &Arc<Forwarder>,
     mut reloader: Reloader,
     cause: Cause,
 ) -> anyhow::Result<Reloader> {

@@ -23,7 +23,7 @@ use super::forward::Forwarder;
 /// # Errors
 /// One of them cannot be made; then nothing has changed.
 pub(super) fn install(
-    forwarder: &Forwarder,
+    forwarder: &Arc<Forwarder>,
     telemetry: &Telemetry,
     upstreams: &Numbered,
 ) -> anyhow::Result<()> {

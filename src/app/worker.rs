@@ -27,7 +27,7 @@ pub(super) struct Worker {
     snapshot: Arc<Snapshot>,
     recorder: Recorder,
     shared: Arc<Shared>,
-    forwarder: Forwarder,
+    forwarder: Arc<Forwarder>,
     gate: Option<Gate>,
     /// What the batch will read of the policy.
     ahead: Ahead,
@@ -41,7 +41,7 @@ impl Worker {
     pub(super) fn new(
         mut reader: Reader,
         telemetry: &Telemetry,
-        forwarder: Forwarder,
+        forwarder: Arc<Forwarder>,
         gate: Option<Gate>,
     ) -> Self {
         let snapshot = Arc::clone(reader.snapshot());

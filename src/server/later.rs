@@ -1,6 +1,6 @@
-//! The way back to a client whose reply comes later, by another thread.
+//! The way back to a client whose reply comes later.
 //!
-//! A worker that cannot answer at once takes the way back with it and goes on with the next
+//! A worker that cannot answer at once leaves the way back with a task and goes on with the next
 //! message. It is good for one reply, which leaves from where the query came to: from the address
 //! that was asked, or on the connection that it came by. Dropped, nothing is sent.
 

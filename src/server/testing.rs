@@ -16,6 +16,9 @@ pub(super) const LIMITS: StreamLimits = StreamLimits {
 /// Nothing that a test waits for takes so long unless it never comes.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
+/// How long a task waits before it replies: other datagrams come meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// What the handlers of one server have seen.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -34,7 +37,7 @@ impl Seen {
 
 /// Replies with the message itself, cut to what the transport takes. A message that ends in
 /// `panic` makes it panic, one that ends in `silence` gets no reply, one that ends in `later` gets its
-/// from another thread.
+/// from another thread, one that ends in `task` from a task that has waited.
 pub(super) struct Echo {
     worker: usize,
     pub(super) seen: Arc<Mutex<Seen>>,
@@ -66,6 +69,15 @@ impl Handler for Echo {
             let (reply, back) = (message.packet.to_vec(), later.reply_to());
             let back = back.expect("not full");
             thread::spawn(move || back.send(&reply).expect("room"));
+            return None;
+        }
+        if message.packet.ends_with(b"task") {
+            let (reply, back) = (message.packet.to_vec(), later.reply_to());
+            let back = back.expect("not full");
+            tokio::spawn(async move {
+                tokio::time::sleep(PAUSE).await;
+                back.send(&reply).expect("room");
+            });
             return None;
         }
         let len = message.packet.len().min(out.len());

@@ -2,7 +2,8 @@
 //!
 //! On Linux in batches of as many as are there (`batched`), one system call in and one out;
 //! elsewhere one by one (`plain`). A thread sleeps in the kernel until something comes, with a
-//! time-out only to see that it is to stop. On a wildcard address every reply leaves from the
+//! time-out only to see that it is to stop; queries that wait for an upstream run there, too
+//! (`reactor`). On a wildcard address every reply leaves from the
 //! address that was asked: a client takes no other.
 //!
 //! Datagrams are never queued in here: what a worker cannot keep up with stays in the kernel's
@@ -14,6 +15,8 @@ mod batch;
 mod batched;
 #[cfg(any(not(target_os = "linux"), test))]
 mod plain;
+#[cfg(target_os = "linux")]
+mod reactor;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,6 @@
 //! nobody waits for is over at once, without a task to be told.
 
 use std::{
-    collections::HashMap,
     future::Future,
     hash::{BuildHasher, RandomState},
     pin::Pin,
@@ -15,6 +14,7 @@ use std::{
 };
 
 use futures_util::future::{FutureExt, Shared, WeakShared};
+use hashbrown::{HashTable, hash_table as table};
 
 use crate::{
     dns::{Facts, Failure},
@@ -43,8 +43,9 @@ pub(super) enum Joined {
 
 /// All questions in flight.
 pub(super) struct Flights {
+    /// Keyed: clients choose the names below those that are allowed.
     hasher: RandomState,
-    shards: [Mutex<HashMap<Arc<Permit>, Entry>>; SHARDS],
+    shards: [Mutex<HashTable<Entry>>; SHARDS],
     /// Questions in flight, over all shards.
     count: AtomicUsize,
     most: usize,
@@ -53,6 +54,8 @@ pub(super) struct Flights {
 }
 
 struct Entry {
+    hash: u64,
+    permit: Arc<Permit>,
     number: usize,
     flight: WeakShared<Boxed>,
 }
@@ -60,20 +63,18 @@ struct Entry {
 /// Takes a flight out of the table when it has landed or nobody waits for it any longer.
 struct Listed {
     flights: Arc<Flights>,
-    permit: Arc<Permit>,
+    /// The permit's.
+    hash: u64,
     number: usize,
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
         self.flights.count.fetch_sub(1, Ordering::Relaxed);
-        let mut shard = self.flights.shard(&self.permit);
+        let mut shard = self.flights.shard(self.hash);
         // The question may have been asked anew by now.
-        if shard
-            .get(&self.permit)
-            .is_some_and(|entry| entry.number == self.number)
-        {
-            shard.remove(&self.permit);
+        if let Ok(entry) = shard.find_entry(self.hash, |entry| entry.number == self.number) {
+            entry.remove();
         }
     }
 }
@@ -97,9 +98,10 @@ impl Flights {
         F: FnOnce(Arc<Permit>) -> A,
         A: Future<Output = Landing> + Send + 'static,
     {
-        let mut shard = self.shard(permit);
+        let hash = self.hasher.hash_one(permit);
+        let mut shard = self.shard(hash);
         let flying = shard
-            .get(permit)
+            .find(hash, |entry| *entry.permit == *permit)
             .and_then(|entry| entry.flight.upgrade())
             .filter(|flight| flight.peek().is_none());
         if let Some(flight) = flying {
@@ -124,7 +126,7 @@ impl Flights {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let listed = Listed {
             flights: Arc::clone(self),
-            permit: Arc::clone(&permit),
+            hash,
             number,
         };
         let asked = ask(Arc::clone(&permit));
@@ -134,11 +136,20 @@ impl Flights {
         });
         let flight = flight.shared();
         if let Some(weak) = flight.downgrade() {
+            let same = |entry: &Entry| *entry.permit == *permit;
             let entry = Entry {
+                hash,
+                permit: Arc::clone(&permit),
                 number,
                 flight: weak,
             };
-            shard.insert(permit, entry);
+            // In the place of one that has landed and not yet taken itself out.
+            match shard.entry(hash, same, |entry| entry.hash) {
+                table::Entry::Occupied(mut landed) => *landed.get_mut() = entry,
+                table::Entry::Vacant(free) => {
+                    free.insert(entry);
+                }
+            }
         }
         Joined::First(flight)
     }
@@ -154,8 +165,9 @@ impl Flights {
         listed
     }
 
-    fn shard(&self, permit: &Permit) -> MutexGuard<'_, HashMap<Arc<Permit>, Entry>> {
-        let at = self.hasher.hash_one(permit) as usize % SHARDS;
+    fn shard(&self, hash: u64) -> MutexGuard<'_, HashTable<Entry>> {
+        // The table goes by the upper bits and the lowest ones.
+        let at = (hash >> 32) as usize % SHARDS;
         // A remainder is a position.
         let shard = &self.shards[at];
         shard.lock().unwrap_or_else(PoisonError::into_inner)

@@ -20,10 +20,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::AsRawFd,
     ptr,
+    sync::Arc,
 };
 
 use libc::{c_int, c_long};
 use socket2::Socket;
+use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{QUERY, REPLY};
 use crate::dns::query::HEADER;
@@ -321,6 +323,15 @@ fn set_incoming(slot: *mut Slot, header: &mut libc::mmsghdr) {
     message.msg_iovlen = 1;
     message.msg_namelen = size_of::<Name>() as _;
     message.msg_controllen = CONTROL as _;
+}
+
+/// Has the runtime of this thread look out for datagrams.
+pub(super) fn register(socket: &Arc<Socket>) -> io::Result<AsyncFd<Arc<Socket>>> {
+    let socket = Arc::clone(socket);
+    // SAFETY: a `Socket` owns one descriptor, gives out no other, and closes it when dropped, which
+    // the `Arc` in the `AsyncFd` prevents.
+    let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+    registered.map_err(Into::into)
 }
 
 /// Sets the options that belong to this way of receiving, before the socket is bound.

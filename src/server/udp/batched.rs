@@ -1,6 +1,7 @@
 //! The loop around the batches: receive, look ahead, answer, send.
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -11,25 +12,39 @@ use super::{
     super::{Event, Handler, Later, Message, ReplyTo, Stop, edge},
     DRAIN, after_error,
     batch::{BATCH, Batch, Wait, WayBack},
+    reactor::Reactor,
     stopped,
 };
 use crate::dns::Transport;
 
-/// Serves one socket until told to stop, and then what the kernel still holds.
-pub(in crate::server) fn serve<H: Handler>(socket: &Arc<Socket>, mut handler: H, stop: &Stop) {
+/// Serves one socket until told to stop, and then what the kernel still holds and those who wait.
+/// What the handler spawns runs in this thread.
+///
+/// # Errors
+/// There is no runtime to be had for those who wait.
+pub(in crate::server) fn serve<H: Handler>(
+    socket: &Arc<Socket>,
+    mut handler: H,
+    stop: &Stop,
+) -> io::Result<()> {
+    let mut reactor = Reactor::new(socket)?;
     let mut batch = Batch::new();
+    let mut answered = |batch: &mut Batch, received| answer(batch, received, socket, &mut handler);
     while !stopped(stop) {
-        match batch.receive(socket, Wait::ForOne) {
-            Ok(received) => answer(&mut batch, received, socket, &mut handler),
-            Err(error) => after_error(&error),
+        if let Err(error) = reactor.turn(&mut batch, &mut answered) {
+            after_error(&error);
         }
     }
     for _ in 0..DRAIN / BATCH {
-        match batch.receive(socket, Wait::Not) {
-            Ok(received) => answer(&mut batch, received, socket, &mut handler),
-            Err(_) => break,
+        if reactor
+            .answer(&mut batch, Wait::Not, &mut answered)
+            .is_err()
+        {
+            break;
         }
     }
+    reactor.finish(stop.borrow().unwrap_or_default());
+    Ok(())
 }
 
 /// The way back of one datagram: by this socket, from the address that was asked.
@@ -153,7 +168,7 @@ mod tests {
         };
         let (sender, stop) = watch::channel(None);
         sender.send(Some(Duration::ZERO)).expect("a receiver");
-        serve(&Arc::new(socket), handler, &stop);
+        serve(&Arc::new(socket), handler, &stop).expect("well ended");
         calls.lock().expect("no poison").join(" ")
     }
 

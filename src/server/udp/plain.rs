@@ -1,8 +1,10 @@
 //! Datagrams one by one, with nothing but what every system has: the fallback off Linux.
 //!
 //! It does not know which address of a wildcard was asked; the system chooses the reply's source.
+//! What the handler spawns runs on the runtime that the thread was given, not in the thread.
 
 use std::{
+    io,
     net::{SocketAddr, UdpSocket},
     sync::Arc,
 };
@@ -25,14 +27,19 @@ impl Later for FromHere<'_> {
 }
 
 /// Serves one socket until told to stop, and then what the system still holds.
-pub(in crate::server) fn serve<H: Handler>(shared: &Arc<Socket>, mut handler: H, stop: &Stop) {
-    let Ok(socket) = shared.try_clone().map(UdpSocket::from) else {
-        return;
-    };
+///
+/// # Errors
+/// There is no descriptor to be had.
+pub(in crate::server) fn serve<H: Handler>(
+    shared: &Arc<Socket>,
+    mut handler: H,
+    stop: &Stop,
+) -> io::Result<()> {
+    let socket = UdpSocket::from(shared.try_clone()?);
     // One byte more than a query may have: that byte tells that it has been cut.
     let mut query = [0; QUERY + 1];
     let mut reply = [0; REPLY];
-    let mut one = |handler: &mut H| -> std::io::Result<()> {
+    let mut one = |handler: &mut H| -> io::Result<()> {
         let (len, source) = socket.recv_from(&mut query)?;
         handler.begin_batch();
         if source.port() == 0 {
@@ -67,4 +74,5 @@ pub(in crate::server) fn serve<H: Handler>(shared: &Arc<Socket>, mut handler: H,
             }
         }
     }
+    Ok(())
 }

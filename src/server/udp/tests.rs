@@ -114,6 +114,45 @@ async fn replies_go_to_who_asked() {
     up.running.shutdown(SOON).await.expect("well ended");
 }
 
+#[tokio::test]
+async fn what_waits_keeps_nobody_waiting() {
+    let up = started("127.0.0.1:0", 1);
+    let client = udp_client("127.0.0.1:0", up.address(0));
+    let others = udp_client("127.0.0.1:0", up.address(0));
+    for number in 0..100 {
+        client
+            .send(format!("{number} task").as_bytes())
+            .expect("room");
+    }
+    assert_eq!(udp_ask(&others, b"hello"), b"hello");
+    let mut reply = [0; 64];
+    let mut replies: Vec<_> = (0..100)
+        .map(|_| {
+            let len = client.recv(&mut reply).expect("a reply");
+            String::from_utf8_lossy(&reply[..len]).into_owned()
+        })
+        .collect();
+    let mut all: Vec<_> = (0..100).map(|number| format!("{number} task")).collect();
+    replies.sort();
+    all.sort();
+    assert_eq!(replies, all);
+    // And back to where nobody waits.
+    assert_eq!(udp_ask(&others, b"hello"), b"hello");
+    assert_eq!(udp_ask(&client, b"a task"), b"a task");
+    up.running.shutdown(SOON).await.expect("well ended");
+}
+
+#[tokio::test]
+async fn what_waits_at_the_end_is_answered() {
+    let up = started("127.0.0.1:0", 1);
+    let client = udp_client("127.0.0.1:0", up.address(0));
+    client.send(b"the last task").expect("room");
+    up.running.shutdown(SOON).await.expect("well ended");
+    let mut reply = [0; 64];
+    let len = client.recv(&mut reply).expect("a reply");
+    assert_eq!(&reply[..len], b"the last task");
+}
+
 /// The fallback of other systems, which works here, too.
 #[test]
 fn the_plain_loop_answers_and_stops() {
@@ -133,5 +172,5 @@ fn the_plain_loop_answers_and_stops() {
     assert_eq!(udp_ask(&client, &[7; QUERY]), [7; REPLY]);
     assert_eq!(udp_ask(&client, &[7; QUERY + 1]), [7; HEADER]);
     stop.send_replace(Some(Duration::ZERO));
-    server.join().expect("no panic");
+    server.join().expect("no panic").expect("well ended");
 }

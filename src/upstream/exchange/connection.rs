@@ -12,6 +12,7 @@ use std::sync::{
 use std::time::Duration;
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot},
     time::{self, Instant},
 };
@@ -74,11 +75,16 @@ impl Drop for Slot {
 }
 
 impl Connection {
-    /// Begins to connect.
-    pub(super) fn open(number: u64, dialer: Arc<Dialer>, tell: Tell) -> Arc<Self> {
+    /// Begins to connect, on `runtime`.
+    pub(super) fn open(
+        number: u64,
+        dialer: Arc<Dialer>,
+        tell: Tell,
+        runtime: &Handle,
+    ) -> Arc<Self> {
         let (orders, queue) = mpsc::channel(PIPELINE);
         let signs = Arc::new(Signs::default());
-        tokio::spawn(run(dialer, queue, Arc::clone(&signs), tell));
+        runtime.spawn(run(dialer, queue, Arc::clone(&signs), tell));
         Arc::new(Self {
             number,
             orders,

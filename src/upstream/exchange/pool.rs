@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Handle;
+
 use super::{
     Fault, Reply, Tell,
     connection::{Connection, Lost, Slot},
@@ -23,6 +25,8 @@ const TRIES: usize = 2;
 pub(in crate::upstream) struct Pool {
     dialer: Arc<Dialer>,
     tell: Tell,
+    /// Where connections live. Who asks may have a runtime of its own, which ends before them.
+    runtime: Handle,
     open: Mutex<Open>,
 }
 
@@ -33,10 +37,12 @@ struct Open {
 }
 
 impl Pool {
+    /// Without a connection yet; those to come live on the runtime that this is called within.
     pub(super) fn new(dialer: Dialer, tell: Tell) -> Self {
         Self {
             dialer: Arc::new(dialer),
             tell,
+            runtime: Handle::current(),
             open: Mutex::default(),
         }
     }
@@ -73,7 +79,8 @@ impl Pool {
         }
         let number = open.next;
         open.next += 1;
-        let connection = Connection::open(number, Arc::clone(&self.dialer), self.tell.clone());
+        let dialer = Arc::clone(&self.dialer);
+        let connection = Connection::open(number, dialer, self.tell.clone(), &self.runtime);
         let slot = connection.slot();
         open.connections.push(connection);
         slot

@@ -18,17 +18,20 @@ use crate::dns::ask;
 /// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.
 const LARGEST_REPLY: usize = 4096;
 
+/// What is waited for: a datagram, or an error, which is what ICMP says of a closed port.
+const ARRIVAL: Interest = Interest::READABLE.add(Interest::ERROR);
+
 /// Asks `address` the encoded `query`. What is no reply to it is ignored.
 pub(super) async fn ask(address: SocketAddr, query: Vec<u8>, tell: &Tell) -> Result<Reply, Fault> {
     let socket = open(address)?;
-    let unreachable = |_| Fault::Unreachable;
     let sent = Instant::now();
-    socket.send(&query).await.map_err(unreachable)?;
+    // A socket that is new has room for one datagram, and what it cannot send now it never will: it
+    // is not waited for. So the runtime learns of the socket only when there is something to wait for.
+    socket.send(&query).map_err(|error| refused(&error))?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(|_| Fault::Busy)?;
     loop {
-        // An error is what ICMP says of a closed port.
-        let interest = Interest::READABLE | Interest::ERROR;
-        let reply = socket.async_io(interest, || receive(&socket, &query));
-        match reply.await.map_err(unreachable)? {
+        let reply = socket.async_io(ARRIVAL, || receive(&socket, &query));
+        match reply.await.map_err(|_| Fault::Unreachable)? {
             Some(message) => {
                 return Ok(Reply {
                     message,
@@ -51,18 +54,20 @@ fn receive(socket: &UdpSocket, query: &[u8]) -> io::Result<Option<Vec<u8>>> {
 
 /// A socket for one question. To connect it binds it, too: the kernel picks the port then, as it
 /// would for a bind of its own, which would be one more system call.
-fn open(address: SocketAddr) -> Result<UdpSocket, Fault> {
+fn open(address: SocketAddr) -> Result<Socket, Fault> {
     // What fails here is for want of descriptors: not the server's fault.
     let busy = |_: io::Error| Fault::Busy;
     let domain = Domain::for_address(address);
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(domain, kind, Some(Protocol::UDP)).map_err(busy)?;
-    socket.connect(&address.into()).map_err(refused)?;
-    UdpSocket::from_std(socket.into()).map_err(busy)
+    let connected = socket.connect(&address.into());
+    connected.map_err(|error| refused(&error))?;
+    Ok(socket)
 }
 
-/// Without a free port there is no way to any server; else there is none to this one.
-fn refused(error: io::Error) -> Fault {
+/// Without a free port, or room to send, there is no way to any server; else there is none to this
+/// one.
+fn refused(error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::WouldBlock => Fault::Busy,
         _ => Fault::Unreachable,
