@@ -12,6 +12,8 @@
 //! knows where its labels start, from when it was read: one byte a label, counted from the end, which
 //! stays right when labels are taken from the front.
 
+mod buf;
+
 use std::{
     borrow::Borrow,
     cmp::Ordering,
@@ -20,16 +22,14 @@ use std::{
     str::FromStr,
 };
 
+pub use buf::NameBuf;
+
 /// The longest name on the wire, root byte included (RFC 1035 section 2.3.4).
 pub const MAX_NAME: usize = 255;
 /// The longest label (RFC 1035 section 2.3.4).
 pub const MAX_LABEL: usize = 63;
 /// The most labels that fit into a name, the root not counted.
 pub const MAX_LABELS: usize = (MAX_NAME - 1) / 2;
-/// The bytes that are lowered at once: a compiler makes a few vector instructions of them.
-const BLOCK: usize = 16;
-/// The longest name in whole blocks.
-const ROOM: usize = MAX_NAME.next_multiple_of(BLOCK);
 
 /// A borrowed name in canonical form.
 #[derive(Clone, Copy)]
@@ -368,210 +368,6 @@ fn escaped(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
         value = value * 10 + u32::from(digit - b'0');
     }
     u8::try_from(value).map_err(|_| NameError::BadEscape)
-}
-
-impl From<NameRef<'_>> for NameBuf {
-    fn from(name: NameRef<'_>) -> Self {
-        let mut buf = Self::new();
-        let room = buf.bytes.get_mut(..name.wire.len());
-        let starts = buf.starts.get_mut(..name.starts.len());
-        // A name fits by construction.
-        if let (Some(room), Some(starts)) = (room, starts) {
-            room.copy_from_slice(name.wire);
-            starts.copy_from_slice(name.starts);
-            (buf.len, buf.count) = (name.wire.len() as u8, name.starts.len() as u8);
-        }
-        buf
-    }
-}
-
-/// A name under construction, or the name of one query, without an allocation.
-#[derive(Clone)]
-pub struct NameBuf {
-    bytes: [u8; ROOM],
-    /// Bytes in use, root byte included.
-    len: u8,
-    /// Labels, the root not counted.
-    count: u8,
-    /// As of [`NameRef`], with room for one more, so that the root's can be written like the others.
-    starts: [u8; MAX_LABELS + 1],
-}
-
-impl NameBuf {
-    /// The root, to be extended at its end by [`NameBuf::push_label`].
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            bytes: [0; ROOM],
-            len: 1,
-            count: 0,
-            starts: [0; MAX_LABELS + 1],
-        }
-    }
-
-    /// The name so far.
-    #[must_use]
-    #[inline]
-    pub fn as_ref(&self) -> NameRef<'_> {
-        let wire = self.bytes.get(..usize::from(self.len));
-        let starts = self.starts.get(..usize::from(self.count));
-        NameRef {
-            wire: wire.unwrap_or(&[0]),
-            starts: starts.unwrap_or_default(),
-        }
-    }
-
-    /// Adds a label behind the ones that are there, in lower case.
-    ///
-    /// # Errors
-    /// When the label is empty or longer than 63 bytes, or the name would be longer than 255.
-    pub fn push_label(&mut self, label: &[u8]) -> Result<(), NameError> {
-        match label.len() {
-            0 => return Err(NameError::EmptyLabel),
-            1..=MAX_LABEL => {}
-            _ => return Err(NameError::LongLabel),
-        }
-        let root = usize::from(self.len) - 1;
-        let end = root + 1 + label.len();
-        let name = self.bytes.first_chunk_mut::<MAX_NAME>();
-        let Some(room) = name.and_then(|name| name.get_mut(root..=end)) else {
-            return Err(NameError::LongName);
-        };
-        let Some((len, rest)) = room.split_first_mut() else {
-            return Err(NameError::LongName);
-        };
-        *len = label.len() as u8;
-        for (to, from) in rest.iter_mut().zip(label) {
-            *to = from.to_ascii_lowercase();
-        }
-        if let Some(last) = rest.last_mut() {
-            *last = 0;
-        }
-        self.len = (end + 1) as u8;
-        // What stood before begins so much further from the end; this label, that and the root's byte.
-        let longer = label.len() as u8 + 1;
-        let starts = self.starts.get_mut(..=usize::from(self.count));
-        for start in starts.into_iter().flatten() {
-            *start += longer;
-        }
-        if let Some(last) = self.starts.get_mut(usize::from(self.count)) {
-            *last = longer + 1;
-        }
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Adds all labels of `name`.
-    ///
-    /// # Errors
-    /// When the name would be longer than 255 bytes.
-    pub fn push_name(&mut self, name: NameRef<'_>) -> Result<(), NameError> {
-        name.labels().try_for_each(|label| self.push_label(label))
-    }
-
-    /// Reads an uncompressed name at the start of `wire` and tells how many bytes it took.
-    ///
-    /// This is the form of a question's name: nothing stands before it that it could point to, so
-    /// a compression pointer there is an error.
-    ///
-    /// # Errors
-    /// [`NameError::BadWire`] for a pointer, an unknown label type or an early end, and
-    /// [`NameError::LongName`].
-    #[inline]
-    pub fn read(wire: &[u8]) -> Result<(Self, usize), NameError> {
-        let mut name = Self::new();
-        let len = name.set(wire)?;
-        Ok((name, len))
-    }
-
-    /// Becomes the name at the start of `wire`, as by [`NameBuf::read`], and tells how many bytes it
-    /// took.
-    ///
-    /// # Errors
-    /// As [`NameBuf::read`]; then this is the root.
-    #[inline]
-    pub fn set(&mut self, wire: &[u8]) -> Result<usize, NameError> {
-        let set = self
-            .find_labels(wire)
-            .and_then(|(len, count)| self.fill(wire, len, count));
-        if set.is_err() {
-            *self = Self::new();
-        }
-        set
-    }
-
-    /// Notes where the labels of the name at the start of `wire` start, as yet counted from there.
-    /// Its length and how many there are.
-    #[inline]
-    fn find_labels(&mut self, wire: &[u8]) -> Result<(usize, usize), NameError> {
-        let name = wire.get(..MAX_NAME).unwrap_or(wire);
-        let mut at = 0;
-        for (count, start) in self.starts.iter_mut().enumerate() {
-            let Some(&len) = name.get(at) else {
-                break;
-            };
-            if usize::from(len) > MAX_LABEL {
-                return Err(NameError::BadWire);
-            }
-            *start = at as u8; // below 255
-            at += 1 + usize::from(len);
-            if len == 0 {
-                return Ok((at, count));
-            }
-        }
-        let long = at > MAX_NAME || at < wire.len();
-        Err(if long {
-            NameError::LongName
-        } else {
-            NameError::BadWire
-        })
-    }
-
-    /// Takes over the name of `len` bytes whose labels were found.
-    #[inline]
-    fn fill(&mut self, wire: &[u8], len: usize, count: usize) -> Result<usize, NameError> {
-        let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
-        // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
-        // stands behind it in the last block matters to nobody, and most often there is something.
-        if let Some(wire) = wire.get(..len.next_multiple_of(BLOCK)) {
-            for (block, from) in blocks.iter_mut().zip(wire.as_chunks().0) {
-                *block = *from;
-                block.make_ascii_lowercase();
-            }
-        } else {
-            let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {
-                return Err(NameError::BadWire);
-            };
-            room.copy_from_slice(name);
-            let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
-            for block in blocks.iter_mut().take(len.div_ceil(BLOCK)) {
-                block.make_ascii_lowercase();
-            }
-        }
-        // A name has at most 255 bytes and 127 labels.
-        let (short, count) = (len as u8, count as u8);
-        (self.len, self.count) = (short, count);
-        // Here, too, what stands behind them matters to nobody.
-        let (blocks, _) = self.starts.as_chunks_mut::<BLOCK>();
-        for block in blocks.iter_mut().take(usize::from(count).div_ceil(BLOCK)) {
-            for start in block {
-                *start = short.wrapping_sub(*start);
-            }
-        }
-        Ok(len)
-    }
-}
-
-impl Default for NameBuf {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for NameBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.as_ref(), f)
-    }
 }
 
 #[cfg(test)]
