@@ -7,12 +7,14 @@ import json
 import statistics
 import sys
 
+from report import paired
+
 MIB = 2**20 / 1e6  # in MB
 
 
 def ratio(workload, key, other, ours="dnsgate"):
-    """Our figure by another server's."""
-    return lambda rows: rows[workload][ours][key] / rows[workload][other][key]
+    """Our figure by another server's, round by round."""
+    return lambda rows: paired(key, rows[workload][ours], rows[workload][other])
 
 
 def of_server(name, key, scale=1):

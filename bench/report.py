@@ -36,6 +36,13 @@ def median(samples, key):
     return statistics.median(values) if values else None
 
 
+def paired(key, ours, theirs):
+    """Two servers' figures, each round's by the same round's, and of these the median: what disturbed the machine in a
+    round disturbed both."""
+    ratios = [one / other for one, other in zip(ours["by_round"][key], theirs["by_round"][key]) if one and other]
+    return statistics.median(ratios) if ratios else None
+
+
 def summary(samples):
     """One server's samples of one workload."""
     row = {key: median(samples, key) for key in ["qps", "cpu_us", "busy", "system_part", "p50_us", "p99_us", "p999_us"]}
@@ -44,6 +51,7 @@ def summary(samples):
     row["qps_max"] = max(sample["qps"] for sample in samples)
     for key in ["sent", "lost", "wrong", "stray"]:
         row[key] = sum(sample[key] for sample in samples)
+    row["by_round"] = {key: [sample.get(key) for sample in samples] for key in ["qps", "cpu_us", "p50_us", "p99_us"]}
     return row
 
 
@@ -67,8 +75,8 @@ def collect(bench, wanted):
         for row in rows.values():
             for name, base in [("dnsgate", ours), ("echo", echo)]:
                 for key in ["qps", "cpu_us"]:
-                    if base and base[key] and row[key]:
-                        row[f"{key}_to_{name}"] = row[key] / base[key]
+                    if base and (ratio := paired(key, row, base)):
+                        row[f"{key}_to_{name}"] = ratio
         result["workloads"][workload] = rows
     return result
 
