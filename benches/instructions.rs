@@ -10,13 +10,12 @@ use std::{
     hint::black_box,
     io::{self, Write as _},
     net::SocketAddr,
-    time::Duration,
 };
 
 use dnsgate::{
     dns::Transport,
     engine,
-    telemetry::{Event, Labels, LogSettings, Recorder, Telemetry},
+    telemetry::{Event, Labels, Latency, LogSettings, Recorder, Telemetry},
 };
 
 use fixture::{Case, Class, Fixture};
@@ -85,7 +84,10 @@ fn count(fixture: &Fixture, out: &mut [u8]) -> anyhow::Result<()> {
         reply: out.get(..step.len()).unwrap_or_default(),
         rejected: None,
         time: fixture.now,
-        latency: Duration::from_micros(3),
+        latency: Latency::Batch {
+            since: fixture.steady,
+            clock: fixture::steady,
+        },
         generation: fixture.snapshot.generation(),
     };
     let mut recorder = telemetry.recorder();

@@ -1,7 +1,8 @@
 //! Which listeners run, and how they end: packets in from sockets, replies out to them.
 //!
 //! ```text
-//!                    ┌─ udp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a socket each
+//!                    ┌─ udp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a socket each, and
+//!                    │                                          a runtime for queries that wait
 //! bind ─▶ start ─────┤
 //!                    └─ tcp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a runtime each
 //!                         │
@@ -72,6 +73,9 @@ pub trait Handler: Send + 'static {
     /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
     /// `later` gives. The bytes in `out` are those of an earlier reply.
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize>;
+
+    /// All messages of the batch have been handled; their replies have not been sent.
+    fn end_batch(&mut self) {}
 
     /// [`handle`](Self::handle) panicked over `message`: that is its outcome, and the client gets
     /// `reply`, if that is not empty.

@@ -57,7 +57,7 @@ pub use labels::Labels;
 pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use reading::Reading;
-pub use recorder::{Event, Recorder};
+pub use recorder::{Event, Latency, Recorder};
 pub use shared::{Reload, Shared, Shed, TcpLimit};
 pub use upstreams::{Asked, UpstreamCounters};
 

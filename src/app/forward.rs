@@ -33,7 +33,7 @@ use crate::{
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
-    telemetry::{self, Reading, Recorder, Shared, Telemetry},
+    telemetry::{self, Latency, Reading, Recorder, Shared, Telemetry},
     upstream::Upstream,
 };
 
@@ -212,7 +212,7 @@ impl Forwarder {
             reply: &reply,
             rejected: step.rejected(),
             time: now,
-            latency: monotonic().saturating_duration_since(began),
+            latency: Latency::Known(monotonic().saturating_duration_since(began)),
             generation: snapshot.generation(),
         });
     }

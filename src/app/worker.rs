@@ -1,7 +1,7 @@
 //! What each worker does with a packet: the engine decides it, telemetry is told.
 //!
-//! One instance a worker. It reads the clock once for a batch and once for each query, and loads
-//! the snapshot once for a batch, so that each query sees exactly one.
+//! One instance a worker. It reads the clock before and after a batch, and for each query that is
+//! logged; it loads the snapshot once for a batch, so that each query sees exactly one.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use crate::{
     engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
-    telemetry::{self, Recorder, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Recorder, Shared, Shed, TcpLimit, Telemetry},
 };
 
 use super::{
@@ -33,7 +33,7 @@ pub(super) struct Worker {
     ahead: Ahead,
     /// When the batch was read, by the calendar: for expiry and for the log.
     now: SystemTime,
-    /// When the query at hand could begin: the batch was read, or the one before it was done.
+    /// The same by the other clock.
     began: Instant,
 }
 
@@ -87,7 +87,6 @@ impl Worker {
         reply: &[u8],
         rejected: Option<&str>,
     ) {
-        let ended = monotonic();
         self.recorder.record(&telemetry::Event {
             outcome,
             transport: message.transport,
@@ -96,10 +95,12 @@ impl Worker {
             reply,
             rejected,
             time: self.now,
-            latency: ended.saturating_duration_since(self.began),
+            latency: Latency::Batch {
+                since: self.began,
+                clock: monotonic,
+            },
             generation: self.snapshot.generation(),
         });
-        self.began = ended;
     }
 
     /// Hands a query over that must wait; the reply's length where it cannot.
@@ -125,7 +126,6 @@ impl Worker {
             self.forwarder.submit(waiting).then_some(())
         });
         if taken.is_some() {
-            self.began = monotonic();
             return None;
         }
         self.shared.shed(Shed::InFlight);
@@ -161,6 +161,11 @@ impl Handler for Worker {
         if !Arc::ptr_eq(snapshot, &self.snapshot) {
             self.snapshot = Arc::clone(snapshot);
         }
+    }
+
+    fn end_batch(&mut self) {
+        let latency = monotonic().saturating_duration_since(self.began);
+        self.recorder.batch_took(latency);
     }
 
     fn foresee(&mut self, packet: &[u8]) -> bool {

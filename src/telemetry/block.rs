@@ -128,8 +128,8 @@ impl Block {
         &self.labels
     }
 
-    /// Counts one query. Only the block's owner may call this.
-    pub(super) fn count(&self, tally: &Tally, latency: Duration) {
+    /// Counts one query, but for how long it took. Only the block's owner may call this.
+    pub(super) fn count(&self, tally: &Tally) {
         self.add(self.query_cell(tally), 1);
         if let Some(cell) = self.denied_cell(tally) {
             self.add(cell, 1);
@@ -147,9 +147,14 @@ impl Block {
         if tally.rate_limited {
             self.add(RATE_LIMITED, 1);
         }
-        let histogram = DURATIONS + tally.ending as usize * HISTOGRAM;
-        self.add(histogram + bucket(latency), 1);
-        self.add(histogram + BUCKETS, nanos(latency));
+    }
+
+    /// Counts that so many queries with this ending took so long each. Only the block's owner may call
+    /// this.
+    pub(super) fn took(&self, ending: Ending, latency: Duration, queries: u64) {
+        let histogram = DURATIONS + ending as usize * HISTOGRAM;
+        self.add(histogram + bucket(latency), queries);
+        self.add(histogram + BUCKETS, nanos(latency).wrapping_mul(queries));
     }
 
     /// Counts a log line that was lost. Only the block's owner may call this.
@@ -397,7 +402,7 @@ mod tests {
                 check: Some(Check::Chain),
                 ..Outcome::new(Reason::Screened)
             };
-            block.count(&Tally::of(&outcome, Transport::Udp), Duration::ZERO);
+            block.count(&Tally::of(&outcome, Transport::Udp));
         }
         let denied: Vec<_> = block
             .denied()

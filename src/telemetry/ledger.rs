@@ -8,7 +8,6 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use super::{
@@ -104,10 +103,10 @@ impl Ledger {
     }
 
     /// Counts a query that began under a generation older than its worker's block.
-    pub(super) fn count_late(&self, generation: u64, tally: &Tally, latency: Duration) {
+    pub(super) fn count_late(&self, generation: u64, tally: &Tally) {
         let mut books = self.lock();
         let labels = books.labels(generation);
-        books.closed.count(tally, latency, &labels);
+        books.closed.count(tally, &labels);
     }
 
     /// The sum of everything counted so far.

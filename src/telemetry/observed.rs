@@ -215,7 +215,7 @@ mod tests {
         time::{Duration, UNIX_EPOCH},
     };
 
-    use super::*;
+    use super::{super::Latency, *};
     use crate::{
         dns::Transport,
         engine::{GroupId, Outcome, Reason, RuleId},
@@ -249,7 +249,7 @@ mod tests {
             reply: &[],
             rejected: None,
             time: UNIX_EPOCH + Duration::from_secs(at),
-            latency: Duration::ZERO,
+            latency: Latency::Known(Duration::ZERO),
             generation: 1,
         };
         record.add(&event, &labels());

@@ -1,24 +1,26 @@
 //! The pen of one worker: it counts each query in the worker's own block and hands the log a copy
 //! of what it has to say.
 //!
-//! On the way of a query there is no lock, no allocation and no clock. A new generation of labels
+//! On the way of a query there is no lock, no allocation and, unless it is logged, no clock: queries
+//! are counted one by one, and the time that a batch of them took, at its end. A new generation of labels
 //! costs a worker one block and one lock, once. A query that is observed only costs a lock: see
 //! [`super::observed`].
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
     dns::Transport,
-    engine::{Outcome, Reason},
+    engine::{Ending, Outcome, Reason},
 };
 
 use super::{
     Tally,
-    block::Block,
+    block::{Block, ENDINGS},
     ledger::Ledger,
     log::{LogQueue, QueryRecord},
     metrics::Sources,
@@ -43,9 +45,33 @@ pub struct Event<'a> {
     /// When it was read, for the log.
     pub time: SystemTime,
     /// How long it took from there to its reply being written.
-    pub latency: Duration,
+    pub latency: Latency,
     /// The generation of the snapshot that decided it.
     pub generation: u64,
+}
+
+/// How long a query took.
+#[derive(Clone, Copy, Debug)]
+pub enum Latency {
+    /// So long.
+    Known(Duration),
+    /// As long as its batch takes, which is told at the end of it ([`Recorder::batch_took`]).
+    Batch {
+        /// When the batch was read.
+        since: Instant,
+        /// Tells the time, for a query that is logged before the end.
+        clock: fn() -> Instant,
+    },
+}
+
+impl Latency {
+    /// So long as yet.
+    pub(super) fn as_yet(self) -> Duration {
+        match self {
+            Self::Known(latency) => latency,
+            Self::Batch { since, clock } => clock().saturating_duration_since(since),
+        }
+    }
 }
 
 /// What records the queries of one worker; made by [`super::Telemetry::recorder`].
@@ -55,6 +81,8 @@ pub struct Recorder {
     ledger: Arc<Ledger>,
     log: LogQueue,
     observed: Arc<Record>,
+    /// Queries whose latency is their batch's, by ending.
+    batch: [u64; ENDINGS],
 }
 
 impl Recorder {
@@ -65,6 +93,7 @@ impl Recorder {
             ledger,
             log,
             observed: Arc::clone(&sources.observed),
+            batch: [0; ENDINGS],
         }
     }
 
@@ -76,16 +105,32 @@ impl Recorder {
             self.block = self.ledger.turn(&self.block, event.generation);
         }
         if event.generation == self.block.generation() {
-            self.block.count(&tally, event.latency);
+            self.block.count(&tally);
         } else {
-            self.ledger
-                .count_late(event.generation, &tally, event.latency);
+            self.ledger.count_late(event.generation, &tally);
+        }
+        match event.latency {
+            Latency::Known(latency) => self.block.took(tally.ending, latency, 1),
+            Latency::Batch { .. } => {
+                if let Some(count) = self.batch.get_mut(tally.ending as usize) {
+                    *count += 1;
+                }
+            }
         }
         if event.outcome.reason == Reason::Observed {
             self.observe(event);
         }
         if self.log.wants(&event.outcome) && !self.log.push(QueryRecord::of(event)) {
             self.block.count_log_drop();
+        }
+    }
+
+    /// The batch is done: so long did each query of it take whose latency was left open.
+    pub fn batch_took(&mut self, latency: Duration) {
+        for (ending, count) in Ending::ALL.into_iter().zip(&mut self.batch) {
+            if *count > 0 {
+                self.block.took(ending, latency, mem::take(count));
+            }
         }
     }
 

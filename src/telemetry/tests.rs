@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     process::{Command, Stdio},
     sync::mpsc::channel,
-    time::UNIX_EPOCH,
+    time::{Instant, UNIX_EPOCH},
 };
 
 use super::*;
@@ -47,7 +47,7 @@ fn event(outcome: Outcome, transport: Transport) -> Event<'static> {
         query: QUERY,
         reply: &[],
         time: UNIX_EPOCH,
-        latency: Duration::from_micros(30),
+        latency: Latency::Known(Duration::from_micros(30)),
         generation: 1,
     }
 }
@@ -275,7 +275,7 @@ fn latencies_fall_into_cumulative_buckets() {
     let mut recorder = telemetry.recorder();
     for micros in [1, 10, 11, 3_000_000, 9_000_000] {
         recorder.record(&Event {
-            latency: Duration::from_micros(micros),
+            latency: Latency::Known(Duration::from_micros(micros)),
             ..event(Outcome::new(Reason::Zone), Transport::Udp)
         });
     }
@@ -293,6 +293,38 @@ fn latencies_fall_into_cumulative_buckets() {
     }
     let total = series[r#"dnsgate_query_duration_seconds_sum{verdict="answered"}"#];
     assert!((total - 12.000_022).abs() < 1e-9, "{total}");
+}
+
+#[test]
+fn the_queries_of_a_batch_took_as_long_as_the_batch() {
+    let telemetry = loaded();
+    let mut recorder = telemetry.recorder();
+    for reason in [Reason::Zone, Reason::Zone, Reason::NoRule] {
+        recorder.record(&Event {
+            latency: Latency::Batch {
+                since: point(),
+                clock: || panic!("nothing is logged"),
+            },
+            ..event(Outcome::new(reason), Transport::Udp)
+        });
+    }
+    let took = |label: &str| {
+        let series = series(&telemetry);
+        let of =
+            |part| series[&format!("dnsgate_query_duration_seconds_{part}{{verdict=\"{label}\"}}")];
+        ((of("sum") * 1e6_f64).round(), of("count"))
+    };
+    assert_eq!(took("answered"), (0.0, 0.0), "the batch goes on");
+    recorder.batch_took(Duration::from_micros(30));
+    assert_eq!(took("answered"), (60.0, 2.0));
+    assert_eq!(took("denied"), (30.0, 1.0));
+    recorder.batch_took(Duration::from_micros(30));
+    assert_eq!(took("denied"), (30.0, 1.0), "they were counted once");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a point to count from")]
+fn point() -> Instant {
+    Instant::now()
 }
 
 #[test]
@@ -403,7 +435,7 @@ fn what_is_kept_of_old_generations_is_bounded() {
             check: Some(Check::Address),
             ..Outcome::new(Reason::Screened)
         };
-        block.count(&Tally::of(&outcome, Transport::Udp), Duration::ZERO);
+        block.count(&Tally::of(&outcome, Transport::Udp));
         totals.add(&block, 4);
     }
     assert_eq!((totals.queries.len(), totals.denied.len()), (5, 5));

@@ -5,13 +5,13 @@
 //! the configuration was reloaded. So a block that is given up is folded in here by name, and a
 //! group or rule that keeps its name keeps its series.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crate::dns::Transport;
 
 use super::{
     Tally,
-    block::{BUCKETS, Block, DeniedCell, ENDINGS, QueryCell, ScreenedCell, bucket, nanos},
+    block::{BUCKETS, Block, DeniedCell, ENDINGS, QueryCell, ScreenedCell},
     labels::{Labels, OTHER, denial_position, rcode_position, type_position},
 };
 
@@ -92,7 +92,7 @@ impl Totals {
     }
 
     /// Counts one query whose generation is gone: it was under way while the file was reloaded.
-    pub(super) fn count(&mut self, tally: &Tally, latency: Duration, labels: &Labels) {
+    pub(super) fn count(&mut self, tally: &Tally, labels: &Labels) {
         let group = labels.group(tally.group);
         let cell = QueryCell {
             transport: tally.transport as usize,
@@ -115,12 +115,6 @@ impl Totals {
             let rule = labels.rule(tally.rule);
             let check = check as usize;
             self.add_screened(ScreenedCell { rule, check }, 1, MAX_KEPT);
-        }
-        if let Some(histogram) = self.durations.get_mut(tally.ending as usize) {
-            if let Some(count) = histogram.buckets.get_mut(bucket(latency)) {
-                *count += 1;
-            }
-            histogram.nanos = histogram.nanos.wrapping_add(nanos(latency));
         }
         if let Some(count) = self.truncated.get_mut(tally.transport as usize) {
             *count += u64::from(tally.truncated);

@@ -180,6 +180,8 @@ fn answer<H: Handler>(
         source,
         transport: Transport::Tcp,
     };
-    let len = edge::answer(handler, message, out, later)?;
+    let len = edge::answer(handler, message, out, later);
+    handler.end_batch();
+    let len = len?;
     out.get(..len).map(<[u8]>::to_vec)
 }

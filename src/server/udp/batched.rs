@@ -95,6 +95,7 @@ fn answer<H: Handler>(batch: &mut Batch, received: usize, socket: &Arc<Socket>, 
             batch.reply(at, len);
         }
     }
+    handler.end_batch();
     for _ in 0..batch.send(socket) {
         handler.observe(Event::ReplyLost);
     }

@@ -55,6 +55,7 @@ pub(in crate::server) fn serve<H: Handler>(
             transport: Transport::Udp,
         };
         let len = edge::answer(handler, message, &mut reply, &FromHere(shared, source));
+        handler.end_batch();
         if let Some(reply) = len.and_then(|len| reply.get(..len))
             && socket.send_to(reply, source).is_err()
         {

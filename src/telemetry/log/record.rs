@@ -49,7 +49,7 @@ impl QueryRecord {
             transport: event.transport,
             source: event.source,
             time: event.time,
-            latency: event.latency,
+            latency: event.latency.as_yet(),
             generation: event.generation,
             rejected: event.rejected.map(|record| cut(record).into()),
             len: message.len().min(KEPT) as u16,

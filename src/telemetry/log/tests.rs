@@ -15,7 +15,7 @@ use crate::{
         reply::Section,
     },
     engine::{Check, GroupId, RuleId, UpstreamId},
-    telemetry::{Event, Labels, Telemetry},
+    telemetry::{Event, Labels, Latency, Telemetry},
 };
 
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -111,7 +111,7 @@ fn event<'a>(outcome: Outcome, query: &'a [u8], reply: &'a [u8]) -> Event<'a> {
         reply,
         rejected: None,
         time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_250),
-        latency: Duration::from_nanos(12_345),
+        latency: Latency::Known(Duration::from_nanos(12_345)),
         generation: 7,
     }
 }
