@@ -1,8 +1,8 @@
 //! The runtime of one worker's queries that wait for an upstream.
 //!
 //! ```text
-//!   nobody waits      receive: asleep in recvmmsg until a datagram comes; no runtime is in the way
-//!   somebody waits    receive: their tasks run, asleep in epoll_wait, until a datagram comes
+//!   nobody waits      a turn: asleep in recvmmsg until a datagram comes
+//!   somebody waits    a turn: their tasks run, asleep in epoll_wait, until a datagram comes
 //! ```
 //!
 //! They wait on the thread that took them, because a hop to another one and back costs more than
@@ -27,6 +27,8 @@ use super::{
 /// Tasks that run before it is looked for datagrams. Each takes some ten microseconds, and that is
 /// what an answer may wait for them; to look costs one system call.
 const TASKS: u32 = 8;
+/// How often it is looked for datagrams where the kernel has no room to tell of them.
+const LOOK: Duration = Duration::from_millis(1);
 /// How often it is looked at the end whether somebody still waits.
 const END_CHECK: Duration = Duration::from_millis(5);
 
@@ -65,12 +67,14 @@ impl Reactor {
         if self.is_idle() {
             return self.answer(batch, Wait::ForOne, answer);
         }
-        let readable = match &mut self.readable {
-            Some(readable) => readable,
-            none => {
-                let _entered = self.runtime.enter();
-                none.insert(register(&self.socket)?)
-            }
+        if self.readable.is_none() {
+            let _entered = self.runtime.enter();
+            self.readable = register(&self.socket).ok();
+        }
+        let Some(readable) = &self.readable else {
+            // Who waits must not cost the others their answers.
+            self.runtime.block_on(time::sleep(LOOK));
+            return self.answer(batch, Wait::Not, answer);
         };
         let full = mem::take(&mut self.full);
         self.full = self.runtime.block_on(async {
