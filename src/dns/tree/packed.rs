@@ -35,7 +35,7 @@ use super::{
 use crate::dns::name::NameRef;
 
 /// How much of all blocks is filled, in percent. Fuller ones take less memory and have more often
-/// no room: so full, one node in twenty stands in another block than its own.
+/// no room: so full, one node in ten to twenty stands in another block than its own.
 const FILL: usize = 70;
 
 /// A node of a [`PackedTree`].
