@@ -72,7 +72,7 @@ families! {
     SCREENED = "screen_rejected_total", Counter, ["rule", "check"],
         "Queries that were denied because of what an upstream's answer holds, by the check that it failed.";
     DURATION = "query_duration_seconds", Histogram, ["verdict"],
-        "Time from reading a query to having its reply written.";
+        "Time from reading a query to having its reply written, and those of its batch.";
     TRUNCATED = "truncated_total", Counter, ["transport"],
         "Replies that asked the client to come back over TCP.";
     PANICS = "panics_total", Counter, [],
