@@ -8,7 +8,7 @@
 //! There are two forms of it. A [`LabelTree`] grows, and suits a zone's names; a [`PackedTree`] is
 //! made from one that is complete, and suits lists that no cache of the processor holds.
 //!
-//! While it grows, all that is known of a node stands in one place of one [`arena`], nine bytes and
+//! While it grows, all that is known of a node stands in one place of one arena, nine bytes and
 //! its label, and children are found in one hash table by (parent, label): a million names in some
 //! 30 MB.
 
