@@ -30,9 +30,9 @@ use std::{
 use crate::{
     cache::Cache,
     dns::{
-        Ede, Failure, Malformed, NameRef, Query, Rcode, RecordType, ReplyWriter, Transport,
+        Ahead, Ede, Failure, Malformed, NameRef, Query, Rcode, RecordType, ReplyWriter, Transport,
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
-        query::CLASS_IN,
+        query::{CLASS_IN, HEADER},
     },
     policy::{Bits, Verdict, ZoneId, probe_token},
     zone::Zone,
@@ -175,6 +175,14 @@ pub fn finish(
         Verdict::Deny(denial) => turn.deny(denial, writer, outcome),
         verdict => turn.answer(group, verdict, writer, outcome),
     }
+}
+
+/// Notes what the decision about a packet will read, as [`Policy::foresee`]: before a batch of them
+/// is taken up one by one.
+pub fn foresee(packet: &[u8], snapshot: &Snapshot, ahead: &mut Ahead) -> bool {
+    // A query's question begins with the name, right behind the header.
+    let question = packet.get(HEADER..).unwrap_or_default();
+    snapshot.policy().foresee(question, ahead)
 }
 
 /// The token of the probe for loops that a packet is, if it is one.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    dns::{Ahead, query::HEADER},
+    dns::Ahead,
     engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
@@ -169,9 +169,7 @@ impl Handler for Worker {
     }
 
     fn foresee(&mut self, packet: &[u8]) -> bool {
-        // A query's question stands behind its header.
-        let question = packet.get(HEADER..).unwrap_or_default();
-        self.snapshot.policy().foresee(question, &mut self.ahead)
+        engine::foresee(packet, &self.snapshot, &mut self.ahead)
     }
 
     fn fetch(&mut self) {

@@ -410,6 +410,7 @@ impl<'b> ReplyWriter<'b> {
         // Names of records are not to be pointed to any longer; those of the question are the ones
         // that stand before the records.
         self.known.cut_at(self.body);
+        self.target = None;
     }
 
     /// Drops all records and says so: the client asks again over TCP (RFC 1035 section 4.2.1).
