@@ -11,7 +11,7 @@
     reason = "the helpers of a test: what they stop at is a failure, what they print is for whoever runs it"
 )]
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, path::Path};
 
 use dnsgate::zone::{Zone, parse_zone};
 
@@ -69,7 +69,8 @@ fn dnsgate_answers_as_nsd_does() {
             std::env::var_os("CI").is_none(),
             "NSD is not installed; in CI nothing is skipped"
         );
-        println!("skipped: NSD is not installed (Debian package nsd)");
+        // Not println: what the harness takes for passed it keeps to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: not installed: nsd");
         return;
     };
     let files = files();

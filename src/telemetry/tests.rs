@@ -754,7 +754,8 @@ fn promtool_has_nothing_to_say() {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut promtool) = promtool else {
-        println!("skipped: promtool is not installed (Debian's package prometheus)");
+        // Not println: what the harness takes for passed it keeps to itself.
+        let _ = writeln!(io::stderr(), "SKIPPED: not installed: promtool");
         return;
     };
     let mut input = promtool.stdin.take().expect("piped");

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 
 use crate::{
     reply::Reply,
-    running::{Running, installed},
+    running::{Running, installed, skipped},
 };
 
 /// A question, as dig takes it, and the reply.
@@ -279,9 +279,7 @@ fn the_reply_comes_from_the_address_that_was_asked() {
         }
     }
     if UdpSocket::bind("[::1]:0").is_err() {
-        assert!(std::env::var_os("CI").is_none(), "no IPv6 on loopback");
-        println!("SKIPPED: no IPv6 on loopback");
-        return;
+        return skipped("no IPv6 on loopback");
     }
     let dnsgate = Running::start_on("[::]", "");
     for transport in ["+notcp", "+tcp"] {
