@@ -14,7 +14,10 @@ use super::{
     groups::Groups,
     parts::Source,
 };
-use crate::policy::{DenyWith, Policy};
+use crate::{
+    policy::{DenyWith, Policy},
+    zone::Zone,
+};
 
 mod suffixes;
 mod upstreams;
@@ -109,6 +112,34 @@ pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>)
         .filter_map(notice)
         .take(MAX_NOTICES)
         .collect()
+}
+
+/// Zones with records that dnsgate leaves out.
+pub(super) fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
+    let warned = file.zones.iter().filter_map(|entry| {
+        let origin = entry.origin.as_ref()?;
+        let zone = zones
+            .iter()
+            .find(|zone| zone.origin() == origin.value.as_ref())?;
+        let records = match zone.left_out() {
+            0 => return None,
+            1 => "1 DNSSEC record".to_owned(),
+            many => format!("{many} DNSSEC records"),
+        };
+        Some(faults.warning(
+            origin.place,
+            format!(
+                "{records} of the zone {} will not be served: dnsgate serves no signatures",
+                origin.value
+            ),
+            Some(
+                "validating clients fail while the parent zone has a DS record for it: remove that record, or \
+                 serve the zone from a server that signs"
+                    .to_owned(),
+            ),
+        ))
+    });
+    warned.take(MAX_NOTICES).collect()
 }
 
 /// Groups that Cloud DNS asks for, and to which a denial is an error: Cloud DNS makes SERVFAIL of

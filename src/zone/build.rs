@@ -102,6 +102,8 @@ pub struct ZoneBuilder {
     added: Vec<(NodeId, RecordType)>,
     has_dname: bool,
     default_soa: bool,
+    /// Records that were left out, as [`of_signed_zone`] says.
+    left_out: usize,
 }
 
 impl ZoneBuilder {
@@ -115,6 +117,7 @@ impl ZoneBuilder {
             added: Vec::new(),
             has_dname: false,
             default_soa: false,
+            left_out: 0,
         }
     }
 
@@ -137,7 +140,8 @@ impl ZoneBuilder {
         self.added.is_empty()
     }
 
-    /// Adds one record of class IN. Repeated records count once; a set's TTL is the least of its
+    /// Adds one record of class IN; one that only a server of signatures has a use for is left out, as
+    /// [`Zone::left_out`] tells. Repeated records count once; a set's TTL is the least of its
     /// records' (RFC 2181 sections 5 and 5.2).
     ///
     /// # Errors
@@ -178,6 +182,11 @@ impl ZoneBuilder {
         }
         if !well_formed(rtype, rdata) {
             return Err(Problem::BadRdata);
+        }
+        if of_signed_zone(rtype) {
+            // Before the name is: the hashes of NSEC3 are not names of the zone's hosts.
+            self.left_out += 1;
+            return Ok(());
         }
         let node = self
             .tree
@@ -224,6 +233,7 @@ impl ZoneBuilder {
         if self.default_soa {
             self.add_defaults();
         }
+        self.leave_out_statements();
         let errors = self.check();
         let soa = of_type(
             self.tree.value(NodeId::ROOT).map_or(&[], Vec::as_slice),
@@ -246,7 +256,31 @@ impl ZoneBuilder {
             tree: self.tree,
             soa,
             negative_soa,
+            left_out: self.left_out,
         })
+    }
+
+    /// Of a signed zone, leaves out what its apex says about signatures that are not served: keys for the parent
+    /// (RFC 7344) and a digest over records that are left out (RFC 8976).
+    fn leave_out_statements(&mut self) {
+        if self.left_out == 0 {
+            return;
+        }
+        let Some(apex) = self.tree.value_or_insert_with(NodeId::ROOT, Vec::new) else {
+            return;
+        };
+        let about = |set: &Rrset| {
+            matches!(
+                set.rtype(),
+                RecordType::CDS | RecordType::CDNSKEY | RecordType::ZONEMD
+            )
+        };
+        self.left_out += apex
+            .iter()
+            .filter(|set| about(set))
+            .map(|set| usize::from(set.len()))
+            .sum::<usize>();
+        apex.retain(|set| !about(set));
     }
 
     fn add_defaults(&mut self) {
@@ -315,7 +349,7 @@ impl ZoneBuilder {
             RecordType::CNAME => sets
                 .iter()
                 .map(Rrset::rtype)
-                .find(|&other| !may_accompany_cname(other))
+                .find(|&other| other != RecordType::CNAME)
                 .map(Problem::CnameBesideOther),
             RecordType::NS | RecordType::DNAME
                 if !at_apex && self.tree.names().label(node) == b"*" =>
@@ -353,12 +387,16 @@ impl ZoneBuilder {
     }
 }
 
-/// The types that RFC 4034 sections 3 and 4 (and RFC 2181 section 10.1 with them) let stand
-/// beside a CNAME, and the CNAME itself.
-fn may_accompany_cname(rtype: RecordType) -> bool {
+/// The types that only a server of signatures has a use for: dnsgate serves none, and half of them would be worse
+/// than none (RFC 4035 section 2).
+const fn of_signed_zone(rtype: RecordType) -> bool {
     matches!(
         rtype,
-        RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC
+        RecordType::RRSIG
+            | RecordType::NSEC
+            | RecordType::NSEC3
+            | RecordType::NSEC3PARAM
+            | RecordType::DNSKEY
     )
 }
 

@@ -42,6 +42,10 @@ fn each_warning_is_told_with_its_place() {
             "1:18 anybody can have a name under co.uk; to clients of this zone none of them exists",
         ),
         (
+            "zones: [{origin: z.example, records: [\"@ DNSKEY 257 3 13 AA==\", \"a A 10.0.0.1\"]}]",
+            "1:18 1 DNSSEC record of the zone z.example. will not be served: dnsgate serves no signatures (validating clients fail while the parent zone has a DS record for it: remove that record, or serve the zone from a server that signs)",
+        ),
+        (
             "google_apis: {domains: [gcr.oi]}",
             "1:25 Google documents no domain gcr.oi for this address; it is served as gcr.oi and everything below it (did you mean gcr.io?)",
         ),
