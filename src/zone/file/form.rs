@@ -97,94 +97,158 @@ impl Field {
 }
 
 /// How the data of a type are written.
+#[derive(Clone, Copy)]
 pub(super) struct Form {
     /// For messages: the fields by their names in the type's RFC.
     pub(super) names: &'static str,
     pub(super) fields: &'static [Field],
 }
 
-/// The form of a type's data; `None` for a type that has none here.
-pub(super) fn of(rtype: RecordType) -> Option<Form> {
+/// The types by their mnemonics, and the form of their data. Those that zones are full of stand first.
+const FORMS: &[(&[&str], &str, &[Field])] = {
     use Field::{
         Algorithm, Amtrelay, Base64, CertificateType, Eui, Groups, Hash, Hex, Hip, Ipseckey, Ipv4,
         Ipv6, Location, Name, Nsap, OldTypes, OptionalString, Prefixes, Salt, Services, String,
         Strings, Tag, Text, Time, Timestamp, Type, Types, U8, U16, U32,
     };
-    let (names, fields): (_, &[Field]) = match rtype.mnemonic()? {
-        "A" => ("an IPv4 address", &[Ipv4]),
-        "AAAA" => ("an IPv6 address", &[Ipv6]),
-        "NS" | "CNAME" | "PTR" | "DNAME" | "MD" | "MF" | "MB" | "MG" | "MR" | "NSAP-PTR" => {
-            ("a name", &[Name])
-        }
-        "SOA" => (
+    &[
+        (&["A"], "an IPv4 address", &[Ipv4]),
+        (&["AAAA"], "an IPv6 address", &[Ipv6]),
+        (
+            &[
+                "NS", "CNAME", "PTR", "DNAME", "MD", "MF", "MB", "MG", "MR", "NSAP-PTR",
+            ],
+            "a name",
+            &[Name],
+        ),
+        (
+            &["SOA"],
             "mname rname serial refresh retry expire minimum",
             &[Name, Name, U32, Time, Time, Time, Time],
         ),
-        "MX" | "AFSDB" | "KX" | "RT" | "LP" => ("preference name", &[U16, Name]),
-        "MINFO" | "RP" => ("mailbox name", &[Name, Name]),
-        "PX" => ("preference map822 mapx400", &[U16, Name, Name]),
-        "TXT" | "SPF" | "AVC" | "RESINFO" => ("one or more strings", &[Strings]),
-        "HINFO" => ("cpu os", &[String, String]),
-        "X25" => ("an address in digits", &[String]),
-        "ISDN" => ("address [subaddress]", &[String, OptionalString]),
-        "GPOS" => ("longitude latitude altitude", &[String, String, String]),
-        "SRV" => ("priority weight port target", &[U16, U16, U16, Name]),
-        "NAPTR" => (
+        (
+            &["MX", "AFSDB", "KX", "RT", "LP"],
+            "preference name",
+            &[U16, Name],
+        ),
+        (&["MINFO", "RP"], "mailbox name", &[Name, Name]),
+        (&["PX"], "preference map822 mapx400", &[U16, Name, Name]),
+        (
+            &["TXT", "SPF", "AVC", "RESINFO"],
+            "one or more strings",
+            &[Strings],
+        ),
+        (&["HINFO"], "cpu os", &[String, String]),
+        (&["X25"], "an address in digits", &[String]),
+        (&["ISDN"], "address [subaddress]", &[String, OptionalString]),
+        (
+            &["GPOS"],
+            "longitude latitude altitude",
+            &[String, String, String],
+        ),
+        (
+            &["SRV"],
+            "priority weight port target",
+            &[U16, U16, U16, Name],
+        ),
+        (
+            &["NAPTR"],
             "order preference flags services regexp replacement",
             &[U16, U16, String, String, String, Name],
         ),
-        "URI" => ("priority weight target", &[U16, U16, Text]),
-        "CAA" => ("flags tag value", &[U8, Tag, Text]),
-        "WKS" => ("address protocol services", &[Ipv4, Services]),
-        "NSAP" => ("0x and hexadecimal digits", &[Nsap]),
-        "LOC" => (
+        (&["URI"], "priority weight target", &[U16, U16, Text]),
+        (&["CAA"], "flags tag value", &[U8, Tag, Text]),
+        (&["WKS"], "address protocol services", &[Ipv4, Services]),
+        (&["NSAP"], "0x and hexadecimal digits", &[Nsap]),
+        (
+            &["LOC"],
             "degrees [minutes [seconds]] N|S degrees [minutes [seconds]] E|W altitude [size \
              [horizontal-precision [vertical-precision]]]",
             &[Location],
         ),
-        "APL" => ("[!]family:address/prefix-length ...", &[Prefixes]),
-        "EUI48" => ("six bytes as in 00-00-5e-00-53-2a", &[Eui(6)]),
-        "EUI64" => ("eight bytes as in 00-00-5e-ef-10-00-00-2a", &[Eui(8)]),
-        "NID" | "L64" => ("preference 64-bit-value", &[U16, Groups]),
-        "L32" => ("preference an-IPv4-address", &[U16, Ipv4]),
-        "DHCID" | "OPENPGPKEY" => ("base 64", &[Base64]),
-        "CERT" => (
+        (&["APL"], "[!]family:address/prefix-length ...", &[Prefixes]),
+        (&["EUI48"], "six bytes as in 00-00-5e-00-53-2a", &[Eui(6)]),
+        (
+            &["EUI64"],
+            "eight bytes as in 00-00-5e-ef-10-00-00-2a",
+            &[Eui(8)],
+        ),
+        (&["NID", "L64"], "preference 64-bit-value", &[U16, Groups]),
+        (&["L32"], "preference an-IPv4-address", &[U16, Ipv4]),
+        (&["DHCID", "OPENPGPKEY"], "base 64", &[Base64]),
+        (
+            &["CERT"],
             "type key-tag algorithm certificate",
             &[CertificateType, U16, Algorithm, Base64],
         ),
-        "IPSECKEY" => (
+        (
+            &["IPSECKEY"],
             "precedence gateway-type algorithm gateway [public-key]",
             &[Ipseckey],
         ),
-        "AMTRELAY" => ("precedence discovery-optional type relay", &[Amtrelay]),
-        "HIP" => ("algorithm hit public-key [rendezvous-server ...]", &[Hip]),
-        "SSHFP" => ("algorithm fingerprint-type fingerprint", &[U8, U8, Hex]),
-        "TLSA" | "SMIMEA" => ("usage selector matching-type data", &[U8, U8, U8, Hex]),
-        "DS" | "CDS" | "DLV" => (
+        (
+            &["AMTRELAY"],
+            "precedence discovery-optional type relay",
+            &[Amtrelay],
+        ),
+        (
+            &["HIP"],
+            "algorithm hit public-key [rendezvous-server ...]",
+            &[Hip],
+        ),
+        (
+            &["SSHFP"],
+            "algorithm fingerprint-type fingerprint",
+            &[U8, U8, Hex],
+        ),
+        (
+            &["TLSA", "SMIMEA"],
+            "usage selector matching-type data",
+            &[U8, U8, U8, Hex],
+        ),
+        (
+            &["DS", "CDS", "DLV"],
             "key-tag algorithm digest-type digest",
             &[U16, Algorithm, U8, Hex],
         ),
-        "DNSKEY" | "CDNSKEY" | "KEY" => (
+        (
+            &["DNSKEY", "CDNSKEY", "KEY"],
             "flags protocol algorithm public-key",
             &[U16, U8, Algorithm, Base64],
         ),
-        "RRSIG" | "SIG" => (
+        (
+            &["RRSIG", "SIG"],
             "type-covered algorithm labels original-ttl expiration inception key-tag signer \
              signature",
             &[
                 Type, Algorithm, U8, U32, Timestamp, Timestamp, U16, Name, Base64,
             ],
         ),
-        "NSEC" => ("next-name types", &[Name, Types]),
-        "NXT" => ("next-name types", &[Name, OldTypes]),
-        "NSEC3" => (
+        (&["NSEC"], "next-name types", &[Name, Types]),
+        (&["NXT"], "next-name types", &[Name, OldTypes]),
+        (
+            &["NSEC3"],
             "algorithm flags iterations salt next-hash types",
             &[U8, U8, U16, Salt, Hash, Types],
         ),
-        "NSEC3PARAM" => ("algorithm flags iterations salt", &[U8, U8, U16, Salt]),
-        "CSYNC" => ("serial flags types", &[U32, U16, Types]),
-        "ZONEMD" => ("serial scheme algorithm digest", &[U32, U8, U8, Hex]),
-        _ => return None,
-    };
+        (
+            &["NSEC3PARAM"],
+            "algorithm flags iterations salt",
+            &[U8, U8, U16, Salt],
+        ),
+        (&["CSYNC"], "serial flags types", &[U32, U16, Types]),
+        (
+            &["ZONEMD"],
+            "serial scheme algorithm digest",
+            &[U32, U8, U8, Hex],
+        ),
+    ]
+};
+
+/// The form of a type's data; `None` for a type that has none here.
+pub(super) fn of(rtype: RecordType) -> Option<Form> {
+    let mnemonic = rtype.mnemonic()?;
+    let mut rows = FORMS.iter();
+    let &(_, names, fields) = rows.find(|(types, ..)| types.contains(&mnemonic))?;
     Some(Form { names, fields })
 }
