@@ -67,16 +67,19 @@ pub struct Limits {
     pub waiters: usize,
     /// How many questions may be in flight.
     pub questions: usize,
+    /// After how many datagrams that are no reply to it a question goes to TCP.
+    pub near_misses: usize,
 }
 
 impl Default for Limits {
     /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name.
+    /// flight, and a tenth of them for one name. The configuration's limits say more of each.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),
             waiters: 1000,
             questions: 10_000,
+            near_misses: 3,
         }
     }
 }
@@ -116,7 +119,7 @@ impl Upstream {
         let mut ways = Vec::with_capacity(config.servers.len());
         for (server, address) in config.servers.iter().enumerate() {
             let tell = Tell::new(Arc::clone(&observer), server);
-            ways.push(Way::new(address, &mut roots, tell)?);
+            ways.push(Way::new(address, &mut roots, tell, limits.near_misses)?);
         }
         Ok(Self {
             flights: Flights::new(limits.questions, limits.waiters),

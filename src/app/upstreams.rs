@@ -56,6 +56,7 @@ fn make(
         deadline: limits.upstream_timeout,
         waiters: limits.waiters,
         questions: limits.in_flight,
+        near_misses: limits.upstream_near_misses,
     };
     let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
     Handle::current().spawn(upstream.watch());

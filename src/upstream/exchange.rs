@@ -53,6 +53,7 @@ pub(super) struct Way {
     transport: Transport,
     edns: Edns,
     tell: Tell,
+    near_misses: usize,
 }
 
 /// What carries the messages.
@@ -121,7 +122,8 @@ impl Tell {
 }
 
 impl Way {
-    /// The way to `server`; nothing is opened yet. `roots` is called where TLS is needed.
+    /// The way to `server`; nothing is opened yet. `roots` is called where TLS is needed. After
+    /// `near_misses` datagrams that are no reply to it a question goes to TCP.
     ///
     /// # Errors
     /// [`OpenError`]: TLS cannot be set up.
@@ -129,6 +131,7 @@ impl Way {
         server: &ServerAddr,
         roots: &mut Roots<'_>,
         tell: Tell,
+        near_misses: usize,
     ) -> Result<Self, OpenError> {
         let (address, protocol) = match server {
             ServerAddr::Udp(address) | ServerAddr::Tcp(address) => (*address, Protocol::Tcp),
@@ -155,6 +158,7 @@ impl Way {
             transport,
             edns: Edns::default(),
             tell,
+            near_misses,
         })
     }
 
@@ -172,7 +176,7 @@ impl Way {
         match self.exchange(permit, false, patience).await {
             Ok(plain) => {
                 // Else it is the question that it does not like.
-                if !ask::rejects_edns(&plain.message) && self.edns.is_unknown(now()) {
+                if !ask::rejects_edns(&plain.message) && self.edns.fails(now()) {
                     self.tell.without_edns();
                 }
                 Ok(plain)
@@ -196,7 +200,8 @@ impl Way {
             Transport::Stream(pool) => return pool.ask(query(0), patience).await,
             Transport::Udp { address, tcp } => (*address, tcp),
         };
-        let heard = udp::ask(address, query(rand::random()), &self.tell).await?;
+        let (id, most) = (rand::random(), self.near_misses);
+        let heard = udp::ask(address, query(id), most, &self.tell).await?;
         let rtt = match heard {
             Heard::Reply(reply) if !ask::is_truncated(&reply.message) => return Ok(reply),
             // It tells how far the server is; the second one has to connect.

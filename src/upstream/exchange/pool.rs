@@ -29,10 +29,10 @@ const SMALL_CONNECTIONS: usize = 64;
 /// How long it is remembered after how many answers the server closed. So a server that was only
 /// restarted in the middle of its work is soon asked on few connections again.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// So many connections in a row may be lost with a question on them and without an answer to any:
-/// the server may close the first just as the question leaves, which is nobody's fault, but not a
-/// fresh one, too.
-const FRUITLESS: usize = 2;
+/// So many connections in a row may be lost with a question on them and without an answer to any. The
+/// server may close the first just as the question leaves, which is nobody's fault. The second may
+/// have another question on it that makes the server close. The third has none.
+const FRUITLESS: usize = 3;
 /// A question that was lost so often gets a connection of its own: should it be the question that
 /// makes the server close, then the others no longer lose theirs to it.
 const SHARED: usize = 3;
@@ -74,7 +74,8 @@ impl Pool {
         let mut least = 0;
         let mut fruitless = 0;
         for lost in 0..TRIES {
-            let slot = self.slot(least, lost >= SHARED).ok_or(Fault::Busy)?;
+            let alone = lost >= SHARED || fruitless + 1 == FRUITLESS;
+            let slot = self.slot(least, alone).ok_or(Fault::Busy)?;
             let number = slot.number();
             let asked = slot.ask(query.clone(), patience, || self.forget(number));
             if let Ok(result) = asked.await {
@@ -105,10 +106,10 @@ impl Pool {
         let fresh_enough = |connection: &&Arc<Connection>| connection.number >= least;
         if !alone {
             let mut usable = open.connections.iter().filter(fresh_enough);
-            let slot = usable
-                .by_ref()
-                .filter(|connection| !connection.is_spent())
-                .find_map(Connection::slot);
+            let slot = usable.find_map(|connection| match connection.is_spent() {
+                true => None,
+                false => connection.slot(),
+            });
             if slot.is_some() {
                 return slot;
             }
@@ -119,8 +120,9 @@ impl Pool {
             CONNECTIONS
         };
         if open.connections.len() >= most {
-            let usable = open.connections.iter().filter(fresh_enough);
-            return usable.min_by_key(|connection| connection.waiting())?.slot();
+            // Any of them, and the newest of those that are alike: it will most likely last.
+            let shared = open.connections.iter().rev();
+            return shared.min_by_key(|connection| connection.waiting())?.slot();
         }
         let number = open.next;
         open.next += 1;

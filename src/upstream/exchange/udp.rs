@@ -21,31 +21,28 @@ const LARGEST_REPLY: usize = 4096;
 /// What is waited for: a datagram, or an error, which is what ICMP says of a closed port.
 const ARRIVAL: Interest = Interest::READABLE.add(Interest::ERROR);
 
-/// So many datagrams may come that are no reply to the question, of another id or about something
-/// else, before it is taken for the work of somebody who guesses, and is asked again over TCP, where
-/// there is nothing to guess (RFC 5452 section 9.3; PowerDNS Recursor's `spoof-nearmiss-max`, 1 by
-/// default). Two are let pass, which a late reply to an earlier question from the same port can be:
-/// with some ten thousand questions a second, ports come again before each is answered. Whoever
-/// guesses has three tries in some two thousand million, and not as many as fit into the time.
-const NEAR_MISSES: usize = 3;
-
 /// What came back.
 pub(super) enum Heard {
     /// A reply.
     Reply(Reply),
-    /// None, but [`NEAR_MISSES`] that could have been taken for one.
+    /// None, but several that somebody who guesses could have sent.
     Forgeries,
 }
 
-/// Asks `address` the encoded `query`. What is no reply to it is ignored, up to a point.
-pub(super) async fn ask(address: SocketAddr, query: Vec<u8>, tell: &Tell) -> Result<Heard, Fault> {
+/// Asks `address` the encoded `query`. What is no reply to it is ignored, `near_misses` times.
+pub(super) async fn ask(
+    address: SocketAddr,
+    query: Vec<u8>,
+    near_misses: usize,
+    tell: &Tell,
+) -> Result<Heard, Fault> {
     let socket = open(address)?;
     let sent = Instant::now();
     // A socket that is new has room for one datagram, and what it cannot send now it never will: it
     // is not waited for. So the runtime learns of the socket only when there is something to wait for.
     socket.send(&query).map_err(|error| of_io(&error))?;
     let socket = UdpSocket::from_std(socket.into()).map_err(|_| Fault::Busy)?;
-    for _ in 0..NEAR_MISSES {
+    for _ in 0..near_misses {
         let reply = socket.async_io(ARRIVAL, || receive(&socket, &query));
         match reply.await.map_err(|error| of_io(&error))? {
             Some(message) => {

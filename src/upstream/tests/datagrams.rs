@@ -313,16 +313,16 @@ fn has_edns(query: &[u8]) -> bool {
     query[11] == 1
 }
 
+fn badvers(query: &[u8]) -> Vec<u8> {
+    with(error(query, 0), |reply| {
+        reply[11] = 1;
+        reply.extend(b"\0\0\x29\x04\xd0\x01\0\0\0\0\0");
+    })
+}
+
 #[tokio::test]
 async fn a_server_without_edns_is_asked_without_it_and_that_is_remembered() {
     type Complaint = fn(&[u8]) -> Vec<u8>;
-    let opt = |upper: u8| [b"\0\0\x29\x04\xd0", &[upper, 0, 0, 0, 0, 0][..]].concat();
-    let badvers = move |query: &[u8]| {
-        with(error(query, 0), |reply| {
-            reply[11] = 1;
-            reply.extend(opt(1));
-        })
-    };
     let complaints: [(&str, Complaint); 6] = [
         ("FORMERR", |q| error(q, 1)),
         ("NOTIMP", |q| error(q, 4)),

@@ -95,7 +95,7 @@ async fn servers_that_close_or_reset_are_unreachable() {
         let closed = ServerFault::Closed;
         assert_eq!(resolve(&upstream, 1).await, Err(Failure::Server(closed)));
         let unanswered = told.asked(0, Asked::Fault(closed));
-        assert_eq!((server.connections(), unanswered), (2, 1));
+        assert_eq!((server.connections(), unanswered), (3, 1));
     }
 }
 
@@ -234,5 +234,5 @@ async fn a_server_that_says_what_is_no_answer_and_closes_is_not_asked_for_ever()
     let (upstream, _) = tcp(&server, LONG);
     let closed = Err(Failure::Server(ServerFault::Closed));
     assert_eq!(resolve(&upstream, 1).await, closed);
-    assert_eq!(server.connections(), 2);
+    assert_eq!(server.connections(), 3);
 }
