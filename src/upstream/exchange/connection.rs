@@ -44,6 +44,8 @@ pub(super) struct Order {
 #[derive(Default)]
 pub(super) struct Signs {
     connected: OnceLock<Instant>,
+    /// Why it never stood.
+    failed: OnceLock<Fault>,
     heard: AtomicU64,
     answered: AtomicUsize,
 }
@@ -159,7 +161,10 @@ impl Slot {
             Ok(()) => {}
             // Questions that nobody waits for any longer are still in the queue.
             Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(Fault::Busy)),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Lost),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                let failed = connection.signs.failed.get();
+                return failed.map(|&fault| Err(fault)).ok_or(Lost);
+            }
         }
         if let Ok(answer) = time::timeout(patience, &mut answer).await {
             return answer.map_err(|_| Lost);
@@ -190,6 +195,8 @@ async fn run(
         }
         Err(_) => Fault::Silent,
     };
+    // First, so that whoever comes too late for the queue learns it, too.
+    let _ = signs.failed.set(fault);
     orders.close();
     while let Some(order) = orders.recv().await {
         let _ = order.reply.send(Err(fault));

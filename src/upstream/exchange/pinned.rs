@@ -56,11 +56,15 @@ impl ServerCertVerifier for Pinned {
             now,
         );
         // webpki looks at the dates before everything else of a certificate that it can read, so one
-        // that fails for its issuer, or for being a CA (which is among the other errors), is valid
-        // today. A test holds that.
+        // that fails for its issuer or signature, or for being a CA (which is among the other errors),
+        // is valid today. A test holds that.
         match judged {
             Err(Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::Other(_),
+                CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+                | CertificateError::Other(_),
             )) if self.certificates.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
