@@ -88,6 +88,11 @@ fn of_tls(error: &Error) -> ServerFault {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             ServerFault::CertificateIssuer
         }
+        // Marked as a CA: most often a server's own certificate, which nobody else has signed. rustls
+        // does not tell that by a variant of its own.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            ServerFault::CertificateIssuer
+        }
         _ => ServerFault::Certificate,
     }
 }

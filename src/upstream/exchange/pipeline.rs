@@ -80,6 +80,7 @@ pub(super) async fn serve<S>(
         }
     }
     // The server reads no more, but what it had answered before counts.
+    orders.close();
     let end = Instant::now() + LAST_WORDS;
     while let Ok(Ok(1..)) = time::timeout_at(end, reader.read_buf(&mut input)).await {
         pipeline.answer_all(&mut input, signs, tell);

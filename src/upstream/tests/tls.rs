@@ -131,73 +131,84 @@ async fn why_a_certificate_is_not_accepted() {
     }
 }
 
+/// (signed by itself, marked as a CA, its name, its years, whether the file has it)
+type OwnCertificate = (
+    bool,
+    bool,
+    &'static str,
+    (i32, i32),
+    bool,
+    Result<u16, ServerFault>,
+);
+
+const OWN_CERTIFICATES: [OwnCertificate; 11] = [
+    (true, true, "dns.test", NOW, true, Ok(0)),
+    (true, true, "127.0.0.1", NOW, true, Ok(0)),
+    (true, false, "dns.test", NOW, true, Ok(0)),
+    (false, false, "dns.test", NOW, true, Ok(0)),
+    (
+        true,
+        true,
+        "other.test",
+        NOW,
+        true,
+        Err(ServerFault::CertificateName),
+    ),
+    (
+        true,
+        true,
+        "dns.test",
+        PAST,
+        true,
+        Err(ServerFault::CertificateExpired),
+    ),
+    (
+        true,
+        true,
+        "dns.test",
+        FUTURE,
+        true,
+        Err(ServerFault::CertificateNotYetValid),
+    ),
+    (
+        false,
+        false,
+        "other.test",
+        NOW,
+        true,
+        Err(ServerFault::CertificateName),
+    ),
+    (
+        false,
+        false,
+        "dns.test",
+        PAST,
+        true,
+        Err(ServerFault::CertificateExpired),
+    ),
+    // Another one of the same name.
+    (
+        true,
+        true,
+        "dns.test",
+        NOW,
+        false,
+        Err(ServerFault::CertificateIssuer),
+    ),
+    (
+        true,
+        false,
+        "dns.test",
+        NOW,
+        false,
+        Err(ServerFault::CertificateIssuer),
+    ),
+];
+
 #[tokio::test]
 async fn a_servers_own_certificate_is_accepted_if_it_is_the_one_in_the_file() {
     let authority = Authority::new();
-    // (signed by itself, marked as a CA, its name, its years, whether the file has it)
-    for (own, is_ca, name, years, listed, want) in [
-        (true, true, "dns.test", NOW, true, Ok(0)),
-        (true, true, "127.0.0.1", NOW, true, Ok(0)),
-        (true, false, "dns.test", NOW, true, Ok(0)),
-        (false, false, "dns.test", NOW, true, Ok(0)),
-        (
-            true,
-            true,
-            "other.test",
-            NOW,
-            true,
-            Err(ServerFault::CertificateName),
-        ),
-        (
-            true,
-            true,
-            "dns.test",
-            PAST,
-            true,
-            Err(ServerFault::CertificateExpired),
-        ),
-        (
-            true,
-            true,
-            "dns.test",
-            FUTURE,
-            true,
-            Err(ServerFault::CertificateNotYetValid),
-        ),
-        (
-            false,
-            false,
-            "other.test",
-            NOW,
-            true,
-            Err(ServerFault::CertificateName),
-        ),
-        (
-            false,
-            false,
-            "dns.test",
-            PAST,
-            true,
-            Err(ServerFault::CertificateExpired),
-        ),
-        // Another one of the same name.
-        (
-            true,
-            true,
-            "dns.test",
-            NOW,
-            false,
-            Err(ServerFault::Certificate),
-        ),
-        (
-            true,
-            false,
-            "dns.test",
-            NOW,
-            false,
-            Err(ServerFault::CertificateIssuer),
-        ),
-    ] {
+    for (own, is_ca, name, years, listed, want) in OWN_CERTIFICATES {
         let certify = || {
             let mut params = params(name);
             valid(&mut params, years);
