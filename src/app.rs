@@ -41,6 +41,7 @@ mod explain;
 mod faults;
 mod files;
 mod forward;
+mod notices;
 mod notify;
 pub mod probe;
 mod pulse;
@@ -176,8 +177,14 @@ async fn run(
         let drain = startup.limits.drain;
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
-    let stopped = server.shutdown(startup.limits.tcp_message).await;
-    forwarder.finish().await;
+    // Every query that waits for an upstream has its reply by then, and no other comes.
+    let last = worker::monotonic() + startup.limits.upstream_timeout;
+    let longest = startup
+        .limits
+        .tcp_message
+        .max(startup.limits.upstream_timeout);
+    let stopped = server.shutdown(longest).await;
+    forwarder.finish(last).await;
     if let Some(admin) = admin {
         admin.stop().await;
     }

@@ -54,10 +54,7 @@ enum Verb {
     Serve(ServeArgs),
     /// Read a configuration and everything it names, and run its tests; print everything that is
     /// wrong, or what it holds.
-    Check {
-        /// The configuration; the built-in one if absent.
-        file: Option<PathBuf>,
-    },
+    Check(check::Args),
     /// Run the policy tests of configurations: exit code 1 when one fails.
     Test(test::Args),
     /// Tell which questions two configurations do not treat alike.
@@ -125,7 +122,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             admin: args.admin,
             no_watch: args.no_watch,
         }),
-        Verb::Check { file } => check::run(file.as_deref()),
+        Verb::Check(args) => return end(check::run(&args), 1),
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => explain::run(&args),

@@ -384,6 +384,7 @@ impl<'t> Turn<'t> {
                 let ede = match failure {
                     _ if cached => Ede::CachedError,
                     Failure::Code(_) | Failure::Malformed => Ede::NetworkError,
+                    Failure::Server(fault) if fault.is_answer() => Ede::NetworkError,
                     _ => Ede::NoReachableAuthority,
                 };
                 sent(writer, Some((ede, &text)), outcome)
@@ -432,7 +433,7 @@ impl<'t> Turn<'t> {
 const fn failed(failure: Failure) -> Reason {
     match failure {
         Failure::Timeout => Reason::Timeout,
-        Failure::Unreachable => Reason::Unreachable,
+        Failure::Unreachable | Failure::Server(_) => Reason::Unreachable,
         Failure::Code(_) => Reason::UpstreamError,
         Failure::Malformed => Reason::UpstreamMalformed,
         Failure::Shed => Reason::Shed,

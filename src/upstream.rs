@@ -24,6 +24,7 @@ mod exchange;
 mod flights;
 mod health;
 mod observer;
+mod probe;
 mod race;
 mod rtt;
 mod watch;
@@ -41,39 +42,44 @@ use tokio::time;
 use self::{
     book::Book,
     exchange::{Roots, Tell, Way},
-    flights::{Flights, Joined},
+    flights::{Flight, Flights, Joined, Landing},
     watch::Probes,
 };
 pub use self::{
     exchange::OpenError,
     health::Standing,
     observer::{Asked, Event, Observer},
+    probe::{Alive, Dead, probe},
 };
 use crate::{
     config,
-    dns::{Facts, Failure},
+    dns::{Facts, Failure, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
 /// How much of everything there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a question may take in all, whoever is asked how often.
+    /// How long a question may take in all, whoever is asked how often, where whoever asks has as
+    /// much time.
     pub deadline: Duration,
     /// How many may wait for the same question.
     pub waiters: usize,
     /// How many questions may be in flight.
     pub questions: usize,
+    /// After how many datagrams that are no reply to it a question goes to TCP.
+    pub near_misses: usize,
 }
 
 impl Default for Limits {
     /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name.
+    /// flight, and a tenth of them for one name. The configuration's limits say more of each.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),
             waiters: 1000,
             questions: 10_000,
+            near_misses: 3,
         }
     }
 }
@@ -113,7 +119,7 @@ impl Upstream {
         let mut ways = Vec::with_capacity(config.servers.len());
         for (server, address) in config.servers.iter().enumerate() {
             let tell = Tell::new(Arc::clone(&observer), server);
-            ways.push(Way::new(address, &mut roots, tell)?);
+            ways.push(Way::new(address, &mut roots, tell, limits.near_misses)?);
         }
         Ok(Self {
             flights: Flights::new(limits.questions, limits.waiters),
@@ -129,22 +135,31 @@ impl Upstream {
         })
     }
 
-    /// Asks. Who asks what is already in flight waits for the same answer; when nobody waits any
-    /// longer, the question is dropped. To be called within a tokio runtime, any one: where several
-    /// wait for one answer, each of theirs must run until it has come.
+    /// Asks, until `until` at the latest. Who asks what is already in flight waits for the same
+    /// answer; when nobody waits any longer, the question is dropped. To be called within a tokio
+    /// runtime, any one: where several wait for one answer, each of theirs must run until it has come.
     ///
     /// # Errors
-    /// [`Failure`], not later than [`Limits::deadline`].
-    pub async fn resolve(&self, permit: &Permit) -> Result<Arc<Facts>, Failure> {
-        let ask = |permit| race::run(Arc::clone(&self.shared), permit);
+    /// [`Failure`], not later than `until`, nor later than [`Limits::deadline`] from now.
+    pub async fn resolve(&self, permit: &Permit, until: Instant) -> Result<Arc<Facts>, Failure> {
+        let (now, whole) = (now(), self.shared.limits.deadline);
+        let until = until.min(now + whole);
+        let left = until.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Failure::Timeout);
+        }
+        // Others may come to wait for the same answer, and they must not suffer for it that whoever
+        // asked first had little time left.
+        let end = if left < whole / 2 { now + whole } else { until };
+        let ask = |permit| race::run(Arc::clone(&self.shared), permit, end);
         match self.flights.join(permit, ask) {
-            Joined::First(flight) => flight.await,
+            Joined::First(flight) if end == until => flight.await,
+            Joined::First(flight) => wait(flight, until).await,
             Joined::Merged(flight) => {
                 self.shared.observer.observe(Event::Merged);
-                // It lands in time as long as the thread lives that it began in. Should that one
-                // hang, it must not take along who waits in others.
-                let landed = time::timeout(self.shared.limits.deadline, flight).await;
-                landed.unwrap_or(Err(Failure::Timeout))
+                // It may end later than this one has time for. Should the thread that it began in
+                // hang, it must not take along who waits in others, either.
+                wait(flight, until).await
             }
             Joined::Full => {
                 self.shared.observer.observe(Event::Shed);
@@ -171,7 +186,19 @@ impl Upstream {
     }
 }
 
+/// What a flight ends with, if it does so in time.
+async fn wait(flight: Flight, until: Instant) -> Landing {
+    let landed = time::timeout_at(until.into(), flight).await;
+    landed.unwrap_or(Err(Failure::Timeout))
+}
+
 impl Shared {
+    /// A server cannot be used.
+    fn faulty(&self, server: usize, fault: ServerFault) {
+        self.observer.trouble(server, Some(fault), "");
+        self.book.unreachable(server, now());
+    }
+
     fn looping(&self, server: usize, looping: bool) {
         if self.probes.set_looping(server, looping) {
             self.observer.observe(Event::Looping { server, looping });

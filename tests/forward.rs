@@ -36,6 +36,8 @@ mod questions;
 mod reply;
 #[path = "forward/stale.rs"]
 mod stale;
+#[path = "forward/time.rs"]
+mod time;
 #[path = "forward/unbound.rs"]
 mod unbound;
 #[path = "program/watch.rs"]

@@ -42,8 +42,8 @@ use super::worker::monotonic;
 /// How often a query is taken up again at most: our own data may lead to an upstream's, and those
 /// to ours, but not for ever. No official reference.
 const MAX_ROUNDS: usize = 4;
-/// How long a client waits for an upstream where there are facts past their time to give it
-/// (RFC 8767 section 5: 1.8 seconds, just below the common time-out of clients).
+/// How long a client waits for upstreams where there are facts past their time to give it (RFC 8767
+/// section 5: 1.8 seconds, just below the common time-out of clients).
 const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
 /// How long an upstream that is in no configuration any more is kept for the queries that began
 /// when it was: longer than any of them may take.
@@ -143,7 +143,8 @@ impl Forwarder {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
                 let _room = room;
-                forwarder.fetch(permit, &snapshot, now).await;
+                let time = forwarder.time_from(monotonic());
+                forwarder.fetch(permit, &snapshot, now, time).await;
             });
         }
     }
@@ -170,11 +171,11 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits any more, for as long as one may.
-    pub(super) async fn finish(&self) {
+    /// Waits until no query waits any more, until `last` at the longest.
+    pub(super) async fn finish(&self, last: Instant) {
         let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         // What has not ended by then ends with the process.
-        let _ = time::timeout(self.limits.upstream_timeout, self.room.acquire_many(all)).await;
+        let _ = time::timeout_at(last.into(), self.room.acquire_many(all)).await;
     }
 
     async fn serve(self: Arc<Self>, waiting: Waiting, _room: OwnedSemaphorePermit) {
@@ -197,6 +198,7 @@ impl Forwarder {
             client,
             snapshot: &snapshot,
             now,
+            time: self.time_from(began),
         };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
         let run = AssertUnwindSafe(self.run(query, ask)).catch_unwind();
@@ -243,7 +245,8 @@ impl Forwarder {
             // Boxed, or every query that waits would hold room for this rare way.
             Box::pin(self.resolve_in_time(permit, query)).await
         } else {
-            self.fetch(permit, query.snapshot, query.now).await
+            self.fetch(permit, query.snapshot, query.now, query.time)
+                .await
         }
     }
 
@@ -252,16 +255,16 @@ impl Forwarder {
         // It goes on behind the client's back, and the next one finds what it brought.
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
-            let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
-            let fetch = async move { forwarder.fetch(permit, &snapshot, now).await };
+            let (snapshot, now, time) = (Arc::clone(query.snapshot), query.now, query.time);
+            let fetch = async move { forwarder.fetch(permit, &snapshot, now, time).await };
             tokio::spawn(fetch)
         };
         let late = |failure| {
             let context = self.context(query.snapshot, query.now);
-            Arrived::stale(permit.clone(), &context)
-                .unwrap_or_else(|| Arrived::new(permit, Err(failure), &context))
+            Arrived::unknown(permit, failure, &context)
         };
-        match time::timeout(CLIENT_WAIT, fetch).await {
+        let wait = query.time.until.min(query.time.began + CLIENT_WAIT);
+        match time::timeout_at(wait.into(), fetch).await {
             Ok(Ok(arrived)) => arrived,
             Ok(Err(_)) => late(Failure::Unreachable),
             Err(_) => late(Failure::Timeout),
@@ -269,14 +272,37 @@ impl Forwarder {
     }
 
     /// Asks the upstream and keeps what it says.
-    async fn fetch(&self, permit: Permit, snapshot: &Snapshot, now: SystemTime) -> Arrived {
+    async fn fetch(
+        &self,
+        permit: Permit,
+        snapshot: &Snapshot,
+        now: SystemTime,
+        time: Time,
+    ) -> Arrived {
+        let left = time.until.saturating_duration_since(monotonic());
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
         let result = match upstream {
-            Some(upstream) => upstream.resolve(&permit).await,
+            Some(upstream) => upstream.resolve(&permit, time.until).await,
             None => Err(Failure::Unreachable),
         };
-        Arrived::new(permit, result, &self.context(snapshot, now))
+        let context = self.context(snapshot, now);
+        match result {
+            // That it was not answered in what earlier ones had left of the time says little of this
+            // question, and whoever asks it next has all of it.
+            Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
+                Arrived::unknown(permit, Failure::Timeout, &context)
+            }
+            result => Arrived::new(permit, result, &context),
+        }
+    }
+
+    /// The time of a query that was read at `began`.
+    fn time_from(&self, began: Instant) -> Time {
+        Time {
+            began,
+            until: began + self.limits.upstream_timeout,
+        }
     }
 
     fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
@@ -291,6 +317,15 @@ impl Forwarder {
     }
 }
 
+/// The time of one query: however many upstreams it leads to, they all share it.
+#[derive(Clone, Copy)]
+struct Time {
+    /// When the query was read.
+    began: Instant,
+    /// When it must be answered.
+    until: Instant,
+}
+
 /// What of a query is needed to take it up again.
 #[derive(Clone, Copy)]
 struct Query<'q> {
@@ -298,6 +333,7 @@ struct Query<'q> {
     client: Client,
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
+    time: Time,
 }
 
 thread_local! {

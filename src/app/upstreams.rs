@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::{
     config,
+    dns::ServerFault,
     policy::UpstreamId,
     reload::Numbered,
     telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
     upstream::{self, Asked, Event, Observer, Standing, Upstream},
 };
 
-use super::forward::Forwarder;
+use super::{forward::Forwarder, notices::Notices};
 
 /// Makes the upstreams of a configuration that are not there yet and makes all of them known.
 /// Before a query can see its snapshot.
@@ -49,14 +49,14 @@ fn make(
     let servers: Vec<String> = config.servers.iter().map(ToString::to_string).collect();
     let told = Told {
         counters: telemetry.upstream(&config.name, &servers),
-        upstream: config.name.clone(),
-        servers,
+        notices: Notices::new(&config.name, &servers, telemetry),
         telemetry: telemetry.clone(),
     };
     let limits = upstream::Limits {
         deadline: limits.upstream_timeout,
         waiters: limits.waiters,
         questions: limits.in_flight,
+        near_misses: limits.upstream_near_misses,
     };
     let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
     Handle::current().spawn(upstream.watch());
@@ -66,19 +66,8 @@ fn make(
 /// Where an upstream's events go.
 struct Told {
     counters: Arc<UpstreamCounters>,
-    upstream: Box<str>,
-    servers: Vec<String>,
+    notices: Notices,
     telemetry: Telemetry,
-}
-
-impl Told {
-    fn say(&self, severity: Severity, message: &str, server: usize) {
-        let fields = [
-            ("upstream", json!(self.upstream)),
-            ("server", json!(self.servers.get(server))),
-        ];
-        self.telemetry.event(severity, message, &fields);
-    }
 }
 
 impl Observer for Told {
@@ -89,23 +78,34 @@ impl Observer for Told {
                 server,
                 result,
                 rtt,
-            } => counters.asked(server, counted(result), rtt),
+            } => {
+                counters.asked(server, counted(result), rtt);
+                if let Asked::Fault(_) = result {
+                    self.notices.failed(server);
+                }
+            }
             Event::Mismatch { server } => counters.mismatched(server),
+            Event::Forged { server } => {
+                counters.forged(server);
+                self.notices.forged(server);
+            }
+            Event::WithoutEdns { server } => self.notices.say(
+                Severity::Notice,
+                "an upstream's server does not know EDNS: it is asked without for a while, and gives \
+                 no signatures",
+                server,
+            ),
             Event::Hedged { .. } => counters.hedged(),
             Event::Merged => counters.merged(),
             Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
             Event::Changed { server, standing } => {
                 counters.up(server, standing != Standing::Down);
-                let (severity, message) = match standing {
-                    Standing::Up => (Severity::Notice, "an upstream's server answers"),
+                match standing {
+                    Standing::Up => self.notices.changed(server, false),
                     // One failure in thousands is no news; the metrics have it.
-                    Standing::Suspect => return,
-                    Standing::Down => (
-                        Severity::Error,
-                        "an upstream's server is down: it is probed, and not asked",
-                    ),
-                };
-                self.say(severity, message, server);
+                    Standing::Suspect => {}
+                    Standing::Down => self.notices.changed(server, true),
+                }
             }
             Event::Looping { server, looping } => {
                 counters.looping(server, looping);
@@ -120,9 +120,13 @@ impl Observer for Told {
                         "an upstream's server sends nothing back here any more",
                     )
                 };
-                self.say(severity, message, server);
+                self.notices.say(severity, message, server);
             }
         }
+    }
+
+    fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
+        self.notices.trouble(server, fault, detail);
     }
 }
 
@@ -133,7 +137,21 @@ const fn counted(result: Asked) -> telemetry::Asked {
         Asked::ErrorCode => telemetry::Asked::ErrorCode,
         Asked::Malformed => telemetry::Asked::Malformed,
         Asked::Timeout => telemetry::Asked::Timeout,
-        Asked::Unreachable => telemetry::Asked::Unreachable,
+        Asked::Fault(fault) => match fault {
+            ServerFault::Refused => telemetry::Asked::Refused,
+            ServerFault::Closed => telemetry::Asked::Closed,
+            ServerFault::NoRoute => telemetry::Asked::NoRoute,
+            ServerFault::Unreachable => telemetry::Asked::Unreachable,
+            ServerFault::Tls => telemetry::Asked::Tls,
+            ServerFault::CertificateName => telemetry::Asked::CertificateName,
+            ServerFault::CertificateExpired => telemetry::Asked::CertificateExpired,
+            ServerFault::CertificateNotYetValid => telemetry::Asked::CertificateNotYetValid,
+            ServerFault::CertificateIssuer => telemetry::Asked::CertificateIssuer,
+            ServerFault::Certificate => telemetry::Asked::Certificate,
+            ServerFault::NoHttp2 => telemetry::Asked::NoHttp2,
+            ServerFault::HttpStatus(_) => telemetry::Asked::HttpStatus,
+            ServerFault::HttpContent => telemetry::Asked::HttpContent,
+        },
         Asked::Busy => telemetry::Asked::Busy,
         Asked::Abandoned => telemetry::Asked::Abandoned,
     }

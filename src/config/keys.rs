@@ -135,6 +135,7 @@ pub(super) const LIMITS: Keys = Keys {
         "in_flight",
         "waiters",
         "upstream_timeout",
+        "upstream_near_misses",
         "drain",
         "per_client_qps",
         "per_client_slip",

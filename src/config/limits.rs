@@ -206,6 +206,17 @@ pub const UPSTREAM_TIMEOUT: Bound<Duration> = Bound {
     most: Duration::from_millis(3_500),
 };
 
+/// Datagrams that are no reply to a question, of another id or about something else, after which it is
+/// asked again over TCP, where there is nothing to guess (RFC 5452 section 9.3). PowerDNS Recursor does
+/// so at the first (`spoof-nearmiss-max`). Two are let pass here: at some ten thousand questions a
+/// second a port is used again while a late reply to an earlier question may still come. Whoever
+/// guesses then has three tries among some 1.8 thousand million, not as many as fit into the time.
+pub const UPSTREAM_NEAR_MISSES: Bound<usize> = Bound {
+    default: 3,
+    least: 1,
+    most: 100,
+};
+
 /// How long queries are still answered after SIGTERM, with `/readyz` at 503: a load balancer needs
 /// this long to look elsewhere. The default is one interval of Google's health checks and half of
 /// what `docker stop` waits before it kills; who has several checks to fail sets their product.
@@ -236,6 +247,8 @@ pub struct Limits {
     pub waiters: usize,
     /// See [`UPSTREAM_TIMEOUT`].
     pub upstream_timeout: Duration,
+    /// See [`UPSTREAM_NEAR_MISSES`].
+    pub upstream_near_misses: usize,
     /// See [`DRAIN`].
     pub drain: Duration,
     /// See [`PER_CLIENT_QPS`].
@@ -260,6 +273,7 @@ impl Default for Limits {
             in_flight: IN_FLIGHT.default,
             waiters: WAITERS.default,
             upstream_timeout: UPSTREAM_TIMEOUT.default,
+            upstream_near_misses: UPSTREAM_NEAR_MISSES.default,
             drain: DRAIN.default,
             per_client_qps: PER_CLIENT_QPS.default,
             per_client_slip: PER_CLIENT_SLIP.default,
@@ -282,6 +296,7 @@ mod tests {
             LOG_QUEUE,
             IN_FLIGHT,
             WAITERS,
+            UPSTREAM_NEAR_MISSES,
             PER_CLIENT_QPS,
             PER_CLIENT_SLIP,
             PER_CLIENT_IPV4_PREFIX,

@@ -11,7 +11,7 @@ mod rdata;
 #[cfg(test)]
 mod tests;
 
-use super::{Name, NameRef, Rcode, RecordType, Rrset};
+use super::{Name, NameRef, Rcode, RecordType, Rrset, ServerFault};
 
 /// The most aliases in a row that are followed in one upstream's answer. Real chains have two or
 /// three; CDNs have been seen with seven.
@@ -143,6 +143,9 @@ pub enum Failure {
     /// No server could be reached: refused, reset, unreachable, no TLS.
     #[error("no server could be reached")]
     Unreachable,
+    /// The servers cannot be used, for a reason that an operator can mend.
+    #[error("{0}")]
+    Server(ServerFault),
     /// The servers answered with this code, which is neither NOERROR nor NXDOMAIN.
     #[error("the server answered with code {0}")]
     Code(u16),

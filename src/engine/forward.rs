@@ -58,6 +58,16 @@ impl Arrived {
         })
     }
 
+    /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
+    /// next asks anew. That is what the cache has past its time, or else the failure.
+    #[must_use]
+    pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
+        let memory = context.memory.zip(context.key(&permit));
+        let stale = memory.and_then(|(memory, key)| memory.cache.stale(&key, memory.now));
+        let result = stale.ok_or(failure);
+        Self { permit, result }
+    }
+
     fn is_for(&self, grant: &Grant<'_, '_>, bits: Bits) -> bool {
         let permit = &self.permit;
         permit.name() == grant.name()

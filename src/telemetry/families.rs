@@ -93,6 +93,8 @@ families! {
         "1 while what the upstream is asked comes back to dnsgate, else 0; /readyz says no then.";
     UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
         "Messages from a server, or in its name, that are no reply to the question they came for; they are ignored.";
+    UPSTREAM_FORGED = "upstream_forged_total", Counter, ["upstream", "server"],
+        "Questions that were asked again over TCP, because several messages came that are no reply to them: somebody may be forging replies.";
     UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
         "Questions for which a second server was asked early, because the first took long.";
     UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],

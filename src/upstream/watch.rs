@@ -160,7 +160,8 @@ async fn ask(shared: &Shared, server: usize, token: u128) {
     match way.ask(&permit, PATIENCE).await {
         // How long it takes to find out that a name does not exist says nothing about the others.
         Ok(_) | Err(Fault::Malformed) => shared.book.answered(server, None),
-        Err(Fault::Unreachable) => shared.book.unreachable(server, now()),
+        Err(Fault::Server(fault)) => shared.faulty(server, fault),
+        Err(Fault::Silent) => shared.book.timed_out(server, PATIENCE, now()),
         Err(Fault::Busy) => {}
     }
 }

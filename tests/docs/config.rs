@@ -211,6 +211,7 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("in_flight", words(limits::IN_FLIGHT)),
         ("waiters", words(limits::WAITERS)),
         ("upstream_timeout", words(limits::UPSTREAM_TIMEOUT)),
+        ("upstream_near_misses", words(limits::UPSTREAM_NEAR_MISSES)),
         ("sample", words(limits::LOG_SAMPLE)),
         ("drain", words(limits::DRAIN)),
         ("per_client_qps", words(limits::PER_CLIENT_QPS)),

@@ -33,6 +33,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let log_queue = count("log_queue", limits::LOG_QUEUE);
     let in_flight = count("in_flight", limits::IN_FLIGHT);
     let waiters = count("waiters", limits::WAITERS);
+    let upstream_near_misses = count("upstream_near_misses", limits::UPSTREAM_NEAR_MISSES);
     let per_client_qps = count("per_client_qps", limits::PER_CLIENT_QPS);
     let per_client_slip = count("per_client_slip", limits::PER_CLIENT_SLIP);
     let ipv4 = count("per_client_ipv4_prefix", limits::PER_CLIENT_IPV4_PREFIX);
@@ -51,6 +52,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         in_flight,
         waiters,
         upstream_timeout: time("upstream_timeout", limits::UPSTREAM_TIMEOUT),
+        upstream_near_misses,
         drain: time("drain", limits::DRAIN),
         per_client_qps,
         per_client_slip,

@@ -173,7 +173,7 @@ fn cache_and_limits_are_read() {
     assert_eq!(empty.limits, Limits::default());
     let set = config(
         "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 0s}\n\
-         limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms}",
+         limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
     );
     let set = set.startup;
     assert_eq!(
@@ -187,6 +187,7 @@ fn cache_and_limits_are_read() {
     );
     assert_eq!((set.limits.in_flight, set.limits.waiters), (5_000, 100));
     assert_eq!(set.limits.upstream_timeout, Duration::from_millis(1_500));
+    assert_eq!(set.limits.upstream_near_misses, 20);
     assert_eq!(empty.first_difference(&set), Some("cache"));
     for (size, bytes) in [("0", 0), ("0MiB", 0), ("1024KiB", 1 << 20)] {
         let config = config(&format!("cache: {{size: {size}}}"));

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Fault, Reply, Tell,
     dial::{Dialer, Line},
+    fault::Failed,
     http2, pipeline,
 };
 
@@ -43,13 +44,21 @@ pub(super) struct Order {
 #[derive(Default)]
 pub(super) struct Signs {
     connected: OnceLock<Instant>,
+    /// Why it never stood.
+    failed: OnceLock<Fault>,
     heard: AtomicU64,
+    answered: AtomicUsize,
 }
 
 impl Signs {
-    /// A reply has come.
+    /// A message has come.
     pub(super) fn heard(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A question was answered.
+    pub(super) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -63,6 +72,10 @@ pub(super) struct Connection {
     orders: mpsc::Sender<Order>,
     signs: Arc<Signs>,
     waiting: AtomicUsize,
+    /// Questions that were put on it, ever.
+    taken: AtomicUsize,
+    /// The most of them, as far as can be: [`PIPELINE`] and more is without a limit.
+    share: usize,
 }
 
 /// A place in the pipeline; it is free again when dropped.
@@ -75,9 +88,9 @@ impl Drop for Slot {
 }
 
 impl Connection {
-    /// Begins to connect, on `runtime`.
+    /// Begins to connect, on `runtime`. The connection is for `share` questions, ever.
     pub(super) fn open(
-        number: u64,
+        (number, share): (u64, usize),
         dialer: Arc<Dialer>,
         tell: Tell,
         runtime: &Handle,
@@ -90,12 +103,24 @@ impl Connection {
             orders,
             signs,
             waiting: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            share,
         })
     }
 
     /// Whether it has ended.
     pub(super) fn is_closed(&self) -> bool {
         self.orders.is_closed()
+    }
+
+    /// Whether as many questions were put on it as it is for.
+    pub(super) fn is_spent(&self) -> bool {
+        self.share < PIPELINE && self.taken.load(Ordering::Relaxed) >= self.share
+    }
+
+    /// Questions that wait on it.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// A place for one more question, if there is one.
@@ -105,6 +130,7 @@ impl Connection {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         Some(Slot(Arc::clone(self)))
     }
 }
@@ -113,6 +139,11 @@ impl Slot {
     /// The connection's number.
     pub(super) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    /// How many questions the connection has answered.
+    pub(super) fn answered(&self) -> usize {
+        self.0.signs.answered.load(Ordering::Relaxed)
     }
 
     /// Asks. When `patience` has passed without any reply on the connection, and not because it was
@@ -130,7 +161,10 @@ impl Slot {
             Ok(()) => {}
             // Questions that nobody waits for any longer are still in the queue.
             Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(Fault::Busy)),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Lost),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                let failed = connection.signs.failed.get();
+                return failed.map(|&fault| Err(fault)).ok_or(Lost);
+            }
         }
         if let Ok(answer) = time::timeout(patience, &mut answer).await {
             return answer.map_err(|_| Lost);
@@ -151,18 +185,29 @@ async fn run(
     signs: Arc<Signs>,
     tell: Tell,
 ) {
-    let connected = time::timeout(CONNECT, dialer.dial()).await;
-    let Ok(Ok(line)) = connected else {
-        orders.close();
-        while let Some(order) = orders.recv().await {
-            let _ = order.reply.send(Err(Fault::Unreachable));
+    let fault = match time::timeout(CONNECT, dialer.dial()).await {
+        Ok(Ok(line)) => return serve(line, orders, &signs, &tell).await,
+        Ok(Err(Failed { fault, detail })) => {
+            if let Fault::Server(fault) = fault {
+                tell.trouble(fault, &detail);
+            }
+            fault
         }
-        return;
+        Err(_) => Fault::Silent,
     };
+    // First, so that whoever comes too late for the queue learns it, too.
+    let _ = signs.failed.set(fault);
+    orders.close();
+    while let Some(order) = orders.recv().await {
+        let _ = order.reply.send(Err(fault));
+    }
+}
+
+async fn serve(line: Line, orders: mpsc::Receiver<Order>, signs: &Signs, tell: &Tell) {
     let _ = signs.connected.set(Instant::now());
     match line {
-        Line::Plain(stream) => pipeline::serve(stream, orders, &signs, &tell).await,
-        Line::Tls(stream) => pipeline::serve(*stream, orders, &signs, &tell).await,
-        Line::Http(line) => http2::serve(*line, orders, &signs).await,
+        Line::Plain(stream) => pipeline::serve(stream, orders, signs, tell).await,
+        Line::Tls(stream) => pipeline::serve(*stream, orders, signs, tell).await,
+        Line::Http(line) => http2::serve(*line, orders, signs).await,
     }
 }
