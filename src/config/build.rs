@@ -169,10 +169,11 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
 
 fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {
     rules::report_repeated_names(entries, faults);
+    let mut total = list::Total::default();
     for entry in entries {
         let before = faults.count();
         let file = entry.domains_file.as_ref();
-        let read = file.and_then(|file| list::read(file, named.dir, faults));
+        let read = file.and_then(|file| list::read(file, named.dir, &mut total, faults));
         let (listed, list) = read.unzip();
         let rule = rules::rule(entry, listed, named, faults);
         // A rule that is wrong in part would be tied with others for that reason alone.

@@ -77,8 +77,10 @@ impl<'t> Fields<'t> {
     /// Reports a key that must be there and is not.
     pub(super) fn require(&self, key: &str, faults: &mut Faults<'_>) {
         if self.get(key).is_none() {
-            let message = format!("{} needs the key `{key}`", self.what);
-            faults.push(self.key_place(key).unwrap_or(self.place), message);
+            let place = self.key_place(key).unwrap_or(self.place);
+            faults.push_with(place, || {
+                (format!("{} needs the key `{key}`", self.what), None)
+            });
         }
     }
 
@@ -159,16 +161,15 @@ pub(super) fn mapping<'t>(
     let mut first = Vec::with_capacity(entries.len());
     for entry in entries {
         match seen.insert(&entry.key, entry.key_place) {
-            Some(earlier) => faults.push_help(
-                entry.key_place,
-                format!(
+            Some(earlier) => faults.push_with(entry.key_place, || {
+                let message = format!(
                     "the key `{}` is there twice, first at line {}, column {}",
                     quoted(&entry.key),
                     earlier.line,
                     earlier.column
-                ),
-                "keep one of them".to_owned(),
-            ),
+                );
+                (message, Some("keep one of them".to_owned()))
+            }),
             None => first.push(entry),
         }
     }
@@ -187,7 +188,7 @@ where
             place: node.place,
         }),
         Err(error) => {
-            faults.push(node.place, bad_value(key, text, &error));
+            faults.push_with(node.place, || (bad_value(key, text, &error), None));
             None
         }
     }
@@ -230,10 +231,9 @@ pub(super) fn text<'t>(node: &'t Node, key: &str, faults: &mut Faults<'_>) -> Op
 
 fn wrong_shape(place: Place, key: &str, wanted: &str, found: &Value, faults: &mut Faults<'_>) {
     if *found != Value::Bad {
-        faults.push(
-            place,
-            format!("`{key}` must be {wanted}, not {}", shape(found)),
-        );
+        faults.push_with(place, || {
+            (format!("`{key}` must be {wanted}, not {}", shape(found)), None)
+        });
     }
 }
 
@@ -247,32 +247,19 @@ fn shape(value: &Value) -> &'static str {
 }
 
 fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
-    let key = quoted(&entry.key);
-    if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
-        faults.push_help(
-            entry.key_place,
-            format!("`{key}` comes with a later version; this one does not know it"),
-            later.help.to_owned(),
-        );
-        return;
-    }
-    // Comparing words is worth its time only for a reader.
-    let near = |word| {
-        if faults.is_full() {
-            None
-        } else {
-            nearest(word, keys.known.iter().copied())
+    faults.push_with(entry.key_place, || {
+        let key = quoted(&entry.key);
+        if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
+            let message =
+                format!("`{key}` comes with a later version; this one does not know it");
+            return (message, Some(later.help.to_owned()));
         }
-    };
-    let help = match near(&entry.key) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the keys of {} are {}", keys.what, keys.known.join(", ")),
-    };
-    faults.push_help(
-        entry.key_place,
-        format!("{} has no key `{key}`", keys.what),
-        help,
-    );
+        let help = match nearest(&entry.key, keys.known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys of {} are {}", keys.what, keys.known.join(", ")),
+        };
+        (format!("{} has no key `{key}`", keys.what), Some(help))
+    });
 }
 
 /// A text of the file, short enough to stand in a message.
