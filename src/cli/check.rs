@@ -37,5 +37,9 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
         count => format!("{count} tests passed"),
     };
     writeln!(io::stdout(), "{summary}, {tests}")?;
+    if file.is_none() {
+        let note = "this is the built-in configuration, as no FILE was named";
+        writeln!(io::stdout(), "{note}")?;
+    }
     Ok(())
 }

@@ -29,7 +29,12 @@ use crate::{
 
 /// Reads a configuration file and everything that it names.
 pub(super) fn load(path: &Path) -> Result<Config, Report> {
-    let name = path.to_string_lossy();
+    let from_stdin = path == Path::new(text::STDIN);
+    let name = if from_stdin {
+        "<stdin>".into()
+    } else {
+        path.to_string_lossy()
+    };
     let mut files = Vec::new();
     let text = match text::read(path, MAX_CONFIG, &mut files) {
         Ok(text) => text,
@@ -39,6 +44,9 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
         }
     };
     let dir = path.parent().unwrap_or(Path::new(""));
+    if from_stdin {
+        return parse_of(&text, &name, dir, None, files);
+    }
     let tests = case::beside(path);
     if !tests.exists() {
         files.push(ReadFile::absent(&tests, MAX_CONFIG));
@@ -94,7 +102,10 @@ fn parse_of(
 }
 
 fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
-    if let Some(config) = config {
+    // A rule that is wrong is not there, and tests of it are not to blame.
+    if let Some(config) = config
+        && faults.is_empty()
+    {
         case::check(&entries, &config.policy, &config.upstreams, faults);
         config.cases.extend(case::cases(entries));
     }
@@ -102,8 +113,13 @@ fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut 
 
 fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option<Config> {
     let startup = startup(file, faults);
-    let groups = Groups::of(file.clients.as_ref(), faults);
-    let upstreams = Upstreams::of(&file.upstreams, &startup.listen, dir, faults);
+    let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
+    let upstreams = Upstreams::of(
+        (&file.upstreams, file.named.upstreams),
+        &startup.listen,
+        dir,
+        faults,
+    );
     let observe = match &file.mode {
         Some(Mode::Observe(name)) => upstreams.find(name, faults),
         Some(Mode::Enforce) | None => None,

@@ -122,8 +122,10 @@ impl fmt::Display for Report {
             }
             write!(f, "{notice}")?;
         }
-        if self.more > 0 {
-            write!(f, "\n… and {} more errors", self.more)?;
+        match self.more {
+            0 => {}
+            1 => f.write_str("\n… and 1 more error")?,
+            more => write!(f, "\n… and {more} more errors")?,
         }
         Ok(())
     }

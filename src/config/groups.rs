@@ -20,6 +20,8 @@ pub(super) struct Groups {
     ids: HashMap<Box<str>, GroupId>,
     /// The place of each CIDR in the file, with its group.
     places: Vec<(GroupId, At<Cidr>)>,
+    /// Whether a name that is not there is one that could not be read.
+    lenient: bool,
 }
 
 /// The groups where the file has no `clients`, each with its way to be denied: private address space
@@ -43,11 +45,22 @@ const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
 
 impl Groups {
     /// The groups of the file, or the default ones.
-    pub(super) fn of(clients: Option<&At<Vec<ClientGroup>>>, faults: &mut Faults<'_>) -> Self {
+    pub(super) fn of(
+        clients: Option<&At<Vec<ClientGroup>>>,
+        all_named: bool,
+        faults: &mut Faults<'_>,
+    ) -> Self {
+        let lenient = !all_named;
         let Some(clients) = clients else {
-            return Self::default_groups();
+            return Self {
+                lenient,
+                ..Self::default_groups()
+            };
         };
-        let mut groups = Self::default();
+        let mut groups = Self {
+            lenient,
+            ..Self::default()
+        };
         if clients.value.is_empty() {
             faults.push_help(
                 clients.place,
@@ -64,6 +77,7 @@ impl Groups {
                         clients.value.len()
                     ),
                 );
+                groups.lenient = true;
                 break;
             };
             groups.add(GroupId(id), client, faults);
@@ -148,6 +162,9 @@ impl Groups {
         }
         for name in &names.value {
             let Some(&id) = self.ids.get(&name.value.0) else {
+                if self.lenient {
+                    continue;
+                }
                 let known = self.groups.iter().map(|(group, _)| &*group.name);
                 let help = match nearest(&name.value.0, known.clone()) {
                     Some(near) => format!("did you mean `{near}`?"),

@@ -100,7 +100,10 @@ fn action(
     if entry.forward.is_none() && entry.whole {
         forward::report_idle(entry, faults);
     }
-    if let Some(way) = entry.deny_with.filter(|_| entry.deny.is_none()) {
+    if let Some(way) = entry
+        .deny_with
+        .filter(|_| entry.whole && entry.deny.is_none())
+    {
         let does = if entry.forward.is_some() {
             "forwards"
         } else {
@@ -118,6 +121,9 @@ fn action(
     if let Some(upstream) = &entry.forward {
         let forwarding = forward::forwarding(entry, upstream, upstreams, faults);
         return forwarding.map(|forwarding| (Action::Forward(forwarding), None));
+    }
+    if !entry.whole {
+        return None; // one of them is there and could not be read, or misspelt
     }
     faults.push_help(
         entry.place,

@@ -40,13 +40,13 @@ pub(super) struct Upstreams {
 impl Upstreams {
     /// The upstreams of the file; relative paths start at `dir`.
     pub(super) fn of(
-        section: &UpstreamsSection,
+        (section, all_named): (&UpstreamsSection, bool),
         listen: &[Listen],
         dir: &Path,
         faults: &mut Faults<'_>,
     ) -> Self {
         let mut upstreams = Self {
-            lenient: !section.whole,
+            lenient: !(section.whole && all_named),
             ..Self::default()
         };
         for (number, entry) in section.entries.iter().enumerate() {
@@ -162,10 +162,11 @@ fn is_own(listen: Listen, server: &ServerAddr) -> bool {
 fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> Option<Arc<[u8]>> {
     let file = entry.ca_file.as_ref()?;
     let servers = entry.servers.as_ref()?;
-    if !servers
-        .value
-        .iter()
-        .any(|server| server.value.is_encrypted())
+    if entry.whole
+        && !servers
+            .value
+            .iter()
+            .any(|server| server.value.is_encrypted())
     {
         faults.push_help(
             file.place,

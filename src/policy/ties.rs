@@ -43,12 +43,7 @@ pub(super) fn find(draft: &Draft, rules: &[Rule], conflicts: &mut Vec<Conflict>)
 }
 
 /// Finds those of one name and rank. They are in the order of their rules, each rule's once.
-fn among(
-    of_rank: &[Placed],
-    rules: &[Rule],
-    taken: &mut Taken,
-    conflicts: &mut Vec<Conflict>,
-) {
+fn among(of_rank: &[Placed], rules: &[Rule], taken: &mut Taken, conflicts: &mut Vec<Conflict>) {
     taken.begin();
     for (at, second) in of_rank.iter().enumerate() {
         let Some(rule) = rule_of(second, rules) else {

@@ -20,6 +20,7 @@ pub(in crate::config) struct LimitsSection {
 }
 
 pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
+    let before = faults.count();
     let mut count = |key, bound| {
         let given = fields.scalar::<Count>(key, faults);
         within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
@@ -57,7 +58,9 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         per_client_ipv4_prefix: ipv4,
         per_client_ipv6_prefix: ipv6,
     };
-    let place = |key| fields.get(key).map(|node| node.place);
+    // What is bad has its default here, with which nothing else is compared.
+    let whole = fields.whole && faults.count() == before;
+    let place = |key| fields.get(key).filter(|_| whole).map(|node| node.place);
     LimitsSection {
         limits,
         per_client: place("tcp_connections_per_client"),
@@ -83,6 +86,7 @@ impl Default for CacheSection {
 }
 
 pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheSection {
+    let before = faults.count();
     let mut seconds = |key, bound: Bound<Seconds>| {
         let given = fields.scalar::<Seconds>(key, faults);
         within(key, given, bound, faults).0
@@ -92,6 +96,7 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
         seconds("max_ttl", cache::MAX_TTL),
     );
     let serve_stale = seconds("serve_stale", cache::SERVE_STALE);
+    let whole = fields.whole && faults.count() == before;
     CacheSection {
         settings: Settings {
             size: size(fields, faults),
@@ -99,7 +104,10 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
             max_ttl,
             serve_stale,
         },
-        min_ttl: fields.get("min_ttl").map(|node| node.place),
+        min_ttl: fields
+            .get("min_ttl")
+            .filter(|_| whole)
+            .map(|node| node.place),
     }
 }
 

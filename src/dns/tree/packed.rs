@@ -104,11 +104,7 @@ impl PackedTree {
         Self::pack_into(nodes, homes, seed)
     }
 
-    fn pack_into(
-        mut nodes: Vec<u8>,
-        homes: u32,
-        seed: &'static Seed,
-    ) -> Result<Self, TreeFull> {
+    fn pack_into(mut nodes: Vec<u8>, homes: u32, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes_len = homes as usize;
         // Some more for what the last ones have no room for.
         let mut blocks = Vec::with_capacity(homes_len + homes_len / 1000 + 1);
