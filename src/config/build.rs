@@ -85,11 +85,16 @@ fn parse_of(
     let tree = yaml::parse(text, &mut faults);
     let mut file = File::read(&tree, &mut faults);
     let mut config = build(&file, name, dir, &mut faults);
-    add_cases(std::mem::take(&mut file.tests), &mut config, &mut faults);
+    let whole = faults.is_empty();
+    add_cases(
+        (std::mem::take(&mut file.tests), whole),
+        &mut config,
+        &mut faults,
+    );
     if let Some((text, name)) = beside {
         let mut own = Faults::new(name, text);
         let entries = case::read_file(text, &mut own);
-        add_cases(entries, &mut config, &mut own);
+        add_cases((entries, whole), &mut config, &mut own);
         faults.absorb(own);
     }
     match config {
@@ -101,12 +106,17 @@ fn parse_of(
     }
 }
 
-fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
-    // A rule that is wrong is not there, and tests of it are not to blame.
-    if let Some(config) = config
-        && faults.is_empty()
-    {
-        case::check(&entries, &config.policy, &config.upstreams, faults);
+/// Adds tests. Where the configuration is not `whole`, a rule that is wrong is not there, and tests of it are not to
+/// blame.
+fn add_cases(
+    (entries, whole): (Vec<CaseEntry>, bool),
+    config: &mut Option<Config>,
+    faults: &mut Faults<'_>,
+) {
+    if let Some(config) = config {
+        if whole {
+            case::check(&entries, &config.policy, &config.upstreams, faults);
+        }
         config.cases.extend(case::cases(entries));
     }
 }

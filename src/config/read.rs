@@ -153,7 +153,7 @@ impl<'t> Fields<'t> {
             other => {
                 faults.push_with(node.place, || {
                     let message = format!("`{key}` must be a list, not {}", shape(other));
-                    (message, Some(format!("write {key}: [FIRST, SECOND]")))
+                    (message, Some(format!("write {key}: [ONE, TWO]")))
                 });
                 None
             }
@@ -286,17 +286,10 @@ pub(super) fn listed(text: &str) -> String {
         .split(',')
         .map(str::trim)
         .filter(|entry| !entry.is_empty());
-    let plain = |entry: &str| {
-        !entry.starts_with(|c: char| !c.is_ascii_alphanumeric())
-            && entry
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._:/".contains(&b))
-    };
-    let shown = |entry| match entry {
-        entry if plain(entry) => quoted(entry),
-        entry => format!("{:?}", quoted(entry)),
-    };
-    let shown: Vec<_> = entries.take(MAX_LISTED).map(shown).collect();
+    let shown: Vec<_> = entries
+        .take(MAX_LISTED)
+        .map(|entry| format!("{:?}", quoted(entry)))
+        .collect();
     format!("[{}]", shown.join(", "))
 }
 
