@@ -3,7 +3,10 @@
 //! Building goes on behind a fault, so that a report has what is wrong with the zones as well as
 //! what is wrong with the rules. Only what follows from a fault that was told already is left out.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     Config, builtin,
@@ -223,6 +226,7 @@ fn add_zones(
     faults: &mut Faults<'_>,
 ) {
     let mut seen: HashMap<&Name, Place> = HashMap::new();
+    let of_google: HashSet<&Name> = google.into_iter().flat_map(Settings::origins).collect();
     for entry in entries {
         let zone = zones::load(entry, dir, faults);
         let Some(origin) = &entry.origin else {
@@ -244,7 +248,7 @@ fn add_zones(
             );
             continue;
         }
-        if google.is_some_and(|google| google.origins().any(|own| *own == origin.value)) {
+        if of_google.contains(&origin.value) {
             faults.push_help(
                 origin.place,
                 format!("google_apis has a zone {shown}, too"),

@@ -447,7 +447,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
 /// A word longer than this is like none of ours: comparing it costs its length.
 const MAX_WORD: usize = 256;
 /// As many words of the same length are compared at most: a file may have thousands of rules, and a hundred errors.
-const MAX_COMPARED: usize = 500;
+const MAX_COMPARED: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -493,6 +493,37 @@ mod tests {
         // A column behind the end of the line, as a parser tells for what is missing there.
         assert_eq!(window("ab", 9), ("ab".to_owned(), 2));
         assert_eq!(window("ab", 0), ("ab".to_owned(), 0));
+    }
+
+    #[test]
+    fn lines_are_found_whatever_was_looked_for_before() {
+        let long = "x".repeat(5000);
+        let text = format!("a\n\r\nb\r\n{long}\nä\n\n{long}\nend");
+        let other = "other\n";
+        let last = Cell::default();
+        for wanted in [1, 2, 3, 4, 5, 6, 7, 8, 9, 3, 8, 1, 0, 8, 20, 4, 5] {
+            let at = usize::try_from(wanted).expect("small").checked_sub(1);
+            let want = at.and_then(|at| text.lines().nth(at));
+            assert_eq!(line_of(&text, wanted, &last), want, "{wanted}");
+            assert_eq!(line_of(other, 1, &last), Some("other"));
+            assert_eq!(line_of(&text, wanted, &last), want, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_notice_keeps_no_more_of_a_line_than_it_shows() {
+        let text = "x".repeat(1 << 20);
+        let mut faults = Faults::new("t", &text);
+        faults.push(
+            Place {
+                line: 1,
+                column: 500_000,
+            },
+            "here",
+        );
+        let report = faults.into_report();
+        let (shown, _) = report.notices()[0].snippet.as_ref().expect("a line");
+        assert_eq!(shown.len(), MAX_SNIPPET);
     }
 
     #[test]

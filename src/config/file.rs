@@ -260,6 +260,9 @@ fn named<'t>(
     Some(all)
 }
 
+/// The most entries of a list that are repeated in a help.
+const MAX_SHOWN: usize = 4;
+
 /// Reports an entry that is the value of its main key and not a mapping with that key.
 fn unwrapped(entry: &Entry, value: &Value, (kind, keys): (&str, &Keys), faults: &mut Faults<'_>) {
     let (name, main) = (
@@ -268,6 +271,13 @@ fn unwrapped(entry: &Entry, value: &Value, (kind, keys): (&str, &Keys), faults: 
     );
     let given = match value {
         Value::Scalar(text) => listed(text),
+        Value::Seq(items) => {
+            let texts = items.iter().filter_map(|item| match &item.value {
+                Value::Scalar(text) => Some(text.as_str()),
+                _ => None,
+            });
+            listed(&texts.take(MAX_SHOWN).collect::<Vec<_>>().join(","))
+        }
         _ => "[…]".to_owned(),
     };
     let message = format!(

@@ -150,6 +150,19 @@ impl Groups {
         group.map_or("", |(group, _)| &group.name)
     }
 
+    /// What to say of a name that no group has.
+    fn unknown(&self, name: &Label) -> (String, Option<String>) {
+        let known = self.groups.iter().map(|(group, _)| &*group.name);
+        let help = match nearest(&name.0, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                let known: Vec<_> = known.take(20).collect();
+                format!("the groups under `clients` are {}", known.join(", "))
+            }
+        };
+        (format!("there is no client group `{}`", name.0), Some(help))
+    }
+
     /// The groups of these names; unknown and repeated ones are reported.
     pub(super) fn set(&self, names: &At<Vec<At<Label>>>, faults: &mut Faults<'_>) -> GroupSet {
         let mut set = GroupSet::EMPTY;
@@ -165,19 +178,7 @@ impl Groups {
                 if self.lenient {
                     continue;
                 }
-                let known = self.groups.iter().map(|(group, _)| &*group.name);
-                let help = match nearest(&name.value.0, known.clone()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        let known: Vec<_> = known.take(20).collect();
-                        format!("the groups under `clients` are {}", known.join(", "))
-                    }
-                };
-                faults.push_help(
-                    name.place,
-                    format!("there is no client group `{}`", name.value.0),
-                    help,
-                );
+                faults.push_with(name.place, || self.unknown(&name.value));
                 continue;
             };
             if set.contains(id) {

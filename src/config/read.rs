@@ -153,7 +153,10 @@ impl<'t> Fields<'t> {
             other => {
                 faults.push_with(node.place, || {
                     let message = format!("`{key}` must be a list, not {}", shape(other));
-                    (message, Some(format!("write {key}: [ONE, TWO]")))
+                    let help = format!(
+                        "write {key}: [ONE, TWO], or a line for each, with a dash before it"
+                    );
+                    (message, Some(help))
                 });
                 None
             }

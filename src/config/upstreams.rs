@@ -82,24 +82,27 @@ impl Upstreams {
     pub(super) fn find(&self, name: &At<Label>, faults: &mut Faults<'_>) -> Option<UpstreamId> {
         let known = self.ids.get(&name.value.0).copied();
         if known.is_none() && !self.lenient {
-            let names = self.list.iter().map(|upstream| &*upstream.name);
-            let help = match nearest(&name.value.0, names.clone()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if self.list.is_empty() => {
-                    let name = &name.value.0;
-                    format!(
-                        "the file has none; add upstreams: {{ {name}: {{ servers: [tls://8.8.8.8#dns.google] }} }}"
-                    )
-                }
-                None => {
-                    let names: Vec<_> = names.take(20).collect();
-                    format!("the names under `upstreams` are {}", names.join(", "))
-                }
-            };
-            let message = format!("there is no upstream `{}`", name.value.0);
-            faults.push_help(name.place, message, help);
+            faults.push_with(name.place, || self.unknown(&name.value.0));
         }
         known
+    }
+
+    /// What to say of a name that no upstream has.
+    fn unknown(&self, name: &str) -> (String, Option<String>) {
+        let names = self.list.iter().map(|upstream| &*upstream.name);
+        let help = match nearest(name, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.list.is_empty() => {
+                format!(
+                    "the file has none; add upstreams: {{ {name}: {{ servers: [tls://8.8.8.8#dns.google] }} }}"
+                )
+            }
+            None => {
+                let names: Vec<_> = names.take(20).collect();
+                format!("the names under `upstreams` are {}", names.join(", "))
+            }
+        };
+        (format!("there is no upstream `{name}`"), Some(help))
     }
 }
 

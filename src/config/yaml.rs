@@ -455,6 +455,26 @@ mod tests {
     }
 
     #[test]
+    fn values_are_bounded() {
+        let told = format!("there are more than {MAX_NODES} values in this file");
+        for value in ["a,", "*a , ", "[],"] {
+            let text = format!("[{}]", value.repeat(MAX_NODES));
+            let mut faults = Faults::new("t", &text);
+            assert_eq!(parse(&text, &mut faults).value, Value::Bad, "{value}");
+            let report = faults.into_report();
+            let last = report
+                .notices()
+                .last()
+                .map(|notice| notice.message.as_str());
+            // Of a million aliases the first hundred are listed.
+            assert!(
+                last == Some(&told) || report.count() > MAX_NODES - 2,
+                "{value}: {last:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_yaml_is_told_once() {
         let deep = "[".repeat(MAX_DEPTH + 1);
         for (text, places) in [

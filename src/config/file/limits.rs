@@ -87,16 +87,13 @@ impl Default for CacheSection {
 
 pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheSection {
     let before = faults.count();
-    let mut seconds = |key, bound: Bound<Seconds>| {
-        let given = fields.scalar::<Seconds>(key, faults);
-        within(key, given, bound, faults).0
-    };
     let (min_ttl, max_ttl) = (
-        seconds("min_ttl", cache::MIN_TTL),
-        seconds("max_ttl", cache::MAX_TTL),
+        seconds(fields, "min_ttl", cache::MIN_TTL, faults),
+        seconds(fields, "max_ttl", cache::MAX_TTL, faults),
     );
-    let serve_stale = seconds("serve_stale", cache::SERVE_STALE);
+    // What is bad has its default here, with which the other one is not compared.
     let whole = fields.whole && faults.count() == before;
+    let serve_stale = seconds(fields, "serve_stale", cache::SERVE_STALE, faults);
     CacheSection {
         settings: Settings {
             size: size(fields, faults),
@@ -109,6 +106,11 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
             .filter(|_| whole)
             .map(|node| node.place),
     }
+}
+
+fn seconds(fields: &Fields<'_>, key: &str, bound: Bound<Seconds>, faults: &mut Faults<'_>) -> u32 {
+    let given = fields.scalar::<Seconds>(key, faults);
+    within(key, given, bound, faults).0
 }
 
 /// The size of the cache. Nothing is less than the least, and means something: no cache.
