@@ -153,15 +153,14 @@ impl OtherFile<'_> {
         message: String,
         help: Option<String>,
     ) -> Notice {
-        self.notice_from(&Cell::default(), severity, place, message, help)
+        self.notice_from(&Cell::default(), (severity, place), message, help)
     }
 
     /// The same, for one who asks for many lines of a text.
     fn notice_from(
         self,
         last: &Cell<LastLine>,
-        severity: Severity,
-        place: Place,
+        (severity, place): (Severity, Place),
         message: String,
         help: Option<String>,
     ) -> Notice {
@@ -253,7 +252,7 @@ impl<'t> Faults<'t> {
     ) {
         if self.has_room() {
             let help = help.into();
-            let notice = file.notice_from(&self.last, Severity::Error, place, message, help);
+            let notice = file.notice_from(&self.last, (Severity::Error, place), message, help);
             self.notices.push(notice);
         }
     }
