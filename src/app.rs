@@ -31,7 +31,7 @@ use crate::{
     dns::Transport,
     reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{LogSettings, Severity, Telemetry},
+    telemetry::{LogSettings, SelfQuery, Severity, Telemetry},
 };
 
 mod admin;
@@ -74,8 +74,8 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Where to listen instead of where the configuration says.
     pub listen: Vec<Listen>,
-    /// Where to serve the admin pages instead.
-    pub admin: Option<SocketAddr>,
+    /// Where to serve the admin pages instead, or that nowhere.
+    pub admin: Option<config::Admin>,
     /// Reload only when asked, not when a file has changed.
     pub no_watch: bool,
 }
@@ -90,7 +90,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
     if !options.listen.is_empty() {
         startup.listen = options.listen;
     }
-    startup.admin = options.admin.or(startup.admin);
+    startup.admin = options.admin.map_or(startup.admin, |admin| admin.0);
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers.get())
@@ -104,7 +104,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
     ended
 }
 
-/// The configuration in the file, or the built-in one.
+/// The configuration in the file, or the built-in one; `-` is standard input.
 ///
 /// # Errors
 /// Everything that is wrong with the file, as a person would want to read it.
@@ -153,7 +153,7 @@ async fn run(
         .context("the workers cannot be started")?;
     // Until the very end: a drain is watched over as well.
     let mut watches = JoinSet::new();
-    let ended = match probe_all(&server).await {
+    let ended = match probe_all(&telemetry, &server).await {
         Ok(()) => {
             telemetry.health().ready();
             let pages = admin.as_ref().map(Admin::address);
@@ -226,12 +226,14 @@ fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let telemetry = telemetry.clone();
+            let shared = Arc::clone(telemetry.shared());
             watches.spawn(pulse::watch(
                 address,
                 pulse::PACE,
                 move |address, answers| {
                     tell::answers(&telemetry, address, answers);
                 },
+                move |answered| shared.self_query(self_query(answered)),
             ));
         }
     }
@@ -261,15 +263,25 @@ async fn drain(
 }
 
 /// Asks every UDP listener a question of our own.
-async fn probe_all(server: &Running) -> anyhow::Result<()> {
+async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let asked =
-                tokio::task::spawn_blocking(move || probe::ask(address, PROBE_PATIENCE)).await?;
+                tokio::task::spawn_blocking(move || probe::ask_own(address, PROBE_PATIENCE))
+                    .await?;
+            telemetry.shared().self_query(self_query(asked.is_ok()));
             asked.with_context(|| format!("udp://{address} does not answer a query of our own"))?;
         }
     }
     Ok(())
+}
+
+const fn self_query(answered: bool) -> SelfQuery {
+    if answered {
+        SelfQuery::Answered
+    } else {
+        SelfQuery::Lost
+    }
 }
 
 fn worker_errors(errors: Vec<WorkerError>) -> anyhow::Error {

@@ -37,6 +37,7 @@ mod pem;
 mod read;
 mod rules;
 mod startup;
+pub mod strict;
 mod suffix;
 #[cfg(test)]
 mod tests;
@@ -58,8 +59,9 @@ pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
 pub use suffix::Suffix;
-pub use text::ReadFile;
+pub use text::{ReadFile, STDIN, stdin_is_read};
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
+pub use value::{Admin, AdminError};
 
 /// The configuration that is in force without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../config/default.yaml");

@@ -30,6 +30,7 @@ pub mod rule;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod ties;
 
 pub use build::Conflict;
 pub use explain::{Candidate, Fate};

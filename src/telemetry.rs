@@ -58,7 +58,7 @@ pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use reading::Reading;
 pub use recorder::{Event, Latency, Recorder};
-pub use shared::{Reload, Shared, Shed, TcpLimit};
+pub use shared::{Reload, SelfQuery, Shared, Shed, TcpLimit};
 pub use upstreams::{Asked, UpstreamCounters};
 
 use log::{Log, Sink};

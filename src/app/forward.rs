@@ -149,11 +149,11 @@ impl Forwarder {
         }
     }
 
-    /// A probe for loops has come to a listener of ours.
-    pub(super) fn probe_returned(&self, token: u128) {
-        for upstream in self.upstreams.load().values() {
-            upstream.probe_returned(token);
-        }
+    /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
+    pub(super) fn probe_returned(&self, token: u128) -> bool {
+        let upstreams = self.upstreams.load();
+        let returned = upstreams.values().map(|it| it.probe_returned(token));
+        returned.fold(false, |own, returned| own | returned)
     }
 
     /// What a scrape asks for.

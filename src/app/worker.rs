@@ -13,11 +13,12 @@ use crate::{
     engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
-    telemetry::{self, Latency, Recorder, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
 };
 
 use super::{
     forward::{Forwarder, Waiting},
+    probe::own_question,
     rate::Gate,
 };
 
@@ -141,15 +142,27 @@ impl Worker {
     }
 
     /// What a reply asks for beside being sent.
-    fn follow_up(&self, outcome: &Outcome, more: Option<&More>, packet: &[u8]) {
+    fn follow_up(&self, more: Option<&More>) {
         if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
             let snapshot = Arc::clone(&self.snapshot);
             self.forwarder.refresh(permit, snapshot, self.now);
         }
-        if outcome.reason == Reason::LoopProbe
-            && let Some(token) = engine::probe_of(packet)
-        {
-            self.forwarder.probe_returned(token);
+    }
+
+    /// Whether a query is one of dnsgate's own, by which nothing is counted or logged that is about
+    /// clients. A probe for loops that came back is told of.
+    fn is_own(&self, outcome: &Outcome, packet: &[u8]) -> bool {
+        match outcome.reason {
+            Reason::Class => packet == own_question(),
+            Reason::LoopProbe => {
+                let token = engine::probe_of(packet);
+                let own = token.is_some_and(|token| self.forwarder.probe_returned(token));
+                if own {
+                    self.shared.self_query(SelfQuery::Returned);
+                }
+                own
+            }
+            _ => false,
         }
     }
 }
@@ -179,10 +192,12 @@ impl Handler for Worker {
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
         match self.step(message, out) {
             Step::Reply { len, outcome, more } => {
-                let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
-                let reply = out.get(..len).unwrap_or_default();
-                self.record(outcome, message, reply, rejected);
-                self.follow_up(&outcome, more.as_deref(), message.packet);
+                if !self.is_own(&outcome, message.packet) {
+                    let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                    let reply = out.get(..len).unwrap_or_default();
+                    self.record(outcome, message, reply, rejected);
+                }
+                self.follow_up(more.as_deref());
                 Some(len)
             }
             Step::Drop(outcome) => {

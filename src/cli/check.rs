@@ -20,7 +20,7 @@ use super::test;
 /// The arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration; the built-in one if absent.
+    /// The configuration, - for standard input; the built-in one if absent.
     file: Option<PathBuf>,
     /// Ask each server of each upstream once, for a name that does not exist, and tell what came:
     /// exit code 1 if one cannot be used.
@@ -55,6 +55,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         count => format!("{count} tests passed"),
     };
     writeln!(io::stdout(), "{summary}, {tests}")?;
+    if args.file.is_none() {
+        let note = "this is the built-in configuration, as no FILE was named";
+        writeln!(io::stdout(), "{note}")?;
+    }
     if args.probe {
         return probe(&config.upstreams, patience);
     }

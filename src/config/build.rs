@@ -3,7 +3,10 @@
 //! Building goes on behind a fault, so that a report has what is wrong with the zones as well as
 //! what is wrong with the rules. Only what follows from a fault that was told already is left out.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     Config, builtin,
@@ -29,7 +32,12 @@ use crate::{
 
 /// Reads a configuration file and everything that it names.
 pub(super) fn load(path: &Path) -> Result<Config, Report> {
-    let name = path.to_string_lossy();
+    let from_stdin = path == Path::new(text::STDIN);
+    let name = if from_stdin {
+        "<stdin>".into()
+    } else {
+        path.to_string_lossy()
+    };
     let mut files = Vec::new();
     let text = match text::read(path, MAX_CONFIG, &mut files) {
         Ok(text) => text,
@@ -39,6 +47,9 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
         }
     };
     let dir = path.parent().unwrap_or(Path::new(""));
+    if from_stdin {
+        return parse_of(&text, &name, dir, None, files);
+    }
     let tests = case::beside(path);
     if !tests.exists() {
         files.push(ReadFile::absent(&tests, MAX_CONFIG));
@@ -77,11 +88,16 @@ fn parse_of(
     let tree = yaml::parse(text, &mut faults);
     let mut file = File::read(&tree, &mut faults);
     let mut config = build(&file, name, dir, &mut faults);
-    add_cases(std::mem::take(&mut file.tests), &mut config, &mut faults);
+    let whole = faults.is_empty();
+    add_cases(
+        (std::mem::take(&mut file.tests), whole),
+        &mut config,
+        &mut faults,
+    );
     if let Some((text, name)) = beside {
         let mut own = Faults::new(name, text);
         let entries = case::read_file(text, &mut own);
-        add_cases(entries, &mut config, &mut own);
+        add_cases((entries, whole), &mut config, &mut own);
         faults.absorb(own);
     }
     match config {
@@ -93,17 +109,30 @@ fn parse_of(
     }
 }
 
-fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
+/// Adds tests. Where the configuration is not `whole`, a rule that is wrong is not there, and tests of it are not to
+/// blame.
+fn add_cases(
+    (entries, whole): (Vec<CaseEntry>, bool),
+    config: &mut Option<Config>,
+    faults: &mut Faults<'_>,
+) {
     if let Some(config) = config {
-        case::check(&entries, &config.policy, &config.upstreams, faults);
+        if whole {
+            case::check(&entries, &config.policy, &config.upstreams, faults);
+        }
         config.cases.extend(case::cases(entries));
     }
 }
 
 fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option<Config> {
     let startup = startup(file, faults);
-    let groups = Groups::of(file.clients.as_ref(), faults);
-    let upstreams = Upstreams::of(&file.upstreams, &startup.listen, dir, faults);
+    let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
+    let upstreams = Upstreams::of(
+        (&file.upstreams, file.named.upstreams),
+        &startup.listen,
+        dir,
+        faults,
+    );
     let observe = match &file.mode {
         Some(Mode::Observe(name)) => upstreams.find(name, faults),
         Some(Mode::Enforce) | None => None,
@@ -170,10 +199,11 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
 
 fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {
     rules::report_repeated_names(entries, faults);
+    let mut total = list::Total::default();
     for entry in entries {
         let before = faults.count();
         let file = entry.domains_file.as_ref();
-        let read = file.and_then(|file| list::read(file, named.dir, faults));
+        let read = file.and_then(|file| list::read(file, named.dir, &mut total, faults));
         let (listed, list) = read.unzip();
         let rule = rules::rule(entry, listed, named, faults);
         // A rule that is wrong in part would be tied with others for that reason alone.
@@ -197,6 +227,7 @@ fn add_zones(
     faults: &mut Faults<'_>,
 ) {
     let mut seen: HashMap<&Name, Place> = HashMap::new();
+    let of_google: HashSet<&Name> = google.into_iter().flat_map(Settings::origins).collect();
     for entry in entries {
         let zone = zones::load(entry, dir, faults);
         let Some(origin) = &entry.origin else {
@@ -218,7 +249,7 @@ fn add_zones(
             );
             continue;
         }
-        if google.is_some_and(|google| google.origins().any(|own| *own == origin.value)) {
+        if of_google.contains(&origin.value) {
             faults.push_help(
                 origin.place,
                 format!("google_apis has a zone {shown}, too"),

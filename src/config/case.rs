@@ -7,7 +7,7 @@
 //! `rehearsal` holds them to the engine's.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
@@ -339,8 +339,8 @@ pub(super) fn check(
     upstreams: &[Upstream],
     faults: &mut Faults<'_>,
 ) {
-    let rules: HashSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
-    let upstreams: HashSet<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
+    let rules: BTreeSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
+    let upstreams: BTreeSet<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
     for CaseEntry { case, named } in entries {
         if faults.is_full() {
             return;
@@ -366,7 +366,7 @@ pub(super) fn check(
 fn check_name(
     key: &str,
     given: Option<(&str, Place)>,
-    known: &HashSet<&str>,
+    known: &BTreeSet<&str>,
     hint: &str,
     faults: &mut Faults<'_>,
 ) {

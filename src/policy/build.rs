@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use super::{
     Action, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule, RuleId,
     clients::ClientSet,
-    names::{Draft, MAX_RULES, Placed},
+    names::{Draft, MAX_RULES},
+    ties,
 };
 
 /// The most conflicts that are listed: who sees so many has one cause to find, not as many.
@@ -95,7 +96,7 @@ impl Policy {
         let (groups, cidrs): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         let clients = clients_of(cidrs, &mut conflicts);
         let draft = Draft::new(&rules).map_err(|_| vec![Conflict::TooManyNames])?;
-        find_ties(&draft, &rules, &mut conflicts);
+        ties::find(&draft, &rules, &mut conflicts);
         if conflicts.len() > MAX_CONFLICTS {
             conflicts.truncate(MAX_CONFLICTS);
             conflicts.push(Conflict::More);
@@ -141,59 +142,6 @@ fn clients_of(cidrs: Vec<Vec<IpNet>>, conflicts: &mut Vec<Conflict>) -> ClientSe
         }));
         ClientSet::default()
     })
-}
-
-/// Finds the rules that are tied, until there are more conflicts than are listed. Only entries of
-/// one name and rank can be, so a list of a million names costs one comparison a name.
-fn find_ties(draft: &Draft, rules: &[Rule], conflicts: &mut Vec<Conflict>) {
-    for of_name in draft.by_name() {
-        if of_name.len() > MAX_RULES_OF_NAME {
-            let pattern = of_name.first().and_then(|entry| pattern_of(entry, rules));
-            conflicts.extend(pattern.map(|pattern| Conflict::TooManyOfName {
-                pattern,
-                count: of_name.len(),
-            }));
-            continue;
-        }
-        for of_rank in of_name.chunk_by(|one, other| one.rank == other.rank) {
-            // Entries of one rank are in the order of their rules, each rule's once.
-            for (at, second) in of_rank.iter().enumerate() {
-                for first in of_rank.iter().take(at) {
-                    if overlap(first, second, rules) {
-                        let pattern = pattern_of(second, rules);
-                        conflicts.extend(pattern.map(|pattern| Conflict::TiedRules {
-                            first: first.rule,
-                            second: second.rule,
-                            pattern,
-                        }));
-                    }
-                    if conflicts.len() > MAX_CONFLICTS {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Whether there is a question that both entries, of one name and rank, could win. Names do not
-/// tell them apart: `.x` and `*.x` meet below x. Neither does time: what has not begun to differ
-/// before it ends is tied until then.
-fn overlap(first: &Placed, second: &Placed, rules: &[Rule]) -> bool {
-    let rule = |entry: &Placed| rules.get(entry.rule.0 as usize);
-    let (Some(first), Some(second)) = (rule(first), rule(second)) else {
-        return true;
-    };
-    let groups = match (first.groups, second.groups) {
-        (Some(first), Some(second)) => first.intersects(second),
-        _ => true,
-    };
-    groups && first.types.intersects(&second.types)
-}
-
-fn pattern_of(entry: &Placed, rules: &[Rule]) -> Option<Pattern> {
-    let rule = rules.get(entry.rule.0 as usize)?;
-    rule.patterns.get(entry.pattern as usize).cloned()
 }
 
 /// What a denial by this rule says to the client, in an extended DNS error (RFC 8914): the name

@@ -330,7 +330,10 @@ impl fmt::Display for Diff<'_> {
             writeln!(f, "{hidden} more, of other kinds\n")?;
         }
         let Self { changed, asked, .. } = self;
-        writeln!(f, "{changed} of {asked} questions have another verdict")
+        match asked {
+            1 => writeln!(f, "{changed} of 1 question has another verdict"),
+            _ => writeln!(f, "{changed} of {asked} questions have another verdict"),
+        }
     }
 }
 

@@ -66,7 +66,9 @@ macro_rules! families {
 
 families! {
     QUERIES = "queries_total", Counter, ["transport", "group", "verdict", "rcode", "type"],
-        "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own probe is among them: a rejected one of each UDP listener every 5 s.";
+        "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own are in self_queries_total instead.";
+    SELF_QUERIES = "self_queries_total", Counter, ["result"],
+        "Queries of dnsgate itself: those by which it watches its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that policy denied, by the rule and the reason.";
     SCREENED = "screen_rejected_total", Counter, ["rule", "check"],

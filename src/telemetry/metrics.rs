@@ -36,7 +36,7 @@ use super::{
     observed::Record,
     reading::Watched,
     series::{Series, counter, family, gauge, histogram},
-    shared::{Reload, Shared, Shed, TcpLimit},
+    shared::{Reload, SelfQuery, Shared, Shed, TcpLimit},
     totals::{DeniedKey, QueryKey, Totals},
     upstreams::Upstreams,
 };
@@ -148,7 +148,7 @@ impl Collector for Exporter {
 }
 
 /// What is counted per connection, per fault or per reload, and what workers have shed themselves.
-fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
+fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 11] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
@@ -162,7 +162,12 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
         shared.shed_total(why) + own
     };
     let reloads = Reload::ALL.iter();
+    let own = SelfQuery::ALL.iter();
     [
+        family(
+            &families::SELF_QUERIES,
+            own.map(|&result| counter([result.as_str()], shared.self_query_total(result))),
+        ),
         family(
             &families::SHED,
             shed.map(|&why| counter([why.as_str()], shed_total(why))),

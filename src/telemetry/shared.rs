@@ -70,6 +70,18 @@ labels! {
     }
 }
 
+labels! {
+    /// What became of a query of dnsgate's own: the label `result` of `self_queries_total`.
+    SelfQuery {
+        /// It asked a listener of ours, and was answered.
+        Answered = "answered",
+        /// It asked a listener of ours, and no answer came in time.
+        Lost = "lost",
+        /// It asked an upstream, and came back to a listener of ours.
+        Returned = "returned",
+    }
+}
+
 /// The shared counters. Every method may be called from any thread.
 #[derive(Debug, Default)]
 pub struct Shared {
@@ -80,6 +92,7 @@ pub struct Shared {
     shed: [AtomicU64; Shed::ALL.len()],
     tcp_limited: [AtomicU64; TcpLimit::ALL.len()],
     reloads: [AtomicU64; Reload::ALL.len()],
+    self_queries: [AtomicU64; SelfQuery::ALL.len()],
     log_dropped: AtomicU64,
     generation: AtomicU64,
     /// Nanoseconds since 1970.
@@ -120,6 +133,11 @@ impl Shared {
     /// A reload ended.
     pub fn reloaded(&self, result: Reload) {
         bump(&self.reloads, result as usize);
+    }
+
+    /// A query of our own ended.
+    pub fn self_query(&self, result: SelfQuery) {
+        bump(&self.self_queries, result as usize);
     }
 
     /// The generation in force, 0 before the first.
@@ -168,6 +186,10 @@ impl Shared {
 
     pub(super) fn tcp_limited_total(&self, limit: TcpLimit) -> u64 {
         read(&self.tcp_limited, limit as usize)
+    }
+
+    pub(super) fn self_query_total(&self, result: SelfQuery) -> u64 {
+        read(&self.self_queries, result as usize)
     }
 
     pub(super) fn reload_total(&self, result: Reload) -> u64 {

@@ -3,6 +3,11 @@
 //! A zone without sense is refused whole: an operator who wrote a CNAME beside an address means
 //! one of the two, and only they know which.
 
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
+};
+
 use crate::dns::{LabelMap, Name, NameBuf, NameRef, NodeId, RecordType, Rrset, rrset::MAX_RDATA};
 
 use super::{MAX_FAULTS, Sets, Zone, name_of, of_type};
@@ -18,6 +23,13 @@ const MESSAGE_OVERHEAD: usize = 12 + 255 + 4 + 11 + 64;
 const RECORD_OVERHEAD: usize = 12;
 /// The most records that a message could hold if they had no data at all.
 const MAX_SET: usize = MAX_RDATA / RECORD_OVERHEAD;
+
+/// A set with fewer records is searched for each new one; the data of a larger one are known by their hashes, so
+/// that thousands of records are not compared with each other.
+const SEARCHED: usize = 16;
+/// The most types of one name: all that have a name are a tenth of that. The sets of a name stand in the order of
+/// their types, so each new one moves the others. No official reference.
+const MAX_TYPES: usize = 1_000;
 
 /// The TTL and the MINIMUM of the SOA of a zone that comes without one, in seconds.
 const DEFAULT_TTL: u32 = 300;
@@ -60,6 +72,9 @@ pub enum Problem {
     /// More than [`MAX_RECORDS`].
     #[error("the zone has more than {MAX_RECORDS} records")]
     TooManyRecords,
+    /// More than [`MAX_TYPES`].
+    #[error("the name has records of more than {MAX_TYPES} types")]
+    TooManyTypes,
     /// The set would not fit into a message.
     #[error("the records of this name and type are more than one reply can hold (64 KiB)")]
     LargeSet,
@@ -104,6 +119,9 @@ pub struct ZoneBuilder {
     default_soa: bool,
     /// Records that were left out, as [`of_signed_zone`] says.
     left_out: usize,
+    /// The hashes of the records of large sets.
+    known: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl ZoneBuilder {
@@ -118,6 +136,8 @@ impl ZoneBuilder {
             has_dname: false,
             default_soa: false,
             left_out: 0,
+            known: HashSet::new(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -212,6 +232,7 @@ impl ZoneBuilder {
             .ok_or(Problem::TooManyRecords)?;
         let at = match sets.binary_search_by_key(&rtype, Rrset::rtype) {
             Ok(at) => at,
+            Err(_) if sets.len() >= MAX_TYPES => return Err(Problem::TooManyTypes),
             Err(at) => {
                 sets.insert(at, Rrset::new(rtype, ttl));
                 at
@@ -222,7 +243,17 @@ impl ZoneBuilder {
             return Err(Problem::LargeSet);
         }
         set.lower_ttl(ttl);
-        set.push(rdata).map_err(|_| Problem::LargeSet)
+        let hash = |rdata: &[u8]| self.hasher.hash_one((node, rtype, rdata));
+        if usize::from(set.len()) == SEARCHED {
+            self.known.extend(set.rdatas().map(hash));
+        }
+        let is_new = usize::from(set.len()) >= SEARCHED && self.known.insert(hash(rdata));
+        let added = if is_new {
+            set.append(rdata)
+        } else {
+            set.push(rdata)
+        };
+        added.map_err(|_| Problem::LargeSet)
     }
 
     /// The zone, if it makes sense.

@@ -20,6 +20,7 @@ pub(in crate::config) struct LimitsSection {
 }
 
 pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
+    let before = faults.count();
     let mut count = |key, bound| {
         let given = fields.scalar::<Count>(key, faults);
         within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
@@ -59,7 +60,9 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         per_client_ipv4_prefix: ipv4,
         per_client_ipv6_prefix: ipv6,
     };
-    let place = |key| fields.get(key).map(|node| node.place);
+    // What is bad has its default here, with which nothing else is compared.
+    let whole = fields.whole && faults.count() == before;
+    let place = |key| fields.get(key).filter(|_| whole).map(|node| node.place);
     LimitsSection {
         limits,
         per_client: place("tcp_connections_per_client"),
@@ -85,15 +88,14 @@ impl Default for CacheSection {
 }
 
 pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheSection {
-    let mut seconds = |key, bound: Bound<Seconds>| {
-        let given = fields.scalar::<Seconds>(key, faults);
-        within(key, given, bound, faults).0
-    };
+    let before = faults.count();
     let (min_ttl, max_ttl) = (
-        seconds("min_ttl", cache::MIN_TTL),
-        seconds("max_ttl", cache::MAX_TTL),
+        seconds(fields, "min_ttl", cache::MIN_TTL, faults),
+        seconds(fields, "max_ttl", cache::MAX_TTL, faults),
     );
-    let serve_stale = seconds("serve_stale", cache::SERVE_STALE);
+    // What is bad has its default here, with which the other one is not compared.
+    let whole = fields.whole && faults.count() == before;
+    let serve_stale = seconds(fields, "serve_stale", cache::SERVE_STALE, faults);
     CacheSection {
         settings: Settings {
             size: size(fields, faults),
@@ -101,8 +103,16 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
             max_ttl,
             serve_stale,
         },
-        min_ttl: fields.get("min_ttl").map(|node| node.place),
+        min_ttl: fields
+            .get("min_ttl")
+            .filter(|_| whole)
+            .map(|node| node.place),
     }
+}
+
+fn seconds(fields: &Fields<'_>, key: &str, bound: Bound<Seconds>, faults: &mut Faults<'_>) -> u32 {
+    let given = fields.scalar::<Seconds>(key, faults);
+    within(key, given, bound, faults).0
 }
 
 /// The size of the cache. Nothing is less than the least, and means something: no cache.

@@ -42,6 +42,9 @@ impl Settings {
         let Some(section) = section else {
             return Some(Self::default());
         };
+        if !section.is_known {
+            return None; // what the rest means depends on it
+        }
         let vip = section.vip.map_or(Vip::Restricted, |at| at.value);
         if vip == Vip::Off {
             report_useless(section, faults);

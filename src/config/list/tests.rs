@@ -4,7 +4,11 @@ use std::{fs, path::Path};
 
 use proptest::prelude::*;
 
-use crate::config::{Config, Report, load, tests::answer};
+use super::{MAX_ALL, MAX_ALL_NAMES, Total};
+use crate::{
+    config::{Config, Report, load, tests::answer},
+    policy::Pattern,
+};
 
 /// A rule that forwards what a list has.
 const GATE: &str = "\
@@ -30,6 +34,21 @@ fn faults(files: &[(&str, &str)]) -> Vec<String> {
         format!("{file}:{}:{} {message}", notice.line, notice.column)
     };
     report.notices().iter().map(told).collect()
+}
+
+#[test]
+fn all_lists_together_are_bounded() {
+    let pattern: Pattern = "a.example".parse().expect("a pattern");
+    let mut total = Total::default();
+    assert_eq!(
+        total.add(std::slice::from_ref(&pattern), "a.example"),
+        Ok(())
+    );
+    for (names, bytes) in [(MAX_ALL_NAMES, 0), (0, MAX_ALL)] {
+        let mut total = Total { names, bytes };
+        let told = total.add(std::slice::from_ref(&pattern), "a.example");
+        assert!(told.is_err_and(|told| told.starts_with("the lists of all rules have more than")));
+    }
 }
 
 #[test]

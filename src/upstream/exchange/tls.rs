@@ -1,6 +1,6 @@
 //! Whom TLS trusts, and whom it expects.
 //!
-//! Without a `ca` in the configuration the system's root certificates count, read when the
+//! Without a `ca_file` in the configuration the system's root certificates count, read when the
 //! configuration is: so an operator's own CA is among them as for every other program, and a root
 //! that is withdrawn goes with an update of the system. Roots compiled in would do neither.
 
@@ -20,13 +20,15 @@ use super::pinned::Pinned;
 /// TLS to the servers of an upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The `ca` is not certificates.
-    #[error("its `ca` holds no certificate that can be read; it must be certificates in PEM form")]
+    /// The `ca_file` is not certificates.
+    #[error(
+        "its `ca_file` holds no certificate that can be read; it must be certificates in PEM form"
+    )]
     Ca,
     /// There are no root certificates.
     #[error(
         "the system has no root certificates; install them (Debian: ca-certificates), name their \
-         file in SSL_CERT_FILE, or give the upstream a `ca`"
+         file in SSL_CERT_FILE, or give the upstream a `ca_file`"
     )]
     NoRoots,
     /// No certificate can have this name.
@@ -56,7 +58,7 @@ pub(super) struct Tls {
 }
 
 impl<'c> Roots<'c> {
-    /// Those of `ca` (PEM), or the system's.
+    /// Those of `ca_file` (PEM), or the system's.
     pub(in crate::upstream) const fn new(ca: Option<&'c [u8]>) -> Self {
         Self { ca, read: None }
     }
