@@ -30,11 +30,12 @@ use std::{
 use crate::{
     cache::Cache,
     dns::{
-        Ahead, Ede, Failure, Malformed, NameRef, Query, Rcode, RecordType, ReplyWriter, Transport,
+        Ahead, Ede, Failure, Malformed, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter,
+        Transport,
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
         query::{CLASS_IN, HEADER},
     },
-    policy::{Bits, Verdict, ZoneId, probe_token},
+    policy::{Bits, Grant, Origin, Verdict, ZoneId, probe_token},
     zone::Zone,
 };
 
@@ -62,6 +63,10 @@ use forward::Trail;
 
 /// What a reply says that is past its time.
 const STALE: &str = "no upstream answers";
+/// The same, where it stands in for a denial.
+const BRIDGES: &str = "the upstream says now that there is none";
+/// What a reply says whose chain of aliases has no end: [`MAX_LINKS`](crate::dns::facts::MAX_LINKS).
+const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,7 +354,8 @@ impl<'t> Turn<'t> {
             }
             Err(stop) => return self.stop(group, stop, writer, outcome),
         }
-        let ede = trail.stale.then_some((Ede::StaleAnswer, STALE));
+        let text = if trail.bridges { BRIDGES } else { STALE };
+        let ede = trail.stale.then_some((Ede::StaleAnswer, text));
         let mut step = sent(writer, ede, outcome);
         if let (Step::Reply { more, .. }, Some(permit)) = (&mut step, trail.refresh) {
             *more = Some(Box::new(More {
@@ -389,17 +395,55 @@ impl<'t> Turn<'t> {
                 };
                 sent(writer, Some((ede, &text)), outcome)
             }
-            Stop::TooManyHops | Stop::Full => {
+            Stop::Endless | Stop::Full => {
                 writer.set_rcode(Rcode::ServFail);
-                outcome.reason = Reason::ChainTooLong;
-                sent(writer, None, outcome)
+                outcome.reason = match outcome.upstream {
+                    Some(_) => Reason::UpstreamChain,
+                    None => Reason::ChainTooLong,
+                };
+                sent(writer, Some((Ede::Other, ENDLESS)), outcome)
             }
         }
     }
 
     fn decide<'q>(self, group: GroupId, name: NameRef<'q>, qtype: RecordType) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
-        policy.decide(group, name, qtype, self.context.now)
+        let verdict = policy.decide(group, name, qtype, self.context.now);
+        match verdict {
+            Verdict::Zone { zone, rule } if qtype == RecordType::DS => {
+                let zone = self
+                    .zone(zone)
+                    .filter(|zone| self.is_parents(rule, zone, name));
+                zone.and_then(|_| self.ask_parent(group, name))
+                    .map_or(verdict, Verdict::Forward)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Whether the question is for the DS at the top of a built-in zone: a DS stands on the parent's
+    /// side of the cut (RFC 4035 section 3.1.4.1), and those zones know nothing of theirs. Where the
+    /// policy forwards what is below the parent, the upstream is asked; otherwise there is none.
+    fn is_parents(self, rule: RuleId, zone: &Zone, name: NameRef<'_>) -> bool {
+        let policy = self.context.snapshot.policy();
+        self.qtype() == RecordType::DS
+            && name == zone.origin()
+            && policy
+                .rule(rule)
+                .is_some_and(|rule| rule.origin == Origin::BuiltIn)
+    }
+
+    /// Leave to ask for the DS of `name`, if a name beside it would be forwarded.
+    fn ask_parent<'q>(self, group: GroupId, name: NameRef<'q>) -> Option<Grant<'t, 'q>> {
+        let mut beside = NameBuf::new();
+        beside.push_label(b"*").ok()?;
+        beside.push_name(name.parent()?).ok()?;
+        let policy = self.context.snapshot.policy();
+        let verdict = policy.decide(group, beside.as_ref(), RecordType::DS, self.context.now);
+        match verdict {
+            Verdict::Forward(grant) if self.may_be_forwarded() => grant.beside(name),
+            _ => None,
+        }
     }
 
     fn zone(self, id: ZoneId) -> Option<&'t Zone> {

@@ -264,6 +264,7 @@ impl Tally {
             | Reason::MetaType
             | Reason::RateLimited
             | Reason::ChainTooLong
+            | Reason::UpstreamChain
             | Reason::NoRoom => (None, false),
         };
         Self {

@@ -30,7 +30,7 @@ use tokio::{
 use crate::{
     cache::Cache,
     config::Limits,
-    dns::{Failure, Transport},
+    dns::{Failure, Transport, facts::MAX_LINKS},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     server::ReplyTo,
     telemetry::{self, Latency, Reading, Recorder, Shared, Telemetry},
@@ -39,9 +39,9 @@ use crate::{
 
 use super::worker::monotonic;
 
-/// How often a query is taken up again at most: our own data may lead to an upstream's, and those
-/// to ours, but not for ever. No official reference.
-const MAX_ROUNDS: usize = 4;
+/// How often a query is taken up again at most: once for each name of a chain of aliases, which the
+/// engine ends ([`MAX_LINKS`]).
+const MAX_ROUNDS: usize = MAX_LINKS + 1;
 /// How long a client waits for upstreams where there are facts past their time to give it (RFC 8767
 /// section 5: 1.8 seconds, just below the common time-out of clients).
 const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
@@ -235,7 +235,7 @@ impl Forwarder {
                 done => return done,
             }
         }
-        query.fail(Reason::ChainTooLong)
+        query.fail(Reason::UpstreamChain)
     }
 
     /// What an upstream says, or, to a client that has waited for long, what one said.

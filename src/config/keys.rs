@@ -111,7 +111,13 @@ pub(super) const MODE: Keys = Keys {
 /// The keys of `cache`.
 pub(super) const CACHE: Keys = Keys {
     what: "`cache`",
-    known: &["size", "min_ttl", "max_ttl", "serve_stale"],
+    known: &[
+        "size",
+        "min_ttl",
+        "max_ttl",
+        "serve_stale",
+        "serve_stale_on",
+    ],
     later: &[],
 };
 

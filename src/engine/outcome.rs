@@ -175,8 +175,10 @@ reasons! {
     UpstreamMalformed = "upstream_malformed" => Failed,
     /// There was no room to ask an upstream or to wait for it.
     Shed = "shed" => Failed,
-    /// A chain of aliases inside our zones that is too long, or a loop.
+    /// A chain of aliases in our own data that is too long, or a circle.
     ChainTooLong = "chain_too_long" => Failed,
+    /// The same, where an upstream's answer is a part of the chain.
+    UpstreamChain = "upstream_chain" => Failed,
     /// The reply does not fit even without records: a question too large for the client's limit.
     NoRoom = "no_room" => Failed,
     /// A fault of ours, caught at the worker's edge.

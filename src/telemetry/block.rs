@@ -399,7 +399,7 @@ mod tests {
             let outcome = Outcome {
                 rule: Some(RuleId(rule)),
                 group: Some(GroupId(63)),
-                check: Some(Check::Chain),
+                check: Some(Check::Cname),
                 ..Outcome::new(Reason::Screened)
             };
             block.count(&Tally::of(&outcome, Transport::Udp));
@@ -413,7 +413,7 @@ mod tests {
             .screened()
             .map(|(cell, count)| (cell.rule, Check::ALL[cell.check], count))
             .collect();
-        let chain = Check::Chain;
+        let chain = Check::Cname;
         assert_eq!(screened, [("r0", chain, 1), (OTHER, chain, 2)]);
     }
 

@@ -150,7 +150,7 @@ fn replies() -> Vec<Case> {
         Case::udp(
             "bytes left over",
             |query, socket, to| send(&changed(query, |it| it.push(0)), socket, to),
-            MALFORMED,
+            ANSWERED,
         ),
         Case::udp(
             "a pointer to itself",
@@ -160,7 +160,7 @@ fn replies() -> Vec<Case> {
         Case::udp(
             "aliases in a circle",
             |query, socket, to| send(&message::circle(query), socket, to),
-            "REFUSED, 17: NAME. CNAME in a circle",
+            "SERVFAIL, 0: aliases (CNAME) in a circle, or more than 10 of them",
         ),
         Case::udp(
             "an error",

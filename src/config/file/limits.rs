@@ -4,7 +4,7 @@ use super::super::{
     cache,
     error::{Faults, Place},
     limits::{self, Bound, Bounded, Limits},
-    read::{At, Fields},
+    read::{At, Choice, Fields},
     value::{Bytes, Count, Interval, Seconds},
 };
 use crate::cache::Settings;
@@ -78,6 +78,20 @@ pub(in crate::config) struct CacheSection {
     pub(in crate::config) min_ttl: Option<Place>,
 }
 
+/// What answers past their time stand in for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StaleOn {
+    /// No answer at all.
+    Failure,
+    /// That, and a denial of what there was.
+    Denial,
+}
+
+impl Choice for StaleOn {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("failure", Self::Failure), ("denial", Self::Denial)];
+}
+
 impl Default for CacheSection {
     fn default() -> Self {
         Self {
@@ -96,12 +110,20 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
     // What is bad has its default here, with which the other one is not compared.
     let whole = fields.whole && faults.count() == before;
     let serve_stale = seconds(fields, "serve_stale", cache::SERVE_STALE, faults);
+    let on: Option<At<StaleOn>> = fields.choice("serve_stale_on", faults);
+    let bridge_denials = on.is_some_and(|on| on.value == StaleOn::Denial);
+    if let Some(on) = on.filter(|_| bridge_denials && serve_stale == 0) {
+        let message = "`serve_stale_on: denial` bridges nothing: `serve_stale` is 0s".to_owned();
+        let help = "give `serve_stale` a time, or leave `serve_stale_on` out".to_owned();
+        faults.push_help(on.place, message, help);
+    }
     CacheSection {
         settings: Settings {
             size: size(fields, faults),
             min_ttl,
             max_ttl,
             serve_stale,
+            bridge_denials,
         },
         min_ttl: fields
             .get("min_ttl")

@@ -168,11 +168,12 @@ fn cache_and_limits_are_read() {
             min_ttl: 0,
             max_ttl: 3_600,
             serve_stale: 86_400,
+            bridge_denials: false,
         }
     );
     assert_eq!(empty.limits, Limits::default());
     let set = config(
-        "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 0s}\n\
+        "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 60s, serve_stale_on: denial}\n\
          limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
     );
     let set = set.startup;
@@ -182,7 +183,8 @@ fn cache_and_limits_are_read() {
             size: 1 << 30,
             min_ttl: 30,
             max_ttl: 86_400,
-            serve_stale: 0,
+            serve_stale: 60,
+            bridge_denials: true,
         }
     );
     assert_eq!((set.limits.in_flight, set.limits.waiters), (5_000, 100));
