@@ -5,6 +5,8 @@
 //!   workload that cannot resolve its name does not start.
 //! - The reverse zones of private and reserved address space (RFC 6303): nobody outside could
 //!   answer for them, and a client that waits for one waits for nothing.
+//! - Names that cannot exist in the public DNS ([`search`]), which search lists make by the dozen: an
+//!   error there would end the search before the name that was meant is tried.
 //! - `use-application-dns.net` and `resolver.arpa` do not exist: so browsers (Mozilla's canary) and
 //!   stub resolvers (RFC 9462 section 6.4) are told not to go round this server by an encrypted one.
 
@@ -19,6 +21,8 @@ use crate::{
     policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
     zone::{Zone, ZoneBuilder},
 };
+
+mod search;
 
 /// Google's metadata server, in every VPC the same (its documentation, "VM metadata").
 const METADATA: (&str, Ipv4Addr) = (
@@ -79,6 +83,9 @@ pub(super) fn add(on: BuiltIn, parts: &mut Parts) {
         for (name, reason) in CANARIES {
             add_rule(parts, name, Pattern::Subtree, Action::Deny, Some(reason));
         }
+    }
+    if on.search {
+        search::add(parts);
     }
 }
 

@@ -124,6 +124,7 @@ pub(super) struct BuiltIn {
     pub(super) metadata: bool,
     pub(super) private_reverse: bool,
     pub(super) doh_canaries: bool,
+    pub(super) search: bool,
 }
 
 impl Default for BuiltIn {
@@ -132,6 +133,7 @@ impl Default for BuiltIn {
             metadata: true,
             private_reverse: true,
             doh_canaries: true,
+            search: true,
         }
     }
 }
@@ -311,6 +313,7 @@ impl BuiltIn {
             metadata: on("metadata"),
             private_reverse: on("private_reverse"),
             doh_canaries: on("doh_canaries"),
+            search: on("search"),
         }
     }
 }

@@ -185,8 +185,11 @@ fn from_zone<'t>(
         } => return redirect(turn, (dname, owner_labels), name, writer, target),
         Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
         Lookup::NxDomain => {
-            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
-            writer.set_rcode(Rcode::NxDomain);
+            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1). What has a name
+            // below it that a rule or another zone knows exists, if only for that (RFC 8020).
+            if !turn.context.snapshot.policy().has_allowed_below(name) {
+                writer.set_rcode(Rcode::NxDomain);
+            }
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
         Lookup::Referral { cut_labels, ns } => {
@@ -213,7 +216,7 @@ fn from_records<'t>(
         writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?;
     } else {
         let soa = turn.context.snapshot.denial_soa();
-        writer.rrset(Section::Authority, soa.owner(), soa.set())?;
+        writer.rrset(Section::Authority, owner, soa)?;
     }
     Ok(Next::End)
 }

@@ -6,10 +6,10 @@
 use std::{fmt, time::SystemTime};
 
 use super::{
-    Asked, GroupId, Pattern, Policy, Rule, RuleId,
-    names::{Entry, Rank, Reach},
+    Asked, DenialReason, GroupId, Pattern, Policy, Rule, RuleId,
+    names::{Entry, Kind, Rank, Reach, Spot},
 };
-use crate::dns::{NameRef, RecordType};
+use crate::dns::{Name, NameRef, RecordType};
 
 /// A rule that has a pattern for a name, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,28 @@ pub enum Fate {
     NamedGroupWins,
     /// The winner is the operator's, this one is built in.
     ConfiguredWins,
+    /// It is for names that no other rule is for, and the winner is.
+    OtherWins,
+}
+
+impl Fate {
+    /// How near a rule that does not apply is to one that does: the higher the nearer.
+    pub(super) const fn nearness(self) -> u8 {
+        match self {
+            Self::Expired => 2,
+            Self::OtherType => 1,
+            _ => 0,
+        }
+    }
+
+    /// Why a question is denied that only such a rule would have allowed.
+    pub(super) const fn denial(self) -> DenialReason {
+        match self {
+            Self::Expired => DenialReason::Expired,
+            Self::OtherType => DenialReason::OtherType,
+            _ => DenialReason::OtherGroup,
+        }
+    }
 }
 
 impl fmt::Display for Fate {
@@ -56,8 +78,20 @@ impl fmt::Display for Fate {
             Self::ExactWins => "loses to the exact name",
             Self::NamedGroupWins => "loses to a rule that names the group",
             Self::ConfiguredWins => "is built in, loses to a configured rule",
+            Self::OtherWins => "is built in, for what no other rule is for",
         })
     }
+}
+
+/// A rule that is about names close to a denied one, and what it would take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearMiss<'p> {
+    /// The rule.
+    pub rule: &'p Rule,
+    /// Its pattern that comes closest.
+    pub pattern: Pattern,
+    /// The pattern that would be about the name.
+    pub would_cover: Pattern,
 }
 
 impl Policy {
@@ -72,8 +106,10 @@ impl Policy {
         now: SystemTime,
     ) -> Vec<Candidate<'_>> {
         let asked = Asked { group, qtype, now };
+        let spot = self.names.find(name);
         let mut winner: Option<(Entry, &Rule)> = None;
-        self.contest(self.names.find(name), Reach::Name)
+        let mut candidates: Vec<_> = self
+            .contest(spot, Reach::Name)
             .map(|(entry, rule)| Candidate {
                 id: entry.rule,
                 rule,
@@ -87,7 +123,94 @@ impl Policy {
                     }
                 },
             })
-            .collect()
+            .collect();
+        let is_decided = winner.is_some();
+        let last = self.last_resort(spot, name);
+        candidates.extend(last.map(|(id, rule, pattern)| Candidate {
+            id,
+            rule,
+            pattern,
+            fate: match is_decided {
+                true => Fate::OtherWins,
+                false => Fate::Wins,
+            },
+        }));
+        candidates
+    }
+
+    /// The rule about names that search lists leave behind, if the name is one.
+    fn last_resort(&self, spot: Spot, name: NameRef<'_>) -> Option<(RuleId, &Rule, Pattern)> {
+        let entry = self
+            .names
+            .entries(spot)
+            .find(|entry| entry.kind == Kind::Search);
+        let listed = entry.map(|entry| {
+            let pattern = entry.kind.pattern(suffix(name, entry.labels));
+            (entry.rule, pattern)
+        });
+        let single = self.single_label.filter(|_| spot.is_single_label());
+        let single = single.map(|id| (id, Pattern::Exact(name.to_name())));
+        let (id, pattern) = listed.or(single)?;
+        Some((id, self.rule(id)?, pattern))
+    }
+
+    /// The rule of this group whose names come closest to one that no rule is about, if any come
+    /// close: the longest name above it, a wildcard that leaves it out, or a name below it.
+    #[must_use]
+    pub fn near_miss(&self, group: GroupId, name: NameRef<'_>) -> Option<NearMiss<'_>> {
+        let spot = self.names.find(name);
+        let above = self.names.entries(spot).find_map(|entry| {
+            let rule = self.near(group, entry.rule)?;
+            let own = suffix(name, entry.labels);
+            // An exact name says nothing of those below it, nor a `*.x` of x: what covers both is .x.
+            (!entry.reaches(Reach::Name) && entry.kind != Kind::Search).then(|| NearMiss {
+                rule,
+                pattern: entry.kind.pattern(own),
+                would_cover: Pattern::Subtree(own.to_name()),
+            })
+        });
+        above.or_else(|| self.near_below(group, name, spot))
+    }
+
+    /// The shortest name below one that a rule of this group allows.
+    fn near_below(&self, group: GroupId, name: NameRef<'_>, spot: Spot) -> Option<NearMiss<'_>> {
+        if spot.is_root() || !self.names.has_allowed_below(spot) {
+            return None;
+        }
+        let mut nearest: Option<(Name, NearMiss<'_>)> = None;
+        for below in self.names.names() {
+            let labels = |name: &Name| (name.as_ref().label_count(), name.clone());
+            let is_below = below.as_ref() != name && below.as_ref().is_within(name);
+            let is_nearer = nearest
+                .as_ref()
+                .is_none_or(|(other, _)| labels(other) > labels(&below));
+            if !is_below || !is_nearer {
+                continue;
+            }
+            let at = self.names.find(below.as_ref());
+            let mut own = self
+                .names
+                .entries(at)
+                .filter(|entry| entry.labels == below.as_ref().label_count());
+            let miss = own.find_map(|entry| {
+                let rule = self.near(group, entry.rule)?;
+                (entry.kind != Kind::Search).then(|| NearMiss {
+                    rule,
+                    pattern: entry.kind.pattern(below.as_ref()),
+                    would_cover: Pattern::Exact(name.to_name()),
+                })
+            });
+            if let Some(miss) = miss {
+                nearest = Some((below, miss));
+            }
+        }
+        nearest.map(|(_, miss)| miss)
+    }
+
+    /// The rule, if it lets something through and is for the group.
+    fn near(&self, group: GroupId, id: RuleId) -> Option<&Rule> {
+        self.rule(id)
+            .filter(|rule| rule.action.allows() && rule.is_for(group))
     }
 }
 

@@ -271,6 +271,9 @@ fn told(seen: &Seen, subject: &Subject<'_>) -> String {
         (Reason::Observed, Some(rule)) => format!("observed only, denied by rule {rule}"),
         (Reason::NoRule, _) => "denied, no rule allows it".to_owned(),
         (Reason::Stranger, _) => "denied, the client is in no group".to_owned(),
+        (Reason::OtherGroup, Some(rule)) => format!("denied, rule {rule} is for other groups"),
+        (Reason::OtherType, Some(rule)) => format!("denied, rule {rule} is for other types"),
+        (Reason::Expired, Some(rule)) => format!("denied, rule {rule} has ended"),
         (reason, Some(rule)) => {
             // Built-in rules are many and alike; with a blank in it a name says what it is.
             let quoted = match rule.split_once(' ') {
