@@ -132,6 +132,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
     notes.extend(warn::suffixes(file, &parts, faults));
     notes.extend(warn::upstreams(file, faults));
+    notes.extend(warn::preset(google.as_ref(), &parts, faults));
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file, &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
