@@ -154,63 +154,65 @@ impl Policy {
         Some((id, self.rule(id)?, pattern))
     }
 
-    /// The rule of this group whose names come closest to one that no rule is about, if any come
-    /// close: the longest name above it, a wildcard that leaves it out, or a name below it.
+    /// Of the operator's rules that would apply to this question if they were about its name, the one
+    /// whose names come closest, if any come close: the longest name above it, a wildcard that leaves
+    /// it out, or a name below it.
     #[must_use]
-    pub fn near_miss(&self, group: GroupId, name: NameRef<'_>) -> Option<NearMiss<'_>> {
+    pub fn near_miss(
+        &self,
+        group: GroupId,
+        name: NameRef<'_>,
+        qtype: RecordType,
+        now: SystemTime,
+    ) -> Option<NearMiss<'_>> {
+        let asked = Asked { group, qtype, now };
         let spot = self.names.find(name);
         let above = self.names.entries(spot).find_map(|entry| {
-            let rule = self.near(group, entry.rule)?;
+            let rule = self.near(asked, entry.rule)?;
             let own = suffix(name, entry.labels);
             // An exact name says nothing of those below it, nor a `*.x` of x: what covers both is .x.
-            (!entry.reaches(Reach::Name) && entry.kind != Kind::Search).then(|| NearMiss {
+            (!entry.reaches(Reach::Name)).then(|| NearMiss {
                 rule,
                 pattern: entry.kind.pattern(own),
                 would_cover: Pattern::Subtree(own.to_name()),
             })
         });
-        above.or_else(|| self.near_below(group, name, spot))
+        above.or_else(|| self.near_below(asked, name, spot))
     }
 
-    /// The shortest name below one that a rule of this group allows.
-    fn near_below(&self, group: GroupId, name: NameRef<'_>, spot: Spot) -> Option<NearMiss<'_>> {
+    /// The shortest name below one that such a rule allows.
+    fn near_below(&self, asked: Asked, name: NameRef<'_>, spot: Spot) -> Option<NearMiss<'_>> {
         if spot.is_root() || !self.names.has_allowed_below(spot) {
             return None;
         }
+        let rank = |below: &Name| (below.as_ref().label_count(), below.clone());
         let mut nearest: Option<(Name, NearMiss<'_>)> = None;
         for below in self.names.names() {
-            let labels = |name: &Name| (name.as_ref().label_count(), name.clone());
             let is_below = below.as_ref() != name && below.as_ref().is_within(name);
-            let is_nearer = nearest
-                .as_ref()
-                .is_none_or(|(other, _)| labels(other) > labels(&below));
-            if !is_below || !is_nearer {
+            let is_nearer = |(other, _): &(Name, NearMiss<'_>)| rank(&below) < rank(other);
+            if !is_below || !nearest.as_ref().is_none_or(is_nearer) {
                 continue;
             }
-            let at = self.names.find(below.as_ref());
-            let mut own = self
-                .names
-                .entries(at)
-                .filter(|entry| entry.labels == below.as_ref().label_count());
+            let labels = below.as_ref().label_count();
+            let entries = self.names.entries(self.names.find(below.as_ref()));
+            let mut own = entries.take_while(|entry| entry.labels == labels);
             let miss = own.find_map(|entry| {
-                let rule = self.near(group, entry.rule)?;
-                (entry.kind != Kind::Search).then(|| NearMiss {
-                    rule,
+                Some(NearMiss {
+                    rule: self.near(asked, entry.rule)?,
                     pattern: entry.kind.pattern(below.as_ref()),
                     would_cover: Pattern::Exact(name.to_name()),
                 })
             });
-            if let Some(miss) = miss {
-                nearest = Some((below, miss));
-            }
+            nearest = miss.map(|miss| (below, miss)).or(nearest);
         }
         nearest.map(|(_, miss)| miss)
     }
 
-    /// The rule, if it lets something through and is for the group.
-    fn near(&self, group: GroupId, id: RuleId) -> Option<&Rule> {
-        self.rule(id)
-            .filter(|rule| rule.action.allows() && rule.is_for(group))
+    /// The rule, if it is the operator's, lets something through, and is for the question.
+    fn near(&self, asked: Asked, id: RuleId) -> Option<&Rule> {
+        self.rule(id).filter(|rule| {
+            !rule.origin.is_built_in() && rule.action.allows() && asked.obstacle(rule).is_none()
+        })
     }
 }
 

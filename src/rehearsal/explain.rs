@@ -5,7 +5,6 @@ use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 
 use super::{Question, Subject, packet, rule_of};
 use crate::{
-    dns::NameRef,
     engine::{self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Step},
     policy::{Action, Candidate, Fate, Pattern},
 };
@@ -58,7 +57,7 @@ pub fn explain(
         &mut reply,
     );
     say("verdict", &verdict_line(subject, step.outcome()));
-    if let Some(near) = near_miss(policy, name, step.outcome()) {
+    if let Some(near) = near_miss(policy, question, step.outcome(), now) {
         say("nearest", &near);
     }
     if let Step::Ask(ask) = &step {
@@ -159,10 +158,15 @@ fn meaning(pattern: &Pattern) -> String {
 }
 
 /// Of a name that no rule is about, the rule that comes closest to it and what would cover it.
-fn near_miss(policy: &Policy, name: NameRef<'_>, outcome: &Outcome) -> Option<String> {
+fn near_miss(
+    policy: &Policy,
+    question: Question<'_>,
+    outcome: &Outcome,
+    now: SystemTime,
+) -> Option<String> {
     let is_missed = matches!(outcome.reason, Reason::NoRule | Reason::Search);
     let group = outcome.group.filter(|_| is_missed)?;
-    let near = policy.near_miss(group, name)?;
+    let near = policy.near_miss(group, question.name, question.rtype, now)?;
     let has = match near.pattern {
         Pattern::Exact(_) => format!("exactly {}", written(&near.pattern)),
         Pattern::Subtree(_) | Pattern::Below(_) => written(&near.pattern),

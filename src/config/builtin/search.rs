@@ -77,3 +77,84 @@ fn add_rule(parts: &mut Parts, name: &str, patterns: Vec<Pattern>, why: &str) {
     };
     parts.add_rule(rule, Source::built_in());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::{answer, answer_to, config};
+
+    /// The default way to deny, and what the client is told.
+    const NONE: &str = "refused: no rule allows this name";
+
+    #[test]
+    fn each_domain_and_all_below_it_do_not_exist() {
+        let config = config("google_apis: { vip: off }\nbuilt_in: { metadata: false }");
+        for (domain, why) in DOMAINS {
+            let denied = format!("nxdomain: built-in {domain}: {why}");
+            for name in [domain.to_owned(), format!("a.{domain}"), format!("b.a.{domain}")] {
+                assert_eq!(answer(&config, &name, "A"), denied, "{name}");
+            }
+            assert_eq!(answer(&config, &format!("a.{domain}.com"), "A"), NONE);
+            assert_eq!(answer(&config, &format!("not-{domain}.com"), "A"), NONE);
+        }
+        for name in [
+            "storage.googleapis.com.c.proj.internal",
+            "storage.googleapis.com.svc.cluster.local",
+            "wpad",
+            "xn--bcher-kva",
+            "_ldap",
+        ] {
+            let said = answer(&config, name, "SRV");
+            assert!(said.starts_with("nxdomain: built-in "), "{name}: {said}");
+        }
+        // What may exist in the public DNS, or must not be special.
+        for name in ["a.example", "example.com", "ipv4only.arpa", "in-addr.arpa", "a.com", "."] {
+            assert_eq!(answer(&config, name, "A"), NONE, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_domains_are_in_order_and_each_is_once() {
+        assert!(DOMAINS.is_sorted_by_key(|(domain, _)| domain));
+        for ((domain, _), (next, _)) in DOMAINS.iter().zip(DOMAINS.iter().skip(1)) {
+            assert_ne!(domain, next);
+        }
+    }
+
+    #[test]
+    fn every_way_to_deny_gives_way_and_what_is_configured_goes_first() {
+        for way in ["refused", "nxdomain", "nodata", "drop"] {
+            let config = config(&format!(
+                "
+clients: {{ vpc: {{ cidrs: [10.0.0.0/8] }}, own: {{ cidrs: [10.8.0.0/16], deny_with: {way} }} }}
+deny_with: {way}
+zones: [{{ origin: corp.internal, records: [\"db A 10.0.0.5\"] }}]
+rules:
+  - {{ name: printer, domains: [.printer.lan], answer: [A 10.0.0.6] }}
+  - {{ name: secret, domains: [.secret.internal], deny: refused }}
+"
+            ));
+            for client in ["10.1.2.3", "10.8.2.3"] {
+                for (name, want) in [
+                    ("a.b.internal", "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)"),
+                    ("lan", "nodata: built-in lan: not delegated (RFC 6762 appendix G)"),
+                    ("internal", "nodata: built-in internal: for private use only (ICANN, 2024-07-29)"),
+                    ("google.internal", "nodata: built-in internal: for private use only (ICANN, 2024-07-29)"),
+                    ("metadata.google.internal", "A 169.254.169.254"),
+                    ("db.corp.internal", "A 10.0.0.5"),
+                    ("no.corp.internal", "NXDOMAIN"),
+                    ("a.printer.lan", "A 10.0.0.6"),
+                    ("a.secret.internal", "refused: rule secret"),
+                ] {
+                    assert_eq!(answer_to(&config, client, name, "A"), want, "{way} {name}");
+                }
+            }
+        }
+        let all = config(
+            "upstreams: { u: { servers: [udp://10.9.0.53] } }\nrules: [{ name: all, domains: [.], forward: u }]",
+        );
+        for name in ["db", "a.internal", "a.b.local"] {
+            assert_eq!(answer(&all, name, "A"), "forward to 0", "{name}");
+        }
+    }
+}
