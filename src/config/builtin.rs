@@ -164,8 +164,16 @@ mod tests {
             ("private_reverse", "1.0.0.10.in-addr.arpa", "NXDOMAIN"),
             ("doh_canaries", "use-application-dns.net", canary),
             ("doh_canaries", "_dns.resolver.arpa", twin),
-            ("search", "db.corp.internal", "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)"),
-            ("search", "printer", "nxdomain: built-in single label: no host has such a name in the public DNS"),
+            (
+                "search",
+                "db.corp.internal",
+                "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)",
+            ),
+            (
+                "search",
+                "printer",
+                "nxdomain: built-in single label: no host has such a name in the public DNS",
+            ),
         ] {
             assert_eq!(answer(&config(""), name, "A"), want, "{name}");
             let off = config(&format!("built_in: {{{switch}: false}}"));

@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
-    Action, DenialReason, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule, RuleId,
+    Action, DenialReason, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule,
+    RuleId,
     clients::ClientSet,
     names::{Draft, MAX_RULES, Placed},
 };
@@ -231,7 +232,10 @@ impl Texts {
             let groups = set.iter().filter_map(|id| groups.get(usize::from(id.0)));
             let names: Vec<&str> = groups.map(|group| &*group.name).collect();
             let group = if names.len() == 1 { "group" } else { "groups" };
-            format!("{name} allows this name for {group} {} only", names.join(" "))
+            format!(
+                "{name} allows this name for {group} {} only",
+                names.join(" ")
+            )
         });
         let types = rule.types.listed().map(|types| {
             let word = if types.len() == 1 { "type" } else { "types" };
@@ -267,7 +271,8 @@ impl Texts {
 fn last_moment(until: SystemTime) -> String {
     const DAY: u64 = 86_400;
     let since = until.duration_since(SystemTime::UNIX_EPOCH);
-    let whole_days = since.is_ok_and(|since| since.as_nanos() % u128::from(DAY * 1_000_000_000) == 0);
+    let whole_days =
+        since.is_ok_and(|since| since.as_nanos() % u128::from(DAY * 1_000_000_000) == 0);
     let shown = match whole_days {
         true => until.checked_sub(Duration::from_secs(DAY)).unwrap_or(until),
         false => until,

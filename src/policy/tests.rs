@@ -316,9 +316,19 @@ fn a_rule_for_others_is_told_from_none() {
             "rule s allowed this name until 1970-01-12T13:46:40Z",
         ),
         // What has ended, and was for others, never allowed it.
-        (&["x; types A; until 0"], Default, None, "no rule allows this name"),
+        (
+            &["x; types A; until 0"],
+            Default,
+            None,
+            "no rule allows this name",
+        ),
         // A denial for other types is none, and one for this type is the reason.
-        (&["x; types A; deny"], Default, None, "no rule allows this name"),
+        (
+            &["x; types A; deny"],
+            Default,
+            None,
+            "no rule allows this name",
+        ),
         (&["x; types A", ".x; name d; deny"], Rule, Some(1), "rule d"),
         // Search lists come last of all, and count for a name that a rule has for others.
         (
@@ -328,7 +338,10 @@ fn a_rule_for_others_is_told_from_none() {
             "s: never",
         ),
         (
-            &["x; search; deny nxdomain; name s", ".; deny refused; name d"],
+            &[
+                "x; search; deny nxdomain; name s",
+                ".; deny refused; name d",
+            ],
             Rule,
             Some(1),
             "rule d",
@@ -374,7 +387,11 @@ fn what_search_lists_make_does_not_exist_whatever_the_way_to_deny() {
         let groups = [Some(DenyWith::Drop)].map(group).into();
         let rules_of = rules.iter().map(|text| rule(text)).collect();
         let policy = Policy::build(groups, rules_of, DenyWith::Refused).expect("no conflict");
-        assert_eq!(denial(&policy, 0, asked).with.to_string(), with, "{rules:?} {asked}");
+        assert_eq!(
+            denial(&policy, 0, asked).with.to_string(),
+            with,
+            "{rules:?} {asked}"
+        );
     }
     // What is allowed by a rule for a shorter name is allowed.
     let policy = build(&[LISTED, SINGLE, "."]).expect("no conflict");
@@ -402,9 +419,18 @@ fn the_nearest_rule_is_found() {
     ] {
         let policy = build(rules).expect("no conflict");
         let found = policy.near_miss(GroupId(0), name(asked).as_ref(), RecordType::A, at(0));
-        let found = found.map(|near| (near.pattern.to_string(), near.would_cover.to_string(), near.rule));
+        let found = found.map(|near| {
+            (
+                near.pattern.to_string(),
+                near.would_cover.to_string(),
+                near.rule,
+            )
+        });
         let seen = found.as_ref().map(|(pattern, cover, rule)| {
-            let id = policy.rules().iter().position(|own| std::ptr::eq(own, *rule));
+            let id = policy
+                .rules()
+                .iter()
+                .position(|own| std::ptr::eq(own, *rule));
             (id.expect("one of them"), &**pattern, &**cover)
         });
         assert_eq!(seen, near, "{rules:?} {asked}");

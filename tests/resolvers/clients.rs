@@ -28,11 +28,25 @@ fn nslookup_and_host_take_every_answer() {
         let gate = Running::start(config);
         let port = gate.port.to_string();
         let nslookup = |name: &str| {
-            let args = [&format!("-port={port}"), "-timeout=10", "-retry=1", name, "127.0.0.1"];
+            let args = [
+                &format!("-port={port}"),
+                "-timeout=10",
+                "-retry=1",
+                name,
+                "127.0.0.1",
+            ];
             says("nslookup", &args.map(AsRef::as_ref))
         };
-        let host = |name: &str| says("host", &["-p", &port, "-W", "10", "-R", "1", name, "127.0.0.1"]);
-        for said in [nslookup("storage.googleapis.com"), host("storage.googleapis.com")] {
+        let host = |name: &str| {
+            says(
+                "host",
+                &["-p", &port, "-W", "10", "-R", "1", name, "127.0.0.1"],
+            )
+        };
+        for said in [
+            nslookup("storage.googleapis.com"),
+            host("storage.googleapis.com"),
+        ] {
             assert!(said.contains("199.36.153.4"), "{said}");
             assert!(said.contains("199.36.153.7"), "{said}");
             assert!(!said.contains("ecursion"), "{said}");
@@ -79,11 +93,17 @@ fn recursion_is_available_in_every_reply_to_an_admitted_client() {
                     assert!(said.contains("Transfer failed"), "{args} {over}: {said}");
                     continue;
                 };
-                assert!(reply.contains(&format!("status: {status}")), "{args} {over}: {said}");
+                assert!(
+                    reply.contains(&format!("status: {status}")),
+                    "{args} {over}: {said}"
+                );
                 let flags = reply.lines().find(|line| line.starts_with(";; flags:"));
                 let flags = flags.unwrap_or_default();
                 let flags = flags.split(';').nth(2).unwrap_or_default();
-                assert!(flags.split(' ').any(|flag| flag == "ra"), "{args} {over}: {said}");
+                assert!(
+                    flags.split(' ').any(|flag| flag == "ra"),
+                    "{args} {over}: {said}"
+                );
             }
         }
     }
@@ -96,7 +116,11 @@ fn a_client_in_no_group_is_not_told_so() {
         return;
     }
     let gate = Running::start("clients: { vpc: { cidrs: [10.0.0.0/8] } }\nlimits: { drain: 0s }\n");
-    for args in ["storage.googleapis.com", "x.com +edns=1 +noednsnegotiation", "x.com +opcode=STATUS"] {
+    for args in [
+        "storage.googleapis.com",
+        "x.com +edns=1 +noednsnegotiation",
+        "x.com +opcode=STATUS",
+    ] {
         let said = gate.dig(args);
         assert!(!said.contains(" ra;"), "{said}");
     }

@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeMap, fs, process::Command};
 
-use crate::{
-    running::installed,
-    space,
-};
+use crate::{running::installed, space};
 
 /// The resolver of musl, in a program of its own.
 const LOOKUP: &str = r#"
@@ -56,7 +53,11 @@ const RESOLVERS: &[(&str, &[&str], &str)] = &[
         &["node"],
         "node -e 'require(\"dns\").resolve4(process.argv[1], (e, a) => { if (e) throw e; a.forEach(x => console.log(x)); })'",
     ),
-    ("java", &["java", "javac"], "java -Xshare:auto -cp $SHARED Lookup"),
+    (
+        "java",
+        &["java", "javac"],
+        "java -Xshare:auto -cp $SHARED Lookup",
+    ),
 ];
 
 #[test]
@@ -93,14 +94,22 @@ fn an_allowed_name_behind_a_search_list_resolves_at_once() {
         assert!(asked.values().all(|&times| times == 1), "{head}: {rest}");
         // All but c-ares, which is asked for the name alone, went by the search list.
         let searched = "asked storage.googleapis.com.c.proj.internal. A NXDOMAIN";
-        assert!(head.starts_with("c-ares") || asked.contains_key(searched), "{head}: {rest}");
+        assert!(
+            head.starts_with("c-ares") || asked.contains_key(searched),
+            "{head}: {rest}"
+        );
     }
 }
 
 /// Makes the program of a resolver that needs one.
 fn built(resolver: &str, dir: &std::path::Path) -> bool {
     let (file, text, compiler, args): (_, _, _, &[&str]) = match resolver {
-        "musl" => ("lookup.c", LOOKUP, "musl-gcc", &["-static", "-o", "lookup", "lookup.c"]),
+        "musl" => (
+            "lookup.c",
+            LOOKUP,
+            "musl-gcc",
+            &["-static", "-o", "lookup", "lookup.c"],
+        ),
         "java" => ("Lookup.java", JAVA, "javac", &["Lookup.java"]),
         _ => return true,
     };

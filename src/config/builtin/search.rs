@@ -91,7 +91,11 @@ mod tests {
         let config = config("google_apis: { vip: off }\nbuilt_in: { metadata: false }");
         for (domain, why) in DOMAINS {
             let denied = format!("nxdomain: built-in {domain}: {why}");
-            for name in [domain.to_owned(), format!("a.{domain}"), format!("b.a.{domain}")] {
+            for name in [
+                domain.to_owned(),
+                format!("a.{domain}"),
+                format!("b.a.{domain}"),
+            ] {
                 assert_eq!(answer(&config, &name, "A"), denied, "{name}");
             }
             assert_eq!(answer(&config, &format!("a.{domain}.com"), "A"), NONE);
@@ -108,7 +112,14 @@ mod tests {
             assert!(said.starts_with("nxdomain: built-in "), "{name}: {said}");
         }
         // What may exist in the public DNS, or must not be special.
-        for name in ["a.example", "example.com", "ipv4only.arpa", "in-addr.arpa", "a.com", "."] {
+        for name in [
+            "a.example",
+            "example.com",
+            "ipv4only.arpa",
+            "in-addr.arpa",
+            "a.com",
+            ".",
+        ] {
             assert_eq!(answer(&config, name, "A"), NONE, "{name}");
         }
     }
@@ -136,10 +147,22 @@ rules:
             ));
             for client in ["10.1.2.3", "10.8.2.3"] {
                 for (name, want) in [
-                    ("a.b.internal", "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)"),
-                    ("lan", "nodata: built-in lan: not delegated (RFC 6762 appendix G)"),
-                    ("internal", "nodata: built-in internal: for private use only (ICANN, 2024-07-29)"),
-                    ("google.internal", "nodata: built-in internal: for private use only (ICANN, 2024-07-29)"),
+                    (
+                        "a.b.internal",
+                        "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)",
+                    ),
+                    (
+                        "lan",
+                        "nodata: built-in lan: not delegated (RFC 6762 appendix G)",
+                    ),
+                    (
+                        "internal",
+                        "nodata: built-in internal: for private use only (ICANN, 2024-07-29)",
+                    ),
+                    (
+                        "google.internal",
+                        "nodata: built-in internal: for private use only (ICANN, 2024-07-29)",
+                    ),
                     ("metadata.google.internal", "A 169.254.169.254"),
                     ("db.corp.internal", "A 10.0.0.5"),
                     ("no.corp.internal", "NXDOMAIN"),

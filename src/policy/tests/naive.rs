@@ -154,9 +154,21 @@ fn missed(specs: &[Spec], asked: &Question) -> Option<DenialReason> {
         if !patterns.any(|(shape, own)| matches(*shape, own, &asked.name)) {
             continue;
         }
-        let group = Spec { types: None, until: None, ..spec.clone() };
-        let qtype = Spec { groups: None, until: None, ..spec.clone() };
-        let expired = Spec { groups: None, types: None, ..spec.clone() };
+        let group = Spec {
+            types: None,
+            until: None,
+            ..spec.clone()
+        };
+        let qtype = Spec {
+            groups: None,
+            until: None,
+            ..spec.clone()
+        };
+        let expired = Spec {
+            groups: None,
+            types: None,
+            ..spec.clone()
+        };
         let why = match [&group, &qtype, &expired].map(|part| applies(part, asked)) {
             [true, true, false] => (0, DenialReason::Expired),
             [_, _, false] => continue,
@@ -174,9 +186,7 @@ fn scan(specs: &[Spec], asked: &Question) -> Option<usize> {
     let mut best: Option<(usize, &(Shape, Vec<&str>))> = None;
     for (at, spec) in specs.iter().enumerate() {
         for pattern in &spec.patterns {
-            if spec.search
-                || !applies(spec, asked)
-                || !matches(pattern.0, &pattern.1, &asked.name)
+            if spec.search || !applies(spec, asked) || !matches(pattern.0, &pattern.1, &asked.name)
             {
                 continue;
             }
