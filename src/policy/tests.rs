@@ -76,7 +76,7 @@ fn rule_of(verdict: &Verdict<'_, '_>) -> Option<RuleId> {
     match *verdict {
         Verdict::Zone { rule, .. } | Verdict::Answer { rule, .. } => Some(rule),
         Verdict::Forward(grant) => grant.rule(),
-        Verdict::Deny(denial) => denial.rule,
+        Verdict::Deny(denial) => denial.rule.filter(|_| denial.why == DenialReason::Rule),
     }
 }
 

@@ -203,7 +203,7 @@ fn dnsdist() {
         let text = format!(
             "setSecurityPollSuffix('')
 setLocal('127.0.0.1:{port}')
-newServer({{address='127.0.0.1:{gate}', healthCheckMode='up'}})
+newServer({{address='127.0.0.1:{gate}', healthCheckMode='up', checkName='www.allowed.net.'}})
 getPool(''):setCache(newPacketCache(1000))\n"
         );
         let mut command = Command::new("dnsdist");
