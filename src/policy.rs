@@ -104,7 +104,8 @@ pub struct Denial<'p> {
     /// where the name is more than a denied one: where it is allowed to this group in another
     /// type, or a name below it is allowed (to this group, or, where a rule spells the lower name
     /// out, to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place. And
-    /// what cannot exist in the public DNS is NXDOMAIN whatever the group and the policy say.
+    /// what cannot exist in the public DNS is NXDOMAIN whatever the group and the policy say, unless
+    /// the rule that denies says it.
     pub with: DenyWith,
     /// The rule that denies, if it is one, or the one that allows the name to others.
     pub rule: Option<RuleId>,
@@ -204,7 +205,7 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let asked = Asked { group, qtype, now };
         let spot = self.names.find(name);
-        let found = self.search(asked, spot);
+        let found = self.found(asked, spot);
         if let Some((id, rule)) = found.winner {
             match &rule.action {
                 &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
@@ -309,7 +310,7 @@ impl Policy {
     }
 
     /// What the rules about a name say to a question, in one walk.
-    fn search(&self, asked: Asked, spot: Spot) -> Found<'_> {
+    fn found(&self, asked: Asked, spot: Spot) -> Found<'_> {
         let mut found = Found::default();
         for entry in self.names.entries(spot) {
             if entry.kind == Kind::Search {
@@ -339,6 +340,12 @@ impl Policy {
         found
     }
 
+    /// The entry of the rule about names that search lists leave behind, if the name is one of its.
+    fn search_entry(&self, spot: Spot) -> Option<Entry> {
+        let mut entries = self.names.entries(spot);
+        entries.find(|entry| entry.kind == Kind::Search)
+    }
+
     fn denial(&self, asked: Asked, spot: Spot, found: Found<'_>) -> Denial<'_> {
         let (why, rule) = match found {
             Found {
@@ -354,13 +361,13 @@ impl Policy {
             } => (DenialReason::Search, Some(id)),
             _ => (DenialReason::Default, None),
         };
-        let with = match found {
-            Found {
-                winner: Some((_, rule)),
-                ..
-            } => rule.deny_with,
-            found => found.search.map(|_| DenyWith::NxDomain),
-        };
+        let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
+        let with = by_rule.or_else(|| {
+            // The walk ended with the winner: a search list's name may be one of those above it.
+            let above = || found.winner.is_some() && self.search_entry(spot).is_some();
+            let searched = found.search.is_some() || above();
+            searched.then_some(DenyWith::NxDomain)
+        });
         let with = match with.unwrap_or_else(|| self.deny_with(asked.group)) {
             DenyWith::NxDomain if self.allows_more(asked, spot) => DenyWith::NoData,
             with => with,

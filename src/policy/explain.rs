@@ -140,11 +140,7 @@ impl Policy {
 
     /// The rule about names that search lists leave behind, if the name is one.
     fn last_resort(&self, spot: Spot, name: NameRef<'_>) -> Option<(RuleId, &Rule, Pattern)> {
-        let entry = self
-            .names
-            .entries(spot)
-            .find(|entry| entry.kind == Kind::Search);
-        let listed = entry.map(|entry| {
+        let listed = self.search_entry(spot).map(|entry| {
             let pattern = entry.kind.pattern(suffix(name, entry.labels));
             (entry.rule, pattern)
         });

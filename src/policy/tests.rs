@@ -381,6 +381,11 @@ fn what_search_lists_make_does_not_exist_whatever_the_way_to_deny() {
         // A rule's own way to deny is the operator's word, of a shorter name as well.
         (&[LISTED, ".b.local; deny drop"], "a.b.local", "drop"),
         (&[LISTED, ".b.local; deny refused"], "a.b.local", "refused"),
+        // One that leaves the way to the group leaves it to this, too.
+        (&[LISTED, ".b.local; deny"], "a.b.local", "nxdomain"),
+        (&[LISTED, SINGLE, ".; deny"], "a.b.local", "nxdomain"),
+        (&[LISTED, SINGLE, ".; deny"], "db", "nxdomain"),
+        (&[LISTED, SINGLE, ".; deny"], "a.db", "drop"),
         (&[LISTED, ".; deny refused"], "a.b.local", "refused"),
         (&[LISTED, SINGLE, ".; deny nodata"], "db", "nodata"),
     ] {

@@ -6,7 +6,7 @@
 //! silence, for the first one ends the search there, or makes it wait for its time-out: musl and glibc
 //! go on after NXDOMAIN only. So these are NXDOMAIN whatever `deny_with` says, `drop` included, and
 //! count under the reason `search`. Whatever the file says about such a name, or one above it such as
-//! `.`, goes before; a rule's own way to deny is the rule's.
+//! `.`, goes before, and so does a way to deny that a rule says itself.
 
 use super::{
     super::parts::{Parts, Source},

@@ -365,7 +365,7 @@ fn check(
             }
             prop_assert!(!denial.text.is_empty());
             let by_rule = expected.and_then(|at| specs[at].deny_with);
-            let searched = expected.is_none() && is_searched(specs, asked);
+            let searched = is_searched(specs, asked);
             let by_group = group_ways[usize::from(asked.group)].filter(|_| !searched);
             let with = by_rule.or(by_group).unwrap_or(DenyWith::NxDomain);
             let with = match with {
