@@ -7,7 +7,7 @@ use std::{fmt, time::SystemTime};
 
 use super::{
     Asked, DenialReason, GroupId, Pattern, Policy, Rule, RuleId,
-    names::{Entry, Kind, Rank, Reach, Spot},
+    names::{Entry, Rank, Reach, Spot},
 };
 use crate::dns::{Name, NameRef, RecordType};
 

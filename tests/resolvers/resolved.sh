@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # systemd-resolved in front of dnsgate, in a network and with files of its own, without D-Bus. Run by unshare, as root.
 # It resolves only where it sees a way out: a link with an address, whose other end is in the same network.
 ip link add near type veth peer name far
@@ -33,6 +34,7 @@ library="$(dirname "$(find "${RESOLVED%%/lib/systemd/*}" -name 'libsystemd-share
 start env LD_LIBRARY_PATH="$library" "$RESOLVED"
 until dig @127.0.0.53 www.allowed.net +short +time=1 +tries=1 | grep -q 192.0.2.2; do sleep 0.1; done
 
+# shellcheck disable=SC2086 # a question is a name and a type
 ask() { dig @127.0.0.53 $1 +time=10 +tries=1; }
 denied() { page /metrics | awk '/^dnsgate_denied_total/ { sum += $NF } END { print sum + 0 }'; }
 while read -r question; do

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # dnsgate as the only name server of a machine with a search list; each resolver looks an allowed name up, for each way to deny.
 # Prints, for each: what it found, and every question that dnsgate was asked, with the code of its reply.
 cat >"$WORK/resolv.conf" <<END
