@@ -125,9 +125,12 @@ const BUILT_IN: &[Case] = &[
         ask: "notgoogleapis.com",
         ..REFUSED
     },
+    // One label: for the search lists to go on, and with allowed names below it.
     Case {
         ask: "com",
-        ..REFUSED
+        ede: "15 (Blocked): built-in single label: no host has such a name in the public DNS",
+        authority: &["com. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60"],
+        ..ANSWERED
     },
     Case {
         ask: ".",
