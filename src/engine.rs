@@ -146,10 +146,12 @@ pub fn finish(
     arrived: &[Arrived],
     out: &mut [u8],
 ) -> Step {
+    let policy = context.snapshot.policy();
     // Both the query and the writer are some hundred bytes: they stay where they were made.
     let mut query = Query::unread(packet);
     if let Err(fault) = query.read() {
-        return reject_malformed(packet, fault, client.transport, out);
+        let admitted = fault.rcode().is_some() && policy.admit(client.source).is_some();
+        return reject_malformed(packet, fault, (client.transport, admitted), out);
     }
     let query = &query;
     let turn = Turn {
@@ -164,15 +166,17 @@ pub fn finish(
     let Some(writer) = &mut writer else {
         return Step::Drop(outcome);
     };
-    if context.snapshot.has_upstreams() {
+    let group = policy.admit(client.source);
+    if group.is_some() {
+        // Whatever the reply is and wherever it comes from: clients such as nslookup and host throw
+        // a reply without it away and ask another server.
         writer.set_recursion_available();
     }
 
     if let Some(reason) = not_served(query) {
         return refuse(reason, writer, outcome);
     }
-    let policy = context.snapshot.policy();
-    let Some(group) = policy.admit(client.source) else {
+    let Some(group) = group else {
         return turn.deny(policy.deny_stranger(), writer, outcome);
     };
     outcome.group = Some(group);
@@ -215,6 +219,8 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
     let Some(mut writer) = writer else {
         return Step::Drop(outcome);
     };
+    // Only an admitted client's query comes so far, unless it made dnsgate panic.
+    writer.set_recursion_available();
     writer.set_rcode(Rcode::ServFail);
     sent(&mut writer, None, outcome)
 }
@@ -234,6 +240,8 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
     let Some(mut writer) = writer else {
         return Step::Drop(outcome);
     };
+    // Who is not admitted either is told so over TCP.
+    writer.set_recursion_available();
     writer.truncate();
     outcome.truncated = true;
     sent(&mut writer, None, outcome)
@@ -277,8 +285,13 @@ fn not_served(query: &Query<'_>) -> Option<Reason> {
     }
 }
 
-/// The reply that a malformed packet deserves, if any.
-fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: &mut [u8]) -> Step {
+/// The reply that a malformed packet deserves, if any, from a client that is admitted or not.
+fn reject_malformed(
+    packet: &[u8],
+    fault: Malformed,
+    (transport, admitted): (Transport, bool),
+    out: &mut [u8],
+) -> Step {
     let (reason, question, edns) = match fault {
         Malformed::Short => (Reason::Short, 0, false),
         Malformed::Response => (Reason::NotAQuery, 0, false),
@@ -292,6 +305,9 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
     let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
         return Step::Drop(outcome);
     };
+    if admitted {
+        writer.set_recursion_available();
+    }
     writer.set_rcode(rcode);
     sent(&mut writer, None, outcome)
 }

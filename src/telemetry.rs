@@ -237,9 +237,14 @@ impl Tally {
             truncated,
         } = *outcome;
         let (denied, panicked) = match reason {
-            Reason::Blocked | Reason::NoRule | Reason::Stranger | Reason::Screened => {
-                (Some(reason), false)
-            }
+            Reason::Blocked
+            | Reason::NoRule
+            | Reason::OtherGroup
+            | Reason::OtherType
+            | Reason::Expired
+            | Reason::Search
+            | Reason::Stranger
+            | Reason::Screened => (Some(reason), false),
             Reason::Panic => (None, true),
             Reason::Zone
             | Reason::Rule

@@ -162,6 +162,7 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     notes.extend(warn::suffixes(file, &parts, faults));
     notes.extend(warn::upstreams(file, faults));
     notes.extend(warn::signed_zones(file, &parts.zones, faults));
+    notes.extend(warn::preset(google.as_ref(), &parts, faults));
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file, &parts.noted);
     let rules = std::mem::take(&mut parts.rules);

@@ -146,6 +146,7 @@ pub(super) struct BuiltIn {
     pub(super) metadata: bool,
     pub(super) private_reverse: bool,
     pub(super) doh_canaries: bool,
+    pub(super) search: bool,
 }
 
 impl Default for BuiltIn {
@@ -154,6 +155,7 @@ impl Default for BuiltIn {
             metadata: true,
             private_reverse: true,
             doh_canaries: true,
+            search: true,
         }
     }
 }
@@ -415,6 +417,7 @@ impl BuiltIn {
             metadata: on("metadata"),
             private_reverse: on("private_reverse"),
             doh_canaries: on("doh_canaries"),
+            search: on("search"),
         }
     }
 }

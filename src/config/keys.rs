@@ -124,7 +124,7 @@ pub(super) const CACHE: Keys = Keys {
 /// The keys of `built_in`.
 pub(super) const BUILT_IN: Keys = Keys {
     what: "built_in",
-    known: &["metadata", "private_reverse", "doh_canaries"],
+    known: &["metadata", "private_reverse", "doh_canaries", "search"],
     later: &[],
 };
 

@@ -89,7 +89,9 @@ pub(super) fn write(
         let ours = !matches!(verdict, Verdict::Forward(_));
         let next = match verdict {
             Verdict::Zone { zone, rule } => match turn.zone(zone) {
-                Some(zone) if turn.is_parents(rule, zone, owner.name()) => no_data(turn, writer)?,
+                Some(zone) if turn.is_parents(rule, zone, owner.name()) => {
+                    no_data(turn, owner, writer)?
+                }
                 Some(zone) => {
                     let zone = parent_side(turn, group, zone, owner.name()).unwrap_or(zone);
                     from_zone(turn, zone, (owner, first), writer, target)?
@@ -187,8 +189,11 @@ fn from_zone<'t>(
         } => return redirect(turn, (dname, owner_labels), name, writer, target),
         Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
         Lookup::NxDomain => {
-            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
-            writer.set_rcode(Rcode::NxDomain);
+            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1). What has a name
+            // below it that a rule or another zone knows exists, if only for that (RFC 8020).
+            if !turn.context.snapshot.policy().has_allowed_below(name) {
+                writer.set_rcode(Rcode::NxDomain);
+            }
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
         Lookup::Referral { cut_labels, ns } => {
@@ -214,16 +219,20 @@ fn from_records<'t>(
     } else if turn.qtype() == RecordType::ANY {
         writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?;
     } else {
-        return no_data(turn, writer);
+        return no_data(turn, owner, writer);
     }
     Ok(Next::End)
 }
 
 /// The end of a chain at a name that has no such records, and that no zone says so of.
-fn no_data<'t>(turn: Turn<'_>, writer: &mut ReplyWriter<'_>) -> Result<Next<'t>, Stop> {
+fn no_data<'t>(
+    turn: Turn<'_>,
+    owner: Owner<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next<'t>, Stop> {
     writer.set_authoritative();
     let soa = turn.context.snapshot.denial_soa();
-    writer.rrset(Section::Authority, soa.owner(), soa.set())?;
+    writer.rrset(Section::Authority, owner, soa)?;
     Ok(Next::End)
 }
 

@@ -133,6 +133,18 @@ pub enum Origin {
     Configured,
     /// dnsgate itself: a default that a configured rule for the same name replaces.
     BuiltIn,
+    /// dnsgate itself, for names that cannot exist in the public DNS, which search lists make: it
+    /// denies what no other rule is for, however short that one's name is. Without a pattern it is
+    /// about every name of one label.
+    Search,
+}
+
+impl Origin {
+    /// Whether dnsgate wrote it, not the operator.
+    #[must_use]
+    pub const fn is_built_in(self) -> bool {
+        matches!(self, Self::BuiltIn | Self::Search)
+    }
 }
 
 /// How a denial is answered.

@@ -6,7 +6,7 @@
 //! warning that is wrong costs more than one that is missing.
 
 use super::{
-    GroupSet, Origin, Policy, Rule, RuleId,
+    GroupSet, Policy, Rule, RuleId,
     names::{Kind, Reach},
 };
 
@@ -80,13 +80,13 @@ impl Policy {
         seen: &[Seen],
     ) -> Option<RuleId> {
         let rule = self.rule(id)?;
-        if rule.origin == Origin::BuiltIn {
+        if rule.origin.is_built_in() {
             return None; // it is there to be replaced
         }
         let reaches: &[Reach] = match kind {
             Kind::Exact => &[Reach::Name],
             Kind::Subtree => &[Reach::Name, Reach::Below],
-            Kind::Below => &[Reach::Below],
+            Kind::Below | Kind::Search => &[Reach::Below],
         };
         let own = *seen.get(id.0 as usize)?;
         let mut best = None;

@@ -48,7 +48,7 @@ rules     one is about this name:
           > google_apis googleapis.com   googleapis.com. and all below   answers from its zone   wins
 verdict   answered from its zone by `google_apis googleapis.com`
 
-;; status: NOERROR, flags: qr aa rd
+;; status: NOERROR, flags: qr aa rd ra
 
 ;; ANSWER SECTION:
 storage.googleapis.com. 300 IN CNAME restricted.googleapis.com.
@@ -66,7 +66,7 @@ policy    the built-in one; --config FILE reads another
 rules     none is about this name
 verdict   denied, because no rule allows the name
 
-;; status: REFUSED, flags: qr rd
+;; status: REFUSED, flags: qr rd ra
 ;; EDE: 15 (Blocked): no rule allows this name
 ";
     assert_eq!(stdout(&["explain", "example.com"]), denied);
@@ -111,11 +111,11 @@ rules     these are about this name, the one marked > decides:
             zone corp.example   corp.example. and all below      answers from its zone      loses to a longer name
 verdict   denied by `no-db`
 
-;; status: NXDOMAIN, flags: qr aa rd
+;; status: NXDOMAIN, flags: qr aa rd ra
 ;; EDE: 15 (Blocked): rule no-db: SEC-1
 
 ;; AUTHORITY SECTION:
-. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60
+db.corp.example. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60
 "
     );
     assert_eq!(text, want);
@@ -297,7 +297,7 @@ fn explain_counts_what_a_log_asked_for() {
     let want = "     count  question            group  verdict
         11  api.github.com. A   build  forwarded to `public` by `github`
          2  gist.github.com. A  all    denied by `gists`
-         1  api.github.com. A   all    denied, because no rule allows the name
+         1  api.github.com. A   all    denied, because `github` is for other groups
          1  x.example. A        none   denied, because the client is in no group
 
 log: 15 questions, 1 line without one

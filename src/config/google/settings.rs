@@ -73,6 +73,12 @@ impl Settings {
         self.domains.iter().map(|domain| &domain.name)
     }
 
+    /// The domains of the preset, and whether the name alone is served.
+    pub(in crate::config) fn domains(&self) -> impl Iterator<Item = (&Name, bool)> {
+        let domains = self.domains.iter();
+        domains.map(|domain| (&domain.name, domain.form == Form::Exact))
+    }
+
     /// The addresses of the endpoints, with `psc`.
     pub(in crate::config) fn endpoints(&self) -> &[Ipv4Addr] {
         match &self.main {

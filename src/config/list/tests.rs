@@ -74,7 +74,12 @@ fn lines_are_patterns_comments_or_nothing() {
     for name in forwarded {
         assert_eq!(answer(&config, name, "A"), "forward to 0", "{name}");
     }
-    for name in ["a.example.com", "example.org", "x.example", "test"] {
+    for name in [
+        "a.example.com",
+        "example.org",
+        "x.example",
+        "x.test.example",
+    ] {
         assert!(answer(&config, name, "A").starts_with("refused"), "{name}");
     }
 }

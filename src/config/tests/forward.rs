@@ -65,7 +65,7 @@ fn upstreams_are_in_the_order_of_the_file() {
     assert_eq!(answer(&config, "x.test", "A"), "forward to 1");
     assert_eq!(answer(&config, "y.test", "A"), "forward to 0");
     assert_eq!(
-        answer(&config, "z.test", "A"),
+        answer(&config, "z.example", "A"),
         "refused: no rule allows this name"
     );
     assert!(
@@ -153,7 +153,7 @@ fn observe_forwards_what_would_be_denied() {
     let enforced = super::config(&text.replace("{ observe: public }", "enforce"));
     assert!(enforced.policy.observed().is_none());
     assert_eq!(
-        answer(&enforced, "z.test", "A"),
+        answer(&enforced, "z.example", "A"),
         "refused: no rule allows this name"
     );
 }
