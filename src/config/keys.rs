@@ -136,6 +136,7 @@ pub(super) const LIMITS: Keys = Keys {
         "waiters",
         "upstream_timeout",
         "drain",
+        "reload_timeout",
         "per_client_qps",
         "per_client_slip",
         "per_client_ipv4_prefix",

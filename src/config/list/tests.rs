@@ -169,7 +169,7 @@ fn a_changed_list_is_seen() {
     let new = load(&path("gate.yaml")).expect("valid");
     assert_eq!(
         config.contents.changes(&new.contents).to_string(),
-        "changed rule listed"
+        "changed rule listed (names: other ones, 1 entry)"
     );
 }
 
