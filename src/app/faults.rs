@@ -5,7 +5,7 @@
 //! Whoever may ask such a build can stop it, so a build without debug assertions, as every release
 //! is, cannot have the feature.
 
-use std::{env, fs, io, thread};
+use std::{env, fs, io, thread, time::Duration};
 
 use crate::dns::Query;
 
@@ -40,11 +40,10 @@ pub(super) fn reload(at: Reloading) {
         (Reloading::Reading, "panic reading")
         | (Reloading::Applying, "panic applying")
         | (Reloading::Looking, "panic looking") => panic!("as the file says"),
-        // For as long as it says so.
-        (Reloading::Reading, hang @ "hang reading")
-        | (Reloading::Looking, hang @ "hang looking") => {
-            while word() == hang {
-                thread::sleep(std::time::Duration::from_millis(10));
+        // Until it says otherwise; what begins meanwhile need not hang.
+        (Reloading::Reading, "hang reading") | (Reloading::Looking, "hang looking") => {
+            while word() != "go on" {
+                thread::sleep(Duration::from_millis(10));
             }
         }
         _ => {}

@@ -74,9 +74,8 @@ mod tests {
 
     const UNIT: &str = include_str!("../../deploy/systemd/dnsgate.service");
     const REFERENCE: &str = include_str!("../../config/reference.yaml");
-    /// The descriptors of a runtime: epoll, what wakes it, and the pipe of signals, once for each and
-    /// once for all.
-    const DESCRIPTORS_OF_RUNTIME: usize = 4;
+    /// The descriptors of a runtime: epoll, what wakes it, and the pipe of signals.
+    const DESCRIPTORS_OF_RUNTIME: usize = 3;
     /// The descriptors beside those of listeners: standard streams, the log's output, the admin
     /// listener, the runtime of the program, a socket to watch each UDP listener by, files being read.
     const OTHER_DESCRIPTORS: usize = 24;

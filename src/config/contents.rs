@@ -24,31 +24,51 @@ const MAX_KEYS: usize = 10;
 const MAX_KEPT: usize = 1 << 20;
 
 /// The groups, rules, zones, upstreams, tests and sections of a configuration, and what their keys say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Contents {
     entries: BTreeMap<String, Entry>,
     /// Bytes of values that are kept.
     kept: usize,
 }
 
-/// The keys of one rule, group, zone, upstream or section; the empty one for what is but a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Entry(BTreeMap<&'static str, Said>);
+/// The keys of one rule, group, zone, upstream or section; the empty one for what is but a value. A
+/// key that was left out is not among them, nor is one that says what holds without it: there may be
+/// a hundred thousand rules.
+#[derive(Clone, Debug, Default)]
+struct Entry(Vec<(&'static str, Said)>);
 
 impl Entry {
     fn set(&mut self, key: &'static str, said: Said) {
-        self.0.insert(key, said);
+        self.0.push((key, said));
     }
 
     fn say(&mut self, key: &'static str, value: &impl Say) {
-        self.set(key, value.say());
+        let said = value.say();
+        if said != default_of(key) && said != Said::One(NOT_SET.into()) {
+            self.set(key, said);
+        }
     }
 
-    /// The same with what it says where the key was left out.
-    fn or<T: Say>(&mut self, key: &'static str, value: &Option<T>, default: &str) {
-        let said = value.as_ref().map(Say::say);
-        self.set(key, said.unwrap_or_else(|| Said::One(default.into())));
+    fn get(&self, key: &str) -> Said {
+        let found = self.0.iter().find(|(own, _)| *own == key);
+        found.map_or_else(|| default_of(key), |(_, said)| said.clone())
     }
+}
+
+/// What a key says that is not there, where that can be written.
+fn default_of(key: &str) -> Said {
+    Said::One(
+        match key {
+            "cname" => "any",
+            "groups" => "every group",
+            "ipv6" => "false",
+            "strategy" => "fastest",
+            "types" => "the default ones",
+            "vip" => "restricted",
+            _ => NOT_SET,
+        }
+        .into(),
+    )
 }
 
 impl Contents {
@@ -60,12 +80,13 @@ impl Contents {
             self.kept += said.len();
             bounded.set(key, said);
         }
+        bounded.0.shrink_to_fit();
         self.entries.insert(name, bounded);
     }
 
     /// Adds a key of the file itself.
     fn alone(&mut self, key: &'static str, said: Said) {
-        self.add(key.to_owned(), Entry(BTreeMap::from([("", said)])));
+        self.add(key.to_owned(), Entry(vec![("", said)]));
     }
 
     /// What is different in `new`.
@@ -77,10 +98,10 @@ impl Contents {
             missing.cloned().collect()
         };
         let change = |(name, entry): (&String, &Entry)| {
-            let old = self.entries.get(name).filter(|old| *old != entry)?;
-            Some(Change {
+            let keys = different(self.entries.get(name)?, entry);
+            (!keys.is_empty()).then(|| Change {
                 name: name.clone(),
-                keys: different(old, entry),
+                keys,
             })
         };
         Changes {
@@ -93,13 +114,17 @@ impl Contents {
 
 /// The keys that are not the same in two entries, each with how.
 fn different(old: &Entry, new: &Entry) -> Vec<(&'static str, String)> {
-    let none = Said::One(NOT_SET.into());
-    let gone = old.0.keys().filter(|key| !new.0.contains_key(*key));
-    let keys = new.0.keys().chain(gone);
-    let said = |of: &Entry, key| of.0.get(key).unwrap_or(&none).clone();
-    let changes = keys.map(|&key| (key, said(old, key), said(new, key)));
-    let changes = changes.filter(|(_, old, new)| old != new);
-    changes.map(|(key, old, new)| (key, old.to(&new))).collect()
+    let mut keys: Vec<&'static str> = Vec::new();
+    for (key, _) in new.0.iter().chain(&old.0) {
+        if !keys.contains(key) {
+            keys.push(key);
+        }
+    }
+    let said = keys
+        .into_iter()
+        .map(|key| (key, old.get(key), new.get(key)));
+    let changed = said.filter(|(_, old, new)| !old.is_same(new));
+    changed.map(|(key, old, new)| (key, old.to(&new))).collect()
 }
 
 /// A zone's name as the file has it.
@@ -223,7 +248,7 @@ mod tests {
             (
                 "x.test",
                 "xx.test",
-                "changed rule x (domains: +xx.test. -x.test.)",
+                "changed rule x (domains: +xx.test -x.test)",
             ),
             ("name: x,", "name: new,", "added rule new; removed rule x"),
             (

@@ -125,10 +125,8 @@ impl Contents {
         let mut entry = Entry::default();
         let default = Said::set(["googleapis.com."]);
         let Some(section) = section else {
-            entry.set("vip", Said::one(&"restricted"));
             entry.set("addresses", Said::set([""; 0]));
             entry.set("domains", default);
-            entry.set("ipv6", Said::one(&false));
             entry.set("except", Said::set([""; 0]));
             return self.add("google_apis".to_owned(), entry);
         };
@@ -140,7 +138,7 @@ impl Contents {
             ipv6,
             except,
         } = section;
-        entry.or("vip", vip, "restricted");
+        entry.say("vip", vip);
         let addresses = addresses.iter().flat_map(|list| &list.value);
         entry.set("addresses", Said::set(addresses.map(|at| at.value.0)));
         entry.set(
@@ -151,7 +149,7 @@ impl Contents {
                 Some(Domains::List(list)) => Said::set(list.value.iter().map(|at| &at.value)),
             },
         );
-        entry.or("ipv6", ipv6, "false");
+        entry.say("ipv6", ipv6);
         let except = except.iter();
         let except = except.map(|(name, vip)| format!("{} {}", name.value, word(vip.value)));
         entry.set("except", Said::set(except));
@@ -217,9 +215,9 @@ impl Contents {
             within.as_ref()
         });
         entry.say("answers.within", &within);
-        entry.or("cname", cname, "any");
-        entry.or("groups", groups, "every group");
-        entry.or("types", types, "the default ones");
+        entry.say("cname", cname);
+        entry.say("groups", groups);
+        entry.say("types", types);
         entry.say("until", until);
         entry.say("reason", reason);
         self.add(format!("rule {name}"), entry);
@@ -238,7 +236,7 @@ impl Contents {
         let servers = servers.iter().flat_map(|list| &list.value);
         let servers: Vec<String> = servers.map(|at| at.value.to_string()).collect();
         entry.set("servers", Said::one(&servers.join(" ")));
-        entry.or("strategy", strategy, "fastest");
+        entry.say("strategy", strategy);
         entry.say("ca_file", ca_file);
         let upstream = built.iter().find(|upstream| upstream.name == *name);
         if let Some(certificates) = upstream.and_then(|upstream| upstream.ca.as_deref()) {

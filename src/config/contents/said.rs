@@ -63,18 +63,29 @@ impl Said {
         let values = values.into_iter().map(|value| value.to_string().into());
         let mut values: Vec<Box<str>> = values.collect();
         values.sort_unstable();
-        Self::Set(values).bounded(MAX_ITEMS)
+        Self::Set(values).bounded(usize::MAX)
     }
 
     /// The same without what takes more room than this, in bytes.
     pub(super) fn bounded(self, room: usize) -> Self {
+        let is_long = matches!(&self, Self::Set(items) if items.len() > MAX_ITEMS);
+        if !is_long && self.len() <= room {
+            return self;
+        }
+        let (number, hash) = self.digest();
+        Self::Many(number, hash)
+    }
+
+    /// Whether both say the same, whatever of it is kept.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+
+    fn digest(&self) -> (usize, u64) {
         match self {
-            Self::Set(items) if items.len() > MAX_ITEMS => Self::Many(items.len(), hash(&items)),
-            Self::Set(items) if items.iter().map(|item| item.len()).sum::<usize>() > room => {
-                Self::Many(items.len(), hash(&items))
-            }
-            Self::One(value) if value.len() > room => Self::Many(1, hash(&value)),
-            kept => kept,
+            Self::One(value) => (1, hash(value)),
+            Self::Set(items) => (items.len(), hash(items)),
+            Self::Many(number, hash) => (*number, *hash),
         }
     }
 
