@@ -9,8 +9,8 @@ const UNIT: &str = concat!(
     "/deploy/systemd/dnsgate.service"
 );
 /// The worst score of exposure that the unit may have, in tenths. What is left: it is a server, binds
-/// a port below 1024, and has clients anywhere.
-const WORST: u32 = 16;
+/// a port below 1024, has clients anywhere, and one of its threads lowers its own priority.
+const WORST: u32 = 17;
 
 /// More messages than come before the one that a test waits for.
 const MESSAGES: usize = 1000;
