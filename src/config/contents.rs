@@ -338,6 +338,23 @@ mod tests {
                 ", mode: enforce",
                 "changed mode (observe a -> enforce)",
             ),
+        ] {
+            let new = old.replace(from, to);
+            assert_ne!(old, new);
+            assert_eq!(
+                contents(old).changes(&contents(&new)).to_string(),
+                told,
+                "{from} -> {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn sections_are_compared_key_by_key_and_a_default_is_what_it_says() {
+        let old = "{upstreams: {a: {servers: [udp://10.9.0.53]}, b: {servers: [udp://10.9.1.53]}}, \
+            rules: [{name: x, domains: [x.test], forward: a, answers: {within: [10.0.0.0/8]}}, \
+            {name: y, domains: [y.test], forward: b}], mode: {observe: a}, cache: {max_ttl: 1h}}";
+        for (from, to, told) in [
             (
                 "max_ttl: 1h",
                 "max_ttl: 2h",

@@ -191,6 +191,7 @@ fn every_key_of_the_reference_is_told_when_it_changes() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn keys_that_name_files_and_those_that_need_others_are_told_as_well() {
     let dir = tempfile::tempdir().expect("a directory");
     let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("room");
