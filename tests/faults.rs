@@ -15,7 +15,7 @@ use std::{fs, net::UdpSocket, path::Path, thread};
 
 use serde_json::Value;
 
-use running::{Running, SOON, installed};
+use running::{Running, SOON, installed, signal};
 
 #[expect(dead_code, reason = "the tests of the program use more of it")]
 mod running;
@@ -198,7 +198,7 @@ fn whatever_happens_in_a_reload_the_next_one_is_done() {
     }
     // Nor does SIGHUP end it.
     put(&faults, "panic reading");
-    dnsgate.signal("HUP");
+    signal(&dnsgate.child, "HUP");
     let refused = |event: &Value| {
         let message = event["message"].as_str().unwrap_or_default();
         message.starts_with("reload refused, ") && event["asked_by"] == "SIGHUP"
@@ -254,7 +254,7 @@ fn looking_for_changes_may_fail_and_asking_still_works() {
         put(&config, &policy(2));
         let output = dnsgate.reload();
         assert_eq!(output.status.code(), Some(0), "{fault}: {output:?}");
-        dnsgate.signal("HUP");
+        signal(&dnsgate.child, "HUP");
         logged(&dnsgate, |event| event["asked_by"] == "SIGHUP");
     }
 }
