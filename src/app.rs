@@ -6,6 +6,8 @@
 //!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
 //! ```
 //!
+//! An order to stop that comes before "ready" ends it at once, with exit code 0 as well.
+//!
 //! Everything that can be wrong is wrong before the first port is bound or before "ready" is said;
 //! after that only the end of a worker ends the process. `/readyz` says 503 until the probe was
 //! answered and again from the first moment of the drain, while queries are still answered.
@@ -15,6 +17,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     num::NonZeroUsize,
+    panic::catch_unwind,
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
@@ -23,7 +26,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
     cache::Cache,
@@ -48,8 +51,10 @@ mod pulse;
 mod rate;
 mod reload;
 mod signals;
+mod size;
 mod tell;
 mod upstreams;
+mod watching;
 mod worker;
 
 use admin::Admin;
@@ -57,7 +62,10 @@ use forward::Forwarder;
 use rate::Gate;
 use reload::Causes;
 use signals::{Asked, Signals};
+use size::Size;
 use worker::Worker;
+
+pub use signals::catch_signals;
 
 /// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
 /// ready.
@@ -85,23 +93,42 @@ pub struct Options {
 /// # Errors
 /// What is wrong with the configuration or an address, or how a worker ended.
 pub fn serve(options: Options) -> anyhow::Result<()> {
+    catch_signals().context("signals cannot be caught")?;
     let config = read_config(options.config.as_deref())?;
     let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
         startup.listen = options.listen;
     }
     startup.admin = options.admin.map_or(startup.admin, |admin| admin.0);
-    let workers = startup.workers.unwrap_or_else(one_a_core);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers.get())
-        .thread_name("connections") // to upstreams; the admin pages are on it, too
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let ended = runtime.block_on(run(&startup, config, options.config, !options.no_watch));
+    let size = Size::of(&startup, cores());
+    let runtime = runtime(size)?;
+    let ended = runtime.block_on(run(
+        &startup,
+        size,
+        config,
+        options.config,
+        !options.no_watch,
+    ));
     // A thread that reads a file may hang for ever, on a network's; the end does not wait for it.
     runtime.shutdown_background();
     ended
+}
+
+/// Connections to upstreams and the admin pages.
+fn runtime(size: Size) -> anyhow::Result<Runtime> {
+    let build = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(size.runtime)
+            .max_blocking_threads(size::BLOCKING)
+            .thread_name("connections")
+            .enable_all()
+            .build()
+    };
+    // tokio panics where the system refuses a thread.
+    match catch_unwind(build) {
+        Ok(built) => built.context("the runtime cannot be started"),
+        Err(_) => Err(anyhow!("the runtime cannot be started: {}", size.advice())),
+    }
 }
 
 /// The configuration in the file, or the built-in one; `-` is standard input.
@@ -117,6 +144,7 @@ pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
 
 async fn run(
     startup: &Startup,
+    size: Size,
     config: Config,
     path: Option<PathBuf>,
     watch: bool,
@@ -129,9 +157,8 @@ async fn run(
     let summary = config.summary.clone();
     let reloader = Reloader::new(path, config, tell::now())?;
 
-    let workers = startup.workers.unwrap_or_else(one_a_core);
     let listen = addresses(&startup.listen);
-    let server = Server::bind(&listen, workers, stream_limits(&startup.limits))?;
+    let server = Server::bind(&listen, size.workers, stream_limits(&startup.limits))?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
         Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
@@ -140,7 +167,8 @@ async fn run(
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let cache = Cache::new(startup.cache);
     let forwarder = Arc::new(Forwarder::new(cache, startup.limits, &telemetry));
-    upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
+    let made = upstreams::prepare(&forwarder, &telemetry, reloader.upstreams())?;
+    forwarder.install(made);
     let numbers = Arc::clone(&forwarder);
     telemetry.watch(move || numbers.reading());
     let gate = Gate::of(&startup.limits, server.addresses());
@@ -150,11 +178,12 @@ async fn run(
     };
     let mut server = server
         .start(worker)
-        .context("the workers cannot be started")?;
+        .with_context(|| format!("the workers cannot be started: {}", size.advice()))?;
     // Until the very end: a drain is watched over as well.
     let mut watches = JoinSet::new();
     let ended = match probe_all(&telemetry, &server).await {
         Ok(()) => {
+            signals::started();
             telemetry.health().ready();
             let pages = admin.as_ref().map(Admin::address);
             tell::ready(&telemetry, server.addresses(), pages, &summary);
@@ -197,7 +226,7 @@ async fn run(
 /// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
 /// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end; the log's file is
 /// opened again at once, whatever comes of the reload.
-async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
+async fn until_told<K: Future<Output = Infallible>>(
     telemetry: &Telemetry,
     server: &mut Running,
     signals: &mut Signals,
@@ -205,18 +234,22 @@ async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
 ) -> anyhow::Result<&'static str> {
     let (hangup, hangups) = mpsc::channel(1);
     let mut keep = pin!(keep(hangups));
+    let reload = || {
+        telemetry.reopen();
+        // Without room one is waiting already, which will read what is there by then.
+        let _ = hangup.try_send(());
+    };
+    if signals::hung_up_early() {
+        reload();
+    }
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop(signal) => return Ok(signal),
-                // Without room one is waiting already, which will read what is there by then.
-                Asked::Reload => {
-                    telemetry.reopen();
-                    let _ = hangup.try_send(());
-                }
+                Asked::Reload => reload(),
             },
             () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
-            Err(error) = &mut keep => return Err(error),
+            never = &mut keep => match never {},
         }
     }
 }
@@ -310,7 +343,7 @@ fn log_settings(startup: &Startup) -> LogSettings {
     }
 }
 
-fn one_a_core() -> NonZeroUsize {
+fn cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 

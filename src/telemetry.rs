@@ -46,7 +46,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    config::LogOutput,
+    config::{LogOutput, LogQueries},
     dns::{Rcode, RecordType, Transport},
     engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };
@@ -121,6 +121,12 @@ impl Telemetry {
     pub fn loaded(&self, generation: u64, labels: Labels, at: SystemTime) {
         self.sources.ledger.publish(generation, labels);
         self.sources.shared.loaded(generation, at);
+    }
+
+    /// Has other queries logged, and of those that went well one in so many; from the next
+    /// generation on. To be called before a query can see the snapshot of that generation.
+    pub fn log_queries(&self, queries: LogQueries, sample: u32) {
+        self.log.select(queries, sample);
     }
 
     /// A recorder for one worker. It counts until it is dropped, and what it counted stays.

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::{
     config,
     dns::ServerFault,
+    engine::Partition,
     policy::UpstreamId,
     reload::Numbered,
     telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
@@ -17,27 +18,29 @@ use crate::{
 
 use super::{forward::Forwarder, notices::Notices};
 
-/// Makes the upstreams of a configuration that are not there yet and makes all of them known.
-/// Before a query can see its snapshot.
+/// The upstreams of a configuration with their partitions, ready to be made known.
+pub(super) type Made = Vec<(Partition, Arc<Upstream>)>;
+
+/// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet.
+/// Reads the system's certificates, so that it may wait for a file. Within a runtime.
 ///
 /// # Errors
-/// One of them cannot be made; then nothing has changed.
-pub(super) fn install(
-    forwarder: &Arc<Forwarder>,
+/// One of them cannot be made.
+pub(super) fn prepare(
+    forwarder: &Forwarder,
     telemetry: &Telemetry,
     upstreams: &Numbered,
-) -> anyhow::Result<()> {
-    let mut wanted = Vec::with_capacity(upstreams.len());
+) -> anyhow::Result<Made> {
+    let mut made = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
         let upstream = match forwarder.upstream(*partition) {
             Some(known) => known,
             None => make(id, config, forwarder.limits(), telemetry)
                 .with_context(|| format!("upstream {} cannot be used", config.name))?,
         };
-        wanted.push((*partition, upstream));
+        made.push((*partition, upstream));
     }
-    forwarder.install(wanted);
-    Ok(())
+    Ok(made)
 }
 
 fn make(

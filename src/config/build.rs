@@ -12,7 +12,7 @@ use super::{
     Config, builtin,
     case::{self, CaseEntry},
     conflict,
-    contents::Contents,
+    contents::{Built, Contents},
     error::{Faults, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
     google::{self, Settings},
@@ -120,7 +120,12 @@ fn add_cases(
         if whole {
             case::check(&entries, &config.policy, &config.upstreams, faults);
         }
-        config.cases.extend(case::cases(entries));
+        for case in case::cases(entries) {
+            config.cases.push(case);
+            if let (number, Some(case)) = (config.cases.len(), config.cases.last()) {
+                config.contents.test(number, case);
+            }
+        }
     }
 }
 
@@ -166,10 +171,16 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file, &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
-    let observed = observe.and_then(|id| upstreams.name(id));
-    let contents = Contents::of(&groups.groups, &rules, &parts.zones, &upstreams.list)
-        .and("mode", &observed)
-        .and("cache", &startup.cache);
+    let contents = Contents::of(
+        file,
+        &Built {
+            startup: &startup,
+            groups: &groups,
+            rules: &rules,
+            zones: &parts.zones,
+            upstreams: &upstreams.list,
+        },
+    );
     let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {

@@ -23,7 +23,7 @@ mod upstreams;
 
 pub(super) use limits::{CacheSection, LimitsSection};
 use limits::{read_cache, read_limits, within};
-pub(super) use rules::{Deny, RuleEntry};
+pub(super) use rules::{Answers, Deny, RuleEntry};
 pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
 
 /// The whole file. What is `None` was left out, and `build` has its default.

@@ -143,6 +143,7 @@ pub(super) const LIMITS: Keys = Keys {
         "upstream_timeout",
         "upstream_near_misses",
         "drain",
+        "reload_timeout",
         "per_client_qps",
         "per_client_slip",
         "per_client_ipv4_prefix",

@@ -226,6 +226,15 @@ pub const DRAIN: Bound<Duration> = Bound {
     most: Duration::from_secs(300),
 };
 
+/// How long a reload may take until it is given up, and the next one may begin. A million names are
+/// read in a second, or in half a minute where a flood leaves the reload a sixtieth of a core; so what
+/// takes longer than the default waits for a file system that does not answer, and may wait for ever.
+pub const RELOAD_TIMEOUT: Bound<Duration> = Bound {
+    default: Duration::from_secs(60),
+    least: Duration::from_secs(1),
+    most: Duration::from_secs(600),
+};
+
 /// Every limit of a running server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -251,6 +260,8 @@ pub struct Limits {
     pub upstream_near_misses: usize,
     /// See [`DRAIN`].
     pub drain: Duration,
+    /// See [`RELOAD_TIMEOUT`].
+    pub reload_timeout: Duration,
     /// See [`PER_CLIENT_QPS`].
     pub per_client_qps: usize,
     /// See [`PER_CLIENT_SLIP`].
@@ -275,6 +286,7 @@ impl Default for Limits {
             upstream_timeout: UPSTREAM_TIMEOUT.default,
             upstream_near_misses: UPSTREAM_NEAR_MISSES.default,
             drain: DRAIN.default,
+            reload_timeout: RELOAD_TIMEOUT.default,
             per_client_qps: PER_CLIENT_QPS.default,
             per_client_slip: PER_CLIENT_SLIP.default,
             per_client_ipv4_prefix: PER_CLIENT_IPV4_PREFIX.default,
@@ -309,7 +321,13 @@ mod tests {
             assert!(less.is_none_or(|less| bound.check(less).is_err()));
             assert!(bound.check(bound.most + 1).is_err());
         }
-        for bound in [TCP_IDLE, TCP_MESSAGE, UPSTREAM_TIMEOUT, DRAIN] {
+        for bound in [
+            TCP_IDLE,
+            TCP_MESSAGE,
+            UPSTREAM_TIMEOUT,
+            DRAIN,
+            RELOAD_TIMEOUT,
+        ] {
             assert_eq!(bound.check(bound.default), Ok(bound.default));
             assert!(bound.check(bound.most + Duration::from_millis(1)).is_err());
         }

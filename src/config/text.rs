@@ -71,6 +71,12 @@ impl ReadFile {
         &self.path
     }
 
+    /// A configuration that is there and cannot be read: any that can is another.
+    #[must_use]
+    pub fn unread(path: &Path) -> Self {
+        Self::absent(path, MAX_CONFIG)
+    }
+
     /// A file that would have been read, had it been there.
     pub(super) fn absent(path: &Path, most: u64) -> Self {
         Self {

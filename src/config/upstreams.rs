@@ -72,12 +72,6 @@ impl Upstreams {
         upstreams
     }
 
-    /// The name of an upstream.
-    pub(super) fn name(&self, id: UpstreamId) -> Option<&str> {
-        let upstream = self.list.get(usize::from(id.0))?;
-        Some(&upstream.name)
-    }
-
     /// The upstream of this name; an unknown one is reported.
     pub(super) fn find(&self, name: &At<Label>, faults: &mut Faults<'_>) -> Option<UpstreamId> {
         let known = self.ids.get(&name.value.0).copied();

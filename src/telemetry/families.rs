@@ -131,6 +131,10 @@ families! {
         "When the configuration in force was loaded, in seconds since 1970.";
     RELOADS = "reload_total", Counter, ["result"],
         "Reloads of the configuration by result; a rejected one changes nothing, and /readyz tells why.";
+    REJECTED = "config_rejected", Gauge, [],
+        "1 while the configuration file is not the one in force: from a reload that was refused until one that is not, else 0.";
+    EXPIRES = "rule_expires_timestamp_seconds", Gauge, ["rule"],
+        "When a rule with `until` ends or has ended, in seconds since 1970.";
     READY = "ready", Gauge, [],
         "1 while /readyz says yes, else 0.";
     BUILD = "build_info", Gauge, ["version", "arch"],

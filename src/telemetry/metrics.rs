@@ -11,7 +11,7 @@
 
 mod forwarding;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use prometheus::{
     Encoder, Registry, TextEncoder,
@@ -148,7 +148,7 @@ impl Collector for Exporter {
 }
 
 /// What is counted per connection, per fault or per reload, and what workers have shed themselves.
-fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 11] {
+fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 13] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
@@ -163,6 +163,7 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 11] {
     };
     let reloads = Reload::ALL.iter();
     let own = SelfQuery::ALL.iter();
+    let rejected = f64::from(u8::from(shared.is_config_rejected()));
     [
         family(
             &families::SELF_QUERIES,
@@ -187,7 +188,18 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 11] {
             &families::RELOADS,
             reloads.map(|&result| counter([result.as_str()], shared.reload_total(result))),
         ),
+        measured(&families::REJECTED, rejected),
+        family(&families::EXPIRES, expiries(shared)),
     ]
+}
+
+/// When rules end.
+fn expiries(shared: &Shared) -> impl Iterator<Item = Series> {
+    shared.expiries().into_iter().map(|(rule, until)| {
+        // A date before 1970 has ended as well as one of 1970.
+        let since = until.duration_since(SystemTime::UNIX_EPOCH);
+        gauge([rule.as_str()], since.unwrap_or_default().as_secs_f64())
+    })
 }
 
 /// The labels of `build_info`.

@@ -2,7 +2,10 @@
 //! per fault or per reload, so that one atomic each, shared by all, is good enough.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -93,7 +96,10 @@ pub struct Shared {
     tcp_limited: [AtomicU64; TcpLimit::ALL.len()],
     reloads: [AtomicU64; Reload::ALL.len()],
     self_queries: [AtomicU64; SelfQuery::ALL.len()],
+    rejected: AtomicBool,
     log_dropped: AtomicU64,
+    /// Rules that end, by name.
+    expiries: Mutex<Vec<(String, SystemTime)>>,
     generation: AtomicU64,
     /// Nanoseconds since 1970.
     loaded: AtomicU64,
@@ -140,6 +146,17 @@ impl Shared {
         bump(&self.self_queries, result as usize);
     }
 
+    /// Says whether the file on disk is another than the one in force, and is not taken.
+    pub fn config_rejected(&self, rejected: bool) {
+        self.rejected.store(rejected, Relaxed);
+    }
+
+    /// Says which rules of the configuration in force end, and when.
+    pub fn rules_expire(&self, expiries: Vec<(String, SystemTime)>) {
+        // It is replaced whole, so that a panic elsewhere has left nothing half done.
+        *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = expiries;
+    }
+
     /// The generation in force, 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -154,6 +171,15 @@ impl Shared {
 
     pub(super) fn loaded_at(&self) -> Duration {
         Duration::from_nanos(self.loaded.load(Relaxed))
+    }
+
+    pub(super) fn is_config_rejected(&self) -> bool {
+        self.rejected.load(Relaxed)
+    }
+
+    pub(super) fn expiries(&self) -> Vec<(String, SystemTime)> {
+        let expiries = self.expiries.lock();
+        expiries.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn log_lost(&self, lines: u64) {

@@ -690,6 +690,12 @@ fn full_page() -> String {
         recorder.record(&event(outcome, Transport::Udp));
     }
     let servers = ["udp://[::1]:53", "https://192.0.2.1:443/\"\n#ü"].map(str::to_owned);
+    let ending = [
+        ("ü {}", UNIX_EPOCH),
+        ("a\"b\\c\nd", UNIX_EPOCH + Duration::from_secs(7)),
+    ];
+    let ending = ending.map(|(rule, until)| (rule.to_owned(), until));
+    telemetry.shared().rules_expire(ending.into());
     let _corp = telemetry.upstream("corp", &servers);
     let _hostile = telemetry.upstream("c\"\n\\", &servers);
     String::from_utf8(telemetry.metrics().expect("a page")).expect("UTF-8")

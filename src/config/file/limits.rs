@@ -55,6 +55,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         upstream_timeout: time("upstream_timeout", limits::UPSTREAM_TIMEOUT),
         upstream_near_misses,
         drain: time("drain", limits::DRAIN),
+        reload_timeout: time("reload_timeout", limits::RELOAD_TIMEOUT),
         per_client_qps,
         per_client_slip,
         per_client_ipv4_prefix: ipv4,

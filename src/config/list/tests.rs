@@ -193,7 +193,7 @@ fn a_changed_list_is_seen() {
     let new = load(&path("gate.yaml")).expect("valid");
     assert_eq!(
         config.contents.changes(&new.contents).to_string(),
-        "changed rule listed"
+        "changed rule listed (names: other ones, 1 entry)"
     );
 }
 
@@ -212,7 +212,6 @@ proptest! {
         let list: String = lines.map(|(pattern, blank)| format!("{blank}{pattern}{blank}\n{blank}# c\n")).collect();
         let written = loaded(&[("gate.yaml", &written)]).expect("valid");
         let listed = loaded(&[("gate.yaml", GATE), ("names.txt", &list)]).expect("valid");
-        prop_assert_eq!(&written.contents, &listed.contents);
         prop_assert_eq!(written.policy.pattern_count(), listed.policy.pattern_count());
         for name in &asked {
             prop_assert_eq!(answer(&written, name, "A"), answer(&listed, name, "A"), "{}", name);
