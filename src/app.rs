@@ -27,11 +27,11 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     cache::Cache,
-    config::{self, Config, Limits, Listen, Startup},
+    config::{self, Config, HostName, Limits, Listen, Startup},
     dns::Transport,
     reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{LogSettings, Severity, Telemetry},
+    telemetry::{LogSettings, Reading, Severity, Telemetry},
 };
 
 mod admin;
@@ -75,6 +75,8 @@ pub struct Options {
     pub listen: Vec<Listen>,
     /// Where to serve the admin pages instead.
     pub admin: Option<SocketAddr>,
+    /// Names by which the admin pages may be asked for, beside those of the configuration.
+    pub admin_hosts: Vec<HostName>,
     /// Reload only when asked, not when a file has changed.
     pub no_watch: bool,
 }
@@ -90,6 +92,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         startup.listen = options.listen;
     }
     startup.admin = options.admin.or(startup.admin);
+    startup.admin_hosts.extend(options.admin_hosts);
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers.get())
@@ -131,9 +134,19 @@ async fn run(
     let workers = startup.workers.unwrap_or_else(one_a_core);
     let listen = addresses(&startup.listen);
     let server = Server::bind(&listen, workers, stream_limits(&startup.limits))?;
+    for without in server.without() {
+        tell::without_ipv6(
+            &telemetry,
+            without.transport,
+            without.address,
+            &without.error,
+        );
+    }
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
-        Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
+        Some(address) => {
+            Some(Admin::start(address, &startup.admin_hosts, &telemetry, requests).await?)
+        }
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
@@ -141,7 +154,11 @@ async fn run(
     let forwarder = Arc::new(Forwarder::new(cache, startup.limits, &telemetry));
     upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
     let numbers = Arc::clone(&forwarder);
-    telemetry.watch(move || numbers.reading());
+    let unread = server.unread();
+    telemetry.watch(move || Reading {
+        tcp_unread_bytes: unread(),
+        ..numbers.reading()
+    });
     let gate = Gate::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
@@ -152,7 +169,7 @@ async fn run(
         .context("the workers cannot be started")?;
     // Until the very end: a drain is watched over as well.
     let mut watches = JoinSet::new();
-    let ended = match probe_all(&server).await {
+    let ended = match probe_all(&server, &telemetry).await {
         Ok(()) => {
             telemetry.health().ready();
             let pages = admin.as_ref().map(Admin::address);
@@ -253,16 +270,30 @@ async fn drain(
     }
 }
 
-/// Asks every UDP listener a question of our own.
-async fn probe_all(server: &Running) -> anyhow::Result<()> {
+/// Asks every UDP listener a question of our own. On a host whose IPv6 is switched off `[::]` can be
+/// bound and not be asked: that is told, and no reason to end where another listener answers.
+async fn probe_all(server: &Running, telemetry: &Telemetry) -> anyhow::Result<()> {
+    let (mut answered, mut unreachable) = (false, None);
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let asked =
                 tokio::task::spawn_blocking(move || probe::ask(address, PROBE_PATIENCE)).await?;
-            asked.with_context(|| format!("udp://{address} does not answer a query of our own"))?;
+            let every_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
+            let told = format!("udp://{address} does not answer a query of our own");
+            match asked {
+                Ok(()) => answered = true,
+                Err(error) if every_ipv6 && probe::is_unreachable(&error) => {
+                    tell::without_ipv6(telemetry, Transport::Udp, address, &error);
+                    unreachable = Some(anyhow::Error::from(error).context(told));
+                }
+                Err(error) => return Err(anyhow::Error::from(error).context(told)),
+            }
         }
     }
-    Ok(())
+    match unreachable {
+        Some(error) if !answered => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn worker_errors(errors: Vec<WorkerError>) -> anyhow::Error {
@@ -303,5 +334,8 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
         message: limits.tcp_message,
         write: limits.tcp_message,
         pipeline: limits.tcp_pipeline,
+        unread: limits.tcp_unread,
+        unread_per_connection: limits.tcp_unread_per_connection,
+        socket_buffer: limits.tcp_socket_buffer,
     }
 }

@@ -17,7 +17,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     app,
-    config::{ListenArg, Report},
+    config::{HostName, ListenArg, Report},
 };
 
 mod check;
@@ -102,6 +102,10 @@ struct ServeArgs {
     /// Serve /metrics, /livez and /readyz here instead.
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
+    /// A name by which the admin pages may be asked for, beside those of the configuration; may be
+    /// repeated. Addresses and localhost need none.
+    #[arg(long, value_name = "NAME")]
+    admin_host: Vec<HostName>,
     /// Reload only when told to (SIGHUP, dnsgate reload), not when the configuration or a file that
     /// it names has changed.
     #[arg(long)]
@@ -123,6 +127,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             config: args.config,
             listen: args.listen.into_iter().flatten().collect(),
             admin: args.admin,
+            admin_hosts: args.admin_host,
             no_watch: args.no_watch,
         }),
         Verb::Check { file } => check::run(file.as_deref()),

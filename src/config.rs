@@ -27,6 +27,7 @@ mod file;
 mod forward;
 mod google;
 mod groups;
+mod host;
 mod keys;
 pub mod limits;
 mod list;
@@ -54,6 +55,7 @@ pub use contents::{Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use forward::default_types;
 pub use google::{Served, Vip};
+pub use host::{HostName, HostNameError};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
@@ -73,6 +75,8 @@ pub struct Startup {
     pub listen: Vec<Listen>,
     /// Where the admin pages are served; `None` for nowhere.
     pub admin: Option<SocketAddr>,
+    /// The names by which the admin pages may be asked for, beside addresses and `localhost`.
+    pub admin_hosts: Vec<HostName>,
     /// Threads for UDP; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
     /// How what upstreams said is kept.
@@ -90,6 +94,7 @@ impl Startup {
         let Self {
             listen,
             admin,
+            admin_hosts,
             workers,
             cache,
             limits,
@@ -98,6 +103,7 @@ impl Startup {
         let same = [
             ("listen", *listen == new.listen),
             ("admin", *admin == new.admin),
+            ("admin_hosts", *admin_hosts == new.admin_hosts),
             ("workers", *workers == new.workers),
             ("cache", *cache == new.cache),
             ("limits", *limits == new.limits),

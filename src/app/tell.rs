@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    io,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
@@ -57,6 +58,20 @@ pub(super) fn ready(
         ("configuration", json!(summary)),
     ];
     telemetry.event(Severity::Notice, "ready", &fields);
+}
+
+/// A listener for every IPv6 address of a host that has none.
+pub(super) fn without_ipv6(
+    telemetry: &Telemetry,
+    transport: Transport,
+    address: SocketAddr,
+    why: &io::Error,
+) {
+    let listener = format!("{}://{address}", transport.as_str());
+    let message = format!(
+        "this host has no IPv6, so nobody can ask at {listener} ({why}): dnsgate goes on without it"
+    );
+    telemetry.event(Severity::Warning, &message, &[("listen", json!(listener))]);
 }
 
 /// A configuration that takes the place of another. Returns the report for whoever asked.

@@ -207,6 +207,12 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("tcp_idle", words(limits::TCP_IDLE)),
         ("tcp_message", words(limits::TCP_MESSAGE)),
         ("tcp_pipeline", words(limits::TCP_PIPELINE)),
+        ("tcp_unread", words(limits::TCP_UNREAD)),
+        (
+            "tcp_unread_per_connection",
+            words(limits::TCP_UNREAD_PER_CONNECTION),
+        ),
+        ("tcp_socket_buffer", words(limits::TCP_SOCKET_BUFFER)),
         ("log_queue", words(limits::LOG_QUEUE)),
         ("in_flight", words(limits::IN_FLIGHT)),
         ("waiters", words(limits::WAITERS)),
