@@ -42,6 +42,7 @@ mod suffix;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unquoted;
 mod upstream;
 mod upstreams;
 mod value;
@@ -61,6 +62,7 @@ pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
 pub use suffix::Suffix;
 pub use text::ReadFile;
+pub use unquoted::Unquoted;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
 
 /// The configuration that is in force without a file: `config/default.yaml`.

@@ -23,7 +23,7 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
-    config::{self, Case, Changes, Config, Contents, Notice, ReadFile, Report, Startup},
+    config::{self, Case, Changes, Config, Contents, Notice, ReadFile, Report, Startup, Unquoted},
     engine::Snapshot,
     rehearsal::{self, Failures, Subject},
 };
@@ -92,6 +92,30 @@ pub enum Refused {
     /// An upstream of it cannot be used: there are no certificates to trust, or the like.
     #[error("{0}")]
     Upstream(String),
+}
+
+impl Refused {
+    /// The same for those who may not read the files that it is about. Each kind says what of it
+    /// may be told.
+    #[must_use]
+    pub fn unquoted(&self) -> Unquoted {
+        match self {
+            Self::NoFile => Unquoted::from(
+                "there is no configuration file; start with --config to have one that can be reloaded",
+            ),
+            Self::ReadOnce(_) => {
+                Unquoted::from("the configuration is no regular file and cannot be read twice")
+            }
+            Self::Invalid(report) => report.unquoted(),
+            Self::Fixed(key) => Unquoted::from("`")
+                .and(key)
+                .and("` cannot change while dnsgate runs; restart it, or put the old value back"),
+            Self::Tests(failures) => failures.unquoted(),
+            Self::Upstream(_) => {
+                Unquoted::from("an upstream cannot be used; the log of dnsgate says why")
+            }
+        }
+    }
 }
 
 /// What may be put in force next, and how it differs from what is.
@@ -294,7 +318,10 @@ mod tests {
             ),
         ] {
             fs::write(file.path(), text).expect("written");
-            let refused = reloader.read(NOW).expect_err(text).to_string();
+            let refused = reloader.read(NOW).expect_err(text);
+            let unquoted = refused.unquoted().to_string();
+            assert!(!unquoted.contains("127.0.0.1") && !unquoted.contains("x.test"));
+            let refused = refused.to_string();
             assert!(refused.contains(told), "{text}: {refused}");
         }
         fs::remove_file(file.path()).expect("removed");

@@ -146,7 +146,7 @@ async fn reload(
             report: tell::refused(telemetry, &refused, &asked_by),
         },
     };
-    notify::ready(&answer.report);
+    notify::ready(&answer.report.to_string());
     if let Cause::Request(request) = cause {
         request.answer(answer);
     }

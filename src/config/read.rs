@@ -6,7 +6,7 @@
 use std::{collections::HashMap, fmt::Display, str::FromStr};
 
 use super::{
-    error::{Faults, Place, nearest},
+    error::{Faults, Message, Place, nearest},
     keys::Keys,
     yaml::{Entry, Node, Value},
 };
@@ -77,7 +77,10 @@ impl<'t> Fields<'t> {
     /// Reports a key that must be there and is not.
     pub(super) fn require(&self, key: &str, faults: &mut Faults<'_>) {
         if self.get(key).is_none() {
-            let message = format!("{} needs the key `{key}`", self.what);
+            let message = Message::of(
+                "a key is missing",
+                format!("{} needs the key `{key}`", self.what),
+            );
             faults.push(self.key_place(key).unwrap_or(self.place), message);
         }
     }
@@ -122,7 +125,10 @@ impl<'t> Fields<'t> {
                 place: node.place,
             }),
             Value::Scalar(text) => {
-                let message = format!("`{key}` must be a list, not a single value");
+                let message = Message::of(
+                    "a list is needed, not a single value",
+                    format!("`{key}` must be a list, not a single value"),
+                );
                 let help = format!("write {key}: [{:?}]", quoted(text));
                 faults.push_help(node.place, message, help);
                 None
@@ -194,8 +200,9 @@ where
 }
 
 /// What an error says of a text that is not what its key needs.
-pub(super) fn bad_value(key: &str, text: &str, error: &impl Display) -> String {
-    format!("{key} {:?}: {error}", quoted(text))
+pub(super) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
+    let told = format!("{key} {:?}: {error}", quoted(text));
+    Message::of("the value is none that its key takes", told)
 }
 
 /// A value that is one of a few words.
@@ -232,7 +239,10 @@ fn wrong_shape(place: Place, key: &str, wanted: &str, found: &Value, faults: &mu
     if *found != Value::Bad {
         faults.push(
             place,
-            format!("`{key}` must be {wanted}, not {}", shape(found)),
+            Message::of(
+                "the value has another shape than its key needs",
+                format!("`{key}` must be {wanted}, not {}", shape(found)),
+            ),
         );
     }
 }
@@ -270,7 +280,10 @@ fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
     };
     faults.push_help(
         entry.key_place,
-        format!("{} has no key `{key}`", keys.what),
+        Message::of(
+            "there is no such key",
+            format!("{} has no key `{key}`", keys.what),
+        ),
         help,
     );
 }

@@ -8,7 +8,10 @@ use socket2::{Domain, Socket, Type};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
-use crate::telemetry::{Labels, LogSettings};
+use crate::{
+    config::Unquoted,
+    telemetry::{Labels, LogSettings},
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -183,7 +186,9 @@ fn what_is_wrong_is_told_where_it_matters() {
     let telemetry = telemetry();
     let admin = run(telemetry.clone(), FEW);
     telemetry.health().ready();
-    telemetry.health().reloaded(Some("<gate>:1:1: error: no"));
+    telemetry
+        .health()
+        .reloaded(Some(&Unquoted::from("<gate>:1:1: error: no")));
     let response = admin.get("/readyz");
     assert_eq!(code(&response), "200");
     assert!(
@@ -231,7 +236,7 @@ fn a_reload_is_asked_for_and_its_end_is_the_answer() {
         };
         asked.answer(ReloadAnswer {
             result,
-            report: "the report".to_owned(),
+            report: Unquoted::from("the report"),
         });
         let mut response = String::new();
         stream.read_to_string(&mut response).expect("read");
