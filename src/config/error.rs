@@ -439,7 +439,7 @@ mod tests {
         faults.push_in(shadow, place, "secret".to_owned(), None);
         let report = faults.into_report();
         let quoted = report.to_string();
-        assert_eq!(quoted.matches("secret").count(), 7, "{quoted}");
+        assert_eq!(quoted.matches("secret").count(), 8, "{quoted}");
         let told = report.unquoted().to_string();
         let lines: Vec<_> = told.lines().collect();
         assert_eq!(
