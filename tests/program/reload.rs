@@ -186,7 +186,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
     assert_eq!(event["generation"], 2);
 
     for (text_of_it, told) in [
-        ("rules: [{nam: x}]\n", "did you mean `name`?"),
+        ("rules: [{nam: x}]\n", ":1:9: error: a key is missing"),
         ("workers: 1\n", "`workers` cannot change"),
     ] {
         put(&config, text_of_it);
