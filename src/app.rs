@@ -30,11 +30,11 @@ use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
     cache::Cache,
-    config::{self, Config, Limits, Listen, Startup},
+    config::{self, Config, HostName, Limits, Listen, Startup},
     dns::Transport,
     reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{LogSettings, SelfQuery, Severity, Telemetry},
+    telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
 };
 
 mod admin;
@@ -84,6 +84,8 @@ pub struct Options {
     pub listen: Vec<Listen>,
     /// Where to serve the admin pages instead, or that nowhere.
     pub admin: Option<config::Admin>,
+    /// Names by which the admin pages may be asked for, beside those of the configuration.
+    pub admin_hosts: Vec<HostName>,
     /// Reload only when asked, not when a file has changed.
     pub no_watch: bool,
 }
@@ -100,6 +102,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         startup.listen = options.listen;
     }
     startup.admin = options.admin.map_or(startup.admin, |admin| admin.0);
+    startup.admin_hosts.extend(options.admin_hosts);
     let size = Size::of(&startup, cores());
     let runtime = runtime(size)?;
     let ended = runtime.block_on(run(
@@ -159,9 +162,19 @@ async fn run(
 
     let listen = addresses(&startup.listen);
     let server = Server::bind(&listen, size.workers, stream_limits(&startup.limits))?;
+    for without in server.without() {
+        tell::without_ipv6(
+            &telemetry,
+            without.transport,
+            without.address,
+            &without.error,
+        );
+    }
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
-        Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
+        Some(address) => {
+            Some(Admin::start(address, &startup.admin_hosts, &telemetry, requests).await?)
+        }
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
@@ -170,7 +183,11 @@ async fn run(
     let made = upstreams::prepare(&forwarder, &telemetry, reloader.upstreams())?;
     forwarder.install(made);
     let numbers = Arc::clone(&forwarder);
-    telemetry.watch(move || numbers.reading());
+    let unread = server.unread();
+    telemetry.watch(move || Reading {
+        tcp_unread_bytes: unread(),
+        ..numbers.reading()
+    });
     let gate = Gate::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
@@ -295,18 +312,32 @@ async fn drain(
     }
 }
 
-/// Asks every UDP listener a question of our own.
+/// Asks every UDP listener a question of our own. On a host whose IPv6 is switched off `[::]` can be
+/// bound and not be asked: that is told, and no reason to end where another listener answers.
 async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
+    let (mut answered, mut unreachable) = (false, None);
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let asked =
                 tokio::task::spawn_blocking(move || probe::ask_own(address, PROBE_PATIENCE))
                     .await?;
             telemetry.shared().self_query(self_query(asked.is_ok()));
-            asked.with_context(|| format!("udp://{address} does not answer a query of our own"))?;
+            let every_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
+            let told = format!("udp://{address} does not answer a query of our own");
+            match asked {
+                Ok(()) => answered = true,
+                Err(error) if every_ipv6 && probe::is_unreachable(&error) => {
+                    tell::without_ipv6(telemetry, Transport::Udp, address, &error);
+                    unreachable = Some(anyhow::Error::from(error).context(told));
+                }
+                Err(error) => return Err(anyhow::Error::from(error).context(told)),
+            }
         }
     }
-    Ok(())
+    match unreachable {
+        Some(error) if !answered => Err(error),
+        _ => Ok(()),
+    }
 }
 
 const fn self_query(answered: bool) -> SelfQuery {
@@ -355,5 +386,8 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
         message: limits.tcp_message,
         write: limits.tcp_message,
         pipeline: limits.tcp_pipeline,
+        unread: limits.tcp_unread,
+        unread_per_connection: limits.tcp_unread_per_connection,
+        socket_buffer: limits.tcp_socket_buffer,
     }
 }

@@ -32,8 +32,8 @@ use crate::{
     config::Limits,
     dns::{Failure, Transport, facts::MAX_LINKS},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
-    server::ReplyTo,
-    telemetry::{self, Latency, Reading, Recorder, Shared, Telemetry},
+    server::{ReplyTo, Unsent},
+    telemetry::{self, Latency, Reading, Recorder, Shared, TcpLimit, Telemetry},
     upstream::Upstream,
 };
 
@@ -168,6 +168,7 @@ impl Forwarder {
             cache_entries: cache.entries as u64,
             cache_bytes: cache.bytes,
             in_flight: in_flight as u64,
+            tcp_unread_bytes: 0,
         }
     }
 
@@ -202,9 +203,20 @@ impl Forwarder {
         };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
         let run = AssertUnwindSafe(self.run(query, ask)).catch_unwind();
-        let (step, reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
-        if !step.is_empty() && back.send(&reply).is_err() {
-            self.shared.reply_lost();
+        let (mut step, mut reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
+        if !step.is_empty() {
+            match back.send(&reply) {
+                Ok(()) => {}
+                Err(Unsent::Lost(_)) => self.shared.reply_lost(),
+                Err(Unsent::Unread(back)) => {
+                    // The client does not read: it may have a short refusal, if even that fits.
+                    self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
+                    (step, reply) = query.fail(Reason::Shed);
+                    if back.send(&reply).is_err() {
+                        self.shared.reply_lost();
+                    }
+                }
+            }
         }
         self.record(&telemetry::Event {
             outcome: *step.outcome(),

@@ -73,6 +73,15 @@ fn ask_by(question: &[u8], address: SocketAddr, patience: Duration) -> io::Resul
     }
 }
 
+/// Whether an error of [`ask`] says that this machine has no way to reach the address itself.
+pub(super) fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::AddrNotAvailable | Kind::NetworkUnreachable | Kind::HostUnreachable
+    ) || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
 /// Whether a packet is a reply to the question.
 pub(super) fn is_reply(packet: &[u8]) -> bool {
     let flags = packet.get(2).copied().unwrap_or_default();

@@ -224,6 +224,7 @@ impl Handler for Worker {
             Event::ConnectionIdle => self.shared.tcp_limited(TcpLimit::Idle),
             Event::ConnectionSlow => self.shared.tcp_limited(TcpLimit::Message),
             Event::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
+            Event::ConnectionUnread => self.shared.tcp_limited(TcpLimit::Unread),
         }
     }
 }

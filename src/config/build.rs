@@ -13,7 +13,7 @@ use super::{
     case::{self, CaseEntry},
     conflict,
     contents::{Built, Contents},
-    error::{Faults, Place, Report},
+    error::{Faults, Message, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
     google::{self, Settings},
     groups::Groups,
@@ -43,6 +43,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
         Ok(text) => text,
         Err(error) => {
             let message = format!("the configuration {error}");
+            let message = Message::of("the configuration cannot be read", message);
             return Err(Report::of_file(&name, message, files));
         }
     };
@@ -60,6 +61,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
         Ok(tests) => parse_of(&text, &name, dir, Some((&tests, &beside)), files),
         Err(error) => {
             let message = format!("the file of tests {error}");
+            let message = Message::of("the file of tests cannot be read", message);
             Err(Report::of_file(&beside, message, files))
         }
     }
