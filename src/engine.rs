@@ -157,7 +157,7 @@ pub fn finish(
     let max = reply_limit(query, client.transport);
     let mut writer = ReplyWriter::new(query, max, out);
     let Some(writer) = &mut writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     if context.snapshot.has_upstreams() {
         writer.set_recursion_available();
@@ -208,7 +208,7 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
         Err(_) => None,
     };
     let Some(mut writer) = writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     writer.set_rcode(Rcode::ServFail);
     sent(&mut writer, None, outcome)
@@ -227,7 +227,7 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
         ReplyWriter::new(query, reply_limit(query, Transport::Udp), out)
     });
     let Some(mut writer) = writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     writer.truncate();
     outcome.truncated = true;
@@ -285,7 +285,7 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
     let max = classic_limit(transport);
     let writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
     let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     writer.set_rcode(rcode);
     sent(&mut writer, None, outcome)
@@ -341,6 +341,9 @@ impl<'t> Turn<'t> {
         let written = answer::write(self, group, verdict, writer, &mut trail);
         outcome.upstream = trail.upstream;
         outcome.reason = reason.unwrap_or(trail.reason());
+        if reason.is_none() {
+            outcome.rule = trail.observed.or(rule);
+        }
         match written {
             Ok(()) => {}
             Err(Stop::Full) => {

@@ -25,6 +25,10 @@ const POPULAR: u32 = 3;
 /// to an upstream takes.
 const CLAIM: Duration = Duration::from_secs(5);
 
+/// For so many ranges it is kept that the records are in them: for those of the rules of two client
+/// groups, or of two links of a chain. Where more take turns, the records are looked through again.
+const RANGES: usize = 2;
+
 /// What an upstream said at one time. Several threads use it; what changes in it are notes.
 #[derive(Debug)]
 pub struct Entry {
@@ -43,6 +47,9 @@ pub struct Entry {
     claimed: AtomicU64,
     /// Until when it is remembered that asking failed, likewise.
     failed: AtomicU64,
+    /// The numbers of the ranges that the records were found to be in last; 0 for none. Not a
+    /// verdict of a policy: what such a number stands for never changes, and neither do the facts.
+    passed: [AtomicU64; RANGES],
 }
 
 /// What facts are good for at a time.
@@ -76,6 +83,7 @@ impl Entry {
             hits: AtomicU32::new(0),
             claimed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            passed: [const { AtomicU64::new(0) }; RANGES],
         }
     }
 
@@ -133,6 +141,23 @@ impl Entry {
                 .claimed
                 .compare_exchange(claimed, until, Relaxed, Relaxed)
                 .is_ok()
+    }
+
+    /// Whether all records are known to be in the ranges of this number, which is not 0.
+    #[must_use]
+    pub fn has_passed(&self, ranges: u64) -> bool {
+        self.passed
+            .iter()
+            .any(|passed| passed.load(Relaxed) == ranges)
+    }
+
+    /// Remembers that all records are in the ranges of this number, in the place of those that were
+    /// noted before the last. Two threads that do so at once may lose one of the notes.
+    pub fn note_passed(&self, ranges: u64) {
+        let mut moved = ranges;
+        for passed in &self.passed {
+            moved = passed.swap(moved, Relaxed);
+        }
     }
 
     /// Remembers for `time` that asking failed.

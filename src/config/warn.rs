@@ -16,9 +16,11 @@ use super::{
 };
 use crate::policy::{DenyWith, Policy};
 
+mod own_data;
 mod suffixes;
 mod upstreams;
 
+pub(super) use own_data::own_data;
 pub(super) use suffixes::suffixes;
 pub(super) use upstreams::upstreams;
 

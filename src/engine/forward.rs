@@ -13,13 +13,13 @@ use crate::{
         Facts, Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End,
         reply::Section,
     },
-    policy::{Bits, CnameMode, Grant, GroupId, Permit, UpstreamId, Verdict},
+    policy::{Bits, Grant, GroupId, Permit, RuleId, UpstreamId, Verdict},
 };
 
 use super::{
     Context, Reason, Turn,
     answer::{Next, Stop},
-    screen::{self, Check, Rejection},
+    screen::{Check, Filter, Rejection},
 };
 
 /// What came of a permit.
@@ -106,11 +106,16 @@ pub(super) struct Trail {
     pub(super) stale: bool,
     /// What should be asked for anew before it is past its time.
     pub(super) refresh: Option<Permit>,
+    /// The rule that would deny an alias of it, where denials are only observed.
+    pub(super) observed: Option<RuleId>,
 }
 
 impl Trail {
     /// The reason of an answer that began with an upstream's facts.
     pub(super) const fn reason(&self) -> Reason {
+        if self.observed.is_some() {
+            return Reason::Observed;
+        }
         match (self.stale, self.cached) {
             (true, _) => Reason::Stale,
             (false, true) => Reason::Cache,
@@ -178,12 +183,12 @@ pub(super) fn facts(
 pub(super) fn write(
     turn: Turn<'_>,
     group: GroupId,
-    (grant, entry): (&Grant<'_, '_>, &Entry),
-    writer: &mut ReplyWriter<'_>,
+    (grant, entry, filter): (&Grant<'_, '_>, &Entry, &Filter<'_>),
+    (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {
     let facts = entry.facts();
-    let passed = follow(turn, group, grant, facts)?;
+    let passed = follow(turn, group, (grant, entry, filter), trail)?;
     let ttl = |set: &Rrset| match turn.memory() {
         Some(memory) => entry.ttl(set.ttl(), memory.now),
         None => set.ttl(),
@@ -225,30 +230,23 @@ struct Passed {
 fn follow(
     turn: Turn<'_>,
     group: GroupId,
-    grant: &Grant<'_, '_>,
-    facts: &Facts,
+    (grant, entry, filter): (&Grant<'_, '_>, &Entry, &Filter<'_>),
+    trail: &mut Trail,
 ) -> Result<Passed, Rejection> {
-    let forwarding = grant.forwarding();
+    let facts = entry.facts();
     let mut owner = grant.name();
     let mut elsewhere = false;
     for (before, link) in facts.links.iter().enumerate() {
         let target = link.target.as_ref();
-        elsewhere = false;
-        match turn.decide(group, target, turn.qtype()) {
-            Verdict::Zone { .. } | Verdict::Answer { .. } => {
+        match lead(turn, group, (owner, target), filter, trail)? {
+            Lead::Ours => {
                 return Ok(Passed {
                     links: before + 1,
                     goes_on: true,
                 });
             }
-            Verdict::Forward(next) => {
-                elsewhere = next.forwarding().upstream != forwarding.upstream;
-            }
-            Verdict::Deny(_) if forwarding.cname == CnameMode::Allowed => {
-                let what = format_args!("CNAME {target}");
-                return Err(Rejection::new(Check::Cname, owner, what));
-            }
-            Verdict::Deny(_) => {}
+            Lead::Upstream(upstream) => elsewhere = upstream != grant.forwarding().upstream,
+            Lead::Nowhere => elsewhere = false,
         }
         owner = target;
     }
@@ -256,17 +254,20 @@ fn follow(
     match facts.end {
         End::Name => {}
         End::TooLong => {
-            return Err(Rejection::new(
-                Check::Chain,
-                owner,
-                "CNAME, and more of them",
-            ));
+            let what = "CNAME, and more of them";
+            return Err(Rejection::new(Check::Chain, filter.last(), owner, what));
         }
-        End::Loop => return Err(Rejection::new(Check::Chain, owner, "CNAME in a circle")),
+        End::Loop => {
+            let what = "CNAME in a circle";
+            return Err(Rejection::new(Check::Chain, filter.last(), owner, what));
+        }
     }
-    for set in &facts.answers {
-        screen::check(owner, set, &forwarding.answers)?;
+    // Where aliases are what was asked for, they are the answer; what they lead to is told all the
+    // same.
+    for target in facts.answers.iter().flat_map(Filter::targets) {
+        lead(turn, group, (owner, target.as_ref()), filter, trail)?;
     }
+    filter.check_entry(owner, entry)?;
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
     // the name there: another one may know.
     let unsaid = facts.answers.is_empty() && facts.authority.is_empty();
@@ -274,4 +275,39 @@ fn follow(
         links,
         goes_on: elsewhere && unsaid && facts.rcode == Rcode::NoError,
     })
+}
+
+/// Where an alias leads.
+enum Lead {
+    /// To data of ours.
+    Ours,
+    /// To a name that this upstream may be asked for.
+    Upstream(UpstreamId),
+    /// To a name that is not allowed, which it may.
+    Nowhere,
+}
+
+/// Decides where an alias of `owner` leads, if it may.
+fn lead(
+    turn: Turn<'_>,
+    group: GroupId,
+    (owner, target): (NameRef<'_>, NameRef<'_>),
+    filter: &Filter<'_>,
+    trail: &mut Trail,
+) -> Result<Lead, Rejection> {
+    let policy = turn.context.snapshot.policy();
+    match turn.decide(group, target, turn.qtype()) {
+        Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(Lead::Ours),
+        Verdict::Forward(next) => {
+            // What would be denied is only observed.
+            if next.is_observed() && trail.observed.is_none() {
+                trail.observed = filter.binding(policy, next.rule());
+            }
+            Ok(Lead::Upstream(next.forwarding().upstream))
+        }
+        Verdict::Deny(denial) => {
+            filter.check_target(owner, target, (policy, &denial))?;
+            Ok(Lead::Nowhere)
+        }
+    }
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{
     Action, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule, RuleId,
     clients::ClientSet,
+    filters::Filters,
     names::{Draft, MAX_RULES, Placed},
 };
 
@@ -111,6 +112,7 @@ impl Policy {
         Ok(Self {
             groups,
             texts: rules.iter().map(text_of).collect(),
+            filters: Filters::new(&rules, None, Vec::new()),
             rules,
             clients,
             names,
