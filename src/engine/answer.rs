@@ -103,7 +103,8 @@ pub(super) fn write(
                 None => Next::End,
             },
             Verdict::Answer { records, .. } => {
-                from_records(turn, records, (owner, filter.as_ref()), writer)?
+                let at = (owner, first, filter.as_ref());
+                from_records(turn, records, at, writer)?
             }
             Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
                 return Err(Stop::NoRecursion);
@@ -234,10 +235,12 @@ fn from_zone<'t>(
 fn from_records<'t>(
     turn: Turn<'t>,
     records: &'t [Rrset],
-    (owner, filter): (Owner<'_>, Option<&Filter<'_>>),
+    (owner, first, filter): (Owner<'_>, bool, Option<&Filter<'_>>),
     writer: &mut ReplyWriter<'_>,
 ) -> Result<Next<'t>, Stop> {
-    writer.set_authoritative();
+    if first {
+        writer.set_authoritative();
+    }
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
     if let Some(set) = of_type(turn.qtype()) {
         put(owner, set, filter, writer)?;
