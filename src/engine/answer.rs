@@ -155,7 +155,13 @@ fn forwarded(
         return Ok(Next::End);
     }
     let entry = forward::facts(turn, grant, trail)?;
-    forward::write(turn, group, (grant, &entry, filter), (writer, trail), target)
+    forward::write(
+        turn,
+        group,
+        (grant, &entry, filter),
+        (writer, trail),
+        target,
+    )
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours

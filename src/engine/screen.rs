@@ -397,7 +397,10 @@ mod tests {
         cache.put(&key, &facts.expect("well-formed").into(), now())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "what is checked does not depend on it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is checked does not depend on it"
+    )]
     fn now() -> Instant {
         Instant::now()
     }

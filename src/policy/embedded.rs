@@ -40,9 +40,9 @@ impl Embedded {
         let last = v4(high, low);
         match [a, b, c, d, e, f] {
             [0, 0, 0, 0, 0, 0] if high == 0 && low <= 1 => Self::Nothing,
-            [0, 0, 0, 0, 0, 0 | 0xffff]
-            | [0, 0, 0, 0, 0xffff, 0]
-            | [0x64, 0xff9b, 0, 0, 0, 0] => Self::Same(last),
+            [0, 0, 0, 0, 0, 0 | 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => {
+                Self::Same(last)
+            }
             [0x2002, high, low, ..] => Self::Same(v4(high, low)),
             [0x2001, 0, high, low, ..] => {
                 let client = Ipv4Addr::from(!u32::from(last));

@@ -59,7 +59,8 @@ impl Filters {
     /// The same with what is observed.
     pub(super) fn observing(mut self, observed: &Forwarding) -> Self {
         self.observed = Some(self.ranges.len() as u32);
-        self.ranges.push(Ranges::new(&observed.answers, &self.always));
+        self.ranges
+            .push(Ranges::new(&observed.answers, &self.always));
         self
     }
 

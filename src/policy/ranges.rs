@@ -18,8 +18,8 @@ use ipnet::IpNet;
 
 use super::{
     embedded::Embedded,
-    special,
     spans::{Spans, number},
+    special,
 };
 
 /// The ranges of addresses that answers may hold, as a rule has them.
@@ -117,7 +117,8 @@ impl Ranges {
             // Where the block says nothing, all that is embedded must be public; where the address
             // is public itself, so must be what is embedded.
             let mut inner = embedded.all();
-            (listed || embedded.is_a_form()) && inner.all(|v4| self.v4.contains(u32::from(v4).into()))
+            (listed || embedded.is_a_form())
+                && inner.all(|v4| self.v4.contains(u32::from(v4).into()))
         } else {
             // A range of IPv6 that was written down is meant, whatever is inside of it.
             let same = embedded.same();

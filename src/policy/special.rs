@@ -146,10 +146,7 @@ mod tests {
 
     use ipnet::IpNet;
 
-    use super::{
-        super::Ranges,
-        *,
-    };
+    use super::{super::Ranges, *};
 
     /// The registries as their pages show them: each block, and whether it is globally reachable
     /// ("N/A" is `-`); then an address of it that no narrower row holds.

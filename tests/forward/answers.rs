@@ -95,42 +95,17 @@ const CASES: &[Case] = &[
     // A rule for other types leaves the question to the shorter name's.
     ("one.two.corp.example AAAA", "NOERROR", "", &[]),
     // What the screen stops.
-    (
-        "priv.corp.example",
-        "REFUSED",
-        OUTSIDE,
-        &[],
-    ),
-    (
-        "meta.corp.example",
-        "REFUSED",
-        OUTSIDE,
-        &[],
-    ),
-    (
-        "mixed.corp.example",
-        "REFUSED",
-        OUTSIDE,
-        &[],
-    ),
-    (
-        "mapped.corp.example AAAA",
-        "REFUSED",
-        OUTSIDE,
-        &[],
-    ),
+    ("priv.corp.example", "REFUSED", OUTSIDE, &[]),
+    ("meta.corp.example", "REFUSED", OUTSIDE, &[]),
+    ("mixed.corp.example", "REFUSED", OUTSIDE, &[]),
+    ("mapped.corp.example AAAA", "REFUSED", OUTSIDE, &[]),
     (
         "hint.corp.example HTTPS",
         "REFUSED",
         "17 (Filtered): rule corp: the answer has an address hint outside of the ranges",
         &[],
     ),
-    (
-        "inward.corp.example",
-        "REFUSED",
-        OUTSIDE,
-        &[],
-    ),
+    ("inward.corp.example", "REFUSED", OUTSIDE, &[]),
     (
         "inside.lan.corp.example",
         "NOERROR",

@@ -92,7 +92,11 @@ fn after_a_reload_others_are_asked_and_what_the_old_ones_said_is_forgotten() {
         assert_eq!(told(later), "192.31.196.2", "{name}");
     }
     old.answer(Ipv4Addr::new(192, 31, 196, 3));
-    assert_eq!(told(in_flight), "192.31.196.3", "who asked before is not lost");
+    assert_eq!(
+        told(in_flight),
+        "192.31.196.3",
+        "who asked before is not lost"
+    );
     for name in ["cached.corp.example", "www.corp.example"] {
         assert_eq!(told(ask(name)), "192.31.196.2", "{name}, from the cache");
     }

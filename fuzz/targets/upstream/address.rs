@@ -24,9 +24,8 @@ static GLOBAL: LazyLock<Result<Vec<IpNet>, String>> = LazyLock::new(|| {
 });
 
 fn is_global(address: IpAddr) -> bool {
-    let within = |nets: &Result<Vec<IpNet>, String>| {
-        nets.iter().flatten().any(|net| net.contains(&address))
-    };
+    let within =
+        |nets: &Result<Vec<IpNet>, String>| nets.iter().flatten().any(|net| net.contains(&address));
     let unicast = match address {
         IpAddr::V4(_) => true,
         IpAddr::V6(v6) => v6.octets()[0] >> 5 == 1,
@@ -39,7 +38,9 @@ pub(super) fn passes(address: IpAddr, ranges: &AnswerRanges) -> bool {
     let inner = inner(address);
     match ranges {
         AnswerRanges::Within(nets) => {
-            let same = inner.iter().filter(|_| inner.len() == 1 && !is_isatap(address));
+            let same = inner
+                .iter()
+                .filter(|_| inner.len() == 1 && !is_isatap(address));
             [address]
                 .iter()
                 .chain(same)
@@ -80,7 +81,9 @@ fn inner(address: IpAddr) -> Vec<IpAddr> {
         vec![v4(4, 0), v4(12, 0xff)]
     } else if within("2002::/16") {
         vec![v4(2, 0)]
-    } else if ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].into_iter().any(within)
+    } else if ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"]
+        .into_iter()
+        .any(within)
         || is_isatap(address)
     {
         vec![v4(12, 0)]

@@ -67,7 +67,10 @@ fn is_inside(forwarding: &Forwarding, upstreams: &[Upstream], public: &Ranges) -
     };
     let upstream = upstreams.get(usize::from(forwarding.upstream.0));
     let servers = upstream.iter().flat_map(|upstream| &upstream.servers);
-    lists || servers.map(|server| server.address().ip()).any(|ip| !public.allow(ip))
+    lists
+        || servers
+            .map(|server| server.address().ip())
+            .any(|ip| !public.allow(ip))
 }
 
 /// The addresses of zones and rules of the file.
