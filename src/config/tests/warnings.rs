@@ -117,15 +117,15 @@ fn ranges_that_our_own_data_is_not_in_are_warned_of_once() {
     for (text, want) in [
         (
             format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u}}, {{name: s, domains: [.y.example], forward: v}}, {{name: t, domains: [.z.example], forward: u}}]"),
-            vec![told("r", "4:15", "zone lab.example", "10.0.0.5")],
+            vec![told("r", "4:16", "zone lab.example", "10.0.0.5")],
         ),
         (
             format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, answers: {{within: [10.1.0.0/16]}}}}, {{name: s, domains: [.y.example], forward: v}}]"),
-            vec![told("r", "4:15", "zone lab.example", "10.0.0.5")],
+            vec![told("r", "4:16", "zone lab.example", "10.0.0.5")],
         ),
         (
             "rules: [{name: r, domains: [.x.example], forward: u}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], answer: [AAAA fd00::5]}]".to_owned(),
-            vec![told("r", "3:15", "rule `own`", "fd00::5")],
+            vec![told("r", "3:16", "rule `own`", "fd00::5")],
         ),
         // In its ranges, for others, of the internet, the preset's, built in.
         (
