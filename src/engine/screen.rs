@@ -80,7 +80,9 @@ impl Rejection {
     pub(super) fn text(&self, policy: &Policy) -> String {
         let why = match self.check {
             Check::Address => "the answer has an address outside of the ranges",
-            Check::Hint => "the answer has an address hint outside of the ranges",
+            Check::Hint => {
+                "an address hint of the answer is outside of the ranges, or cannot be read"
+            }
             Check::Cname => "an alias leads to a name that is not allowed",
             Check::Chain => "the chain of aliases is a loop or too long",
         };

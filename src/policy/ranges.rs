@@ -62,7 +62,7 @@ static MADE: AtomicU64 = AtomicU64::new(1);
 impl Ranges {
     /// Those that hold no address.
     pub(super) const NONE: Self = Self {
-        id: 0,
+        id: u64::MAX,
         public: false,
         v4: Spans::EMPTY,
         v6: Spans::EMPTY,
@@ -212,5 +212,7 @@ mod tests {
     fn no_two_ranges_have_one_number() {
         let ids = [(); 3].map(|()| ranges(&["10.0.0.0/8"]).id());
         assert!(ids[0] > 0 && ids[0] < ids[1] && ids[1] < ids[2]);
+        // What is noted nowhere is 0: nothing may have passed the ranges that hold no address.
+        assert!(Ranges::NONE.id() != 0 && !ids.contains(&Ranges::NONE.id()));
     }
 }

@@ -1,7 +1,7 @@
 //! The addresses that a name of the internet can have: global unicast, by IANA's special-purpose
 //! address registries.
 //!
-//! The rows are those of the registries, in their order, as of [`AS_OF`]; of two that hold an
+//! The rows are those of the registries, in their order, as of 2025-10-09; of two that hold an
 //! address the more specific one counts. A row that the registry says nothing of ("N/A") is not
 //! globally reachable here. Added to them are what other registries of IANA keep apart: multicast
 //! (RFC 5771), and all IPv6 that is not 2000::/3, from which alone global unicast addresses are

@@ -102,7 +102,7 @@ const CASES: &[Case] = &[
     (
         "hint.corp.example HTTPS",
         "REFUSED",
-        "17 (Filtered): rule corp: the answer has an address hint outside of the ranges",
+        "17 (Filtered): rule corp: an address hint of the answer is outside of the ranges, or cannot be read",
         &[],
     ),
     ("inward.corp.example", "REFUSED", OUTSIDE, &[]),
