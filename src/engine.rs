@@ -164,7 +164,7 @@ pub fn finish(
     let max = reply_limit(query, client.transport);
     let mut writer = ReplyWriter::new(query, max, out);
     let Some(writer) = &mut writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     let group = policy.admit(client.source);
     if group.is_some() {
@@ -217,7 +217,7 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
         Err(_) => None,
     };
     let Some(mut writer) = writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     // Only an admitted client's query comes so far, unless it made dnsgate panic.
     writer.set_recursion_available();
@@ -238,7 +238,7 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
         ReplyWriter::new(query, reply_limit(query, Transport::Udp), out)
     });
     let Some(mut writer) = writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     // Who is not admitted either is told so over TCP.
     writer.set_recursion_available();
@@ -303,7 +303,7 @@ fn reject_malformed(
     let max = classic_limit(transport);
     let writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
     let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     if admitted {
         writer.set_recursion_available();
@@ -362,6 +362,9 @@ impl<'t> Turn<'t> {
         let written = answer::write(self, group, verdict, writer, &mut trail);
         outcome.upstream = trail.upstream;
         outcome.reason = reason.unwrap_or(trail.reason());
+        if reason.is_none() {
+            outcome.rule = trail.observed.or(rule);
+        }
         match written {
             Ok(()) => {}
             Err(Stop::Full) => {

@@ -139,7 +139,7 @@ fn ask(question: Question<'_>, snapshot: &Snapshot, now: SystemTime) -> Seen {
     reply.truncate(step.len());
     let asks = match &step {
         Step::Ask(ask) => Asks::of(ask, snapshot, now),
-        Step::Reply { .. } | Step::Drop(_) => None,
+        Step::Reply { .. } | Step::Drop(..) => None,
     };
     Seen {
         outcome: *step.outcome(),

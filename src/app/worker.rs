@@ -200,8 +200,9 @@ impl Handler for Worker {
                 self.follow_up(more.as_deref());
                 Some(len)
             }
-            Step::Drop(outcome) => {
-                self.record(outcome, message, &[], None);
+            Step::Drop(outcome, more) => {
+                let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                self.record(outcome, message, &[], rejected);
                 None
             }
             Step::Ask(ask) => self.wait(*ask, message, out, later),

@@ -192,7 +192,9 @@ fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option
             return None;
         }
     };
+    let policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
+    notes.extend(warn::own_data(&policy, &parts, &upstreams.list, faults));
     Some(Config {
         startup,
         policy: match observe {
