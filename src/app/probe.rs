@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::io::Errno;
+
 /// Id 0x6467, one question: `version.bind.`, TXT, CHAOS.
 pub(super) const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
 
@@ -79,7 +81,7 @@ pub(super) fn is_unreachable(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         Kind::AddrNotAvailable | Kind::NetworkUnreachable | Kind::HostUnreachable
-    ) || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+    ) || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
 /// Whether a packet is a reply to the question.

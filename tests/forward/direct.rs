@@ -129,7 +129,7 @@ fn questions(zones: &[(&str, String, Zone)]) -> Vec<Question> {
 fn config(server: SocketAddr) -> String {
     let mut text = format!(
         "google_apis: {{ vip: off }}
-built_in: {{ private_reverse: false }}
+built_in: {{ private_reverse: false, search: false }}
 upstreams: {{ all: {{ servers: [\"udp://{server}\"] }} }}
 log: {{ queries: none }}
 rules:
