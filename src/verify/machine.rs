@@ -207,3 +207,160 @@ pub fn own_addresses(fib_trie: &str, if_inet6: &str) -> Vec<IpAddr> {
     all.dedup();
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::resolv_conf::{self as reader, Surroundings},
+        *,
+    };
+    use crate::verify::Outcome;
+
+    fn name(text: &str) -> Name {
+        text.parse().expect(text)
+    }
+
+    fn of_hosts(text: &str) -> Machine {
+        Machine {
+            hosts: reader::hosts(text.as_bytes()),
+            ..Machine::default()
+        }
+    }
+
+    #[test]
+    fn a_blocked_name_in_etc_hosts_fails_unless_it_leads_to_this_machine() {
+        for (hosts, want) in [
+            ("127.0.0.1 localhost\n", None),
+            (
+                "127.0.0.1 www.example.com\n0.0.0.0 www.example.com\n::1 www.example.com",
+                None,
+            ),
+            ("192.0.2.1 example.com # www.example.com\n", None),
+            (
+                "\n 192.0.2.1\tx WWW.example.com\r\n",
+                Some("line 2: 192.0.2.1"),
+            ),
+            (
+                "2001:db8::1 www.example.com.\n",
+                Some("line 1: 2001:db8::1"),
+            ),
+            ("0300.0.2.1 www.example.com\n", Some("line 1: 192.0.2.1")),
+        ] {
+            let Check::Known(label, finding) = of_hosts(hosts).hosts(&name("www.example.com"))
+            else {
+                panic!("it is known: {hosts}");
+            };
+            assert_eq!(label, "hosts www.example.com");
+            assert_eq!(finding.outcome == Outcome::Fail, want.is_some(), "{hosts}");
+            assert!(
+                finding.seen.contains(want.unwrap_or("nowhere")),
+                "{hosts}: {}",
+                finding.seen
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_preset_in_etc_hosts_leads_to_the_vip_or_inside() {
+        let vip = Vip {
+            label: "restricted",
+            ranges: vec!["199.36.153.4/30".parse().expect("a range")],
+            addresses: Vec::new(),
+        };
+        for (hosts, fails) in [
+            ("199.36.153.5 storage.googleapis.com", false),
+            ("10.0.0.9 storage.googleapis.com", false),
+            ("142.250.1.1 googleapis.example", false),
+            ("142.250.1.1 storage.googleapis.com", true),
+        ] {
+            let check = of_hosts(hosts).hosts_of_preset(&name("googleapis.com"), &vip);
+            assert_eq!(check.is_some(), fails, "{hosts}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_tried_and_their_passwords_are_not_told() {
+        for (variable, value, want) in [
+            ("https_proxy", "http://10.0.0.1:3128", "10.0.0.1:3128"),
+            (
+                "HTTPS_PROXY",
+                "http://me:secret@proxy.example:3128/",
+                "proxy.example:3128",
+            ),
+            (
+                "all_proxy",
+                "socks5h://[2001:db8::1]:1080",
+                "[2001:db8::1]:1080",
+            ),
+            ("http_proxy", "10.0.0.1:3128", "10.0.0.1:3128"),
+            (
+                "http_proxy",
+                "http://me:secret@proxy.example",
+                "it is set, and not tried: it names no HOST:PORT",
+            ),
+            (
+                "no_proxy",
+                "localhost",
+                "hosts that no proxy is used for: localhost",
+            ),
+        ] {
+            let machine = Machine {
+                proxies: vec![
+                    (variable.to_owned(), value.to_owned()),
+                    ("ftp_proxy".to_owned(), String::new()),
+                ],
+                ..Machine::default()
+            };
+            let told: Vec<String> = machine
+                .proxies()
+                .into_iter()
+                .map(|check| match check {
+                    Check::Proxy(_, target) => target.to_string(),
+                    Check::Known(_, finding) => finding.seen,
+                    other => panic!("{other}"),
+                })
+                .collect();
+            assert_eq!(told, [want], "{variable}={value}");
+        }
+    }
+
+    #[test]
+    fn own_addresses_outside_of_private_networks_are_tried() {
+        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.0.2\n        /32 host LOCAL\n     \
+                    |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 203.0.113.9\n        /32 host LOCAL\n     \
+                    |-- 127.0.0.1\n        /32 host LOCAL\n";
+        let inet6 = "20010db8000000000000000000000001 02 40 00 80 eth0\n\
+                     fe800000000000000000000000000001 02 40 20 80 eth0\nx\n";
+        let machine = Machine {
+            addresses: own_addresses(trie, inet6),
+            ..Machine::default()
+        };
+        assert_eq!(machine.addresses.len(), 5);
+        let public: Vec<String> = machine
+            .public_addresses()
+            .map(|it| it.to_string())
+            .collect();
+        assert_eq!(public, ["203.0.113.9", "2001:db8::1"]);
+    }
+
+    #[test]
+    fn the_search_list_makes_more_names_of_one() {
+        let around = Surroundings {
+            interface: &|_| None,
+            local_domain: None,
+            host_name: "host",
+        };
+        let machine = Machine {
+            resolv_conf: Some(reader::resolv_conf(b"search a.example b\n", 53, &around)),
+            ..Machine::default()
+        };
+        let all = machine.candidates(&name("www.example.com"));
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        let want = [
+            "www.example.com.",
+            "www.example.com.a.example.",
+            "www.example.com.b.",
+        ];
+        assert_eq!(all, want);
+    }
+}
