@@ -26,7 +26,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use dnsgate::verify::{BYPASS, export::Exporter};
+use dnsgate::verify::{BYPASS, LITERALS, PROXY_VARIABLES, export::Exporter};
 
 use google::{Authority, Fake};
 use running::{PROGRAM, Running, SOON, end, free_port, installed, signal, try_get};
@@ -75,7 +75,7 @@ impl Vpc {
         let ca = self.dir.path().join("ca.pem");
         let closed = free_port(NOBODY);
         let ports = format!(
-            "https={},metadata={},dns={closed},dot={closed}",
+            "https={},metadata={},dns={closed},dot={closed},http={closed}",
             self.google.port, self.metadata.port
         );
         command
@@ -84,6 +84,7 @@ impl Vpc {
             .arg("--ca")
             .arg(ca)
             .args(args);
+        quiet(&mut command);
         if !args.contains(&"--bypass") {
             command.args(["--bypass", NOBODY]);
         }
@@ -103,6 +104,14 @@ impl Vpc {
         let report = serde_json::from_slice(&stdout).expect("JSON");
         (status.code(), report)
     }
+}
+
+/// Nothing outside loopback is tried, and the caller's proxies are not ours.
+fn quiet(command: &mut Command) -> &mut Command {
+    for variable in PROXY_VARIABLES {
+        command.env_remove(variable);
+    }
+    command.args(["--literal", NOBODY])
 }
 
 /// What a check came to and what was seen.
@@ -168,6 +177,12 @@ fn a_limited_egress_is_proved() {
         ),
         ("bypass udp:53 127.0.0.2", ("pass", "DNS: refused")),
         ("bypass tcp:853 127.0.0.2", ("pass", "connection: refused")),
+        ("bypass udp:443 127.0.0.2", ("pass", "QUIC: refused")),
+        (
+            "data www.example.com",
+            ("pass", "REFUSED, EDE 15: no rule allows this name"),
+        ),
+        ("proxy environment", ("pass", "no proxy variable is set")),
         (
             "name rep.googleapis.com",
             (
@@ -196,7 +211,8 @@ fn the_table_says_what_to_do() {
     for part in [
         "FAIL     vip 127.0.0.1                    HTTP 403 from Fake: not served by the psc VIP\n         -> ",
         "pass     denied www.example.com           REFUSED, EDE 15: no rule allows this name\n",
-        "\nNOT proved: 7 passed, 1 failed, 2 skipped\n",
+        " passed, 1 failed, 2 skipped\nnot tried: ICMP; NTP (udp:123); ",
+        "; the name servers of /etc/resolv.conf (--server was given)\n",
     ] {
         assert!(table.contains(part), "{part}\nis not in\n{table}");
     }
@@ -271,6 +287,7 @@ fn every_leak_is_seen() {
         failed(&report),
         [
             "denied www.example.com".to_owned(),
+            "data www.example.com".to_owned(),
             format!("unreachable www.example.com:{port}"),
             format!("unreachable 127.0.0.1:{port}"),
         ]
@@ -288,12 +305,73 @@ fn every_leak_is_seen() {
             let _ = udp.send_to(&packet[..len], from);
         }
     });
-    let ports = format!("dns={port},dot={port},https={port}");
+    let ports = format!("dns={port},dot={port},https={port},http={port}");
     let (_, report) = vpc.verify(&["--bypass", "127.0.0.3", "--ports", &ports]);
-    for check in ["udp:53", "tcp:53", "tcp:853", "tcp:443"] {
+    for check in [
+        "udp:53", "tcp:53", "tcp:853", "udp:853", "tcp:443", "udp:443", "tcp:80",
+    ] {
         let (result, _) = seen(&report, &format!("bypass {check} 127.0.0.3"));
         assert_eq!(result, "fail", "{report}");
     }
+}
+
+#[test]
+fn a_type_that_a_rule_lets_through_is_seen() {
+    let leaky =
+        "  - { name: leak, domains: [.www.example.com], types: [TXT], answer: [TXT leaked] }";
+    let vpc = Vpc::new(leaky);
+    vpc.google.page("/", 200, "");
+    let (code, report) = vpc.verify(&[]);
+    assert_eq!(
+        (code, failed(&report)),
+        (Some(1), vec!["data www.example.com"])
+    );
+    let (_, told) = seen(&report, "data www.example.com");
+    assert_eq!(told, "TXT has an answer: 1 record");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_tried() {
+    let vpc = Vpc::new(SEALED);
+    vpc.google.page("/", 200, "");
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let open = proxy.local_addr().expect("bound");
+    let closed = format!("{NOBODY}:{}", free_port(NOBODY));
+    let output = vpc
+        .command(&["--json"])
+        .env("https_proxy", format!("http://me:secret@{open}/"))
+        .env("ALL_PROXY", format!("socks5://{closed}"))
+        .output()
+        .expect("the program runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(!text.contains("secret"), "{text}");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(failed(&report), ["proxy https_proxy"]);
+    let refused = format!("{closed}: connection: refused");
+    assert_eq!(seen(&report, "proxy ALL_PROXY"), ("pass", &*refused));
+}
+
+#[test]
+fn standard_input_is_a_file() {
+    let vpc = Vpc::new(SEALED);
+    vpc.google.page("/", 200, "");
+    let list = "/storage/v1/b/bucket/o?fields=items(name)%2CnextPageToken";
+    vpc.google.page(list, 200, r#"{"items":[{"name":"one"}]}"#);
+    let mut child = vpc
+        .command(&["--json", "--bucket", "bucket", "--token-file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"by-a-pipe\n").expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(failed(&report), [""; 0], "{report}");
+    let asked = vpc.google.asked();
+    let token = |it: &String| it.contains("authorization: Bearer by-a-pipe");
+    assert!(asked.iter().any(token), "{asked:?}");
 }
 
 #[test]
@@ -315,15 +393,8 @@ fn what_is_not_as_configured_is_seen() {
     let mut dead = vpc.dnsgate;
     end(&mut dead.child);
     let server = format!("127.0.0.1:{port}");
-    let output = Command::new(PROGRAM)
-        .args([
-            "verify",
-            "--json",
-            "--timeout",
-            "200ms",
-            "--config",
-            &vpc.config,
-        ])
+    let output = quiet(Command::new(PROGRAM).arg("verify"))
+        .args(["--json", "--timeout", "200ms", "--config", &vpc.config])
         .args(["--server", &server, "--bypass", NOBODY])
         .args(["--ports", &format!("https={}", free_port(NOBODY))])
         .arg("--ca")
@@ -361,6 +432,10 @@ fn arguments_that_make_no_sense_are_trouble() {
     for (args, said) in [
         (&["--ca", "/nonexistent"][..], "/nonexistent cannot be read"),
         (&["--token-file", "x"], "--bucket"),
+        (
+            &["--bucket", "abc", "--token-file", "-", "--ca", "-"],
+            "write `-` once",
+        ),
         (&["--metrics", "127.0.0.1:0"], "--watch"),
         (&["--expect-blocked", "www.example.com"], "write a URL"),
         (&["--bucket", "gs://x"], "without gs://"),
@@ -430,7 +505,7 @@ fn the_readme_tells_the_defaults_and_the_metrics() {
     for family in families {
         assert!(section.contains(&format!("`{family}`")), "{family}");
     }
-    for address in BYPASS {
+    for address in BYPASS.into_iter().chain(LITERALS) {
         assert!(section.contains(&address.to_string()), "{address}");
     }
 }

@@ -3,11 +3,12 @@
 
 use std::{
     fmt, fs,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Read as _, Write as _},
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
+    sync::OnceLock,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -17,13 +18,14 @@ use crate::{
     app,
     config::strict,
     dns::Name,
-    verify::{self, BYPASS, Bucket, Check, Plan, Ports, Probe, Report, Resolver, Roots, Target},
+    verify::{
+        self, BYPASS, Bucket, Check, LITERALS, Plan, Ports, Probe, Report, Resolver, Roots, Target,
+    },
 };
 
+mod machine;
 mod watch;
 
-/// What names the system's name servers.
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// What must not be reachable if nothing else is said.
 const BLOCKED: &str = "https://www.example.com/";
 /// The largest file of a token or of certificates, in bytes: all that Debian trusts has 250 kB.
@@ -45,17 +47,23 @@ pub(super) struct Args {
     /// List the objects of this bucket; an empty listing fails.
     #[arg(long, value_name = "NAME")]
     bucket: Option<Bucket>,
-    /// The token for the bucket; the metadata server is asked for one if absent.
+    /// The token for the bucket, `-` for standard input; the metadata server is asked for one if
+    /// absent.
     #[arg(long, value_name = "FILE", requires = "bucket")]
     token_file: Option<PathBuf>,
     /// Its name must be denied, and no connection possible; may be repeated.
     #[arg(long, value_name = "URL", default_value = BLOCKED)]
     expect_blocked: Vec<Target>,
-    /// Resolvers that must not answer on udp:53, tcp:53, tcp:853 and tcp:443; a list by commas, or
-    /// repeated.
+    /// Resolvers that must not answer on udp:53, tcp:53, tcp:853, udp:853, tcp:443, udp:443 and
+    /// tcp:80; a list by commas, or repeated.
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = BYPASS)]
     bypass: Vec<IpAddr>,
-    /// Certificates (PEM) that Google's must go back to; the system's if absent.
+    /// Addresses that must not take a connection on tcp:443 and tcp:80; a list by commas, or
+    /// repeated. The machine's own addresses outside of private networks are tried as well.
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = LITERALS)]
+    literal: Vec<IpAddr>,
+    /// Certificates (PEM) that Google's must go back to, `-` for standard input; the system's if
+    /// absent.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// How long each step of a check may take.
@@ -70,7 +78,8 @@ pub(super) struct Args {
     /// Serve the results of the last round to Prometheus here.
     #[arg(long, value_name = "ADDR", requires = "watch", value_parser = super::http::address)]
     metrics: Option<SocketAddr>,
-    /// Other ports, for tests on one machine: dns=5300,dot=8530,https=4430,metadata=8000.
+    /// Other ports, for tests on one machine: dns=5300,dot=8530,https=4430,
+    /// http=8080,metadata=8000.
     #[arg(long, value_name = "PORTS", hide = true, value_delimiter = ',')]
     ports: Vec<Port>,
 }
@@ -105,17 +114,18 @@ async fn round(args: &Args) -> anyhow::Result<(Report, Duration)> {
 }
 
 fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
+    let stdin = Some(Path::new("-"));
+    let files = [&args.config, &args.token_file, &args.ca];
+    if files.iter().filter(|it| it.as_deref() == stdin).count() > 1 {
+        bail!("standard input can be one file only: write `-` once");
+    }
     let config = app::read_config(args.config.as_deref())?;
     let mut ports = Ports::default();
     args.ports.iter().for_each(|port| port.set(&mut ports));
-    let servers = match args.server {
-        Some(Server(address)) => vec![address],
-        None => {
-            let text = fs::read_to_string(RESOLV_CONF);
-            let text =
-                text.with_context(|| format!("{RESOLV_CONF} cannot be read; give --server ADDR"))?;
-            verify::name_servers(&text, 53)
-        }
+    let machine = machine::read(args.server.is_none())?;
+    let servers = match (args.server, &machine.resolv_conf) {
+        (Some(Server(address)), _) => vec![address],
+        (None, read) => read.iter().flat_map(|it| it.servers.clone()).collect(),
     };
     let patience = args.timeout.0;
     let ca = args.ca.as_deref().map(read).transpose()?;
@@ -125,6 +135,7 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
     })?;
     let probe = Probe {
         resolver: Resolver { servers, patience },
+        machine,
         roots,
         token: args.token_file.as_deref().map(token).transpose()?,
         timeout: patience,
@@ -135,13 +146,14 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
         bucket: args.bucket.clone(),
         blocked: args.expect_blocked.clone(),
         bypass: args.bypass.clone(),
+        literals: args.literal.clone(),
     };
     #[expect(
         clippy::disallowed_methods,
         reason = "what has expired has expired now"
     )]
     let at = SystemTime::now();
-    Ok((verify::checks(&config, plan, at), probe))
+    Ok((verify::checks(&config, plan, &probe.machine, at), probe))
 }
 
 /// The table, or one line of JSON.
@@ -163,13 +175,25 @@ fn token(path: &Path) -> anyhow::Result<String> {
     Ok(token)
 }
 
+/// A file; `-` is standard input.
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    /// It can be read once, and each round wants it.
+    static STDIN: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    if path == Path::new("-") {
+        let read = STDIN.get_or_init(|| {
+            let mut bytes = Vec::new();
+            let stdin = io::stdin().lock().take(MAX_FILE).read_to_end(&mut bytes);
+            stdin.map(|_| bytes).map_err(|error| error.to_string())
+        });
+        return match read {
+            Ok(bytes) => Ok(bytes.clone()),
+            Err(error) => bail!("standard input cannot be read: {error}"),
+        };
+    }
     let read = || {
         let mut bytes = Vec::new();
-        io::Read::read_to_end(
-            &mut io::Read::take(fs::File::open(path)?, MAX_FILE),
-            &mut bytes,
-        )?;
+        let file = fs::File::open(path)?;
+        file.take(MAX_FILE).read_to_end(&mut bytes)?;
         io::Result::Ok(bytes)
     };
     read().with_context(|| format!("{} cannot be read", path.display()))
@@ -280,6 +304,7 @@ impl Port {
             "dns" => ports.dns = self.1,
             "dot" => ports.dot = self.1,
             "https" => ports.https = self.1,
+            "http" => ports.http = self.1,
             _ => ports.metadata = self.1,
         }
     }
@@ -290,8 +315,8 @@ impl FromStr for Port {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, port) = text.split_once('=').ok_or("write NAME=PORT")?;
-        if !["dns", "dot", "https", "metadata"].contains(&name) {
-            return Err("the ports are dns, dot, https and metadata".to_owned());
+        if !["dns", "dot", "https", "http", "metadata"].contains(&name) {
+            return Err("the ports are dns, dot, https, http and metadata".to_owned());
         }
         let port = port.parse().map_err(|_| "a port is a number".to_owned())?;
         Ok(Self(name.to_owned(), port))

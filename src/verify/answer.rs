@@ -25,6 +25,11 @@ pub(super) struct Answer {
     pub(super) addresses: Vec<IpAddr>,
     /// Addresses of other names.
     pub(super) strays: Vec<IpAddr>,
+    /// How many records the answer section has, of whatever type.
+    pub(super) records: usize,
+    /// The server and the mailbox of the SOA record that a negative answer comes with: they tell a
+    /// denial of dnsgate's from a negative answer of the name's own servers.
+    pub(super) authority: Option<String>,
 }
 
 impl Answer {
@@ -34,6 +39,8 @@ impl Answer {
         let mut answer = Self {
             rcode: u16::from(message.response_code),
             ede: extended_error(&message),
+            records: message.answers.len(),
+            authority: authority(&message),
             ..Self::default()
         };
         let mut addresses: Vec<(Name, IpAddr)> = Vec::new();
@@ -70,14 +77,17 @@ impl Answer {
     /// Whether the name is denied, or does not exist for this client.
     pub(super) fn is_denial(&self) -> bool {
         let denials = [Rcode::Refused.number(), Rcode::NxDomain.number()];
-        let no_data = self.rcode == 0 && self.aliases.is_empty();
-        let empty = self.addresses.is_empty() && self.strays.is_empty();
-        // Blocked, Censored, Filtered, Prohibited (RFC 8914 sections 4.16 to 4.19).
-        let told = self
-            .ede
+        let no_data = self.rcode == 0;
+        // Any record, be it an alias, carries what somebody else wrote.
+        let empty = self.records == 0 && self.all().next().is_none();
+        empty && (denials.contains(&self.rcode) || no_data || self.says_blocked())
+    }
+
+    /// Whether it says so: Blocked, Censored, Filtered, Prohibited (RFC 8914 sections 4.16 to 4.19).
+    pub(super) fn says_blocked(&self) -> bool {
+        self.ede
             .as_ref()
-            .is_some_and(|(code, _)| (15..=18).contains(code));
-        empty && (denials.contains(&self.rcode) || no_data || told)
+            .is_some_and(|(code, _)| (15..=18).contains(code))
     }
 
     /// Whether a stub resolver would ask the next server: as glibc and musl do.
@@ -94,6 +104,10 @@ impl fmt::Display for Answer {
         let known = Rcode::ALL.into_iter().find(|it| it.number() == self.rcode);
         let empty = self.addresses.is_empty() && self.strays.is_empty();
         match known {
+            Some(Rcode::NoError) if empty && self.records > 0 => {
+                let plural = if self.records == 1 { "" } else { "s" };
+                write!(f, "{} record{plural}", self.records)?;
+            }
             Some(Rcode::NoError) if empty => f.write_str("NODATA")?,
             Some(Rcode::NoError) => f.write_str(&listed(self.all()))?,
             Some(rcode) => f.write_str(rcode.as_str())?,
@@ -140,6 +154,21 @@ fn own(name: &hickory_proto::rr::Name) -> Option<Name> {
         own.push_label(label).ok()?;
     }
     Some(own.as_ref().to_name())
+}
+
+/// The server and the mailbox of the SOA record in the authority section.
+fn authority(message: &Message) -> Option<String> {
+    message
+        .authorities
+        .iter()
+        .find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(format!(
+                "{} {}",
+                shown(&own(&soa.mname)?),
+                shown(&own(&soa.rname)?)
+            )),
+            _ => None,
+        })
 }
 
 fn extended_error(message: &Message) -> Option<(u16, String)> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use super::Bucket;
+use super::{Bucket, Finding};
 use crate::{config::Vip, dns::Name};
 
 /// One check.
@@ -12,16 +12,22 @@ pub enum Check {
     Name(Name, Vip),
     /// Nothing to check, and why.
     Skip(String, String),
+    /// What the machine's files and environment already say.
+    Known(String, Finding),
     /// An address of the preset takes TLS and requests.
     Vip(IpAddr, &'static str),
     /// A service is served at the address that its name has.
     Api(Name),
     /// The objects of a bucket can be listed.
     Bucket(Bucket),
-    /// A name is denied.
+    /// A name is denied, by every name server, with and without the search list.
     Denied(Name),
+    /// Questions of all types for it, and for a name below it, are denied: none carries data.
+    Data(Name),
     /// No connection can be made.
     Unreachable(Target),
+    /// The proxy that a variable of the environment names takes no connection.
+    Proxy(String, Target),
     /// There is no way round the resolver.
     Bypass(IpAddr, Way),
 }
@@ -35,13 +41,27 @@ pub enum Way {
     Tcp,
     /// DNS over TLS.
     Dot,
+    /// DNS over QUIC (RFC 9250).
+    Doq,
     /// DNS over HTTPS, or anything else on that port.
     Https,
+    /// HTTP/3, DNS over HTTPS by it, or anything else over QUIC.
+    Quic,
+    /// HTTP.
+    Http,
 }
 
 impl Way {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Dot, Self::Https];
+    pub const ALL: [Self; 7] = [
+        Self::Udp,
+        Self::Tcp,
+        Self::Dot,
+        Self::Doq,
+        Self::Https,
+        Self::Quic,
+        Self::Http,
+    ];
 
     /// Protocol and port, as firewall rules have them.
     #[must_use]
@@ -50,7 +70,10 @@ impl Way {
             Self::Udp => "udp:53",
             Self::Tcp => "tcp:53",
             Self::Dot => "tcp:853",
+            Self::Doq => "udp:853",
             Self::Https => "tcp:443",
+            Self::Quic => "udp:443",
+            Self::Http => "tcp:80",
         }
     }
 }
@@ -60,11 +83,13 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name, _) => write!(f, "name {}", shown(name)),
-            Self::Skip(what, _) => f.write_str(what),
+            Self::Skip(what, _) | Self::Known(what, _) => f.write_str(what),
             Self::Vip(address, _) => write!(f, "vip {address}"),
             Self::Api(name) => write!(f, "api {}", shown(name)),
             Self::Bucket(bucket) => write!(f, "bucket {bucket}"),
             Self::Denied(name) => write!(f, "denied {}", shown(name)),
+            Self::Data(name) => write!(f, "data {}", shown(name)),
+            Self::Proxy(variable, _) => write!(f, "proxy {variable}"),
             Self::Unreachable(target) => write!(f, "unreachable {target}"),
             Self::Bypass(address, way) => write!(f, "bypass {} {address}", way.as_str()),
         }

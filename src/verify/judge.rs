@@ -1,14 +1,21 @@
 //! What was seen becomes a result, and what to do about it.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::{
     answer::{Answer, listed},
     bucket::{Listing, Unlisted},
     check::{Target, Way},
-    report::Finding,
+    report::{Finding, Outcome},
+    resolver::Said,
 };
-use crate::{config::Vip, dns::Rcode};
+use crate::{
+    config::Vip,
+    dns::{Rcode, RecordType},
+};
 
 /// Why nothing came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +68,41 @@ const RESOLVER: &str = "see that the system's resolver leads to dnsgate and that
      dnsgate healthcheck ADDR:53; behind a server policy, gcloud dns policies describe POLICY";
 const SERVER_FAILED: &str = "SERVFAIL is no denial: if Cloud DNS asks dnsgate, its group needs \
      deny_with: nxdomain, since Cloud DNS turns REFUSED into SERVFAIL; else dnsgate may be down";
+
+const DATA: &str = "the question gets out, and data in it, and an answer can bring data back: see dnsgate explain NAME \
+     TYPE for the rule that lets it through, and that every name server is dnsgate";
+
+/// A name of the preset, by every server: one must answer, and none may answer otherwise, since any
+/// of them may be asked.
+pub(super) fn name_everywhere(vip: &Vip, a: &[Said], aaaa: &[Said]) -> Finding {
+    let usable = |said: &Result<Answer, Fault>| said.as_ref().is_ok_and(|it| !it.is_trouble());
+    let all: Vec<_> = a.iter().zip(aaaa).collect();
+    let one_answers = all.iter().any(|((_, a), _)| usable(a));
+    let judged = all
+        .iter()
+        .filter(|((_, a), _)| usable(a) || !one_answers)
+        .map(|((server, a), (_, aaaa))| (*server, name(vip, a, aaaa)));
+    worst(judged, all.len())
+}
+
+/// Findings about several servers: the first that failed, else the first one. Where there is more
+/// than one server, the failure says which.
+pub(super) fn worst(
+    findings: impl IntoIterator<Item = (SocketAddr, Finding)>,
+    servers: usize,
+) -> Finding {
+    let mut first = None;
+    for (server, mut finding) in findings {
+        if finding.outcome == Outcome::Fail {
+            if servers > 1 {
+                finding.seen = format!("{server}: {}", finding.seen);
+            }
+            return finding;
+        }
+        first = first.or(Some(finding));
+    }
+    first.unwrap_or_else(|| untried("there is no name server"))
+}
 
 /// A name of the preset: its A and AAAA records.
 pub(super) fn name(vip: &Vip, a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) -> Finding {
@@ -184,6 +226,53 @@ pub(super) fn denied(a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) ->
     Finding::pass(seen)
 }
 
+/// A name that must be denied, over TCP: who takes no connection answers nothing there.
+pub(super) fn denied_over_tcp(a: &Result<Answer, Fault>) -> Finding {
+    match a {
+        Ok(answer) if answer.records > 0 || (answer.rcode == 0 && !answer.is_denial()) => {
+            let mut finding = denied(a, a);
+            finding.seen = format!("over TCP {}", finding.seen);
+            finding
+        }
+        Ok(answer) => Finding::pass(answer.to_string()),
+        Err(fault) => Finding::pass(fault.to_string()),
+    }
+}
+
+/// A question of some type that must be denied as the blocked name's address is, whose denial by
+/// the same server is `denial`.
+pub(super) fn data(
+    rtype: RecordType,
+    answer: &Result<Answer, Fault>,
+    denial: &Result<Answer, Fault>,
+) -> Finding {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(fault) => {
+            return Finding::fail(format!("{rtype}: {fault}; silence is no denial"), RESOLVER);
+        }
+    };
+    let refusals = [Rcode::Refused.number(), Rcode::NotImp.number()];
+    let negative = [Rcode::NoError.number(), Rcode::NxDomain.number()].contains(&answer.rcode);
+    // The name's own servers say NXDOMAIN and NODATA, too; what dnsgate denies it says in one way.
+    let authority = denial.as_ref().ok().map(|denial| &denial.authority);
+    let alike = authority.is_some_and(|authority| *authority == answer.authority);
+    if answer.records > 0 {
+        return Finding::fail(format!("{rtype} has an answer: {answer}"), DATA);
+    }
+    if answer.says_blocked() || refusals.contains(&answer.rcode) || (negative && alike) {
+        return Finding::pass(answer.to_string());
+    }
+    if negative {
+        let by = answer.authority.as_deref().unwrap_or("no authority");
+        let seen = format!("{rtype}: {answer} by {by}, unlike the name's own denial");
+        return Finding::fail(seen, DATA);
+    }
+    let servfail = answer.rcode == Rcode::ServFail.number();
+    let remedy = if servfail { SERVER_FAILED } else { RESOLVER };
+    Finding::fail(format!("{rtype}: {answer}"), remedy)
+}
+
 /// What became of a try to connect where it must not be possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
@@ -212,14 +301,31 @@ pub(super) fn unreachable(target: &Target, attempt: &Attempt) -> Finding {
     }
 }
 
+/// A proxy that a variable names.
+pub(super) fn proxy(target: &Target, attempt: &Attempt) -> Finding {
+    match attempt {
+        Attempt::Unresolved(fault) => {
+            Finding::fail(format!("{target}, not tried: {fault}"), RESOLVER)
+        }
+        Attempt::NoAddress => Finding::pass(format!("{target}: no address to connect to")),
+        Attempt::Failed(_, Fault::Untried(error)) => untried(error),
+        Attempt::Failed(_, fault) => Finding::pass(format!("{target}: {fault}")),
+        Attempt::Connected(address) => Finding::fail(
+            format!("{target} takes connections at {address}"),
+            "programs that honour the variable send everything by this proxy: unset it, or deny egress to \
+             the proxy; what the proxy lets through is not tried",
+        ),
+    }
+}
+
 /// A way round the resolver: what came back, or why nothing did.
 pub(super) fn bypass(way: Way, tried: &Result<(), Fault>) -> Finding {
     let fault = match tried {
         Err(Fault::Untried(error)) => return untried(error),
         Err(fault) => return Finding::pass(fault.to_string()),
         Ok(()) => match way {
-            Way::Udp => "it answered",
-            Way::Tcp | Way::Dot | Way::Https => "it took a connection",
+            Way::Udp | Way::Doq | Way::Quic => "it answered",
+            Way::Tcp | Way::Dot | Way::Https | Way::Http => "it took a connection",
         },
     };
     let remedy = match way {
@@ -227,6 +333,11 @@ pub(super) fn bypass(way: Way, tried: &Result<(), Fault>) -> Finding {
             "who asks it directly goes round dnsgate: deny egress on udp:53 and tcp:53 to all but dnsgate"
         }
         Way::Dot => "DNS over TLS goes round dnsgate: deny egress on tcp:853",
+        Way::Doq => "DNS over QUIC goes round dnsgate: deny egress on udp:853",
+        Way::Quic => {
+            "anything can leave by it, DNS over HTTP/3 included: deny egress on udp:443 to all but the VIP"
+        }
+        Way::Http => "anything can leave by it: deny egress on tcp:80",
         Way::Https => {
             "anything can leave by it, DNS over HTTPS included: deny egress on tcp:443 to all but the VIP"
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Bucket, Check, Target,
+    Bucket, Check, Machine, Target,
     check::{Host, Way, shown},
 };
 use crate::{
@@ -16,13 +16,45 @@ use crate::{
 };
 
 /// Resolvers that anybody may ask: programs that go round the system's resolver have these built
-/// in. They answer on all four ways, so what does not answer was stopped on its way.
-pub const BYPASS: [IpAddr; 4] = [
+/// in. Each way is answered by some of them (DNS over QUIC by the last of IPv4), so a way on which
+/// none answers was stopped.
+pub const BYPASS: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)),
     IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)),
     IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)),
+    IpAddr::V4(Ipv4Addr::new(94, 140, 14, 14)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888)),
 ];
+
+/// Web servers of the internet that are no resolvers, as of 2026: GitHub, Fastly and Cloudflare, over
+/// IPv6 the last one. They take connections on 443 and 80, whatever name is asked for.
+pub const LITERALS: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(140, 82, 112, 3)),
+    IpAddr::V4(Ipv4Addr::new(151, 101, 1, 140)),
+    IpAddr::V4(Ipv4Addr::new(104, 16, 132, 229)),
+    IpAddr::V6(Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0x6810, 0x84e5)),
+];
+/// The ports on which a literal address must not take a connection.
+const LITERAL_PORTS: [u16; 2] = [443, 80];
+
+/// What no check tries, told at the end of each report.
+const NOT_TRIED: [&str; 6] = [
+    "ICMP",
+    "NTP (udp:123)",
+    "other protocols and ports than those listed",
+    "other addresses than those listed",
+    "resolvers that go round resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
+    "data in names that a rule allows",
+];
+/// One more, where a server was named.
+const NOT_RESOLV_CONF: &str = "the name servers of /etc/resolv.conf (--server was given)";
+
+/// What no check of a run tries.
+#[must_use]
+pub fn not_tried(machine: &Machine) -> Vec<&'static str> {
+    let one_more = machine.resolv_conf.is_none().then_some(NOT_RESOLV_CONF);
+    NOT_TRIED.into_iter().chain(one_more).collect()
+}
 
 /// What is to be checked beside the preset.
 #[derive(Clone, Debug, Default)]
@@ -35,21 +67,54 @@ pub struct Plan {
     pub blocked: Vec<Target>,
     /// Resolvers that must be out of reach.
     pub bypass: Vec<IpAddr>,
+    /// More addresses that must be out of reach on 443 and 80.
+    pub literals: Vec<IpAddr>,
 }
 
 /// The checks, in the order in which they are reported.
 #[must_use]
-pub fn checks(config: &Config, plan: Plan, now: SystemTime) -> Vec<Check> {
+pub fn checks(config: &Config, plan: Plan, machine: &Machine, now: SystemTime) -> Vec<Check> {
     let mut checks: Vec<Check> = preset(config, now);
+    let served = config.served.iter();
+    let in_hosts = served.filter_map(|it| {
+        let vip = it.leads.as_ref().ok()?;
+        machine.hosts_of_preset(&it.name, vip)
+    });
+    let in_hosts: Vec<Check> = in_hosts.collect();
     checks.extend(vips(&checks));
     checks.extend(plan.apis.into_iter().map(Check::Api));
     checks.extend(plan.bucket.map(Check::Bucket));
+    checks.extend(machine.resolv_conf());
+    checks.extend(in_hosts);
+    let mut literals = Vec::new();
     for target in plan.blocked {
-        if let Host::Name(name) = &target.host {
-            checks.push(Check::Denied(name.clone()));
+        match &target.host {
+            Host::Name(name) => {
+                checks.push(Check::Denied(name.clone()));
+                checks.push(Check::Data(name.clone()));
+                checks.push(machine.hosts(name));
+            }
+            Host::Address(address) => literals.push(*address),
         }
         checks.push(Check::Unreachable(target));
     }
+    // The addresses of the preset are where traffic may go.
+    let own = machine.public_addresses().filter(|address| {
+        let vips = config.served.iter().filter_map(|it| it.leads.as_ref().ok());
+        !vips
+            .flat_map(|vip| &vip.ranges)
+            .any(|range| range.contains(address))
+    });
+    literals.extend(plan.literals.into_iter().chain(own));
+    for address in literals {
+        checks.extend(LITERAL_PORTS.map(|port| {
+            Check::Unreachable(Target {
+                host: Host::Address(address),
+                port,
+            })
+        }));
+    }
+    checks.extend(machine.proxies());
     for address in plan.bypass {
         checks.extend(Way::ALL.map(|way| Check::Bypass(address, way)));
     }

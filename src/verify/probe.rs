@@ -2,33 +2,59 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream};
-use tokio::{
-    net::{TcpStream, UdpSocket},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    Check, Finding, Report, Resolver, Roots, bucket,
+    Check, Finding, Machine, Outcome, Report, Resolver, Roots, bucket,
     bucket::HOST,
     check::{Host, Target, Way, shown},
     https::{self, Get},
     judge::{self, Attempt, Fault, Response},
+    plan::not_tried,
+    resolver::Said,
+    udp::{self, Datagram},
 };
-use crate::dns::{Name, RecordType, ask};
+use crate::dns::{Name, RecordType};
 
 /// How many checks are under way at a time: more than there are without a long list of domains,
 /// and few enough for any limit of descriptors.
 const SIDE_BY_SIDE: usize = 64;
-/// How often a datagram is sent that should not arrive: one that is lost proves nothing.
-const SENDINGS: u32 = 3;
-/// What is asked of resolvers that should not be reachable. It tells them nothing.
-const HARMLESS: &str = "www.example.com";
+/// How many questions of one check are under way at a time: few enough for a server's receive buffer.
+const QUESTIONS: usize = 8;
+/// The types by which data comes in: text and bytes of any kind, names that say something, one type of
+/// the range for private use, and ANY.
+const DATA_TYPES: [RecordType; 24] = [
+    RecordType::TXT,
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::NULL,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::SRV,
+    RecordType::HTTPS,
+    RecordType::SVCB,
+    RecordType::PTR,
+    RecordType::NS,
+    RecordType::SOA,
+    RecordType::DNAME,
+    RecordType::NAPTR,
+    RecordType::CAA,
+    RecordType::TLSA,
+    RecordType::SSHFP,
+    RecordType::CERT,
+    RecordType::KEY,
+    RecordType::DNSKEY,
+    RecordType::OPENPGPKEY,
+    RecordType::HINFO,
+    RecordType(65280),
+    RecordType::ANY,
+];
 /// The body of a page that is only asked for its status.
 const MAX_BODY: usize = 64 << 10;
 
@@ -40,6 +66,8 @@ const NO_FAMILY: i32 = 97;
 pub struct Probe {
     /// Whom to ask for names.
     pub resolver: Resolver,
+    /// What the machine's files say, by which programs find addresses beside the resolver.
+    pub machine: Machine,
     /// Whom to believe.
     pub roots: Roots,
     /// The token for the bucket; the metadata server's if absent.
@@ -59,6 +87,8 @@ pub struct Ports {
     pub dot: u16,
     /// Of Google's addresses and of resolvers over HTTPS.
     pub https: u16,
+    /// Of resolvers over HTTP.
+    pub http: u16,
     /// Of the metadata server.
     pub metadata: u16,
 }
@@ -69,6 +99,7 @@ impl Default for Ports {
             dns: 53,
             dot: 853,
             https: 443,
+            http: 80,
             metadata: 80,
         }
     }
@@ -90,7 +121,10 @@ pub async fn run(checks: &[Check], probe: &Probe, mut told: impl FnMut(usize)) -
         count += 1;
         told(count);
     }
-    let mut report = Report::default();
+    let mut report = Report {
+        not_tried: not_tried(&probe.machine),
+        ..Report::default()
+    };
     for (check, done) in checks.iter().zip(done) {
         let Some(done) = done else { continue };
         if let Check::Bucket(bucket) = check {
@@ -128,9 +162,10 @@ impl Probe {
     async fn one(&self, check: &Check) -> Done {
         let finding = match check {
             Check::Skip(_, why) => judge::skipped(why),
+            Check::Known(_, finding) => finding.clone(),
             Check::Name(name, vip) => {
-                let [a, aaaa] = self.resolver.both(name).await;
-                judge::name(vip, &a, &aaaa)
+                let (a, aaaa) = self.each(name).await;
+                judge::name_everywhere(vip, &a, &aaaa)
             }
             Check::Vip(address, label) => {
                 judge::reached(label, &self.request(&[*address], HOST).await)
@@ -146,10 +181,9 @@ impl Probe {
                     connected: None,
                 };
             }
-            Check::Denied(name) => {
-                let [a, aaaa] = self.resolver.both(name).await;
-                judge::denied(&a, &aaaa)
-            }
+            Check::Denied(name) => self.denied(name).await,
+            Check::Data(name) => self.data(name).await,
+            Check::Proxy(_, target) => judge::proxy(target, &self.attempt(target).await),
             Check::Unreachable(target) => {
                 let attempt = self.attempt(target).await;
                 return Done {
@@ -201,7 +235,7 @@ impl Probe {
     async fn attempt(&self, target: &Target) -> Attempt {
         let addresses = match &target.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => match self.resolver.addresses(name).await {
+            Host::Name(name) => match self.everywhere(name).await {
                 Ok(addresses) => addresses,
                 Err(fault) => return Attempt::Unresolved(fault),
             },
@@ -225,33 +259,108 @@ impl Probe {
     }
 
     async fn bypass(&self, address: IpAddr, way: Way) -> Result<(), Fault> {
-        let port = match way {
-            Way::Udp => return self.bypass_udp((address, self.ports.dns).into()).await,
-            Way::Tcp => self.ports.dns,
-            Way::Dot => self.ports.dot,
-            Way::Https => self.ports.https,
+        let ports = self.ports;
+        let (port, datagram) = match way {
+            Way::Udp => (ports.dns, Some(Datagram::Dns)),
+            Way::Doq => (ports.dot, Some(Datagram::Quic)),
+            Way::Quic => (ports.https, Some(Datagram::Quic)),
+            Way::Tcp => (ports.dns, None),
+            Way::Dot => (ports.dot, None),
+            Way::Https => (ports.https, None),
+            Way::Http => (ports.http, None),
         };
-        connect((address, port).into(), self.timeout)
-            .await
-            .map(drop)
+        let to = SocketAddr::new(address, port);
+        match datagram {
+            Some(datagram) => udp::answered(to, datagram, self.timeout).await,
+            None => connect(to, self.timeout).await.map(drop),
+        }
     }
 
-    /// Whatever comes back proves that there is a way.
-    async fn bypass_udp(&self, server: SocketAddr) -> Result<(), Fault> {
-        let socket = udp(server).await?;
-        let name: Name = HARMLESS
-            .parse()
-            .map_err(|_| Fault::Local("no name".to_owned()))?;
-        let query = ask::encode(rand::random(), name.as_ref(), RecordType::A, false, false);
-        let mut reply = [0; 512];
-        for _ in 0..SENDINGS {
-            let refused = |error| fault_of("DNS", &error);
-            socket.send(&query).await.map_err(refused)?;
-            if let Ok(received) = timeout(self.timeout / SENDINGS, socket.recv(&mut reply)).await {
-                return received.map(drop).map_err(refused);
+    /// A and AAAA of a name, as each server has them.
+    async fn each(&self, name: &Name) -> (Vec<Said>, Vec<Said>) {
+        tokio::join!(
+            self.resolver.each(name, RecordType::A),
+            self.resolver.each(name, RecordType::AAAA)
+        )
+    }
+
+    /// Every address that a program may find for a name: by any server, with any suffix of the
+    /// search list, in /etc/hosts.
+    async fn everywhere(&self, name: &Name) -> Result<Vec<IpAddr>, Fault> {
+        let mut found: Vec<IpAddr> = self.machine.lines(name).map(|it| it.address).collect();
+        let mut fault = None;
+        for name in self.machine.candidates(name) {
+            let (a, aaaa) = self.each(&name).await;
+            for (_, said) in a.into_iter().chain(aaaa) {
+                match said {
+                    Ok(answer) => found.extend(answer.all()),
+                    Err(silence) => fault = fault.or(Some(silence)),
+                }
             }
         }
-        Err(Fault::TimedOut("DNS"))
+        found.sort_unstable();
+        found.dedup();
+        match fault {
+            Some(fault) if found.is_empty() => Err(fault),
+            _ => Ok(found),
+        }
+    }
+
+    /// Whether every server denies a name, as it is and with each suffix, over UDP and over TCP.
+    async fn denied(&self, name: &Name) -> Finding {
+        let servers = self.resolver.servers.len();
+        let mut first = None;
+        for candidate in self.machine.candidates(name) {
+            let ((a, aaaa), tcp) = tokio::join!(
+                self.each(&candidate),
+                self.resolver.each_over_tcp(&candidate, RecordType::A)
+            );
+            let judged = a.iter().zip(&aaaa);
+            let judged = judged.map(|((server, a), (_, aaaa))| (*server, judge::denied(a, aaaa)));
+            let over_tcp = tcp
+                .iter()
+                .map(|(server, a)| (*server, judge::denied_over_tcp(a)));
+            let mut finding = judge::worst(judged.chain(over_tcp), servers);
+            if finding.outcome == Outcome::Fail {
+                if candidate != *name {
+                    finding.seen = format!("as {}, {}", shown(&candidate), finding.seen);
+                }
+                return finding;
+            }
+            first = first.or(Some(finding));
+        }
+        first.unwrap_or_else(|| judge::skipped("no name to ask for"))
+    }
+
+    /// Whether every server denies every type, of a name and of one below it that nobody has asked
+    /// for, so that no cache answers.
+    async fn data(&self, name: &Name) -> Finding {
+        let label = format!("{:016x}", rand::random::<u64>());
+        let below = name.child(label.as_bytes());
+        let names = [Some(name.clone()), below.ok()];
+        let denials = self.resolver.each(name, RecordType::A).await;
+        let questions = names
+            .iter()
+            .flatten()
+            .flat_map(|name| DATA_TYPES.into_iter().map(move |rtype| (name, rtype)));
+        let denials = &denials;
+        let asked = questions.map(|(name, rtype)| async move {
+            let each = self.resolver.each(name, rtype).await;
+            let judged = each.iter().zip(denials);
+            let judged = judged.map(|((server, answer), (_, denial))| {
+                (*server, judge::data(rtype, answer, denial))
+            });
+            judge::worst(judged.collect::<Vec<_>>(), each.len())
+        });
+        let findings = stream::iter(asked)
+            .buffered(QUESTIONS)
+            .collect::<Vec<_>>()
+            .await;
+        let failed = findings.iter().find(|it| it.outcome == Outcome::Fail);
+        let shown = failed.or_else(|| findings.first());
+        shown
+            .cloned()
+            .unwrap_or_else(|| judge::skipped("no name to ask for"))
     }
 }
 
@@ -277,19 +386,6 @@ pub(super) async fn connect(address: SocketAddr, patience: Duration) -> Result<T
         Ok(connected) => connected.map_err(|error| fault_of("connection", &error)),
         Err(_) => Err(Fault::TimedOut("connection")),
     }
-}
-
-/// A socket from which datagrams go to one server alone.
-pub(super) async fn udp(server: SocketAddr) -> Result<UdpSocket, Fault> {
-    let local: SocketAddr = if server.is_ipv4() {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    } else {
-        (Ipv6Addr::UNSPECIFIED, 0).into()
-    };
-    let local_fault = |error: io::Error| fault_of("DNS", &error);
-    let socket = UdpSocket::bind(local).await.map_err(local_fault)?;
-    socket.connect(server).await.map_err(local_fault)?;
-    Ok(socket)
 }
 
 /// What an error of a socket means.

@@ -75,6 +75,8 @@ pub struct Report {
     pub file_names: Vec<String>,
     /// Whether a connection was made that must not be possible; `None` if none was tried.
     pub check_connection: Option<bool>,
+    /// What was not tried, so that a pass says nothing of it.
+    pub not_tried: Vec<&'static str>,
 }
 
 impl Report {
@@ -105,7 +107,8 @@ impl Report {
         format!("{proved}: {pass} passed, {fail} failed, {skipped} skipped")
     }
 
-    /// The table: a line a check, what to do beneath those that failed, the numbers at the end.
+    /// The table: a line a check, what to do beneath those that failed, the numbers, and at the end
+    /// what was not tried.
     #[must_use]
     pub fn table(&self) -> String {
         let width = self
@@ -131,11 +134,14 @@ impl Report {
             }
         }
         let _ = writeln!(text, "\n{}", self.summary());
+        if !self.not_tried.is_empty() {
+            let _ = writeln!(text, "not tried: {}", self.not_tried.join("; "));
+        }
         text
     }
 
-    /// The same for programs: `passed`, `checks`, and the fields `bucket`, `file_names` and
-    /// `check_connection`; `took` is the time of the whole run.
+    /// The same for programs: `passed`, `checks`, and the fields `bucket`, `file_names`,
+    /// `check_connection` and `not_tried`; `took` is the time of the whole run.
     #[must_use]
     pub fn json(&self, took: Duration) -> Value {
         let checks = self.findings.iter().map(|(check, finding)| {
@@ -152,6 +158,7 @@ impl Report {
             "bucket": self.bucket,
             "file_names": self.file_names,
             "check_connection": self.check_connection,
+            "not_tried": self.not_tried,
             "checks": checks.collect::<Vec<_>>(),
         })
     }

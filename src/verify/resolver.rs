@@ -1,12 +1,15 @@
-//! A stub resolver: asks the servers of resolv.conf as glibc's does, one after the other.
+//! A stub resolver: asks the servers of resolv.conf.
 //!
-//! That is the point of it: where the first server denies and the second does not, programs of this
-//! machine get the second one's answer, and so does this.
+//! What must resolve is asked of one after the other, as glibc does. What must be denied is asked of
+//! each: with `options rotate`, after a lost packet, and always in musl, which asks all at once, a
+//! program takes the answer of any of them.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
+
+use futures_util::future::join_all;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -17,35 +20,15 @@ use tokio::{
 use super::{
     answer::Answer,
     judge::Fault,
-    probe::{connect, fault_of, udp},
+    probe::{connect, fault_of},
+    udp,
 };
 use crate::dns::{Name, RecordType, ask};
 
-/// glibc takes no more (MAXNS).
-const MAX_SERVERS: usize = 3;
 /// How often a datagram is sent: one may be lost.
 const SENDINGS: u32 = 2;
 /// Room for one datagram. We announce 1232 bytes; some servers send more.
 const LARGEST_REPLY: usize = 4096;
-
-/// The name servers of a resolv.conf, at most as many as a stub resolver takes. Without any the
-/// resolver is on this machine (resolv.conf(5)).
-#[must_use]
-pub fn name_servers(resolv_conf: &str, port: u16) -> Vec<SocketAddr> {
-    let servers = resolv_conf.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let is_server = words.next() == Some("nameserver");
-        words.next().filter(|_| is_server)?.parse::<IpAddr>().ok()
-    });
-    let servers: Vec<_> = servers
-        .take(MAX_SERVERS)
-        .map(|ip| (ip, port).into())
-        .collect();
-    match &*servers {
-        [] => vec![(Ipv4Addr::LOCALHOST, port).into()],
-        _ => servers,
-    }
-}
 
 /// Whom to ask, and for how long.
 #[derive(Clone, Debug)]
@@ -95,7 +78,28 @@ impl Resolver {
         }
     }
 
-    async fn ask_one(
+    /// What each server says, in their order.
+    pub(super) async fn each(&self, name: &Name, rtype: RecordType) -> Vec<Said> {
+        let asked = self
+            .servers
+            .iter()
+            .map(|&server| async move { (server, self.ask_one(server, name, rtype).await) });
+        join_all(asked).await
+    }
+
+    /// What each server says over TCP, which programs use by `options use-vc` and for what is long.
+    pub(super) async fn each_over_tcp(&self, name: &Name, rtype: RecordType) -> Vec<Said> {
+        let asked = self.servers.iter().map(|&server| async move {
+            let query = ask::encode(rand::random(), name.as_ref(), rtype, false, false);
+            let reply = timeout(self.patience, over_tcp(server, &query, self.patience)).await;
+            let reply = reply.unwrap_or(Err(Fault::TimedOut("DNS over TCP")));
+            let answer = reply.and_then(|reply| read(server, &reply, name, rtype));
+            (server, answer)
+        });
+        join_all(asked).await
+    }
+
+    pub(super) async fn ask_one(
         &self,
         server: SocketAddr,
         name: &Name,
@@ -109,14 +113,21 @@ impl Resolver {
                 .await
                 .unwrap_or(Err(Fault::TimedOut("DNS over TCP")))?;
         }
-        Answer::read(&reply, name, rtype)
-            .ok_or_else(|| Fault::Garbled(format!("{server} sent what is no DNS message")))
+        read(server, &reply, name, rtype)
     }
+}
+
+/// A server, and what it said.
+pub(super) type Said = (SocketAddr, Result<Answer, Fault>);
+
+fn read(server: SocketAddr, reply: &[u8], name: &Name, rtype: RecordType) -> Result<Answer, Fault> {
+    Answer::read(reply, name, rtype)
+        .ok_or_else(|| Fault::Garbled(format!("{server} sent what is no DNS message")))
 }
 
 /// A datagram there, a datagram back.
 async fn exchange(server: SocketAddr, query: &[u8], patience: Duration) -> Result<Vec<u8>, Fault> {
-    let socket = udp(server).await?;
+    let socket = udp::socket(server).await?;
     let mut reply = vec![0; LARGEST_REPLY];
     for _ in 0..SENDINGS {
         let refused = |error| fault_of("DNS", &error);

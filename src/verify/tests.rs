@@ -55,10 +55,12 @@ fn the_plan_has_what_is_promised_and_what_is_forbidden() {
             .map(|url| url.parse().expect(url))
             .to_vec(),
         bypass: addresses("8.8.8.8 8.8.8.8"),
+        literals: addresses("192.0.2.2 192.0.2.1"),
     };
     let text =
         "rules: [{ name: own, domains: [storage.googleapis.com], groups: [vpc], deny: true }]";
-    let checks = checks(&config(text), plan, SystemTime::UNIX_EPOCH);
+    let machine = Machine::default();
+    let checks = checks(&config(text), plan, &machine, SystemTime::UNIX_EPOCH);
     let told: Vec<String> = checks
         .iter()
         .map(|check| match check {
@@ -81,14 +83,23 @@ fn the_plan_has_what_is_promised_and_what_is_forbidden() {
     want.extend(["api run.googleapis.com", "bucket bucket"]);
     want.extend([
         "denied www.example.com",
+        "data www.example.com",
+        "hosts www.example.com",
         "unreachable www.example.com:443",
         "unreachable 192.0.2.1:80",
+        "unreachable 192.0.2.1:443",
+        "unreachable 192.0.2.2:443",
+        "unreachable 192.0.2.2:80",
+        "proxy environment",
     ]);
     want.extend([
         "bypass udp:53 8.8.8.8",
         "bypass tcp:53 8.8.8.8",
         "bypass tcp:853 8.8.8.8",
+        "bypass udp:853 8.8.8.8",
         "bypass tcp:443 8.8.8.8",
+        "bypass udp:443 8.8.8.8",
+        "bypass tcp:80 8.8.8.8",
     ]);
     assert_eq!(told, want);
 }
@@ -100,22 +111,21 @@ fn every_check_of_a_plan_has_a_name_of_its_own() {
         bypass: BYPASS.to_vec(),
         ..Plan::default()
     };
-    let checks = checks(&all, plan, SystemTime::UNIX_EPOCH);
+    let machine = Machine::default();
+    let checks = checks(&all, plan, &machine, SystemTime::UNIX_EPOCH);
     let names: BTreeSet<String> = checks.iter().map(ToString::to_string).collect();
     assert_eq!(names.len(), checks.len());
     assert!(checks.len() > 60, "{}", checks.len());
     let off = super::checks(
         &config("google_apis: { vip: off }"),
         Plan::default(),
+        &machine,
         SystemTime::UNIX_EPOCH,
     );
-    assert_eq!(
-        off,
-        [Check::Skip(
-            "preset".to_owned(),
-            "the configuration has vip: off".to_owned()
-        )]
-    );
+    let preset = "the configuration has vip: off".to_owned();
+    assert_eq!(off.first(), Some(&Check::Skip("preset".to_owned(), preset)));
+    let names: Vec<String> = off.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["preset", "proxy environment"]);
 }
 
 #[test]
@@ -139,23 +149,6 @@ fn urls_become_targets() {
     ] {
         let target = url.parse::<Target>().ok().map(|it| it.to_string());
         assert_eq!(target.as_deref(), want, "{url}");
-    }
-}
-
-#[test]
-fn name_servers_are_those_that_a_stub_resolver_takes() {
-    for (text, want) in [
-        ("nameserver 10.0.0.53\nsearch x\n", "10.0.0.53:53"),
-        ("# nameserver 1.1.1.1\n", "127.0.0.1:53"),
-        ("nameserver\nnameserver x\noptions rotate", "127.0.0.1:53"),
-        (
-            "nameserver 10.0.0.1\nnameserver\t::1 # ours\nnameserver 10.0.0.3\nnameserver 10.0.0.4",
-            "10.0.0.1:53 [::1]:53 10.0.0.3:53",
-        ),
-    ] {
-        let servers = name_servers(text, 53);
-        let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-        assert_eq!(servers.join(" "), want, "{text}");
     }
 }
 
@@ -290,6 +283,140 @@ fn a_denial_is_said_and_not_kept_silent() {
         ),
     ] {
         told(what, &judge::denied(&a, &aaaa), want);
+    }
+}
+
+#[test]
+fn no_type_of_question_carries_data() {
+    let by = |rcode, authority: &str, records| {
+        Ok(Answer {
+            rcode,
+            records,
+            authority: Some(authority.to_owned()),
+            ..Answer::default()
+        })
+    };
+    let denial = by(3, "dnsgate.invalid nobody.invalid", 0);
+    let refused = answer(5, "");
+    let blocked = Ok(Answer {
+        rcode: 3,
+        ede: Some((15, "no rule".to_owned())),
+        ..Answer::default()
+    });
+    let iana = "ns.icann.org noc.dns.icann.org";
+    for (what, seen, denial, want) in [
+        ("as denied", denial.clone(), &denial, None),
+        ("REFUSED", answer(5, ""), &denial, None),
+        ("NOTIMP", answer(4, ""), &denial, None),
+        ("it says so", blocked, &refused, None),
+        (
+            "data",
+            by(0, iana, 1),
+            &denial,
+            Some("the question gets out"),
+        ),
+        (
+            "NXDOMAIN with an alias",
+            by(3, iana, 1),
+            &denial,
+            Some("the question gets out"),
+        ),
+        (
+            "NXDOMAIN of the name's own",
+            by(3, iana, 0),
+            &denial,
+            Some("the question gets out"),
+        ),
+        (
+            "NODATA of the name's own",
+            by(0, iana, 0),
+            &denial,
+            Some("the question gets out"),
+        ),
+        (
+            "NXDOMAIN where REFUSED is the denial",
+            by(3, iana, 0),
+            &refused,
+            Some("the question gets out"),
+        ),
+        (
+            "SERVFAIL",
+            answer(2, ""),
+            &denial,
+            Some("deny_with: nxdomain"),
+        ),
+        (
+            "silence",
+            Err(Fault::TimedOut("DNS")),
+            &denial,
+            Some("dnsgate runs"),
+        ),
+    ] {
+        told(what, &judge::data(RecordType::TXT, &seen, denial), want);
+    }
+}
+
+#[test]
+fn every_server_is_judged() {
+    let at = |last: u8| ([10, 0, 0, last], 53).into();
+    let good = || answer(0, "199.36.153.4");
+    let public = || answer(0, "142.250.1.1");
+    let silent = || Err(Fault::TimedOut("DNS"));
+    for (what, servers, want) in [
+        ("both", vec![good(), good()], None),
+        ("one of them is silent", vec![silent(), good()], None),
+        ("one of them fails", vec![good(), answer(2, "")], None),
+        (
+            "the second leads out",
+            vec![good(), public()],
+            Some("somebody else"),
+        ),
+        (
+            "the second denies",
+            vec![good(), answer(3, "")],
+            Some("does not serve"),
+        ),
+        (
+            "all are silent",
+            vec![silent(), silent()],
+            Some("dnsgate runs"),
+        ),
+    ] {
+        let a: Vec<_> = (1..).map(at).zip(servers).collect();
+        let none: Vec<_> = (1..).map(at).zip([answer(0, ""), answer(0, "")]).collect();
+        told(what, &judge::name_everywhere(&vip(false), &a, &none), want);
+    }
+    let second = [
+        (at(1), Finding::pass(String::new())),
+        (at(2), Finding::fail("no".to_owned(), "x")),
+    ];
+    assert_eq!(judge::worst(second, 2).seen, "10.0.0.2:53: no");
+}
+
+#[test]
+fn a_proxy_that_takes_connections_is_a_way_out() {
+    let target: Target = "http://proxy.example:3128/".parse().expect("a URL");
+    let ip: IpAddr = "192.0.2.1".parse().expect("an address");
+    for (what, attempt, want) in [
+        ("nowhere", Attempt::NoAddress, None),
+        (
+            "silence",
+            Attempt::Failed(ip, Fault::TimedOut("connection")),
+            None,
+        ),
+        ("it listens", Attempt::Connected(ip), Some("unset it")),
+        (
+            "unresolved",
+            Attempt::Unresolved(Fault::TimedOut("DNS")),
+            Some("dnsgate runs"),
+        ),
+        (
+            "EMFILE",
+            Attempt::Failed(ip, Fault::Untried("EMFILE".to_owned())),
+            Some("nothing is proved"),
+        ),
+    ] {
+        told(what, &judge::proxy(&target, &attempt), want);
     }
 }
 
@@ -471,6 +598,7 @@ fn report() -> Report {
         bucket: Some("b".to_owned()),
         file_names: vec!["one".to_owned()],
         check_connection: Some(false),
+        not_tried: vec!["ICMP", "NTP (udp:123)"],
     }
 }
 
@@ -483,6 +611,7 @@ FAIL     denied x   [2Jodd
 skipped  name p    elsewhere
 
 NOT proved: 1 passed, 1 failed, 1 skipped
+not tried: ICMP; NTP (udp:123)
 ";
     assert_eq!(report().table(), table);
     let json = report().json(Duration::from_millis(1500));
@@ -492,6 +621,7 @@ NOT proved: 1 passed, 1 failed, 1 skipped
         "bucket": "b",
         "file_names": ["one"],
         "check_connection": false,
+        "not_tried": ["ICMP", "NTP (udp:123)"],
         "checks": [
             { "check": "bucket b", "result": "pass", "seen": "1 object, 1 page", "remedy": null },
             { "check": "denied x", "result": "fail", "seen": "\u{1b}[2Jodd", "remedy": "do this" },

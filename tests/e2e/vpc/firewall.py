@@ -25,6 +25,11 @@ table inet vpc {{
 """
 
 
+def gap(rule):
+    """The closed firewall with one more rule: the gap."""
+    return CLOSED.replace("        drop\n", f"        {rule} accept\n        drop\n")
+
+
 CLOSED = egress(f"{VIPS[0]}/30")
 WEBSITE_TOO = egress(f"{VIPS[0]}/30", WEBSITE)
 OPEN = ""

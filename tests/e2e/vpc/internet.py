@@ -17,14 +17,15 @@ import urllib.parse
 import tls
 from plan import WEBSITE
 
-TYPE_A = 1
+TYPE_A, TYPE_TXT = 1, 16
 
 
 def reply_to(query):
-    """The reply to a DNS query: the web site for A, nothing for other types."""
+    """The reply to a DNS query: the web site for A, some text for TXT, nothing for other types."""
     end = query.index(0, 12) + 5
     kind = struct.unpack("!H", query[end - 4 : end - 2])[0]
-    answer = struct.pack("!3HIH", 0xC00C, TYPE_A, 1, 60, 4) + socket.inet_aton(WEBSITE) if kind == TYPE_A else b""
+    data = {TYPE_A: socket.inet_aton(WEBSITE), TYPE_TXT: b"\x06leaked"}.get(kind, b"")
+    answer = struct.pack("!3HIH", 0xC00C, kind, 1, 60, len(data)) + data if data else b""
     return query[:2] + struct.pack("!5H", 0x8180, 1, bool(answer), 0, 0) + query[12:end] + answer
 
 
@@ -37,6 +38,21 @@ def serve_datagrams():
             query, ancillary, _, client = sock.recvmsg(4096, 64)
             with contextlib.suppress(ValueError, struct.error):  # no query
                 sock.sendmsg([reply_to(query)], ancillary, 0, client)
+
+
+def serve_quic(port):
+    """QUIC: to a long header of whatever version the versions that are spoken (RFC 9000 section 17.2.1)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
+        sock.bind(("0.0.0.0", port))
+        while True:
+            packet, ancillary, _, client = sock.recvmsg(4096, 64)
+            if len(packet) >= 1200 and packet[0] & 0x80:
+                ids = packet[5:]
+                mine, rest = ids[1 : 1 + ids[0]], ids[1 + ids[0] :]
+                theirs = rest[1 : 1 + rest[0]]
+                head = b"\x80\0\0\0\0" + bytes([len(theirs)]) + theirs + bytes([len(mine)]) + mine
+                sock.sendmsg([head + b"\0\0\0\1"], ancillary, 0, client)
 
 
 class Stream(socketserver.StreamRequestHandler):
@@ -90,6 +106,8 @@ def main():
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     threading.Thread(target=serve_datagrams, daemon=True).start()
+    for port in (443, 853):
+        threading.Thread(target=serve_quic, args=[port], daemon=True).start()
     print("ready")
     threading.Event().wait()
 

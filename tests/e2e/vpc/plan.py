@@ -13,6 +13,8 @@ VIPS = [f"199.36.153.{last}" for last in range(4, 8)]
 WEBSITE = "93.184.215.14"
 RESOLVERS = ["8.8.8.8", "1.1.1.1", "9.9.9.9"]
 
+OPEN_RESOLVER = "8.8.4.4"  # a second name server that a control names; the internet answers there
+LITERALS = ["140.82.112.3", "151.101.1.140", "104.16.132.229"]  # those of dnsgate verify
 WEBSITE_URL = "https://www.example.com/"
 BUCKET = "dnsgate-e2e"
 OBJECTS = [f"reports/2026-11-{day:02}.csv" for day in range(1, 26)]

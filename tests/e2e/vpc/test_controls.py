@@ -6,7 +6,19 @@ Each scene differs from the proof's in what its test names, and in that dnsgate 
 import unittest
 
 import firewall
-from plan import BALANCER, BUCKET, CLOUD_DNS, GATE, OBJECTS, RESOLVERS, WEBSITE, WORKLOAD
+from plan import (
+    BALANCER,
+    BUCKET,
+    CLOUD_DNS,
+    GATE,
+    LITERALS,
+    METADATA,
+    OBJECTS,
+    OPEN_RESOLVER,
+    RESOLVERS,
+    WEBSITE,
+    WORKLOAD,
+)
 from test_proof import BYPASS, STATUSES, conversations, ended
 from vpc import FORWARD, Vpc
 
@@ -15,7 +27,10 @@ CLOUD_DNS_PATIENCE = 4  # seconds that the real one waits for a target
 # What `dnsgate verify` calls its checks.
 RESOLVED = "denied www.example.com"
 OUT_BY_NAME, OUT_BY_ADDRESS = "unreachable www.example.com:443", f"unreachable {WEBSITE}:443"
-WAYS = ["udp:53", "tcp:53", "tcp:853", "tcp:443"]
+DATA, HOSTS = "data www.example.com", "hosts www.example.com"
+BY_HTTP = f"unreachable {WEBSITE}:80"
+LITERAL_WAYS = [f"unreachable {address}:{port}" for address in LITERALS for port in (443, 80)]
+WAYS = ["udp:53", "tcp:53", "tcp:853", "udp:853", "tcp:443", "udp:443", "tcp:80"]
 VERIFY_BYPASS = [f"bypass {way} {address}" for address in RESOLVERS for way in WAYS]
 
 
@@ -53,7 +68,7 @@ class Controls(unittest.TestCase):
             self.assertEqual(scene.statuses(BYPASS), dict.fromkeys(BYPASS, "NOERROR"))
             # Who asks its own resolver is still held.
             self.assertFalse(scene.call_function()["check_connection"])
-            self.assertEqual(self.failures(scene), [OUT_BY_ADDRESS, *VERIFY_BYPASS])
+            self.assertEqual(self.failures(scene), [OUT_BY_ADDRESS, BY_HTTP, *LITERAL_WAYS, *VERIFY_BYPASS])
             packets = scene.packets(self.vpc.internet)
         for address in RESOLVERS:
             self.assertTrue(any(f"in udp {WORKLOAD} " in line and f" > {address} 53" in line for line in packets))
@@ -69,7 +84,7 @@ class Controls(unittest.TestCase):
         with self.vpc.scene("website", rules=firewall.WEBSITE_TOO, policy=QUICK + FORWARD) as scene:
             self.assertEqual(scene.dig("www.example.com", "+short").split(), [WEBSITE])
             function = scene.call_function()
-            self.assertEqual(self.failures(scene), [RESOLVED, OUT_BY_NAME, OUT_BY_ADDRESS])
+            self.assertEqual(self.failures(scene), [RESOLVED, DATA, OUT_BY_NAME, OUT_BY_ADDRESS])
             packets = scene.packets(self.vpc.internet)
         self.assertEqual(function["bucket"], BUCKET)
         self.assertEqual(function["file_names"], OBJECTS)
@@ -80,7 +95,48 @@ class Controls(unittest.TestCase):
         with self.vpc.scene("website-without-way", policy=QUICK + FORWARD) as scene:
             self.assertEqual(scene.dig("www.example.com", "+short").split(), [WEBSITE])
             self.assertFalse(scene.call_function()["check_connection"])
-            self.assertEqual(self.failures(scene), [RESOLVED])
+            self.assertEqual(self.failures(scene), [RESOLVED, DATA])
+
+    def test_each_gap_in_the_firewall_is_found_by_its_check(self):
+        ways = {
+            f"ip daddr {RESOLVERS[0]} {way.replace(':', ' dport ')}": [f"bypass {way} {RESOLVERS[0]}"] for way in WAYS
+        }
+        literals = {
+            f"ip daddr {LITERALS[0]} tcp dport {port}": [f"unreachable {LITERALS[0]}:{port}"] for port in (443, 80)
+        }
+        with self.vpc.scene("gaps", policy=QUICK) as scene:
+            for rule, want in (ways | literals).items():
+                with self.subTest(rule):
+                    self.vpc.router.filter(firewall.gap(rule))
+                    self.assertEqual(self.failures(scene), want)
+
+    def test_each_gap_in_the_machines_files_is_found_by_its_check(self):
+        second = f"options rotate\nnameserver {METADATA}\nnameserver {OPEN_RESOLVER}\n"
+        # glibc asks the second line's server alone, musl the first one's, too.
+        torn = f"nameserver {METADATA}\r\nnameserver {METADATA}\n"
+        hosts = f"127.0.0.1 localhost\n{WEBSITE} www.example.com\n"
+        with self.vpc.scene("files", policy=QUICK) as scene:
+            with scene.workload_file("/etc/resolv.conf", torn):
+                self.assertEqual(self.failures(scene), ["resolv.conf"])
+            with scene.workload_file("/etc/hosts", hosts):
+                self.assertEqual(self.failures(scene), [HOSTS])
+            self.vpc.router.filter(firewall.gap(f"ip daddr {OPEN_RESOLVER} meta l4proto {{ tcp, udp }} th dport 53"))
+            with scene.workload_file("/etc/resolv.conf", second):
+                failures = self.failures(scene)
+            self.assertTrue({RESOLVED, DATA} <= set(failures), failures)
+            self.assertNotIn("resolv.conf", failures)
+
+    def test_a_proxy_that_takes_connections_is_found(self):
+        with self.vpc.scene("proxy", rules=firewall.gap(f"ip daddr {WEBSITE} tcp dport 443"), policy=QUICK) as scene:
+            scene.environment = [f"HTTPS_PROXY=http://{WEBSITE}:443"]
+            self.assertEqual(self.failures(scene), [OUT_BY_ADDRESS, "proxy HTTPS_PROXY"])
+
+    def test_with_a_rule_for_one_type_data_gets_out(self):
+        policy = FORWARD.replace("domains: [www.example.com]", "domains: [.www.example.com], types: [TXT]")
+        # The gate, unlike the workload, may ask its upstream; nothing else gets further than before.
+        with self.vpc.scene("one-type", policy=QUICK + policy) as scene:
+            self.assertIn("leaked", scene.dig("x.www.example.com", "TXT", "+short"))
+            self.assertEqual(self.failures(scene), [DATA])
 
     def test_without_dnsgate_nothing_resolves(self):
         with self.vpc.scene("stopped", policy=QUICK) as scene:

@@ -130,6 +130,7 @@ class Scene(contextlib.ExitStack):
         self.vpc, self.name = vpc, name
         self.captures = {}
         self.config = self.dnsgate = None
+        self.environment = []  # of `dnsgate verify`: NAME=VALUE
 
     def start_captures(self):
         """Before anything could send."""
@@ -174,6 +175,17 @@ class Scene(contextlib.ExitStack):
             file.write(text)
         return path
 
+    @contextlib.contextmanager
+    def workload_file(self, path, text):
+        """Another file in place of one of the workload's, whose mounts are its own."""
+        file = self.file(os.path.basename(path), text)
+        target = self.vpc.workload.run("realpath", path).stdout.strip()
+        self.vpc.workload.run("mount", "--bind", file, target)
+        try:
+            yield
+        finally:
+            self.vpc.workload.run("umount", target)
+
     def dig(self, *arguments):
         """What dig prints on the workload; its resolver is Cloud DNS."""
         return self.dig_from(self.vpc.workload, *arguments)
@@ -202,6 +214,7 @@ class Scene(contextlib.ExitStack):
         """`dnsgate verify` on the workload, with the configuration that dnsgate has and the test's own authority."""
         command = [DNSGATE, "verify", "--config", self.config, "--bucket", BUCKET, "--ca", self.vpc.ca]
         blocked = ["--expect-blocked", WEBSITE_URL, "--expect-blocked", f"https://{WEBSITE}/"]
+        command = ["env", *self.environment, *command]
         return self.vpc.workload.run(*command, *blocked, "--bypass", ",".join(RESOLVERS), *arguments, check=False)
 
     def report(self):

@@ -1,0 +1,78 @@
+//! What the machine says: its resolv.conf, its /etc/hosts, its environment, its addresses.
+
+use std::{
+    env, fs,
+    io::{self, Read as _},
+    net::Ipv4Addr,
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::verify::{self, Machine, PROXY_VARIABLES, Surroundings};
+
+/// What names the system's name servers.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// What resolves names without a question.
+const HOSTS: &str = "/etc/hosts";
+/// The largest of these files, in bytes. Lists of blocked names in /etc/hosts have some megabytes.
+const MAX_FILE: u64 = 32 << 20;
+/// The port that both libraries ask.
+const DNS: u16 = 53;
+
+/// Reads all of it; the resolv.conf only if its servers are to be asked.
+pub(super) fn read(with_resolv_conf: bool) -> anyhow::Result<Machine> {
+    let resolv_conf = if with_resolv_conf {
+        let text = file(RESOLV_CONF).context("give --server ADDR")?;
+        let local_domain = env::var_os("LOCALDOMAIN");
+        let local_domain = local_domain.as_ref().map(|it| it.to_string_lossy());
+        let around = Surroundings {
+            interface: &interface,
+            local_domain: local_domain.as_deref(),
+            host_name: &text_of("/proc/sys/kernel/hostname"),
+        };
+        Some(verify::resolv_conf(&text, DNS, &around))
+    } else {
+        None
+    };
+    let proxies = PROXY_VARIABLES.iter().filter_map(|name| {
+        let value = env::var_os(name)?;
+        Some(((*name).to_owned(), value.to_string_lossy().into_owned()))
+    });
+    Ok(Machine {
+        resolv_conf,
+        hosts: verify::hosts(&file(HOSTS)?),
+        proxies: proxies.collect(),
+        addresses: verify::own_addresses(
+            &text_of("/proc/self/net/fib_trie"),
+            &text_of("/proc/self/net/if_inet6"),
+        ),
+    })
+}
+
+/// A file of the system. An absent one is empty to both libraries.
+fn file(path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match fs::File::open(path) {
+        Ok(file) => {
+            let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
+            read.with_context(|| format!("{path} cannot be read"))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("{path} cannot be opened")),
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        bail!("{path} is larger than {MAX_FILE} bytes");
+    }
+    Ok(bytes)
+}
+
+/// A file of /proc; without it there is nothing to say.
+fn text_of(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The number of an interface.
+fn interface(name: &str) -> Option<u32> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+    rustix::net::netdevice::name_to_index(&socket, name).ok()
+}
