@@ -134,8 +134,8 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "env::var_os",
-        "dnsgate is configured by its file, not by the environment; faults on demand are",
-        &["app::faults"],
+        "dnsgate is configured by its file, not by the environment; faults on demand are, and verify looks for proxies",
+        &["app::faults", "cli::verify::machine"],
     ),
     (
         "std::process",

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::Vip,
     dns::{Name, NameBuf},
-    policy::AnswerRanges,
+    policy::Ranges,
 };
 
 /// What verify was told of the machine that it runs on.
@@ -78,9 +78,9 @@ impl Machine {
 
     /// A name of the preset, or one below it, that /etc/hosts leads out.
     pub(super) fn hosts_of_preset(&self, served: &Name, vip: &Vip) -> Option<Check> {
+        let public = Ranges::public();
         let inside = |address: &IpAddr| {
-            vip.ranges.iter().any(|range| range.contains(address))
-                || !AnswerRanges::Public.allow(*address)
+            vip.ranges.iter().any(|range| range.contains(address)) || !public.allow(*address)
         };
         let line = self.hosts.iter().find(|line| {
             let within = |name: &Name| name.as_ref().is_within(served.as_ref());

@@ -436,7 +436,11 @@ fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
     let rejected = || dnsgate.metric("dnsgate_config_rejected");
     for (name, good, told) in [
         ("dnsgate.yaml", policy(1), "is no regular file any more"),
-        ("corp.zone", zone(1), "the file that is named here cannot be read"),
+        (
+            "corp.zone",
+            zone(1),
+            "the file that is named here cannot be read",
+        ),
     ] {
         fs::remove_file(path(name)).expect("removed");
         let made = Command::new("mkfifo").arg(path(name)).status();
