@@ -46,6 +46,7 @@ pub mod probe;
 mod pulse;
 mod rate;
 mod reload;
+mod room;
 mod signals;
 mod tell;
 mod upstreams;
@@ -139,7 +140,8 @@ async fn run(
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let cache = Cache::new(startup.cache);
     let forwarder = Arc::new(Forwarder::new(cache, startup.limits, &telemetry));
-    upstreams::install(&forwarder, &telemetry, reloader.upstreams())?;
+    let groups = reloader.live().current().policy().groups().len();
+    upstreams::install(&forwarder, &telemetry, reloader.upstreams(), groups)?;
     let numbers = Arc::clone(&forwarder);
     telemetry.watch(move || numbers.reading());
     let gate = Gate::of(&startup.limits, server.addresses());

@@ -20,34 +20,42 @@
 mod book;
 mod budget;
 mod choice;
+mod descriptors;
 mod exchange;
 mod flights;
 mod health;
 mod observer;
 mod race;
 mod rtt;
+mod share;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
-    sync::Arc,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::time;
 
 use self::{
-    book::Book,
+    book::{Book, Door},
     exchange::{Roots, Tell, Way},
     flights::{Flights, Joined},
     watch::Probes,
 };
 pub use self::{
+    descriptors::bound_sockets,
     exchange::OpenError,
     health::Standing,
     observer::{Asked, Event, Observer},
+    share::{Party, may_take},
 };
 use crate::{
     config,
@@ -64,16 +72,25 @@ pub struct Limits {
     pub waiters: usize,
     /// How many questions may be in flight.
     pub questions: usize,
+    /// How many connections there may be to one server.
+    pub connections: usize,
+    /// How many questions may be under way on one of them.
+    pub pipeline: usize,
+    /// How many questions are asked at a time while all servers are down.
+    pub probing: usize,
 }
 
 impl Default for Limits {
     /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name.
+    /// flight, and a tenth of them for one name; the rest as the configuration has it.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),
             waiters: 1000,
             questions: 10_000,
+            connections: 4,
+            pipeline: 512,
+            probing: 10,
         }
     }
 }
@@ -92,6 +109,8 @@ struct Shared {
     ways: Vec<Way>,
     book: Book,
     probes: Probes,
+    /// Questions that began while all servers were down.
+    probing: AtomicUsize,
     limits: Limits,
     observer: Arc<dyn Observer>,
 }
@@ -113,7 +132,7 @@ impl Upstream {
         let mut ways = Vec::with_capacity(config.servers.len());
         for (server, address) in config.servers.iter().enumerate() {
             let tell = Tell::new(Arc::clone(&observer), server);
-            ways.push(Way::new(address, &mut roots, tell)?);
+            ways.push(Way::new(address, &mut roots, tell, &limits)?);
         }
         Ok(Self {
             flights: Flights::new(limits.questions, limits.waiters),
@@ -122,6 +141,7 @@ impl Upstream {
                 id,
                 book: Book::new(config.strategy, ways.len(), Arc::clone(&observer)),
                 probes: Probes::new(ways.len()),
+                probing: AtomicUsize::new(0),
                 ways,
                 limits,
                 observer,
@@ -133,10 +153,16 @@ impl Upstream {
     /// longer, the question is dropped. To be called within a tokio runtime, any one: where several
     /// wait for one answer, each of theirs must run until it has come.
     ///
+    /// Where no server may be asked, that is told at once. `party` is whose question it is.
+    ///
     /// # Errors
     /// [`Failure`], not later than [`Limits::deadline`].
-    pub async fn resolve(&self, permit: &Permit) -> Result<Arc<Facts>, Failure> {
-        let ask = |permit| race::run(Arc::clone(&self.shared), permit);
+    pub async fn resolve(&self, permit: &Permit, party: Party) -> Result<Arc<Facts>, Failure> {
+        if let Some(failure) = self.refuses() {
+            self.refused(failure);
+            return Err(failure);
+        }
+        let ask = |permit| race::run(Arc::clone(&self.shared), permit, party);
         match self.flights.join(permit, ask) {
             Joined::First(flight) => flight.await,
             Joined::Merged(flight) => {
@@ -160,22 +186,51 @@ impl Upstream {
         watch::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// A probe's name came to our own listener. Returns whether the probe was this upstream's: then
-    /// the server that it was sent to is looping, until a later probe does not come back.
-    pub fn probe_returned(&self, token: u128) -> bool {
-        let server = self.shared.probes.returned(token);
-        if let Some(server) = server {
-            self.shared.looping(server, true);
+    /// Why a question would fail at once: all servers lead back to us, or all are down and as many
+    /// questions as may find out whether one is back. Costs no lock.
+    #[must_use]
+    pub fn refuses(&self) -> Option<Failure> {
+        match self.shared.book.door() {
+            Door::Open => None,
+            Door::Looping => Some(Failure::Looping),
+            Door::Down => {
+                let probing = self.shared.probing.load(Ordering::Relaxed);
+                (probing >= self.shared.limits.probing).then_some(Failure::Down)
+            }
         }
-        server.is_some()
+    }
+
+    /// Counts a question that failed at once.
+    pub fn refused(&self, failure: Failure) {
+        let looping = failure == Failure::Looping;
+        self.shared.observer.observe(Event::Refused { looping });
+    }
+
+    /// A probe's name came to our own listener, from `source`. Returns whether the probe was this
+    /// upstream's. When two of them have come back within a minute from the address of the server that
+    /// they were sent to, it is not asked until a later probe does not come back.
+    pub fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
+        self.shared.probe_returned(token, source)
     }
 }
 
+/// A question that finds out whether a server is back; the next one may when it is dropped.
+struct Probing(Arc<Shared>);
+
 impl Shared {
-    fn looping(&self, server: usize, looping: bool) {
-        if self.probes.set_looping(server, looping) {
-            self.observer.observe(Event::Looping { server, looping });
-        }
+    /// Counts a question that begins, where all servers are down.
+    fn probing(self: &Arc<Self>) -> Option<Probing> {
+        let down = self.book.door() == Door::Down;
+        down.then(|| {
+            self.probing.fetch_add(1, Ordering::Relaxed);
+            Probing(Arc::clone(self))
+        })
+    }
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.0.probing.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

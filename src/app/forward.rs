@@ -6,15 +6,16 @@
 //! ```
 //!
 //! The task runs on the runtime of the worker that took the query, most often in its very thread.
-//! How many wait is bounded, and what does not fit is shed at once: a queue without an end would
-//! only make everybody wait. A query keeps the snapshot that it began under.
+//! How many wait is bounded and shared fairly (`room`), and what does not fit is shed at once: a queue
+//! without an end would only make everybody wait. What would fail at once does so on the thread that it
+//! came by, and takes no room. A query keeps the snapshot that it began under.
 //!
 //! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
 
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -22,22 +23,23 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time,
-};
+use tokio::time;
 
 use crate::{
     cache::Cache,
     config::Limits,
     dns::{Failure, Transport},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
+    policy::GroupId,
     server::ReplyTo,
-    telemetry::{self, Latency, Reading, Recorder, Shared, Telemetry},
-    upstream::Upstream,
+    telemetry::{self, Latency, Reading, Recorder, Shared, Shed, Telemetry},
+    upstream::{Party, Upstream},
 };
 
-use super::worker::monotonic;
+use super::{
+    room::{Lane, Place, Room, party},
+    worker::monotonic,
+};
 
 /// How often a query is taken up again at most: our own data may lead to an upstream's, and those
 /// to ours, but not for ever. No official reference.
@@ -63,14 +65,21 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
+/// An upstream, and the places of those who wait for it.
+#[derive(Clone)]
+struct Known {
+    upstream: Arc<Upstream>,
+    lane: Arc<Lane>,
+}
+
 /// The upstreams of the configuration in force, and those that are being left.
-type Upstreams = BTreeMap<Partition, Arc<Upstream>>;
+type Upstreams = BTreeMap<Partition, Known>;
 
 /// What forwards, shared by all workers and by each query that waits.
 pub(super) struct Forwarder {
     upstreams: ArcSwap<Upstreams>,
     cache: Cache,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     limits: Limits,
     /// One for all: a query that has waited for another server can wait for this.
     recorder: Mutex<Recorder>,
@@ -83,7 +92,7 @@ impl Forwarder {
         Self {
             upstreams: ArcSwap::default(),
             cache,
-            room: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
+            room: Room::new(limits.in_flight),
             limits,
             recorder: Mutex::new(telemetry.recorder()),
             shared: Arc::clone(telemetry.shared()),
@@ -100,16 +109,46 @@ impl Forwarder {
 
     /// The upstream of a partition, if there is one by now.
     pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<Upstream>> {
+        self.known(partition).map(|known| known.upstream)
+    }
+
+    fn known(&self, partition: Partition) -> Option<Known> {
         self.upstreams.load().get(&partition).cloned()
     }
 
-    /// Makes the upstreams of a configuration known, before a query can see its snapshot. Those
-    /// that it has not are left a moment later.
-    pub(super) fn install(self: &Arc<Self>, wanted: Vec<(Partition, Arc<Upstream>)>) {
+    /// Where those wait who are answered by this permit's upstream.
+    fn lane(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<Lane> {
+        let partition = snapshot.partition(permit.upstream());
+        let known = partition.and_then(|partition| self.known(partition));
+        // Who asks an upstream that is gone fails at once.
+        known.map(|known| known.lane).unwrap_or_default()
+    }
+
+    /// Why what this permit is for fails at once, if it does. That is counted.
+    pub(super) fn refuses(&self, snapshot: &Snapshot, permit: &Permit) -> Option<Failure> {
+        let upstreams = self.upstreams.load();
+        let upstream = &upstreams.get(&snapshot.partition(permit.upstream())?)?.upstream;
+        let failure = upstream.refuses()?;
+        upstream.refused(failure);
+        Some(failure)
+    }
+
+    /// Makes the upstreams of a configuration with so many groups known, before a query can see its
+    /// snapshot. Those that it has not are left a moment later.
+    pub(super) fn install(
+        self: &Arc<Self>,
+        wanted: Vec<(Partition, Arc<Upstream>)>,
+        groups: usize,
+    ) {
+        self.room.share_out(groups, wanted.len());
         let before = self.upstreams.load_full();
         let mut all = Upstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
-        all.extend(wanted);
+        for (partition, upstream) in wanted {
+            let lane = before.get(&partition).map(|known| Arc::clone(&known.lane));
+            let lane = lane.unwrap_or_default();
+            all.insert(partition, Known { upstream, lane });
+        }
         self.upstreams.store(Arc::new(all));
         let forwarder = Arc::clone(self);
         tokio::spawn(async move {
@@ -127,9 +166,10 @@ impl Forwarder {
 
     /// Takes a query over, if there is room for one more.
     pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
-        let room = Arc::clone(&self.room).try_acquire_owned();
-        let taken = room.map(|room| tokio::spawn(Arc::clone(self).serve(waiting, room)));
-        taken.is_ok()
+        let lane = self.lane(&waiting.snapshot, &waiting.ask.permit);
+        let place = self.room.take(&lane, waiting.ask.outcome.group);
+        let taken = place.map(|place| tokio::spawn(Arc::clone(self).serve(waiting, place)));
+        taken.is_some()
     }
 
     /// Asks for facts anew that are near their end. Where there is no room, they end.
@@ -139,26 +179,26 @@ impl Forwarder {
         snapshot: Arc<Snapshot>,
         now: SystemTime,
     ) {
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
+        let lane = self.lane(&snapshot, &permit);
+        if let Some(place) = self.room.take(&lane, None) {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
-                let _room = room;
-                forwarder.fetch(permit, &snapshot, now).await;
+                let _place = place;
+                forwarder.fetch(permit, &snapshot, now, Party::OWN).await;
             });
         }
     }
 
     /// A probe for loops has come to a listener of ours.
-    pub(super) fn probe_returned(&self, token: u128) {
-        for upstream in self.upstreams.load().values() {
-            upstream.probe_returned(token);
+    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) {
+        for known in self.upstreams.load().values() {
+            known.upstream.probe_returned(token, source);
         }
     }
 
     /// What a scrape asks for.
     pub(super) fn reading(&self) -> Reading {
         let cache = self.cache.numbers();
-        let in_flight = self.limits.in_flight - self.room.available_permits();
         Reading {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
@@ -166,18 +206,17 @@ impl Forwarder {
             cache_evictions: cache.evictions,
             cache_entries: cache.entries as u64,
             cache_bytes: cache.bytes,
-            in_flight: in_flight as u64,
+            in_flight: self.room.taken() as u64,
         }
     }
 
     /// Waits until no query waits any more, for as long as one may.
     pub(super) async fn finish(&self) {
-        let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         // What has not ended by then ends with the process.
-        let _ = time::timeout(self.limits.upstream_timeout, self.room.acquire_many(all)).await;
+        let _ = time::timeout(self.limits.upstream_timeout, self.room.empty()).await;
     }
 
-    async fn serve(self: Arc<Self>, waiting: Waiting, _room: OwnedSemaphorePermit) {
+    async fn serve(self: Arc<Self>, waiting: Waiting, place: Place) {
         let Waiting {
             packet,
             source,
@@ -197,9 +236,10 @@ impl Forwarder {
             client,
             snapshot: &snapshot,
             now,
+            group: ask.outcome.group,
         };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
-        let run = AssertUnwindSafe(self.run(query, ask)).catch_unwind();
+        let run = AssertUnwindSafe(self.run(query, ask, place)).catch_unwind();
         let (step, reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
         if !step.is_empty() && back.send(&reply).is_err() {
             self.shared.reply_lost();
@@ -218,11 +258,21 @@ impl Forwarder {
     }
 
     /// Takes a query up until it has its reply.
-    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask) -> (Step, Vec<u8>) {
+    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask, place: Place) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
-        let mut ask = ask;
+        let (mut ask, mut place) = (ask, Arc::new(place));
         for _ in 0..MAX_ROUNDS {
-            arrived.push(self.resolve(ask, query).await);
+            // An alias may lead to another upstream: it is there that the query waits from now on.
+            let lane = self.lane(query.snapshot, &ask.permit);
+            if !place.is_at(&lane) {
+                drop(place);
+                let Some(there) = self.room.take(&lane, query.group) else {
+                    self.shared.shed(Shed::InFlight);
+                    return query.fail(Reason::Shed);
+                };
+                place = Arc::new(there);
+            }
+            arrived.push(self.resolve(ask, query, &place).await);
             #[cfg(feature = "faults")]
             super::faults::strike(super::faults::At::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
@@ -237,23 +287,34 @@ impl Forwarder {
     }
 
     /// What an upstream says, or, to a client that has waited for long, what one said.
-    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>) -> Arrived {
+    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>, place: &Arc<Place>) -> Arrived {
         let Ask { permit, stale, .. } = ask;
         if stale {
             // Boxed, or every query that waits would hold room for this rare way.
-            Box::pin(self.resolve_in_time(permit, query)).await
+            Box::pin(self.resolve_in_time(permit, query, Arc::clone(place))).await
         } else {
-            self.fetch(permit, query.snapshot, query.now).await
+            let party = party(query.group);
+            self.fetch(permit, query.snapshot, query.now, party).await
         }
     }
 
     /// What an upstream says within the time that a client waits where there is something else.
-    async fn resolve_in_time(self: &Arc<Self>, permit: Permit, query: Query<'_>) -> Arrived {
-        // It goes on behind the client's back, and the next one finds what it brought.
+    async fn resolve_in_time(
+        self: &Arc<Self>,
+        permit: Permit,
+        query: Query<'_>,
+        place: Arc<Place>,
+    ) -> Arrived {
+        // It goes on behind the client's back, in the client's place, and the next one finds what it
+        // brought.
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
-            let fetch = async move { forwarder.fetch(permit, &snapshot, now).await };
+            let party = party(query.group);
+            let fetch = async move {
+                let _place = place;
+                forwarder.fetch(permit, &snapshot, now, party).await
+            };
             tokio::spawn(fetch)
         };
         let late = |failure| {
@@ -269,11 +330,17 @@ impl Forwarder {
     }
 
     /// Asks the upstream and keeps what it says.
-    async fn fetch(&self, permit: Permit, snapshot: &Snapshot, now: SystemTime) -> Arrived {
+    async fn fetch(
+        &self,
+        permit: Permit,
+        snapshot: &Snapshot,
+        now: SystemTime,
+        party: Party,
+    ) -> Arrived {
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
         let result = match upstream {
-            Some(upstream) => upstream.resolve(&permit).await,
+            Some(upstream) => upstream.resolve(&permit, party).await,
             None => Err(Failure::Unreachable),
         };
         Arrived::new(permit, result, &self.context(snapshot, now))
@@ -298,6 +365,7 @@ struct Query<'q> {
     client: Client,
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
+    group: Option<GroupId>,
 }
 
 thread_local! {

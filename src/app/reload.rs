@@ -118,7 +118,8 @@ async fn reload(
     let (mut reloader, next) = aside(read).await?;
     // Before any query can be forwarded under its permits.
     let next = next.and_then(|next| {
-        let installed = upstreams::install(forwarder, telemetry, &next.upstreams);
+        let groups = next.snapshot.policy().groups().len();
+        let installed = upstreams::install(forwarder, telemetry, &next.upstreams, groups);
         installed.map_err(|error| Refused::Upstream(format!("{error:#}")))?;
         Ok(next)
     });

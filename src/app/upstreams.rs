@@ -1,7 +1,7 @@
 //! The upstreams of a configuration, made and watched, and what they tell of themselves: counted,
 //! and logged where an operator would want to know.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -17,7 +17,8 @@ use crate::{
 
 use super::forward::Forwarder;
 
-/// Makes the upstreams of a configuration that are not there yet and makes all of them known.
+/// Makes the upstreams of a configuration, which has so many groups, that are not there yet and makes
+/// all of them known.
 /// Before a query can see its snapshot.
 ///
 /// # Errors
@@ -26,6 +27,7 @@ pub(super) fn install(
     forwarder: &Arc<Forwarder>,
     telemetry: &Telemetry,
     upstreams: &Numbered,
+    groups: usize,
 ) -> anyhow::Result<()> {
     let mut wanted = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
@@ -36,7 +38,7 @@ pub(super) fn install(
         };
         wanted.push((*partition, upstream));
     }
-    forwarder.install(wanted);
+    forwarder.install(wanted, groups);
     Ok(())
 }
 
@@ -57,6 +59,9 @@ fn make(
         deadline: limits.upstream_timeout,
         waiters: limits.waiters,
         questions: limits.in_flight,
+        connections: limits.upstream_connections,
+        pipeline: limits.upstream_pipeline,
+        probing: limits.upstream_probes,
     };
     let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
     Handle::current().spawn(upstream.watch());
@@ -73,10 +78,15 @@ struct Told {
 
 impl Told {
     fn say(&self, severity: Severity, message: &str, server: usize) {
-        let fields = [
+        self.tell(severity, message, server, None);
+    }
+
+    fn tell(&self, severity: Severity, message: &str, server: usize, from: Option<IpAddr>) {
+        let mut fields = vec![
             ("upstream", json!(self.upstream)),
             ("server", json!(self.servers.get(server))),
         ];
+        fields.extend(from.map(|from| ("from", json!(from))));
         self.telemetry.event(severity, message, &fields);
     }
 }
@@ -94,6 +104,20 @@ impl Observer for Told {
             Event::Hedged { .. } => counters.hedged(),
             Event::Merged => counters.merged(),
             Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
+            Event::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
+            Event::Refused { looping } => counters.refused(if looping {
+                telemetry::Refused::Looping
+            } else {
+                telemetry::Refused::Down
+            }),
+            Event::Copied { server, from } => self.tell(
+                Severity::Warning,
+                "a probe for loops that went to an upstream's server came from another address: \
+                 somebody sees what the server is asked and sends it here, or the server forwards \
+                 to dnsgate from that address; it is still asked",
+                server,
+                Some(from),
+            ),
             Event::Changed { server, standing } => {
                 counters.up(server, standing != Standing::Down);
                 let (severity, message) = match standing {
@@ -112,12 +136,13 @@ impl Observer for Told {
                 let (severity, message) = if looping {
                     (
                         Severity::Error,
-                        "an upstream's server sends what it is asked back here: point it elsewhere",
+                        "an upstream's server sends what it is asked back here and is not asked any more: \
+                         point it elsewhere",
                     )
                 } else {
                     (
                         Severity::Notice,
-                        "an upstream's server sends nothing back here any more",
+                        "an upstream's server sends nothing back here any more and is asked again",
                     )
                 };
                 self.say(severity, message, server);

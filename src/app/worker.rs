@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     dns::Ahead,
-    engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
+    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
     telemetry::{self, Latency, Recorder, Shared, Shed, TcpLimit, Telemetry},
@@ -103,6 +103,24 @@ impl Worker {
         });
     }
 
+    /// Ends a query at once where waiting would be in vain, because its upstream may not be asked: with
+    /// what the cache has past its time, or SERVFAIL. `None` where it may wait, or goes on elsewhere.
+    fn refuse(&self, ask: &Ask, message: Message<'_>, out: &mut [u8]) -> Option<Step> {
+        let failure = self.forwarder.refuses(&self.snapshot, &ask.permit)?;
+        let context =
+            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
+        let arrived = [Arrived::new(ask.permit.clone(), Err(failure), &context)];
+        let client = Client {
+            source: message.source.ip(),
+            transport: message.transport,
+        };
+        match engine::finish(message.packet, client, &context, &arrived, out) {
+            // An alias of what the cache had leads to an upstream that may be asked.
+            Step::Ask(_) => None,
+            step => Some(step),
+        }
+    }
+
     /// Hands a query over that must wait; the reply's length where it cannot.
     fn wait(
         &mut self,
@@ -141,15 +159,15 @@ impl Worker {
     }
 
     /// What a reply asks for beside being sent.
-    fn follow_up(&self, outcome: &Outcome, more: Option<&More>, packet: &[u8]) {
+    fn follow_up(&self, outcome: &Outcome, more: Option<&More>, message: Message<'_>) {
         if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
             let snapshot = Arc::clone(&self.snapshot);
             self.forwarder.refresh(permit, snapshot, self.now);
         }
         if outcome.reason == Reason::LoopProbe
-            && let Some(token) = engine::probe_of(packet)
+            && let Some(token) = engine::probe_of(message.packet)
         {
-            self.forwarder.probe_returned(token);
+            self.forwarder.probe_returned(token, message.source.ip());
         }
     }
 }
@@ -177,12 +195,18 @@ impl Handler for Worker {
     }
 
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
-        match self.step(message, out) {
+        let mut step = self.step(message, out);
+        if let Step::Ask(ask) = &step
+            && let Some(refused) = self.refuse(ask, message, out)
+        {
+            step = refused;
+        }
+        match step {
             Step::Reply { len, outcome, more } => {
                 let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
                 let reply = out.get(..len).unwrap_or_default();
                 self.record(outcome, message, reply, rejected);
-                self.follow_up(&outcome, more.as_deref(), message.packet);
+                self.follow_up(&outcome, more.as_deref(), message);
                 Some(len)
             }
             Step::Drop(outcome) => {

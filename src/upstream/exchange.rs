@@ -33,8 +33,17 @@ use self::{
     dial::{Dialer, Protocol},
     pool::Pool,
 };
-use super::{Event, Observer};
+use super::{Event, Limits, Observer, descriptors, share::Party};
 use crate::{config::ServerAddr, dns::ask, policy::Permit};
+
+/// Whose turn it is to ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// Whose question it is.
+    pub(super) party: Party,
+    /// Whether it has been asked before, here or elsewhere. Then it leaves room to those that have not.
+    pub(super) again: bool,
+}
 
 /// The way to one server.
 pub(super) enum Way {
@@ -80,6 +89,12 @@ impl Tell {
         Self { observer, server }
     }
 
+    fn full(&self) {
+        self.observer.observe(Event::Full {
+            server: self.server,
+        });
+    }
+
     fn mismatch(&self) {
         self.observer.observe(Event::Mismatch {
             server: self.server,
@@ -96,6 +111,7 @@ impl Way {
         server: &ServerAddr,
         roots: &mut Roots<'_>,
         tell: Tell,
+        limits: &Limits,
     ) -> Result<Self, OpenError> {
         let (address, protocol) = match server {
             ServerAddr::Udp(address) | ServerAddr::Tcp(address) => (*address, Protocol::Tcp),
@@ -113,7 +129,7 @@ impl Way {
                 (*address, Protocol::Https(tls, url))
             }
         };
-        let pool = Pool::new(Dialer { address, protocol }, tell.clone());
+        let pool = Pool::new(Dialer { address, protocol }, tell.clone(), limits);
         Ok(match server {
             ServerAddr::Udp(_) => Self::Udp {
                 address,
@@ -124,16 +140,32 @@ impl Way {
         })
     }
 
-    /// Asks. After `patience` without a sign of life a connection gets no further question.
-    pub(super) async fn ask(&self, permit: &Permit, patience: Duration) -> Result<Reply, Fault> {
+    /// Where the server is.
+    pub(super) fn address(&self) -> SocketAddr {
         match self {
-            Self::Stream(pool) => pool.ask(encode(0, permit), patience).await,
+            Self::Udp { address, .. } => *address,
+            Self::Stream(pool) => pool.address(),
+        }
+    }
+
+    /// Asks. After `patience` without a sign of life a connection gets no further question.
+    pub(super) async fn ask(
+        &self,
+        permit: &Permit,
+        patience: Duration,
+        turn: Turn,
+    ) -> Result<Reply, Fault> {
+        match self {
+            Self::Stream(pool) => pool.ask(encode(0, permit), patience, turn).await,
             Self::Udp { address, tcp, tell } => {
+                // Held until the answer is there, and so are those of the socket.
+                let descriptor = descriptors::datagram(turn.again).ok_or(Fault::Busy)?;
                 let reply = udp::ask(*address, encode(rand::random(), permit), tell).await?;
+                drop(descriptor);
                 if !ask::is_truncated(&reply.message) {
                     return Ok(reply);
                 }
-                let whole = tcp.ask(encode(0, permit), patience).await?;
+                let whole = tcp.ask(encode(0, permit), patience, turn).await?;
                 // The first reply tells how far the server is; the second had to connect.
                 Ok(Reply {
                     rtt: reply.rtt,

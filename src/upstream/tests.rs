@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::join_all;
 
 use self::fake::Udp;
-use super::{Asked, Event, Limits, Observer, Standing, Upstream, flights::Landing};
+use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, flights::Landing};
 use crate::{
     config::{self, ServerAddr, Strategy},
     dns::Failure,
@@ -41,7 +41,7 @@ impl Upstream {
     fn loops(&self) -> Vec<bool> {
         let servers = 0..self.shared.ways.len();
         servers
-            .map(|server| self.shared.probes.is_looping(server))
+            .map(|server| self.shared.book.is_looping(server))
             .collect()
     }
 }
@@ -125,5 +125,5 @@ fn short(landing: &Landing) -> Result<u16, Failure> {
 }
 
 async fn resolve(upstream: &Upstream, number: u128) -> Result<u16, Failure> {
-    short(&upstream.resolve(&question(number)).await)
+    short(&upstream.resolve(&question(number), Party(0)).await)
 }

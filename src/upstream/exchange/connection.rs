@@ -22,9 +22,8 @@ use super::{
     dial::{Dialer, Line},
     http2, pipeline,
 };
+use crate::upstream::descriptors;
 
-/// Questions in flight on one connection. More of them wait for one another on the way.
-pub(super) const PIPELINE: usize = 512;
 /// How long connecting may take, TLS and all.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long a connection without a question is kept. Most servers wait for longer than this, and
@@ -40,13 +39,37 @@ pub(super) struct Order {
 }
 
 /// What the task lets be seen from outside.
-#[derive(Default)]
 pub(super) struct Signs {
     connected: OnceLock<Instant>,
     heard: AtomicU64,
+    /// Questions that may be under way, as configured.
+    most: usize,
+    /// The same, or fewer where the server wants that.
+    places: AtomicUsize,
 }
 
 impl Signs {
+    /// Of a connection that may have so many questions under way.
+    pub(super) fn new(places: usize) -> Self {
+        Self {
+            connected: OnceLock::new(),
+            heard: AtomicU64::new(0),
+            most: places,
+            places: AtomicUsize::new(places),
+        }
+    }
+
+    /// Questions that may be under way.
+    pub(super) fn places(&self) -> usize {
+        self.places.load(Ordering::Relaxed)
+    }
+
+    /// The server takes no more than so many at a time.
+    pub(super) fn wants(&self, most: usize) {
+        self.places
+            .store(most.clamp(1, self.most), Ordering::Relaxed);
+    }
+
     /// A reply has come.
     pub(super) fn heard(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
@@ -75,15 +98,15 @@ impl Drop for Slot {
 }
 
 impl Connection {
-    /// Begins to connect, on `runtime`.
+    /// Begins to connect, on `runtime`, for as many questions at a time as `places`.
     pub(super) fn open(
-        number: u64,
+        (number, places): (u64, usize),
         dialer: Arc<Dialer>,
         tell: Tell,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let (orders, queue) = mpsc::channel(PIPELINE);
-        let signs = Arc::new(Signs::default());
+        let (orders, queue) = mpsc::channel(places);
+        let signs = Arc::new(Signs::new(places));
         runtime.spawn(run(dialer, queue, Arc::clone(&signs), tell));
         Arc::new(Self {
             number,
@@ -98,10 +121,20 @@ impl Connection {
         self.orders.is_closed()
     }
 
+    /// Questions that may be under way on it.
+    pub(super) fn places(&self) -> usize {
+        self.signs.places()
+    }
+
+    /// Questions that are.
+    pub(super) fn taken(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// A place for one more question, if there is one.
     pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
         // Taken under the lock of the pool, so nobody else adds in between.
-        if self.waiting.load(Ordering::Relaxed) >= PIPELINE {
+        if self.taken() >= self.places() {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -147,22 +180,29 @@ impl Slot {
 
 async fn run(
     dialer: Arc<Dialer>,
-    mut orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Order>,
     signs: Arc<Signs>,
     tell: Tell,
 ) {
+    let Some(_descriptor) = descriptors::connection() else {
+        return refuse(orders, Fault::Busy).await;
+    };
     let connected = time::timeout(CONNECT, dialer.dial()).await;
     let Ok(Ok(line)) = connected else {
-        orders.close();
-        while let Some(order) = orders.recv().await {
-            let _ = order.reply.send(Err(Fault::Unreachable));
-        }
-        return;
+        return refuse(orders, Fault::Unreachable).await;
     };
     let _ = signs.connected.set(Instant::now());
     match line {
         Line::Plain(stream) => pipeline::serve(stream, orders, &signs, &tell).await,
         Line::Tls(stream) => pipeline::serve(*stream, orders, &signs, &tell).await,
         Line::Http(line) => http2::serve(*line, orders, &signs).await,
+    }
+}
+
+/// Tells those who wait for the connection that there will be none.
+async fn refuse(mut orders: mpsc::Receiver<Order>, fault: Fault) {
+    orders.close();
+    while let Some(order) = orders.recv().await {
+        let _ = order.reply.send(Err(fault));
     }
 }

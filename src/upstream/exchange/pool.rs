@@ -2,6 +2,8 @@
 //! needs it.
 
 use std::{
+    collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,14 +11,12 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
-    Fault, Reply, Tell,
+    Fault, Limits, Reply, Tell, Turn,
     connection::{Connection, Lost, Slot},
     dial::Dialer,
 };
+use crate::upstream::share::{Party, may_take};
 
-/// The most connections to one server that take questions. Four full pipelines are more than any
-/// one server is asked in a round trip; a server that wants fewer closes some.
-const CONNECTIONS: usize = 4;
 /// A question is put on as many connections in turn if they are lost with it: the server may close
 /// the first just as the question leaves, which is nobody's fault, but not a fresh one, too.
 const TRIES: usize = 2;
@@ -27,7 +27,53 @@ pub(in crate::upstream) struct Pool {
     tell: Tell,
     /// Where connections live. Who asks may have a runtime of its own, which ends before them.
     runtime: Handle,
+    /// The most connections to the server that take questions; a server that wants fewer closes some.
+    most: usize,
+    /// The most questions under way on one of them.
+    pipeline: usize,
     open: Mutex<Open>,
+    held: Arc<Held>,
+}
+
+/// The places that each party holds. One that holds none is not in it.
+#[derive(Default)]
+struct Held(Mutex<HashMap<u8, usize>>);
+
+/// A place of a party's; it is free again when dropped.
+struct Share {
+    held: Arc<Held>,
+    party: Party,
+}
+
+impl Held {
+    /// One more for a party that may have it, where so many are free.
+    fn take(self: &Arc<Self>, party: Party, free: usize) -> Option<Share> {
+        let mut parties = self.lock();
+        let held = parties.get(&party.0).copied().unwrap_or_default();
+        may_take(held, free).then(|| {
+            parties.insert(party.0, held + 1);
+            Share {
+                held: Arc::clone(self),
+                party,
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u8, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut parties = self.held.lock();
+        let held = parties.get(&self.party.0).copied().unwrap_or_default();
+        if held > 1 {
+            parties.insert(self.party.0, held - 1);
+        } else {
+            parties.remove(&self.party.0);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -38,21 +84,35 @@ struct Open {
 
 impl Pool {
     /// Without a connection yet; those to come live on the runtime that this is called within.
-    pub(super) fn new(dialer: Dialer, tell: Tell) -> Self {
+    pub(super) fn new(dialer: Dialer, tell: Tell, limits: &Limits) -> Self {
         Self {
             dialer: Arc::new(dialer),
             tell,
             runtime: Handle::current(),
+            most: limits.connections,
+            pipeline: limits.pipeline,
             open: Mutex::default(),
+            held: Arc::default(),
         }
+    }
+
+    /// Where the server is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.dialer.address
     }
 
     /// Asks the encoded `query`. A connection without a sign of life for `patience` is given no
     /// further question.
-    pub(super) async fn ask(&self, query: Vec<u8>, patience: Duration) -> Result<Reply, Fault> {
+    pub(super) async fn ask(&self, query: Vec<u8>, patience: Duration, turn: Turn) -> Result<Reply, Fault> {
         let mut least = 0;
         for _ in 0..TRIES {
-            let slot = self.slot(least).ok_or(Fault::Busy)?;
+            let Some((slot, _share)) = self.slot(least, turn) else {
+                // Of one that is asked again, the first try still waits.
+                if !turn.again {
+                    self.tell.full();
+                }
+                return Err(Fault::Busy);
+            };
             let number = slot.number();
             let asked = slot.ask(query.clone(), patience, || self.forget(number));
             match asked.await {
@@ -64,26 +124,46 @@ impl Pool {
         Err(Fault::Unreachable)
     }
 
-    /// A place on a connection whose number is `least` or higher.
-    fn slot(&self, least: u64) -> Option<Slot> {
+    /// A place on a connection whose number is `least` or higher, if this party may have one more.
+    fn slot(&self, least: u64, turn: Turn) -> Option<(Slot, Share)> {
         let mut open = self.lock();
         open.connections
             .retain(|connection| !connection.is_closed());
+        let (places, taken) = self.places(&open);
+        // Questions are asked again on half of the places at most: the others are for new ones.
+        if turn.again && taken >= places / 2 {
+            return None;
+        }
+        let share = self.held.take(turn.party, places.saturating_sub(taken))?;
         let fresh_enough = |connection: &&Arc<Connection>| connection.number >= least;
         let mut usable = open.connections.iter().filter(fresh_enough);
         if let Some(slot) = usable.find_map(Connection::slot) {
-            return Some(slot);
+            return Some((slot, share));
         }
-        if open.connections.len() >= CONNECTIONS {
+        if open.connections.len() >= self.most {
             return None;
         }
         let number = open.next;
         open.next += 1;
         let dialer = Arc::clone(&self.dialer);
-        let connection = Connection::open(number, dialer, self.tell.clone(), &self.runtime);
+        let tell = self.tell.clone();
+        let connection = Connection::open((number, self.pipeline), dialer, tell, &self.runtime);
         let slot = connection.slot();
         open.connections.push(connection);
-        slot
+        Some((slot?, share))
+    }
+
+    /// How many places there are, those of connections that may yet be opened among them, and how many
+    /// of them are taken.
+    fn places(&self, open: &Open) -> (usize, usize) {
+        let connections = open.connections.iter();
+        let (there, taken) = connections.clone().fold((0, 0), |(there, taken), it| {
+            (there + it.places(), taken + it.taken())
+        });
+        // Those to come are taken to be like those that are there.
+        let least = connections.map(|it| it.places()).min();
+        let more = self.most.saturating_sub(open.connections.len());
+        (there + more * least.unwrap_or(self.pipeline), taken)
     }
 
     /// Puts no further question on a connection. It ends with the last question that is on it.
