@@ -36,6 +36,7 @@ use crate::{
 
 mod admin;
 mod aside;
+mod descriptors;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
@@ -85,7 +86,8 @@ pub struct Options {
 /// # Errors
 /// What is wrong with the configuration or an address, or how a worker ended.
 pub fn serve(options: Options) -> anyhow::Result<()> {
-    let config = read_config(options.config.as_deref())?;
+    descriptors::raise();
+    let config = read_config_for(options.config.as_deref(), &options.listen)?;
     let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
         startup.listen = options.listen;
@@ -109,8 +111,16 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
 /// # Errors
 /// Everything that is wrong with the file, as a person would want to read it.
 pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
+    read_config_for(file, &[])
+}
+
+/// The same for a server that listens there instead of where the file says, if that is anywhere.
+///
+/// # Errors
+/// Everything that is wrong with the file, as a person would want to read it.
+pub fn read_config_for(file: Option<&Path>, listen: &[Listen]) -> anyhow::Result<Config> {
     match file {
-        Some(path) => config::load(path).map_err(anyhow::Error::from),
+        Some(path) => config::load_for(path, listen).map_err(anyhow::Error::from),
         None => Ok(config::default_config()),
     }
 }
@@ -127,11 +137,13 @@ async fn run(
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
     tell::warnings(&telemetry, &config.warnings(tell::now()));
     let summary = config.summary.clone();
-    let reloader = Reloader::new(path, config, tell::now())?;
+    let reloader = Reloader::new(path, config, tell::now())?.listening(&startup.listen);
 
     let workers = startup.workers.unwrap_or_else(one_a_core);
+    let limits =
+        descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
     let listen = addresses(&startup.listen);
-    let server = Server::bind(&listen, workers, stream_limits(&startup.limits))?;
+    let server = Server::bind(&listen, workers, stream_limits(&limits))?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
         Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
@@ -139,7 +151,7 @@ async fn run(
     };
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let cache = Cache::new(startup.cache);
-    let forwarder = Arc::new(Forwarder::new(cache, startup.limits, &telemetry));
+    let forwarder = Arc::new(Forwarder::new(cache, limits, &telemetry));
     let groups = reloader.live().current().policy().groups().len();
     upstreams::install(&forwarder, &telemetry, reloader.upstreams(), groups)?;
     let numbers = Arc::clone(&forwarder);

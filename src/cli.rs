@@ -57,6 +57,9 @@ enum Verb {
     Check {
         /// The configuration; the built-in one if absent.
         file: Option<PathBuf>,
+        /// Check it for a dnsgate that is started with this --listen; may be repeated.
+        #[arg(long, value_name = "ADDR")]
+        listen: Vec<ListenArg>,
     },
     /// Run the policy tests of configurations: exit code 1 when one fails.
     Test(test::Args),
@@ -125,7 +128,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             admin: args.admin,
             no_watch: args.no_watch,
         }),
-        Verb::Check { file } => check::run(file.as_deref()),
+        Verb::Check { file, listen } => {
+            let listen: Vec<_> = listen.into_iter().flatten().collect();
+            check::run(file.as_deref(), &listen)
+        }
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => explain::run(&args),

@@ -383,9 +383,7 @@ impl<'t> Turn<'t> {
                 let text = failure.to_string();
                 let ede = match failure {
                     _ if cached => Ede::CachedError,
-                    Failure::Code(_) | Failure::Malformed | Failure::Looping => {
-                        Ede::NetworkError
-                    }
+                    Failure::Code(_) | Failure::Malformed | Failure::Looping => Ede::NetworkError,
                     _ => Ede::NoReachableAuthority,
                 };
                 sent(writer, Some((ede, &text)), outcome)

@@ -23,7 +23,7 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
-    config::{self, Case, Changes, Config, Contents, Notice, ReadFile, Report, Startup},
+    config::{self, Case, Changes, Config, Contents, Listen, Notice, ReadFile, Report, Startup},
     engine::Snapshot,
     rehearsal::{self, Failures, Subject},
 };
@@ -126,6 +126,8 @@ pub struct Reloader {
     live: Live,
     contents: Contents,
     startup: Startup,
+    /// Where it listens, whatever the file says: no upstream may be one of these.
+    listen: Vec<Listen>,
     partitions: Partitions,
     files: Vec<ReadFile>,
 }
@@ -148,9 +150,19 @@ impl Reloader {
             live: Live::new(snapshot),
             partitions,
             contents: config.contents,
+            listen: config.startup.listen.clone(),
             startup: config.startup,
             files: config.files,
         })
+    }
+
+    /// The same for a server that listens there.
+    #[must_use]
+    pub fn listening(self, listen: &[Listen]) -> Self {
+        Self {
+            listen: listen.to_vec(),
+            ..self
+        }
     }
 
     /// The snapshot in force, for those who read it.
@@ -191,7 +203,7 @@ impl Reloader {
         {
             return Err(Refused::ReadOnce(path.clone()));
         }
-        let mut config = match config::load(path) {
+        let mut config = match config::load_for(path, &self.listen) {
             Ok(config) => config,
             Err(report) => {
                 report.files().clone_into(&mut self.files);

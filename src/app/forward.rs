@@ -127,7 +127,9 @@ impl Forwarder {
     /// Why what this permit is for fails at once, if it does. That is counted.
     pub(super) fn refuses(&self, snapshot: &Snapshot, permit: &Permit) -> Option<Failure> {
         let upstreams = self.upstreams.load();
-        let upstream = &upstreams.get(&snapshot.partition(permit.upstream())?)?.upstream;
+        let upstream = &upstreams
+            .get(&snapshot.partition(permit.upstream())?)?
+            .upstream;
         let failure = upstream.refuses()?;
         upstream.refused(failure);
         Some(failure)

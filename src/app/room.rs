@@ -108,7 +108,11 @@ impl Room {
     }
 
     /// A place for a query of a group at an upstream, if there is one that it may have.
-    pub(super) fn take(self: &Arc<Self>, lane: &Arc<Lane>, group: Option<GroupId>) -> Option<Place> {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        lane: &Arc<Lane>,
+        group: Option<GroupId>,
+    ) -> Option<Place> {
         let party = usize::from(party(group).0).min(PARTIES - 1);
         let one = Arc::clone(&self.all).try_acquire_owned().ok()?;
         // What dnsgate asks by itself can be left: nothing is reserved for it.
@@ -145,9 +149,8 @@ impl Room {
         let [groups, upstreams] = self.of.each_ref().map(|of| of.load(Relaxed));
         let more = |taken: usize| {
             let free = most.saturating_sub(taken);
-            let may = |count: usize, held: &AtomicUsize| {
-                count <= 1 || may_take(held.load(Relaxed), free)
-            };
+            let may =
+                |count: usize, held: &AtomicUsize| count <= 1 || may_take(held.load(Relaxed), free);
             (free > 0 && may(groups, group) && may(upstreams, &lane.common)).then_some(taken + 1)
         };
         let taken = self.common.fetch_update(Relaxed, Relaxed, more).is_ok();
@@ -249,7 +252,11 @@ mod tests {
         assert_eq!(one.len(), 400, "four fifths of the common half");
         assert!(flood(&room, &lanes[0], B).is_empty(), "the same upstream");
         assert!(flood(&room, &lanes[1], A).is_empty(), "the same group");
-        assert_eq!(flood(&room, &lanes[1], B).len(), 80, "four fifths of the rest");
+        assert_eq!(
+            flood(&room, &lanes[1], B).len(),
+            80,
+            "four fifths of the rest"
+        );
     }
 
     #[test]

@@ -195,13 +195,7 @@ impl Handler for Worker {
     }
 
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
-        let mut step = self.step(message, out);
-        if let Step::Ask(ask) = &step
-            && let Some(refused) = self.refuse(ask, message, out)
-        {
-            step = refused;
-        }
-        match step {
+        match self.step(message, out) {
             Step::Reply { len, outcome, more } => {
                 let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
                 let reply = out.get(..len).unwrap_or_default();
@@ -213,7 +207,15 @@ impl Handler for Worker {
                 self.record(outcome, message, &[], None);
                 None
             }
-            Step::Ask(ask) => self.wait(*ask, message, out, later),
+            Step::Ask(ask) => match self.refuse(&ask, message, out) {
+                Some(step) => {
+                    let len = step.len();
+                    let reply = out.get(..len).unwrap_or_default();
+                    self.record(*step.outcome(), message, reply, step.rejected());
+                    (len > 0).then_some(len)
+                }
+                None => self.wait(*ask, message, out, later),
+            },
         }
     }
 

@@ -7,13 +7,14 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{app, rehearsal};
+use crate::{app, config::Listen, rehearsal};
 
 use super::test;
 
-/// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
-pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
-    let config = app::read_config(file)?;
+/// Checks the file, or the built-in configuration, for a dnsgate that listens there, or where the file
+/// says. Warnings go to standard error and do not fail.
+pub(super) fn run(file: Option<&Path>, listen: &[Listen]) -> anyhow::Result<()> {
+    let config = app::read_config_for(file, listen)?;
     #[expect(
         clippy::disallowed_methods,
         reason = "what has expired has expired now"

@@ -562,7 +562,7 @@ fn upstreams_show_as_long_as_they_are_held() {
     corp.looping(0, true);
     corp.hedged();
     corp.merged();
-    corp.refused(super::Refused::Down);
+    corp.refused(Refused::Down);
     let shown = series(&telemetry);
     let server = r#"upstream="corp",server="tls://b""#;
     for (name, value) in [

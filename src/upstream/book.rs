@@ -213,8 +213,8 @@ impl Book {
         let news = {
             let mut pages = self.lock();
             let known = pages.servers.get_mut(server);
-            let news =
-                known.is_some_and(|known| std::mem::replace(&mut known.looping, looping) != looping);
+            let news = known
+                .is_some_and(|known| std::mem::replace(&mut known.looping, looping) != looping);
             self.door.store(pages.door() as u8, Ordering::Relaxed);
             news
         };
@@ -245,7 +245,11 @@ impl Book {
 
 impl Pages {
     fn door(&self) -> Door {
-        let mut asked = self.servers.iter().filter(|known| !known.looping).peekable();
+        let mut asked = self
+            .servers
+            .iter()
+            .filter(|known| !known.looping)
+            .peekable();
         if asked.peek().is_none() {
             Door::Looping
         } else if asked.all(|known| known.health.standing() == Standing::Down) {

@@ -34,8 +34,7 @@ pub(super) fn fade(score: Duration) -> Duration {
 /// The servers to ask, by position, the first one first. `turn` counts the questions.
 pub(super) fn order(strategy: Strategy, candidates: &[Candidate], turn: usize) -> Vec<usize> {
     let mut asked = candidates.iter().filter(|candidate| !candidate.looping);
-    let all_down = asked
-        .all(|candidate| candidate.standing == Standing::Down);
+    let all_down = asked.all(|candidate| candidate.standing == Standing::Down);
     let mut order: Vec<_> = candidates
         .iter()
         .enumerate()

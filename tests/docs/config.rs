@@ -210,10 +210,7 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("log_queue", words(limits::LOG_QUEUE)),
         ("in_flight", words(limits::IN_FLIGHT)),
         ("waiters", words(limits::WAITERS)),
-        (
-            "upstream_connections",
-            words(limits::UPSTREAM_CONNECTIONS),
-        ),
+        ("upstream_connections", words(limits::UPSTREAM_CONNECTIONS)),
         ("upstream_pipeline", words(limits::UPSTREAM_PIPELINE)),
         ("upstream_probes", words(limits::UPSTREAM_PROBES)),
         ("upstream_timeout", words(limits::UPSTREAM_TIMEOUT)),

@@ -178,12 +178,7 @@ impl Slot {
     }
 }
 
-async fn run(
-    dialer: Arc<Dialer>,
-    orders: mpsc::Receiver<Order>,
-    signs: Arc<Signs>,
-    tell: Tell,
-) {
+async fn run(dialer: Arc<Dialer>, orders: mpsc::Receiver<Order>, signs: Arc<Signs>, tell: Tell) {
     let Some(_descriptor) = descriptors::connection() else {
         return refuse(orders, Fault::Busy).await;
     };

@@ -103,7 +103,12 @@ impl Pool {
 
     /// Asks the encoded `query`. A connection without a sign of life for `patience` is given no
     /// further question.
-    pub(super) async fn ask(&self, query: Vec<u8>, patience: Duration, turn: Turn) -> Result<Reply, Fault> {
+    pub(super) async fn ask(
+        &self,
+        query: Vec<u8>,
+        patience: Duration,
+        turn: Turn,
+    ) -> Result<Reply, Fault> {
         let mut least = 0;
         for _ in 0..TRIES {
             let Some((slot, _share)) = self.slot(least, turn) else {

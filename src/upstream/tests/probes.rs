@@ -35,7 +35,10 @@ async fn a_server_whose_probes_come_back_twice_is_not_asked_until_they_do_not() 
     let own = servers[0].address.ip();
     let other = "192.0.2.1".parse().expect("an address");
     assert!(!upstream.probe_returned(first[0] ^ 1, own), "somebody's");
-    assert!(upstream.probe_returned(first[1], other), "told, not believed");
+    assert!(
+        upstream.probe_returned(first[1], other),
+        "told, not believed"
+    );
     assert!(upstream.probe_returned(first[0], own), "it may be a copy");
     assert!(!upstream.probe_returned(first[0], own), "it is one");
     assert_eq!(upstream.loops(), [false, false]);
@@ -89,7 +92,10 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
     for number in 3..50 {
         assert_eq!(resolve(&upstream, number).await, Err(Failure::Down));
     }
-    assert_eq!(told.count(|it| *it == Event::Refused { looping: false }), 47);
+    assert_eq!(
+        told.count(|it| *it == Event::Refused { looping: false }),
+        47
+    );
     // One answer is enough: it is up, and everybody may ask.
     let _server = Udp::on(socket, |_, query| vec![answer(query)]);
     for asked in probing {

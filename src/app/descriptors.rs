@@ -1,0 +1,156 @@
+//! File descriptors: the limit is raised as far as the process may, and what there is gets shared out
+//! before it is used up.
+//!
+//! ```text
+//!  limit ─┬─ listeners, threads, log                       what runs without a client
+//!         ├─ reserve: admin pages, accepting, a reload     nobody else takes these
+//!         └─ the rest ─┬─ half: questions to upstreams over UDP, each with a socket of its own
+//!                      ├─ a tenth: connections to upstreams
+//!                      └─ what remains: connections of clients
+//! ```
+//!
+//! So what clients ask, and however many connect, `/readyz` answers and a reload can read its files. A
+//! limit of some ten thousand leaves every default as it is; below it, what is cut is logged at the start.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+
+use crate::{
+    config::{Limits, Listen},
+    telemetry::{Severity, Telemetry},
+    upstream,
+};
+
+/// What the process has open by itself: standard streams, log, signals, its runtime, a listener for
+/// the admin pages, the self-watch.
+const OWN: u64 = 24;
+/// What a worker thread has open beside its sockets: those of its runtime.
+const RUNTIME: u64 = 4;
+/// Kept for the admin pages, for connections that are accepted before another one goes, and for the
+/// files of a reload.
+const RESERVE: u64 = 96;
+/// The limit where there is none.
+const UNLIMITED: u64 = 1 << 20;
+
+/// How many of each there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shares {
+    /// Sockets of questions over UDP.
+    datagrams: usize,
+    /// Connections to upstreams.
+    upstreams: usize,
+    /// Connections of clients.
+    clients: usize,
+}
+
+/// Raises the soft limit to the hard one. What cannot be raised is lived with.
+pub(super) fn raise() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// Bounds what is opened for clients and upstreams by the limit in force. Returns the limits that fit
+/// under it, and logs those that were cut.
+pub(super) fn share_out(
+    limits: &Limits,
+    listen: &[Listen],
+    workers: usize,
+    telemetry: &Telemetry,
+) -> Limits {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED);
+    let shares = Shares::of(limit, listen, workers);
+    upstream::bound_sockets(shares.datagrams, shares.upstreams);
+    let fit = shares.fit(limits);
+    if fit != *limits {
+        let fields = [
+            ("descriptors", json!(limit)),
+            ("in_flight", json!(fit.in_flight)),
+            ("tcp_connections", json!(fit.tcp_connections)),
+        ];
+        let message = "the limit of file descriptors is low, and so these limits are lower than \
+                       configured; raise it (LimitNOFILE of systemd, --ulimit nofile of docker)";
+        telemetry.event(Severity::Warning, message, &fields);
+    }
+    fit
+}
+
+impl Shares {
+    fn of(limit: u64, listen: &[Listen], workers: usize) -> Self {
+        let workers = workers as u64;
+        let (mut datagrams, mut streams) = (0, 0);
+        for listen in listen {
+            match listen {
+                Listen::Udp(_) => datagrams += 1,
+                Listen::Tcp(_) => streams += 1,
+            }
+        }
+        // A thread for each address over UDP, one for all over TCP.
+        let udp = datagrams * (1 + RUNTIME);
+        let tcp = if streams > 0 { streams + RUNTIME } else { 0 };
+        let own = OWN + workers * (udp + tcp);
+        let reserve = RESERVE.min(limit / 4);
+        let rest = limit.saturating_sub(own + reserve);
+        let count = |share: u64| usize::try_from(share).unwrap_or(usize::MAX);
+        let (datagrams, upstreams) = (rest / 2, rest / 10);
+        // With next to none there is still something that works.
+        Self {
+            datagrams: count(datagrams).max(2),
+            upstreams: count(upstreams).max(1),
+            clients: count(rest - datagrams - upstreams).max(1),
+        }
+    }
+
+    /// Limits that no number of clients can exceed the shares by. Each query that waits may need a
+    /// second socket, to ask again.
+    fn fit(self, limits: &Limits) -> Limits {
+        let tcp_connections = limits.tcp_connections.min(self.clients);
+        Limits {
+            in_flight: limits.in_flight.min(self.datagrams / 2),
+            tcp_connections,
+            tcp_connections_per_client: limits.tcp_connections_per_client.min(tcp_connections),
+            ..*limits
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen() -> Vec<Listen> {
+        let listen = ["udp://127.0.0.1:53", "tcp://127.0.0.1:53"];
+        listen.map(|it| it.parse().expect("an address")).to_vec()
+    }
+
+    #[test]
+    fn what_is_shared_out_never_exceeds_the_limit() {
+        for limit in [64, 256, 1024, 4096, 65_536, 1 << 20] {
+            for workers in [1, 2, 8, 64] {
+                let shares = Shares::of(limit, &listen(), workers);
+                let sum = (shares.datagrams + shares.upstreams + shares.clients) as u64;
+                // A thread for each transport.
+                let own = OWN + workers as u64 * (2 + 2 * RUNTIME);
+                // One or two of each there are in any case.
+                let rest = limit.saturating_sub(own + RESERVE.min(limit / 4));
+                assert!(
+                    sum <= rest.max(8),
+                    "{limit} descriptors, {workers} workers: {shares:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_fit_under_a_common_limit_and_some_of_them_under_1024() {
+        let limits = Limits::default();
+        assert_eq!(Shares::of(524_288, &listen(), 8).fit(&limits), limits);
+        let fit = Shares::of(1024, &listen(), 2).fit(&limits);
+        assert!(fit.in_flight >= 200, "{fit:?}");
+        assert!(fit.tcp_connections >= 300, "{fit:?}");
+        assert_eq!(fit.tcp_connections_per_client, 100);
+        assert_eq!(fit.waiters, limits.waiters);
+    }
+}
