@@ -4,13 +4,14 @@
 //! ```text
 //!  limit ─┬─ listeners, threads, log                       what runs without a client
 //!         ├─ reserve: admin pages, accepting, a reload     nobody else takes these
-//!         └─ the rest ─┬─ half: questions to upstreams over UDP, each with a socket of its own
-//!                      ├─ a tenth: connections to upstreams
-//!                      └─ what remains: connections of clients
+//!         └─ the rest ─┬─ connections of clients: two fifths, or as many as are configured
+//!                      ├─ connections to upstreams: a tenth, or as many as there can be
+//!                      └─ questions to upstreams over UDP, each with a socket of its own: what remains;
+//!                         two thirds of them for who asks first
 //! ```
 //!
 //! So what clients ask, and however many connect, `/readyz` answers and a reload can read its files. A
-//! limit of some ten thousand leaves every default as it is; below it, what is cut is logged at the start.
+//! limit of 20 000 leaves every default as it is; where one has to be lower, the start logs it.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
@@ -29,6 +30,8 @@ const RUNTIME: u64 = 4;
 /// Kept for the admin pages, for connections that are accepted before another one goes, and for the
 /// files of a reload.
 const RESERVE: u64 = 96;
+/// The most connections to upstreams that there can be by default: 64 upstreams of 16 servers.
+const UPSTREAMS: u64 = 64 * 16 * 4;
 /// The limit where there is none.
 const UNLIMITED: u64 = 1 << 20;
 
@@ -61,7 +64,7 @@ pub(super) fn share_out(
     telemetry: &Telemetry,
 ) -> Limits {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED);
-    let shares = Shares::of(limit, listen, workers);
+    let shares = Shares::of(limit, limits, listen, workers);
     upstream::bound_sockets(shares.datagrams, shares.upstreams);
     let fit = shares.fit(limits);
     if fit != *limits {
@@ -78,7 +81,7 @@ pub(super) fn share_out(
 }
 
 impl Shares {
-    fn of(limit: u64, listen: &[Listen], workers: usize) -> Self {
+    fn of(limit: u64, limits: &Limits, listen: &[Listen], workers: usize) -> Self {
         let workers = workers as u64;
         let (mut datagrams, mut streams) = (0, 0);
         for listen in listen {
@@ -94,21 +97,22 @@ impl Shares {
         let reserve = RESERVE.min(limit / 4);
         let rest = limit.saturating_sub(own + reserve);
         let count = |share: u64| usize::try_from(share).unwrap_or(usize::MAX);
-        let (datagrams, upstreams) = (rest / 2, rest / 10);
+        let clients = (rest * 2 / 5).min(limits.tcp_connections as u64);
+        let upstreams = (rest / 10).min(UPSTREAMS);
         // With next to none there is still something that works.
         Self {
-            datagrams: count(datagrams).max(2),
+            datagrams: count(rest - clients - upstreams).max(3),
             upstreams: count(upstreams).max(1),
-            clients: count(rest - datagrams - upstreams).max(1),
+            clients: count(clients).max(1),
         }
     }
 
-    /// Limits that no number of clients can exceed the shares by. Each query that waits may need a
-    /// second socket, to ask again.
+    /// Limits that no number of clients can exceed the shares by. A third of the sockets are for what
+    /// is asked again.
     fn fit(self, limits: &Limits) -> Limits {
         let tcp_connections = limits.tcp_connections.min(self.clients);
         Limits {
-            in_flight: limits.in_flight.min(self.datagrams / 2),
+            in_flight: limits.in_flight.min(self.datagrams - self.datagrams / 3),
             tcp_connections,
             tcp_connections_per_client: limits.tcp_connections_per_client.min(tcp_connections),
             ..*limits
@@ -129,7 +133,7 @@ mod tests {
     fn what_is_shared_out_never_exceeds_the_limit() {
         for limit in [64, 256, 1024, 4096, 65_536, 1 << 20] {
             for workers in [1, 2, 8, 64] {
-                let shares = Shares::of(limit, &listen(), workers);
+                let shares = Shares::of(limit, &Limits::default(), &listen(), workers);
                 let sum = (shares.datagrams + shares.upstreams + shares.clients) as u64;
                 // A thread for each transport.
                 let own = OWN + workers as u64 * (2 + 2 * RUNTIME);
@@ -146,8 +150,11 @@ mod tests {
     #[test]
     fn defaults_fit_under_a_common_limit_and_some_of_them_under_1024() {
         let limits = Limits::default();
-        assert_eq!(Shares::of(524_288, &listen(), 8).fit(&limits), limits);
-        let fit = Shares::of(1024, &listen(), 2).fit(&limits);
+        for limit in [20_000, 65_536, 524_288, 1 << 20] {
+            let fit = Shares::of(limit, &limits, &listen(), 8).fit(&limits);
+            assert_eq!(fit, limits, "{limit}");
+        }
+        let fit = Shares::of(1024, &limits, &listen(), 2).fit(&limits);
         assert!(fit.in_flight >= 200, "{fit:?}");
         assert!(fit.tcp_connections >= 300, "{fit:?}");
         assert_eq!(fit.tcp_connections_per_client, 100);

@@ -240,8 +240,10 @@ impl Forwarder {
             now,
             group: ask.outcome.group,
         };
+        // Held until the reply has left, which the end of dnsgate waits for.
+        let mut place = Some(Arc::new(place));
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
-        let run = AssertUnwindSafe(self.run(query, ask, place)).catch_unwind();
+        let run = AssertUnwindSafe(self.run(query, ask, &mut place)).catch_unwind();
         let (step, reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
         if !step.is_empty() && back.send(&reply).is_err() {
             self.shared.reply_lost();
@@ -260,21 +262,19 @@ impl Forwarder {
     }
 
     /// Takes a query up until it has its reply.
-    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask, place: Place) -> (Step, Vec<u8>) {
+    async fn run(
+        self: &Arc<Self>,
+        query: Query<'_>,
+        ask: Ask,
+        place: &mut Option<Arc<Place>>,
+    ) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
-        let (mut ask, mut place) = (ask, Arc::new(place));
+        let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
-            // An alias may lead to another upstream: it is there that the query waits from now on.
-            let lane = self.lane(query.snapshot, &ask.permit);
-            if !place.is_at(&lane) {
-                drop(place);
-                let Some(there) = self.room.take(&lane, query.group) else {
-                    self.shared.shed(Shed::InFlight);
-                    return query.fail(Reason::Shed);
-                };
-                place = Arc::new(there);
+            if !self.moves(query, &ask.permit, place) {
+                return query.fail(Reason::Shed);
             }
-            arrived.push(self.resolve(ask, query, &place).await);
+            arrived.push(self.resolve(ask, query, place.clone()).await);
             #[cfg(feature = "faults")]
             super::faults::strike(super::faults::At::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
@@ -288,12 +288,33 @@ impl Forwarder {
         query.fail(Reason::ChainTooLong)
     }
 
+    /// Where an alias leads to another upstream, it is there that the query waits from now on. Returns
+    /// whether there is room.
+    fn moves(&self, query: Query<'_>, permit: &Permit, place: &mut Option<Arc<Place>>) -> bool {
+        let lane = self.lane(query.snapshot, permit);
+        if place.as_ref().is_some_and(|place| place.is_at(&lane)) {
+            return true;
+        }
+        // First left, then taken: nobody holds two.
+        *place = None;
+        *place = self.room.take(&lane, query.group).map(Arc::new);
+        if place.is_none() {
+            self.shared.shed(Shed::InFlight);
+        }
+        place.is_some()
+    }
+
     /// What an upstream says, or, to a client that has waited for long, what one said.
-    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>, place: &Arc<Place>) -> Arrived {
+    async fn resolve(
+        self: &Arc<Self>,
+        ask: Ask,
+        query: Query<'_>,
+        place: Option<Arc<Place>>,
+    ) -> Arrived {
         let Ask { permit, stale, .. } = ask;
         if stale {
             // Boxed, or every query that waits would hold room for this rare way.
-            Box::pin(self.resolve_in_time(permit, query, Arc::clone(place))).await
+            Box::pin(self.resolve_in_time(permit, query, place)).await
         } else {
             let party = party(query.group);
             self.fetch(permit, query.snapshot, query.now, party).await
@@ -305,7 +326,7 @@ impl Forwarder {
         self: &Arc<Self>,
         permit: Permit,
         query: Query<'_>,
-        place: Arc<Place>,
+        place: Option<Arc<Place>>,
     ) -> Arrived {
         // It goes on behind the client's back, in the client's place, and the next one finds what it
         // brought.

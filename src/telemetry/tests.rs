@@ -610,7 +610,11 @@ fn upstreams_show_as_long_as_they_are_held() {
     assert_eq!(shown["dnsgate_ready"], 1.0, "whatever upstreams do");
     drop(corp);
     let shown = series(&telemetry);
-    assert!(!shown.keys().any(|name| name.contains("upstream")));
+    assert!(
+        !shown
+            .keys()
+            .any(|name| name.starts_with("dnsgate_upstream"))
+    );
 }
 
 #[test]

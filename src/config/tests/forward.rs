@@ -282,13 +282,15 @@ fn which_listeners_count_is_what_the_server_is_told() {
             "{listen}upstreams: {{ u: {{ servers: [udp://{server}] }} }}\n\
              rules: [{{ name: r, domains: [.example], forward: u }}]\n"
         );
-        std::fs::write(&file, &text).expect("written");
-        let told: Vec<Listen> = Some(told)
+        fs::write(&file, &text).expect("written");
+        let told: Vec<crate::config::Listen> = Some(told)
             .filter(|told| !told.is_empty())
             .map(|told| told.parse().expect("an address"))
             .into_iter()
             .collect();
-        let error = load_for(&file, &told).err().map(|it| it.to_string());
+        let error = crate::config::load_for(&file, &told)
+            .err()
+            .map(|it| it.to_string());
         let is_own = error.is_some_and(|it| it.contains("is dnsgate itself"));
         assert_eq!(is_own, own, "{told:?}: {text}");
     }
