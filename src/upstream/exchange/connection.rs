@@ -126,15 +126,10 @@ impl Connection {
         self.signs.places()
     }
 
-    /// Questions that are.
-    pub(super) fn taken(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
     /// A place for one more question, if there is one.
     pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
         // Taken under the lock of the pool, so nobody else adds in between.
-        if self.taken() >= self.places() {
+        if self.waiting.load(Ordering::Relaxed) >= self.places() {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -35,9 +35,16 @@ pub(in crate::upstream) struct Pool {
     held: Arc<Held>,
 }
 
-/// The places that each party holds. One that holds none is not in it.
+/// The places that are held, also on connections that take no further question.
 #[derive(Default)]
-struct Held(Mutex<HashMap<u8, usize>>);
+struct Held(Mutex<Places>);
+
+#[derive(Default)]
+struct Places {
+    all: usize,
+    /// Those of each party. One that holds none is not in it.
+    parties: HashMap<u8, usize>,
+}
 
 /// A place of a party's; it is free again when dropped.
 struct Share {
@@ -46,12 +53,18 @@ struct Share {
 }
 
 impl Held {
-    /// One more for a party that may have it, where so many are free.
-    fn take(self: &Arc<Self>, party: Party, free: usize) -> Option<Share> {
-        let mut parties = self.lock();
-        let held = parties.get(&party.0).copied().unwrap_or_default();
-        may_take(held, free).then(|| {
-            parties.insert(party.0, held + 1);
+    /// One more of so many, for a party that may have it. Questions are asked again on half of the
+    /// places at most: the others are for new ones.
+    fn take(self: &Arc<Self>, places: usize, turn: Turn) -> Option<Share> {
+        let mut taken = self.lock();
+        if turn.again && taken.all >= places / 2 {
+            return None;
+        }
+        let party = turn.party;
+        let held = taken.parties.get(&party.0).copied().unwrap_or_default();
+        may_take(held, places.saturating_sub(taken.all)).then(|| {
+            taken.all += 1;
+            taken.parties.insert(party.0, held + 1);
             Share {
                 held: Arc::clone(self),
                 party,
@@ -59,20 +72,20 @@ impl Held {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u8, usize>> {
+    fn lock(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut parties = self.held.lock();
-        let held = parties.get(&self.party.0).copied().unwrap_or_default();
-        if held > 1 {
-            parties.insert(self.party.0, held - 1);
-        } else {
-            parties.remove(&self.party.0);
-        }
+        let mut taken = self.held.lock();
+        taken.all = taken.all.saturating_sub(1);
+        let held = taken.parties.get(&self.party.0).copied();
+        match held.unwrap_or_default() {
+            0 | 1 => taken.parties.remove(&self.party.0),
+            held => taken.parties.insert(self.party.0, held - 1),
+        };
     }
 }
 
@@ -134,12 +147,7 @@ impl Pool {
         let mut open = self.lock();
         open.connections
             .retain(|connection| !connection.is_closed());
-        let (places, taken) = self.places(&open);
-        // Questions are asked again on half of the places at most: the others are for new ones.
-        if turn.again && taken >= places / 2 {
-            return None;
-        }
-        let share = self.held.take(turn.party, places.saturating_sub(taken))?;
+        let share = self.held.take(self.places(&open), turn)?;
         let fresh_enough = |connection: &&Arc<Connection>| connection.number >= least;
         let mut usable = open.connections.iter().filter(fresh_enough);
         if let Some(slot) = usable.find_map(Connection::slot) {
@@ -158,17 +166,13 @@ impl Pool {
         Some((slot?, share))
     }
 
-    /// How many places there are, those of connections that may yet be opened among them, and how many
-    /// of them are taken.
-    fn places(&self, open: &Open) -> (usize, usize) {
-        let connections = open.connections.iter();
-        let (there, taken) = connections.clone().fold((0, 0), |(there, taken), it| {
-            (there + it.places(), taken + it.taken())
-        });
+    /// How many places there are, those of connections that may yet be opened among them.
+    fn places(&self, open: &Open) -> usize {
+        let places = open.connections.iter().map(|it| it.places());
         // Those to come are taken to be like those that are there.
-        let least = connections.map(|it| it.places()).min();
+        let least = places.clone().min().unwrap_or(self.pipeline);
         let more = self.most.saturating_sub(open.connections.len());
-        (there + more * least.unwrap_or(self.pipeline), taken)
+        places.sum::<usize>() + more * least
     }
 
     /// Puts no further question on a connection. It ends with the last question that is on it.
