@@ -23,8 +23,8 @@ ifconfig.me www.google.com accounts.google.com crates.io static.rust-lang.org pr
 auth.docker.io production.cloudflare.docker.com quay.io ghcr.io gitlab.com bitbucket.org slack.com hooks.slack.com
 api.github.com raw.githubusercontent.com objects.githubusercontent.com updates.jenkins.io repo.maven.apache.org
 plugins.gradle.org rubygems.org packagist.org conda.anaconda.org files.pythonhosted.org cdn.jsdelivr.net unpkg.com
-sentry.io api.segment.io app.datadoghq.com telemetry.example.net mirror.example.org vpn.example.org db.internal
-kafka-0.kafka redis.default.svc.cluster.local metadata.local wpad.corp isatap.corp printer.lan nas.lan
+sentry.io api.segment.io app.datadoghq.com telemetry.example.net mirror.example.org vpn.example.org db.example.net
+kafka-0.example.org redis.default.svc.example.com metadata.example.net wpad.example.net isatap.example.net printer.example.net nas.example.net
 time.windows.com settings-win.data.microsoft.com login.microsoftonline.com s3.amazonaws.com sts.amazonaws.com
 dynamodb.us-east-1.amazonaws.com queue.amazonaws.com example.blob.core.windows.net pool.ntp.org
 connectivity-check.ubuntu.com checkip.amazonaws.com icanhazip.com tunnel.example.com x.example.com y.example.com

@@ -6,6 +6,8 @@
 //!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
 //! ```
 //!
+//! An order to stop that comes before "ready" ends it at once, with exit code 0 as well.
+//!
 //! Everything that can be wrong is wrong before the first port is bound or before "ready" is said;
 //! after that only the end of a worker ends the process. `/readyz` says 503 until the probe was
 //! answered and again from the first moment of the drain, while queries are still answered.
@@ -15,6 +17,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     num::NonZeroUsize,
+    panic::catch_unwind,
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
@@ -23,7 +26,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
     cache::Cache,
@@ -31,7 +34,7 @@ use crate::{
     dns::Transport,
     reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{LogSettings, Severity, Telemetry},
+    telemetry::{LogSettings, SelfQuery, Severity, Telemetry},
 };
 
 mod admin;
@@ -42,6 +45,7 @@ mod explain;
 mod faults;
 mod files;
 mod forward;
+mod notices;
 mod notify;
 pub mod probe;
 mod pulse;
@@ -49,8 +53,10 @@ mod rate;
 mod reload;
 mod room;
 mod signals;
+mod size;
 mod tell;
 mod upstreams;
+mod watching;
 mod worker;
 
 use admin::Admin;
@@ -58,7 +64,10 @@ use forward::Forwarder;
 use rate::Gate;
 use reload::Causes;
 use signals::{Asked, Signals};
+use size::Size;
 use worker::Worker;
+
+pub use signals::catch_signals;
 
 /// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
 /// ready.
@@ -75,8 +84,8 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Where to listen instead of where the configuration says.
     pub listen: Vec<Listen>,
-    /// Where to serve the admin pages instead.
-    pub admin: Option<SocketAddr>,
+    /// Where to serve the admin pages instead, or that nowhere.
+    pub admin: Option<config::Admin>,
     /// Reload only when asked, not when a file has changed.
     pub no_watch: bool,
 }
@@ -86,27 +95,46 @@ pub struct Options {
 /// # Errors
 /// What is wrong with the configuration or an address, or how a worker ended.
 pub fn serve(options: Options) -> anyhow::Result<()> {
+    catch_signals().context("signals cannot be caught")?;
     descriptors::raise();
     let config = read_config_for(options.config.as_deref(), &options.listen)?;
     let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
         startup.listen = options.listen;
     }
-    startup.admin = options.admin.or(startup.admin);
-    let workers = startup.workers.unwrap_or_else(one_a_core);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers.get())
-        .thread_name("connections") // to upstreams; the admin pages are on it, too
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let ended = runtime.block_on(run(&startup, config, options.config, !options.no_watch));
+    startup.admin = options.admin.map_or(startup.admin, |admin| admin.0);
+    let size = Size::of(&startup, cores());
+    let runtime = runtime(size)?;
+    let ended = runtime.block_on(run(
+        &startup,
+        size,
+        config,
+        options.config,
+        !options.no_watch,
+    ));
     // A thread that reads a file may hang for ever, on a network's; the end does not wait for it.
     runtime.shutdown_background();
     ended
 }
 
-/// The configuration in the file, or the built-in one.
+/// Connections to upstreams and the admin pages.
+fn runtime(size: Size) -> anyhow::Result<Runtime> {
+    let build = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(size.runtime)
+            .max_blocking_threads(size::BLOCKING)
+            .thread_name("connections")
+            .enable_all()
+            .build()
+    };
+    // tokio panics where the system refuses a thread.
+    match catch_unwind(build) {
+        Ok(built) => built.context("the runtime cannot be started"),
+        Err(_) => Err(anyhow!("the runtime cannot be started: {}", size.advice())),
+    }
+}
+
+/// The configuration in the file, or the built-in one; `-` is standard input.
 ///
 /// # Errors
 /// Everything that is wrong with the file, as a person would want to read it.
@@ -127,6 +155,7 @@ pub fn read_config_for(file: Option<&Path>, listen: &[Listen]) -> anyhow::Result
 
 async fn run(
     startup: &Startup,
+    size: Size,
     config: Config,
     path: Option<PathBuf>,
     watch: bool,
@@ -139,7 +168,7 @@ async fn run(
     let summary = config.summary.clone();
     let reloader = Reloader::new(path, config, tell::now())?.listening(&startup.listen);
 
-    let workers = startup.workers.unwrap_or_else(one_a_core);
+    let workers = size.workers;
     let limits =
         descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
     let listen = addresses(&startup.listen);
@@ -152,8 +181,9 @@ async fn run(
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let cache = Cache::new(startup.cache);
     let forwarder = Arc::new(Forwarder::new(cache, limits, &telemetry));
+    let made = upstreams::prepare(&forwarder, &telemetry, reloader.upstreams())?;
     let groups = reloader.live().current().policy().groups().len();
-    upstreams::install(&forwarder, &telemetry, reloader.upstreams(), groups)?;
+    forwarder.install(made, groups);
     let numbers = Arc::clone(&forwarder);
     telemetry.watch(move || numbers.reading());
     let gate = Gate::of(&startup.limits, server.addresses());
@@ -163,11 +193,12 @@ async fn run(
     };
     let mut server = server
         .start(worker)
-        .context("the workers cannot be started")?;
+        .with_context(|| format!("the workers cannot be started: {}", size.advice()))?;
     // Until the very end: a drain is watched over as well.
     let mut watches = JoinSet::new();
-    let ended = match probe_all(&server).await {
+    let ended = match probe_all(&telemetry, &server).await {
         Ok(()) => {
+            signals::started();
             telemetry.health().ready();
             let pages = admin.as_ref().map(Admin::address);
             tell::ready(&telemetry, server.addresses(), pages, &summary);
@@ -190,8 +221,14 @@ async fn run(
         let drain = startup.limits.drain;
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
-    let stopped = server.shutdown(startup.limits.tcp_message).await;
-    forwarder.finish().await;
+    // Every query that waits for an upstream has its reply by then, and no other comes.
+    let last = worker::monotonic() + startup.limits.upstream_timeout;
+    let longest = startup
+        .limits
+        .tcp_message
+        .max(startup.limits.upstream_timeout);
+    let stopped = server.shutdown(longest).await;
+    forwarder.finish(last).await;
     if let Some(admin) = admin {
         admin.stop().await;
     }
@@ -204,7 +241,7 @@ async fn run(
 /// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
 /// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end; the log's file is
 /// opened again at once, whatever comes of the reload.
-async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
+async fn until_told<K: Future<Output = Infallible>>(
     telemetry: &Telemetry,
     server: &mut Running,
     signals: &mut Signals,
@@ -212,18 +249,22 @@ async fn until_told<K: Future<Output = anyhow::Result<Infallible>>>(
 ) -> anyhow::Result<&'static str> {
     let (hangup, hangups) = mpsc::channel(1);
     let mut keep = pin!(keep(hangups));
+    let reload = || {
+        telemetry.reopen();
+        // Without room one is waiting already, which will read what is there by then.
+        let _ = hangup.try_send(());
+    };
+    if signals::hung_up_early() {
+        reload();
+    }
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop(signal) => return Ok(signal),
-                // Without room one is waiting already, which will read what is there by then.
-                Asked::Reload => {
-                    telemetry.reopen();
-                    let _ = hangup.try_send(());
-                }
+                Asked::Reload => reload(),
             },
             () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
-            Err(error) = &mut keep => return Err(error),
+            never = &mut keep => match never {},
         }
     }
 }
@@ -233,12 +274,14 @@ fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let telemetry = telemetry.clone();
+            let shared = Arc::clone(telemetry.shared());
             watches.spawn(pulse::watch(
                 address,
                 pulse::PACE,
                 move |address, answers| {
                     tell::answers(&telemetry, address, answers);
                 },
+                move |answered| shared.self_query(self_query(answered)),
             ));
         }
     }
@@ -268,15 +311,25 @@ async fn drain(
 }
 
 /// Asks every UDP listener a question of our own.
-async fn probe_all(server: &Running) -> anyhow::Result<()> {
+async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let asked =
-                tokio::task::spawn_blocking(move || probe::ask(address, PROBE_PATIENCE)).await?;
+                tokio::task::spawn_blocking(move || probe::ask_own(address, PROBE_PATIENCE))
+                    .await?;
+            telemetry.shared().self_query(self_query(asked.is_ok()));
             asked.with_context(|| format!("udp://{address} does not answer a query of our own"))?;
         }
     }
     Ok(())
+}
+
+const fn self_query(answered: bool) -> SelfQuery {
+    if answered {
+        SelfQuery::Answered
+    } else {
+        SelfQuery::Lost
+    }
 }
 
 fn worker_errors(errors: Vec<WorkerError>) -> anyhow::Error {
@@ -305,7 +358,7 @@ fn log_settings(startup: &Startup) -> LogSettings {
     }
 }
 
-fn one_a_core() -> NonZeroUsize {
+fn cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 

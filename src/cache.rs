@@ -58,6 +58,9 @@ pub struct Settings {
     pub max_ttl: u32,
     /// How long facts may still be used after that, in seconds, when asking fails.
     pub serve_stale: u32,
+    /// Whether they may be used as well when the upstream says all of a sudden that there is no such
+    /// name, or no such data.
+    pub bridge_denials: bool,
 }
 
 /// What facts are found by: a question in class IN, the bits that change its answer, and where it
@@ -157,19 +160,36 @@ impl Cache {
     }
 
     /// Keeps what an upstream said just now, and returns it as it is to be used: also when it is
-    /// not kept, because it holds for no time at all or there is no room. Those who waited for the
-    /// same facts each put them; the first one's entry stays.
+    /// not kept, because it holds for no time at all or there is no room. What was there before is
+    /// gone in either case: it is no longer what the upstream says, and must not come back as stale.
+    /// Those who waited for the same facts each put them; the first one's entry stays.
+    ///
+    /// Where denials are bridged, facts that can still be used stay, and are what is to be used.
     pub fn put(&self, key: &Key<'_>, facts: &Arc<Facts>, now: Instant) -> Arc<Entry> {
         if let Some(Kept::Facts(entry)) = self.table.peek(key)
             && entry.holds(facts)
         {
             return entry;
         }
+        if self.settings.bridge_denials
+            && facts.denies()
+            && let Some(entry) = self.usable(key, now)
+            && entry.facts().affirms()
+        {
+            entry.note_denial(now, FAILURE_TTL);
+            return entry;
+        }
         let weight = slot::weight_of_key(key.name.wire()) + facts.bytes();
         let entry = Arc::new(Entry::new(Arc::clone(facts), weight, &self.settings, now));
-        if entry.is_worth_keeping() && self.settings.size > 0 {
+        if self.settings.size == 0 {
+            return entry;
+        }
+        if entry.is_worth_keeping() {
             let kept = Kept::Facts(Arc::clone(&entry));
+            // Takes out what was there even where there is no room for this.
             self.table.insert(OwnKey::from(key), kept);
+        } else {
+            self.table.remove(key);
         }
         entry
     }

@@ -2,13 +2,12 @@
 //!
 //! Each verb's work is in the module that it is named after; this one turns arguments into a call
 //! and the call's end into an exit code: 0 for yes, 1 for no or failed, 2 for arguments that make
-//! no sense (clap's). `diff` keeps to diff(1): 0 for no difference, 1 for some, 2 for trouble; so
-//! does `verify`, for proved and not proved.
+//! no sense (clap's), and for a log without any question. `diff` keeps to diff(1): 0 for no difference, 1 for some,
+//! 2 for trouble; so does `verify`, for proved and not proved.
 
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
@@ -17,7 +16,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     app,
-    config::{ListenArg, Report},
+    config::{Admin, ListenArg, Report},
 };
 
 mod check;
@@ -54,13 +53,7 @@ enum Verb {
     Serve(ServeArgs),
     /// Read a configuration and everything it names, and run its tests; print everything that is
     /// wrong, or what it holds.
-    Check {
-        /// The configuration; the built-in one if absent.
-        file: Option<PathBuf>,
-        /// Check it for a dnsgate that is started with this --listen; may be repeated.
-        #[arg(long, value_name = "ADDR")]
-        listen: Vec<ListenArg>,
-    },
+    Check(check::Args),
     /// Run the policy tests of configurations: exit code 1 when one fails.
     Test(test::Args),
     /// Tell which questions two configurations do not treat alike.
@@ -76,7 +69,8 @@ enum Verb {
     Reload(reload::Args),
     /// Ask a running dnsgate whether it is ready; for containers that have no shell.
     Healthcheck {
-        /// An http:// URL that must answer 200, or an address and port that must answer a query.
+        /// An admin address (127.0.0.1:9153, localhost:9153 or an http:// URL), whose page must answer 200, or a
+        /// listener (127.0.0.1:53, udp://127.0.0.1:53), which must answer a query.
         #[arg(default_value = "http://127.0.0.1:9153/readyz")]
         target: healthcheck::Target,
     },
@@ -96,15 +90,15 @@ enum Verb {
 /// What `serve` is told on the command line; each overrides the configuration's own value.
 #[derive(Debug, clap::Args)]
 struct ServeArgs {
-    /// The configuration; the built-in one if absent.
+    /// The configuration, - for standard input; the built-in one if absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Listen here instead: 127.0.0.1:5353 (UDP and TCP), udp://…, tcp://…; may be repeated.
     #[arg(long, value_name = "ADDR")]
     listen: Vec<ListenArg>,
-    /// Serve /metrics, /livez and /readyz here instead.
+    /// Serve /metrics, /livez and /readyz here instead; off for nowhere.
     #[arg(long, value_name = "ADDR")]
-    admin: Option<SocketAddr>,
+    admin: Option<Admin>,
     /// Reload only when told to (SIGHUP, dnsgate reload), not when the configuration or a file that
     /// it names has changed.
     #[arg(long)]
@@ -128,13 +122,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             admin: args.admin,
             no_watch: args.no_watch,
         }),
-        Verb::Check { file, listen } => {
-            let listen: Vec<_> = listen.into_iter().flatten().collect();
-            check::run(file.as_deref(), &listen)
-        }
+        Verb::Check(args) => return end(check::run(args), 1),
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
-        Verb::Explain(args) => explain::run(&args),
+        Verb::Explain(args) => return end(explain::run(&args), 1),
         Verb::Learn(args) => learn::run(args),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
@@ -159,6 +150,14 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
     io::stdout().write_all(&script)?;
     Ok(())
+}
+
+/// A count and what is counted.
+fn plural(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
 }
 
 /// A failure as standard error shows it. Faults of a configuration begin with their places, which

@@ -37,6 +37,7 @@ mod pem;
 mod read;
 mod rules;
 mod startup;
+pub mod strict;
 mod suffix;
 #[cfg(test)]
 mod tests;
@@ -50,30 +51,33 @@ mod yaml;
 mod zones;
 
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
-pub use contents::{Changes, Contents};
+pub use contents::{Change, Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use forward::default_types;
 pub use google::{Served, Vip};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
+pub use startup::MAX_WORKERS;
 pub use suffix::Suffix;
-pub use text::ReadFile;
+pub use text::{ReadFile, STDIN, stdin_is_read};
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
+pub use value::{Admin, AdminError};
 
 /// The configuration that is in force without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../config/default.yaml");
 /// What the default configuration is called in messages.
 pub const DEFAULT_NAME: &str = "config/default.yaml";
 
-/// What takes effect at a start only: sockets, threads and what they share.
+/// What takes effect at a start only: sockets, threads and what they share; and the log, of which
+/// some can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Startup {
     /// Where queries are taken; at least one.
     pub listen: Vec<Listen>,
     /// Where the admin pages are served; `None` for nowhere.
     pub admin: Option<SocketAddr>,
-    /// Threads for UDP; `None` for one a core.
+    /// Threads for each UDP address, and for all TCP addresses; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
     /// How what upstreams said is kept.
     pub cache: Settings,
@@ -84,7 +88,7 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// The first key in which `new` differs.
+    /// The first key in which `new` differs and that a running dnsgate cannot change.
     #[must_use]
     pub fn first_difference(&self, new: &Self) -> Option<&'static str> {
         let Self {
@@ -95,13 +99,20 @@ impl Startup {
             limits,
             log,
         } = self;
+        let Log {
+            queries: _, // these can
+            sample: _,
+            format,
+            output,
+        } = log;
         let same = [
             ("listen", *listen == new.listen),
             ("admin", *admin == new.admin),
             ("workers", *workers == new.workers),
             ("cache", *cache == new.cache),
             ("limits", *limits == new.limits),
-            ("log", *log == new.log),
+            ("log.format", *format == new.log.format),
+            ("log.output", *output == new.log.output),
         ];
         same.into_iter()
             .find_map(|(key, same)| (!same).then_some(key))

@@ -12,6 +12,7 @@ pub mod ask;
 pub mod code;
 pub mod edns;
 pub mod facts;
+mod fault;
 pub mod name;
 pub mod query;
 pub mod reply;
@@ -21,6 +22,7 @@ pub mod tree;
 
 pub use code::{Ede, Rcode};
 pub use facts::{Facts, Failure};
+pub use fault::ServerFault;
 pub use name::{Name, NameBuf, NameError, NameRef};
 pub use query::{Malformed, Query};
 pub use reply::ReplyWriter;

@@ -30,11 +30,12 @@ use std::{
 use crate::{
     cache::Cache,
     dns::{
-        Ahead, Ede, Failure, Malformed, NameRef, Query, Rcode, RecordType, ReplyWriter, Transport,
+        Ahead, Ede, Failure, Malformed, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter,
+        Transport,
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
         query::{CLASS_IN, HEADER},
     },
-    policy::{Bits, Verdict, ZoneId, probe_token},
+    policy::{Bits, Grant, Origin, Verdict, ZoneId, probe_token},
     zone::Zone,
 };
 
@@ -62,6 +63,10 @@ use forward::Trail;
 
 /// What a reply says that is past its time.
 const STALE: &str = "no upstream answers";
+/// The same, where it stands in for a denial.
+const BRIDGES: &str = "the upstream says now that there is none";
+/// What a reply says whose chain of aliases has no end: [`MAX_LINKS`](crate::dns::facts::MAX_LINKS).
+const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,10 +146,12 @@ pub fn finish(
     arrived: &[Arrived],
     out: &mut [u8],
 ) -> Step {
+    let policy = context.snapshot.policy();
     // Both the query and the writer are some hundred bytes: they stay where they were made.
     let mut query = Query::unread(packet);
     if let Err(fault) = query.read() {
-        return reject_malformed(packet, fault, client.transport, out);
+        let admitted = fault.rcode().is_some() && policy.admit(client.source).is_some();
+        return reject_malformed(packet, fault, (client.transport, admitted), out);
     }
     let query = &query;
     let turn = Turn {
@@ -159,15 +166,17 @@ pub fn finish(
     let Some(writer) = &mut writer else {
         return Step::Drop(outcome);
     };
-    if context.snapshot.has_upstreams() {
+    let group = policy.admit(client.source);
+    if group.is_some() {
+        // Whatever the reply is and wherever it comes from: clients such as nslookup and host throw
+        // a reply without it away and ask another server.
         writer.set_recursion_available();
     }
 
     if let Some(reason) = not_served(query) {
         return refuse(reason, writer, outcome);
     }
-    let policy = context.snapshot.policy();
-    let Some(group) = policy.admit(client.source) else {
+    let Some(group) = group else {
         return turn.deny(policy.deny_stranger(), writer, outcome);
     };
     outcome.group = Some(group);
@@ -210,6 +219,8 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
     let Some(mut writer) = writer else {
         return Step::Drop(outcome);
     };
+    // Only an admitted client's query comes so far, unless it made dnsgate panic.
+    writer.set_recursion_available();
     writer.set_rcode(Rcode::ServFail);
     sent(&mut writer, None, outcome)
 }
@@ -229,6 +240,8 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
     let Some(mut writer) = writer else {
         return Step::Drop(outcome);
     };
+    // Who is not admitted either is told so over TCP.
+    writer.set_recursion_available();
     writer.truncate();
     outcome.truncated = true;
     sent(&mut writer, None, outcome)
@@ -272,8 +285,13 @@ fn not_served(query: &Query<'_>) -> Option<Reason> {
     }
 }
 
-/// The reply that a malformed packet deserves, if any.
-fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: &mut [u8]) -> Step {
+/// The reply that a malformed packet deserves, if any, from a client that is admitted or not.
+fn reject_malformed(
+    packet: &[u8],
+    fault: Malformed,
+    (transport, admitted): (Transport, bool),
+    out: &mut [u8],
+) -> Step {
     let (reason, question, edns) = match fault {
         Malformed::Short => (Reason::Short, 0, false),
         Malformed::Response => (Reason::NotAQuery, 0, false),
@@ -287,6 +305,9 @@ fn reject_malformed(packet: &[u8], fault: Malformed, transport: Transport, out: 
     let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
         return Step::Drop(outcome);
     };
+    if admitted {
+        writer.set_recursion_available();
+    }
     writer.set_rcode(rcode);
     sent(&mut writer, None, outcome)
 }
@@ -349,7 +370,8 @@ impl<'t> Turn<'t> {
             }
             Err(stop) => return self.stop(group, stop, writer, outcome),
         }
-        let ede = trail.stale.then_some((Ede::StaleAnswer, STALE));
+        let text = if trail.bridges { BRIDGES } else { STALE };
+        let ede = trail.stale.then_some((Ede::StaleAnswer, text));
         let mut step = sent(writer, ede, outcome);
         if let (Step::Reply { more, .. }, Some(permit)) = (&mut step, trail.refresh) {
             *more = Some(Box::new(More {
@@ -384,21 +406,60 @@ impl<'t> Turn<'t> {
                 let ede = match failure {
                     _ if cached => Ede::CachedError,
                     Failure::Code(_) | Failure::Malformed | Failure::Looping => Ede::NetworkError,
+                    Failure::Server(fault) if fault.is_answer() => Ede::NetworkError,
                     _ => Ede::NoReachableAuthority,
                 };
                 sent(writer, Some((ede, &text)), outcome)
             }
-            Stop::TooManyHops | Stop::Full => {
+            Stop::Endless | Stop::Full => {
                 writer.set_rcode(Rcode::ServFail);
-                outcome.reason = Reason::ChainTooLong;
-                sent(writer, None, outcome)
+                outcome.reason = match outcome.upstream {
+                    Some(_) => Reason::UpstreamChain,
+                    None => Reason::ChainTooLong,
+                };
+                sent(writer, Some((Ede::Other, ENDLESS)), outcome)
             }
         }
     }
 
     fn decide<'q>(self, group: GroupId, name: NameRef<'q>, qtype: RecordType) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
-        policy.decide(group, name, qtype, self.context.now)
+        let verdict = policy.decide(group, name, qtype, self.context.now);
+        match verdict {
+            Verdict::Zone { zone, rule } if qtype == RecordType::DS => {
+                let zone = self
+                    .zone(zone)
+                    .filter(|zone| self.is_parents(rule, zone, name));
+                zone.and_then(|_| self.ask_parent(group, name))
+                    .map_or(verdict, Verdict::Forward)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Whether the question is for the DS at the top of a built-in zone: a DS stands on the parent's
+    /// side of the cut (RFC 4035 section 3.1.4.1), and those zones know nothing of theirs. Where the
+    /// policy forwards what is below the parent, the upstream is asked; otherwise there is none.
+    fn is_parents(self, rule: RuleId, zone: &Zone, name: NameRef<'_>) -> bool {
+        let policy = self.context.snapshot.policy();
+        self.qtype() == RecordType::DS
+            && name == zone.origin()
+            && policy
+                .rule(rule)
+                .is_some_and(|rule| rule.origin == Origin::BuiltIn)
+    }
+
+    /// Leave to ask for the DS of `name`, if a name beside it would be forwarded.
+    fn ask_parent<'q>(self, group: GroupId, name: NameRef<'q>) -> Option<Grant<'t, 'q>> {
+        let mut beside = NameBuf::new();
+        beside.push_label(b"*").ok()?;
+        beside.push_name(name.parent()?).ok()?;
+        let policy = self.context.snapshot.policy();
+        let verdict = policy.decide(group, beside.as_ref(), RecordType::DS, self.context.now);
+        match verdict {
+            Verdict::Forward(grant) if self.may_be_forwarded() => grant.beside(name),
+            _ => None,
+        }
     }
 
     fn zone(self, id: ZoneId) -> Option<&'t Zone> {
@@ -432,7 +493,7 @@ impl<'t> Turn<'t> {
 const fn failed(failure: Failure) -> Reason {
     match failure {
         Failure::Timeout => Reason::Timeout,
-        Failure::Unreachable => Reason::Unreachable,
+        Failure::Unreachable | Failure::Server(_) => Reason::Unreachable,
         Failure::Code(_) => Reason::UpstreamError,
         Failure::Malformed => Reason::UpstreamMalformed,
         Failure::Shed => Reason::Shed,

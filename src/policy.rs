@@ -11,6 +11,9 @@
 //! refused when the policy is built. Nobody's win is a denial: so is a source in no group, and
 //! so would be any fault in here. A policy that is only observed forwards where it would deny.
 //!
+//! A denial by default tells three cases apart: a rule allows the name for other groups or types or
+//! has ended, the name is one that search lists leave behind ([`Origin::Search`]), or neither.
+//!
 //! Not here: what a zone or an upstream answers (they are numbers here), how a denial looks on the
 //! wire (`engine`), and how rules are written (`config`). Nothing in here reads a clock or keeps state between
 //! questions, and `admit` and `decide` do not allocate.
@@ -30,9 +33,10 @@ pub mod rule;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod ties;
 
 pub use build::Conflict;
-pub use explain::{Candidate, Fate};
+pub use explain::{Candidate, Fate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Bits, Grant, Permit, probe_token};
 pub use ranges::AnswerRanges;
@@ -42,8 +46,9 @@ pub use rule::{
 };
 pub use shadow::Shadowed;
 
+use build::Texts;
 use clients::ClientSet;
-use names::{Entry, NameTree, Reach, Spot};
+use names::{Entry, Kind, NameTree, Reach, Spot};
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,10 +64,12 @@ const STRANGER: &str = "client is in no group";
 pub struct Policy {
     groups: Vec<Group>,
     rules: Vec<Rule>,
-    /// What a denial by each rule says; empty for rules that do not deny.
-    texts: Vec<Box<str>>,
+    /// What a denial by each rule, or in spite of it, says.
+    texts: Vec<Texts>,
     clients: ClientSet,
     names: NameTree,
+    /// The rule about names of one label that nothing else is about.
+    single_label: Option<RuleId>,
     deny_with: DenyWith,
     /// Where questions go that would be denied, in a policy that is only observed.
     observe: Option<Forwarding>,
@@ -97,9 +104,11 @@ pub struct Denial<'p> {
     /// How to answer: as the rule says, else the group, else the policy. But not with NXDOMAIN
     /// where the name is more than a denied one: where it is allowed to this group in another
     /// type, or a name below it is allowed (to this group, or, where a rule spells the lower name
-    /// out, to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place.
+    /// out, to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place. And
+    /// what cannot exist in the public DNS is NXDOMAIN whatever the group and the policy say, unless
+    /// the rule that denies says it.
     pub with: DenyWith,
-    /// The rule that denies, if it is one.
+    /// The rule that denies, if it is one, or the one that allows the name to others.
     pub rule: Option<RuleId>,
     /// Why.
     pub why: DenialReason,
@@ -112,10 +121,30 @@ pub struct Denial<'p> {
 pub enum DenialReason {
     /// A rule denies it.
     Rule,
+    /// A rule allows the name to other groups only.
+    OtherGroup,
+    /// A rule allows the name for other types only.
+    OtherType,
+    /// The rule that allowed it has ended.
+    Expired,
+    /// Nothing is about the name, and it cannot exist in the public DNS: a search list made it.
+    Search,
     /// No rule allows it.
     Default,
     /// The client is in no group.
     Stranger,
+}
+
+/// What one walk over the rules about a name found.
+#[derive(Clone, Copy, Default)]
+struct Found<'p> {
+    /// The rule that decides.
+    winner: Option<(RuleId, &'p Rule)>,
+    /// Where none does: the rule that would allow the question but for this. One that is for the
+    /// group goes before one that is not, and one that has ended before one for other types.
+    missed: Option<(RuleId, Fate)>,
+    /// Where none does: the rule about names that search lists leave behind.
+    search: Option<RuleId>,
 }
 
 /// Who asks, for what, and when: what a rule must be for to apply.
@@ -177,8 +206,8 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let asked = Asked { group, qtype, now };
         let spot = self.names.find(name);
-        let winner = self.winner(asked, spot, Reach::Name);
-        if let Some((id, rule)) = winner {
+        let found = self.found(asked, spot);
+        if let Some((id, rule)) = found.winner {
             match &rule.action {
                 &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
                 Action::Answer(records) => return Verdict::Answer { records, rule: id },
@@ -189,14 +218,22 @@ impl Policy {
                 Action::Deny => {}
             }
         }
+        let winner = found.winner;
         let built_in = winner.is_some_and(|(_, rule)| rule.origin == Origin::BuiltIn);
         match &self.observe {
             Some(forwarding) if !built_in => {
                 let id = winner.map(|(id, _)| id);
                 Verdict::Forward(Grant::new(name, qtype, forwarding, id, true))
             }
-            _ => Verdict::Deny(self.denial(asked, spot, winner)),
+            _ => Verdict::Deny(self.denial(asked, spot, found)),
         }
+    }
+
+    /// Whether a name below this one is allowed to anybody, at any time: then nobody should hear
+    /// that the name does not exist, since nothing would exist below it (RFC 8020).
+    #[must_use]
+    pub fn has_allowed_below(&self, name: NameRef<'_>) -> bool {
+        self.names.has_allowed_below(self.names.find(name))
     }
 
     /// The way in which a denial for this group is answered where no rule says it.
@@ -273,25 +310,83 @@ impl Policy {
             .map(|(entry, rule)| (entry.rule, rule))
     }
 
-    fn denial(&self, asked: Asked, spot: Spot, winner: Option<(RuleId, &Rule)>) -> Denial<'_> {
-        let by_rule = winner.and_then(|(_, rule)| rule.deny_with);
-        let id = winner.map(|(id, _)| id);
-        let text = id.and_then(|id| self.texts.get(id.0 as usize));
-        let with = match by_rule.unwrap_or_else(|| self.deny_with(asked.group)) {
+    /// What the rules about a name say to a question, in one walk.
+    fn found(&self, asked: Asked, spot: Spot) -> Found<'_> {
+        let mut found = Found::default();
+        for entry in self.names.entries(spot) {
+            if entry.kind == Kind::Search {
+                found.search = found.search.or(Some(entry.rule));
+            }
+            if !entry.reaches(Reach::Name) {
+                continue;
+            }
+            // Every entry has its rule. Were one missing, those behind it must not win instead.
+            let Some(rule) = self.rule(entry.rule) else {
+                break;
+            };
+            let Some(obstacle) = asked.obstacle(rule) else {
+                found.winner = Some((entry.rule, rule));
+                break;
+            };
+            let is_nearer = |(_, other): (RuleId, Fate)| obstacle.nearness() > other.nearness();
+            if asked.would_be_allowed_elsewhere(rule, obstacle)
+                && found.missed.is_none_or(is_nearer)
+            {
+                found.missed = Some((entry.rule, obstacle));
+            }
+        }
+        if spot.is_single_label() {
+            found.search = found.search.or(self.single_label);
+        }
+        found
+    }
+
+    /// The entry of the rule about names that search lists leave behind, if the name is one of its.
+    fn search_entry(&self, spot: Spot) -> Option<Entry> {
+        let mut entries = self.names.entries(spot);
+        entries.find(|entry| entry.kind == Kind::Search)
+    }
+
+    fn denial(&self, asked: Asked, spot: Spot, found: Found<'_>) -> Denial<'_> {
+        let (why, rule) = match found {
+            Found {
+                winner: Some((id, _)),
+                ..
+            } => (DenialReason::Rule, Some(id)),
+            Found {
+                missed: Some((id, obstacle)),
+                ..
+            } => (obstacle.denial(), Some(id)),
+            Found {
+                search: Some(id), ..
+            } => (DenialReason::Search, Some(id)),
+            _ => (DenialReason::Default, None),
+        };
+        let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
+        let with = by_rule.or_else(|| {
+            // The walk ended with the winner: a search list's name may be one of those above it.
+            let above = || found.winner.is_some() && self.search_entry(spot).is_some();
+            let searched = found.search.is_some() || above();
+            searched.then_some(DenyWith::NxDomain)
+        });
+        let with = match with.unwrap_or_else(|| self.deny_with(asked.group)) {
             DenyWith::NxDomain if self.allows_more(asked, spot) => DenyWith::NoData,
             with => with,
         };
+        let texts = rule.and_then(|id| self.texts.get(id.0 as usize));
         Denial {
             with,
-            rule: id,
-            why: id.map_or(DenialReason::Default, |_| DenialReason::Rule),
-            text: text.map_or(NO_RULE, |text| text),
+            rule,
+            why,
+            text: texts.map_or(NO_RULE, |texts| texts.of_denial(why)),
         }
     }
 
-    /// Whether a denied name is allowed in another type, or names below it are.
+    /// Whether a denied name is allowed in another type, or names below it are. The root always
+    /// counts as if they were: who hears that it does not exist takes every name for gone.
     fn allows_more(&self, asked: Asked, spot: Spot) -> bool {
-        self.names.has_allowed_below(spot)
+        spot.is_root()
+            || self.names.has_allowed_below(spot)
             || self.allows_some_type(asked, spot, Reach::Name)
             || self.allows_some_type(asked, spot, Reach::Below)
     }
@@ -324,6 +419,12 @@ impl Policy {
 }
 
 impl Asked {
+    /// Whether a rule that does not apply, for this reason, allows the name to somebody else, or did
+    /// allow it. One that is for others and has ended does neither.
+    fn would_be_allowed_elsewhere(self, rule: &Rule, obstacle: Fate) -> bool {
+        rule.action.allows() && (obstacle == Fate::Expired || !rule.has_expired(self.now))
+    }
+
     /// Why a rule does not apply; `None` when it does.
     fn obstacle(self, rule: &Rule) -> Option<Fate> {
         if !rule.is_for(self.group) {

@@ -23,7 +23,10 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 
 use crate::{
-    config::{self, Case, Changes, Config, Contents, Listen, Notice, ReadFile, Report, Startup},
+    config::{
+        self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report,
+        Startup,
+    },
     engine::Snapshot,
     rehearsal::{self, Failures, Subject},
 };
@@ -80,18 +83,42 @@ pub enum Refused {
     /// thing, perhaps nothing at all.
     #[error("{} is no regular file and cannot be read twice", .0.display())]
     ReadOnce(PathBuf),
+    /// The file was a regular one, and something else has its name now: to read from it might never
+    /// end.
+    #[error("{} is no regular file any more", .0.display())]
+    NotAFile(PathBuf),
     /// The file is not wholly valid.
     #[error("{0}")]
     Invalid(#[from] Report),
     /// A key was changed that takes effect at a start only.
-    #[error("`{0}` cannot change while dnsgate runs; restart it, or put the old value back")]
-    Fixed(&'static str),
+    #[error("{0} cannot change while dnsgate runs; restart it, or put the old value back")]
+    Fixed(String),
     /// The file is valid, and does not do what its own tests say.
     #[error("{0}")]
     Tests(#[from] Failures),
     /// An upstream of it cannot be used: there are no certificates to trust, or the like.
     #[error("{0}")]
     Upstream(String),
+    /// It could not be read to its end: no thread, a file that does not answer, a panic.
+    #[error("the configuration was not read: {0}")]
+    Failed(String),
+}
+
+impl Refused {
+    /// Whether what the operator's file says is not what is in force, so that there is something to
+    /// be mended. Where there is no file that could be read again, nothing can be said of it.
+    #[must_use]
+    pub const fn leaves_a_difference(&self) -> bool {
+        match self {
+            Self::NoFile | Self::ReadOnce(_) => false,
+            Self::NotAFile(_)
+            | Self::Invalid(_)
+            | Self::Fixed(_)
+            | Self::Tests(_)
+            | Self::Upstream(_)
+            | Self::Failed(_) => true,
+        }
+    }
 }
 
 /// What may be put in force next, and how it differs from what is.
@@ -105,7 +132,33 @@ pub struct Next {
     pub warnings: Vec<Notice>,
     /// Who may be asked, in the order of their numbers in the snapshot's policy.
     pub upstreams: Numbered,
-    contents: Contents,
+    /// Which queries are logged, and one in how many.
+    pub log: (LogQueries, u32),
+    contents: Arc<Contents>,
+    startup: Startup,
+}
+
+/// One attempt to read the configuration again. It has what it needs, so that it can be made on
+/// another thread, and nothing is lost when that never ends.
+#[derive(Debug)]
+pub struct Attempt {
+    path: Option<PathBuf>,
+    read_once: bool,
+    generation: u64,
+    contents: Arc<Contents>,
+    startup: Startup,
+    listen: Vec<Listen>,
+    partitions: Partitions,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub struct Read {
+    /// What may be put in force next, or why nothing may.
+    pub next: Result<Next, Refused>,
+    /// What was read; `None` if nothing was.
+    files: Option<Vec<ReadFile>>,
+    partitions: Partitions,
 }
 
 /// What is to be told of a configuration once it is in force.
@@ -123,8 +176,10 @@ pub struct Applied {
 #[derive(Debug)]
 pub struct Reloader {
     path: Option<PathBuf>,
+    /// Whether the file was none that can be read again.
+    read_once: bool,
     live: Live,
-    contents: Contents,
+    contents: Arc<Contents>,
     startup: Startup,
     /// Where it listens, whatever the file says: no upstream may be one of these.
     listen: Vec<Listen>,
@@ -146,10 +201,11 @@ impl Reloader {
         rehearse(&config.cases, &snapshot, &upstreams, now)?;
         partitions.apply(upstreams);
         Ok(Self {
+            read_once: path.as_deref().is_some_and(is_no_file),
             path,
             live: Live::new(snapshot),
             partitions,
-            contents: config.contents,
+            contents: Arc::new(config.contents),
             listen: config.startup.listen.clone(),
             startup: config.startup,
             files: config.files,
@@ -190,43 +246,30 @@ impl Reloader {
         &self.files
     }
 
-    /// Reads the file again, builds everything that it says, and holds it to its own tests, asked
-    /// at `now`. Nothing is in force yet.
+    /// An attempt to put what the file says now in the place of what is in force.
+    #[must_use]
+    pub fn attempt(&self) -> Attempt {
+        Attempt {
+            path: self.path.clone(),
+            read_once: self.read_once,
+            generation: self.live.current().generation() + 1,
+            contents: Arc::clone(&self.contents),
+            startup: self.startup.clone(),
+            listen: self.listen.clone(),
+            partitions: self.partitions.clone(),
+        }
+    }
+
+    /// Takes note of what an attempt has read, and returns what came of it. Nothing is in force yet.
     ///
     /// # Errors
     /// [`Refused`], and the snapshot in force stays.
-    pub fn read(&mut self, now: SystemTime) -> Result<Next, Refused> {
-        let path = self.path.as_ref().ok_or(Refused::NoFile)?;
-        if path
-            .metadata()
-            .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
-        {
-            return Err(Refused::ReadOnce(path.clone()));
+    pub fn take(&mut self, read: Read) -> Result<Next, Refused> {
+        if let Some(files) = read.files {
+            self.files = files;
         }
-        let mut config = match config::load_for(path, &self.listen) {
-            Ok(config) => config,
-            Err(report) => {
-                report.files().clone_into(&mut self.files);
-                return Err(report.into());
-            }
-        };
-        self.files = std::mem::take(&mut config.files);
-        if let Some(key) = self.startup.first_difference(&config.startup) {
-            return Err(Refused::Fixed(key));
-        }
-        let generation = self.live.current().generation() + 1;
-        let warnings = config.warnings(now);
-        let upstreams = self.partitions.number(config.upstreams);
-        let snapshot = Snapshot::new(generation, config.policy, config.zones)
-            .with_upstreams(partitions::of(&upstreams));
-        rehearse(&config.cases, &snapshot, &upstreams, now)?;
-        Ok(Next {
-            snapshot,
-            changes: self.contents.changes(&config.contents),
-            warnings,
-            upstreams,
-            contents: config.contents,
-        })
+        self.partitions.skip(&read.partitions);
+        read.next
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
@@ -235,12 +278,77 @@ impl Reloader {
         self.partitions.apply(next.upstreams);
         self.live.0.store(Arc::new(next.snapshot));
         self.contents = next.contents;
+        self.startup = next.startup;
         Applied {
             generation,
             changes: next.changes,
             warnings: next.warnings,
         }
     }
+}
+
+impl Attempt {
+    /// Reads the file, builds everything that it says, and holds it to its own tests, asked at
+    /// `now`.
+    #[must_use]
+    pub fn read(mut self, now: SystemTime) -> Read {
+        let mut files = None;
+        let next = self.next(now, &mut files);
+        Read {
+            next,
+            files,
+            partitions: self.partitions,
+        }
+    }
+
+    fn next(
+        &mut self,
+        now: SystemTime,
+        files: &mut Option<Vec<ReadFile>>,
+    ) -> Result<Next, Refused> {
+        let path = self.path.as_ref().ok_or(Refused::NoFile)?;
+        if is_no_file(path) {
+            if self.read_once {
+                return Err(Refused::ReadOnce(path.clone()));
+            }
+            // A file in its place is a change, whatever is in it.
+            *files = Some(vec![ReadFile::unread(path)]);
+            return Err(Refused::NotAFile(path.clone()));
+        }
+        let mut config = match config::load_for(path, &self.listen) {
+            Ok(config) => config,
+            Err(report) => {
+                *files = Some(report.files().to_vec());
+                return Err(report.into());
+            }
+        };
+        *files = Some(std::mem::take(&mut config.files));
+        let changes = self.contents.changes(&config.contents);
+        if let Some(key) = self.startup.first_difference(&config.startup) {
+            return Err(Refused::Fixed(changes.of_key(key)));
+        }
+        let warnings = config.warnings(now);
+        let upstreams = self.partitions.number(config.upstreams);
+        let snapshot = Snapshot::new(self.generation, config.policy, config.zones)
+            .with_upstreams(partitions::of(&upstreams));
+        rehearse(&config.cases, &snapshot, &upstreams, now)?;
+        let log = &config.startup.log;
+        Ok(Next {
+            snapshot,
+            changes,
+            warnings,
+            upstreams,
+            log: (log.queries, log.sample),
+            contents: Arc::new(config.contents),
+            startup: config.startup,
+        })
+    }
+}
+
+/// Whether there is something at a path that cannot be read twice: a pipe, a device.
+fn is_no_file(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// Holds a configuration to its own tests.
@@ -262,6 +370,14 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const GOOD: &str = "rules: [{name: x, domains: [x.test], deny: nxdomain}]";
+
+    impl Reloader {
+        /// An attempt on this thread.
+        fn read(&mut self, now: SystemTime) -> Result<Next, Refused> {
+            let read = self.attempt().read(now);
+            self.take(read)
+        }
+    }
 
     /// A reloader of a file with this text, and the file.
     fn reloader(text: &str) -> (Reloader, tempfile::NamedTempFile) {
@@ -295,11 +411,28 @@ mod tests {
         for (text, told) in [
             ("rules: [{name: x}]", "error: "),
             ("rules: [", "error: "),
-            ("listen: [udp://127.0.0.1:5300]", "`listen` cannot change"),
-            ("admin: 127.0.0.1:1", "`admin` cannot change"),
-            ("workers: 3", "`workers` cannot change"),
-            ("limits: {drain: 1s}", "`limits` cannot change"),
-            ("log: {queries: all}", "`log` cannot change"),
+            ("listen: [udp://127.0.0.1:5300]", "`listen` ("),
+            (
+                "admin: 127.0.0.1:1",
+                "`admin` (127.0.0.1:9153 -> 127.0.0.1:1) cannot change",
+            ),
+            ("workers: 3", "`workers` (one a core -> 3) cannot change"),
+            (
+                "limits: {drain: 1s}",
+                "`limits.drain` (5s -> 1s) cannot change",
+            ),
+            (
+                "cache: {size: 0}",
+                "`cache.size` (64MiB -> 0) cannot change",
+            ),
+            (
+                "log: {queries: all, format: text}",
+                "`log.format` (auto -> text) cannot change",
+            ),
+            (
+                "log: {output: stdout}",
+                "`log.output` (stderr -> stdout) cannot change",
+            ),
             (
                 "tests: [{ask: x.test, from: 10.0.0.1, expect: {verdict: answered}}]",
                 "1 of 1 policy tests failed\n",

@@ -46,7 +46,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    config::LogOutput,
+    config::{LogOutput, LogQueries},
     dns::{Rcode, RecordType, Transport},
     engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };
@@ -58,7 +58,7 @@ pub use log::{LogSettings, Severity};
 pub use metrics::CONTENT_TYPE;
 pub use reading::Reading;
 pub use recorder::{Event, Latency, Recorder};
-pub use shared::{Reload, Shared, Shed, TcpLimit};
+pub use shared::{Reload, SelfQuery, Shared, Shed, TcpLimit};
 pub use upstreams::{Asked, Refused, UpstreamCounters};
 
 use log::{Log, Sink};
@@ -121,6 +121,12 @@ impl Telemetry {
     pub fn loaded(&self, generation: u64, labels: Labels, at: SystemTime) {
         self.sources.ledger.publish(generation, labels);
         self.sources.shared.loaded(generation, at);
+    }
+
+    /// Has other queries logged, and of those that went well one in so many; from the next
+    /// generation on. To be called before a query can see the snapshot of that generation.
+    pub fn log_queries(&self, queries: LogQueries, sample: u32) {
+        self.log.select(queries, sample);
     }
 
     /// A recorder for one worker. It counts until it is dropped, and what it counted stays.
@@ -232,9 +238,14 @@ impl Tally {
             truncated,
         } = *outcome;
         let (denied, panicked) = match reason {
-            Reason::Blocked | Reason::NoRule | Reason::Stranger | Reason::Screened => {
-                (Some(reason), false)
-            }
+            Reason::Blocked
+            | Reason::NoRule
+            | Reason::OtherGroup
+            | Reason::OtherType
+            | Reason::Expired
+            | Reason::Search
+            | Reason::Stranger
+            | Reason::Screened => (Some(reason), false),
             Reason::Panic => (None, true),
             Reason::Zone
             | Reason::Rule
@@ -261,6 +272,7 @@ impl Tally {
             | Reason::ChainTooLong
             | Reason::UpstreamDown
             | Reason::UpstreamLooping
+            | Reason::UpstreamChain
             | Reason::NoRoom => (None, false),
         };
         Self {

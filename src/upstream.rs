@@ -25,6 +25,7 @@ mod exchange;
 mod flights;
 mod health;
 mod observer;
+mod probe;
 mod race;
 mod rtt;
 mod share;
@@ -47,7 +48,7 @@ use tokio::time;
 use self::{
     book::{Book, Door},
     exchange::{Roots, Tell, Way},
-    flights::{Flights, Joined},
+    flights::{Flight, Flights, Joined, Landing},
     watch::Probes,
 };
 pub use self::{
@@ -55,18 +56,20 @@ pub use self::{
     exchange::OpenError,
     health::Standing,
     observer::{Asked, Event, Observer},
+    probe::{Alive, Dead, probe},
     share::{Party, may_take},
 };
 use crate::{
     config,
-    dns::{Facts, Failure},
+    dns::{Facts, Failure, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
 /// How much of everything there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a question may take in all, whoever is asked how often.
+    /// How long a question may take in all, whoever is asked how often, where whoever asks has as
+    /// much time.
     pub deadline: Duration,
     /// How many may wait for the same question.
     pub waiters: usize,
@@ -78,11 +81,14 @@ pub struct Limits {
     pub pipeline: usize,
     /// How many questions are asked at a time while all servers are down.
     pub probing: usize,
+    /// After how many datagrams that are no reply to it a question goes to TCP.
+    pub near_misses: usize,
 }
 
 impl Default for Limits {
     /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name; the rest as the configuration has it.
+    /// flight, and a tenth of them for one name; the rest as the configuration has it. Its limits say
+    /// more of each.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),
@@ -91,6 +97,7 @@ impl Default for Limits {
             connections: 4,
             pipeline: 512,
             probing: 10,
+            near_misses: 3,
         }
     }
 }
@@ -149,28 +156,42 @@ impl Upstream {
         })
     }
 
-    /// Asks. Who asks what is already in flight waits for the same answer; when nobody waits any
-    /// longer, the question is dropped. To be called within a tokio runtime, any one: where several
-    /// wait for one answer, each of theirs must run until it has come.
+    /// Asks, until `until` at the latest. Who asks what is already in flight waits for the same
+    /// answer; when nobody waits any longer, the question is dropped. To be called within a tokio
+    /// runtime, any one: where several wait for one answer, each of theirs must run until it has come.
     ///
     /// Where no server may be asked, that is told at once. `party` is whose question it is.
     ///
     /// # Errors
-    /// [`Failure`], not later than [`Limits::deadline`].
-    pub async fn resolve(&self, permit: &Permit, party: Party) -> Result<Arc<Facts>, Failure> {
+    /// [`Failure`], not later than `until`, nor later than [`Limits::deadline`] from now.
+    pub async fn resolve(
+        &self,
+        permit: &Permit,
+        party: Party,
+        until: Instant,
+    ) -> Result<Arc<Facts>, Failure> {
         if let Some(failure) = self.refuses() {
             self.refused(failure);
             return Err(failure);
         }
-        let ask = |permit| race::run(Arc::clone(&self.shared), permit, party);
+        let (now, whole) = (now(), self.shared.limits.deadline);
+        let until = until.min(now + whole);
+        let left = until.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Failure::Timeout);
+        }
+        // Others may come to wait for the same answer, and they must not suffer for it that whoever
+        // asked first had little time left.
+        let end = if left < whole / 2 { now + whole } else { until };
+        let ask = |permit| race::run(Arc::clone(&self.shared), permit, party, end);
         match self.flights.join(permit, ask) {
-            Joined::First(flight) => flight.await,
+            Joined::First(flight) if end == until => flight.await,
+            Joined::First(flight) => wait(flight, until).await,
             Joined::Merged(flight) => {
                 self.shared.observer.observe(Event::Merged);
-                // It lands in time as long as the thread lives that it began in. Should that one
-                // hang, it must not take along who waits in others.
-                let landed = time::timeout(self.shared.limits.deadline, flight).await;
-                landed.unwrap_or(Err(Failure::Timeout))
+                // It may end later than this one has time for. Should the thread that it began in
+                // hang, it must not take along who waits in others, either.
+                wait(flight, until).await
             }
             Joined::Full => {
                 self.shared.observer.observe(Event::Shed);
@@ -217,7 +238,19 @@ impl Upstream {
 /// A question that finds out whether a server is back; the next one may when it is dropped.
 struct Probing(Arc<Shared>);
 
+/// What a flight ends with, if it does so in time.
+async fn wait(flight: Flight, until: Instant) -> Landing {
+    let landed = time::timeout_at(until.into(), flight).await;
+    landed.unwrap_or(Err(Failure::Timeout))
+}
+
 impl Shared {
+    /// A server cannot be used.
+    fn faulty(&self, server: usize, fault: ServerFault) {
+        self.observer.trouble(server, Some(fault), "");
+        self.book.unreachable(server, now());
+    }
+
     /// Counts a question that begins, where all servers are down.
     fn probing(self: &Arc<Self>) -> Option<Probing> {
         let down = self.book.door() == Door::Down;

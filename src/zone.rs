@@ -36,6 +36,7 @@ pub struct Zone {
     soa: Rrset,
     negative_soa: Rrset,
     rrsets: usize,
+    left_out: usize,
     /// Whether there is a delegation or a DNAME anywhere: in a zone without, no name on the way to
     /// another one has a say.
     divided: bool,
@@ -96,6 +97,13 @@ impl Zone {
     #[must_use]
     pub fn rrset_count(&self) -> usize {
         self.rrsets
+    }
+
+    /// How many records of the source were left out, since dnsgate serves no signatures: RRSIG, NSEC, NSEC3,
+    /// NSEC3PARAM, DNSKEY, and at the apex of a zone with any of those CDS, CDNSKEY and ZONEMD.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// Answers one question. A name outside the zone does not exist in it.

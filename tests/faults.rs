@@ -1,5 +1,5 @@
-//! What a fault of ours costs: one answer, or one worker. The real program, built so that some names
-//! make it panic or hang: `cargo test --features faults --test faults`.
+//! What a fault of ours costs: one answer, one worker, or one reload. The real program, built so that
+//! some names, and the words of a file, make it panic or hang: `cargo test --features faults --test faults`.
 
 // Here and not as `required-features` in Cargo.toml: a target that is named there must exist wherever the crate is built,
 // and the image is built without tests.
@@ -11,11 +11,11 @@
     reason = "a test that cannot go on says so; one that is skipped says why"
 )]
 
-use std::{net::UdpSocket, thread};
+use std::{fs, net::UdpSocket, path::Path, thread};
 
 use serde_json::Value;
 
-use running::{Running, SOON, installed};
+use running::{Running, SOON, installed, signal};
 
 #[expect(dead_code, reason = "the tests of the program use more of it")]
 mod running;
@@ -123,5 +123,138 @@ fn a_worker_that_hangs_is_noticed() {
     if installed(&["dig"]) {
         let printed = dnsgate.dig("+tcp a.example");
         assert!(printed.contains("10.0.0.5"), "{printed}");
+    }
+}
+
+/// A dnsgate whose reloads fail as the file `faults` beside its configuration says.
+fn start_reloading(args: &[&str], policy: &str) -> Running {
+    Running::start_with("127.0.0.1", |dir, command| {
+        fs::write(dir.join("gate.yaml"), policy).expect("room");
+        // To print where it panicked may take longer than a reload has.
+        command.env_remove("RUST_BACKTRACE");
+        command.arg("--config").arg(dir.join("gate.yaml"));
+        command.env("DNSGATE_FAULTS", dir.join("faults"));
+        command.args(args);
+    })
+}
+
+fn policy(number: u8) -> String {
+    format!(
+        "limits: {{reload_timeout: 5s, drain: 0s}}\n\
+         rules: [{{name: own, domains: [a.example], answer: [A 10.0.0.{number}]}}]\n"
+    )
+}
+
+/// Replaces a file whole, so that nobody reads half of it.
+fn put(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).expect("room");
+    fs::rename(new, path).expect("renamed");
+}
+
+#[test]
+fn whatever_happens_in_a_reload_the_next_one_is_done() {
+    let dnsgate = start_reloading(&["--no-watch"], &policy(1));
+    let (faults, config) = (
+        dnsgate.dir().join("faults"),
+        dnsgate.dir().join("gate.yaml"),
+    );
+    let rejected = || dnsgate.metric("dnsgate_config_rejected");
+    let mut number = 1;
+    for (fault, told) in [
+        ("panic reading", "dnsgate panicked over it"),
+        ("no thread", "the system refuses a thread"),
+        ("panic applying", "dnsgate panicked over it"),
+        ("hang reading", "it was given up after 5s"),
+        ("hang reading", "limits.reload_timeout"),
+    ] {
+        put(&faults, fault);
+        put(&config, &policy(number + 1));
+        let output = dnsgate.reload();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{fault}: {said}");
+        assert!(said.contains(told), "{fault}: {said}");
+        assert_eq!(rejected(), 1, "{fault}");
+        let (status, page) = dnsgate.get("/readyz");
+        assert!(status == 200 && page.contains("refused"), "{fault}: {page}");
+        assert_eq!(
+            dnsgate.metric("dnsgate_snapshot_generation"),
+            u64::from(number)
+        );
+        // What hung hangs on, and holds nobody up.
+        put(&faults, "");
+        let output = dnsgate.reload();
+        assert_eq!(output.status.code(), Some(0), "{fault}: {output:?}");
+        number += 1;
+        assert_eq!(
+            dnsgate.metric("dnsgate_snapshot_generation"),
+            u64::from(number)
+        );
+        assert_eq!(rejected(), 0, "{fault}");
+        if installed(&["dig"]) {
+            let printed = dnsgate.dig("+short a.example");
+            assert_eq!(printed, format!("10.0.0.{number}\n"), "{fault}");
+        }
+    }
+    // Nor does SIGHUP end it.
+    put(&faults, "panic reading");
+    signal(&dnsgate.child, "HUP");
+    let refused = |event: &Value| {
+        let message = event["message"].as_str().unwrap_or_default();
+        message.starts_with("reload refused, ") && event["asked_by"] == "SIGHUP"
+    };
+    assert_eq!(logged(&dnsgate, refused)["severity"], "ERROR");
+    assert_eq!(dnsgate.get("/livez").0, 200);
+}
+
+#[test]
+fn only_so_many_reloads_hang_and_they_do_not_hold_up_the_pages() {
+    let dnsgate = start_reloading(&["--no-watch"], &policy(1).replace("5s", "1s"));
+    let faults = dnsgate.dir().join("faults");
+    put(&faults, "hang reading");
+    let said = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut hung = 0;
+    loop {
+        let said = said(dnsgate.reload());
+        if said.contains("still hang") {
+            break;
+        }
+        assert!(said.contains("given up"), "{said}");
+        hung += 1;
+        assert!(hung < 20, "there is no end of them");
+        assert_eq!(dnsgate.get("/readyz").0, 200);
+    }
+    assert!(hung > 1, "the next one may begin");
+    put(&faults, "go on");
+    // As soon as one of them has ended.
+    while !dnsgate.reload().status.success() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn looking_for_changes_may_fail_and_asking_still_works() {
+    for fault in ["panic looking", "hang looking", "no thread"] {
+        let dnsgate = start_reloading(&[], &policy(1));
+        let (faults, config) = (
+            dnsgate.dir().join("faults"),
+            dnsgate.dir().join("gate.yaml"),
+        );
+        put(&faults, fault);
+        if fault != "hang looking" {
+            logged(&dnsgate, |event| {
+                let message = event["message"].as_str().unwrap_or_default();
+                message.contains("cannot be watched")
+            });
+            put(&faults, "");
+        } else {
+            // By now it looks, and hangs.
+            thread::sleep(std::time::Duration::from_secs(5));
+        }
+        put(&config, &policy(2));
+        let output = dnsgate.reload();
+        assert_eq!(output.status.code(), Some(0), "{fault}: {output:?}");
+        signal(&dnsgate.child, "HUP");
+        logged(&dnsgate, |event| event["asked_by"] == "SIGHUP");
     }
 }

@@ -30,12 +30,19 @@ mod life;
 mod loops;
 #[path = "forward/naive.rs"]
 mod naive;
+#[expect(dead_code, reason = "the differential test uses more of it")]
+#[path = "differential_nsd/nsd.rs"]
+mod nsd;
 #[path = "differential_nsd/questions.rs"]
 mod questions;
 #[path = "program/reply.rs"]
 mod reply;
+#[path = "forward/signed.rs"]
+mod signed;
 #[path = "forward/stale.rs"]
 mod stale;
+#[path = "forward/time.rs"]
+mod time;
 #[path = "forward/unbound.rs"]
 mod unbound;
 #[path = "program/watch.rs"]

@@ -37,7 +37,8 @@ const DEADLINE: Duration = Duration::from_millis(1500);
 const AGAIN: usize = 5;
 
 const TIMEOUT: &str = "SERVFAIL, 22: no server answered in time";
-const UNREACHABLE: &str = "SERVFAIL, 22: no server could be reached";
+const REFUSED: &str = "SERVFAIL, 22: the server refuses connections: its port is closed";
+const CLOSED: &str = "SERVFAIL, 22: the server closes connections without an answer";
 const MALFORMED: &str = "SERVFAIL, 23: the server's answer is not well-formed";
 const ANSWERED: &str = "NOERROR, 1 answers";
 

@@ -26,6 +26,8 @@ mod rate;
 mod reload;
 #[path = "program/reply.rs"]
 mod reply;
+#[path = "program/signals.rs"]
+mod signals;
 #[path = "program/verbs.rs"]
 mod verbs;
 #[path = "program/watch.rs"]

@@ -9,7 +9,7 @@
 //! | byte | what it chooses |
 //! |---|---|
 //! | 0 | name (2 bits), type (3), DO, CD, and whether the message is spliced |
-//! | 1 | client, transport (1 bit each), two unused, then how much later it is asked again (4) |
+//! | 1 | client, transport (1 bit each), whether denials are bridged, one unused, then how much later it is asked again (4) |
 //! | 2–5 | of a spliced message: the code, and the number of records of each section |
 //!
 //! The rest is the message; of a spliced one, what follows a header and a question that are right, whatever is asked.
@@ -46,12 +46,13 @@ const TYPES: [u16; 8] = [1, 28, 65, 64, 5, 15, 16, 46];
 /// What a query's OPT record announces.
 const UDP_PAYLOAD: u16 = 1232;
 /// How often a query is taken up again, as the program does.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 11;
 const CACHE: Settings = Settings {
     size: 1 << 20,
     min_ttl: 0,
     max_ttl: 3600,
     serve_stale: 86_400,
+    bridge_denials: false,
 };
 
 struct Fixture {
@@ -97,7 +98,10 @@ pub(crate) fn run(data: &[u8]) -> Option<Reason> {
     let mut input = Input {
         choices,
         said,
-        cache: Cache::new(CACHE),
+        cache: Cache::new(Settings {
+            bridge_denials: ways & 4 != 0,
+            ..CACHE
+        }),
         began: now(),
         heard: Vec::new(),
     };

@@ -1,8 +1,8 @@
 //! Explanations by the policy in force, for who asks on the admin pages.
 
-use tokio::task::spawn_blocking;
+use std::time::Duration;
 
-use super::tell;
+use super::{aside::Aside, tell};
 use crate::{
     dns::Transport,
     rehearsal::{Question, Subject, explain::explain},
@@ -10,8 +10,11 @@ use crate::{
     telemetry::http::{Asked, ExplainRequest},
 };
 
-/// Explains on a thread of its own: should it panic, only who asked gets no answer.
-pub(super) fn answer(reloader: &Reloader, request: ExplainRequest) {
+/// Longer than the admin pages let anybody wait.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Explains on a thread of its own: should it panic, or there be none, only who asked gets no answer.
+pub(super) fn answer(aside: &Aside, reloader: &Reloader, request: ExplainRequest) {
     let snapshot = reloader.live().current();
     let upstreams = Numbered::clone(reloader.upstreams());
     let origin = match reloader.path() {
@@ -19,7 +22,7 @@ pub(super) fn answer(reloader: &Reloader, request: ExplainRequest) {
         None => "the built-in one".to_owned(),
     };
     let origin = format!("{origin}, generation {}, in force", snapshot.generation());
-    spawn_blocking(move || {
+    let work = move || {
         let subject = Subject::new(&snapshot, upstreams.iter().map(|(_, it)| it));
         let Asked {
             name,
@@ -34,5 +37,7 @@ pub(super) fn answer(reloader: &Reloader, request: ExplainRequest) {
         };
         let text = explain(question, &subject, &origin, tell::now());
         request.answer(text);
-    });
+    };
+    let aside = aside.clone();
+    tokio::spawn(async move { aside.run(PATIENCE, work).await });
 }

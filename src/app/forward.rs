@@ -28,7 +28,7 @@ use tokio::time;
 use crate::{
     cache::Cache,
     config::Limits,
-    dns::{Failure, Transport},
+    dns::{Failure, Transport, facts::MAX_LINKS},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     policy::GroupId,
     server::ReplyTo,
@@ -41,11 +41,11 @@ use super::{
     worker::monotonic,
 };
 
-/// How often a query is taken up again at most: our own data may lead to an upstream's, and those
-/// to ours, but not for ever. No official reference.
-const MAX_ROUNDS: usize = 4;
-/// How long a client waits for an upstream where there are facts past their time to give it
-/// (RFC 8767 section 5: 1.8 seconds, just below the common time-out of clients).
+/// How often a query is taken up again at most: once for each name of a chain of aliases, which the
+/// engine ends ([`MAX_LINKS`]).
+const MAX_ROUNDS: usize = MAX_LINKS + 1;
+/// How long a client waits for upstreams where there are facts past their time to give it (RFC 8767
+/// section 5: 1.8 seconds, just below the common time-out of clients).
 const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
 /// How long an upstream that is in no configuration any more is kept for the queries that began
 /// when it was: longer than any of them may take.
@@ -186,16 +186,20 @@ impl Forwarder {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
                 let _place = place;
-                forwarder.fetch(permit, &snapshot, now, Party::OWN).await;
+                let time = forwarder.time_from(monotonic());
+                let whose = (Party::OWN, time);
+                forwarder.fetch(permit, &snapshot, now, whose).await;
             });
         }
     }
 
-    /// A probe for loops has come to a listener of ours.
-    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) {
-        for known in self.upstreams.load().values() {
-            known.upstream.probe_returned(token, source);
-        }
+    /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
+    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
+        let upstreams = self.upstreams.load();
+        let returned = upstreams
+            .values()
+            .map(|known| known.upstream.probe_returned(token, source));
+        returned.fold(false, |own, returned| own | returned)
     }
 
     /// What a scrape asks for.
@@ -212,10 +216,10 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits any more, for as long as one may.
-    pub(super) async fn finish(&self) {
+    /// Waits until no query waits any more, until `last` at the longest.
+    pub(super) async fn finish(&self, last: Instant) {
         // What has not ended by then ends with the process.
-        let _ = time::timeout(self.limits.upstream_timeout, self.room.empty()).await;
+        let _ = time::timeout_at(last.into(), self.room.empty()).await;
     }
 
     async fn serve(self: Arc<Self>, waiting: Waiting, place: Place) {
@@ -239,6 +243,7 @@ impl Forwarder {
             snapshot: &snapshot,
             now,
             group: ask.outcome.group,
+            time: self.time_from(began),
         };
         // Held until the reply has left, which the end of dnsgate waits for.
         let mut place = Some(Arc::new(place));
@@ -285,7 +290,7 @@ impl Forwarder {
                 done => return done,
             }
         }
-        query.fail(Reason::ChainTooLong)
+        query.fail(Reason::UpstreamChain)
     }
 
     /// Where an alias leads to another upstream, it is there that the query waits from now on. Returns
@@ -316,8 +321,8 @@ impl Forwarder {
             // Boxed, or every query that waits would hold room for this rare way.
             Box::pin(self.resolve_in_time(permit, query, place)).await
         } else {
-            let party = party(query.group);
-            self.fetch(permit, query.snapshot, query.now, party).await
+            let whose = (party(query.group), query.time);
+            self.fetch(permit, query.snapshot, query.now, whose).await
         }
     }
 
@@ -333,19 +338,19 @@ impl Forwarder {
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
-            let party = party(query.group);
+            let whose = (party(query.group), query.time);
             let fetch = async move {
                 let _place = place;
-                forwarder.fetch(permit, &snapshot, now, party).await
+                forwarder.fetch(permit, &snapshot, now, whose).await
             };
             tokio::spawn(fetch)
         };
         let late = |failure| {
             let context = self.context(query.snapshot, query.now);
-            Arrived::stale(permit.clone(), &context)
-                .unwrap_or_else(|| Arrived::new(permit, Err(failure), &context))
+            Arrived::unknown(permit, failure, &context)
         };
-        match time::timeout(CLIENT_WAIT, fetch).await {
+        let wait = query.time.until.min(query.time.began + CLIENT_WAIT);
+        match time::timeout_at(wait.into(), fetch).await {
             Ok(Ok(arrived)) => arrived,
             Ok(Err(_)) => late(Failure::Unreachable),
             Err(_) => late(Failure::Timeout),
@@ -358,15 +363,32 @@ impl Forwarder {
         permit: Permit,
         snapshot: &Snapshot,
         now: SystemTime,
-        party: Party,
+        (party, time): (Party, Time),
     ) -> Arrived {
+        let left = time.until.saturating_duration_since(monotonic());
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
         let result = match upstream {
-            Some(upstream) => upstream.resolve(&permit, party).await,
+            Some(upstream) => upstream.resolve(&permit, party, time.until).await,
             None => Err(Failure::Unreachable),
         };
-        Arrived::new(permit, result, &self.context(snapshot, now))
+        let context = self.context(snapshot, now);
+        match result {
+            // That it was not answered in what earlier ones had left of the time says little of this
+            // question, and whoever asks it next has all of it.
+            Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
+                Arrived::unknown(permit, Failure::Timeout, &context)
+            }
+            result => Arrived::new(permit, result, &context),
+        }
+    }
+
+    /// The time of a query that was read at `began`.
+    fn time_from(&self, began: Instant) -> Time {
+        Time {
+            began,
+            until: began + self.limits.upstream_timeout,
+        }
     }
 
     fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
@@ -381,6 +403,15 @@ impl Forwarder {
     }
 }
 
+/// The time of one query: however many upstreams it leads to, they all share it.
+#[derive(Clone, Copy)]
+struct Time {
+    /// When the query was read.
+    began: Instant,
+    /// When it must be answered.
+    until: Instant,
+}
+
 /// What of a query is needed to take it up again.
 #[derive(Clone, Copy)]
 struct Query<'q> {
@@ -389,6 +420,7 @@ struct Query<'q> {
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
     group: Option<GroupId>,
+    time: Time,
 }
 
 thread_local! {

@@ -1,5 +1,5 @@
 //! The self-watch: while dnsgate runs, it asks its own UDP listeners the question of `probe`, and
-//! `/livez` fails when one of them, or one of its workers, no longer answers.
+//! `/livez` fails when one of them, or one of its workers, no longer answers. Each question is told of, to be counted.
 //!
 //! The kernel chooses the worker by the ports of a datagram. So each round asks from a port of its
 //! own, and comes to every worker in time; a round without an answer keeps its port, so that the
@@ -18,7 +18,7 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::probe::{QUESTION, is_reply, reachable};
+use super::probe::{is_reply, own_question, reachable};
 
 /// How often, how patiently, how forgivingly.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,13 @@ pub(super) const PACE: Pace = Pace {
 };
 
 /// Asks the listener at `address` for ever, and tells when it falls silent (`false`) and when it
-/// answers again (`true`).
-pub(super) async fn watch(address: SocketAddr, pace: Pace, tell: impl Fn(SocketAddr, bool)) {
+/// answers again (`true`). `asked` is told of each question whether it was answered.
+pub(super) async fn watch(
+    address: SocketAddr,
+    pace: Pace,
+    tell: impl Fn(SocketAddr, bool),
+    asked: impl Fn(bool),
+) {
     let mut rounds = time::interval_at(time::Instant::now() + pace.period, pace.period);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut kept, mut misses) = (None, 0u32);
@@ -59,7 +64,7 @@ pub(super) async fn watch(address: SocketAddr, pace: Pace, tell: impl Fn(SocketA
                 Err(_) => continue,
             },
         };
-        if is_answered(&socket, pace).await {
+        if is_answered(&socket, pace, &asked).await {
             if misses >= pace.misses {
                 tell(address, true);
             }
@@ -85,13 +90,14 @@ async fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-async fn is_answered(socket: &UdpSocket, pace: Pace) -> bool {
+async fn is_answered(socket: &UdpSocket, pace: Pace, asked: &impl Fn(bool)) -> bool {
     for _ in 0..pace.tries {
         let end = time::Instant::now() + pace.patience;
         // An error is what ICMP says of a closed port, or a full buffer: like silence, it may pass.
-        if socket.send(QUESTION).await.is_ok()
-            && time::timeout_at(end, receive(socket)).await == Ok(true)
-        {
+        let answered = socket.send(own_question()).await.is_ok()
+            && time::timeout_at(end, receive(socket)).await == Ok(true);
+        asked(answered);
+        if answered {
             return true;
         }
         time::sleep_until(end).await;
@@ -141,7 +147,7 @@ mod tests {
         let tell = move |_, answers| {
             let _ = sender.send(answers);
         };
-        let watch = tokio::spawn(watch(address, QUICK, tell));
+        let watch = tokio::spawn(watch(address, QUICK, tell, |_| {}));
         // Each round has a port of its own while it is answered.
         let (first, second) = (serve(&worker, true).await, serve(&worker, true).await);
         assert_ne!(first, second);

@@ -22,7 +22,10 @@ use crate::{
     server::Message,
 };
 
-use super::{probe::QUESTION, worker::monotonic};
+use super::{
+    probe::{QUESTION, own_question},
+    worker::monotonic,
+};
 
 /// The limit, if there is one; clones share its table.
 #[derive(Clone)]
@@ -52,8 +55,9 @@ impl Gate {
     /// Whether a message may pass.
     pub(super) fn pass(&self, message: Message<'_>, now: Instant) -> Pass {
         let source = message.source.ip();
+        let is_probe = || message.packet == QUESTION || message.packet == own_question();
         if message.transport == Transport::Tcp
-            || message.packet == QUESTION && (source.is_loopback() || self.own.contains(&source))
+            || (source.is_loopback() || self.own.contains(&source)) && is_probe()
         {
             return Pass::Within;
         }
@@ -98,6 +102,7 @@ mod tests {
             ("10.0.0.1", Transport::Udp, QUESTION, false),
             ("10.0.0.1", Transport::Tcp, QUESTION, true),
             ("127.0.0.1", Transport::Udp, QUESTION, true),
+            ("127.0.0.1", Transport::Udp, own_question(), true),
             ("127.0.0.1", Transport::Udp, &QUESTION[..20], false),
             ("::1", Transport::Udp, QUESTION, true),
             ("10.0.0.53", Transport::Udp, QUESTION, true),

@@ -30,6 +30,9 @@ pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Num
             .collect(),
     };
     telemetry.loaded(snapshot.generation(), labels, now());
+    let ending = policy.rules().iter();
+    let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
+    telemetry.shared().rules_expire(ending.collect());
 }
 
 /// What in the configuration was perhaps not meant.
@@ -62,6 +65,7 @@ pub(super) fn ready(
 /// A configuration that takes the place of another. Returns the report for whoever asked.
 pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> String {
     telemetry.shared().reloaded(Reload::Success);
+    telemetry.shared().config_rejected(false);
     telemetry.health().reloaded(None);
     warnings(telemetry, &applied.warnings);
     let generation = applied.generation;
@@ -82,11 +86,29 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
 /// A reload that changed nothing. Returns the report for whoever asked.
 pub(super) fn refused(telemetry: &Telemetry, why: &Refused, asked_by: &str) -> String {
     telemetry.shared().reloaded(Reload::Rejected);
+    if why.leaves_a_difference() {
+        telemetry.shared().config_rejected(true);
+    }
     let why = why.to_string();
     telemetry.health().reloaded(Some(&why));
     let report = format!("reload refused, the old configuration stays in force: {why}");
     telemetry.event(Severity::Error, &report, &[("asked_by", json!(asked_by))]);
     report
+}
+
+/// That changes of files are not seen, or are again.
+pub(super) fn watching(telemetry: &Telemetry, fault: Option<&str>) {
+    match fault {
+        Some(why) => {
+            let fields = [("error", json!(why))];
+            let message = "the files of the configuration cannot be watched: changes are not seen, SIGHUP and `dnsgate reload` still work";
+            telemetry.event(Severity::Error, message, &fields);
+        }
+        None => {
+            let message = "the files of the configuration are watched again";
+            telemetry.event(Severity::Notice, message, &[]);
+        }
+    }
 }
 
 /// A UDP listener of which a worker fell silent, or answers again.

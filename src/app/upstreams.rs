@@ -1,45 +1,46 @@
 //! The upstreams of a configuration, made and watched, and what they tell of themselves: counted,
 //! and logged where an operator would want to know.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::{
     config,
+    dns::ServerFault,
+    engine::Partition,
     policy::UpstreamId,
     reload::Numbered,
     telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
     upstream::{self, Asked, Event, Observer, Standing, Upstream},
 };
 
-use super::forward::Forwarder;
+use super::{forward::Forwarder, notices::Notices};
 
-/// Makes the upstreams of a configuration, which has so many groups, that are not there yet and makes
-/// all of them known.
-/// Before a query can see its snapshot.
+/// The upstreams of a configuration with their partitions, ready to be made known.
+pub(super) type Made = Vec<(Partition, Arc<Upstream>)>;
+
+/// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet.
+/// Reads the system's certificates, so that it may wait for a file. Within a runtime.
 ///
 /// # Errors
-/// One of them cannot be made; then nothing has changed.
-pub(super) fn install(
-    forwarder: &Arc<Forwarder>,
+/// One of them cannot be made.
+pub(super) fn prepare(
+    forwarder: &Forwarder,
     telemetry: &Telemetry,
     upstreams: &Numbered,
-    groups: usize,
-) -> anyhow::Result<()> {
-    let mut wanted = Vec::with_capacity(upstreams.len());
+) -> anyhow::Result<Made> {
+    let mut made = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
         let upstream = match forwarder.upstream(*partition) {
             Some(known) => known,
             None => make(id, config, forwarder.limits(), telemetry)
                 .with_context(|| format!("upstream {} cannot be used", config.name))?,
         };
-        wanted.push((*partition, upstream));
+        made.push((*partition, upstream));
     }
-    forwarder.install(wanted, groups);
-    Ok(())
+    Ok(made)
 }
 
 fn make(
@@ -51,8 +52,7 @@ fn make(
     let servers: Vec<String> = config.servers.iter().map(ToString::to_string).collect();
     let told = Told {
         counters: telemetry.upstream(&config.name, &servers),
-        upstream: config.name.clone(),
-        servers,
+        notices: Notices::new(&config.name, &servers, telemetry),
         telemetry: telemetry.clone(),
     };
     let limits = upstream::Limits {
@@ -62,6 +62,7 @@ fn make(
         connections: limits.upstream_connections,
         pipeline: limits.upstream_pipeline,
         probing: limits.upstream_probes,
+        near_misses: limits.upstream_near_misses,
     };
     let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
     Handle::current().spawn(upstream.watch());
@@ -71,24 +72,8 @@ fn make(
 /// Where an upstream's events go.
 struct Told {
     counters: Arc<UpstreamCounters>,
-    upstream: Box<str>,
-    servers: Vec<String>,
+    notices: Notices,
     telemetry: Telemetry,
-}
-
-impl Told {
-    fn say(&self, severity: Severity, message: &str, server: usize) {
-        self.tell(severity, message, server, None);
-    }
-
-    fn tell(&self, severity: Severity, message: &str, server: usize, from: Option<IpAddr>) {
-        let mut fields = vec![
-            ("upstream", json!(self.upstream)),
-            ("server", json!(self.servers.get(server))),
-        ];
-        fields.extend(from.map(|from| ("from", json!(from))));
-        self.telemetry.event(severity, message, &fields);
-    }
 }
 
 impl Observer for Told {
@@ -99,8 +84,23 @@ impl Observer for Told {
                 server,
                 result,
                 rtt,
-            } => counters.asked(server, counted(result), rtt),
+            } => {
+                counters.asked(server, counted(result), rtt);
+                if let Asked::Fault(_) = result {
+                    self.notices.failed(server);
+                }
+            }
             Event::Mismatch { server } => counters.mismatched(server),
+            Event::Forged { server } => {
+                counters.forged(server);
+                self.notices.forged(server);
+            }
+            Event::WithoutEdns { server } => self.notices.say(
+                Severity::Notice,
+                "an upstream's server does not know EDNS: it is asked without for a while, and gives \
+                 no signatures",
+                server,
+            ),
             Event::Hedged { .. } => counters.hedged(),
             Event::Merged => counters.merged(),
             Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
@@ -110,26 +110,15 @@ impl Observer for Told {
             } else {
                 telemetry::Refused::Down
             }),
-            Event::Copied { server, from } => self.tell(
-                Severity::Warning,
-                "a probe for loops that went to an upstream's server came from another address: \
-                 somebody sees what the server is asked and sends it here, or the server forwards \
-                 to dnsgate from that address; it is still asked",
-                server,
-                Some(from),
-            ),
+            Event::Copied { server, from } => self.notices.copied(server, from),
             Event::Changed { server, standing } => {
                 counters.up(server, standing != Standing::Down);
-                let (severity, message) = match standing {
-                    Standing::Up => (Severity::Notice, "an upstream's server answers"),
+                match standing {
+                    Standing::Up => self.notices.changed(server, false),
                     // One failure in thousands is no news; the metrics have it.
-                    Standing::Suspect => return,
-                    Standing::Down => (
-                        Severity::Error,
-                        "an upstream's server is down: it is probed, and not asked",
-                    ),
-                };
-                self.say(severity, message, server);
+                    Standing::Suspect => {}
+                    Standing::Down => self.notices.changed(server, true),
+                }
             }
             Event::Looping { server, looping } => {
                 counters.looping(server, looping);
@@ -145,9 +134,13 @@ impl Observer for Told {
                         "an upstream's server sends nothing back here any more and is asked again",
                     )
                 };
-                self.say(severity, message, server);
+                self.notices.say(severity, message, server);
             }
         }
+    }
+
+    fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
+        self.notices.trouble(server, fault, detail);
     }
 }
 
@@ -158,7 +151,21 @@ const fn counted(result: Asked) -> telemetry::Asked {
         Asked::ErrorCode => telemetry::Asked::ErrorCode,
         Asked::Malformed => telemetry::Asked::Malformed,
         Asked::Timeout => telemetry::Asked::Timeout,
-        Asked::Unreachable => telemetry::Asked::Unreachable,
+        Asked::Fault(fault) => match fault {
+            ServerFault::Refused => telemetry::Asked::Refused,
+            ServerFault::Closed => telemetry::Asked::Closed,
+            ServerFault::NoRoute => telemetry::Asked::NoRoute,
+            ServerFault::Unreachable => telemetry::Asked::Unreachable,
+            ServerFault::Tls => telemetry::Asked::Tls,
+            ServerFault::CertificateName => telemetry::Asked::CertificateName,
+            ServerFault::CertificateExpired => telemetry::Asked::CertificateExpired,
+            ServerFault::CertificateNotYetValid => telemetry::Asked::CertificateNotYetValid,
+            ServerFault::CertificateIssuer => telemetry::Asked::CertificateIssuer,
+            ServerFault::Certificate => telemetry::Asked::Certificate,
+            ServerFault::NoHttp2 => telemetry::Asked::NoHttp2,
+            ServerFault::HttpStatus(_) => telemetry::Asked::HttpStatus,
+            ServerFault::HttpContent => telemetry::Asked::HttpContent,
+        },
         Asked::Busy => telemetry::Asked::Busy,
         Asked::Abandoned => telemetry::Asked::Abandoned,
     }

@@ -13,11 +13,12 @@ use crate::{
     engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
-    telemetry::{self, Latency, Recorder, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
 };
 
 use super::{
     forward::{Forwarder, Waiting},
+    probe::own_question,
     rate::Gate,
 };
 
@@ -159,15 +160,28 @@ impl Worker {
     }
 
     /// What a reply asks for beside being sent.
-    fn follow_up(&self, outcome: &Outcome, more: Option<&More>, message: Message<'_>) {
+    fn follow_up(&self, more: Option<&More>) {
         if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
             let snapshot = Arc::clone(&self.snapshot);
             self.forwarder.refresh(permit, snapshot, self.now);
         }
-        if outcome.reason == Reason::LoopProbe
-            && let Some(token) = engine::probe_of(message.packet)
-        {
-            self.forwarder.probe_returned(token, message.source.ip());
+    }
+
+    /// Whether a query is one of dnsgate's own, by which nothing is counted or logged that is about
+    /// clients. A probe for loops that came back is told of.
+    fn is_own(&self, outcome: &Outcome, message: Message<'_>) -> bool {
+        match outcome.reason {
+            Reason::Class => message.packet == own_question(),
+            Reason::LoopProbe => {
+                let source = message.source.ip();
+                let token = engine::probe_of(message.packet);
+                let own = token.is_some_and(|token| self.forwarder.probe_returned(token, source));
+                if own {
+                    self.shared.self_query(SelfQuery::Returned);
+                }
+                own
+            }
+            _ => false,
         }
     }
 }
@@ -197,10 +211,12 @@ impl Handler for Worker {
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
         match self.step(message, out) {
             Step::Reply { len, outcome, more } => {
-                let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
-                let reply = out.get(..len).unwrap_or_default();
-                self.record(outcome, message, reply, rejected);
-                self.follow_up(&outcome, more.as_deref(), message);
+                if !self.is_own(&outcome, message) {
+                    let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                    let reply = out.get(..len).unwrap_or_default();
+                    self.record(outcome, message, reply, rejected);
+                }
+                self.follow_up(more.as_deref());
                 Some(len)
             }
             Step::Drop(outcome) => {

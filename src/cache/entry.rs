@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -43,6 +43,8 @@ pub struct Entry {
     claimed: AtomicU64,
     /// Until when it is remembered that asking failed, likewise.
     failed: AtomicU64,
+    /// Whether it failed by a denial, which this stands in for.
+    denied: AtomicBool,
 }
 
 /// What facts are good for at a time.
@@ -76,6 +78,7 @@ impl Entry {
             hits: AtomicU32::new(0),
             claimed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            denied: AtomicBool::new(false),
         }
     }
 
@@ -137,8 +140,24 @@ impl Entry {
 
     /// Remembers for `time` that asking failed.
     pub(super) fn note_failure(&self, now: Instant, time: Duration) {
+        self.note(now, time, false);
+    }
+
+    /// Remembers for `time` that the upstream denied it, and that this stands in.
+    pub(super) fn note_denial(&self, now: Instant, time: Duration) {
+        self.note(now, time, true);
+    }
+
+    fn note(&self, now: Instant, time: Duration, denied: bool) {
         let until = millis(self.age(now) + time);
+        self.denied.store(denied, Relaxed);
         self.failed.fetch_max(until, Relaxed);
+    }
+
+    /// Whether the upstream denied a moment ago that there is what this says.
+    #[must_use]
+    pub fn is_denied(&self, now: Instant) -> bool {
+        self.denied.load(Relaxed) && self.has_failed(now)
     }
 
     pub(super) fn has_failed(&self, now: Instant) -> bool {

@@ -10,6 +10,7 @@ const SETTINGS: Settings = Settings {
     min_ttl: 0,
     max_ttl: 3600,
     serve_stale: 86400,
+    bridge_denials: false,
 };
 const ROOT: NameRef<'static> = NameRef::ROOT;
 
@@ -47,6 +48,7 @@ fn answer(ttl: u32, len: usize) -> Arc<Facts> {
         rcode: Rcode::NoError,
         links: Vec::new(),
         end: End::Name,
+        dname: None,
         answers: vec![set],
         authority: Vec::new(),
     })
@@ -63,6 +65,7 @@ fn negative(soa: Option<u32>) -> Arc<Facts> {
         rcode: Rcode::NxDomain,
         links: Vec::new(),
         end: End::Name,
+        dname: None,
         answers: Vec::new(),
         authority: soa.into_iter().collect(),
     })
@@ -269,6 +272,74 @@ fn a_failure_is_remembered_for_a_moment() {
 }
 
 #[test]
+fn what_is_superseded_does_not_come_back() {
+    let begin = start();
+    let at = |seconds| after(begin, seconds);
+    for (what, settings, said) in [
+        ("no time to live", SETTINGS, answer(0, 4)),
+        ("a denial without SOA", SETTINGS, negative(None)),
+        (
+            "too large",
+            Settings {
+                size: 50_000,
+                ..SETTINGS
+            },
+            answer(300, 60_000),
+        ),
+    ] {
+        for seen_at in [5.0, 20.0] {
+            let cache = Cache::new(settings);
+            cache.put(&key(ROOT), &answer(10, 4), begin);
+            assert_eq!(kind(&cache.get(&key(ROOT), at(1.0))), "fresh", "{what}");
+            let entry = cache.put(&key(ROOT), &said, at(seen_at));
+            assert!(entry.holds(&said), "{what}");
+            cache.fail(&key(ROOT), Failure::Timeout, at(21.0));
+            assert!(cache.stale(&key(ROOT), at(21.0)).is_none(), "{what}");
+            assert_eq!(kind(&cache.get(&key(ROOT), at(21.0))), "failed", "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_sudden_denial_is_bridged_where_that_is_wanted() {
+    let begin = start();
+    let at = |seconds| after(begin, seconds);
+    for bridge_denials in [false, true] {
+        let cache = Cache::new(Settings {
+            serve_stale: 100,
+            bridge_denials,
+            ..SETTINGS
+        });
+        let found = |seconds| kind(&cache.get(&key(ROOT), at(seconds)));
+        let there = cache.put(&key(ROOT), &answer(10, 4), begin);
+        let gone = negative(Some(60));
+        let entry = cache.put(&key(ROOT), &gone, at(20.0));
+        if !bridge_denials {
+            assert!(entry.holds(&gone));
+            assert_eq!(found(20.0), "fresh");
+            continue;
+        }
+        assert!(Arc::ptr_eq(&entry, &there) && entry.is_denied(at(20.0)));
+        assert_eq!([found(24.9), found(25.0)], ["stale now", "stale"]);
+        // A failure is another reason, and an answer ends it.
+        cache.fail(&key(ROOT), Failure::Timeout, at(30.0));
+        assert!(!entry.is_denied(at(30.0)));
+        let back = answer(10, 5);
+        assert!(cache.put(&key(ROOT), &back, at(40.0)).holds(&back));
+        // No longer than anything is served past its time; then the denial holds.
+        let entry = cache.put(&key(ROOT), &gone, at(40.0 + 10.0 + 100.0));
+        assert!(entry.holds(&gone));
+        // One denial does not bridge another, nor does an answer of the past a name that is too long.
+        assert!(
+            cache
+                .put(&key(ROOT), &negative(Some(9)), at(151.0))
+                .facts()
+                .denies()
+        );
+    }
+}
+
+#[test]
 fn one_caller_is_told_to_ask_again() {
     let (cache, begin) = (Cache::new(SETTINGS), start());
     let at = |seconds| after(begin, seconds);
@@ -442,7 +513,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn equal_to_a_map(steps in prop::collection::vec((0..6u8, 0..3u8, 0..8u64, 1..40u64), 0..80)) {
+    fn equal_to_a_map(steps in prop::collection::vec((0..6u8, 0..3u8, 0..8u64, 0..40u64), 0..80)) {
         let cache = Cache::new(Settings { serve_stale: 50, ..SETTINGS });
         let mut model = Model::default();
         let (begin, mut now) = (start(), 0);
@@ -453,7 +524,11 @@ proptest! {
             match what {
                 0 => {
                     cache.put(&key, &answer(ttl as u32, 4), instant);
+                    // Without a time to live it is not kept, and what was there is gone.
                     model.facts.insert(at, (now, ttl));
+                    if ttl == 0 {
+                        model.facts.remove(&at);
+                    }
                     model.failed.remove(&at);
                 }
                 1 => {

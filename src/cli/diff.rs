@@ -9,6 +9,8 @@ use std::{
     time::SystemTime,
 };
 
+use anyhow::bail;
+
 use crate::{
     app,
     rehearsal::{self, Diff, Subject},
@@ -19,12 +21,12 @@ use super::replay;
 /// What is compared, and by which questions.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration that is in force.
+    /// The configuration that is in force; - for standard input.
     old: PathBuf,
-    /// The one that is to take its place.
+    /// The one that is to take its place; - for standard input.
     new: PathBuf,
-    /// Ask what was really asked: a query log, JSON lines as dnsgate writes them; - for standard
-    /// input. The log must have every query, or a sample: `log: { queries: all }`.
+    /// Ask what was really asked: a query log, JSON lines as dnsgate writes them, or a JSON array of entries as Cloud
+    /// Logging exports them; - for standard input. The log must have every query, or a sample: `log: { queries: all }`.
     #[arg(long, value_name = "LOG")]
     replay: Option<PathBuf>,
 }
@@ -61,6 +63,9 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
             None
         }
     };
+    if let Some(replayed) = replayed.filter(|replayed| replayed.questions == 0) {
+        bail!("there is no question to compare by; {replayed}");
+    }
     let mut text = format!(
         "{} -> {}: {changes}\n\n",
         args.old.display(),

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    process::ExitCode,
     time::{Duration, SystemTime},
 };
 
@@ -12,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     http::{Request, Url, encoded},
-    replay,
+    replay::{self, Replayed},
 };
 use crate::{
     app,
@@ -43,29 +44,38 @@ pub(super) struct Args {
     /// The address that asks.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
-    /// The configuration; the built-in one if absent.
+    /// The configuration, - for standard input; the built-in one if absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask the dnsgate that runs with this admin address, by the policy that it has in force; it
-    /// answers its own machine only.
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    /// Ask the dnsgate that runs with this admin address (127.0.0.1:9153, localhost:9153 or the URL), by the policy
+    /// that it has in force; it answers its own machine only.
+    #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     admin: Option<Url>,
-    /// Explain every question of a query log, most asked first: JSON lines as dnsgate writes them
-    /// or as Cloud Logging exports them; - for standard input.
+    /// Explain every question of a query log, most asked first: JSON lines as dnsgate writes them, or lines or an
+    /// array of entries as Cloud Logging exports them; - for standard input. Exit code 2 if it has none.
     #[arg(long, value_name = "LOG", conflicts_with_all = ["name", "rtype", "client", "admin"])]
     replay: Option<PathBuf>,
 }
 
 /// Explains what is asked.
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = match (&args.name, &args.admin, &args.replay) {
-        (_, _, Some(log)) => replayed(args, log)?,
+        (_, _, Some(log)) => match replayed(args, log)? {
+            Ok(text) => text,
+            Err(none) => {
+                writeln!(
+                    io::stderr(),
+                    "dnsgate: there is no question to explain; {none}"
+                )?;
+                return Ok(ExitCode::from(2));
+            }
+        },
         (Some(name), Some(url), None) => running(args, name, url)?,
         (Some(name), None, None) => explained(args, name)?,
         (None, _, None) => bail!("there is no NAME to explain"),
     };
     io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// By a configuration.
@@ -106,12 +116,15 @@ fn running(args: &Args, name: &Name, url: &Url) -> anyhow::Result<String> {
     }
 }
 
-/// Every question of a log.
-fn replayed(args: &Args, log: &Path) -> anyhow::Result<String> {
+/// Every question of a log; where there is none, what there is.
+fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>> {
     let (snapshot, upstreams) = read(args)?;
     let mut tally = Tally::new(Subject::new(&snapshot, &upstreams), now());
     let replayed = replay::read(log, |question, times| tally.ask(question, times))?;
-    Ok(format!("{tally}\n{replayed}\n"))
+    Ok(match replayed.questions {
+        0 => Err(replayed),
+        _ => Ok(format!("{tally}\n{replayed}\n")),
+    })
 }
 
 /// The configuration, as it would be in force.

@@ -6,7 +6,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::app::probe;
+use crate::{app::probe, config::strict};
 
 /// How long the whole check may wait for each step: below Docker's own default of 30 s, above what
 /// a loaded machine needs.
@@ -21,22 +21,33 @@ pub(super) enum Target {
     Http(Url),
     /// A listener, which must answer a query over UDP.
     Dns(SocketAddr),
+    /// An address that does not say which of them it is.
+    Either(SocketAddr, Url),
 }
+
+/// The page that tells whether dnsgate may be asked.
+const PATH: &str = "/readyz";
 
 /// The target is neither an http URL nor an address with a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write http://127.0.0.1:9153/readyz, or an address and port such as 127.0.0.1:53")]
+#[error(
+    "write the admin address, 127.0.0.1:9153, localhost:9153 or http://127.0.0.1:9153/readyz, or a listener, 127.0.0.1:53"
+)]
 pub(super) struct BadTarget;
 
 impl FromStr for Target {
     type Err = BadTarget;
 
     fn from_str(text: &str) -> Result<Self, BadTarget> {
-        if text.starts_with("http://") {
-            return text.parse().map(Self::Http).map_err(|_| BadTarget);
+        if let Some(address) = text.strip_prefix("udp://") {
+            return strict::socket(address).map(Self::Dns).ok_or(BadTarget);
         }
-        let address = text.strip_prefix("udp://").unwrap_or(text);
-        address.parse().map(Self::Dns).map_err(|_| BadTarget)
+        let url: Url = text.parse().map_err(|_| BadTarget)?;
+        let url = url.or_path(PATH);
+        Ok(match strict::socket(text) {
+            Some(address) => Self::Either(address, url),
+            None => Self::Http(url),
+        })
     }
 }
 
@@ -45,6 +56,7 @@ impl fmt::Display for Target {
         match self {
             Self::Http(url) => write!(f, "{url}"),
             Self::Dns(address) => write!(f, "udp://{address}"),
+            Self::Either(address, _) => write!(f, "{address}"),
         }
     }
 }
@@ -54,6 +66,11 @@ pub(super) fn run(target: &Target) -> anyhow::Result<()> {
     match target {
         Target::Http(url) => http(url),
         Target::Dns(address) => probe::ask(*address, PATIENCE).map_err(anyhow::Error::from),
+        // Nobody takes datagrams at an admin address, which the kernel says at once.
+        Target::Either(address, url) => match probe::ask(*address, PATIENCE) {
+            Ok(()) => Ok(()),
+            Err(error) => http(url).with_context(|| format!("no answer to a query ({error})")),
+        },
     }
     .with_context(|| format!("{target} is not healthy"))
 }
@@ -82,9 +99,11 @@ mod tests {
                 "http://127.0.0.1:9153/readyz",
                 "http://127.0.0.1:9153/readyz",
             ),
-            ("http://localhost", "http://localhost:80/"),
+            ("http://localhost", "http://localhost:80/readyz"),
+            ("http://127.0.0.1:9153/", "http://127.0.0.1:9153/readyz"),
+            ("localhost:9153", "http://localhost:9153/readyz"),
             ("http://[::1]:9153/livez", "http://[::1]:9153/livez"),
-            ("127.0.0.1:53", "udp://127.0.0.1:53"),
+            ("127.0.0.1:53", "127.0.0.1:53"),
             ("udp://[::1]:53", "udp://[::1]:53"),
         ] {
             assert_eq!(
@@ -99,6 +118,8 @@ mod tests {
             "https://x/",
             "http:///x",
             "127.0.0.1",
+            "127.0.0.1:053",
+            "udp://localhost:53",
             "http://x/ y",
             "http://x/\r\ny",
         ] {

@@ -3,12 +3,14 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, Read as _, Write as _},
-    net::{TcpStream, ToSocketAddrs as _},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
     str::FromStr,
     time::Duration,
 };
 
-/// An `http://` URL.
+use crate::config::strict;
+
+/// An `http://` URL, as a person may write it: without the scheme, where it has a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
     /// `host:port`.
@@ -19,33 +21,66 @@ pub(super) struct Url {
 
 /// It is no URL that can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write a URL such as http://127.0.0.1:9153")]
+#[error(
+    "write an address and a port such as 127.0.0.1:9153, localhost:9153 or [::1]:9153, or a URL such as http://127.0.0.1:9153"
+)]
 pub(super) struct BadUrl;
 
 impl FromStr for Url {
     type Err = BadUrl;
 
     fn from_str(text: &str) -> Result<Self, BadUrl> {
-        let rest = text.strip_prefix("http://").ok_or(BadUrl)?;
+        let (rest, is_bare) = match text.strip_prefix("http://") {
+            Some(rest) => (rest, false),
+            None => (text, true),
+        };
         let at = rest.find('/').unwrap_or(rest.len());
         let (host, path) = rest.split_at(at);
         if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(BadUrl);
         }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
-        };
+        let (name, port) = split(host)?;
+        if !is_host(name) || port.is_none() && is_bare {
+            return Err(BadUrl);
+        }
+        let authority = format!("{name}:{}", port.unwrap_or(80));
         let path = if path.is_empty() { "/" } else { path };
         Ok(Self {
             authority,
             path: path.to_owned(),
         })
     }
+}
+
+/// Where admin pages are to be served, as a person may write it.
+pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    strict::admin(text)
+        .ok_or("write an IP address with a port, such as 127.0.0.1:9153 or [::1]:9153")
+}
+
+/// A host and its port, if it has one.
+fn split(host: &str) -> Result<(&str, Option<u16>), BadUrl> {
+    let name_end = host.rfind(']').map_or(0, |end| end + 1);
+    let behind = host.get(name_end..).unwrap_or_default();
+    let Some(colon) = behind.rfind(':') else {
+        return Ok((host, None));
+    };
+    let (name, port) = host.split_at(name_end + colon);
+    let port = strict::port(port.trim_start_matches(':')).ok_or(BadUrl)?;
+    Ok((name, Some(port)))
+}
+
+/// Whether a text is an address, as a URL has it, or a name. What looks like an address and is none (010.0.0.1) is
+/// not handed to the system's resolver, which might take it for another one.
+fn is_host(text: &str) -> bool {
+    if let Some(v6) = text.strip_prefix('[') {
+        let v6 = v6.strip_suffix(']');
+        return v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok());
+    }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let last = text.trim_end_matches('.').rsplit('.').next();
+    let is_numeric = last.is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
+    text.parse::<Ipv4Addr>().is_ok() || !text.is_empty() && !is_numeric && text.bytes().all(is_name)
 }
 
 impl fmt::Display for Url {
@@ -138,5 +173,49 @@ impl Url {
             status: head.lines().next().unwrap_or_default().to_owned(),
             body: body.to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_has_several_spellings() {
+        for (text, shown) in [
+            ("127.0.0.1:9153", "http://127.0.0.1:9153/"),
+            ("http://127.0.0.1:9153", "http://127.0.0.1:9153/"),
+            ("http://127.0.0.1:9153/", "http://127.0.0.1:9153/"),
+            ("localhost:9153", "http://localhost:9153/"),
+            ("[::1]:9153", "http://[::1]:9153/"),
+            ("127.0.0.1:9153/readyz", "http://127.0.0.1:9153/readyz"),
+            ("http://dnsgate.internal", "http://dnsgate.internal:80/"),
+            ("http://[::1]/livez", "http://[::1]:80/livez"),
+        ] {
+            let url = text.parse::<Url>().map(|url| url.to_string());
+            assert_eq!(url.as_deref(), Ok(shown), "{text}");
+        }
+        for text in [
+            "",
+            "localhost",
+            "9153",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:09153",
+            "127.0.0.1:+9153",
+            "127.0.0.1:65536",
+            "http://127.0.0.1:a",
+            "http://010.0.0.1:9153",
+            "10.0.1:9153",
+            "0x7f.1:9153",
+            "::1:9153",
+            "[127.0.0.1]:9153",
+            "https://127.0.0.1:9153",
+            "http://user@127.0.0.1:9153",
+            "http:///readyz",
+            "http://a/ b",
+        ] {
+            assert_eq!(text.parse::<Url>(), Err(BadUrl), "{text:?}");
+        }
     }
 }

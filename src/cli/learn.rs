@@ -20,7 +20,10 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::{app, config::Config};
+use crate::{
+    app,
+    config::{self, Config},
+};
 
 mod collapse;
 mod judge;
@@ -53,7 +56,7 @@ pub(super) struct Args {
     /// The upstream that the rules forward to; that of `mode: { observe: … }` if absent.
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
-    /// The configuration that the rules are for: what it allows is left out, what it denies by a
+    /// The configuration that the rules are for, - for standard input: what it allows is left out, what it denies by a
     /// rule stays denied, and groups are named only where not all of them asked.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -80,9 +83,11 @@ impl FromStr for Source {
         if text.contains("://") {
             return text.parse().map(Self::Url);
         }
-        let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-        if matches!(port, Some(Ok(_))) && !text.contains('/') {
-            return format!("http://{text}").parse().map(Self::Url);
+        // What ends in a port is no file: who means one writes ./NAME.
+        let digits = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        let has_port = text.rsplit_once(':').is_some_and(|(_, port)| digits(port));
+        if has_port && !text.contains('/') {
+            return text.parse().map(Self::Url);
         }
         Ok(Self::File(text.into()))
     }
@@ -184,6 +189,9 @@ fn read(source: &Source) -> anyhow::Result<Vec<u8>> {
             let file = File::open(path).with_context(|| format!("{source} cannot be read"))?;
             let read = file.take(most).read_to_end(&mut bytes);
             read.with_context(|| format!("{source} cannot be read"))?;
+        }
+        Source::Stdin if config::stdin_is_read() => {
+            bail!("standard input is the configuration already; name a file for one of the two")
         }
         Source::Stdin => {
             let read = io::stdin().lock().take(most).read_to_end(&mut bytes);

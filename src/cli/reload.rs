@@ -20,8 +20,9 @@ const PATH: &str = "/reload";
 /// What `reload` is told on the command line.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The admin address of the running dnsgate; it takes reloads from its own machine only.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9153")]
+    /// The admin address of the running dnsgate (127.0.0.1:9153, localhost:9153 or the URL); it takes reloads from its
+    /// own machine only.
+    #[arg(long, value_name = "ADDR", default_value = "http://127.0.0.1:9153")]
     admin: Url,
 }
 

@@ -1,42 +1,54 @@
 //! The questions of a query log: dnsgate's own JSON lines, or those that Cloud Logging hands out,
-//! which have them one level deeper.
+//! which have them one level deeper: a line each, or all in one array over many lines, as
+//! `gcloud logging read --format=json` prints them.
 //!
-//! A log is cut, mixed with other programs' lines, and full of what clients sent. A line that is no
+//! A log is cut, mixed with other programs' lines, and full of what clients sent. A line or an entry that is no
 //! question is counted and passed over.
 
 use std::{
     fmt,
     fs::File,
-    io::{self, BufRead, BufReader, Read as _},
+    io::{self, BufRead, BufReader},
     net::IpAddr,
     path::Path,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use super::plural;
 use crate::{
-    config::limits::LOG_SAMPLE,
+    config::{self, limits::LOG_SAMPLE},
     dns::{Name, RecordType, Transport},
     rehearsal::Question,
 };
 
-/// The longest line that is read, in bytes. Ours are shorter; one that is longer is passed over.
-const MAX_LINE: u64 = 64 << 10;
+mod entries;
+
+use entries::{Entries, Form};
 
 /// What a log had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Replayed {
     /// Questions: lines with one, and those that a line of a sample stands for.
     pub(super) questions: u64,
-    /// Lines without one: starts, stops, packets that could not be read, other programs' lines.
+    /// Lines or entries without one: starts, stops, packets that could not be read, other programs' lines.
     pub(super) others: u64,
+    form: Form,
 }
 
 impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { questions, others } = self;
-        write!(f, "log: {questions} questions, {others} lines without one")
+        let (one, many) = match self.form {
+            Form::Lines => ("line", "lines"),
+            Form::Objects => ("entry", "entries"),
+        };
+        write!(
+            f,
+            "log: {}, {} without one",
+            plural(self.questions, "question", "questions"),
+            plural(self.others, one, many)
+        )
     }
 }
 
@@ -46,11 +58,13 @@ impl fmt::Display for Replayed {
 struct Line {
     query_name: String,
     query_type: String,
+    /// Absent for IN, the only class that a policy is about.
+    query_class: Option<String>,
     #[serde(rename = "sourceIP")]
     source_ip: IpAddr,
     protocol: Option<String>,
-    /// For how many questions it stands.
-    sample_rate: Option<u64>,
+    /// For how many questions it stands. Cloud Logging knows no whole numbers.
+    sample_rate: Option<f64>,
 }
 
 /// A line as Cloud Logging exports it.
@@ -67,7 +81,11 @@ struct Exported {
 /// When it cannot be read.
 pub(super) fn read(log: &Path, ask: impl FnMut(Question<'_>, u64)) -> anyhow::Result<Replayed> {
     let told = || format!("{} cannot be read", log.display());
-    if log == Path::new("-") {
+    if log == Path::new(config::STDIN) {
+        ensure!(
+            !config::stdin_is_read(),
+            "standard input is the configuration already; name a file for one of the two"
+        );
         return replay(io::stdin().lock(), ask).with_context(told);
     }
     let file = File::open(log).with_context(told)?;
@@ -76,15 +94,18 @@ pub(super) fn read(log: &Path, ask: impl FnMut(Question<'_>, u64)) -> anyhow::Re
 
 /// Asks every question of a log.
 pub(super) fn replay(
-    mut log: impl BufRead,
+    log: impl BufRead,
     mut ask: impl FnMut(Question<'_>, u64),
 ) -> io::Result<Replayed> {
-    let mut done = Replayed::default();
-    let mut line = Vec::new();
-    while read_line(&mut log, &mut line)? {
-        match question(&line) {
+    let mut entries = Entries::of(log)?;
+    let mut done = Replayed {
+        form: entries.form(),
+        ..Replayed::default()
+    };
+    while let Some(entry) = entries.next()? {
+        match question(entry) {
             Some((name, rtype, line)) => {
-                let rate = line.sample_rate.unwrap_or(1);
+                let rate = line.sample_rate.unwrap_or(1.0) as u64;
                 let times = rate.clamp(1, LOG_SAMPLE.most.into());
                 done.questions += times;
                 let tcp = line.protocol.as_deref() == Some("TCP");
@@ -96,29 +117,20 @@ pub(super) fn replay(
                 };
                 ask(question, times);
             }
-            None => done.others += u64::from(!line.trim_ascii().is_empty()),
+            None => done.others += u64::from(!entry.trim_ascii().is_empty()),
         }
     }
     Ok(done)
 }
 
-fn question(line: &[u8]) -> Option<(Name, RecordType, Line)> {
-    let own = serde_json::from_slice::<Line>(line);
-    let exported = || serde_json::from_slice::<Exported>(line).map(|line| line.json_payload);
+fn question(entry: &[u8]) -> Option<(Name, RecordType, Line)> {
+    let own = serde_json::from_slice::<Line>(entry);
+    let exported = || serde_json::from_slice::<Exported>(entry).map(|line| line.json_payload);
     let line = own.or_else(|_| exported()).ok()?;
+    if line.query_class.as_ref().is_some_and(|class| class != "IN") {
+        return None;
+    }
     let name = line.query_name.parse().ok()?;
     let rtype = line.query_type.parse().ok()?;
     Some((name, rtype, line))
-}
-
-/// Reads a line; of one that is too long nothing that could be taken for one is left. `false` at
-/// the end.
-fn read_line(log: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let read = log.by_ref().take(MAX_LINE).read_until(b'\n', line)?;
-    if read as u64 == MAX_LINE && line.last() != Some(&b'\n') {
-        log.skip_until(b'\n')?;
-        line.truncate(1);
-    }
-    Ok(read > 0)
 }

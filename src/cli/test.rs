@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
+use super::plural;
 use crate::{app, config, rehearsal};
 
 mod junit;
@@ -19,7 +20,7 @@ mod junit;
 /// What is tested, and where it is reported.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Configurations; the built-in one if absent. A file of tests stands for the configuration
+    /// Configurations, - for standard input; the built-in one if absent. A file of tests stands for the configuration
     /// beside it.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -155,7 +156,12 @@ fn report(suites: &[Suite]) -> String {
     let count: usize = suites.iter().map(|suite| suite.results.len()).sum();
     let failed = suites.iter().map(Suite::failed).sum();
     let invalid = suites.iter().filter(|suite| suite.invalid.is_some());
-    let _ = write!(text, "{count} tests: {}", passed(count, failed));
+    let _ = write!(
+        text,
+        "{}: {}",
+        plural(count as u64, "test", "tests"),
+        passed(count, failed)
+    );
     let _ = match invalid.count() {
         0 => writeln!(text),
         1 => writeln!(text, ", 1 file not valid"),

@@ -15,6 +15,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     app,
+    config::strict,
     dns::Name,
     verify::{self, BYPASS, Bucket, Check, Plan, Ports, Probe, Report, Resolver, Roots, Target},
 };
@@ -31,7 +32,7 @@ const MAX_FILE: u64 = 4 << 20;
 /// What is proved, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration that dnsgate runs with; the built-in one if absent.
+    /// The configuration that dnsgate runs with, - for standard input; the built-in one if absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask this name server instead of those of /etc/resolv.conf; the port is 53 if absent.
@@ -67,7 +68,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION")]
     watch: Option<Span>,
     /// Serve the results of the last round to Prometheus here.
-    #[arg(long, value_name = "ADDR", requires = "watch")]
+    #[arg(long, value_name = "ADDR", requires = "watch", value_parser = super::http::address)]
     metrics: Option<SocketAddr>,
     /// Other ports, for tests on one machine: dns=5300,dot=8530,https=4430,metadata=8000.
     #[arg(long, value_name = "PORTS", hide = true, value_delimiter = ',')]
@@ -225,12 +226,11 @@ impl FromStr for Server {
     type Err = BadServer;
 
     fn from_str(text: &str) -> Result<Self, BadServer> {
-        let with_port = text.parse::<SocketAddr>();
-        let alone = || text.parse::<IpAddr>().map(|ip| (ip, 53).into());
-        with_port
-            .or_else(|_| alone())
+        let alone = || Some((text.parse::<IpAddr>().ok()?, 53).into());
+        strict::socket(text)
+            .or_else(alone)
             .map(Self)
-            .map_err(|_| BadServer)
+            .ok_or(BadServer)
     }
 }
 

@@ -3,13 +3,16 @@
 //! Building goes on behind a fault, so that a report has what is wrong with the zones as well as
 //! what is wrong with the rules. Only what follows from a fault that was told already is left out.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     Config, Listen, builtin,
     case::{self, CaseEntry},
     conflict,
-    contents::Contents,
+    contents::{Built, Contents},
     error::{Faults, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
     google::{self, Settings},
@@ -39,7 +42,12 @@ struct Around<'a> {
 /// Reads a configuration file and everything that it names, for a server that listens there, or where
 /// the file says if that is nowhere.
 pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
-    let name = path.to_string_lossy();
+    let from_stdin = path == Path::new(text::STDIN);
+    let name = if from_stdin {
+        "<stdin>".into()
+    } else {
+        path.to_string_lossy()
+    };
     let mut files = Vec::new();
     let text = match text::read(path, MAX_CONFIG, &mut files) {
         Ok(text) => text,
@@ -50,6 +58,9 @@ pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     };
     let dir = path.parent().unwrap_or(Path::new(""));
     let around = Around { dir, listen };
+    if from_stdin {
+        return parse_of(&text, &name, around, None, files);
+    }
     let tests = case::beside(path);
     if !tests.exists() {
         files.push(ReadFile::absent(&tests, MAX_CONFIG));
@@ -89,11 +100,16 @@ fn parse_of(
     let tree = yaml::parse(text, &mut faults);
     let mut file = File::read(&tree, &mut faults);
     let mut config = build(&file, name, around, &mut faults);
-    add_cases(std::mem::take(&mut file.tests), &mut config, &mut faults);
+    let whole = faults.is_empty();
+    add_cases(
+        (std::mem::take(&mut file.tests), whole),
+        &mut config,
+        &mut faults,
+    );
     if let Some((text, name)) = beside {
         let mut own = Faults::new(name, text);
         let entries = case::read_file(text, &mut own);
-        add_cases(entries, &mut config, &mut own);
+        add_cases((entries, whole), &mut config, &mut own);
         faults.absorb(own);
     }
     match config {
@@ -105,23 +121,36 @@ fn parse_of(
     }
 }
 
-fn add_cases(entries: Vec<CaseEntry>, config: &mut Option<Config>, faults: &mut Faults<'_>) {
+/// Adds tests. Where the configuration is not `whole`, a rule that is wrong is not there, and tests of it are not to
+/// blame.
+fn add_cases(
+    (entries, whole): (Vec<CaseEntry>, bool),
+    config: &mut Option<Config>,
+    faults: &mut Faults<'_>,
+) {
     if let Some(config) = config {
-        case::check(&entries, &config.policy, &config.upstreams, faults);
-        config.cases.extend(case::cases(entries));
+        if whole {
+            case::check(&entries, &config.policy, &config.upstreams, faults);
+        }
+        for case in case::cases(entries) {
+            config.cases.push(case);
+            if let (number, Some(case)) = (config.cases.len(), config.cases.last()) {
+                config.contents.test(number, case);
+            }
+        }
     }
 }
 
 fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -> Option<Config> {
     let Around { dir, listen } = around;
     let startup = startup(file, faults);
-    let groups = Groups::of(file.clients.as_ref(), faults);
+    let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
     let listen = if listen.is_empty() {
         &startup.listen
     } else {
         listen
     };
-    let upstreams = Upstreams::of(&file.upstreams, listen, dir, faults);
+    let upstreams = Upstreams::of((&file.upstreams, file.named.upstreams), listen, dir, faults);
     let observe = match &file.mode {
         Some(Mode::Observe(name)) => upstreams.find(name, faults),
         Some(Mode::Enforce) | None => None,
@@ -150,13 +179,21 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
     notes.extend(warn::suffixes(file, &parts, faults));
     notes.extend(warn::upstreams(file, faults));
+    notes.extend(warn::signed_zones(file, &parts.zones, faults));
+    notes.extend(warn::preset(google.as_ref(), &parts, faults));
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file, &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
-    let observed = observe.and_then(|id| upstreams.name(id));
-    let contents = Contents::of(&groups.groups, &rules, &parts.zones, &upstreams.list)
-        .and("mode", &observed)
-        .and("cache", &startup.cache);
+    let contents = Contents::of(
+        file,
+        &Built {
+            startup: &startup,
+            groups: &groups,
+            rules: &rules,
+            zones: &parts.zones,
+            upstreams: &upstreams.list,
+        },
+    );
     let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {
@@ -187,10 +224,11 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
 
 fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {
     rules::report_repeated_names(entries, faults);
+    let mut total = list::Total::default();
     for entry in entries {
         let before = faults.count();
         let file = entry.domains_file.as_ref();
-        let read = file.and_then(|file| list::read(file, named.dir, faults));
+        let read = file.and_then(|file| list::read(file, named.dir, &mut total, faults));
         let (listed, list) = read.unzip();
         let rule = rules::rule(entry, listed, named, faults);
         // A rule that is wrong in part would be tied with others for that reason alone.
@@ -214,6 +252,7 @@ fn add_zones(
     faults: &mut Faults<'_>,
 ) {
     let mut seen: HashMap<&Name, Place> = HashMap::new();
+    let of_google: HashSet<&Name> = google.into_iter().flat_map(Settings::origins).collect();
     for entry in entries {
         let zone = zones::load(entry, dir, faults);
         let Some(origin) = &entry.origin else {
@@ -235,7 +274,7 @@ fn add_zones(
             );
             continue;
         }
-        if google.is_some_and(|google| google.origins().any(|own| *own == origin.value)) {
+        if of_google.contains(&origin.value) {
             faults.push_help(
                 origin.place,
                 format!("google_apis has a zone {shown}, too"),

@@ -5,6 +5,8 @@
 //!   workload that cannot resolve its name does not start.
 //! - The reverse zones of private and reserved address space (RFC 6303): nobody outside could
 //!   answer for them, and a client that waits for one waits for nothing.
+//! - Names that cannot exist in the public DNS ([`search`]), which search lists make by the dozen: an
+//!   error there would end the search before the name that was meant is tried.
 //! - `use-application-dns.net` and `resolver.arpa` do not exist: so browsers (Mozilla's canary) and
 //!   stub resolvers (RFC 9462 section 6.4) are told not to go round this server by an encrypted one.
 
@@ -19,6 +21,8 @@ use crate::{
     policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
     zone::{Zone, ZoneBuilder},
 };
+
+mod search;
 
 /// Google's metadata server, in every VPC the same (its documentation, "VM metadata").
 const METADATA: (&str, Ipv4Addr) = (
@@ -79,6 +83,9 @@ pub(super) fn add(on: BuiltIn, parts: &mut Parts) {
         for (name, reason) in CANARIES {
             add_rule(parts, name, Pattern::Subtree, Action::Deny, Some(reason));
         }
+    }
+    if on.search {
+        search::add(parts);
     }
 }
 
@@ -157,14 +164,31 @@ mod tests {
             ("private_reverse", "1.0.0.10.in-addr.arpa", "NXDOMAIN"),
             ("doh_canaries", "use-application-dns.net", canary),
             ("doh_canaries", "_dns.resolver.arpa", twin),
+            (
+                "search",
+                "db.corp.internal",
+                "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)",
+            ),
+            (
+                "search",
+                "printer",
+                "nxdomain: built-in single label: no host has such a name in the public DNS",
+            ),
         ] {
             assert_eq!(answer(&config(""), name, "A"), want, "{name}");
-            let off = config(&format!("built_in: {{{switch}: false}}"));
+            // What nothing else is about is a name of search lists where it cannot exist.
+            let rest = if switch == "search" {
+                ""
+            } else {
+                ", search: false"
+            };
+            let off = config(&format!("built_in: {{{switch}: false{rest}}}"));
             assert_eq!(answer(&off, name, "A"), NONE, "{name}");
         }
         let on = config("");
         assert_eq!(answer(&on, "metadata.google.internal", "AAAA"), "NODATA");
-        assert_eq!(answer(&on, "x.metadata.google.internal", "A"), NONE);
+        let internal = "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)";
+        assert_eq!(answer(&on, "x.metadata.google.internal", "A"), internal);
     }
 
     #[test]

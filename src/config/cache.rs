@@ -12,6 +12,8 @@ pub(super) const DEFAULT: Settings = Settings {
     min_ttl: MIN_TTL.default.0,
     max_ttl: MAX_TTL.default.0,
     serve_stale: SERVE_STALE.default.0,
+    // Off: a name that was taken away on purpose would live on.
+    bridge_denials: false,
 };
 
 /// Memory for facts, or 0 for no cache. The default holds some hundred thousand answers, which is

@@ -7,7 +7,7 @@
 //! `rehearsal` holds them to the engine's.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
@@ -147,6 +147,10 @@ impl Choice for Reason {
         ("observed", Self("observed")),
         ("blocked", Self("blocked")),
         ("no_rule", Self("no_rule")),
+        ("other_group", Self("other_group")),
+        ("other_type", Self("other_type")),
+        ("expired", Self("expired")),
+        ("search", Self("search")),
         ("stranger", Self("stranger")),
         ("meta_type", Self("meta_type")),
         ("loop_probe", Self("loop_probe")),
@@ -339,8 +343,8 @@ pub(super) fn check(
     upstreams: &[Upstream],
     faults: &mut Faults<'_>,
 ) {
-    let rules: HashSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
-    let upstreams: HashSet<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
+    let rules: BTreeSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
+    let upstreams: BTreeSet<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
     for CaseEntry { case, named } in entries {
         if faults.is_full() {
             return;
@@ -366,7 +370,7 @@ pub(super) fn check(
 fn check_name(
     key: &str,
     given: Option<(&str, Place)>,
-    known: &HashSet<&str>,
+    known: &BTreeSet<&str>,
     hint: &str,
     faults: &mut Faults<'_>,
 ) {

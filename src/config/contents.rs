@@ -1,89 +1,137 @@
-//! What a configuration holds, by name, and what another one holds instead: the report of a reload.
+//! What a configuration says, key by key, and what another one says instead: the report of a reload
+//! and the head of `dnsgate diff`.
 //!
-//! Each group, rule, zone and upstream is kept as its name and a hash of all that it says, so that a
-//! list of a million names costs one number, and two configurations are compared without either
-//! being kept.
+//! It is kept of the configuration in force, so that the next one can be compared with it. Values
+//! are kept to be shown as long as there is room for them; beyond that a hash tells whether they have
+//! changed, and so does one for a list of a million names.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::{collections::BTreeMap, fmt};
 
-use ipnet::IpNet;
+mod keys;
+mod said;
 
-use super::Upstream;
-use crate::{
-    policy::{Action, Group, GroupId, Rule},
-    zone::Zone,
-};
+pub(super) use keys::Built;
+
+use crate::dns::Name;
+use said::{NOT_SET, Said, Say};
 
 /// The names that a report lists of each kind of change; the others are counted.
 const MAX_LISTED: usize = 20;
+/// The keys of one entry that a report lists; the others are counted.
+const MAX_KEYS: usize = 10;
+/// The bytes of values that are kept to be shown: a policy that people write has less. What is beyond
+/// is compared all the same.
+const MAX_KEPT: usize = 1 << 20;
 
-/// The groups, rules, zones and upstreams of a configuration, its mode and its cache.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contents(BTreeMap<String, u64>);
+/// The groups, rules, zones, upstreams, tests and sections of a configuration, and what their keys say.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    entries: BTreeMap<String, Entry>,
+    /// Bytes of values that are kept.
+    kept: usize,
+}
 
-impl Contents {
-    /// Takes stock. The rules still have their patterns: a built policy's have not.
-    pub(super) fn of(
-        groups: &[(Group, Vec<IpNet>)],
-        rules: &[Rule],
-        zones: &[Zone],
-        upstreams: &[Upstream],
-    ) -> Self {
-        let mut entries = BTreeMap::new();
-        for group in groups {
-            entries.insert(format!("group {}", group.0.name), hash(group));
-        }
-        for upstream in upstreams {
-            entries.insert(format!("upstream {}", upstream.name), hash(upstream));
-        }
-        for rule in rules {
-            match rule.action {
-                // The rule of a zone is named after it, and says nothing that the zone does not.
-                Action::Zone(id) => {
-                    let zone = zones.get(id.0 as usize).map(zone_hash);
-                    entries.insert(rule.name.to_string(), zone.unwrap_or_default());
-                }
-                _ => {
-                    let name = format!("rule {}", rule.name);
-                    entries.insert(name, rule_hash(rule, groups, upstreams));
-                }
-            }
-        }
-        Self(entries)
+/// The keys of one rule, group, zone, upstream or section; the empty one for what is but a value. A
+/// key that was left out is not among them, nor is one that says what holds without it: there may be
+/// a hundred thousand rules.
+#[derive(Clone, Debug, Default)]
+struct Entry(Vec<(&'static str, Said)>);
+
+impl Entry {
+    fn set(&mut self, key: &'static str, said: Said) {
+        self.0.push((key, said));
     }
 
-    /// The same with a section that is there once, such as `mode`.
-    pub(super) fn and(mut self, section: &str, value: &impl Hash) -> Self {
-        self.0.insert(section.to_owned(), hash(value));
-        self
+    fn say(&mut self, key: &'static str, value: &impl Say) {
+        let said = value.say();
+        if said != default_of(key) && said != Said::One(NOT_SET.into()) {
+            self.set(key, said);
+        }
+    }
+
+    fn get(&self, key: &str) -> Said {
+        let found = self.0.iter().find(|(own, _)| *own == key);
+        found.map_or_else(|| default_of(key), |(_, said)| said.clone())
+    }
+}
+
+/// What a key says that is not there, where that can be written.
+fn default_of(key: &str) -> Said {
+    Said::One(
+        match key {
+            "cname" => "any",
+            "groups" => "every group",
+            "ipv6" => "false",
+            "strategy" => "fastest",
+            "types" => "the default ones",
+            "vip" => "restricted",
+            _ => NOT_SET,
+        }
+        .into(),
+    )
+}
+
+impl Contents {
+    /// Adds an entry, which has a name of its own.
+    fn add(&mut self, name: String, entry: Entry) {
+        let mut bounded = Entry::default();
+        for (key, said) in entry.0 {
+            let said = said.bounded(MAX_KEPT - self.kept.min(MAX_KEPT));
+            self.kept += said.len();
+            bounded.set(key, said);
+        }
+        bounded.0.shrink_to_fit();
+        self.entries.insert(name, bounded);
+    }
+
+    /// Adds a key of the file itself.
+    fn alone(&mut self, key: &'static str, said: Said) {
+        self.add(key.to_owned(), Entry(vec![("", said)]));
     }
 
     /// What is different in `new`.
     #[must_use]
     pub fn changes(&self, new: &Self) -> Changes {
-        let missing_in = |other: &Self, name: &&String| !other.0.contains_key(*name);
         let names = |of: &Self, than: &Self| {
-            of.0.keys()
-                .filter(|name| missing_in(than, name))
-                .cloned()
-                .collect()
+            let names = of.entries.keys();
+            let missing = names.filter(|name| !than.entries.contains_key(*name));
+            missing.cloned().collect()
         };
-        let differs =
-            |(name, hash): (&String, &u64)| self.0.get(name).is_some_and(|old| old != hash);
+        let change = |(name, entry): (&String, &Entry)| {
+            let keys = different(self.entries.get(name)?, entry);
+            (!keys.is_empty()).then(|| Change {
+                name: name.clone(),
+                keys,
+            })
+        };
         Changes {
             added: names(new, self),
             removed: names(self, new),
-            changed: new
-                .0
-                .iter()
-                .filter(|&entry| differs(entry))
-                .map(|(name, _)| name.clone())
-                .collect(),
+            changed: new.entries.iter().filter_map(change).collect(),
         }
+    }
+}
+
+/// The keys that are not the same in two entries, each with how.
+fn different(old: &Entry, new: &Entry) -> Vec<(&'static str, String)> {
+    let mut keys: Vec<&'static str> = Vec::new();
+    for (key, _) in new.0.iter().chain(&old.0) {
+        if !keys.contains(key) {
+            keys.push(key);
+        }
+    }
+    let said = keys
+        .into_iter()
+        .map(|key| (key, old.get(key), new.get(key)));
+    let changed = said.filter(|(_, old, new)| !old.is_same(new));
+    changed.map(|(key, old, new)| (key, old.to(&new))).collect()
+}
+
+/// A zone's name as the file has it.
+fn shown(name: &Name) -> String {
+    match name.to_string() {
+        root if root == "." => root,
+        shown => shown.trim_end_matches('.').to_owned(),
     }
 }
 
@@ -95,29 +143,55 @@ pub struct Changes {
     /// In the old one alone.
     pub removed: Vec<String>,
     /// In both, and different.
-    pub changed: Vec<String>,
+    pub changed: Vec<Change>,
+}
+
+/// One rule, group, zone, upstream or section that is different.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name: `rule github`.
+    pub name: String,
+    /// Its keys that are different, and from what to what; the empty one for what is but a value.
+    pub keys: Vec<(&'static str, String)>,
+}
+
+impl Changes {
+    /// A key of the file that is different, such as `log.output` or `limits`, and how.
+    #[must_use]
+    pub fn of_key(&self, key: &str) -> String {
+        let (section, wanted) = key.split_once('.').unwrap_or((key, ""));
+        let change = self.changed.iter().find(|change| change.name == section);
+        let mut keys = change.iter().flat_map(|change| &change.keys);
+        match keys.find(|(key, _)| wanted.is_empty() || *key == wanted) {
+            Some(("", how)) => format!("`{section}` ({how})"),
+            Some((key, how)) => format!("`{section}.{key}` ({how})"),
+            None => format!("`{key}`"),
+        }
+    }
 }
 
 impl fmt::Display for Changes {
-    /// `added rule x; changed zone y`, or `nothing changed`.
+    /// `added rule x; changed zone y (file: a -> b)`, or `nothing changed`. One line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changed: Vec<String> = self
+            .changed
+            .iter()
+            .take(MAX_LISTED)
+            .map(Change::to_string)
+            .collect();
         let kinds = [
-            ("added", &self.added),
-            ("changed", &self.changed),
-            ("removed", &self.removed),
+            ("added", &self.added, self.added.len()),
+            ("changed", &changed, self.changed.len()),
+            ("removed", &self.removed, self.removed.len()),
         ];
         let mut separator = "";
-        for (kind, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
+        for (kind, names, number) in kinds.into_iter().filter(|&(_, _, number)| number > 0) {
             write!(f, "{separator}{kind} ")?;
             separator = "; ";
-            let listed = names
-                .iter()
-                .take(MAX_LISTED)
-                .map(String::as_str)
-                .collect::<Vec<_>>();
-            f.write_str(&listed.join(", "))?;
-            if names.len() > MAX_LISTED {
-                write!(f, " and {} more", names.len() - MAX_LISTED)?;
+            let listed = names.iter().take(MAX_LISTED).map(String::as_str);
+            f.write_str(&listed.collect::<Vec<_>>().join(", "))?;
+            if number > MAX_LISTED {
+                write!(f, " and {} more", number - MAX_LISTED)?;
             }
         }
         if separator.is_empty() {
@@ -127,46 +201,23 @@ impl fmt::Display for Changes {
     }
 }
 
-fn hash(of: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Groups and upstreams count by what they are called, not by their places in the file. No part is
-/// copied: a rule may have a million names.
-fn rule_hash(rule: &Rule, groups: &[(Group, Vec<IpNet>)], upstreams: &[Upstream]) -> u64 {
-    let Rule {
-        name,
-        patterns,
-        groups: set,
-        types,
-        until,
-        reason,
-        action,
-        deny_with,
-        origin,
-    } = rule;
-    let groups = set.map(|set| {
-        let name = |id: GroupId| groups.get(usize::from(id.0)).map(|group| &group.0.name);
-        set.iter().filter_map(name).collect::<Vec<_>>()
-    });
-    let action = match action {
-        Action::Forward(forwarding) => {
-            let upstream = upstreams.get(usize::from(forwarding.upstream.0));
-            let name = upstream.map(|upstream| &upstream.name);
-            hash(&(name, &forwarding.answers, forwarding.cname))
+impl fmt::Display for Change {
+    /// `rule x (cname: any -> allowed)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        for (at, (key, how)) in self.keys.iter().take(MAX_KEYS).enumerate() {
+            f.write_str(if at == 0 { " (" } else { "; " })?;
+            match *key {
+                "" => write!(f, "{how}")?,
+                key => write!(f, "{key}: {how}")?,
+            }
         }
-        other => hash(other),
-    };
-    let about = (name, patterns, groups, types, until);
-    hash(&(about, reason, action, deny_with, origin))
-}
-
-/// The order in which a zone lists its records follows its file, so it is left out of the sum.
-fn zone_hash(zone: &Zone) -> u64 {
-    zone.rrsets()
-        .fold(0, |sum: u64, entry| sum.wrapping_add(hash(&entry)))
+        match self.keys.len() {
+            0 => Ok(()),
+            keys if keys > MAX_KEYS => write!(f, "; {} more)", keys - MAX_KEYS),
+            _ => f.write_str(")"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -194,11 +245,27 @@ mod tests {
                 "{b: {cidrs: [10.1.0.0/16]}, a: {cidrs: [10.0.0.0/8]}}",
                 "nothing changed",
             ),
-            ("x.test", "xx.test", "changed rule x"),
+            (
+                "x.test",
+                "xx.test",
+                "changed rule x (domains: +xx.test -x.test)",
+            ),
             ("name: x,", "name: new,", "added rule new; removed rule x"),
-            ("groups: [b]", "groups: [a]", "changed rule y"),
-            ("A 10.0.0.1", "A 10.0.0.2", "changed zone z.test"),
-            ("10.1.0.0/16", "10.2.0.0/16", "changed group b"),
+            (
+                "groups: [b]",
+                "groups: [a]",
+                "changed rule y (groups: +a -b)",
+            ),
+            (
+                "A 10.0.0.1",
+                "A 10.0.0.2",
+                "changed zone z.test (records: +a A 10.0.0.2 -a A 10.0.0.1)",
+            ),
+            (
+                "10.1.0.0/16",
+                "10.2.0.0/16",
+                "changed group b (cidrs: +10.2.0.0/16 -10.1.0.0/16)",
+            ),
             (
                 "origin: z.test",
                 "origin: zz.test",
@@ -225,20 +292,95 @@ mod tests {
                 "{b: {servers: [udp://10.9.1.53]}, a: {servers: [\"udp://10.9.0.53:53\"]}}",
                 "nothing changed",
             ),
-            ("10.9.1.53", "10.9.2.53", "changed upstream b"),
+            (
+                "10.9.1.53",
+                "10.9.2.53",
+                "changed upstream b (servers: udp://10.9.1.53:53 -> udp://10.9.2.53:53)",
+            ),
             (
                 "{servers: [udp://10.9.1.53]}",
                 "{servers: [udp://10.9.1.53], strategy: spread}",
-                "changed upstream b",
+                "changed upstream b (strategy: fastest -> spread)",
             ),
-            ("forward: b", "forward: a", "changed rule y"),
-            ("forward: b", "forward: b, cname: allowed", "changed rule y"),
-            ("forward: b", "forward: b, types: [A]", "changed rule y"),
-            ("10.0.0.0/8", "10.0.0.0/9", "changed rule x"),
-            (", answers: {within: [10.0.0.0/8]}", "", "changed rule x"),
-            ("observe: a", "observe: b", "changed mode"),
-            (", mode: {observe: a}", ", mode: enforce", "changed mode"),
-            ("max_ttl: 1h", "max_ttl: 2h", "changed cache"),
+            (
+                "forward: b",
+                "forward: a",
+                "changed rule y (forward: b -> a)",
+            ),
+            (
+                "forward: b",
+                "forward: b, cname: allowed",
+                "changed rule y (cname: any -> allowed)",
+            ),
+            ("forward: b", "forward: b, cname: any", "nothing changed"),
+            (
+                "forward: b",
+                "forward: b, types: [A]",
+                "changed rule y (types: the default ones -> A)",
+            ),
+            (
+                "10.0.0.0/8",
+                "10.0.0.0/9",
+                "changed rule x (answers.within: +10.0.0.0/9 -10.0.0.0/8)",
+            ),
+            (
+                ", answers: {within: [10.0.0.0/8]}",
+                "",
+                "changed rule x (answers.within: 10.0.0.0/8 -> not set)",
+            ),
+            (
+                "observe: a",
+                "observe: b",
+                "changed mode (observe a -> observe b)",
+            ),
+            (
+                ", mode: {observe: a}",
+                ", mode: enforce",
+                "changed mode (observe a -> enforce)",
+            ),
+        ] {
+            let new = old.replace(from, to);
+            assert_ne!(old, new);
+            assert_eq!(
+                contents(old).changes(&contents(&new)).to_string(),
+                told,
+                "{from} -> {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn sections_are_compared_key_by_key_and_a_default_is_what_it_says() {
+        let old = "{upstreams: {a: {servers: [udp://10.9.0.53]}, b: {servers: [udp://10.9.1.53]}}, \
+            rules: [{name: x, domains: [x.test], forward: a, answers: {within: [10.0.0.0/8]}}, \
+            {name: y, domains: [y.test], forward: b}], mode: {observe: a}, cache: {max_ttl: 1h}}";
+        for (from, to, told) in [
+            (
+                "max_ttl: 1h",
+                "max_ttl: 2h",
+                "changed cache (max_ttl: 1h -> 2h)",
+            ),
+            (
+                "{a: {servers",
+                "{c: {servers: [udp://10.9.2.53]}, a: {servers",
+                "added upstream c",
+            ),
+            (
+                "rules:",
+                "deny_with: drop, rules:",
+                "changed deny_with (refused -> drop)",
+            ),
+            ("rules:", "deny_with: refused, rules:", "nothing changed"),
+            (
+                "rules:",
+                "built_in: {metadata: false}, rules:",
+                "changed built_in (metadata: true -> false)",
+            ),
+            (
+                "rules:",
+                "workers: 3, rules:",
+                "changed workers (one a core -> 3)",
+            ),
             ("max_ttl: 1h", "", "nothing changed"),
         ] {
             let new = old.replace(from, to);

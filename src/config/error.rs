@@ -5,7 +5,7 @@
 //! Text from the file is shown, never trusted: control characters and those that turn the
 //! direction of writing are escaped before they can reach a terminal.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, cell::Cell, fmt, sync::Arc};
 
 use super::text::ReadFile;
 
@@ -48,8 +48,9 @@ pub struct Notice {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// The line as written.
-    snippet: Option<Box<str>>,
+    /// The part of the line around the column as it is shown, and how many characters stand before the caret. A
+    /// line may be the whole file, so it is cut before it is kept.
+    snippet: Option<(Box<str>, usize)>,
 }
 
 impl fmt::Display for Notice {
@@ -65,9 +66,8 @@ impl fmt::Display for Notice {
             Severity::Warning => "warning",
         };
         write!(f, ": {severity}: {}", plain(&self.message))?;
-        if let Some(snippet) = &self.snippet {
-            let (text, caret) = window(snippet, self.column);
-            write!(f, "\n  {text}\n  {:caret$}^", "")?;
+        if let Some((text, caret)) = &self.snippet {
+            write!(f, "\n  {text}\n  {:caret$}^", "", caret = *caret)?;
         }
         if let Some(help) = &self.help {
             write!(f, "\n  help: {}", plain(help))?;
@@ -122,8 +122,10 @@ impl fmt::Display for Report {
             }
             write!(f, "{notice}")?;
         }
-        if self.more > 0 {
-            write!(f, "\n… and {} more errors", self.more)?;
+        match self.more {
+            0 => {}
+            1 => f.write_str("\n… and 1 more error")?,
+            more => write!(f, "\n… and {more} more errors")?,
         }
         Ok(())
     }
@@ -151,6 +153,17 @@ impl OtherFile<'_> {
         message: String,
         help: Option<String>,
     ) -> Notice {
+        self.notice_from(&Cell::default(), (severity, place), message, help)
+    }
+
+    /// The same, for one who asks for many lines of a text.
+    fn notice_from(
+        self,
+        last: &Cell<LastLine>,
+        (severity, place): (Severity, Place),
+        message: String,
+        help: Option<String>,
+    ) -> Notice {
         Notice {
             severity,
             file: self.name.into(),
@@ -158,7 +171,7 @@ impl OtherFile<'_> {
             column: place.column,
             message,
             help,
-            snippet: line_of(self.text, place.line),
+            snippet: snippet(self.text, place, last),
         }
     }
 }
@@ -170,6 +183,8 @@ pub(super) struct Faults<'t> {
     notices: Vec<Notice>,
     more: usize,
     files: Vec<ReadFile>,
+    /// The line that was quoted last.
+    last: Cell<LastLine>,
 }
 
 impl<'t> Faults<'t> {
@@ -180,6 +195,7 @@ impl<'t> Faults<'t> {
             notices: Vec::new(),
             more: 0,
             files: Vec::new(),
+            last: Cell::default(),
         }
     }
 
@@ -212,6 +228,20 @@ impl<'t> Faults<'t> {
         }
     }
 
+    /// An error whose words are found only if somebody will read them: a faulty file of some megabytes may have
+    /// millions.
+    pub(super) fn push_with(
+        &mut self,
+        place: Place,
+        words: impl FnOnce() -> (String, Option<String>),
+    ) {
+        if self.has_room() {
+            let (message, help) = words();
+            let notice = self.notice(Severity::Error, place, message, help);
+            self.notices.push(notice);
+        }
+    }
+
     /// An error in another file.
     pub(super) fn push_in(
         &mut self,
@@ -221,7 +251,8 @@ impl<'t> Faults<'t> {
         help: impl Into<Option<String>>,
     ) {
         if self.has_room() {
-            let notice = file.notice(Severity::Error, place, message, help.into());
+            let help = help.into();
+            let notice = file.notice_from(&self.last, (Severity::Error, place), message, help);
             self.notices.push(notice);
         }
     }
@@ -284,7 +315,7 @@ impl<'t> Faults<'t> {
             column: place.column,
             message,
             help,
-            snippet: line_of(self.text, place.line),
+            snippet: snippet(self.text, place, &self.last),
         }
     }
 
@@ -296,10 +327,59 @@ impl<'t> Faults<'t> {
     }
 }
 
+/// Where a line of a text begins: the one that was looked for last. Faults are mostly found from top to bottom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LastLine {
+    /// Which text: where it stands in memory, and its length.
+    text: (usize, usize),
+    /// Counted from 0.
+    line: usize,
+    start: usize,
+}
+
+/// What is shown of a place: part of its line.
+fn snippet(text: &str, place: Place, last: &Cell<LastLine>) -> Option<(Box<str>, usize)> {
+    let line = line_of(text, place.line, last)?;
+    let (shown, caret) = window(line, place.column);
+    Some((shown.into(), caret))
+}
+
 /// A line of a text, counted from 1; `None` when there is no such line.
-fn line_of(text: &str, line: u32) -> Option<Box<str>> {
-    let at = usize::try_from(line).ok()?.checked_sub(1)?;
-    text.lines().nth(at).map(Into::into)
+fn line_of<'t>(text: &'t str, line: u32, last: &Cell<LastLine>) -> Option<&'t str> {
+    let wanted = usize::try_from(line).ok()?.checked_sub(1)?;
+    let of = (text.as_ptr() as usize, text.len());
+    let mut at = last.get();
+    if at.text != of || at.line > wanted {
+        at = LastLine {
+            text: of,
+            line: 0,
+            start: 0,
+        };
+    }
+    at.start += start_of_line(text.get(at.start..)?.as_bytes(), wanted - at.line)?;
+    at.line = wanted;
+    last.set(at);
+    text.get(at.start..)?.lines().next()
+}
+
+/// Where the line begins that so many line breaks stand before. Most of the text is counted only.
+fn start_of_line(text: &[u8], mut breaks: usize) -> Option<usize> {
+    const PIECE: usize = 4096;
+    let mut start = 0;
+    for piece in text.chunks(PIECE) {
+        if breaks == 0 {
+            break;
+        }
+        let here = piece.iter().filter(|&&byte| byte == b'\n').count();
+        if here >= breaks {
+            let mut ends = piece.iter().enumerate().filter(|&(_, &byte)| byte == b'\n');
+            let (at, _) = ends.nth(breaks - 1)?;
+            return Some(start + at + 1);
+        }
+        breaks -= here;
+        start += piece.len();
+    }
+    (breaks == 0).then_some(start)
 }
 
 /// The part of a line around `column`, one visible character for each of the line's, and how many
@@ -351,16 +431,22 @@ pub(super) fn is_unsafe(c: char) -> bool {
 /// The nearest of `known` to `word`, where one is near enough to have been meant.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.get(..MAX_WORD.min(word.len()))?.to_ascii_lowercase();
+    let far = |candidate: &str| 1 + candidate.len() / 4;
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
-        .filter(|&(distance, candidate)| distance <= 1 + candidate.len() / 4)
+        // As many letters must be added or removed at least.
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= far(candidate))
+        .take(MAX_COMPARED)
+        .map(|candidate| (strsim::osa_distance(&word, candidate), candidate))
+        .filter(|&(distance, candidate)| distance <= far(candidate))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
 }
 
 /// A word longer than this is like none of ours: comparing it costs its length.
 const MAX_WORD: usize = 256;
+/// As many words of the same length are compared at most: a file may have thousands of rules, and a hundred errors.
+const MAX_COMPARED: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -406,6 +492,37 @@ mod tests {
         // A column behind the end of the line, as a parser tells for what is missing there.
         assert_eq!(window("ab", 9), ("ab".to_owned(), 2));
         assert_eq!(window("ab", 0), ("ab".to_owned(), 0));
+    }
+
+    #[test]
+    fn lines_are_found_whatever_was_looked_for_before() {
+        let long = "x".repeat(5000);
+        let text = format!("a\n\r\nb\r\n{long}\nä\n\n{long}\nend");
+        let other = "other\n";
+        let last = Cell::default();
+        for wanted in [1, 2, 3, 4, 5, 6, 7, 8, 9, 3, 8, 1, 0, 8, 20, 4, 5] {
+            let at = usize::try_from(wanted).expect("small").checked_sub(1);
+            let want = at.and_then(|at| text.lines().nth(at));
+            assert_eq!(line_of(&text, wanted, &last), want, "{wanted}");
+            assert_eq!(line_of(other, 1, &last), Some("other"));
+            assert_eq!(line_of(&text, wanted, &last), want, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_notice_keeps_no_more_of_a_line_than_it_shows() {
+        let text = "x".repeat(1 << 20);
+        let mut faults = Faults::new("t", &text);
+        faults.push(
+            Place {
+                line: 1,
+                column: 500_000,
+            },
+            "here",
+        );
+        let report = faults.into_report();
+        let (shown, _) = report.notices()[0].snippet.as_ref().expect("a line");
+        assert_eq!(shown.len(), MAX_SNIPPET);
     }
 
     #[test]

@@ -6,14 +6,14 @@
 
 use super::{
     case::{self, CaseEntry},
-    error::{Faults, Place},
+    error::{Faults, Place, nearest},
     keys::{self, Keys},
     limits::LOG_SAMPLE,
     listen::Listen,
     log::{Log, LogFormat, LogOutput, LogQueries},
-    read::{At, Choice, Fields, choice, mapping, scalar},
+    read::{At, Choice, Fields, bad_value, choice, listed, mapping, quoted, scalar, shape},
     value::{Address, Admin, Cidr, Count, Label},
-    yaml::{Node, Value},
+    yaml::{Entry, Node, Value},
 };
 use crate::{dns::Name, policy::DenyWith};
 
@@ -23,7 +23,7 @@ mod upstreams;
 
 pub(super) use limits::{CacheSection, LimitsSection};
 use limits::{read_cache, read_limits, within};
-pub(super) use rules::{Deny, RuleEntry};
+pub(super) use rules::{Answers, Deny, RuleEntry};
 pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
 
 /// The whole file. What is `None` was left out, and `build` has its default.
@@ -44,6 +44,24 @@ pub(super) struct File {
     pub(super) limits: LimitsSection,
     pub(super) log: Log,
     pub(super) tests: Vec<CaseEntry>,
+    /// Whether each client group and each upstream that rules may name could be read.
+    pub(super) named: AllNamed,
+}
+
+/// Whether what rules name could be read: else a name that is not there may be one that could not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AllNamed {
+    pub(super) groups: bool,
+    pub(super) upstreams: bool,
+}
+
+impl Default for AllNamed {
+    fn default() -> Self {
+        Self {
+            groups: true,
+            upstreams: true,
+        }
+    }
 }
 
 /// One entry of `clients`.
@@ -59,6 +77,8 @@ pub(super) struct ClientGroup {
 #[derive(Debug)]
 pub(super) struct GoogleApis {
     pub(super) place: Place,
+    /// Whether it is known which VIP is meant.
+    pub(super) is_known: bool,
     pub(super) vip: Option<At<Vip>>,
     pub(super) addresses: Option<At<Vec<At<Address>>>>,
     pub(super) domains: Option<Domains>,
@@ -97,6 +117,8 @@ pub(super) enum Domains {
 #[derive(Debug)]
 pub(super) struct ZoneEntry {
     pub(super) place: Place,
+    /// Whether all of it could be read.
+    pub(super) whole: bool,
     pub(super) origin: Option<At<Name>>,
     pub(super) file: Option<At<String>>,
     pub(super) records: Option<At<Vec<At<String>>>>,
@@ -124,6 +146,7 @@ pub(super) struct BuiltIn {
     pub(super) metadata: bool,
     pub(super) private_reverse: bool,
     pub(super) doh_canaries: bool,
+    pub(super) search: bool,
 }
 
 impl Default for BuiltIn {
@@ -132,6 +155,7 @@ impl Default for BuiltIn {
             metadata: true,
             private_reverse: true,
             doh_canaries: true,
+            search: true,
         }
     }
 }
@@ -145,11 +169,22 @@ impl File {
         let Some(fields) = Fields::of(root, &keys::FILE, faults) else {
             return Self::default();
         };
+        let clients_node = fields.get("clients");
+        let clients = clients_node.and_then(|node| clients(node, faults));
+        let written = clients_node.map_or(0, |node| match &node.value {
+            Value::Map(entries) => entries.len(),
+            _ => usize::MAX,
+        });
+        let groups = clients.as_ref().map_or(0, |at| at.value.len());
         Self {
+            named: AllNamed {
+                groups: fields.whole && groups == written,
+                upstreams: fields.whole,
+            },
             listen: fields.scalars("listen", faults),
             admin: fields.scalar("admin", faults),
             workers: fields.scalar("workers", faults),
-            clients: fields.get("clients").and_then(|node| clients(node, faults)),
+            clients,
             google_apis: fields
                 .get("google_apis")
                 .and_then(|node| GoogleApis::read(node, faults)),
@@ -215,13 +250,64 @@ fn named<'t>(
             value: Value::Scalar(entry.key.clone()),
         };
         let name = scalar(&key, kind, faults);
-        let fields = Fields::of(&entry.node, keys, faults);
+        let fields = match &entry.node.value {
+            Value::Map(_) | Value::Bad => Fields::of(&entry.node, keys, faults),
+            other => {
+                unwrapped(entry, other, (kind, keys), faults);
+                None
+            }
+        };
         all.extend(name.map(|name| (name, fields)));
     }
     Some(all)
 }
 
+/// The most entries of a list that are repeated in a help.
+const MAX_SHOWN: usize = 4;
+
+/// Reports an entry that is the value of its main key and not a mapping with that key.
+fn unwrapped(entry: &Entry, value: &Value, (kind, keys): (&str, &Keys), faults: &mut Faults<'_>) {
+    let (name, main) = (
+        quoted(&entry.key),
+        keys.known.first().copied().unwrap_or_default(),
+    );
+    let given = match value {
+        Value::Scalar(text) => listed(text),
+        Value::Seq(items) => {
+            let texts = items.iter().filter_map(|item| match &item.value {
+                Value::Scalar(text) => Some(text.as_str()),
+                _ => None,
+            });
+            listed(&texts.take(MAX_SHOWN).collect::<Vec<_>>().join(","))
+        }
+        _ => "[…]".to_owned(),
+    };
+    let message = format!(
+        "{kind} `{name}` must be a mapping (`key: value`), not {}",
+        shape(value)
+    );
+    let help = format!("write {name}: {{ {main}: {given} }}");
+    faults.push_help(entry.node.place, message, help);
+}
+
+/// Reports a section whose entries have names and that is no mapping.
+fn nameless(node: &Node, section: &str, example: &str, faults: &mut Faults<'_>) -> bool {
+    let wrong = matches!(node.value, Value::Scalar(_) | Value::Seq(_));
+    if wrong {
+        let message = format!(
+            "`{section}` must be a mapping (`key: value`), not {}",
+            shape(&node.value)
+        );
+        let help = format!("give each entry a name: {section}: {{ {example} }}");
+        faults.push_help(node.place, message, help);
+    }
+    wrong
+}
+
 fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>> {
+    if nameless(node, "clients", "vpc: { cidrs: [10.0.0.0/8] }", faults) {
+        return None;
+    }
     let before = faults.count();
     let entries = named(
         node,
@@ -256,14 +342,16 @@ impl GoogleApis {
     fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
         let fields = Fields::of(node, &keys::GOOGLE_APIS, faults)?;
         let domains = fields.get("domains");
-        let is_word = domains.is_some_and(|node| node.value == Value::Scalar("documented".into()));
+        let is_word = domains.is_some_and(|node| is_documented(node, faults));
         let excepted = fields
             .get("except")
             .and_then(|node| mapping(node, "`except`", faults))
             .unwrap_or_default();
+        let vip = fields.choice("vip", faults);
         Some(Self {
             place: fields.place,
-            vip: fields.choice("vip", faults),
+            is_known: fields.whole && !fields.is_bad("vip", vip.as_ref()),
+            vip,
             addresses: fields.scalars("addresses", faults),
             domains: if is_word {
                 Some(Domains::Documented)
@@ -287,16 +375,34 @@ impl GoogleApis {
     }
 }
 
+/// Whether the domains are the word for all of them, perhaps misspelt.
+fn is_documented(node: &Node, faults: &mut Faults<'_>) -> bool {
+    const WORD: &str = "documented";
+    let Value::Scalar(text) = &node.value else {
+        return false;
+    };
+    if text != WORD && nearest(text, [WORD]).is_some() {
+        let message = bad_value("domains", text, &"write a list of names, or documented");
+        faults.push_help(node.place, message, format!("did you mean {WORD}?"));
+        return true;
+    }
+    text == WORD
+}
+
 impl ZoneEntry {
     fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
+        let before = faults.count();
         let fields = Fields::of(node, &keys::ZONE, faults)?;
         fields.require("origin", faults);
-        Some(Self {
+        let mut zone = Self {
             place: fields.place,
+            whole: true,
             origin: fields.scalar("origin", faults),
             file: fields.scalar("file", faults),
             records: fields.scalars("records", faults),
-        })
+        };
+        zone.whole = faults.count() == before;
+        Some(zone)
     }
 }
 
@@ -311,19 +417,21 @@ impl BuiltIn {
             metadata: on("metadata"),
             private_reverse: on("private_reverse"),
             doh_canaries: on("doh_canaries"),
+            search: on("search"),
         }
     }
 }
 
 fn read_log(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Log {
     let queries: Option<At<LogQueries>> = fields.choice("queries", faults);
+    let known = fields.whole && !fields.is_bad("queries", queries.as_ref());
     let queries = queries.map(|at| at.value).unwrap_or_default();
     let sample: Option<At<Count>> = fields.scalar("sample", faults);
     // What does not fit is above the most.
     let sample = sample.map(|at| at.map(|Count(count)| count.try_into().unwrap_or(u32::MAX)));
     let place = sample.map(|at| at.place);
     let sample = within("sample", sample, LOG_SAMPLE, faults);
-    if let Some(place) = place.filter(|_| sample > 1 && queries != LogQueries::All) {
+    if let Some(place) = place.filter(|_| known && sample > 1 && queries != LogQueries::All) {
         faults.push_help(
             place,
             "`sample` thins out a log of all queries, and this one is none",

@@ -30,7 +30,7 @@ mod zone;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub(super) use carve::add_carve_outs;
+pub(super) use carve::{add_carve_outs, is_carved_out};
 pub(super) use served::served;
 pub use served::{Served, Vip};
 pub(super) use settings::Settings;
@@ -167,7 +167,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
         domain
             .except
             .iter()
-            .filter(|(name, _)| carve::is_carved_out(name))
+            .filter(|(name, _)| is_carved_out(name))
             .map(|(name, _)| Pattern::Subtree(name.clone())),
     );
     let shown = domain.name.to_string();

@@ -20,6 +20,8 @@ pub(super) struct Groups {
     ids: HashMap<Box<str>, GroupId>,
     /// The place of each CIDR in the file, with its group.
     places: Vec<(GroupId, At<Cidr>)>,
+    /// Whether a name that is not there is one that could not be read.
+    lenient: bool,
 }
 
 /// The groups where the file has no `clients`, each with its way to be denied: private address space
@@ -43,11 +45,22 @@ const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
 
 impl Groups {
     /// The groups of the file, or the default ones.
-    pub(super) fn of(clients: Option<&At<Vec<ClientGroup>>>, faults: &mut Faults<'_>) -> Self {
+    pub(super) fn of(
+        clients: Option<&At<Vec<ClientGroup>>>,
+        all_named: bool,
+        faults: &mut Faults<'_>,
+    ) -> Self {
+        let lenient = !all_named;
         let Some(clients) = clients else {
-            return Self::default_groups();
+            return Self {
+                lenient,
+                ..Self::default_groups()
+            };
         };
-        let mut groups = Self::default();
+        let mut groups = Self {
+            lenient,
+            ..Self::default()
+        };
         if clients.value.is_empty() {
             faults.push_help(
                 clients.place,
@@ -64,6 +77,7 @@ impl Groups {
                         clients.value.len()
                     ),
                 );
+                groups.lenient = true;
                 break;
             };
             groups.add(GroupId(id), client, faults);
@@ -136,6 +150,19 @@ impl Groups {
         group.map_or("", |(group, _)| &group.name)
     }
 
+    /// What to say of a name that no group has.
+    fn unknown(&self, name: &Label) -> (String, Option<String>) {
+        let known = self.groups.iter().map(|(group, _)| &*group.name);
+        let help = match nearest(&name.0, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                let known: Vec<_> = known.take(20).collect();
+                format!("the groups under `clients` are {}", known.join(", "))
+            }
+        };
+        (format!("there is no client group `{}`", name.0), Some(help))
+    }
+
     /// The groups of these names; unknown and repeated ones are reported.
     pub(super) fn set(&self, names: &At<Vec<At<Label>>>, faults: &mut Faults<'_>) -> GroupSet {
         let mut set = GroupSet::EMPTY;
@@ -148,19 +175,10 @@ impl Groups {
         }
         for name in &names.value {
             let Some(&id) = self.ids.get(&name.value.0) else {
-                let known = self.groups.iter().map(|(group, _)| &*group.name);
-                let help = match nearest(&name.value.0, known.clone()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        let known: Vec<_> = known.take(20).collect();
-                        format!("the groups under `clients` are {}", known.join(", "))
-                    }
-                };
-                faults.push_help(
-                    name.place,
-                    format!("there is no client group `{}`", name.value.0),
-                    help,
-                );
+                if self.lenient {
+                    continue;
+                }
+                faults.push_with(name.place, || self.unknown(&name.value));
                 continue;
             };
             if set.contains(id) {

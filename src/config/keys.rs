@@ -111,14 +111,20 @@ pub(super) const MODE: Keys = Keys {
 /// The keys of `cache`.
 pub(super) const CACHE: Keys = Keys {
     what: "`cache`",
-    known: &["size", "min_ttl", "max_ttl", "serve_stale"],
+    known: &[
+        "size",
+        "min_ttl",
+        "max_ttl",
+        "serve_stale",
+        "serve_stale_on",
+    ],
     later: &[],
 };
 
 /// The keys of `built_in`.
 pub(super) const BUILT_IN: Keys = Keys {
     what: "built_in",
-    known: &["metadata", "private_reverse", "doh_canaries"],
+    known: &["metadata", "private_reverse", "doh_canaries", "search"],
     later: &[],
 };
 
@@ -138,7 +144,9 @@ pub(super) const LIMITS: Keys = Keys {
         "upstream_pipeline",
         "upstream_probes",
         "upstream_timeout",
+        "upstream_near_misses",
         "drain",
+        "reload_timeout",
         "per_client_qps",
         "per_client_slip",
         "per_client_ipv4_prefix",

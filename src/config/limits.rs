@@ -237,6 +237,17 @@ pub const UPSTREAM_TIMEOUT: Bound<Duration> = Bound {
     most: Duration::from_millis(3_500),
 };
 
+/// Datagrams that are no reply to a question, of another id or about something else, after which it is
+/// asked again over TCP, where there is nothing to guess (RFC 5452 section 9.3). PowerDNS Recursor does
+/// so at the first (`spoof-nearmiss-max`). Two are let pass here: at some ten thousand questions a
+/// second a port is used again while a late reply to an earlier question may still come. Whoever
+/// guesses then has three tries among some 1.8 thousand million, not as many as fit into the time.
+pub const UPSTREAM_NEAR_MISSES: Bound<usize> = Bound {
+    default: 3,
+    least: 1,
+    most: 100,
+};
+
 /// How long queries are still answered after SIGTERM, with `/readyz` at 503: a load balancer needs
 /// this long to look elsewhere. The default is one interval of Google's health checks and half of
 /// what `docker stop` waits before it kills; who has several checks to fail sets their product.
@@ -244,6 +255,15 @@ pub const DRAIN: Bound<Duration> = Bound {
     default: Duration::from_secs(5),
     least: Duration::ZERO,
     most: Duration::from_secs(300),
+};
+
+/// How long a reload may take until it is given up, and the next one may begin. A million names are
+/// read in a second, or in half a minute where a flood leaves the reload a sixtieth of a core; so what
+/// takes longer than the default waits for a file system that does not answer, and may wait for ever.
+pub const RELOAD_TIMEOUT: Bound<Duration> = Bound {
+    default: Duration::from_secs(60),
+    least: Duration::from_secs(1),
+    most: Duration::from_secs(600),
 };
 
 /// Every limit of a running server.
@@ -273,8 +293,12 @@ pub struct Limits {
     pub upstream_probes: usize,
     /// See [`UPSTREAM_TIMEOUT`].
     pub upstream_timeout: Duration,
+    /// See [`UPSTREAM_NEAR_MISSES`].
+    pub upstream_near_misses: usize,
     /// See [`DRAIN`].
     pub drain: Duration,
+    /// See [`RELOAD_TIMEOUT`].
+    pub reload_timeout: Duration,
     /// See [`PER_CLIENT_QPS`].
     pub per_client_qps: usize,
     /// See [`PER_CLIENT_SLIP`].
@@ -300,7 +324,9 @@ impl Default for Limits {
             upstream_pipeline: UPSTREAM_PIPELINE.default,
             upstream_probes: UPSTREAM_PROBES.default,
             upstream_timeout: UPSTREAM_TIMEOUT.default,
+            upstream_near_misses: UPSTREAM_NEAR_MISSES.default,
             drain: DRAIN.default,
+            reload_timeout: RELOAD_TIMEOUT.default,
             per_client_qps: PER_CLIENT_QPS.default,
             per_client_slip: PER_CLIENT_SLIP.default,
             per_client_ipv4_prefix: PER_CLIENT_IPV4_PREFIX.default,
@@ -325,6 +351,7 @@ mod tests {
             UPSTREAM_CONNECTIONS,
             UPSTREAM_PIPELINE,
             UPSTREAM_PROBES,
+            UPSTREAM_NEAR_MISSES,
             PER_CLIENT_QPS,
             PER_CLIENT_SLIP,
             PER_CLIENT_IPV4_PREFIX,
@@ -337,7 +364,13 @@ mod tests {
             assert!(less.is_none_or(|less| bound.check(less).is_err()));
             assert!(bound.check(bound.most + 1).is_err());
         }
-        for bound in [TCP_IDLE, TCP_MESSAGE, UPSTREAM_TIMEOUT, DRAIN] {
+        for bound in [
+            TCP_IDLE,
+            TCP_MESSAGE,
+            UPSTREAM_TIMEOUT,
+            DRAIN,
+            RELOAD_TIMEOUT,
+        ] {
             assert_eq!(bound.check(bound.default), Ok(bound.default));
             assert!(bound.check(bound.most + Duration::from_millis(1)).is_err());
         }

@@ -22,6 +22,38 @@ pub(super) const MAX_LIST: u64 = 64 << 20;
 /// The most names of one list: some 300 MB while it is loaded. No official reference.
 const MAX_NAMES: usize = 4_000_000;
 
+/// The most names of all lists together: twice those of the largest one. A rule that names the list of another one
+/// has its names once more. No official reference.
+const MAX_ALL_NAMES: usize = 8_000_000;
+/// The most bytes of all lists together, in the same proportion to the names as for one list. No official reference.
+const MAX_ALL: usize = 8 * MAX_LIST as usize;
+
+/// How much the lists of a configuration have so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Total {
+    names: usize,
+    bytes: usize,
+}
+
+impl Total {
+    /// Adds a list, if there is room.
+    fn add(&mut self, patterns: &[Pattern], text: &str) -> Result<(), String> {
+        self.names = self.names.saturating_add(patterns.len());
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.names > MAX_ALL_NAMES {
+            return Err(format!(
+                "the lists of all rules have more than {MAX_ALL_NAMES} names up to here"
+            ));
+        }
+        if self.bytes > MAX_ALL {
+            return Err(format!(
+                "the lists of all rules have more than {MAX_ALL} bytes up to here"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A list that was read, for messages about its lines.
 #[derive(Clone, Debug)]
 pub(super) struct List {
@@ -36,8 +68,10 @@ pub(super) struct List {
 pub(super) fn read(
     file: &At<String>,
     dir: &Path,
+    total: &mut Total,
     faults: &mut Faults<'_>,
 ) -> Option<(Vec<Pattern>, List)> {
+    let named = file;
     let path = dir.join(&file.value);
     let path = path.to_string_lossy();
     let text = match read_named(Path::new(&*path), MAX_LIST, faults.files()) {
@@ -70,6 +104,9 @@ pub(super) fn read(
                 faults.push_in(file, place, message, None);
             }
         }
+    }
+    if let Err(message) = total.add(&patterns, &text) {
+        faults.push(named.place, message);
     }
     let list = List {
         path: path.into(),

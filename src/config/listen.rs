@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
+use super::strict;
+
 /// One listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Listen {
@@ -45,10 +47,9 @@ impl FromStr for Listen {
             "tcp" => Self::Tcp,
             _ => return Err(ListenError::UnknownTransport),
         };
-        address
-            .parse()
+        strict::socket(address)
             .map(with)
-            .map_err(|_| ListenError::BadAddress)
+            .ok_or(ListenError::BadAddress)
     }
 }
 
@@ -73,7 +74,7 @@ impl FromStr for ListenArg {
         if text.contains("://") {
             return Ok(Self(vec![text.parse()?]));
         }
-        let address = text.parse().map_err(|_| ListenError::BadAddress)?;
+        let address = strict::socket(text).ok_or(ListenError::BadAddress)?;
         Ok(Self(vec![Listen::Udp(address), Listen::Tcp(address)]))
     }
 }
@@ -108,6 +109,8 @@ mod tests {
             ("udp://localhost:53", ListenError::BadAddress),
             ("udp://::1:53", ListenError::BadAddress),
             ("udp://0.0.0.0:65536", ListenError::BadAddress),
+            ("udp://0.0.0.0:053", ListenError::BadAddress),
+            ("udp://010.0.0.1:53", ListenError::BadAddress),
         ] {
             assert_eq!(text.parse::<Listen>(), Err(error), "{text}");
         }

@@ -13,6 +13,8 @@ use super::{
 
 /// The most characters of a bad value that its error repeats.
 const MAX_QUOTED: usize = 80;
+/// The most entries that the help for a list repeats.
+const MAX_LISTED: usize = 4;
 
 /// A value and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(super) struct Fields<'t> {
     pub(super) place: Place,
     what: &'static str,
     entries: Vec<&'t Entry>,
+    /// Whether every key is one that the mapping may have. What is missing otherwise may be what was misspelt.
+    pub(super) whole: bool,
 }
 
 impl<'t> Fields<'t> {
@@ -52,14 +56,22 @@ impl<'t> Fields<'t> {
     pub(super) fn of(node: &'t Node, keys: &Keys, faults: &mut Faults<'_>) -> Option<Self> {
         let entries = mapping(node, keys.what, faults)?;
         let known = |entry: &&Entry| keys.known.contains(&&*entry.key);
+        let mut whole = true;
         for stranger in entries.iter().filter(|entry| !known(entry)) {
             unknown_key(stranger, keys, faults);
+            whole = false;
         }
         Some(Self {
             place: node.place,
             what: keys.what,
             entries: entries.into_iter().filter(known).collect(),
+            whole,
         })
+    }
+
+    /// Whether a key has a value that could not be read.
+    pub(super) fn is_bad<T>(&self, key: &str, read: Option<&T>) -> bool {
+        read.is_none() && self.get(key).is_some()
     }
 
     /// The value of a key; `None` when there is none, not even `null`.
@@ -76,9 +88,11 @@ impl<'t> Fields<'t> {
 
     /// Reports a key that must be there and is not.
     pub(super) fn require(&self, key: &str, faults: &mut Faults<'_>) {
-        if self.get(key).is_none() {
-            let message = format!("{} needs the key `{key}`", self.what);
-            faults.push(self.key_place(key).unwrap_or(self.place), message);
+        if self.whole && self.get(key).is_none() {
+            let place = self.key_place(key).unwrap_or(self.place);
+            faults.push_with(place, || {
+                (format!("{} needs the key `{key}`", self.what), None)
+            });
         }
     }
 
@@ -105,7 +119,14 @@ impl<'t> Fields<'t> {
         let good: Vec<_> = items
             .value
             .iter()
-            .filter_map(|item| scalar(item, key, faults))
+            .filter_map(|item| match &item.value {
+                Value::Scalar(_) => scalar(item, key, faults),
+                other => {
+                    let what = format!("an entry of `{key}`");
+                    wrong_shape(item.place, &what, "a single value", other, faults);
+                    None
+                }
+            })
             .collect();
         (items.value.is_empty() || !good.is_empty()).then_some(At {
             value: good,
@@ -122,13 +143,21 @@ impl<'t> Fields<'t> {
                 place: node.place,
             }),
             Value::Scalar(text) => {
-                let message = format!("`{key}` must be a list, not a single value");
-                let help = format!("write {key}: [{:?}]", quoted(text));
-                faults.push_help(node.place, message, help);
+                faults.push_with(node.place, || {
+                    let message = format!("`{key}` must be a list, not a single value");
+                    (message, Some(format!("write {key}: {}", listed(text))))
+                });
                 None
             }
+            Value::Bad => None,
             other => {
-                wrong_shape(node.place, key, "a list", other, faults);
+                faults.push_with(node.place, || {
+                    let message = format!("`{key}` must be a list, not {}", shape(other));
+                    let help = format!(
+                        "write {key}: [ONE, TWO], or a line for each, with a dash before it"
+                    );
+                    (message, Some(help))
+                });
                 None
             }
         }
@@ -159,16 +188,15 @@ pub(super) fn mapping<'t>(
     let mut first = Vec::with_capacity(entries.len());
     for entry in entries {
         match seen.insert(&entry.key, entry.key_place) {
-            Some(earlier) => faults.push_help(
-                entry.key_place,
-                format!(
+            Some(earlier) => faults.push_with(entry.key_place, || {
+                let message = format!(
                     "the key `{}` is there twice, first at line {}, column {}",
                     quoted(&entry.key),
                     earlier.line,
                     earlier.column
-                ),
-                "keep one of them".to_owned(),
-            ),
+                );
+                (message, Some("keep one of them".to_owned()))
+            }),
             None => first.push(entry),
         }
     }
@@ -187,7 +215,7 @@ where
             place: node.place,
         }),
         Err(error) => {
-            faults.push(node.place, bad_value(key, text, &error));
+            faults.push_with(node.place, || (bad_value(key, text, &error), None));
             None
         }
     }
@@ -207,13 +235,34 @@ pub(super) fn choice<T: Choice>(node: &Node, key: &str, faults: &mut Faults<'_>)
             place: node.place,
         }),
         None => {
-            let words = T::CHOICES.iter().map(|&(word, _)| word);
-            let help = nearest(text, words.clone()).map(|word| format!("did you mean {word}?"));
-            let words: Vec<_> = words.collect();
-            let message = format!("write one of {}", words.join(", "));
-            faults.push_help(node.place, bad_value(key, text, &message), help);
+            faults.push_with(node.place, || {
+                let words: Vec<_> = T::CHOICES.iter().map(|&(word, _)| word).collect();
+                let help = boolean(text, &words).or_else(|| {
+                    let near = nearest(text, words.iter().copied());
+                    near.map(|word| format!("did you mean {word}?"))
+                });
+                let message = format!("write one of {}", words.join(", "));
+                (bad_value(key, text, &message), help)
+            });
             None
         }
+    }
+}
+
+/// What to write for a word that YAML once took for true or false, where one of them may stand.
+fn boolean(text: &str, words: &[&str]) -> Option<String> {
+    let is = |known: &[&str]| known.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let meant = if is(&["true", "yes", "on", "y", "1"]) {
+        "true"
+    } else if is(&["false", "no", "off", "n", "0"]) {
+        "false"
+    } else {
+        return None;
+    };
+    match (words.contains(&meant), words.contains(&"true")) {
+        (true, _) => Some(format!("write {meant}, in lower case")),
+        (false, true) => Some("leave the key out instead".to_owned()),
+        (false, false) => None,
     }
 }
 
@@ -222,22 +271,43 @@ pub(super) fn text<'t>(node: &'t Node, key: &str, faults: &mut Faults<'_>) -> Op
     match &node.value {
         Value::Scalar(text) => Some(text),
         other => {
-            wrong_shape(node.place, key, "a single value", other, faults);
+            wrong_shape(
+                node.place,
+                &format!("`{key}`"),
+                "a single value",
+                other,
+                faults,
+            );
             None
         }
     }
 }
 
-fn wrong_shape(place: Place, key: &str, wanted: &str, found: &Value, faults: &mut Faults<'_>) {
+/// A text as the list that it should be: one that has commas was meant to have several entries.
+pub(super) fn listed(text: &str) -> String {
+    let entries = text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty());
+    let shown: Vec<_> = entries
+        .take(MAX_LISTED)
+        .map(|entry| format!("{:?}", quoted(entry)))
+        .collect();
+    format!("[{}]", shown.join(", "))
+}
+
+fn wrong_shape(place: Place, what: &str, wanted: &str, found: &Value, faults: &mut Faults<'_>) {
     if *found != Value::Bad {
-        faults.push(
-            place,
-            format!("`{key}` must be {wanted}, not {}", shape(found)),
-        );
+        faults.push_with(place, || {
+            (
+                format!("{what} must be {wanted}, not {}", shape(found)),
+                None,
+            )
+        });
     }
 }
 
-fn shape(value: &Value) -> &'static str {
+pub(super) fn shape(value: &Value) -> &'static str {
     match value {
         Value::Null | Value::Bad => "nothing",
         Value::Scalar(_) => "a single value",
@@ -247,32 +317,18 @@ fn shape(value: &Value) -> &'static str {
 }
 
 fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
-    let key = quoted(&entry.key);
-    if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
-        faults.push_help(
-            entry.key_place,
-            format!("`{key}` comes with a later version; this one does not know it"),
-            later.help.to_owned(),
-        );
-        return;
-    }
-    // Comparing words is worth its time only for a reader.
-    let near = |word| {
-        if faults.is_full() {
-            None
-        } else {
-            nearest(word, keys.known.iter().copied())
+    faults.push_with(entry.key_place, || {
+        let key = quoted(&entry.key);
+        if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
+            let message = format!("`{key}` comes with a later version; this one does not know it");
+            return (message, Some(later.help.to_owned()));
         }
-    };
-    let help = match near(&entry.key) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the keys of {} are {}", keys.what, keys.known.join(", ")),
-    };
-    faults.push_help(
-        entry.key_place,
-        format!("{} has no key `{key}`", keys.what),
-        help,
-    );
+        let help = match nearest(&entry.key, keys.known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys of {} are {}", keys.what, keys.known.join(", ")),
+        };
+        (format!("{} has no key `{key}`", keys.what), Some(help))
+    });
 }
 
 /// A text of the file, short enough to stand in a message.

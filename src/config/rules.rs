@@ -1,7 +1,10 @@
 //! Rules of the file, as the policy wants them: which make no sense on their own is told here, what
 //! two of them mean together is for the policy to say.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     error::{Faults, Place},
@@ -100,7 +103,10 @@ fn action(
     if entry.forward.is_none() && entry.whole {
         forward::report_idle(entry, faults);
     }
-    if let Some(way) = entry.deny_with.filter(|_| entry.deny.is_none()) {
+    if let Some(way) = entry
+        .deny_with
+        .filter(|_| entry.whole && entry.deny.is_none())
+    {
         let does = if entry.forward.is_some() {
             "forwards"
         } else {
@@ -118,6 +124,9 @@ fn action(
     if let Some(upstream) = &entry.forward {
         let forwarding = forward::forwarding(entry, upstream, upstreams, faults);
         return forwarding.map(|forwarding| (Action::Forward(forwarding), None));
+    }
+    if !entry.whole {
+        return None; // one of them is there and could not be read, or misspelt
     }
     faults.push_help(
         entry.place,
@@ -194,6 +203,7 @@ fn records(
     faults: &mut Faults<'_>,
 ) -> Option<Vec<Rrset>> {
     let mut sets: Vec<Rrset> = Vec::new();
+    let mut known = HashSet::new();
     let mut good = true;
     if let Some(text) = answer.value.get(MAX_RECORDS) {
         faults.push(
@@ -203,7 +213,7 @@ fn records(
         good = false;
     }
     for text in answer.value.iter().take(MAX_RECORDS) {
-        let wrong = match push_record(&text.value, &mut sets) {
+        let wrong = match push_record(&text.value, &mut sets, &mut known) {
             Err(wrong) => wrong,
             Ok(rtype) => match types {
                 Some(types) if rtype != RecordType::CNAME && !types.contains(rtype) => {
@@ -240,7 +250,11 @@ fn records(
 }
 
 /// Adds the record that a text holds to its set.
-fn push_record(text: &str, sets: &mut Vec<Rrset>) -> Result<RecordType, String> {
+fn push_record(
+    text: &str,
+    sets: &mut Vec<Rrset>,
+    known: &mut HashSet<(RecordType, Vec<u8>)>,
+) -> Result<RecordType, String> {
     let record =
         parse_record(&format!("@ {text}"), &Name::root()).map_err(|fault| fault.message)?;
     if !record.owner.as_ref().is_root() || record.rtype.is_meta() {
@@ -255,7 +269,12 @@ fn push_record(text: &str, sets: &mut Vec<Rrset>) -> Result<RecordType, String> 
     };
     if let Some(set) = sets.get_mut(at) {
         set.lower_ttl(record.ttl);
-        set.push(&record.rdata).map_err(|error| error.to_string())?;
+        // A thousand records are not compared with each other.
+        if !known.contains(&(record.rtype, record.rdata.to_vec())) {
+            set.append(&record.rdata)
+                .map_err(|error| error.to_string())?;
+            known.insert((record.rtype, record.rdata.to_vec()));
+        }
     }
     Ok(record.rtype)
 }
@@ -265,15 +284,15 @@ pub(super) fn report_repeated_names(rules: &[RuleEntry], faults: &mut Faults<'_>
     let mut seen: HashMap<&str, Place> = HashMap::with_capacity(rules.len());
     for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
         if let Some(first) = seen.insert(&name.value.0, name.place) {
-            faults.push_help(
-                name.place,
-                format!(
+            faults.push_with(name.place, || {
+                let message = format!(
                     "there are two rules named `{}`, the other at line {}",
                     quoted(&name.value.0),
                     first.line
-                ),
-                "give each rule its own name: denials, logs and metrics go by it".to_owned(),
-            );
+                );
+                let help = "give each rule its own name: denials, logs and metrics go by it";
+                (message, Some(help.to_owned()))
+            });
         }
     }
 }

@@ -8,9 +8,12 @@ use std::{
 
 use super::{Listen, Startup, error::Faults, file::File, limits, read::At, value::Count};
 
-/// Worker threads for UDP. The default is one for each core that the process may use; more than
-/// the most is more cores than a machine has. No official reference.
-const WORKERS: RangeInclusive<usize> = 1..=1_024;
+/// The most workers: the cores of the largest machines. No official reference.
+pub const MAX_WORKERS: usize = 256;
+
+/// Workers: threads for each UDP address, and for all TCP addresses. The default is one for each core
+/// that the process may use, within what `app` finds sensible.
+const WORKERS: RangeInclusive<usize> = 1..=MAX_WORKERS;
 
 /// The most listening addresses: each has its threads. No official reference.
 const MAX_LISTEN: usize = 64;

@@ -1,6 +1,7 @@
 //! The configuration as a whole: texts in, decisions or reports out.
 
 mod bad;
+mod changes;
 mod forward;
 mod random;
 mod samples;
@@ -242,13 +243,13 @@ deny_with: nxdomain
             "10.1.0.1",
             "x.alias.example",
             "A",
-            "nxdomain: no rule allows this name",
+            "nxdomain: rule alias allows this name for group build only",
         ),
         (
             "10.8.0.1",
             "past.example",
             "A",
-            "nodata: no rule allows this name",
+            "nodata: rule past allowed this name until 2026-12-31",
         ),
         ("10.8.0.1", "today.example", "A", "A 10.0.0.8"),
         ("10.1.0.1", "four.example", "A", "A 10.0.0.9"),
@@ -256,8 +257,7 @@ deny_with: nxdomain
             "10.1.0.1",
             "four.example",
             "AAAA",
-            // It is allowed in another type.
-            "nodata: no rule allows this name",
+            "nodata: rule four allows this name for type A only",
         ),
         ("10.8.0.1", "way.example", "A", "drop: rule way"),
     ] {

@@ -5,6 +5,7 @@ use std::{
     hash::{DefaultHasher, Hasher as _},
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// The largest configuration file, in bytes: some hundred thousand names. Longer lists are no
@@ -12,6 +13,32 @@ use std::{
 pub(super) const MAX_CONFIG: u64 = 16 << 20;
 /// The largest zone file, in bytes: [`MAX_RECORDS`](crate::zone::MAX_RECORDS) of them take less.
 pub(super) const MAX_ZONE: u64 = 256 << 20;
+
+/// What stands for standard input wherever a file is named on the command line.
+pub const STDIN: &str = "-";
+
+/// What standard input had. It can be read only once, and a reload may ask for it again.
+static FROM_STDIN: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+
+/// Whether standard input was read as a file of a configuration.
+#[must_use]
+pub fn stdin_is_read() -> bool {
+    FROM_STDIN.get().is_some()
+}
+
+/// At most `most` bytes of standard input.
+fn stdin(most: u64) -> Result<Vec<u8>, ReadError> {
+    let read = FROM_STDIN.get_or_init(|| {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
+        read.map(|_| bytes).map_err(|error| error.to_string())
+    });
+    match read {
+        Ok(bytes) if bytes.len() as u64 > most => Err(ReadError::TooLarge(most)),
+        Ok(bytes) => Ok(bytes.clone()),
+        Err(error) => Err(ReadError::Io(io::Error::other(error.clone()))),
+    }
+}
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +69,12 @@ impl ReadFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A configuration that is there and cannot be read: any that can is another.
+    #[must_use]
+    pub fn unread(path: &Path) -> Self {
+        Self::absent(path, MAX_CONFIG)
     }
 
     /// A file that would have been read, had it been there.
@@ -77,15 +110,22 @@ pub(super) fn read_named(
     Err(refused)
 }
 
-/// Reads at most `most` bytes of a file, which may be a pipe: the operator named it just now.
+/// Reads at most `most` bytes of a file, which may be a pipe or [`STDIN`]: the operator named it just now.
 pub(super) fn read(path: &Path, most: u64, files: &mut Vec<ReadFile>) -> Result<String, ReadError> {
+    if path == Path::new(STDIN) {
+        return text(stdin(most)?);
+    }
     let bytes = bytes(path, most);
     files.push(ReadFile {
         path: path.to_owned(),
         most,
         hash: bytes.as_ref().ok().map(|bytes| hash(bytes.as_slice()).0),
     });
-    String::from_utf8(bytes?).map_err(|error| ReadError::NotUtf8(error.utf8_error().valid_up_to()))
+    text(bytes?)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, ReadError> {
+    String::from_utf8(bytes).map_err(|error| ReadError::NotUtf8(error.utf8_error().valid_up_to()))
 }
 
 fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {

@@ -40,13 +40,13 @@ pub(super) struct Upstreams {
 impl Upstreams {
     /// The upstreams of the file; relative paths start at `dir`.
     pub(super) fn of(
-        section: &UpstreamsSection,
+        (section, all_named): (&UpstreamsSection, bool),
         listen: &[Listen],
         dir: &Path,
         faults: &mut Faults<'_>,
     ) -> Self {
         let mut upstreams = Self {
-            lenient: !section.whole,
+            lenient: !(section.whole && all_named),
             ..Self::default()
         };
         for (number, entry) in section.entries.iter().enumerate() {
@@ -72,34 +72,31 @@ impl Upstreams {
         upstreams
     }
 
-    /// The name of an upstream.
-    pub(super) fn name(&self, id: UpstreamId) -> Option<&str> {
-        let upstream = self.list.get(usize::from(id.0))?;
-        Some(&upstream.name)
-    }
-
     /// The upstream of this name; an unknown one is reported.
     pub(super) fn find(&self, name: &At<Label>, faults: &mut Faults<'_>) -> Option<UpstreamId> {
         let known = self.ids.get(&name.value.0).copied();
         if known.is_none() && !self.lenient {
-            let names = self.list.iter().map(|upstream| &*upstream.name);
-            let help = match nearest(&name.value.0, names.clone()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if self.list.is_empty() => {
-                    let name = &name.value.0;
-                    format!(
-                        "the file has none; add upstreams: {{ {name}: {{ servers: [tls://8.8.8.8#dns.google] }} }}"
-                    )
-                }
-                None => {
-                    let names: Vec<_> = names.take(20).collect();
-                    format!("the names under `upstreams` are {}", names.join(", "))
-                }
-            };
-            let message = format!("there is no upstream `{}`", name.value.0);
-            faults.push_help(name.place, message, help);
+            faults.push_with(name.place, || self.unknown(&name.value.0));
         }
         known
+    }
+
+    /// What to say of a name that no upstream has.
+    fn unknown(&self, name: &str) -> (String, Option<String>) {
+        let names = self.list.iter().map(|upstream| &*upstream.name);
+        let help = match nearest(name, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.list.is_empty() => {
+                format!(
+                    "the file has none; add upstreams: {{ {name}: {{ servers: [tls://8.8.8.8#dns.google] }} }}"
+                )
+            }
+            None => {
+                let names: Vec<_> = names.take(20).collect();
+                format!("the names under `upstreams` are {}", names.join(", "))
+            }
+        };
+        (format!("there is no upstream `{name}`"), Some(help))
     }
 }
 
@@ -172,10 +169,11 @@ fn is_own(listen: Listen, server: &ServerAddr) -> bool {
 fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> Option<Arc<[u8]>> {
     let file = entry.ca_file.as_ref()?;
     let servers = entry.servers.as_ref()?;
-    if !servers
-        .value
-        .iter()
-        .any(|server| server.value.is_encrypted())
+    if entry.whole
+        && !servers
+            .value
+            .iter()
+            .any(|server| server.value.is_encrypted())
     {
         faults.push_help(
             file.place,

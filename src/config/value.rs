@@ -15,6 +15,7 @@ use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use super::{
     error::is_unsafe,
     limits::{Bounded, seconds},
+    strict,
 };
 
 /// The longest name of a group or a rule: it is a label of metrics and part of every denial.
@@ -157,15 +158,14 @@ pub(super) struct Count(pub(super) usize);
 
 /// The text is no number of things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write a whole number, digits only")]
+#[error("write a whole number: digits only, and no zero before others")]
 pub(super) struct CountError;
 
 impl FromStr for Count {
     type Err = CountError;
 
     fn from_str(text: &str) -> Result<Self, CountError> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        digits
+        strict::is_number(text)
             .then(|| text.parse().map(Self).ok())
             .flatten()
             .ok_or(CountError)
@@ -196,7 +196,7 @@ impl FromStr for Cidr {
         if let Ok(address) = text.parse() {
             return Err(CidrError::NoLength(address));
         }
-        let net: IpNet = text.parse().map_err(|_| CidrError::Form)?;
+        let net = strict::net(text).ok_or(CidrError::Form)?;
         if net != net.trunc() {
             return Err(CidrError::HostBits(net.trunc()));
         }
@@ -328,12 +328,12 @@ fn moment(time: Timestamp) -> Result<Until, UntilError> {
 
 /// Where the admin pages are served; `off` for nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Admin(pub(super) Option<SocketAddr>);
+pub struct Admin(pub Option<SocketAddr>);
 
 /// The text is no address for the admin pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write an IP address with a port, such as 127.0.0.1:9153 or [::1]:9153, or off")]
-pub(super) struct AdminError;
+pub struct AdminError;
 
 impl FromStr for Admin {
     type Err = AdminError;
@@ -341,10 +341,9 @@ impl FromStr for Admin {
     fn from_str(text: &str) -> Result<Self, AdminError> {
         match text {
             "off" => Ok(Self(None)),
-            _ => text
-                .parse()
+            _ => strict::admin(text)
                 .map(|address| Self(Some(address)))
-                .map_err(|_| AdminError),
+                .ok_or(AdminError),
         }
     }
 }
@@ -439,6 +438,7 @@ mod tests {
             "1e3",
             "1_000",
             "0x10",
+            "024",
             "99999999999999999999999",
         ] {
             assert_eq!(text.parse::<Count>(), Err(CountError), "{text:?}");
@@ -465,6 +465,10 @@ mod tests {
         for (text, told) in [
             (
                 "10.0.0.0/33",
+                "write an address and the length of its prefix, such as 10.0.0.0/8 or fd00::/8",
+            ),
+            (
+                "10.0.0.0/08",
                 "write an address and the length of its prefix, such as 10.0.0.0/8 or fd00::/8",
             ),
             (
@@ -553,7 +557,8 @@ mod tests {
     fn admin_is_an_address_or_off() {
         assert_eq!("off".parse(), Ok(Admin(None)));
         assert!("127.0.0.1:9153".parse::<Admin>().is_ok());
-        assert_eq!("localhost:9153".parse::<Admin>(), Err(AdminError));
+        assert_eq!("localhost:9153".parse::<Admin>(), "127.0.0.1:9153".parse());
+        assert_eq!("example.com:9153".parse::<Admin>(), Err(AdminError));
         assert_eq!("9153".parse::<Admin>(), Err(AdminError));
     }
 }

@@ -111,25 +111,64 @@ fn leads<'p>(
     leads
 }
 
-/// Two leads of one name that one client could follow both. More than a few are more than the
-/// policy takes: it says so itself.
+/// Two leads of one name that one client could follow both. They are compared with each other only where there
+/// are such: thousands of rules may lead one name.
 fn find_mixed<'l, 'p>(leads: &'l [Lead<'p>]) -> Option<(&'l Lead<'p>, &'l Lead<'p>)> {
-    let leads = leads.get(..leads.len().min(1_000)).unwrap_or_default();
-    leads.iter().enumerate().find_map(|(at, other)| {
-        let earlier = leads.get(..at).unwrap_or_default();
-        let mixed = |first: &&Lead<'_>| {
-            first.way != other.way
-                && (std::ptr::eq(first.rule, other.rule) || one_client(first.rule, other.rule))
+    let mut led = Led::default();
+    let at = leads.iter().position(|lead| led.mixes(lead))?;
+    let (earlier, other) = (leads.get(..at)?, leads.get(at)?);
+    let mixed = |first: &&Lead<'_>| {
+        first.way != other.way
+            && (std::ptr::eq(first.rule, other.rule) || one_client(first.rule, other.rule))
+    };
+    Some((earlier.iter().find(mixed)?, other))
+}
+
+/// Who is led which way to one name, so far. Groups are bits; a rule for everybody has them all.
+#[derive(Default)]
+struct Led<'p> {
+    /// For each way the groups that a rule for A and AAAA leads, and those that any rule leads by part of its types.
+    ways: Vec<(Way, u64, u64)>,
+    /// The last rule and its first way.
+    last: Option<(&'p Rule, Way)>,
+}
+
+impl<'p> Led<'p> {
+    /// Adds a lead, and tells whether there is an earlier one that it does not agree with.
+    fn mixes(&mut self, lead: &Lead<'p>) -> bool {
+        let groups = lead.rule.groups.map_or(u64::MAX, |groups| {
+            groups.iter().fold(0, |bits, group| bits | 1 << group.0)
+        });
+        let both = is_for_both(lead.rule);
+        let of_others = self.ways.iter().filter(|(way, _, _)| *way != lead.way);
+        let mixes = of_others.fold(false, |mixes, (_, whole, part)| {
+            let theirs = if both { *part } else { *whole | *part };
+            mixes || theirs & groups != 0
+        });
+        let same = self.last.filter(|(rule, _)| std::ptr::eq(*rule, lead.rule));
+        self.last = same.or(Some((lead.rule, lead.way)));
+        let entry = match self.ways.iter().position(|(way, _, _)| *way == lead.way) {
+            Some(at) => self.ways.get_mut(at),
+            None => {
+                self.ways.push((lead.way, 0, 0));
+                self.ways.last_mut()
+            }
         };
-        Some((earlier.iter().find(mixed)?, other))
-    })
+        if let Some((_, whole, part)) = entry {
+            *(if both { whole } else { part }) |= groups;
+        }
+        mixes || same.is_some_and(|(_, way)| way != lead.way)
+    }
+}
+
+/// Whether a rule answers both A and AAAA.
+fn is_for_both(rule: &Rule) -> bool {
+    rule.types.contains(RecordType::A) && rule.types.contains(RecordType::AAAA)
 }
 
 /// Whether a client could get A by one rule and AAAA by the other. A rule for both types answers
 /// both or, where a better one goes before it, neither.
 fn one_client(first: &Rule, other: &Rule) -> bool {
-    let is_for_both =
-        |rule: &Rule| rule.types.contains(RecordType::A) && rule.types.contains(RecordType::AAAA);
     let share_a_group = match (first.groups, other.groups) {
         (Some(first), Some(other)) => first.intersects(other),
         _ => true,

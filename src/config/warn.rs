@@ -1,9 +1,6 @@
 //! What a configuration does that was perhaps not meant. It is used all the same.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
@@ -14,20 +11,23 @@ use super::{
     groups::Groups,
     parts::Source,
 };
-use crate::policy::{DenyWith, Policy};
+use crate::{
+    policy::{DenyWith, Policy},
+    zone::Zone,
+};
 
+mod cloud_dns;
+mod preset;
 mod suffixes;
 mod upstreams;
 
+pub(super) use preset::preset;
 pub(super) use suffixes::suffixes;
 pub(super) use upstreams::upstreams;
 
 /// A rule that ends within this span is warned of: two weeks are enough to ask for more, whoever
 /// has to be asked.
 const ENDS_SOON: Duration = Duration::from_secs(14 * 86_400);
-
-/// The first address of the range that Cloud DNS forwards from, 35.199.192.0/19.
-const CLOUD_DNS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(35, 199, 192, 0));
 
 /// A rule that ends, and what to say when it does.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub(super) fn before(
     let mut notes: Vec<Notice> = google
         .map(|google| google.warnings.clone())
         .unwrap_or_default();
-    notes.extend(refused_to_cloud_dns(file, groups, deny_with, faults));
+    notes.extend(cloud_dns::warnings(file, groups, deny_with, faults));
     notes
 }
 
@@ -111,35 +111,30 @@ pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>)
         .collect()
 }
 
-/// Groups that Cloud DNS asks for, and to which a denial is an error: Cloud DNS makes SERVFAIL of
-/// it and asks every target again.
-fn refused_to_cloud_dns(
-    file: &File,
-    groups: &Groups,
-    deny_with: DenyWith,
-    faults: &Faults<'_>,
-) -> Option<Notice> {
-    // The default groups are the operator's no more than the default way to deny is.
-    let clients = file.clients.as_ref()?;
-    let holds = |nets: &[ipnet::IpNet]| {
-        let holding = nets.iter().filter(|net| net.contains(&CLOUD_DNS));
-        holding.map(ipnet::IpNet::prefix_len).max()
-    };
-    let (group, _) = groups
-        .groups
-        .iter()
-        .filter_map(|(group, nets)| Some((group, holds(nets)?)))
-        .max_by_key(|&(_, length)| length)?;
-    if group.deny_with.unwrap_or(deny_with) != DenyWith::Refused {
-        return None;
-    }
-    let entry = clients
-        .value
-        .iter()
-        .find(|entry| entry.name.value.0 == group.name)?;
-    Some(faults.warning(
-        entry.name.place,
-        format!("Cloud DNS (35.199.192.0/19) is in client group `{}`, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up", group.name),
-        Some("give the group deny_with: nxdomain".to_owned()),
-    ))
+/// Zones with records that dnsgate leaves out.
+pub(super) fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
+    let warned = file.zones.iter().filter_map(|entry| {
+        let origin = entry.origin.as_ref()?;
+        let zone = zones
+            .iter()
+            .find(|zone| zone.origin() == origin.value.as_ref())?;
+        let records = match zone.left_out() {
+            0 => return None,
+            1 => "1 DNSSEC record".to_owned(),
+            many => format!("{many} DNSSEC records"),
+        };
+        Some(faults.warning(
+            origin.place,
+            format!(
+                "{records} of the zone {} will not be served: dnsgate serves no signatures",
+                origin.value
+            ),
+            Some(
+                "validating clients fail while the parent zone has a DS record for it: remove that record, or \
+                 serve the zone from a server that signs"
+                    .to_owned(),
+            ),
+        ))
+    });
+    warned.take(MAX_NOTICES).collect()
 }

@@ -10,10 +10,17 @@
 
 use serde_yaml::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span};
 
-use super::error::{Faults, Place};
+use super::{
+    error::{Faults, Place},
+    read::quoted,
+};
 
 /// The deepest nesting: the format itself needs 4.
 const MAX_DEPTH: usize = 12;
+/// The most values, keys and aliases of a file: as many as the largest file has lines of sixteen bytes. Each takes
+/// some seventy bytes while the file is read, so that a file of commas would otherwise take a gigabyte. No official
+/// reference.
+const MAX_NODES: usize = 1_000_000;
 
 /// A value and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,16 +65,20 @@ pub(super) fn parse(text: &str, faults: &mut Faults<'_>) -> Node {
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => {
-                if !tree.take(event, place_of(&span), faults) {
+                let place = place_of(&span);
+                if tree.is_full(&event) {
+                    let message = format!("there are more than {MAX_NODES} values in this file");
+                    let help = "long lists of names stand in files of their own: domains_file";
+                    faults.push_help(place, message, help.to_owned());
+                    return bad_root();
+                }
+                if !tree.take(event, place, faults) {
                     break;
                 }
             }
             Err(error) => {
                 report(&error, faults);
-                return Node {
-                    place: Place::default(),
-                    value: Value::Bad,
-                };
+                return bad_root();
             }
         }
     }
@@ -77,12 +88,22 @@ pub(super) fn parse(text: &str, faults: &mut Faults<'_>) -> Node {
     })
 }
 
+/// The tree of a file that cannot be read to its end.
+fn bad_root() -> Node {
+    Node {
+        place: Place::default(),
+        value: Value::Bad,
+    }
+}
+
 /// A tree under construction: the collections that are open, outermost first.
 #[derive(Default)]
 struct Tree {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    /// How many values, keys and aliases there were.
+    nodes: usize,
 }
 
 /// A collection that has begun and not ended.
@@ -93,6 +114,21 @@ enum Open {
 }
 
 impl Tree {
+    /// Counts an event, and tells whether it is one too many.
+    fn is_full(&mut self, event: &Event<'_>) -> bool {
+        let counts = matches!(
+            event,
+            Event::Scalar(..)
+                | Event::Alias(_)
+                | Event::UnresolvedAlias(_)
+                | Event::Anchor(..)
+                | Event::SequenceStart(..)
+                | Event::MappingStart(..)
+        );
+        self.nodes += usize::from(counts);
+        self.nodes > MAX_NODES
+    }
+
     /// Takes the next event; false when nothing behind it is to be read.
     fn take(&mut self, event: Event<'_>, place: Place, faults: &mut Faults<'_>) -> bool {
         match event {
@@ -115,11 +151,11 @@ impl Tree {
                 self.node(Node { place, value }, faults);
             }
             Event::UnresolvedAlias(name) => {
-                faults.push_help(
-                    place,
-                    format!("in YAML a value that begins with * is an alias, and there is no anchor {name:?}"),
-                    Some(format!("quote it: \"*{name}\"")),
-                );
+                faults.push_with(place, || {
+                    let name = quoted(&name);
+                    let message = format!("in YAML a value that begins with * is an alias, and there is no anchor {name:?}");
+                    (message, Some(format!("quote it: \"*{name}\"")))
+                });
                 self.node(
                     Node {
                         place,
@@ -415,6 +451,26 @@ mod tests {
             ),
         ] {
             assert_eq!(read(text), (tree.to_owned(), places.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_bounded() {
+        let told = format!("there are more than {MAX_NODES} values in this file");
+        for value in ["a,", "*a , ", "[],"] {
+            let text = format!("[{}]", value.repeat(MAX_NODES));
+            let mut faults = Faults::new("t", &text);
+            assert_eq!(parse(&text, &mut faults).value, Value::Bad, "{value}");
+            let report = faults.into_report();
+            let last = report
+                .notices()
+                .last()
+                .map(|notice| notice.message.as_str());
+            // Of a million aliases the first hundred are listed.
+            assert!(
+                last == Some(&told) || report.count() > MAX_NODES - 2,
+                "{value}: {last:?}"
+            );
         }
     }
 

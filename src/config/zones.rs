@@ -18,7 +18,7 @@ use crate::{
 
 /// Reads the zone of an entry; relative paths start at `dir`.
 pub(super) fn load(entry: &ZoneEntry, dir: &Path, faults: &mut Faults<'_>) -> Option<Zone> {
-    if entry.file.is_some() == entry.records.is_some() {
+    if entry.whole && entry.file.is_some() == entry.records.is_some() {
         faults.push_help(
             entry.place,
             if entry.file.is_some() {

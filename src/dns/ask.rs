@@ -20,6 +20,7 @@ mod flag {
     pub(super) const RECURSION_DESIRED: u8 = 0x01;
     /// In the second byte.
     pub(super) const CHECKING_DISABLED: u8 = 0x10;
+    pub(super) const CODE: u8 = 0x0f;
 }
 
 /// The query for `name` and `qtype` in class IN: recursion desired, one OPT record without options
@@ -53,10 +54,22 @@ pub fn encode(
     query
 }
 
+/// A query of [`encode`] for a server that does not know EDNS: without its OPT record.
+#[must_use]
+pub fn without_edns(mut query: Vec<u8>) -> Vec<u8> {
+    query.truncate(query.len().saturating_sub(OPT_LEN));
+    if let Some([.., high, low]) = query.first_chunk_mut::<HEADER>() {
+        [*high, *low] = [0, 0];
+    }
+    query
+}
+
 /// Whether `reply` is a response to `query`: its id, and its question with the letters in any case.
 ///
-/// An error without a question section is none: to accept it would leave the id alone between an
-/// off-path sender and us.
+/// Where a server could not or would not read the question there is none in its reply: a header with
+/// an error's code or the TC bit is a response, if its id is the right one. Over UDP the id and the
+/// port then stand alone between an off-path sender and us; but they do anyway, since whoever forges
+/// replies has chosen the question.
 #[must_use]
 pub fn is_reply_to(reply: &[u8], query: &[u8]) -> bool {
     let (Some((head, body)), Some((asked_head, asked))) = (
@@ -69,8 +82,80 @@ pub fn is_reply_to(reply: &[u8], query: &[u8]) -> bool {
     asked_head.starts_with(&[id_high, id_low])
         && flags & flag::RESPONSE != 0
         && flags & flag::OPCODE == 0
-        && [qd_high, qd_low] == [0, 1]
-        && same_question(body, asked)
+        && match [qd_high, qd_low] {
+            [0, 0] => is_bare(head, body),
+            [0, 1] => same_question(body, asked),
+            _ => false,
+        }
+}
+
+/// Whether a reply without a question says something all the same: an error or TC, and no records
+/// but an OPT.
+fn is_bare(head: &[u8; HEADER], body: &[u8]) -> bool {
+    let &[_, _, high, low, _, _, an_high, an_low, ns_high, ns_low, ..] = head;
+    [an_high, an_low, ns_high, ns_low] == [0; 4]
+        && (high & flag::TRUNCATED != 0 || low & flag::CODE != 0 || upper_code(body) != 0)
+}
+
+/// The reply to `query` with the question that it lacks, so that it is read like any other.
+#[must_use]
+pub fn with_question(reply: Vec<u8>, query: &[u8]) -> Vec<u8> {
+    let (Some((&head, rest)), Some(asked)) = (
+        reply.split_first_chunk::<HEADER>(),
+        query.get(HEADER..).and_then(question),
+    ) else {
+        return reply;
+    };
+    let [id_high, id_low, high, low, 0, 0, counts @ ..] = head else {
+        return reply;
+    };
+    let mut whole = Vec::with_capacity(reply.len() + asked.len());
+    whole.extend([id_high, id_low, high, low, 0, 1]);
+    whole.extend(counts);
+    whole.extend(asked);
+    whole.extend(rest);
+    whole
+}
+
+/// Whether a reply is what a server without EDNS says to a query with it (RFC 6891 section 7, and
+/// NOTIMP of some), or BADVERS, which to version 0 means no more.
+#[must_use]
+pub fn rejects_edns(reply: &[u8]) -> bool {
+    const FORMERR: u8 = 1;
+    const NOTIMP: u8 = 4;
+    const BADVERS: u8 = 1; // in the OPT record, and 0 in the header
+    let Some((&head, body)) = reply.split_first_chunk::<HEADER>() else {
+        return false;
+    };
+    let [_, _, _, low, qd_high, qd_low, counts @ ..] = head;
+    let behind = match [qd_high, qd_low] {
+        [0, 0] => Some(body),
+        _ => question(body).and_then(|question| body.get(question.len()..)),
+    };
+    match low & flag::CODE {
+        FORMERR | NOTIMP => true,
+        0 => counts.starts_with(&[0; 4]) && behind.is_some_and(|opt| upper_code(opt) == BADVERS),
+        _ => false,
+    }
+}
+
+/// The upper bits of the code, if an OPT record stands here; else 0.
+fn upper_code(record: &[u8]) -> u8 {
+    match record {
+        // The root, the type, the payload size, the upper bits.
+        &[0, high, low, _, _, upper, ..]
+            if RecordType(u16::from_be_bytes([high, low])) == RecordType::OPT =>
+        {
+            upper
+        }
+        _ => 0,
+    }
+}
+
+/// The name, type and class that a message begins with, its header aside.
+fn question(body: &[u8]) -> Option<&[u8]> {
+    let (_, len) = NameBuf::read(body).ok()?;
+    body.get(..len + 4)
 }
 
 /// Whether two messages, their headers aside, begin with the same name, type and class.
@@ -143,7 +228,7 @@ mod tests {
         let query = encode(0x1234, name("www.x").as_ref(), RecordType::A, false, false);
         let message = |head: &[u8], question: &[u8]| [head, &[0; 6], question].concat();
         let asked = b"\x03www\x01x\0\0\x01\0\x01";
-        let cases: [(&str, &[u8], &[u8], bool); 13] = [
+        let cases: [(&str, &[u8], &[u8], bool); 19] = [
             ("ours", b"\x12\x34\x81\x80\0\x01", asked, true),
             (
                 "letter case",
@@ -156,7 +241,23 @@ mod tests {
             ("wrong id", b"\x12\x35\x81\x80\0\x01", asked, false),
             ("QR=0", b"\x12\x34\x01\x80\0\x01", asked, false),
             ("NOTIFY", b"\x12\x34\xa1\x80\0\x01", asked, false),
-            ("no question", b"\x12\x34\x81\x81\0\0", b"", false),
+            ("a bare error", b"\x12\x34\x81\x81\0\0", b"", true),
+            ("a bare refusal", b"\x12\x34\x80\x05\0\0", b"", true),
+            ("a bare TC", b"\x12\x34\x83\x80\0\0", b"", true),
+            (
+                "a bare BADVERS",
+                b"\x12\x34\x81\x80\0\0",
+                b"\0\0\x29\x04\xd0\x01\0\0\0\0\0",
+                true,
+            ),
+            ("a bare nothing", b"\x12\x34\x81\x80\0\0", b"", false),
+            (
+                "a bare error, wrong id",
+                b"\x12\x35\x81\x81\0\0",
+                b"",
+                false,
+            ),
+            ("a bare error, QR=0", b"\x12\x34\x01\x81\0\0", b"", false),
             ("two questions", b"\x12\x34\x81\x80\0\x02", asked, false),
             (
                 "wrong name",
@@ -186,12 +287,82 @@ mod tests {
         for (what, head, question, want) in cases {
             let reply = message(head, question);
             assert_eq!(is_reply_to(&reply, &query), want, "{what}");
-            assert_eq!(is_truncated(&reply), what == "truncated", "{what}");
+            let truncated = what == "truncated" || what == "a bare TC";
+            assert_eq!(is_truncated(&reply), truncated, "{what}");
         }
         let whole = message(b"\x12\x34\x81\x80\0\x01", asked);
         for len in 0..whole.len() {
             assert!(!is_reply_to(&whole[..len], &query), "{len} bytes");
         }
         assert!(!is_truncated(&[]));
+    }
+
+    #[test]
+    fn without_edns_a_query_is_the_question_alone() {
+        let query = encode(0x1234, name("www.x").as_ref(), RecordType::A, true, true);
+        let plain = without_edns(query.clone());
+        let read = Query::parse(&plain).expect("well-formed");
+        assert_eq!(read.name(), name("www.x").as_ref());
+        assert!(read.edns().is_none() && read.checking_disabled());
+        assert_eq!(plain[..10], query[..10]);
+    }
+
+    #[test]
+    fn what_says_that_a_server_does_not_know_edns() {
+        let asked = b"\x03www\x01x\0\0\x01\0\x01";
+        let opt = |upper: u8| [b"\0\0\x29\x04\xd0", &[upper, 0, 0, 0, 0, 0][..]].concat();
+        for (what, flags, counts, body, want) in [
+            ("FORMERR", 0x81, [1, 0, 0, 0], asked.to_vec(), true),
+            (
+                "FORMERR with OPT",
+                0x81,
+                [1, 0, 0, 1],
+                [&asked[..], &opt(0)].concat(),
+                true,
+            ),
+            ("a bare FORMERR", 0x81, [0; 4], vec![], true),
+            ("NOTIMP", 0x84, [1, 0, 0, 0], asked.to_vec(), true),
+            ("a bare NOTIMP", 0x84, [0; 4], vec![], true),
+            (
+                "BADVERS",
+                0x80,
+                [1, 0, 0, 1],
+                [&asked[..], &opt(1)].concat(),
+                true,
+            ),
+            ("a bare BADVERS", 0x80, [0, 0, 0, 1], opt(1), true),
+            (
+                "an answer",
+                0x80,
+                [1, 0, 0, 1],
+                [&asked[..], &opt(0)].concat(),
+                false,
+            ),
+            (
+                "BADCOOKIE",
+                0x87,
+                [1, 0, 0, 1],
+                [&asked[..], &opt(1)].concat(),
+                false,
+            ),
+            ("SERVFAIL", 0x82, [1, 0, 0, 0], asked.to_vec(), false),
+            ("a bare REFUSED", 0x85, [0; 4], vec![], false),
+        ] {
+            let counts = counts.map(|count: u8| [0, count]).concat();
+            let reply = [&[0x12, 0x34, 0x81, flags][..], &counts, &body].concat();
+            assert_eq!(rejects_edns(&reply), want, "{what}");
+        }
+        assert!(!rejects_edns(&[]));
+    }
+
+    #[test]
+    fn a_reply_gets_the_question_that_it_lacks() {
+        let query = encode(0x1234, name("www.x").as_ref(), RecordType::A, false, false);
+        let bare = b"\x12\x34\x81\x85\0\0\0\0\0\0\0\0".to_vec();
+        let asked = b"\x03www\x01x\0\0\x01\0\x01";
+        let want = [&b"\x12\x34\x81\x85\0\x01\0\0\0\0\0\0"[..], asked].concat();
+        assert_eq!(with_question(bare, &query), want);
+        assert_eq!(with_question(want.clone(), &query), want, "it has one");
+        assert_eq!(with_question(vec![1, 2], &query), [1, 2]);
     }
 }

@@ -68,6 +68,8 @@ impl Rcode {
 /// The extended DNS errors that dnsgate sends (RFC 8914 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ede {
+    /// 0: none of the others; the text says it.
+    Other,
     /// 3: the answer is older than it should be (RFC 8767).
     StaleAnswer,
     /// 13: a failure that is remembered for a moment (RFC 9520).
@@ -89,6 +91,7 @@ impl Ede {
     #[must_use]
     pub const fn number(self) -> u16 {
         match self {
+            Self::Other => 0,
             Self::StaleAnswer => 3,
             Self::CachedError => 13,
             Self::Blocked => 15,

@@ -168,7 +168,7 @@ impl<'b> ReplyWriter<'b> {
         self.set_flag(2, flag::AUTHORITATIVE);
     }
 
-    /// Says that recursion is to be had here: that there is an upstream.
+    /// Says that recursion is to be had here, as every client that may ask is told.
     pub fn set_recursion_available(&mut self) {
         self.set_flag(3, flag::RECURSION_AVAILABLE);
     }

@@ -95,7 +95,7 @@ impl Rrset {
     ///
     /// # Errors
     /// As [`Rrset::push`].
-    pub(super) fn append(&mut self, rdata: &[u8]) -> Result<(), RrsetError> {
+    pub(crate) fn append(&mut self, rdata: &[u8]) -> Result<(), RrsetError> {
         let len = u16::try_from(rdata.len()).map_err(|_| RrsetError::LongRdata)?;
         if !self.is_empty() && self.data.len() + 2 + rdata.len() > MAX_RDATA {
             return Err(RrsetError::LargeSet);

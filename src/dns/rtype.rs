@@ -105,13 +105,58 @@ record_types! {
 }
 
 impl RecordType {
-    /// The mnemonic, or `None` for a type without one here (metrics call it `other`).
+    /// A digest over a zone (RFC 8976).
+    pub const ZONEMD: Self = Self(63);
+
+    /// Types that zone files have and few clients ask for, in ascending order of number. They have a
+    /// mnemonic in files and logs; metrics count them as `other`.
+    pub const RARE: &'static [(Self, &'static str)] = &[
+        (Self(3), "MD"),
+        (Self(4), "MF"),
+        (Self(7), "MB"),
+        (Self(8), "MG"),
+        (Self(9), "MR"),
+        (Self(11), "WKS"),
+        (Self(14), "MINFO"),
+        (Self(17), "RP"),
+        (Self(18), "AFSDB"),
+        (Self(19), "X25"),
+        (Self(20), "ISDN"),
+        (Self(21), "RT"),
+        (Self(22), "NSAP"),
+        (Self(23), "NSAP-PTR"),
+        (Self(26), "PX"),
+        (Self(27), "GPOS"),
+        (Self(29), "LOC"),
+        (Self(30), "NXT"),
+        (Self(36), "KX"),
+        (Self(42), "APL"),
+        (Self(45), "IPSECKEY"),
+        (Self(49), "DHCID"),
+        (Self(55), "HIP"),
+        (Self::ZONEMD, "ZONEMD"),
+        (Self(99), "SPF"),
+        (Self(104), "NID"),
+        (Self(105), "L32"),
+        (Self(106), "L64"),
+        (Self(107), "LP"),
+        (Self(108), "EUI48"),
+        (Self(109), "EUI64"),
+        (Self(256), "URI"),
+        (Self(258), "AVC"),
+        (Self(260), "AMTRELAY"),
+        (Self(261), "RESINFO"),
+        (Self(32769), "DLV"),
+    ];
+
+    /// The mnemonic, or `None` for a type without one here.
     #[must_use]
     pub fn mnemonic(self) -> Option<&'static str> {
-        let at = Self::NAMED
-            .binary_search_by_key(&self, |&(number, _)| number)
-            .ok()?;
-        Self::NAMED.get(at).map(|&(_, name)| name)
+        let among = |names: &[(Self, &'static str)]| {
+            let at = names.binary_search_by_key(&self, |&(number, _)| number);
+            names.get(at.ok()?).map(|&(_, name)| name)
+        };
+        among(Self::NAMED).or_else(|| among(Self::RARE))
     }
 
     /// Whether this is a type that only queries have and that has no data to answer with: zone
@@ -150,6 +195,7 @@ impl FromStr for RecordType {
     fn from_str(text: &str) -> Result<Self, UnknownType> {
         let named = Self::NAMED
             .iter()
+            .chain(Self::RARE)
             .find(|(_, name)| name.eq_ignore_ascii_case(text));
         if let Some(&(rtype, _)) = named {
             return Ok(rtype);
@@ -169,6 +215,11 @@ mod tests {
     #[test]
     fn named_types_are_sorted_for_the_binary_search() {
         assert!(RecordType::NAMED.is_sorted_by_key(|&(number, _)| number));
+        assert!(RecordType::RARE.is_sorted_by_key(|&(number, _)| number));
+        for &(rtype, name) in RecordType::NAMED.iter().chain(RecordType::RARE) {
+            assert_eq!(rtype.mnemonic(), Some(name));
+            assert_eq!(name.parse::<RecordType>(), Ok(rtype));
+        }
     }
 
     #[test]

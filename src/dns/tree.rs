@@ -17,17 +17,17 @@ mod arena;
 mod block;
 mod map;
 mod packed;
+mod seed;
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::name::NameRef;
+use seed::Seed;
 
 pub use ahead::Ahead;
 pub use map::LabelMap;
 pub use packed::{PackedId, PackedTree};
+pub use seed::fix_seed;
 
 /// A node of a [`LabelTree`]; the root is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +51,7 @@ const TYPICAL: usize = arena::OVERHEAD + 10;
 pub struct LabelTree {
     arena: Vec<u8>,
     children: HashTable<u32>,
+    seed: &'static Seed,
 }
 
 /// The tree would need more than 4 GiB.
@@ -95,11 +96,17 @@ impl LabelTree {
     /// A tree of the root alone.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_seed(Seed::of_process())
+    }
+
+    /// The same with a seed of its own.
+    fn with_seed(seed: &'static Seed) -> Self {
         let mut arena = Vec::new();
         arena::put(&mut arena, Node::new(NONE, 0, &[]));
         Self {
             arena,
             children: HashTable::new(),
+            seed,
         }
     }
 
@@ -107,8 +114,9 @@ impl LabelTree {
     /// step by step with two copies of itself. What is not used goes by [`Self::shrink_to_fit`].
     pub fn reserve(&mut self, names: usize) {
         self.arena.reserve(names.saturating_mul(TYPICAL));
-        let arena = &self.arena;
-        self.children.reserve(names, |&child| rehash(arena, child));
+        let (arena, seed) = (&self.arena, self.seed);
+        self.children
+            .reserve(names, |&child| rehash(seed, arena, child));
     }
 
     /// The node of `name` without its last `skip` labels, made with all its ancestors where it
@@ -135,16 +143,18 @@ impl LabelTree {
         let end = u32::try_from(id + arena::OVERHEAD + label.len());
         let id = end.map(|_| id as u32).map_err(|_| TreeFull)?;
         arena::put(&mut self.arena, Node::new(parent.0, 0, label));
-        let arena = &self.arena;
+        let (arena, seed) = (&self.arena, self.seed);
         self.children
-            .insert_unique(hash(parent, label), id, |&child| rehash(arena, child));
+            .insert_unique(seed.hash(parent.0, label), id, |&child| {
+                rehash(seed, arena, child)
+            });
         Ok(NodeId(id))
     }
 
     /// The child of `node` with this label.
     #[must_use]
     pub fn child(&self, node: NodeId, label: &[u8]) -> Option<NodeId> {
-        let found = self.children.find(hash(node, label), |&child| {
+        let found = self.children.find(self.seed.hash(node.0, label), |&child| {
             arena::at(&self.arena, child)
                 .is_some_and(|child| child.parent == node.0 && same_label(child.label, label))
         });
@@ -210,16 +220,21 @@ impl LabelTree {
     /// # Errors
     /// When the nodes are more than can be numbered.
     pub fn pack(self) -> Result<PackedTree, TreeFull> {
-        let Self { arena, children } = self;
+        let Self {
+            arena,
+            children,
+            seed,
+        } = self;
         drop(children); // before anything else takes room
-        PackedTree::pack(arena)
+        PackedTree::pack(arena, seed)
     }
 
     /// Gives back what growth reserved; for trees that are complete.
     pub fn shrink_to_fit(&mut self) {
         self.arena.shrink_to_fit();
-        let arena = &self.arena;
-        self.children.shrink_to_fit(|&child| rehash(arena, child));
+        let (arena, seed) = (&self.arena, self.seed);
+        self.children
+            .shrink_to_fit(|&child| rehash(seed, arena, child));
     }
 }
 
@@ -227,13 +242,6 @@ impl Default for LabelTree {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The keys are the operator's and nobody can add one by asking, so a fixed seed is safe.
-fn hash(parent: NodeId, label: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(u64::from(parent.0)).build_hasher();
-    hasher.write(label);
-    hasher.finish()
 }
 
 /// Whether two labels are the same. To call what compares bytes of any number costs more than to look
@@ -257,8 +265,8 @@ fn ends<const N: usize>(label: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
     (label.first_chunk(), label.last_chunk())
 }
 
-fn rehash(arena: &[u8], child: u32) -> u64 {
-    arena::at(arena, child).map_or(0, |node| hash(NodeId(node.parent), node.label))
+fn rehash(seed: &Seed, arena: &[u8], child: u32) -> u64 {
+    arena::at(arena, child).map_or(0, |node| seed.hash(node.parent, node.label))
 }
 
 #[cfg(test)]

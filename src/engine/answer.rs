@@ -8,6 +8,7 @@
 use crate::{
     dns::{
         Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
+        facts::substitute,
         reply::{Full, Owner, Section},
     },
     policy::{Grant, GroupId, Permit, Verdict},
@@ -19,10 +20,6 @@ use super::{
     forward::{self, Trail},
     screen::Rejection,
 };
-
-/// The longest chain of aliases that is followed. Real ones have one or two links; a loop has no
-/// end.
-const MAX_CHAIN: usize = 16;
 
 /// Why the answer was not completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +44,8 @@ pub(super) enum Stop {
     NoRecursion,
     /// It does not fit into the reply.
     Full,
-    /// The chain of aliases is longer than [`MAX_CHAIN`].
-    TooManyHops,
+    /// The chain of aliases is a circle, or longer than [`MAX_LINKS`](crate::dns::facts::MAX_LINKS).
+    Endless,
 }
 
 impl From<Full> for Stop {
@@ -87,10 +84,14 @@ pub(super) fn write(
     let (mut here, mut target) = (&mut one, &mut other);
     let mut owner = Owner::question(turn.query.name());
     let mut verdict = verdict;
-    for hop in 0..=MAX_CHAIN {
-        let first = hop == 0;
+    let mut first = true;
+    loop {
+        let ours = !matches!(verdict, Verdict::Forward(_));
         let next = match verdict {
-            Verdict::Zone { zone, .. } => match turn.zone(zone) {
+            Verdict::Zone { zone, rule } => match turn.zone(zone) {
+                Some(zone) if turn.is_parents(rule, zone, owner.name()) => {
+                    no_data(turn, owner, writer)?
+                }
                 Some(zone) => {
                     let zone = parent_side(turn, group, zone, owner.name()).unwrap_or(zone);
                     from_zone(turn, zone, (owner, first), writer, target)?
@@ -106,17 +107,20 @@ pub(super) fn write(
             Verdict::Deny(_) => Next::End,
         };
         let name = match next {
-            Next::End => return Ok(()),
+            Next::End => return forward::write_proofs(turn, trail, writer),
             Next::At(name) => name,
             Next::Target => {
                 std::mem::swap(&mut here, &mut target);
                 here.as_ref().map_or(NameRef::ROOT, NameBuf::as_ref)
             }
         };
+        if ours {
+            trail.count(1)?;
+        }
+        first = false;
         owner = writer.target(name);
         verdict = turn.decide(group, owner.name(), turn.qtype());
     }
-    Err(Stop::TooManyHops)
 }
 
 /// What an upstream says, from `grant`'s name on.
@@ -133,7 +137,7 @@ fn forwarded(
         return Ok(Next::End);
     }
     let entry = forward::facts(turn, grant, trail)?;
-    forward::write(turn, group, (grant, &entry), writer, target)
+    forward::write(turn, group, (grant, &entry), (writer, trail), target)
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
@@ -185,8 +189,11 @@ fn from_zone<'t>(
         } => return redirect(turn, (dname, owner_labels), name, writer, target),
         Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
         Lookup::NxDomain => {
-            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
-            writer.set_rcode(Rcode::NxDomain);
+            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1). What has a name
+            // below it that a rule or another zone knows exists, if only for that (RFC 8020).
+            if !turn.context.snapshot.policy().has_allowed_below(name) {
+                writer.set_rcode(Rcode::NxDomain);
+            }
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
         Lookup::Referral { cut_labels, ns } => {
@@ -212,9 +219,20 @@ fn from_records<'t>(
     } else if turn.qtype() == RecordType::ANY {
         writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?;
     } else {
-        let soa = turn.context.snapshot.denial_soa();
-        writer.rrset(Section::Authority, soa.owner(), soa.set())?;
+        return no_data(turn, owner, writer);
     }
+    Ok(Next::End)
+}
+
+/// The end of a chain at a name that has no such records, and that no zone says so of.
+fn no_data<'t>(
+    turn: Turn<'_>,
+    owner: Owner<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<Next<'t>, Stop> {
+    writer.set_authoritative();
+    let soa = turn.context.snapshot.denial_soa();
+    writer.rrset(Section::Authority, owner, soa)?;
     Ok(Next::End)
 }
 
@@ -259,13 +277,7 @@ fn redirect(
 /// `name` with its last `owner_labels` labels replaced by the DNAME's target.
 fn substituted(name: NameRef<'_>, owner_labels: usize, dname: &Rrset) -> Option<NameBuf> {
     let (suffix, _) = NameBuf::read(dname.target()?).ok()?;
-    let kept = name.label_count().checked_sub(owner_labels)?;
-    let mut target = NameBuf::new();
-    for label in name.labels().take(kept) {
-        target.push_label(label).ok()?;
-    }
-    target.push_name(suffix.as_ref()).ok()?;
-    Some(target)
+    substitute(name, owner_labels, suffix.as_ref())
 }
 
 /// Writes a delegation: its name servers, and their addresses where the zone holds them. Glue that

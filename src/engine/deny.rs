@@ -1,7 +1,10 @@
 //! Denials as they look on the wire.
 
 use crate::{
-    dns::{Ede, Rcode, ReplyWriter, reply::Section},
+    dns::{
+        Ede, Rcode, ReplyWriter,
+        reply::{Owner, Section},
+    },
     policy::{Denial, DenialReason, DenyWith, GroupId},
 };
 
@@ -18,10 +21,14 @@ impl Turn<'_> {
         outcome.rule = denial.rule;
         let ede = match denial.why {
             DenialReason::Stranger => Ede::Prohibited,
-            DenialReason::Rule | DenialReason::Default => Ede::Blocked,
+            _ => Ede::Blocked,
         };
         outcome.reason = match denial.why {
             DenialReason::Rule => Reason::Blocked,
+            DenialReason::OtherGroup => Reason::OtherGroup,
+            DenialReason::OtherType => Reason::OtherType,
+            DenialReason::Expired => Reason::Expired,
+            DenialReason::Search => Reason::Search,
             DenialReason::Default => Reason::NoRule,
             DenialReason::Stranger => Reason::Stranger,
         };
@@ -72,7 +79,8 @@ impl Turn<'_> {
             // may take us for lame, without a SOA it asks again at once (RFC 2308 section 5).
             writer.set_authoritative();
             let soa = self.context.snapshot.denial_soa();
-            let written = writer.rrset(Section::Authority, soa.owner(), soa.set());
+            let owner = Owner::question(self.query.name());
+            let written = writer.rrset(Section::Authority, owner, soa);
             if written.is_err() {
                 writer.truncate();
                 outcome.truncated = true;

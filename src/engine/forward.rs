@@ -5,12 +5,13 @@
 //! is taken the whole way once more when that has come: so there is one path for a question, its
 //! waiting costs nobody but the shell, and what arrives is judged like everything else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     cache::{Entry, Found, Key},
     dns::{
-        Facts, Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset, facts::End,
+        Facts, Failure, Name, NameBuf, NameRef, RecordType, ReplyWriter, Rrset,
+        facts::{Dname, End, MAX_LINKS},
         reply::Section,
     },
     policy::{Bits, CnameMode, Grant, GroupId, Permit, UpstreamId, Verdict},
@@ -56,6 +57,16 @@ impl Arrived {
             permit,
             result: Ok(entry),
         })
+    }
+
+    /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
+    /// next asks anew. That is what the cache has past its time, or else the failure.
+    #[must_use]
+    pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
+        let memory = context.memory.zip(context.key(&permit));
+        let stale = memory.and_then(|(memory, key)| memory.cache.stale(&key, memory.now));
+        let result = stale.ok_or(failure);
+        Self { permit, result }
     }
 
     fn is_for(&self, grant: &Grant<'_, '_>, bits: Bits) -> bool {
@@ -104,11 +115,34 @@ pub(super) struct Trail {
     pub(super) cached: bool,
     /// Whether any of it is past its time.
     pub(super) stale: bool,
+    /// Whether what is past its time stands in for a denial, not for an answer that did not come.
+    pub(super) bridges: bool,
+    /// The aliases so far, whoever has the data.
+    links: usize,
+    /// The answers that the chain went on from, each with the number of its aliases that count: their
+    /// proofs stand behind the end's.
+    left: Vec<(Arc<Entry>, usize)>,
     /// What should be asked for anew before it is past its time.
     pub(super) refresh: Option<Permit>,
 }
 
 impl Trail {
+    /// Notes whether facts that are in the answer are past their time.
+    fn note(&mut self, entry: &Entry, now: Instant) {
+        self.stale |= entry.is_stale(now);
+        self.bridges |= entry.is_stale(now) && entry.is_denied(now);
+    }
+
+    /// Counts aliases of the chain: more than [`MAX_LINKS`], over all who have a part in it, are
+    /// followed for nobody.
+    pub(super) const fn count(&mut self, links: usize) -> Result<(), Stop> {
+        self.links += links;
+        if self.links > MAX_LINKS {
+            return Err(Stop::Endless);
+        }
+        Ok(())
+    }
+
     /// The reason of an answer that began with an upstream's facts.
     pub(super) const fn reason(&self) -> Reason {
         match (self.stale, self.cached) {
@@ -131,9 +165,9 @@ pub(super) fn facts(
     if let Some(arrived) = turn.arrived.iter().find(|it| it.is_for(grant, bits)) {
         return match &arrived.result {
             Ok(entry) => {
-                trail.stale |= turn
-                    .memory()
-                    .is_some_and(|memory| entry.is_stale(memory.now));
+                if let Some(memory) = turn.memory() {
+                    trail.note(entry, memory.now);
+                }
                 Ok(Arc::clone(entry))
             }
             Err(failure) => Err(Stop::Failed {
@@ -165,7 +199,7 @@ pub(super) fn facts(
             entry
         }
         Found::StaleNow(entry) => {
-            trail.stale = true;
+            trail.note(&entry, memory.now);
             entry
         }
     };
@@ -178,18 +212,19 @@ pub(super) fn facts(
 pub(super) fn write(
     turn: Turn<'_>,
     group: GroupId,
-    (grant, entry): (&Grant<'_, '_>, &Entry),
-    writer: &mut ReplyWriter<'_>,
+    (grant, entry): (&Grant<'_, '_>, &Arc<Entry>),
+    (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {
     let facts = entry.facts();
     let passed = follow(turn, group, grant, facts)?;
-    let ttl = |set: &Rrset| match turn.memory() {
-        Some(memory) => entry.ttl(set.ttl(), memory.now),
-        None => set.ttl(),
-    };
+    trail.count(passed.links)?;
+    let ttl = ttl(turn, entry);
     let mut owner = grant.name();
     for link in facts.links.iter().take(passed.links) {
+        if let Some(dname) = &link.dname {
+            write_dname(turn, group, (grant, entry), dname, writer)?;
+        }
         for set in [Some(&link.cname), link.signatures.as_ref()]
             .into_iter()
             .flatten()
@@ -199,8 +234,14 @@ pub(super) fn write(
         owner = link.target.as_ref();
     }
     if passed.goes_on {
+        if facts.proofs(passed.links).next().is_some() {
+            trail.left.push((Arc::clone(entry), passed.links));
+        }
         *target = Some(owner.into());
         return Ok(Next::Target);
+    }
+    if let Some(dname) = &facts.dname {
+        write_dname(turn, group, (grant, entry), dname, writer)?;
     }
     for set in &facts.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
@@ -208,9 +249,69 @@ pub(super) fn write(
     // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
     writer.set_rcode(facts.rcode);
     for (owner, set) in &facts.authority {
-        writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
+        if !trail.left.iter().any(|left| has_proof(left, owner, set)) {
+            writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
+        }
     }
     Ok(Next::End)
+}
+
+/// The TTLs of what is in an entry.
+fn ttl<'e>(turn: Turn<'_>, entry: &'e Entry) -> impl Fn(&Rrset) -> u32 + use<'e> {
+    let now = turn.memory().map(|memory| memory.now);
+    move |set| now.map_or(set.ttl(), |now| entry.ttl(set.ttl(), now))
+}
+
+/// Writes a DNAME, where the names that it speaks of are forwarded to the upstream that said so. Of
+/// others it says nothing: a resolver in front would believe it of names that are none of the
+/// upstream's business.
+fn write_dname(
+    turn: Turn<'_>,
+    group: GroupId,
+    (grant, entry): (&Grant<'_, '_>, &Entry),
+    dname: &Dname,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
+    let owner = dname.owner.as_ref();
+    let Verdict::Forward(above) = turn.decide(group, owner, turn.qtype()) else {
+        return Ok(());
+    };
+    if above.forwarding().upstream == grant.forwarding().upstream {
+        let ttl = ttl(turn, entry);
+        for set in dname.sets() {
+            writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the proofs of those answers that the chain has gone on from: that their aliases come from
+/// wildcards (RFC 4035 section 3.1.3.3).
+pub(super) fn write_proofs(
+    turn: Turn<'_>,
+    trail: &Trail,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
+    for (at, (entry, links)) in trail.left.iter().enumerate() {
+        let ttl = ttl(turn, entry);
+        let before = trail.left.get(..at).unwrap_or_default();
+        for (owner, set) in entry.facts().proofs(*links) {
+            if !before.iter().any(|left| has_proof(left, owner, set)) {
+                writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn has_proof((entry, links): &(Arc<Entry>, usize), owner: &Name, set: &Rrset) -> bool {
+    let mut proofs = entry.facts().proofs(*links);
+    proofs.any(|(other, proof)| other == owner && proof.rtype() == set.rtype() && same(proof, set))
+}
+
+/// Whether two sets are the same but for their TTLs.
+fn same(one: &Rrset, other: &Rrset) -> bool {
+    one.rdatas().eq(other.rdatas())
 }
 
 /// How much of the facts the answer has.
@@ -227,13 +328,11 @@ fn follow(
     group: GroupId,
     grant: &Grant<'_, '_>,
     facts: &Facts,
-) -> Result<Passed, Rejection> {
+) -> Result<Passed, Stop> {
     let forwarding = grant.forwarding();
     let mut owner = grant.name();
-    let mut elsewhere = false;
     for (before, link) in facts.links.iter().enumerate() {
         let target = link.target.as_ref();
-        elsewhere = false;
         match turn.decide(group, target, turn.qtype()) {
             Verdict::Zone { .. } | Verdict::Answer { .. } => {
                 return Ok(Passed {
@@ -241,37 +340,25 @@ fn follow(
                     goes_on: true,
                 });
             }
-            Verdict::Forward(next) => {
-                elsewhere = next.forwarding().upstream != forwarding.upstream;
-            }
             Verdict::Deny(_) if forwarding.cname == CnameMode::Allowed => {
                 let what = format_args!("CNAME {target}");
-                return Err(Rejection::new(Check::Cname, owner, what));
+                return Err(Rejection::new(Check::Cname, owner, what).into());
             }
-            Verdict::Deny(_) => {}
+            Verdict::Forward(_) | Verdict::Deny(_) => {}
         }
         owner = target;
     }
     let links = facts.links.len();
-    match facts.end {
-        End::Name => {}
-        End::TooLong => {
-            return Err(Rejection::new(
-                Check::Chain,
-                owner,
-                "CNAME, and more of them",
-            ));
-        }
-        End::Loop => return Err(Rejection::new(Check::Chain, owner, "CNAME in a circle")),
+    if matches!(facts.end, End::TooLong | End::Loop) {
+        return Err(Stop::Endless);
     }
     for set in &facts.answers {
         screen::check(owner, set, &forwarding.answers)?;
     }
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
-    // the name there: another one may know.
-    let unsaid = facts.answers.is_empty() && facts.authority.is_empty();
+    // the name there: whom the policy names for it may know.
     Ok(Passed {
         links,
-        goes_on: elsewhere && unsaid && facts.rcode == Rcode::NoError,
+        goes_on: facts.end == End::Open,
     })
 }

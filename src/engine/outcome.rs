@@ -17,7 +17,7 @@ pub struct Outcome {
     pub reason: Reason,
     /// The client's group; `None` when the packet did not get that far, or for a stranger.
     pub group: Option<GroupId>,
-    /// The rule that decided; `None` when none did.
+    /// The rule that decided, or would have but for the reason; `None` when there is none.
     pub rule: Option<RuleId>,
     /// The type asked for; `None` when there was no well-formed question.
     pub qtype: Option<RecordType>,
@@ -140,6 +140,14 @@ reasons! {
     Blocked = "blocked" => Denied,
     /// Denied because no rule allows the name.
     NoRule = "no_rule" => Denied,
+    /// Denied because the rule that allows the name is for other groups.
+    OtherGroup = "other_group" => Denied,
+    /// Denied because the rule that allows the name is for other types.
+    OtherType = "other_type" => Denied,
+    /// Denied because the rule that allowed the name has ended.
+    Expired = "expired" => Denied,
+    /// Denied because the name cannot exist in the public DNS: search lists make such names.
+    Search = "search" => Denied,
     /// Denied because the client is in no group.
     Stranger = "stranger" => Denied,
     /// Denied because the upstream's answer holds what may not pass.
@@ -180,8 +188,10 @@ reasons! {
     UpstreamLooping = "upstream_looping" => Failed,
     /// There was no room to ask an upstream or to wait for it.
     Shed = "shed" => Failed,
-    /// A chain of aliases inside our zones that is too long, or a loop.
+    /// A chain of aliases in our own data that is too long, or a circle.
     ChainTooLong = "chain_too_long" => Failed,
+    /// The same, where an upstream's answer is a part of the chain.
+    UpstreamChain = "upstream_chain" => Failed,
     /// The reply does not fit even without records: a question too large for the client's limit.
     NoRoom = "no_room" => Failed,
     /// A fault of ours, caught at the worker's edge.

@@ -1,7 +1,7 @@
 //! One whole configuration in the form that queries are answered from: immutable and numbered.
 
 use crate::{
-    dns::{NameRef, RecordType, Rrset},
+    dns::{RecordType, Rrset},
     policy::{Policy, UpstreamId, ZoneId},
     zone::Zone,
 };
@@ -26,7 +26,7 @@ pub struct Snapshot {
     zones: Vec<Zone>,
     /// By the number of the upstream.
     partitions: Vec<Partition>,
-    denial_soa: DenialSoa,
+    denial_soa: Rrset,
     any: Rrset,
 }
 
@@ -43,7 +43,7 @@ impl Snapshot {
             policy,
             zones,
             partitions: Vec::new(),
-            denial_soa: DenialSoa::new(),
+            denial_soa: denial_soa(),
             any,
         }
     }
@@ -88,8 +88,8 @@ impl Snapshot {
         self.zones.get(id.0 as usize)
     }
 
-    /// The SOA of negative answers that no zone stands behind.
-    pub(super) const fn denial_soa(&self) -> &DenialSoa {
+    /// The SOA of negative answers that no zone stands behind, to be written under the denied name.
+    pub(super) const fn denial_soa(&self) -> &Rrset {
         &self.denial_soa
     }
 
@@ -99,28 +99,17 @@ impl Snapshot {
     }
 }
 
-/// The SOA that gives a denial its time to live. Its owner is the root: every name is within it,
-/// and it says nothing about any domain between the root and the name denied.
-#[derive(Debug)]
-pub(super) struct DenialSoa(Rrset);
-
-impl DenialSoa {
-    fn new() -> Self {
-        let mut set = Rrset::new(RecordType::SOA, DENIAL_TTL);
-        let mut rdata = b"\x07dnsgate\x07invalid\0\x06nobody\x07invalid\0".to_vec();
-        // Serial, refresh, retry, expire, minimum: only the last one means anything here.
-        for field in [1, 3600, 600, 86400, DENIAL_TTL] {
-            rdata.extend_from_slice(&u32::to_be_bytes(field));
-        }
-        let _ = set.push(&rdata);
-        Self(set)
+/// The SOA that gives a denial its time to live (RFC 2308 section 5). Its owner is the name denied,
+/// each time: so it says nothing of any other. The root or a domain above would say that there is
+/// one authority for all of it that just denied a name, and resolvers draw conclusions from that: for
+/// PowerDNS Recursor (`root-nx-trust`) a denial in the root's name takes the whole TLD with it.
+fn denial_soa() -> Rrset {
+    let mut set = Rrset::new(RecordType::SOA, DENIAL_TTL);
+    let mut rdata = b"\x07dnsgate\x07invalid\0\x06nobody\x07invalid\0".to_vec();
+    // Serial, refresh, retry, expire, minimum: only the last one means anything here.
+    for field in [1, 3600, 600, 86400, DENIAL_TTL] {
+        rdata.extend_from_slice(&u32::to_be_bytes(field));
     }
-
-    pub(super) const fn owner(&self) -> NameRef<'static> {
-        NameRef::ROOT
-    }
-
-    pub(super) const fn set(&self) -> &Rrset {
-        &self.0
-    }
+    let _ = set.push(&rdata);
+    set
 }

@@ -96,7 +96,8 @@ fn a_query_over_its_rate_is_dropped_or_sent_to_tcp() {
     let Step::Reply { len, outcome, .. } = limited(packet, true, &mut out) else {
         panic!("no reply")
     };
-    assert_eq!(out[..len], [b"\x12\x34\x83", &packet[3..]].concat());
+    // Recursion is available, as in every reply to who may ask.
+    assert_eq!(out[..len], [b"\x12\x34\x83\x80", &packet[4..]].concat());
     let want = Outcome {
         qtype: Some(RecordType::AAAA),
         rcode: Some(Rcode::NoError),

@@ -3,12 +3,17 @@
 //! A policy is built whole or not at all, and order in the file never matters: where two rules
 //! could both win the same question, that is an error here, not a coin that a decision tosses.
 
+use std::time::{Duration, SystemTime};
+
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use super::{
-    Action, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule, RuleId,
+    Action, DenialReason, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule,
+    RuleId,
     clients::ClientSet,
-    names::{Draft, MAX_RULES, Placed},
+    names::{Draft, MAX_RULES},
+    ties,
 };
 
 /// The most conflicts that are listed: who sees so many has one cause to find, not as many.
@@ -95,7 +100,7 @@ impl Policy {
         let (groups, cidrs): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         let clients = clients_of(cidrs, &mut conflicts);
         let draft = Draft::new(&rules).map_err(|_| vec![Conflict::TooManyNames])?;
-        find_ties(&draft, &rules, &mut conflicts);
+        ties::find(&draft, &rules, &mut conflicts);
         if conflicts.len() > MAX_CONFLICTS {
             conflicts.truncate(MAX_CONFLICTS);
             conflicts.push(Conflict::More);
@@ -104,16 +109,19 @@ impl Policy {
             return Err(conflicts);
         }
         let names = draft.finish().map_err(|_| vec![Conflict::TooManyNames])?;
+        let is_unnamed = |rule: &Rule| rule.origin == Origin::Search && rule.patterns.is_empty();
+        let single_label = rules.iter().position(is_unnamed);
         let mut rules = rules;
         for rule in &mut rules {
             rule.patterns = Vec::new();
         }
         Ok(Self {
+            texts: rules.iter().map(|rule| Texts::of(rule, &groups)).collect(),
             groups,
-            texts: rules.iter().map(text_of).collect(),
             rules,
             clients,
             names,
+            single_label: single_label.map(|at| RuleId(at as u32)),
             deny_with,
             observe: None,
         })
@@ -143,73 +151,90 @@ fn clients_of(cidrs: Vec<Vec<IpNet>>, conflicts: &mut Vec<Conflict>) -> ClientSe
     })
 }
 
-/// Finds the rules that are tied, until there are more conflicts than are listed. Only entries of
-/// one name and rank can be, so a list of a million names costs one comparison a name.
-fn find_ties(draft: &Draft, rules: &[Rule], conflicts: &mut Vec<Conflict>) {
-    for of_name in draft.by_name() {
-        if of_name.len() > MAX_RULES_OF_NAME {
-            let pattern = of_name.first().and_then(|entry| pattern_of(entry, rules));
-            conflicts.extend(pattern.map(|pattern| Conflict::TooManyOfName {
-                pattern,
-                count: of_name.len(),
-            }));
-            continue;
+/// What a denial says to the client, in an extended DNS error (RFC 8914), that a rule is the reason
+/// of: the name that an operator can look for, and the reason that a user can read. They are made
+/// when the policy is built, so that a denial allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    /// Where it denies; empty for rules that do not, and so are the others where they never hold.
+    denies: Box<str>,
+    other_group: Box<str>,
+    other_type: Box<str>,
+    expired: Box<str>,
+}
+
+impl Texts {
+    fn of(rule: &Rule, groups: &[Group]) -> Self {
+        let name = match rule.origin {
+            Origin::Configured => format!("rule {}", rule.name),
+            Origin::BuiltIn | Origin::Search => rule.name.to_string(),
+        };
+        if rule.action == Action::Deny {
+            let reason = rule.reason.as_ref().map(|reason| format!(": {reason}"));
+            return Self {
+                denies: one_line(name + &reason.unwrap_or_default()),
+                ..Self::default()
+            };
         }
-        for of_rank in of_name.chunk_by(|one, other| one.rank == other.rank) {
-            // Entries of one rank are in the order of their rules, each rule's once.
-            for (at, second) in of_rank.iter().enumerate() {
-                for first in of_rank.iter().take(at) {
-                    if overlap(first, second, rules) {
-                        let pattern = pattern_of(second, rules);
-                        conflicts.extend(pattern.map(|pattern| Conflict::TiedRules {
-                            first: first.rule,
-                            second: second.rule,
-                            pattern,
-                        }));
-                    }
-                    if conflicts.len() > MAX_CONFLICTS {
-                        return;
-                    }
-                }
-            }
+        let names = rule.groups.map(|set| {
+            let groups = set.iter().filter_map(|id| groups.get(usize::from(id.0)));
+            let names: Vec<&str> = groups.map(|group| &*group.name).collect();
+            let group = if names.len() == 1 { "group" } else { "groups" };
+            format!(
+                "{name} allows this name for {group} {} only",
+                names.join(" ")
+            )
+        });
+        let types = rule.types.listed().map(|types| {
+            let word = if types.len() == 1 { "type" } else { "types" };
+            format!("{name} allows this name for {word} {} only", rule.types)
+        });
+        let until = rule.until.map(|until| {
+            let end = last_moment(until);
+            format!("{name} allowed this name until {end}")
+        });
+        let line = |text: Option<String>| text.map(one_line).unwrap_or_default();
+        Self {
+            denies: Box::default(),
+            other_group: line(names),
+            other_type: line(types),
+            expired: line(until),
+        }
+    }
+
+    /// What a denial for this reason says.
+    pub(super) fn of_denial(&self, why: DenialReason) -> &str {
+        match why {
+            DenialReason::OtherGroup => &self.other_group,
+            DenialReason::OtherType => &self.other_type,
+            DenialReason::Expired => &self.expired,
+            DenialReason::Rule | DenialReason::Search => &self.denies,
+            DenialReason::Default | DenialReason::Stranger => "",
         }
     }
 }
 
-/// Whether there is a question that both entries, of one name and rank, could win. Names do not
-/// tell them apart: `.x` and `*.x` meet below x. Neither does time: what has not begun to differ
-/// before it ends is tied until then.
-fn overlap(first: &Placed, second: &Placed, rules: &[Rule]) -> bool {
-    let rule = |entry: &Placed| rules.get(entry.rule.0 as usize);
-    let (Some(first), Some(second)) = (rule(first), rule(second)) else {
-        return true;
+/// The end of a rule as the file has it: a day, whose last moment is the one before the next day's
+/// first, or a time.
+fn last_moment(until: SystemTime) -> String {
+    const DAY: u64 = 86_400;
+    let since = until.duration_since(SystemTime::UNIX_EPOCH);
+    let whole_days =
+        since.is_ok_and(|since| since.as_nanos() % u128::from(DAY * 1_000_000_000) == 0);
+    let shown = match whole_days {
+        true => until.checked_sub(Duration::from_secs(DAY)).unwrap_or(until),
+        false => until,
     };
-    let groups = match (first.groups, second.groups) {
-        (Some(first), Some(second)) => first.intersects(second),
-        _ => true,
-    };
-    groups && first.types.intersects(&second.types)
+    let text = Timestamp::try_from(shown).map(|time| time.to_string());
+    let text = text.unwrap_or_default();
+    match (whole_days, text.split_once('T')) {
+        (true, Some((day, _))) => day.to_owned(),
+        _ => text,
+    }
 }
 
-fn pattern_of(entry: &Placed, rules: &[Rule]) -> Option<Pattern> {
-    let rule = rules.get(entry.rule.0 as usize)?;
-    rule.patterns.get(entry.pattern as usize).cloned()
-}
-
-/// What a denial by this rule says to the client, in an extended DNS error (RFC 8914): the name
-/// that an operator can look for, and the reason that a user can read.
-fn text_of(rule: &Rule) -> Box<str> {
-    if rule.action != Action::Deny {
-        return Box::default();
-    }
-    let mut text = match rule.origin {
-        Origin::Configured => format!("rule {}", rule.name),
-        Origin::BuiltIn => rule.name.to_string(),
-    };
-    if let Some(reason) = &rule.reason {
-        text.push_str(": ");
-        text.push_str(reason);
-    }
+/// The text in one line, and no longer than a denial carries.
+fn one_line(text: String) -> Box<str> {
     // A line break from a folded YAML string would break the line that shows it.
     let mut text = text.replace(char::is_control, " ");
     let cut = text.char_indices().map(|(at, c)| at + c.len_utf8());

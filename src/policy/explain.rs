@@ -6,10 +6,10 @@
 use std::{fmt, time::SystemTime};
 
 use super::{
-    Asked, GroupId, Pattern, Policy, Rule, RuleId,
-    names::{Entry, Rank, Reach},
+    Asked, DenialReason, GroupId, Pattern, Policy, Rule, RuleId,
+    names::{Entry, Rank, Reach, Spot},
 };
-use crate::dns::{NameRef, RecordType};
+use crate::dns::{Name, NameRef, RecordType};
 
 /// A rule that has a pattern for a name, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,28 @@ pub enum Fate {
     NamedGroupWins,
     /// The winner is the operator's, this one is built in.
     ConfiguredWins,
+    /// It is for names that no other rule is for, and the winner is.
+    OtherWins,
+}
+
+impl Fate {
+    /// How near a rule that does not apply is to one that does: the higher the nearer.
+    pub(super) const fn nearness(self) -> u8 {
+        match self {
+            Self::Expired => 2,
+            Self::OtherType => 1,
+            _ => 0,
+        }
+    }
+
+    /// Why a question is denied that only such a rule would have allowed.
+    pub(super) const fn denial(self) -> DenialReason {
+        match self {
+            Self::Expired => DenialReason::Expired,
+            Self::OtherType => DenialReason::OtherType,
+            _ => DenialReason::OtherGroup,
+        }
+    }
 }
 
 impl fmt::Display for Fate {
@@ -56,8 +78,20 @@ impl fmt::Display for Fate {
             Self::ExactWins => "loses to the exact name",
             Self::NamedGroupWins => "loses to a rule that names the group",
             Self::ConfiguredWins => "is built in, loses to a configured rule",
+            Self::OtherWins => "is built in, for what no other rule is for",
         })
     }
+}
+
+/// A rule that is about names close to a denied one, and what it would take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearMiss<'p> {
+    /// The rule.
+    pub rule: &'p Rule,
+    /// Its pattern that comes closest.
+    pub pattern: Pattern,
+    /// The pattern that would be about the name.
+    pub would_cover: Pattern,
 }
 
 impl Policy {
@@ -72,8 +106,10 @@ impl Policy {
         now: SystemTime,
     ) -> Vec<Candidate<'_>> {
         let asked = Asked { group, qtype, now };
+        let spot = self.names.find(name);
         let mut winner: Option<(Entry, &Rule)> = None;
-        self.contest(self.names.find(name), Reach::Name)
+        let mut candidates: Vec<_> = self
+            .contest(spot, Reach::Name)
             .map(|(entry, rule)| Candidate {
                 id: entry.rule,
                 rule,
@@ -87,7 +123,92 @@ impl Policy {
                     }
                 },
             })
-            .collect()
+            .collect();
+        let is_decided = winner.is_some();
+        let last = self.last_resort(spot, name);
+        candidates.extend(last.map(|(id, rule, pattern)| Candidate {
+            id,
+            rule,
+            pattern,
+            fate: match is_decided {
+                true => Fate::OtherWins,
+                false => Fate::Wins,
+            },
+        }));
+        candidates
+    }
+
+    /// The rule about names that search lists leave behind, if the name is one.
+    fn last_resort(&self, spot: Spot, name: NameRef<'_>) -> Option<(RuleId, &Rule, Pattern)> {
+        let listed = self.search_entry(spot).map(|entry| {
+            let pattern = entry.kind.pattern(suffix(name, entry.labels));
+            (entry.rule, pattern)
+        });
+        let single = self.single_label.filter(|_| spot.is_single_label());
+        let single = single.map(|id| (id, Pattern::Exact(name.to_name())));
+        let (id, pattern) = listed.or(single)?;
+        Some((id, self.rule(id)?, pattern))
+    }
+
+    /// Of the operator's rules that would apply to this question if they were about its name, the one
+    /// whose names come closest, if any come close: the longest name above it, a wildcard that leaves
+    /// it out, or a name below it.
+    #[must_use]
+    pub fn near_miss(
+        &self,
+        group: GroupId,
+        name: NameRef<'_>,
+        qtype: RecordType,
+        now: SystemTime,
+    ) -> Option<NearMiss<'_>> {
+        let asked = Asked { group, qtype, now };
+        let spot = self.names.find(name);
+        let above = self.names.entries(spot).find_map(|entry| {
+            let rule = self.near(asked, entry.rule)?;
+            let own = suffix(name, entry.labels);
+            // An exact name says nothing of those below it, nor a `*.x` of x: what covers both is .x.
+            (!entry.reaches(Reach::Name)).then(|| NearMiss {
+                rule,
+                pattern: entry.kind.pattern(own),
+                would_cover: Pattern::Subtree(own.to_name()),
+            })
+        });
+        above.or_else(|| self.near_below(asked, name, spot))
+    }
+
+    /// The shortest name below one that such a rule allows.
+    fn near_below(&self, asked: Asked, name: NameRef<'_>, spot: Spot) -> Option<NearMiss<'_>> {
+        if spot.is_root() || !self.names.has_allowed_below(spot) {
+            return None;
+        }
+        let rank = |below: &Name| (below.as_ref().label_count(), below.clone());
+        let mut nearest: Option<(Name, NearMiss<'_>)> = None;
+        for below in self.names.names() {
+            let is_below = below.as_ref() != name && below.as_ref().is_within(name);
+            let is_nearer = |(other, _): &(Name, NearMiss<'_>)| rank(&below) < rank(other);
+            if !is_below || !nearest.as_ref().is_none_or(is_nearer) {
+                continue;
+            }
+            let labels = below.as_ref().label_count();
+            let entries = self.names.entries(self.names.find(below.as_ref()));
+            let mut own = entries.take_while(|entry| entry.labels == labels);
+            let miss = own.find_map(|entry| {
+                Some(NearMiss {
+                    rule: self.near(asked, entry.rule)?,
+                    pattern: entry.kind.pattern(below.as_ref()),
+                    would_cover: Pattern::Exact(name.to_name()),
+                })
+            });
+            nearest = miss.map(|miss| (below, miss)).or(nearest);
+        }
+        nearest.map(|(_, miss)| miss)
+    }
+
+    /// The rule, if it is the operator's, lets something through, and is for the question.
+    fn near(&self, asked: Asked, id: RuleId) -> Option<&Rule> {
+        self.rule(id).filter(|rule| {
+            !rule.origin.is_built_in() && rule.action.allows() && asked.obstacle(rule).is_none()
+        })
     }
 }
 

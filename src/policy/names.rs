@@ -36,11 +36,14 @@ pub(super) enum Kind {
     Subtree,
     /// All below the name.
     Below,
+    /// The name and all below it, where no other entry decides, that of a shorter name included.
+    Search,
 }
 
 impl Kind {
-    fn of(pattern: &Pattern) -> Self {
+    fn of(pattern: &Pattern, rule: &Rule) -> Self {
         match pattern {
+            _ if rule.origin == Origin::Search => Self::Search,
             Pattern::Exact(_) => Self::Exact,
             Pattern::Subtree(_) => Self::Subtree,
             Pattern::Below(_) => Self::Below,
@@ -59,7 +62,7 @@ impl Kind {
     pub(super) fn pattern(self, name: NameRef<'_>) -> Pattern {
         match self {
             Self::Exact => Pattern::Exact(name.to_name()),
-            Self::Subtree => Pattern::Subtree(name.to_name()),
+            Self::Subtree | Self::Search => Pattern::Subtree(name.to_name()),
             Self::Below => Pattern::Below(name.to_name()),
         }
     }
@@ -69,6 +72,7 @@ impl Kind {
 /// where both apply, which is an error when the policy is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
+    for_want_of_others: bool,
     wider_than_exact: bool,
     for_everybody: bool,
     built_in: bool,
@@ -77,9 +81,10 @@ pub(super) struct Rank {
 impl Rank {
     pub(super) fn of(kind: Kind, rule: &Rule) -> Self {
         Self {
+            for_want_of_others: kind == Kind::Search,
             wider_than_exact: kind != Kind::Exact,
             for_everybody: rule.groups.is_none(),
-            built_in: rule.origin == Origin::BuiltIn,
+            built_in: rule.origin.is_built_in(),
         }
     }
 
@@ -126,7 +131,7 @@ impl Draft {
         for (id, rule) in (0..).map(RuleId).zip(rules) {
             for (at, pattern) in (0..).zip(&rule.patterns) {
                 let node = tree.insert(pattern.name(), 0)?;
-                let kind = Kind::of(pattern);
+                let kind = Kind::of(pattern, rule);
                 placed.push(Placed {
                     node,
                     rank: Rank::of(kind, rule),
@@ -219,6 +224,18 @@ pub(super) struct Spot {
     labels: usize,
     /// How many labels the name has.
     asked: usize,
+}
+
+impl Spot {
+    /// Whether the name is the root.
+    pub(super) const fn is_root(self) -> bool {
+        self.asked == 0
+    }
+
+    /// Whether the name has one label.
+    pub(super) const fn is_single_label(self) -> bool {
+        self.asked == 1
+    }
 }
 
 impl NameTree {

@@ -154,9 +154,21 @@ fn is_address(text: &str) -> bool {
     }
     let bare = bare.strip_prefix('[').unwrap_or(bare);
     let bare = bare.strip_suffix(']').unwrap_or(bare);
-    bare.parse::<IpAddr>().is_ok()
+    is_like_ipv4(bare)
+        || bare.parse::<IpAddr>().is_ok()
         || bare.parse::<IpNet>().is_ok()
         || text.parse::<SocketAddr>().is_ok()
+}
+
+/// Whether a text is four numbers, perhaps with a prefix length: an IPv4 address, or what some programs take for
+/// one, such as 010.0.0.1.
+fn is_like_ipv4(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (address, length) = text.split_once('/').unwrap_or((text, "0"));
+    let mut parts = address.split('.');
+    parts.by_ref().take(4).filter(|part| digits(part)).count() == 4
+        && parts.next().is_none()
+        && digits(length)
 }
 
 impl fmt::Display for Pattern {

@@ -87,6 +87,20 @@ impl<'p, 'q> Grant<'p, 'q> {
         self.observed
     }
 
+    /// The same for another name right below the same one, for the DS at the top of a zone of ours:
+    /// the policy finds the zone's rule for that name, and the question is its parent's.
+    #[must_use]
+    pub fn beside<'n>(&self, name: NameRef<'n>) -> Option<Grant<'p, 'n>> {
+        let allowed = self.qtype == RecordType::DS && self.name.parent() == name.parent();
+        allowed.then_some(Grant {
+            name,
+            qtype: self.qtype,
+            forwarding: self.forwarding,
+            rule: self.rule,
+            observed: self.observed,
+        })
+    }
+
     /// Leave to ask, to be kept for as long as that takes.
     #[must_use]
     pub fn permit(&self, bits: Bits) -> Permit {

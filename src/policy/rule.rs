@@ -133,6 +133,18 @@ pub enum Origin {
     Configured,
     /// dnsgate itself: a default that a configured rule for the same name replaces.
     BuiltIn,
+    /// dnsgate itself, for names that cannot exist in the public DNS, which search lists make: it
+    /// denies what no other rule is for, however short that one's name is. Without a pattern it is
+    /// about every name of one label.
+    Search,
+}
+
+impl Origin {
+    /// Whether dnsgate wrote it, not the operator.
+    #[must_use]
+    pub const fn is_built_in(self) -> bool {
+        matches!(self, Self::BuiltIn | Self::Search)
+    }
 }
 
 /// How a denial is answered.
@@ -234,6 +246,11 @@ impl GroupSet {
         Self(self.0 | other.0)
     }
 
+    /// A bit for each group.
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Whether there is no group in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -292,7 +309,7 @@ impl TypeSet {
         match (self.listed(), other.listed()) {
             (None, None) => true,
             (None, Some(types)) | (Some(types), None) => !types.is_empty(),
-            (Some(types), Some(_)) => types.iter().any(|&rtype| other.contains(rtype)),
+            (Some(types), Some(others)) => meet(types, others),
         }
     }
 
@@ -304,6 +321,28 @@ impl TypeSet {
             Some(types) => types.iter().all(|&rtype| self.contains(rtype)),
         }
     }
+
+    /// Bits that stand for the types, several types a bit: a set that lacks a bit of another one does not cover it.
+    pub(super) fn signature(&self) -> u64 {
+        let bit = |rtype: &RecordType| 1 << (u32::from(rtype.0) % u64::BITS);
+        self.listed().map_or(u64::MAX, |types| {
+            types.iter().map(bit).fold(0, |bits, bit: u64| bits | bit)
+        })
+    }
+}
+
+/// Whether two lists in ascending order have a type in common.
+fn meet(mut one: &[RecordType], mut other: &[RecordType]) -> bool {
+    while let (Some((first, rest)), Some((second, others))) =
+        (one.split_first(), other.split_first())
+    {
+        match first.cmp(second) {
+            std::cmp::Ordering::Less => one = rest,
+            std::cmp::Ordering::Greater => other = others,
+            std::cmp::Ordering::Equal => return true,
+        }
+    }
+    false
 }
 
 impl FromIterator<RecordType> for TypeSet {

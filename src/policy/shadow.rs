@@ -6,7 +6,7 @@
 //! warning that is wrong costs more than one that is missing.
 
 use super::{
-    GroupSet, Origin, Policy, Rule, RuleId,
+    GroupSet, Policy, Rule, RuleId,
     names::{Kind, Reach},
 };
 
@@ -37,19 +37,30 @@ impl Policy {
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {
         let mut covers = vec![Cover::Unseen; self.rules.len()];
-        let mut better: Vec<(RuleId, Kind)> = Vec::new();
+        let everybody = GroupSet::first(self.groups.len());
+        let seen = self.rules.iter().map(|rule| Seen::of(rule, everybody));
+        let seen: Vec<Seen> = seen.collect();
+        let (mut entries, mut last) = (Vec::new(), Vec::new());
         for of_name in self.names.by_name() {
-            better.clear();
-            for (id, kind) in of_name {
-                if let Some(cover) = covers.get_mut(id.0 as usize) {
-                    *cover = match (*cover, self.cover_of(id, kind, &better)) {
+            entries.clear();
+            entries.extend(of_name);
+            // The names of one list have the same entries, of which the first one has told all.
+            if entries == last {
+                continue;
+            }
+            for (at, &(id, kind)) in entries.iter().enumerate() {
+                let better = entries.get(..at).unwrap_or_default();
+                if let Some(cover) = covers.get_mut(id.0 as usize)
+                    && !matches!(cover, Cover::Open)
+                {
+                    *cover = match (*cover, self.cover_of(id, kind, better, &seen)) {
                         (Cover::Open, _) | (_, None) => Cover::Open,
                         (Cover::Unseen, Some(by)) => Cover::By(by),
                         (Cover::By(by), Some(_)) => Cover::By(by),
                     };
                 }
-                better.push((id, kind));
             }
+            std::mem::swap(&mut entries, &mut last);
         }
         let ids = (0..).map(RuleId);
         ids.zip(covers)
@@ -61,19 +72,30 @@ impl Policy {
     }
 
     /// The best of the entries that together cover one of the same name, if they do.
-    fn cover_of(&self, id: RuleId, kind: Kind, better: &[(RuleId, Kind)]) -> Option<RuleId> {
+    fn cover_of(
+        &self,
+        id: RuleId,
+        kind: Kind,
+        better: &[(RuleId, Kind)],
+        seen: &[Seen],
+    ) -> Option<RuleId> {
         let rule = self.rule(id)?;
-        if rule.origin == Origin::BuiltIn {
+        if rule.origin.is_built_in() {
             return None; // it is there to be replaced
         }
         let reaches: &[Reach] = match kind {
             Kind::Exact => &[Reach::Name],
             Kind::Subtree => &[Reach::Name, Reach::Below],
-            Kind::Below => &[Reach::Below],
+            Kind::Below | Kind::Search => &[Reach::Below],
         };
+        let own = *seen.get(id.0 as usize)?;
         let mut best = None;
         for &reach in reaches {
-            let by = self.cover_of_part(rule, reach, better)?;
+            let able = better.iter().filter(|(id, kind)| {
+                let other = seen.get(id.0 as usize);
+                kind.covers(reach) && other.is_some_and(|other| other.may_cover(own))
+            });
+            let by = self.cover_of_part(rule, own, able.map(|&(id, _)| id), seen)?;
             best = best.or(Some(by));
         }
         best
@@ -82,24 +104,42 @@ impl Policy {
     fn cover_of_part(
         &self,
         rule: &Rule,
-        reach: Reach,
-        better: &[(RuleId, Kind)],
+        own: Seen,
+        able: impl Iterator<Item = RuleId>,
+        seen: &[Seen],
     ) -> Option<RuleId> {
-        let everybody = GroupSet::first(self.groups.len());
-        let wanted = rule.groups.unwrap_or(everybody);
         let mut covered = GroupSet::EMPTY;
         let mut best = None;
-        for &(id, kind) in better {
-            let other = self.rule(id)?;
-            let takes =
-                kind.covers(reach) && other.types.covers(&rule.types) && lasts_as_long(other, rule);
-            let groups = other.groups.unwrap_or(everybody);
-            if takes && groups.intersects(wanted) {
+        for id in able {
+            let (other, groups) = (self.rule(id)?, seen.get(id.0 as usize)?.groups);
+            if other.types.covers(&rule.types) && lasts_as_long(other, rule) {
                 covered = covered.union(groups);
                 best = best.or(Some(id));
             }
         }
-        best.filter(|_| covered.covers(wanted))
+        best.filter(|_| covered.covers(own.groups))
+    }
+}
+
+/// What can be seen of a rule at a glance: a thousand rules of one name are compared with each other.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    groups: GroupSet,
+    /// See [`TypeSet::signature`](super::TypeSet::signature).
+    types: u64,
+}
+
+impl Seen {
+    fn of(rule: &Rule, everybody: GroupSet) -> Self {
+        Self {
+            groups: rule.groups.unwrap_or(everybody),
+            types: rule.types.signature(),
+        }
+    }
+
+    /// Whether a rule may cover part of another one, as far as can be seen.
+    const fn may_cover(self, other: Self) -> bool {
+        other.types & !self.types == 0 && self.groups.intersects(other.groups)
     }
 }
 

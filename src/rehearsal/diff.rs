@@ -20,7 +20,7 @@ use super::{Asks, Question, Seen, Subject, answer, ask, rule_of};
 use crate::{
     dns::{Name, RecordType, Transport},
     engine::Reason,
-    policy::CnameMode,
+    policy::{CnameMode, Origin},
 };
 
 /// The types that are probed whatever the rules say: those that clients ask for.
@@ -218,6 +218,11 @@ impl<'s> Diff<'s> {
         // what a wildcard below it answers.
         let mut names: HashSet<Name> = names.iter().map(without_star).collect();
         names.insert(Name::root());
+        let mut rules = both.iter().flat_map(|snapshot| snapshot.policy().rules());
+        if rules.any(|rule| rule.origin == Origin::Search) {
+            // A name of one label does not stand for those of more then.
+            names.extend(Name::root().child(BELOW).ok());
+        }
         names
     }
 
@@ -269,7 +274,10 @@ fn told(seen: &Seen, subject: &Subject<'_>) -> String {
     let what = match (outcome.reason, rule_of(outcome, subject.snapshot.policy())) {
         (Reason::Observed, None) => "observed only, no rule allows it".to_owned(),
         (Reason::Observed, Some(rule)) => format!("observed only, denied by rule {rule}"),
-        (Reason::NoRule, _) => "denied, no rule allows it".to_owned(),
+        // That a rule allows it to others is nothing that these clients see.
+        (Reason::NoRule | Reason::OtherGroup | Reason::OtherType | Reason::Expired, _) => {
+            "denied, no rule allows it".to_owned()
+        }
         (Reason::Stranger, _) => "denied, the client is in no group".to_owned(),
         (reason, Some(rule)) => {
             // Built-in rules are many and alike; with a blank in it a name says what it is.
@@ -330,7 +338,10 @@ impl fmt::Display for Diff<'_> {
             writeln!(f, "{hidden} more, of other kinds\n")?;
         }
         let Self { changed, asked, .. } = self;
-        writeln!(f, "{changed} of {asked} questions have another verdict")
+        match asked {
+            1 => writeln!(f, "{changed} of 1 question has another verdict"),
+            _ => writeln!(f, "{changed} of {asked} questions have another verdict"),
+        }
     }
 }
 

@@ -57,6 +57,9 @@ pub fn explain(
         &mut reply,
     );
     say("verdict", &verdict_line(subject, step.outcome()));
+    if let Some(near) = near_miss(policy, question, step.outcome(), now) {
+        say("nearest", &near);
+    }
     if let Step::Ask(ask) = &step {
         for (what, said) in forward::lines(ask, subject, now) {
             say(what, &said);
@@ -154,6 +157,33 @@ fn meaning(pattern: &Pattern) -> String {
     }
 }
 
+/// Of a name that no rule is about, the rule that comes closest to it and what would cover it.
+fn near_miss(
+    policy: &Policy,
+    question: Question<'_>,
+    outcome: &Outcome,
+    now: SystemTime,
+) -> Option<String> {
+    let is_missed = matches!(outcome.reason, Reason::NoRule | Reason::Search);
+    let group = outcome.group.filter(|_| is_missed)?;
+    let near = policy.near_miss(group, question.name, question.rtype, now)?;
+    let has = match near.pattern {
+        Pattern::Exact(_) => format!("exactly {}", written(&near.pattern)),
+        Pattern::Subtree(_) | Pattern::Below(_) => written(&near.pattern),
+    };
+    let (rule, cover) = (&near.rule.name, written(&near.would_cover));
+    Some(format!("{rule} has {has}; {cover} would cover it"))
+}
+
+/// A pattern as it is written in a file.
+fn written(pattern: &Pattern) -> String {
+    let text = pattern.to_string();
+    match pattern.name().is_root() {
+        true => text,
+        false => text.trim_end_matches('.').to_owned(),
+    }
+}
+
 fn verdict_line(subject: &Subject<'_>, outcome: &Outcome) -> String {
     let rule = rule_of(outcome, subject.snapshot.policy());
     let upstream = subject.upstream_of(outcome).unwrap_or("nobody");
@@ -172,6 +202,12 @@ fn verdict_line(subject: &Subject<'_>, outcome: &Outcome) -> String {
         (Reason::Upstream, _) => format!("forwarded to `{upstream}` by `{rule}`"),
         (Reason::Blocked, _) => format!("denied by `{rule}`"),
         (Reason::NoRule, _) => "denied, because no rule allows the name".to_owned(),
+        (Reason::OtherGroup, _) => format!("denied, because `{rule}` is for other groups"),
+        (Reason::OtherType, _) => format!("denied, because `{rule}` is for other types"),
+        (Reason::Expired, _) => format!("denied, because `{rule}` has ended"),
+        (Reason::Search, _) => {
+            format!("denied by `{rule}`, as a name that cannot exist in the public DNS")
+        }
         (Reason::Stranger, _) => "denied, because the client is in no group".to_owned(),
         (Reason::ChainTooLong, _) => {
             "failed: the chain of aliases is a loop or too long".to_owned()

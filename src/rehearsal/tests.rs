@@ -134,13 +134,17 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
     ),
     ("at: 2026-12-31, ask: past.example", "rule: past", ""),
-    ("at: 2027-01-01, ask: past.example", "reason: no_rule", ""),
+    (
+        "at: 2027-01-01, ask: past.example",
+        "reason: expired, rule: past",
+        "",
+    ),
     (
         "at: \"2026-12-31T23:59:59Z\", ask: past.example",
         "rule: past",
         "",
     ),
-    ("ask: past.example", "reason: no_rule", ""),
+    ("ask: past.example", "reason: expired", ""),
     // No upstream is asked: what is known is which one would be.
     (
         "ask: a.hub.example",
@@ -167,7 +171,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "within: [192.0.2.0/24]",
         "wanted addresses within 192.0.2.0/24; seen what the upstream says, which a test does not ask",
     ),
-    ("ask: a.hub.example TXT", "reason: no_rule", ""),
+    (
+        "ask: a.hub.example TXT",
+        "reason: other_type, rule: hub",
+        "",
+    ),
     (
         "ask: a.hub.example ANY",
         "verdict: answered, reason: any",

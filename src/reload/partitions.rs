@@ -11,7 +11,7 @@ use crate::{config::Upstream, engine::Partition};
 pub type Numbered = Vec<(Partition, Upstream)>;
 
 /// Gives out partitions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Partitions {
     in_force: Numbered,
     /// The first number that nobody has had.
@@ -33,6 +33,11 @@ impl Partitions {
             (partition, upstream)
         };
         upstreams.into_iter().map(&mut number).collect()
+    }
+
+    /// Gives out no number that an attempt has given out, whatever became of that.
+    pub(super) fn skip(&mut self, attempt: &Self) {
+        self.next = self.next.max(attempt.next);
     }
 
     /// The configuration whose upstreams these are is in force now.

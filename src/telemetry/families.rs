@@ -66,7 +66,9 @@ macro_rules! families {
 
 families! {
     QUERIES = "queries_total", Counter, ["transport", "group", "verdict", "rcode", "type"],
-        "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own probe is among them: a rejected one of each UDP listener every 5 s.";
+        "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own are in self_queries_total instead.";
+    SELF_QUERIES = "self_queries_total", Counter, ["result"],
+        "Queries of dnsgate itself: those by which it watches its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that policy denied, by the rule and the reason.";
     SCREENED = "screen_rejected_total", Counter, ["rule", "check"],
@@ -93,6 +95,8 @@ families! {
         "1 while what the upstream is asked comes back to dnsgate, else 0; the server that sends it back is not asked then.";
     UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
         "Messages from a server, or in its name, that are no reply to the question they came for; they are ignored.";
+    UPSTREAM_FORGED = "upstream_forged_total", Counter, ["upstream", "server"],
+        "Questions that were asked again over TCP, because several messages came that are no reply to them: somebody may be forging replies.";
     UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
         "Questions for which a second server was asked early, because the first took long.";
     UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
@@ -129,6 +133,10 @@ families! {
         "When the configuration in force was loaded, in seconds since 1970.";
     RELOADS = "reload_total", Counter, ["result"],
         "Reloads of the configuration by result; a rejected one changes nothing, and /readyz tells why.";
+    REJECTED = "config_rejected", Gauge, [],
+        "1 while the configuration file is not the one in force: from a reload that was refused until one that is not, else 0.";
+    EXPIRES = "rule_expires_timestamp_seconds", Gauge, ["rule"],
+        "When a rule with `until` ends or has ended, in seconds since 1970.";
     READY = "ready", Gauge, [],
         "1 while /readyz says yes, else 0.";
     BUILD = "build_info", Gauge, ["version", "arch"],

@@ -26,7 +26,7 @@ mod tests;
 use std::{
     io::IsTerminal,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         mpsc::{SyncSender, sync_channel},
     },
     time::{Duration, SystemTime},
@@ -150,10 +150,30 @@ impl Severity {
     }
 }
 
+/// Which queries are logged, and of those that went well one in how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Selection {
+    queries: LogQueries,
+    sample: u32,
+}
+
+impl Selection {
+    /// Only where all are logged is there something to be counted again.
+    fn new(queries: LogQueries, sample: u32) -> Self {
+        let sample = match queries {
+            LogQueries::All => sample.max(1),
+            LogQueries::None | LogQueries::Denied => 1,
+        };
+        Self { queries, sample }
+    }
+}
+
 /// A worker's end of the queue of queries.
 #[derive(Debug)]
 pub(super) struct LogQueue {
-    queries: LogQueries,
+    selection: Selection,
+    /// What another configuration may have changed.
+    newest: Arc<Mutex<Selection>>,
     sampler: Sampler,
     queue: SyncSender<Signal>,
 }
@@ -161,13 +181,29 @@ pub(super) struct LogQueue {
 impl LogQueue {
     /// Whether this query is to be handed over; to be asked once for each.
     pub(super) fn wants(&mut self, outcome: &Outcome) -> bool {
-        wanted(self.queries, outcome) && (!routine(outcome) || self.sampler.take())
+        wanted(self.selection.queries, outcome) && (!routine(outcome) || self.sampler.take())
     }
 
     /// Hands a query over; `false` when the queue is full.
-    pub(super) fn push(&self, record: QueryRecord) -> bool {
+    pub(super) fn push(&self, mut record: QueryRecord) -> bool {
+        record.sample = self.selection.sample;
         self.queue.try_send(Signal::Query(record)).is_ok()
     }
+
+    /// Another configuration is in force: its selection holds from now on. Not asked for each query,
+    /// which would cost all of them something.
+    pub(super) fn refresh(&mut self) {
+        let newest = locked(&self.newest);
+        if newest != self.selection {
+            self.selection = newest;
+            self.sampler = Sampler::new(newest.sample, rand::random());
+        }
+    }
+}
+
+/// It is written in one step, so that a panic elsewhere has left it whole.
+fn locked(selection: &Mutex<Selection>) -> Selection {
+    *selection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The way to one of the log's threads.
@@ -210,7 +246,7 @@ impl Front {
 /// The log as the rest of the program has it.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
-    selection: (LogQueries, u32),
+    selection: Arc<Mutex<Selection>>,
     /// Takes the queries: of the same thread as `events` where they go to standard error, too.
     queries: Front,
     events: Front,
@@ -231,11 +267,6 @@ impl Log {
         let queue = settings.queue.max(1);
         let form = |output: &LogOutput| Form {
             text: is_text(settings.format, output),
-            // Only where all are logged is there something to be counted again.
-            sample: match settings.queries {
-                LogQueries::All => settings.sample.max(1),
-                LogQueries::None | LogQueries::Denied => 1,
-            },
             queue,
         };
         let own = Output::open(&settings.output).map_err(|error| StartError::Output {
@@ -263,8 +294,9 @@ impl Log {
                 (Front::start(queue, own)?, events)
             }
         };
+        let selection = Selection::new(settings.queries, settings.sample);
         Ok(Self {
-            selection: (settings.queries, form(&settings.output).sample),
+            selection: Arc::new(Mutex::new(selection)),
             queries,
             events,
             shared: Arc::clone(shared),
@@ -273,12 +305,22 @@ impl Log {
 
     /// The queue for one more worker.
     pub(super) fn queue(&self) -> LogQueue {
-        let (queries, sample) = self.selection;
+        let selection = locked(&self.selection);
         LogQueue {
-            queries,
-            sampler: Sampler::new(sample, rand::random()),
+            selection,
+            newest: Arc::clone(&self.selection),
+            sampler: Sampler::new(selection.sample, rand::random()),
             queue: self.queries.queue.clone(),
         }
+    }
+
+    /// Has workers log other queries, from the next generation on that they see.
+    pub(super) fn select(&self, queries: LogQueries, sample: u32) {
+        let selection = Selection::new(queries, sample);
+        *self
+            .selection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = selection;
     }
 
     /// Logs a lifecycle event.

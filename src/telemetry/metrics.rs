@@ -11,7 +11,7 @@
 
 mod forwarding;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use prometheus::{
     Encoder, Registry, TextEncoder,
@@ -36,7 +36,7 @@ use super::{
     observed::Record,
     reading::Watched,
     series::{Series, counter, family, gauge, histogram},
-    shared::{Reload, Shared, Shed, TcpLimit},
+    shared::{Reload, SelfQuery, Shared, Shed, TcpLimit},
     totals::{DeniedKey, QueryKey, Totals},
     upstreams::Upstreams,
 };
@@ -148,7 +148,7 @@ impl Collector for Exporter {
 }
 
 /// What is counted per connection, per fault or per reload, and what workers have shed themselves.
-fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
+fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 13] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
@@ -162,7 +162,13 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
         shared.shed_total(why) + own
     };
     let reloads = Reload::ALL.iter();
+    let own = SelfQuery::ALL.iter();
+    let rejected = f64::from(u8::from(shared.is_config_rejected()));
     [
+        family(
+            &families::SELF_QUERIES,
+            own.map(|&result| counter([result.as_str()], shared.self_query_total(result))),
+        ),
         family(
             &families::SHED,
             shed.map(|&why| counter([why.as_str()], shed_total(why))),
@@ -182,7 +188,18 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 10] {
             &families::RELOADS,
             reloads.map(|&result| counter([result.as_str()], shared.reload_total(result))),
         ),
+        measured(&families::REJECTED, rejected),
+        family(&families::EXPIRES, expiries(shared)),
     ]
+}
+
+/// When rules end.
+fn expiries(shared: &Shared) -> impl Iterator<Item = Series> {
+    shared.expiries().into_iter().map(|(rule, until)| {
+        // A date before 1970 has ended as well as one of 1970.
+        let since = until.duration_since(SystemTime::UNIX_EPOCH);
+        gauge([rule.as_str()], since.unwrap_or_default().as_secs_f64())
+    })
 }
 
 /// The labels of `build_info`.

@@ -103,6 +103,7 @@ impl Recorder {
         let tally = Tally::of(&event.outcome, event.transport);
         if event.generation > self.block.generation() {
             self.block = self.ledger.turn(&self.block, event.generation);
+            self.log.refresh();
         }
         if event.generation == self.block.generation() {
             self.block.count(&tally);

@@ -2,7 +2,10 @@
 //! per fault or per reload, so that one atomic each, shared by all, is good enough.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -72,6 +75,18 @@ labels! {
     }
 }
 
+labels! {
+    /// What became of a query of dnsgate's own: the label `result` of `self_queries_total`.
+    SelfQuery {
+        /// It asked a listener of ours, and was answered.
+        Answered = "answered",
+        /// It asked a listener of ours, and no answer came in time.
+        Lost = "lost",
+        /// It asked an upstream, and came back to a listener of ours.
+        Returned = "returned",
+    }
+}
+
 /// The shared counters. Every method may be called from any thread.
 #[derive(Debug, Default)]
 pub struct Shared {
@@ -82,7 +97,11 @@ pub struct Shared {
     shed: [AtomicU64; Shed::ALL.len()],
     tcp_limited: [AtomicU64; TcpLimit::ALL.len()],
     reloads: [AtomicU64; Reload::ALL.len()],
+    self_queries: [AtomicU64; SelfQuery::ALL.len()],
+    rejected: AtomicBool,
     log_dropped: AtomicU64,
+    /// Rules that end, by name.
+    expiries: Mutex<Vec<(String, SystemTime)>>,
     generation: AtomicU64,
     /// Nanoseconds since 1970.
     loaded: AtomicU64,
@@ -124,6 +143,22 @@ impl Shared {
         bump(&self.reloads, result as usize);
     }
 
+    /// A query of our own ended.
+    pub fn self_query(&self, result: SelfQuery) {
+        bump(&self.self_queries, result as usize);
+    }
+
+    /// Says whether the file on disk is another than the one in force, and is not taken.
+    pub fn config_rejected(&self, rejected: bool) {
+        self.rejected.store(rejected, Relaxed);
+    }
+
+    /// Says which rules of the configuration in force end, and when.
+    pub fn rules_expire(&self, expiries: Vec<(String, SystemTime)>) {
+        // It is replaced whole, so that a panic elsewhere has left nothing half done.
+        *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = expiries;
+    }
+
     /// The generation in force, 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -138,6 +173,15 @@ impl Shared {
 
     pub(super) fn loaded_at(&self) -> Duration {
         Duration::from_nanos(self.loaded.load(Relaxed))
+    }
+
+    pub(super) fn is_config_rejected(&self) -> bool {
+        self.rejected.load(Relaxed)
+    }
+
+    pub(super) fn expiries(&self) -> Vec<(String, SystemTime)> {
+        let expiries = self.expiries.lock();
+        expiries.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn log_lost(&self, lines: u64) {
@@ -170,6 +214,10 @@ impl Shared {
 
     pub(super) fn tcp_limited_total(&self, limit: TcpLimit) -> u64 {
         read(&self.tcp_limited, limit as usize)
+    }
+
+    pub(super) fn self_query_total(&self, result: SelfQuery) -> u64 {
+        read(&self.self_queries, result as usize)
     }
 
     pub(super) fn reload_total(&self, result: Reload) -> u64 {

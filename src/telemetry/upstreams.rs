@@ -36,8 +36,32 @@ labels! {
         Malformed = "malformed",
         /// Without a reply in time.
         Timeout = "timeout",
-        /// The server could not be reached: refused, reset, no route, no TLS.
+        /// The server's port is closed.
+        Refused = "refused",
+        /// The server closed its connections without an answer.
+        Closed = "closed",
+        /// No route to the server, or a firewall on this machine.
+        NoRoute = "no_route",
+        /// The network failed in another way.
         Unreachable = "unreachable",
+        /// The server does not speak TLS, or none that we do.
+        Tls = "tls",
+        /// The server's certificate is for another name.
+        CertificateName = "certificate_name",
+        /// The server's certificate has expired.
+        CertificateExpired = "certificate_expired",
+        /// The server's certificate is not valid yet.
+        CertificateNotYetValid = "certificate_not_yet_valid",
+        /// The server's certificate is by nobody who is trusted.
+        CertificateIssuer = "certificate_issuer",
+        /// The server's certificate cannot be accepted for another reason.
+        Certificate = "certificate",
+        /// The server does not offer HTTP/2.
+        NoHttp2 = "http2_missing",
+        /// The server answered with an HTTP status other than 200.
+        HttpStatus = "http_status",
+        /// The server answered with HTTP content that is no DNS message.
+        HttpContent = "http_content",
         /// There was no room to ask: no file descriptor, all connections full.
         Busy = "busy",
         /// Nobody waited for the reply any longer.
@@ -83,6 +107,7 @@ pub(super) struct ServerCells {
     buckets: [AtomicU64; RTT_BUCKETS],
     nanos: AtomicU64,
     mismatched: AtomicU64,
+    forged: AtomicU64,
 }
 
 impl ServerCells {
@@ -102,6 +127,10 @@ impl ServerCells {
 
     pub(super) fn mismatched(&self) -> u64 {
         self.mismatched.load(Relaxed)
+    }
+
+    pub(super) fn forged(&self) -> u64 {
+        self.forged.load(Relaxed)
     }
 }
 
@@ -169,6 +198,13 @@ impl UpstreamCounters {
     pub fn mismatched(&self, server: usize) {
         if let Some(server) = self.servers.get(server) {
             server.cells.mismatched.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A question is asked again over TCP, because its replies may be forged.
+    pub fn forged(&self, server: usize) {
+        if let Some(server) = self.servers.get(server) {
+            server.cells.forged.fetch_add(1, Relaxed);
         }
     }
 

@@ -146,6 +146,7 @@ impl Book {
 
     /// A server did not reply for `waited`.
     pub(super) fn timed_out(&self, server: usize, waited: Duration, now: Instant) {
+        self.observer.trouble(server, None, "");
         self.change(server, |known| {
             known.rtt.timed_out();
             known.score = known.score.max(waited);
@@ -274,11 +275,14 @@ impl Known {
 #[expect(clippy::disallowed_methods, reason = "a point to count from")]
 mod tests {
     use super::*;
+    use crate::dns::ServerFault;
 
     struct Nobody;
 
     impl Observer for Nobody {
         fn observe(&self, _: Event) {}
+
+        fn trouble(&self, _: usize, _: Option<ServerFault>, _: &str) {}
     }
 
     #[test]

@@ -7,9 +7,12 @@
 //!
 //! | file | transport |
 //! |---|---|
-//! | `udp` | a datagram from a port of its own, and `tcp` for what does not fit |
+//! | `udp` | a datagram from a port of its own, and `tcp` for what does not fit or may be forged |
+//! | `edns` | which servers are asked without an OPT record |
 //! | `pool`, `connection` | connections: how many, when opened, when given up |
 //! | `dial` | TCP and TLS, until the connection stands |
+//! | `fault` | what an error of the network or of TLS says of the server |
+//! | `tls`, `pinned` | whom TLS trusts |
 //! | `pipeline` | messages with their length before them: TCP and DNS over TLS |
 //! | `http2` | DNS over HTTPS |
 //!
@@ -18,7 +21,10 @@
 
 mod connection;
 mod dial;
+mod edns;
+mod fault;
 mod http2;
+mod pinned;
 mod pipeline;
 mod pool;
 mod tls;
@@ -31,10 +37,16 @@ pub(super) use tls::Roots;
 
 use self::{
     dial::{Dialer, Protocol},
+    edns::Edns,
     pool::Pool,
+    udp::Heard,
 };
-use super::{Event, Limits, Observer, descriptors, share::Party};
-use crate::{config::ServerAddr, dns::ask, policy::Permit};
+use super::{Event, Limits, Observer, descriptors, now, share::Party};
+use crate::{
+    config::ServerAddr,
+    dns::{ServerFault, ask},
+    policy::Permit,
+};
 
 /// Whose turn it is to ask.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +58,18 @@ pub(super) struct Turn {
 }
 
 /// The way to one server.
-pub(super) enum Way {
+pub(super) struct Way {
+    transport: Transport,
+    edns: Edns,
+    tell: Tell,
+    /// After so many datagrams that are no reply to it a question goes to TCP.
+    near_misses: usize,
+}
+
+/// What carries the messages.
+enum Transport {
     /// Datagrams, and connections for what does not fit into one.
-    Udp {
-        address: SocketAddr,
-        tcp: Pool,
-        tell: Tell,
-    },
+    Udp { address: SocketAddr, tcp: Pool },
     /// Connections only.
     Stream(Pool),
 }
@@ -60,7 +77,8 @@ pub(super) enum Way {
 /// A server's reply.
 #[derive(Debug)]
 pub(super) struct Reply {
-    /// The message as it came. It is a response to the question; nothing else of it was looked at.
+    /// The message as it came, with the question if it had none. It is a response to the question;
+    /// nothing else of it was looked at.
     pub(super) message: Vec<u8>,
     /// From the query to the reply.
     pub(super) rtt: Duration,
@@ -69,15 +87,17 @@ pub(super) struct Reply {
 /// Why there is no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Refused, reset, no route, no TLS.
-    Unreachable,
+    /// The server cannot be used.
+    Server(ServerFault),
+    /// Connecting to the server took too long.
+    Silent,
     /// What came is not what the transport promises.
     Malformed,
     /// There was no room to ask.
     Busy,
 }
 
-/// Tells of messages that were ignored.
+/// Tells of messages that were ignored, and of what was found out about the server.
 #[derive(Clone)]
 pub(super) struct Tell {
     observer: Arc<dyn Observer>,
@@ -96,9 +116,24 @@ impl Tell {
     }
 
     fn mismatch(&self) {
-        self.observer.observe(Event::Mismatch {
-            server: self.server,
-        });
+        let server = self.server;
+        self.observer.observe(Event::Mismatch { server });
+    }
+
+    /// A question is asked again over TCP because its replies may be forged.
+    fn forged(&self) {
+        let server = self.server;
+        self.observer.observe(Event::Forged { server });
+    }
+
+    fn without_edns(&self) {
+        let server = self.server;
+        self.observer.observe(Event::WithoutEdns { server });
+    }
+
+    /// The server cannot be used, in words for the log.
+    fn trouble(&self, fault: ServerFault, detail: &str) {
+        self.observer.trouble(self.server, Some(fault), detail);
     }
 }
 
@@ -124,55 +159,95 @@ impl Way {
                 name,
                 path,
             } => {
-                let tls = roots.client(*address, name.as_deref(), b"h2")?;
+                let tls = roots.client(*address, name.as_deref(), http2::ALPN)?;
                 let url = http2::url(*address, name.as_deref(), path)?;
                 (*address, Protocol::Https(tls, url))
             }
         };
         let pool = Pool::new(Dialer { address, protocol }, tell.clone(), limits);
-        Ok(match server {
-            ServerAddr::Udp(_) => Self::Udp {
-                address,
-                tcp: pool,
-                tell,
-            },
-            _ => Self::Stream(pool),
+        let transport = match server {
+            ServerAddr::Udp(_) => Transport::Udp { address, tcp: pool },
+            _ => Transport::Stream(pool),
+        };
+        Ok(Self {
+            transport,
+            edns: Edns::default(),
+            tell,
+            near_misses: limits.near_misses,
         })
     }
 
     /// Where the server is.
     pub(super) fn address(&self) -> SocketAddr {
-        match self {
-            Self::Udp { address, .. } => *address,
-            Self::Stream(pool) => pool.address(),
+        match &self.transport {
+            Transport::Udp { address, .. } => *address,
+            Transport::Stream(pool) => pool.address(),
         }
     }
 
-    /// Asks. After `patience` without a sign of life a connection gets no further question.
+    /// Asks; a second time without EDNS, if the server does not know it. After `patience` without a
+    /// sign of life a connection gets no further question.
     pub(super) async fn ask(
         &self,
         permit: &Permit,
         patience: Duration,
         turn: Turn,
     ) -> Result<Reply, Fault> {
-        match self {
-            Self::Stream(pool) => pool.ask(encode(0, permit), patience, turn).await,
-            Self::Udp { address, tcp, tell } => {
-                // Held until the answer is there, and so are those of the socket.
-                let descriptor = descriptors::datagram(turn.again).ok_or(Fault::Busy)?;
-                let reply = udp::ask(*address, encode(rand::random(), permit), tell).await?;
-                drop(descriptor);
-                if !ask::is_truncated(&reply.message) {
-                    return Ok(reply);
-                }
-                let whole = tcp.ask(encode(0, permit), patience, turn).await?;
-                // The first reply tells how far the server is; the second had to connect.
-                Ok(Reply {
-                    rtt: reply.rtt,
-                    ..whole
-                })
-            }
+        if !self.edns.is_spoken(now()) {
+            return self.exchange(permit, false, patience, turn).await;
         }
+        let reply = self.exchange(permit, true, patience, turn).await?;
+        if !ask::rejects_edns(&reply.message) {
+            self.edns.works();
+            return Ok(reply);
+        }
+        match self.exchange(permit, false, patience, turn).await {
+            Ok(plain) => {
+                // Else it is the question that it does not like.
+                if !ask::rejects_edns(&plain.message) && self.edns.fails(now()) {
+                    self.tell.without_edns();
+                }
+                Ok(plain)
+            }
+            Err(_) => Ok(reply),
+        }
+    }
+
+    /// Asks once, with an OPT record or without.
+    async fn exchange(
+        &self,
+        permit: &Permit,
+        edns: bool,
+        patience: Duration,
+        turn: Turn,
+    ) -> Result<Reply, Fault> {
+        let query = |id| match edns {
+            true => encode(id, permit),
+            false => ask::without_edns(encode(id, permit)),
+        };
+        let (address, tcp) = match &self.transport {
+            Transport::Stream(pool) => return pool.ask(query(0), patience, turn).await,
+            Transport::Udp { address, tcp } => (*address, tcp),
+        };
+        let (id, most) = (rand::random(), self.near_misses);
+        // Held until the answer is there, and so are those of the socket.
+        let descriptor = descriptors::datagram(turn.again).ok_or(Fault::Busy)?;
+        let heard = udp::ask(address, query(id), most, &self.tell).await?;
+        drop(descriptor);
+        let rtt = match heard {
+            Heard::Reply(reply) if !ask::is_truncated(&reply.message) => return Ok(reply),
+            // It tells how far the server is; the second one has to connect.
+            Heard::Reply(truncated) => Some(truncated.rtt),
+            Heard::Forgeries => {
+                self.tell.forged();
+                None
+            }
+        };
+        let whole = tcp.ask(query(0), patience, turn).await?;
+        Ok(Reply {
+            rtt: rtt.unwrap_or(whole.rtt),
+            ..whole
+        })
     }
 }
 

@@ -6,11 +6,17 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::Standing;
+use crate::dns::ServerFault;
 
 /// Whoever counts what happens.
 pub trait Observer: Send + Sync {
     /// Something happened. Called often, from many threads; it must neither wait nor panic.
     fn observe(&self, event: Event);
+
+    /// A server did not do what it was asked, for this reason, or `None` where it said nothing in
+    /// time. `detail` is in the words of whoever found it, for an operator alone, and may be empty.
+    /// Called before the [`Event`] that comes of it, under the same conditions.
+    fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str);
 }
 
 /// What happened. A server is named by its place in the configuration's list.
@@ -30,6 +36,17 @@ pub enum Event {
     /// another question, no response.
     Mismatch {
         /// Whom it came from, or seemed to.
+        server: usize,
+    },
+    /// So many mismatches came for a question that it is asked again over TCP: somebody may be
+    /// forging replies.
+    Forged {
+        /// In whose name.
+        server: usize,
+    },
+    /// A server turned out not to know EDNS: for a while it is asked without.
+    WithoutEdns {
+        /// Which.
         server: usize,
     },
     /// A server's standing has changed.
@@ -87,8 +104,8 @@ pub enum Asked {
     Malformed,
     /// Without a reply for longer than this server usually takes.
     Timeout,
-    /// The server could not be reached: refused, reset, no route, no TLS.
-    Unreachable,
+    /// The server cannot be used.
+    Fault(ServerFault),
     /// There was no room to ask: no file descriptor, all connections full.
     Busy,
     /// Nobody waited for the reply any longer.

@@ -63,14 +63,19 @@ struct Race {
     failure: Option<Failure>,
 }
 
-/// Asks the servers of an upstream until one has an answer or the deadline has passed.
-/// `party` is whose question it is.
-pub(super) async fn run(shared: Arc<Shared>, permit: Arc<Permit>, party: Party) -> Landing {
+/// Asks the servers of an upstream until one has an answer or `deadline` has passed. `party` is whose
+/// question it is.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    permit: Arc<Permit>,
+    party: Party,
+    deadline: Instant,
+) -> Landing {
     let start = now();
     let _probing = shared.probing();
     let plan = shared.book.plan();
     let mut race = Race {
-        deadline: start + shared.limits.deadline,
+        deadline,
         hedge_at: (plan.order.len() > 1).then(|| start + plan.hedge_after),
         order: plan.order,
         shared,
@@ -250,8 +255,10 @@ const fn weight(failure: Failure) -> u8 {
         Failure::Shed | Failure::Down | Failure::Looping => 0,
         Failure::Unreachable => 1,
         Failure::Timeout => 2,
-        Failure::Malformed => 3,
-        Failure::Code(_) => 4,
+        // It tells what there is to mend.
+        Failure::Server(_) => 3,
+        Failure::Malformed => 4,
+        Failure::Code(_) => 5,
     }
 }
 
@@ -301,9 +308,15 @@ impl Asking {
 
     fn failed(&mut self, fault: Fault) -> Failure {
         let (result, failure) = match fault {
-            Fault::Unreachable => {
-                self.shared.book.unreachable(self.server, now());
-                (Asked::Unreachable, Failure::Unreachable)
+            Fault::Server(fault) => {
+                self.shared.faulty(self.server, fault);
+                (Asked::Fault(fault), Failure::Server(fault))
+            }
+            Fault::Silent => {
+                let now = now();
+                let waited = now.saturating_duration_since(self.since);
+                self.shared.book.timed_out(self.server, waited, now);
+                (Asked::Timeout, Failure::Timeout)
             }
             Fault::Malformed => (Asked::Malformed, Failure::Malformed),
             Fault::Busy => (Asked::Busy, Failure::Shed),

@@ -10,10 +10,10 @@ use std::{
 use futures_util::future::join_all;
 
 use self::fake::Udp;
-use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, flights::Landing};
+use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, flights::Landing, now};
 use crate::{
     config::{self, ServerAddr, Strategy},
-    dns::Failure,
+    dns::{Failure, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
@@ -54,6 +54,8 @@ impl Observer for Told {
     fn observe(&self, event: Event) {
         self.0.lock().expect("no panic").push(event);
     }
+
+    fn trouble(&self, _: usize, _: Option<ServerFault>, _: &str) {}
 }
 
 impl Told {
@@ -125,5 +127,6 @@ fn short(landing: &Landing) -> Result<u16, Failure> {
 }
 
 async fn resolve(upstream: &Upstream, number: u128) -> Result<u16, Failure> {
-    short(&upstream.resolve(&question(number), Party(0)).await)
+    let until = now() + LONG;
+    short(&upstream.resolve(&question(number), Party(0), until).await)
 }

@@ -278,8 +278,12 @@ async fn ask(shared: &Shared, server: usize, token: u128) -> bool {
             shared.book.answered(server, None);
             true
         }
-        Err(Fault::Unreachable) => {
-            shared.book.unreachable(server, now());
+        Err(Fault::Server(fault)) => {
+            shared.faulty(server, fault);
+            false
+        }
+        Err(Fault::Silent) => {
+            shared.book.timed_out(server, PATIENCE, now());
             false
         }
         Err(Fault::Busy) => false,

@@ -3,6 +3,11 @@
 //! A zone without sense is refused whole: an operator who wrote a CNAME beside an address means
 //! one of the two, and only they know which.
 
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
+};
+
 use crate::dns::{LabelMap, Name, NameBuf, NameRef, NodeId, RecordType, Rrset, rrset::MAX_RDATA};
 
 use super::{MAX_FAULTS, Sets, Zone, name_of, of_type};
@@ -18,6 +23,13 @@ const MESSAGE_OVERHEAD: usize = 12 + 255 + 4 + 11 + 64;
 const RECORD_OVERHEAD: usize = 12;
 /// The most records that a message could hold if they had no data at all.
 const MAX_SET: usize = MAX_RDATA / RECORD_OVERHEAD;
+
+/// A set with fewer records is searched for each new one; the data of a larger one are known by their hashes, so
+/// that thousands of records are not compared with each other.
+const SEARCHED: usize = 16;
+/// The most types of one name: all that have a name are a tenth of that. The sets of a name stand in the order of
+/// their types, so each new one moves the others. No official reference.
+const MAX_TYPES: usize = 1_000;
 
 /// The TTL and the MINIMUM of the SOA of a zone that comes without one, in seconds.
 const DEFAULT_TTL: u32 = 300;
@@ -60,6 +72,9 @@ pub enum Problem {
     /// More than [`MAX_RECORDS`].
     #[error("the zone has more than {MAX_RECORDS} records")]
     TooManyRecords,
+    /// More than [`MAX_TYPES`].
+    #[error("the name has records of more than {MAX_TYPES} types")]
+    TooManyTypes,
     /// The set would not fit into a message.
     #[error("the records of this name and type are more than one reply can hold (64 KiB)")]
     LargeSet,
@@ -102,6 +117,11 @@ pub struct ZoneBuilder {
     added: Vec<(NodeId, RecordType)>,
     has_dname: bool,
     default_soa: bool,
+    /// Records that were left out, as [`of_signed_zone`] says.
+    left_out: usize,
+    /// The hashes of the records of large sets.
+    known: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl ZoneBuilder {
@@ -115,6 +135,9 @@ impl ZoneBuilder {
             added: Vec::new(),
             has_dname: false,
             default_soa: false,
+            left_out: 0,
+            known: HashSet::new(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -137,7 +160,8 @@ impl ZoneBuilder {
         self.added.is_empty()
     }
 
-    /// Adds one record of class IN. Repeated records count once; a set's TTL is the least of its
+    /// Adds one record of class IN; one that only a server of signatures has a use for is left out, as
+    /// [`Zone::left_out`] tells. Repeated records count once; a set's TTL is the least of its
     /// records' (RFC 2181 sections 5 and 5.2).
     ///
     /// # Errors
@@ -179,6 +203,11 @@ impl ZoneBuilder {
         if !well_formed(rtype, rdata) {
             return Err(Problem::BadRdata);
         }
+        if of_signed_zone(rtype) {
+            // Before the name is: the hashes of NSEC3 are not names of the zone's hosts.
+            self.left_out += 1;
+            return Ok(());
+        }
         let node = self
             .tree
             .insert(owner, self.skip)
@@ -203,6 +232,7 @@ impl ZoneBuilder {
             .ok_or(Problem::TooManyRecords)?;
         let at = match sets.binary_search_by_key(&rtype, Rrset::rtype) {
             Ok(at) => at,
+            Err(_) if sets.len() >= MAX_TYPES => return Err(Problem::TooManyTypes),
             Err(at) => {
                 sets.insert(at, Rrset::new(rtype, ttl));
                 at
@@ -213,7 +243,17 @@ impl ZoneBuilder {
             return Err(Problem::LargeSet);
         }
         set.lower_ttl(ttl);
-        set.push(rdata).map_err(|_| Problem::LargeSet)
+        let hash = |rdata: &[u8]| self.hasher.hash_one((node, rtype, rdata));
+        if usize::from(set.len()) == SEARCHED {
+            self.known.extend(set.rdatas().map(hash));
+        }
+        let is_new = usize::from(set.len()) >= SEARCHED && self.known.insert(hash(rdata));
+        let added = if is_new {
+            set.append(rdata)
+        } else {
+            set.push(rdata)
+        };
+        added.map_err(|_| Problem::LargeSet)
     }
 
     /// The zone, if it makes sense.
@@ -224,6 +264,7 @@ impl ZoneBuilder {
         if self.default_soa {
             self.add_defaults();
         }
+        self.leave_out_statements();
         let errors = self.check();
         let soa = of_type(
             self.tree.value(NodeId::ROOT).map_or(&[], Vec::as_slice),
@@ -246,7 +287,31 @@ impl ZoneBuilder {
             tree: self.tree,
             soa,
             negative_soa,
+            left_out: self.left_out,
         })
+    }
+
+    /// Of a signed zone, leaves out what its apex says about signatures that are not served: keys for the parent
+    /// (RFC 7344) and a digest over records that are left out (RFC 8976).
+    fn leave_out_statements(&mut self) {
+        if self.left_out == 0 {
+            return;
+        }
+        let Some(apex) = self.tree.value_or_insert_with(NodeId::ROOT, Vec::new) else {
+            return;
+        };
+        let about = |set: &Rrset| {
+            matches!(
+                set.rtype(),
+                RecordType::CDS | RecordType::CDNSKEY | RecordType::ZONEMD
+            )
+        };
+        self.left_out += apex
+            .iter()
+            .filter(|set| about(set))
+            .map(|set| usize::from(set.len()))
+            .sum::<usize>();
+        apex.retain(|set| !about(set));
     }
 
     fn add_defaults(&mut self) {
@@ -315,7 +380,7 @@ impl ZoneBuilder {
             RecordType::CNAME => sets
                 .iter()
                 .map(Rrset::rtype)
-                .find(|&other| !may_accompany_cname(other))
+                .find(|&other| other != RecordType::CNAME)
                 .map(Problem::CnameBesideOther),
             RecordType::NS | RecordType::DNAME
                 if !at_apex && self.tree.names().label(node) == b"*" =>
@@ -353,12 +418,16 @@ impl ZoneBuilder {
     }
 }
 
-/// The types that RFC 4034 sections 3 and 4 (and RFC 2181 section 10.1 with them) let stand
-/// beside a CNAME, and the CNAME itself.
-fn may_accompany_cname(rtype: RecordType) -> bool {
+/// The types that only a server of signatures has a use for: dnsgate serves none, and half of them would be worse
+/// than none (RFC 4035 section 2).
+const fn of_signed_zone(rtype: RecordType) -> bool {
     matches!(
         rtype,
-        RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC
+        RecordType::RRSIG
+            | RecordType::NSEC
+            | RecordType::NSEC3
+            | RecordType::NSEC3PARAM
+            | RecordType::DNSKEY
     )
 }
 

@@ -1,18 +1,25 @@
 //! Zone files (RFC 1035 section 5) and single records in the same form.
 //!
 //! [`scan`] splits a text into entries and words, `reader` follows the directives and keeps what
-//! one entry inherits from another, [`rdata`] turns a record's data into wire form, and the
-//! [`ZoneBuilder`](super::ZoneBuilder) judges the whole. Every fault has its place, and reading
+//! one entry inherits from another, [`rdata`] turns a record's data into wire form by the [`form`] of
+//! its type, and the [`ZoneBuilder`](super::ZoneBuilder) judges the whole. Every fault has its place, and reading
 //! goes on behind it, so that an operator sees all of them at once.
 //!
 //! Beyond RFC 1035: `$TTL` (RFC 2308 section 4), times with units as BIND has them, generic data
 //! (RFC 3597). Unlike RFC 1035, a string ends on the line where it began: a quotation mark that
 //! somebody forgot would swallow the rest of the file. `$GENERATE` is BIND's own and refused.
 
+mod field;
+mod form;
+mod gateway;
+mod location;
+mod prefixes;
 mod rdata;
 mod reader;
 mod scan;
+mod services;
 mod svcb;
+mod types;
 mod word;
 
 use std::fmt;

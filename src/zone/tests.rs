@@ -675,3 +675,35 @@ fn sets_too_large_for_a_reply_are_refused() {
     assert_eq!(errors[0].problem, Problem::LargeSet);
     assert!(errors[0].record.is_some());
 }
+
+#[test]
+fn repeated_records_of_a_large_set_count_once() {
+    let origin: Name = "example".parse().expect("a name");
+    let mut builder = ZoneBuilder::new(origin.clone()).with_default_soa();
+    for _ in 0..2 {
+        for at in 0..100 {
+            let added = builder.add(origin.as_ref(), 300, RecordType::A, &[10, 0, 0, at]);
+            assert_eq!(added, Ok(()));
+        }
+    }
+    let zone = builder.finish().expect("a zone");
+    let mut sets = zone
+        .rrsets()
+        .filter(|(_, set)| set.rtype() == RecordType::A);
+    assert_eq!(sets.next().map(|(_, set)| set.len()), Some(100));
+}
+
+#[test]
+fn the_types_of_a_name_are_bounded() {
+    let origin: Name = "example".parse().expect("a name");
+    let mut builder = ZoneBuilder::new(origin.clone()).with_default_soa();
+    let mut add = |number| builder.add(origin.as_ref(), 300, RecordType(number), b"x");
+    for number in 0..1_000 {
+        assert_eq!(add(60_000 - number), Ok(()));
+    }
+    let error = add(1_000).expect_err("one too many");
+    assert!(
+        error.to_string().contains("more than 1000 types"),
+        "{error}"
+    );
+}

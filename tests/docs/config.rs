@@ -214,8 +214,10 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("upstream_pipeline", words(limits::UPSTREAM_PIPELINE)),
         ("upstream_probes", words(limits::UPSTREAM_PROBES)),
         ("upstream_timeout", words(limits::UPSTREAM_TIMEOUT)),
+        ("upstream_near_misses", words(limits::UPSTREAM_NEAR_MISSES)),
         ("sample", words(limits::LOG_SAMPLE)),
         ("drain", words(limits::DRAIN)),
+        ("reload_timeout", words(limits::RELOAD_TIMEOUT)),
         ("per_client_qps", words(limits::PER_CLIENT_QPS)),
         ("per_client_slip", words(limits::PER_CLIENT_SLIP)),
         (

@@ -27,6 +27,7 @@ const WWW: &[&str] = &[
     "www.corp.example. IN A 192.0.2.2",
 ];
 const NOT_LISTED: &str = "15 (Blocked): no rule allows this name";
+const OTHER_TYPES: &str = "15 (Blocked): rule corp allows this name for types A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY only";
 
 const CASES: &[Case] = &[
     ("www.corp.example", "NOERROR", "", WWW),
@@ -89,7 +90,7 @@ const CASES: &[Case] = &[
         &["gone.corp.example. IN CNAME nothing.corp.example."],
     ),
     // Types, by the rule's list or by the default one.
-    ("www.corp.example TXT", "REFUSED", NOT_LISTED, &[]),
+    ("www.corp.example TXT", "REFUSED", OTHER_TYPES, &[]),
     ("one.two.corp.example TXT", "NOERROR", "", &[]),
     // A rule for other types leaves the question to the shorter name's.
     ("one.two.corp.example AAAA", "NOERROR", "", &[]),

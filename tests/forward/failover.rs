@@ -91,7 +91,7 @@ fn metrics_tell(dnsgate: &Running, [first, second]: [&Unbound; 2]) {
     };
     assert!(asked(first, "answered") > 0, "before");
     assert!(asked(second, "answered") > 0, "after");
-    let unanswered = asked(first, "unreachable") + asked(first, "timeout");
+    let unanswered = asked(first, "refused") + asked(first, "timeout");
     assert!(unanswered > 0, "in between");
 }
 

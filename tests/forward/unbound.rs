@@ -79,6 +79,21 @@ forward-zone:
         })
     }
 
+    /// With nothing of its own below `zone`: it asks the server on this port, and validates with this key (a DNSKEY).
+    pub(crate) fn validating(zone: &str, port: u16, key: &str) -> Self {
+        Self::configured(&|_, _| {
+            format!(
+                "  do-not-query-localhost: no
+  module-config: \"validator iterator\"
+  trust-anchor: \"{key}\"
+forward-zone:
+  name: \"{zone}\"
+  forward-addr: 127.0.0.1@{port}
+"
+            )
+        })
+    }
+
     /// `config` gives the end of its configuration, for the directory and the ports.
     fn configured(config: &dyn Fn(&Path, [u16; 3]) -> String) -> Self {
         let mut said = String::new();

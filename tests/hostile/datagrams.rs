@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    ANSWERED, Case, DEADLINE, Does, MALFORMED, TIMEOUT, UNREACHABLE,
+    ANSWERED, CLOSED, Case, DEADLINE, Does, MALFORMED, REFUSED, TIMEOUT,
     message::{self, QUESTION, record, reply},
     streams,
 };
@@ -30,6 +30,22 @@ fn changed(query: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
 
 fn wrong_id(query: &[u8]) -> Vec<u8> {
     changed(query, |message| message[1] ^= 1)
+}
+
+/// What a guesser sends, and then the reply.
+fn many_wrong_ids(query: &[u8], socket: &UdpSocket, to: SocketAddr) {
+    for _ in 0..50 {
+        send(&wrong_id(query), socket, to);
+    }
+    send(&message::good(query), socket, to);
+}
+
+/// A header without anything: the server could not, or would not, read the question.
+fn bare(query: &[u8], code: u8) -> Vec<u8> {
+    let mut message = reply(query, code, 0, &[]);
+    message.truncate(12);
+    message[5] = 0;
+    message
 }
 
 /// What is no reply to the question at all: it is ignored, and nothing else comes.
@@ -59,12 +75,8 @@ fn no_replies() -> Vec<Case> {
             TIMEOUT,
         ),
         Case::udp(
-            "no question",
-            |query, socket, to| {
-                let mut message = reply(query, 0, 0, &[]);
-                message[5] = 0;
-                send(&message[..12], socket, to);
-            },
+            "no question and no error",
+            |query, socket, to| send(&bare(query, 0), socket, to),
             TIMEOUT,
         ),
         Case::udp(
@@ -74,15 +86,20 @@ fn no_replies() -> Vec<Case> {
         ),
         Case::udp("its own query", send, TIMEOUT),
         Case::udp(
-            "many that are none, then the reply",
+            "two that are none, then the reply",
             |query, socket, to| {
-                for _ in 0..50 {
+                for _ in 0..2 {
                     send(&wrong_id(query), socket, to);
                 }
                 send(&message::good(query), socket, to);
             },
             ANSWERED,
         ),
+        Case::udp("many that are none, TCP closed", many_wrong_ids, CLOSED),
+        Case {
+            does: Does::Udp(many_wrong_ids, streams::good),
+            ..Case::udp("many that are none, then over TCP", silent, ANSWERED)
+        },
     ];
     cases.into_iter().map(Case::mismatched).collect()
 }
@@ -91,7 +108,7 @@ fn no_replies() -> Vec<Case> {
 fn absent() -> Vec<Case> {
     let closed = Case {
         does: Does::Closed("udp"),
-        ..Case::udp("a closed port", silent, UNREACHABLE)
+        ..Case::udp("a closed port", silent, REFUSED)
     };
     vec![
         closed,
@@ -133,7 +150,7 @@ fn replies() -> Vec<Case> {
         Case::udp(
             "bytes left over",
             |query, socket, to| send(&changed(query, |it| it.push(0)), socket, to),
-            MALFORMED,
+            ANSWERED,
         ),
         Case::udp(
             "a pointer to itself",
@@ -143,11 +160,16 @@ fn replies() -> Vec<Case> {
         Case::udp(
             "aliases in a circle",
             |query, socket, to| send(&message::circle(query), socket, to),
-            "REFUSED, 17: NAME. CNAME in a circle",
+            "SERVFAIL, 0: aliases (CNAME) in a circle, or more than 10 of them",
         ),
         Case::udp(
             "an error",
             |query, socket, to| send(&reply(query, 5, 0, &[]), socket, to),
+            "SERVFAIL, 23: the server answered with code 5",
+        ),
+        Case::udp(
+            "an error without the question",
+            |query, socket, to| send(&bare(query, 5), socket, to),
             "SERVFAIL, 23: the server answered with code 5",
         ),
         Case::udp(
@@ -169,7 +191,7 @@ fn replies() -> Vec<Case> {
                 "REFUSED, 17: NAME. HTTPS not well-formed",
             )
         },
-        truncated("truncated, TCP closed", streams::close, UNREACHABLE),
+        truncated("truncated, TCP closed", streams::close, CLOSED),
         truncated("truncated over TCP, too", streams::truncated, MALFORMED),
         truncated("truncated, then whole", streams::good, ANSWERED),
     ]

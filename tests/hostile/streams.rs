@@ -8,7 +8,7 @@ use std::{
 use socket2::SockRef;
 
 use super::{
-    ANSWERED, Case, Does, MALFORMED, TIMEOUT, UNREACHABLE, datagrams,
+    ANSWERED, CLOSED, Case, Does, MALFORMED, REFUSED, TIMEOUT, datagrams,
     message::{self, good as good_reply},
 };
 
@@ -62,12 +62,12 @@ fn wrong_id(query: &[u8]) -> Vec<u8> {
 fn broken() -> Vec<Case> {
     let closed = Case {
         does: Does::Closed("tcp"),
-        ..Case::udp("nobody accepts", datagrams::silent, UNREACHABLE)
+        ..Case::udp("nobody accepts", datagrams::silent, REFUSED)
     };
     vec![
         closed,
-        Case::tcp("closes", close, UNREACHABLE),
-        Case::tcp("resets", reset, UNREACHABLE),
+        Case::tcp("closes", close, CLOSED),
+        Case::tcp("resets", reset, CLOSED),
         Case::tcp("silence on a connection", |_, _| true, TIMEOUT),
         Case::tcp("stalls in the middle of a message", stall, TIMEOUT),
         Case::tcp(
@@ -79,7 +79,7 @@ fn broken() -> Vec<Case> {
                 let _ = stream.write_all(&[&length[..], &message[..20]].concat());
                 false
             },
-            UNREACHABLE,
+            CLOSED,
         ),
     ]
 }
@@ -109,7 +109,7 @@ fn messages() -> Vec<Case> {
         Case::tcp(
             "a thousand aliases",
             |query, stream| send(stream, &message::thousand_aliases(query)),
-            "REFUSED, 17: 0009. CNAME, and more of them",
+            "SERVFAIL, 0: aliases (CNAME) in a circle, or more than 10 of them",
         ),
         Case::tcp(
             "60 kB",

@@ -175,7 +175,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = text(&output.stdout);
     let report = "reloaded, generation 2: added group all, rule rule-2; \
-                  changed zone corp.test; removed group cloud-dns, group vpc, rule rule-1\n";
+                  changed zone corp.test (records: other ones, 3 entries); removed group cloud-dns, group vpc, rule rule-1\n";
     assert!(said.starts_with(report), "{said}");
     // The new configuration's warnings are told like at a start, in the log as well.
     assert!(said.contains(": warning: "), "{said}");
@@ -187,7 +187,11 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
 
     for (text_of_it, told) in [
         ("rules: [{nam: x}]\n", "did you mean `name`?"),
-        ("workers: 1\n", "`workers` cannot change"),
+        ("workers: 1\n", "`workers` (one a core -> 1) cannot change"),
+        (
+            "log: {output: stdout}\n",
+            "`log.output` (stderr -> stdout) cannot change",
+        ),
     ] {
         put(&config, text_of_it);
         let output = dnsgate.reload();
@@ -213,7 +217,10 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
 
     put(&path("corp.zone"), &zone(2));
     let event = dnsgate.wait_for("reloaded");
-    assert_eq!(event["changes"], "changed zone corp.test");
+    assert_eq!(
+        event["changes"],
+        "changed zone corp.test (records: other ones, 3 entries)"
+    );
     let changed = event["asked_by"].as_str().expect("a string");
     assert!(changed.ends_with("corp.zone changed"), "{changed}");
     assert_eq!(ask(&socket, 1, "ns.corp.test"), 2);
@@ -225,7 +232,10 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
     put(&path("corp.zone"), &zone(3));
     put(&path("dnsgate.yaml"), &policy(1));
     let event = dnsgate.wait_for("reloaded");
-    assert_eq!(event["changes"], "changed zone corp.test");
+    assert_eq!(
+        event["changes"],
+        "changed zone corp.test (records: other ones, 3 entries)"
+    );
     assert_eq!(
         dnsgate.metric("dnsgate_reload_total{result=\"rejected\"}"),
         1
@@ -284,7 +294,7 @@ fn a_volume_of_kubernetes_is_followed() {
     let event = dnsgate.wait_for("reloaded");
     assert_eq!(
         event["changes"],
-        "added rule rule-2; changed zone corp.test; removed rule rule-1"
+        "added rule rule-2; changed zone corp.test (records: other ones, 3 entries); removed rule rule-1"
     );
     assert_eq!(ask(&socket, 2, "a.test"), 2);
     assert_eq!(ask(&socket, 3, "ns.corp.test"), 2);
@@ -334,4 +344,180 @@ fn no_web_page_can_ask_and_there_must_be_a_file() {
     let gone = gone.expect("the program runs");
     assert_eq!(gone.status.code(), Some(1));
     assert!(text(&gone.stderr).contains("http://127.0.0.1:1/reload does not answer"));
+}
+
+#[test]
+fn what_changed_is_told_from_what_to_what() {
+    let dnsgate = start(&[("dnsgate.yaml", "deny_with: refused\n")], &["--no-watch"]);
+    let config = dnsgate.dir().join("dnsgate.yaml");
+    for (new, told) in [
+        ("deny_with: drop\n", "changed deny_with (refused -> drop)"),
+        ("", "changed deny_with (drop -> refused)"),
+        (
+            "built_in: {doh_canaries: false}\n",
+            "changed built_in (doh_canaries: true -> false)",
+        ),
+        ("built_in: {doh_canaries: false} # why\n", "nothing changed"),
+    ] {
+        put(&config, new);
+        let said = text(&dnsgate.reload().stdout);
+        assert!(
+            said.lines().next().is_some_and(|line| line.ends_with(told)),
+            "{told}: {said}"
+        );
+    }
+    let (old, new) = (
+        dnsgate.dir().join("old.yaml"),
+        dnsgate.dir().join("new.yaml"),
+    );
+    put(&old, "deny_with: refused\n");
+    put(&new, "deny_with: drop\nworkers: 3\n");
+    let diff = Command::new(PROGRAM)
+        .arg("diff")
+        .args([&old, &new])
+        .output();
+    let said = text(&diff.expect("it runs").stdout);
+    let head = "changed deny_with (refused -> drop), workers (one a core -> 3)";
+    assert!(
+        said.lines().next().is_some_and(|line| line.ends_with(head)),
+        "{said}"
+    );
+}
+
+#[test]
+fn it_is_told_until_the_file_is_the_one_in_force() {
+    let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
+    // Watched: putting the file back is enough.
+    let dnsgate = start(&files, &[]);
+    let config = dnsgate.dir().join("dnsgate.yaml");
+    let rejected = || dnsgate.metric("dnsgate_config_rejected");
+    assert_eq!(rejected(), 0);
+    for bad in ["rules: [", "workers: 77\n"] {
+        put(&config, bad);
+        dnsgate.wait_for_start_of("reload refused, ");
+        assert_eq!(rejected(), 1, "{bad}");
+        put(&config, &policy(1));
+        dnsgate.wait_for("reloaded");
+        assert_eq!(rejected(), 0, "{bad}");
+    }
+    // Asked for only.
+    drop(dnsgate);
+    let dnsgate = start(&files, &["--no-watch"]);
+    let config = dnsgate.dir().join("dnsgate.yaml");
+    let rejected = || dnsgate.metric("dnsgate_config_rejected");
+    put(&config, "rules: [");
+    assert_eq!(rejected(), 0, "nobody has read it");
+    assert!(!dnsgate.reload().status.success());
+    put(&config, &policy(1));
+    assert_eq!(rejected(), 1, "nobody has read it");
+    assert!(dnsgate.reload().status.success());
+    assert_eq!(rejected(), 0);
+    // There is nothing to be mended where there is no file.
+    drop(dnsgate);
+    let built_in = Running::start("");
+    assert!(!built_in.reload().status.success());
+    assert_eq!(built_in.metric("dnsgate_config_rejected"), 0);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
+    let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
+    let dnsgate = start(&files, &[]);
+    let path = |name: &str| dnsgate.dir().join(name);
+    let rejected = || dnsgate.metric("dnsgate_config_rejected");
+    for (name, good, told) in [
+        ("dnsgate.yaml", policy(1), "is no regular file any more"),
+        ("corp.zone", zone(1), "is not a file"),
+    ] {
+        fs::remove_file(path(name)).expect("removed");
+        let made = Command::new("mkfifo").arg(path(name)).status();
+        assert!(made.expect("mkfifo runs").success());
+        let output = dnsgate.reload();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains(told), "{name}: {output:?}");
+        assert_eq!(rejected(), 1, "{name}");
+        assert_eq!(
+            ask(&client(&dnsgate), 1, "a.test"),
+            1,
+            "what was in force is"
+        );
+        // What was there is put back, and is seen.
+        put(&path(name), &good);
+        dnsgate.wait_for("reloaded");
+        assert_eq!(rejected(), 0, "{name}");
+    }
+}
+
+#[test]
+fn which_queries_are_logged_changes_while_it_runs() {
+    let with = |log: &str| format!("{}log: {log}\n", policy(1));
+    let denied = with("{queries: denied}");
+    let files = [("dnsgate.yaml", &*denied), ("corp.zone", &zone(1))];
+    let dnsgate = start(&files, &["--no-watch"]);
+    let config = dnsgate.dir().join("dnsgate.yaml");
+    let socket = client(&dnsgate);
+    // The next line about an answer, if any is written before the next reload is told.
+    let logged = |log: &str| -> Vec<Value> {
+        for id in 0..40 {
+            ask(&socket, id, "a.test");
+        }
+        put(&config, &with(log));
+        let output = dnsgate.reload();
+        assert!(output.status.success(), "{log}: {output:?}");
+        let mut queries = Vec::new();
+        loop {
+            let line = dnsgate.lines.recv_timeout(SOON).expect("a line");
+            let event: Value = serde_json::from_str(&line).expect("a line of JSON");
+            if event["message"] == "reloaded" {
+                return queries;
+            }
+            if event["queryName"] == "a.test." {
+                queries.push(event);
+            }
+        }
+    };
+    assert_eq!(logged("{queries: all}").len(), 0, "denials alone");
+    let all = logged("{queries: all, sample: 10}");
+    assert_eq!(all.len(), 40, "all");
+    assert!(all.iter().all(|line| line["sampleRate"].is_null()));
+    let sampled = logged("{queries: none}");
+    assert_eq!(sampled.len(), 4, "one in ten");
+    assert!(sampled.iter().all(|line| line["sampleRate"] == 10));
+    assert_eq!(logged("{queries: all}").len(), 0, "none");
+}
+
+#[test]
+fn the_end_of_a_rule_is_a_metric() {
+    let rules = |until: &str| {
+        format!(
+            "rules: [{{name: vendor, domains: [a.test], deny: true, until: {until}}}, {{name: ever, domains: [b.test], deny: true}}]\n"
+        )
+    };
+    let dnsgate = start(
+        &[("dnsgate.yaml", &rules("2099-01-01T00:00:00Z"))],
+        &["--no-watch"],
+    );
+    let ends = || -> Vec<String> {
+        let (_, page) = dnsgate.get("/metrics");
+        let lines = page
+            .lines()
+            .filter(|it| it.starts_with("dnsgate_rule_expires"));
+        lines.map(str::to_owned).collect()
+    };
+    let line =
+        |seconds| format!("dnsgate_rule_expires_timestamp_seconds{{rule=\"vendor\"}} {seconds}");
+    assert_eq!(ends(), [line("4070908800")]);
+    put(
+        &dnsgate.dir().join("dnsgate.yaml"),
+        &rules("2001-09-09T01:46:40Z"),
+    );
+    assert!(dnsgate.reload().status.success());
+    assert_eq!(
+        ends(),
+        [line("1000000000")],
+        "that it has ended is told as well"
+    );
+    put(&dnsgate.dir().join("dnsgate.yaml"), "");
+    assert!(dnsgate.reload().status.success());
+    assert_eq!(ends(), [""; 0]);
 }

@@ -1,9 +1,10 @@
 //! The verbs besides `serve`: what they print, and their exit codes.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead as _, Write as _},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use crate::running::{PROGRAM, Running, free_port};
@@ -47,7 +48,7 @@ rules     one is about this name:
           > google_apis googleapis.com   googleapis.com. and all below   answers from its zone   wins
 verdict   answered from its zone by `google_apis googleapis.com`
 
-;; status: NOERROR, flags: qr aa rd
+;; status: NOERROR, flags: qr aa rd ra
 
 ;; ANSWER SECTION:
 storage.googleapis.com. 300 IN CNAME restricted.googleapis.com.
@@ -65,7 +66,7 @@ policy    the built-in one; --config FILE reads another
 rules     none is about this name
 verdict   denied, because no rule allows the name
 
-;; status: REFUSED, flags: qr rd
+;; status: REFUSED, flags: qr rd ra
 ;; EDE: 15 (Blocked): no rule allows this name
 ";
     assert_eq!(stdout(&["explain", "example.com"]), denied);
@@ -110,11 +111,11 @@ rules     these are about this name, the one marked > decides:
             zone corp.example   corp.example. and all below      answers from its zone      loses to a longer name
 verdict   denied by `no-db`
 
-;; status: NXDOMAIN, flags: qr aa rd
+;; status: NXDOMAIN, flags: qr aa rd ra
 ;; EDE: 15 (Blocked): rule no-db: SEC-1
 
 ;; AUTHORITY SECTION:
-. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60
+db.corp.example. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60
 "
     );
     assert_eq!(text, want);
@@ -296,10 +297,10 @@ fn explain_counts_what_a_log_asked_for() {
     let want = "     count  question            group  verdict
         11  api.github.com. A   build  forwarded to `public` by `github`
          2  gist.github.com. A  all    denied by `gists`
-         1  api.github.com. A   all    denied, because no rule allows the name
+         1  api.github.com. A   all    denied, because `github` is for other groups
          1  x.example. A        none   denied, because the client is in no group
 
-log: 15 questions, 1 lines without one
+log: 15 questions, 1 line without one
 ";
     assert_eq!(text, want);
     let (code, _, stderr) = run(&["explain", "--replay", "/nowhere/q.log"]);
@@ -313,8 +314,152 @@ log: 15 questions, 1 lines without one
 #[test]
 fn check_prints_one_line_of_what_a_good_file_holds() {
     let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams), 3 tests passed\n";
-    assert_eq!(stdout(&["check"]), line);
+    let built_in = "this is the built-in configuration, as no FILE was named\n";
+    assert_eq!(stdout(&["check"]), format!("{line}{built_in}"));
     assert_eq!(stdout(&["check", "config/default.yaml"]), line);
+}
+
+/// Runs the program with this text on standard input.
+fn run_with(args: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(PROGRAM)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // One that reads nothing of it may be gone already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("an end");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let code = output.status.code().expect("an end of its own");
+    (code, text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_dash_is_standard_input_wherever_a_file_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let other = file(dir.path(), "");
+    for (args, want, code) in [
+        (&["check", "-"][..], "<stdin>: ok: ", 0),
+        (&["test", "-"], "-: no tests", 0),
+        (&["diff", "-", &other], "- -> ", 1),
+        (&["diff", &other, "-"], " -> -: ", 1),
+        (&["diff", "-", "-"], "- -> -: nothing changed", 0),
+        (
+            &["explain", "gist.github.com", "--config", "-"],
+            "denied by `gists`",
+            0,
+        ),
+    ] {
+        let (seen, stdout, stderr) = run_with(args, POLICY);
+        assert!(stdout.contains(want), "{args:?}: {stdout}{stderr}");
+        assert_eq!(seen, code, "{args:?}: {stdout}{stderr}");
+    }
+    let (code, _, stderr) = run_with(&["check", "-"], "lisen: []");
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("<stdin>:1:1: error: "), "{stderr}");
+    // It cannot be two things at once.
+    let (code, _, stderr) = run_with(&["explain", "--config", "-", "--replay", "-"], POLICY);
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("standard input is the configuration"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_log_may_be_an_array_of_entries() {
+    let entry = |name: &str, rate: &str| {
+        format!(
+            "  {{\n    \"insertId\": \"x\",\n    \"jsonPayload\": {{\n      \"queryName\": \"{name}\",\n      \"queryType\": \"A\",\n      \"sampleRate\": {rate},\n      \"sourceIP\": \"127.0.0.1\"\n    }},\n    \"severity\": \"INFO\"\n  }}"
+        )
+    };
+    let chaos = entry("version.bind.", "1")
+        .replace("\"queryType\"", "\"queryClass\": \"CH\", \"queryType\"");
+    let other = "  {\n    \"textPayload\": \"started }\"\n  }".to_owned();
+    let entries = [
+        other,
+        entry("storage.googleapis.com.", "10.0"),
+        entry("x.example.", "1"),
+        chaos,
+    ];
+    let log = format!("[\n{}\n]\n", entries.join(",\n"));
+    let (code, stdout, stderr) = run_with(&["explain", "--replay", "-"], &log);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(
+        stdout.contains("        10  storage.googleapis.com. A"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.ends_with("\nlog: 11 questions, 2 entries without one\n"),
+        "{stdout}"
+    );
+
+    let none = [
+        ("[]", "0 entries"),
+        ("{}\nx\n", "2 lines"),
+        ("", "0 lines"),
+        ("[{}]", "1 entry"),
+    ];
+    for (log, others) in none {
+        for args in [
+            &["explain", "--replay", "-"][..],
+            &[
+                "diff",
+                "config/default.yaml",
+                "config/default.yaml",
+                "--replay",
+                "-",
+            ],
+        ] {
+            let (code, stdout, stderr) = run_with(args, log);
+            assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
+            let want = format!("log: 0 questions, {others} without one\n");
+            assert!(
+                stderr.starts_with("dnsgate: there is no question to ") && stderr.ends_with(&want),
+                "{stderr}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_admin_pages_may_be_nowhere_and_their_address_has_several_spellings() {
+    let dnsgate = Running::start("");
+    let port = dnsgate.admin.port();
+    for admin in [
+        format!("127.0.0.1:{port}"),
+        format!("localhost:{port}"),
+        format!("http://127.0.0.1:{port}"),
+        format!("http://127.0.0.1:{port}/"),
+    ] {
+        let answered = stdout(&["explain", "storage.googleapis.com", "--admin", &admin]);
+        assert!(
+            answered.contains("answered from its zone"),
+            "{admin}: {answered}"
+        );
+        assert_eq!(stdout(&["healthcheck", &admin]), "", "{admin}");
+        let (code, _, stderr) = run(&["reload", "--admin", &admin]);
+        assert!(
+            code == 1 && stderr.contains("there is no configuration file"),
+            "{admin}: {stderr}"
+        );
+    }
+    let listen = format!("127.0.0.1:{}", free_port("127.0.0.1"));
+    let mut child = Command::new(PROGRAM)
+        .args(["serve", "--admin", "off", "--listen", &listen])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut lines = io::BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let ready = lines.find_map(|line| line.ok().filter(|line| line.contains("\"ready\"")));
+    crate::running::end(&mut child);
+    let ready = ready.expect("it starts");
+    assert!(!ready.contains("9153"), "{ready}");
 }
 
 #[test]
@@ -485,6 +630,12 @@ fn arguments_that_make_no_sense_end_with_2() {
             "udp:// and tcp://",
         ),
         (&["serve", "--admin", "9153"], "9153"),
+        (&["serve", "--admin", "127.0.0.1:09153"], "09153"),
+        (&["serve", "--listen", "127.0.0.1:053"], "053"),
+        (
+            &["explain", "example.com", "--client", "010.0.0.1"],
+            "010.0.0.1",
+        ),
         (&["explain"], "NAME"),
         (&["explain", "a..b"], "a..b"),
         (&["explain", "example.com", "BOGUS"], "BOGUS"),

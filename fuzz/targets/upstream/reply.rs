@@ -13,10 +13,8 @@ use super::address;
 use super::table::Table;
 use super::wire::{self, Record};
 
-/// The most aliases that one upstream's answer gives to a reply.
+/// The most aliases of a reply, whoever has them.
 const LINKS: usize = 10;
-/// The most names that a reply goes on from, each to an upstream or to data of ours.
-const HOPS: usize = 17;
 /// The longest TTL of the cache and of our own data.
 const MAX_TTL: u32 = 3600;
 
@@ -24,6 +22,7 @@ const A: u16 = 1;
 const CNAME: u16 = 5;
 const SOA: u16 = 6;
 const AAAA: u16 = 28;
+const DNAME: u16 = 39;
 const OPT: u16 = 41;
 const RRSIG: u16 = 46;
 const NSEC: u16 = 47;
@@ -35,9 +34,10 @@ const READ: [u16; 7] = [A, 2, CNAME, SOA, 15, AAAA, OPT];
 const PRIVATE_USE: [u8; 2] = [0xff, 0x00];
 
 /// The codes of replies to well-formed queries.
-const CODES: [ResponseCode; 4] = [
+const CODES: [ResponseCode; 5] = [
     ResponseCode::NoError,
     ResponseCode::NXDomain,
+    ResponseCode::YXDomain,
     ResponseCode::Refused,
     ResponseCode::ServFail,
 ];
@@ -84,8 +84,9 @@ impl Case<'_> {
         let chain = self.chain(&records);
         let screens = self.screens(&chain);
         for record in records.iter().filter(|record| record.section == 0) {
+            let leads = chain.contains(&record.owner) || self.is_dname(record, &chain);
             assert!(
-                chain.contains(&record.owner),
+                leads,
                 "{:02x?} is not on the chain {chain:02x?}",
                 record.owner
             );
@@ -116,6 +117,19 @@ impl Case<'_> {
         chain
     }
 
+    /// Whether a record is a DNAME, or signs one, of a name above one of the chain that is forwarded.
+    fn is_dname(&self, record: &Record, chain: &[Vec<u8>]) -> bool {
+        let covered = match record.rtype {
+            RRSIG => wire::number(self.reply, record.rdata.start),
+            rtype => Some(rtype),
+        };
+        let action = self.table.action(self.group, &record.owner, self.now);
+        let above = |name: &Vec<u8>| *name != record.owner && wire::is_within(name, &record.owner);
+        covered == Some(DNAME)
+            && matches!(action, Some(Action::Forward(_)))
+            && chain.iter().any(above)
+    }
+
     /// The rules of which one has let the records at the end of the chain pass. Holds that each name on the way is one
     /// that the way may lead by.
     fn screens(&self, chain: &[Vec<u8>]) -> Vec<From<'_>> {
@@ -127,7 +141,6 @@ impl Case<'_> {
             return Vec::new();
         };
         let mut from: Vec<From<'_>> = vec![forwarded(first)];
-        let mut turns = 0;
         for name in &chain[1..] {
             let action = self.table.action(self.group, name, self.now);
             let mut next: Vec<From<'_>> = Vec::new();
@@ -140,13 +153,10 @@ impl Case<'_> {
                 };
                 let goes_on = match (screen, action) {
                     (_, None) => None,
-                    (Some(screen), Some(Action::Forward(other))) => {
-                        (other.upstream != screen.upstream).then_some(Some(other))
-                    }
-                    (None, Some(Action::Forward(other))) => Some(Some(other)),
+                    // The same upstream included: it may not have followed the alias.
+                    (_, Some(Action::Forward(other))) => Some(Some(other)),
                     (_, Some(_)) => Some(None),
                 };
-                turns += usize::from(goes_on.is_some());
                 for screen in stays.then_some(screen).into_iter().chain(goes_on) {
                     if !next.contains(&screen) {
                         next.push(screen);
@@ -159,8 +169,7 @@ impl Case<'_> {
             );
             from = next;
         }
-        let most = if turns == 0 { LINKS } else { LINKS * HOPS };
-        assert!(chain.len() <= most + 1, "{} names in a chain", chain.len());
+        assert!(chain.len() <= LINKS + 1, "{} names in a chain", chain.len());
         from
     }
 
@@ -195,9 +204,12 @@ impl Case<'_> {
         let authority = || records.iter().filter(|record| record.section == 1);
         let last = chain.last().map(Vec::as_slice).unwrap_or_default();
         let mut zones = self.signers(chain);
+        // Of an alias that was asked for, the code speaks of its target.
+        let target = self.target();
+        let about = target.as_deref().unwrap_or(last);
         for soa in authority().filter(|record| record.rtype == SOA) {
             assert!(
-                wire::is_within(last, &soa.owner),
+                wire::is_within(last, &soa.owner) || wire::is_within(about, &soa.owner),
                 "the SOA of {:02x?} for {last:02x?}",
                 soa.owner
             );
@@ -220,19 +232,39 @@ impl Case<'_> {
         }
     }
 
-    /// The zones of which there are signatures on the chain, by what the upstream said.
+    /// Where the last alias of the reply leads.
+    fn target(&self) -> Option<Vec<u8>> {
+        let records = wire::records(self.reply)?;
+        let mut aliases = records
+            .iter()
+            .filter(|it| it.section == 0 && it.rtype == CNAME);
+        let (target, _) = wire::name(self.reply, aliases.next_back()?.rdata.start)?;
+        Some(target)
+    }
+
+    /// The zones of which there are signatures on the chain, by what the upstream said: of its records, of DNAMEs
+    /// above it, or of the proofs that there are none.
     fn signers(&self, chain: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut zones = Vec::new();
         for said in self.heard {
-            let signs = |record: &&Record| {
-                record.section == 0 && record.rtype == RRSIG && chain.contains(&record.owner)
-            };
-            for record in wire::records(said).iter().flatten().filter(signs) {
-                let zone = wire::name(said, record.rdata.start + 18);
-                zones.extend(
-                    zone.map(|(zone, _)| zone)
-                        .filter(|zone| wire::is_within(&record.owner, zone)),
-                );
+            let target = self.target();
+            let names = || chain.iter().chain(&target);
+            for record in &wire::torn_records(said) {
+                if record.rtype != RRSIG || record.section > 1 {
+                    continue;
+                }
+                let covered = wire::number(said, record.rdata.start).unwrap_or_default();
+                let denies = record.section == 1 && [NSEC, NSEC3].contains(&covered);
+                let on_chain = record.section == 0
+                    && (chain.contains(&record.owner)
+                        || covered == DNAME
+                            && names().any(|name| wire::is_within(name, &record.owner)));
+                let Some((zone, _)) = wire::name(said, record.rdata.start + 18) else {
+                    continue;
+                };
+                let holds = on_chain && wire::is_within(&record.owner, &zone)
+                    || denies && names().any(|name| wire::is_within(name, &zone));
+                zones.extend(holds.then_some(zone));
             }
         }
         zones

@@ -43,6 +43,50 @@ pub(super) fn records(message: &[u8]) -> Option<Vec<Record>> {
     Some(records)
 }
 
+/// The records of a message that may not be whole, as far as their lengths lead. An owner that cannot be read is no name.
+pub(super) fn torn_records(message: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let Some((_, mut at)) = name(message, 12) else {
+        return records;
+    };
+    at += 4;
+    for section in 0..3 {
+        for _ in 0..number(message, 6 + 2 * section).unwrap_or_default() {
+            let Some((type_at, rdata)) = after_name(message, at).and_then(|type_at| {
+                let start = type_at + 10;
+                let end = start + usize::from(number(message, type_at + 8)?);
+                (end <= message.len()).then_some((type_at, start..end))
+            }) else {
+                return records;
+            };
+            records.push(Record {
+                section,
+                owner: name(message, at)
+                    .map(|(owner, _)| owner)
+                    .unwrap_or_default(),
+                type_at,
+                rtype: number(message, type_at).unwrap_or_default(),
+                ttl: 0,
+                rdata: rdata.clone(),
+            });
+            at = rdata.end;
+        }
+    }
+    records
+}
+
+/// Where the name at `at` ends.
+fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            len @ 1..64 => at += 1 + usize::from(len),
+            192.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
 /// The two bytes at `at`.
 pub(super) fn number(message: &[u8], at: usize) -> Option<u16> {
     let bytes = message.get(at..at + 2)?;

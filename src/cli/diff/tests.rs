@@ -11,7 +11,7 @@ use crate::config::{self, Config};
 const OLD: &str = "
 clients: { vpc: { cidrs: [10.0.0.0/8] }, build: { cidrs: [10.8.0.0/16] } }
 google_apis: { vip: off }
-built_in: { private_reverse: false, doh_canaries: false, metadata: false }
+built_in: { private_reverse: false, doh_canaries: false, metadata: false, search: false }
 zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"*.svc A 10.0.0.6\"] }]
 rules:
   - { name: github, domains: [.github.test], answer: [A 10.1.0.1] }

@@ -12,7 +12,7 @@ use super::page::{Observed, Page};
 use crate::{
     config::default_types,
     dns::{Name, RecordType},
-    policy::{Action, Fate, GroupId, Pattern, Policy, TypeSet},
+    policy::{Action, Fate, GroupId, Origin, Pattern, Policy, TypeSet},
 };
 
 /// The configuration that the rules are for, as far as it is known.
@@ -108,6 +108,8 @@ impl<'c> Existing<'c> {
             let rule = candidate.rule;
             let is_about = rule.is_for(group) && rule.types.contains(rtype);
             let why = match (candidate.fate, &rule.action) {
+                // Nobody has written down that a name does not exist which a search list makes.
+                _ if rule.origin == Origin::Search => continue,
                 (Fate::Wins, Action::Deny) => Why::Denied,
                 (Fate::Wins, _) => Why::Allowed,
                 // To take an exception up again is for those who let it end.
@@ -129,6 +131,7 @@ impl<'c> Existing<'c> {
         let candidates = policy.explain(group, name.as_ref(), RecordType::A, self.now);
         candidates
             .iter()
+            .filter(|it| it.rule.origin != Origin::Search)
             .any(|it| it.rule.is_for(group) && it.rule.types.intersects(&common))
     }
 }

@@ -10,7 +10,7 @@ use super::{
     page::{Observed, Page, Seen},
     plan::{Learnt, shown},
 };
-use crate::policy::Pattern;
+use crate::{cli::plural, policy::Pattern};
 
 /// The names of a subtree that are shown; the others are counted.
 const MAX_SHOWN: usize = 20;
@@ -43,10 +43,7 @@ fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], te
         dropped,
         observed,
     } = page;
-    let count = match observed.len() {
-        1 => "1 question".to_owned(),
-        count => format!("{count} questions"),
-    };
+    let count = plural(observed.len() as u64, "question", "questions");
     let _ = writeln!(
         text,
         "  # From {source}: {count} of clients, up to generation {generation} of the configuration."
@@ -54,14 +51,15 @@ fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], te
     if *dropped > 0 {
         let _ = writeln!(
             text,
-            "  # warning: the record is not complete: {dropped} entries had to go for want of room."
+            "  # warning: the record is not complete: {} had to go for want of room.",
+            plural(*dropped, "entry", "entries")
         );
     }
     if judged.rare > 0 {
         let _ = writeln!(
             text,
-            "  # Left out: {} names that were asked for too few times.",
-            judged.rare
+            "  # Left out: {} that were asked for too few times.",
+            plural(judged.rare as u64, "name", "names")
         );
     }
     text.push_str(match rules {
@@ -100,7 +98,11 @@ fn of_rule(rule: &Learnt<'_>, upstream: &str, text: &mut String) {
 fn of_domain(line: &Line, text: &mut String) {
     if let Pattern::Subtree(_) = line.pattern {
         let count = line.names.len();
-        let _ = writeln!(text, "      # For {count} names:");
+        let _ = writeln!(
+            text,
+            "      # For {}:",
+            plural(count as u64, "name", "names")
+        );
         for name in line.names.iter().take(MAX_SHOWN) {
             let _ = writeln!(text, "      #   {}", shown(name));
         }

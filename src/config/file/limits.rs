@@ -4,7 +4,7 @@ use super::super::{
     cache,
     error::{Faults, Place},
     limits::{self, Bound, Bounded, Limits},
-    read::{At, Fields},
+    read::{At, Choice, Fields},
     value::{Bytes, Count, Interval, Seconds},
 };
 use crate::cache::Settings;
@@ -20,6 +20,7 @@ pub(in crate::config) struct LimitsSection {
 }
 
 pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
+    let before = faults.count();
     let mut count = |key, bound| {
         let given = fields.scalar::<Count>(key, faults);
         within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
@@ -36,6 +37,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let upstream_connections = count("upstream_connections", limits::UPSTREAM_CONNECTIONS);
     let upstream_pipeline = count("upstream_pipeline", limits::UPSTREAM_PIPELINE);
     let upstream_probes = count("upstream_probes", limits::UPSTREAM_PROBES);
+    let upstream_near_misses = count("upstream_near_misses", limits::UPSTREAM_NEAR_MISSES);
     let per_client_qps = count("per_client_qps", limits::PER_CLIENT_QPS);
     let per_client_slip = count("per_client_slip", limits::PER_CLIENT_SLIP);
     let ipv4 = count("per_client_ipv4_prefix", limits::PER_CLIENT_IPV4_PREFIX);
@@ -57,13 +59,17 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         upstream_pipeline,
         upstream_probes,
         upstream_timeout: time("upstream_timeout", limits::UPSTREAM_TIMEOUT),
+        upstream_near_misses,
         drain: time("drain", limits::DRAIN),
+        reload_timeout: time("reload_timeout", limits::RELOAD_TIMEOUT),
         per_client_qps,
         per_client_slip,
         per_client_ipv4_prefix: ipv4,
         per_client_ipv6_prefix: ipv6,
     };
-    let place = |key| fields.get(key).map(|node| node.place);
+    // What is bad has its default here, with which nothing else is compared.
+    let whole = fields.whole && faults.count() == before;
+    let place = |key| fields.get(key).filter(|_| whole).map(|node| node.place);
     LimitsSection {
         limits,
         per_client: place("tcp_connections_per_client"),
@@ -79,6 +85,20 @@ pub(in crate::config) struct CacheSection {
     pub(in crate::config) min_ttl: Option<Place>,
 }
 
+/// What answers past their time stand in for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StaleOn {
+    /// No answer at all.
+    Failure,
+    /// That, and a denial of what there was.
+    Denial,
+}
+
+impl Choice for StaleOn {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("failure", Self::Failure), ("denial", Self::Denial)];
+}
+
 impl Default for CacheSection {
     fn default() -> Self {
         Self {
@@ -89,24 +109,39 @@ impl Default for CacheSection {
 }
 
 pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheSection {
-    let mut seconds = |key, bound: Bound<Seconds>| {
-        let given = fields.scalar::<Seconds>(key, faults);
-        within(key, given, bound, faults).0
-    };
+    let before = faults.count();
     let (min_ttl, max_ttl) = (
-        seconds("min_ttl", cache::MIN_TTL),
-        seconds("max_ttl", cache::MAX_TTL),
+        seconds(fields, "min_ttl", cache::MIN_TTL, faults),
+        seconds(fields, "max_ttl", cache::MAX_TTL, faults),
     );
-    let serve_stale = seconds("serve_stale", cache::SERVE_STALE);
+    // What is bad has its default here, with which the other one is not compared.
+    let whole = fields.whole && faults.count() == before;
+    let serve_stale = seconds(fields, "serve_stale", cache::SERVE_STALE, faults);
+    let on: Option<At<StaleOn>> = fields.choice("serve_stale_on", faults);
+    let bridge_denials = on.is_some_and(|on| on.value == StaleOn::Denial);
+    if let Some(on) = on.filter(|_| bridge_denials && serve_stale == 0) {
+        let message = "`serve_stale_on: denial` bridges nothing: `serve_stale` is 0s".to_owned();
+        let help = "give `serve_stale` a time, or leave `serve_stale_on` out".to_owned();
+        faults.push_help(on.place, message, help);
+    }
     CacheSection {
         settings: Settings {
             size: size(fields, faults),
             min_ttl,
             max_ttl,
             serve_stale,
+            bridge_denials,
         },
-        min_ttl: fields.get("min_ttl").map(|node| node.place),
+        min_ttl: fields
+            .get("min_ttl")
+            .filter(|_| whole)
+            .map(|node| node.place),
     }
+}
+
+fn seconds(fields: &Fields<'_>, key: &str, bound: Bound<Seconds>, faults: &mut Faults<'_>) -> u32 {
+    let given = fields.scalar::<Seconds>(key, faults);
+    within(key, given, bound, faults).0
 }
 
 /// The size of the cache. Nothing is less than the least, and means something: no cache.

@@ -79,7 +79,7 @@ impl RuleEntry {
         let before = faults.count();
         let fields = Fields::of(node, &keys::RULE, faults)?;
         fields.require("name", faults);
-        if fields.get("domains").is_none() && fields.get("domains_file").is_none() {
+        if fields.whole && fields.get("domains").is_none() && fields.get("domains_file").is_none() {
             faults.push(
                 fields.key_place("domains").unwrap_or(fields.place),
                 "a rule needs the key `domains` or `domains_file`",

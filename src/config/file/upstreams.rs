@@ -9,7 +9,7 @@ use super::{
         value::Label,
         yaml::{Node, Value},
     },
-    named,
+    named, nameless,
 };
 
 /// One entry of `upstreams`. One that is wrong is still one: rules that name it are not.
@@ -20,6 +20,8 @@ pub(in crate::config) struct UpstreamEntry {
     pub(in crate::config) servers: Option<At<Vec<At<ServerAddr>>>>,
     pub(in crate::config) strategy: Option<At<Strategy>>,
     pub(in crate::config) ca_file: Option<At<String>>,
+    /// Whether all of it could be read.
+    pub(in crate::config) whole: bool,
 }
 
 impl Choice for Strategy {
@@ -50,20 +52,35 @@ impl Default for UpstreamsSection {
 
 impl UpstreamsSection {
     pub(super) fn read(node: &Node, faults: &mut Faults<'_>) -> Self {
+        if nameless(
+            node,
+            "upstreams",
+            "public: { servers: [tls://8.8.8.8#dns.google] }",
+            faults,
+        ) {
+            return Self {
+                entries: Vec::new(),
+                whole: false,
+            };
+        }
         let named = named(node, "`upstreams`", "upstream", &keys::UPSTREAM, faults);
         let named = named.unwrap_or_default();
         let mut entries = Vec::with_capacity(named.len());
         for (name, fields) in named {
             let fields = fields.as_ref();
+            let before = faults.count();
             if let Some(fields) = fields {
                 fields.require("servers", faults);
             }
-            entries.push(UpstreamEntry {
+            let mut entry = UpstreamEntry {
                 name,
                 servers: fields.and_then(|fields| fields.scalars("servers", faults)),
                 strategy: fields.and_then(|fields| fields.choice("strategy", faults)),
                 ca_file: fields.and_then(|fields| fields.scalar("ca_file", faults)),
-            });
+                whole: true,
+            };
+            entry.whole = faults.count() == before && fields.is_some_and(|fields| fields.whole);
+            entries.push(entry);
         }
         let written = match &node.value {
             Value::Map(written) => Some(written.len()),

@@ -32,7 +32,7 @@ pub(super) const ELSEWHERE: [(&str, &str); 2] = [
 ];
 
 /// Whether a name is under one of the subtrees that are carved out.
-pub(super) fn is_carved_out(name: &Name) -> bool {
+pub(in crate::config) fn is_carved_out(name: &Name) -> bool {
     ELSEWHERE
         .iter()
         .filter_map(|(subtree, _)| subtree.parse::<Name>().ok())

@@ -42,6 +42,9 @@ impl Settings {
         let Some(section) = section else {
             return Some(Self::default());
         };
+        if !section.is_known {
+            return None; // what the rest means depends on it
+        }
         let vip = section.vip.map_or(Vip::Restricted, |at| at.value);
         if vip == Vip::Off {
             report_useless(section, faults);
@@ -68,6 +71,12 @@ impl Settings {
     /// The origins of the preset's zones.
     pub(in crate::config) fn origins(&self) -> impl Iterator<Item = &Name> {
         self.domains.iter().map(|domain| &domain.name)
+    }
+
+    /// The domains of the preset, and whether the name alone is served.
+    pub(in crate::config) fn domains(&self) -> impl Iterator<Item = (&Name, bool)> {
+        let domains = self.domains.iter();
+        domains.map(|domain| (&domain.name, domain.form == Form::Exact))
     }
 
     /// The addresses of the endpoints, with `psc`.

@@ -65,7 +65,7 @@ fn upstreams_are_in_the_order_of_the_file() {
     assert_eq!(answer(&config, "x.test", "A"), "forward to 1");
     assert_eq!(answer(&config, "y.test", "A"), "forward to 0");
     assert_eq!(
-        answer(&config, "z.test", "A"),
+        answer(&config, "z.example", "A"),
         "refused: no rule allows this name"
     );
     assert!(
@@ -153,7 +153,7 @@ fn observe_forwards_what_would_be_denied() {
     let enforced = super::config(&text.replace("{ observe: public }", "enforce"));
     assert!(enforced.policy.observed().is_none());
     assert_eq!(
-        answer(&enforced, "z.test", "A"),
+        answer(&enforced, "z.example", "A"),
         "refused: no rule allows this name"
     );
 }
@@ -168,12 +168,13 @@ fn cache_and_limits_are_read() {
             min_ttl: 0,
             max_ttl: 3_600,
             serve_stale: 86_400,
+            bridge_denials: false,
         }
     );
     assert_eq!(empty.limits, Limits::default());
     let set = config(
-        "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 0s}\n\
-         limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms}",
+        "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 60s, serve_stale_on: denial}\n\
+         limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
     );
     let set = set.startup;
     assert_eq!(
@@ -182,11 +183,13 @@ fn cache_and_limits_are_read() {
             size: 1 << 30,
             min_ttl: 30,
             max_ttl: 86_400,
-            serve_stale: 0,
+            serve_stale: 60,
+            bridge_denials: true,
         }
     );
     assert_eq!((set.limits.in_flight, set.limits.waiters), (5_000, 100));
     assert_eq!(set.limits.upstream_timeout, Duration::from_millis(1_500));
+    assert_eq!(set.limits.upstream_near_misses, 20);
     assert_eq!(empty.first_difference(&set), Some("cache"));
     for (size, bytes) in [("0", 0), ("0MiB", 0), ("1024KiB", 1 << 20)] {
         let config = config(&format!("cache: {{size: {size}}}"));

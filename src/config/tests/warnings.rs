@@ -42,6 +42,10 @@ fn each_warning_is_told_with_its_place() {
             "1:18 anybody can have a name under co.uk; to clients of this zone none of them exists",
         ),
         (
+            "zones: [{origin: z.example, records: [\"@ DNSKEY 257 3 13 AA==\", \"a A 10.0.0.1\"]}]",
+            "1:18 1 DNSSEC record of the zone z.example. will not be served: dnsgate serves no signatures (validating clients fail while the parent zone has a DS record for it: remove that record, or serve the zone from a server that signs)",
+        ),
+        (
             "google_apis: {domains: [gcr.oi]}",
             "1:25 Google documents no domain gcr.oi for this address; it is served as gcr.oi and everything below it (did you mean gcr.io?)",
         ),
@@ -56,6 +60,41 @@ fn each_warning_is_told_with_its_place() {
         (
             "clients: {all: {cidrs: [0.0.0.0/0]}}",
             "1:11 Cloud DNS (35.199.192.0/19) is in client group `all`, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up (give the group deny_with: nxdomain)",
+        ),
+        (
+            "clients: {dns: {cidrs: [35.199.192.0/19]}}\ndeny_with: drop",
+            "1:11 Cloud DNS (35.199.192.0/19) is in client group `dns`, and silence (drop) looks like a dead target there: it waits, asks the other targets and answers SERVFAIL, and clients try again (give the group deny_with: nxdomain)",
+        ),
+        (
+            "clients: {dns: {cidrs: [35.199.192.0/19], deny_with: drop}}\ndeny_with: nxdomain",
+            "1:11 Cloud DNS (35.199.192.0/19) is in client group `dns`, and silence (drop) looks like a dead target there: it waits, asks the other targets and answers SERVFAIL, and clients try again (give the group deny_with: nxdomain)",
+        ),
+        // A part of the range is enough.
+        (
+            "clients: {dns: {cidrs: [35.199.200.0/24], deny_with: refused}}\ndeny_with: nxdomain",
+            "1:11 Cloud DNS (35.199.192.0/19) is in client group `dns`, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up (give the group deny_with: nxdomain)",
+        ),
+        // A rule's own way, by the default groups as well.
+        (
+            "rules: [{name: r, domains: [x.example], deny: drop}]",
+            "1:47 rule `r` is for client group `cloud-dns`, too, which Cloud DNS (35.199.192.0/19) is in, and silence (drop) looks like a dead target there: it waits, asks the other targets and answers SERVFAIL, and clients try again (write deny: nxdomain, or name the groups that it is for)",
+        ),
+        (
+            "clients: {dns: {cidrs: [35.199.192.0/19], deny_with: nxdomain}}\nrules: [{name: r, domains: [x.example], groups: [dns], deny: true, deny_with: refused}]",
+            "2:79 rule `r` is for client group `dns`, too, which Cloud DNS (35.199.192.0/19) is in, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up (write deny: nxdomain, or name the groups that it is for)",
+        ),
+        // Names that leave the Google preset: one of it, all below one, of another domain.
+        (
+            "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [storage.googleapis.com], forward: u}]",
+            "2:29 rule `r` forwards `storage.googleapis.com`, which google_apis would answer (googleapis.com): clients leave the VIP for another address (leave the name to the preset; google_apis.except sends a name to the other VIP, and a rule with the address of an endpoint of yours is not warned of)",
+        ),
+        (
+            "google_apis: {domains: [pkg.dev]}\nupstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [\"*.eu.pkg.dev\"], forward: u}]",
+            "3:29 rule `r` forwards `*.eu.pkg.dev`, which google_apis would answer (pkg.dev): clients leave the VIP for another address (leave the name to the preset; google_apis.except sends a name to the other VIP, and a rule with the address of an endpoint of yours is not warned of)",
+        ),
+        (
+            "rules: [{name: r, domains: [storage.googleapis.com], answer: [A 142.250.1.1]}]",
+            "1:29 rule `r` answers `storage.googleapis.com`, which google_apis would answer (googleapis.com): clients leave the VIP for another address (leave the name to the preset; google_apis.except sends a name to the other VIP, and a rule with the address of an endpoint of yours is not warned of)",
         ),
         (
             "rules: [{name: r, domains: [x.example], deny: true, until: 2026-12-30}]",
@@ -115,6 +154,13 @@ fn what_is_meant_is_not_warned_of() {
         "clients: {dns: {cidrs: [35.199.192.0/19], deny_with: nxdomain}, all: {cidrs: [0.0.0.0/0]}}",
         "clients: {all: {cidrs: [0.0.0.0/0]}}\ndeny_with: nodata",
         "clients: {vpc: {cidrs: [10.0.0.0/8]}}",
+        "clients: {vpc: {cidrs: [10.0.0.0/8]}, dns: {cidrs: [35.199.192.0/19], deny_with: nxdomain}}\nrules: [{name: r, domains: [x.example], groups: [vpc], deny: drop}]",
+        "rules: [{name: r, domains: [x.example], deny: nodata}]",
+        "rules: [{name: r, domains: [storage.googleapis.com], answer: [A 10.0.0.1]}]",
+        "rules: [{name: r, domains: [x.p.googleapis.com, .rep.googleapis.com], answer: [A 192.0.2.1]}]",
+        "rules: [{name: r, domains: [storage.googleapis.com], deny: true}]",
+        "google_apis: {vip: off}\nupstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [storage.googleapis.com], forward: u}]",
+        "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [gcr.io, .notgoogleapis.com], forward: u}]",
     ] {
         assert_eq!(warnings(text), [""; 0], "{text}");
     }

@@ -9,7 +9,10 @@ use std::{
     str::FromStr,
 };
 
-use crate::dns::{Name, NameError};
+use crate::{
+    config::strict,
+    dns::{Name, NameError},
+};
 
 /// Where DNS is served (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
@@ -117,7 +120,7 @@ pub enum ServerError {
     )]
     BadAddress,
     /// The port is not one.
-    #[error("the port must be from 1 to 65535")]
+    #[error("the port must be from 1 to 65535, without a leading zero")]
     BadPort,
     /// An address that no server has.
     #[error("{address} is {what}; no server can be asked there")]
@@ -252,8 +255,7 @@ fn check_usable(address: IpAddr) -> Result<(), ServerError> {
 }
 
 fn port_of(text: &str) -> Result<u16, ServerError> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let port = text.parse().ok().filter(|&port| digits && port != 0);
+    let port = strict::port(text).filter(|&port| port != 0);
     port.ok_or(ServerError::BadPort)
 }
 
@@ -314,7 +316,7 @@ mod tests {
                 "https://[fd00::53]:8443/a/b%20c",
             ),
             ("https://10.9.0.53/", "https://10.9.0.53:443/"),
-            ("udp://[FD00:0::53]:0053", "udp://[fd00::53]:53"),
+            ("udp://[FD00:0::53]:53", "udp://[fd00::53]:53"),
         ] {
             let server: ServerAddr = text.parse().expect(text);
             assert_eq!(server.to_string(), shown);
@@ -334,6 +336,8 @@ mod tests {
             ("udp://", E::BadAddress),
             ("udp://8.8.8.8:", E::BadPort),
             ("udp://8.8.8.8:+53", E::BadPort),
+            ("udp://8.8.8.8:053", E::BadPort),
+            ("udp://8.8.8.010", E::BadAddress),
             ("udp://8.8.8.8:65536", E::BadPort),
             ("udp://8.8.8.8 ", E::BadAddress),
             ("udp://[8.8.8.8]", E::BadAddress),

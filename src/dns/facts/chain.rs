@@ -3,53 +3,24 @@
 //! One pass over the records files them by owner; the walk along the aliases then looks up each
 //! name once. So the work is in proportion to the reply, however many aliases are in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::{
-    End, Facts, Failure, Link, MAX_LINKS,
-    message::{self, Record, Section},
-    rdata,
+    Dname, End, Facts, Failure, Link, MAX_LINKS,
+    found::{Alias, Found, Kept, Owner},
+    message::{self, Head},
+    rdata, substitute,
 };
 use crate::dns::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset};
 
-/// The most bytes of names and RDATA that are kept of one reply, uncompressed: twice what a message
-/// can carry, so that what compression saves in a real one is paid for, and no bomb is.
-const MAX_KEPT: usize = 128 << 10;
-
-/// One record, its owner aside. Its RDATA is in [`Found::data`].
-#[derive(Clone, Copy)]
-struct Kept {
-    rtype: RecordType,
-    /// Of an RRSIG, what it signs; of others, their own type.
-    covered: RecordType,
-    ttl: u32,
-    start: usize,
-    end: usize,
-}
-
-/// The records of one owner in the answer section.
-#[derive(Default)]
-struct Owner {
-    alias: Option<Alias>,
-    records: Vec<Kept>,
-}
-
-struct Alias {
-    record: Kept,
-    target: Name,
-}
-
-/// The records of a reply that could matter.
-struct Found {
-    qtype: RecordType,
-    dnssec_ok: bool,
-    owners: HashMap<Name, Owner>,
-    authority: Vec<(Name, Kept)>,
-    /// Whether there were name servers in the authority section.
-    servers: bool,
-    data: Vec<u8>,
-    /// What more may be kept.
-    room: usize,
+/// Where the chain leads from one name.
+enum Next<'f> {
+    /// Nowhere.
+    End,
+    /// By its alias.
+    Alias(&'f Owner, &'f Alias),
+    /// By the DNAME of the name above that is given.
+    Dname(NameRef<'f>, &'f Owner, &'f Alias),
 }
 
 /// See [`Facts::parse`].
@@ -59,178 +30,190 @@ pub(super) fn facts(
     qtype: RecordType,
     dnssec_ok: bool,
 ) -> Result<Facts, Failure> {
-    let mut found = Found {
-        qtype,
-        dnssec_ok,
-        owners: HashMap::new(),
-        authority: Vec::new(),
-        servers: false,
-        data: Vec::new(),
-        room: MAX_KEPT,
-    };
+    let mut found = Found::new(qtype, dnssec_ok);
     let head = message::read(message, name, qtype, |record| found.take(&record))
         .ok_or(Failure::Malformed)?;
     let rcode = match head.code {
         0 => Rcode::NoError,
         3 => Rcode::NxDomain,
+        6 => Rcode::YxDomain,
         code => return Err(Failure::Code(code)),
     };
-    found.walk(name, rcode).ok_or(Failure::Malformed)
+    found.walk(name, rcode, head).ok_or(Failure::Malformed)
 }
 
 impl Found {
-    /// Files one record, if it is of any use. `None` when it contradicts what was there.
-    fn take(&mut self, record: &Record<'_>) -> Option<()> {
-        let signature = record.rtype == RecordType::RRSIG;
-        let covered = if signature {
-            rdata::covered(record.rdata)?
-        } else {
-            record.rtype
-        };
-        let asked = record.rtype == self.qtype;
-        let welcome = !signature || self.dnssec_ok;
-        match (record.section, covered) {
-            (Section::Answer, RecordType::CNAME) if !signature => self.take_alias(record),
-            (Section::Answer, _)
-                if asked || welcome && (covered == self.qtype || covered == RecordType::CNAME) =>
-            {
-                let kept = self.keep(record, covered)?;
-                self.owner(record.owner)?.records.push(kept);
-                Some(())
+    /// Where the chain leads from `name`: nowhere where the type itself is to be had. `None` where a
+    /// record that would say so is not well-formed.
+    fn next(&self, name: NameRef<'_>) -> Option<Next<'_>> {
+        let owner = self.owners.get(name.wire());
+        if let Some(owner) = owner {
+            if owner.broken {
+                return None;
             }
-            (Section::Authority, RecordType::NS) => {
-                self.servers = true;
-                Some(())
+            if owner.records.iter().any(|it| it.rtype == self.qtype) {
+                return Some(Next::End);
             }
-            (Section::Authority, RecordType::SOA) if welcome => {
-                self.take_authority(record, covered)
-            }
-            (Section::Authority, RecordType::NSEC | RecordType::NSEC3) if self.dnssec_ok => {
-                self.take_authority(record, covered)
-            }
-            _ => Some(()),
         }
-    }
-
-    fn take_alias(&mut self, record: &Record<'_>) -> Option<()> {
-        let (target, _) = NameBuf::read(record.rdata).ok()?;
-        if let Some(alias) = &mut self.owner(record.owner)?.alias {
-            alias.record.ttl = alias.record.ttl.min(record.ttl);
-            // RFC 2181 section 10.1: a name is an alias for one other.
-            return (alias.target.as_ref() == target.as_ref()).then_some(());
+        // Below a DNAME there is nothing but what follows from it (RFC 6672 section 2.4): where its
+        // CNAME is another one, it counts.
+        if let Some((above, owner, dname)) = self.dname(name) {
+            return Some(Next::Dname(above, owner, dname));
         }
-        let alias = Alias {
-            record: self.keep(record, RecordType::CNAME)?,
-            target: self.keep_name(target.as_ref())?,
-        };
-        self.owner(record.owner)?.alias = Some(alias);
-        Some(())
-    }
-
-    fn take_authority(&mut self, record: &Record<'_>, covered: RecordType) -> Option<()> {
-        let kept = self.keep(record, covered)?;
-        let owner = self.keep_name(record.owner)?;
-        self.authority.push((owner, kept));
-        Some(())
-    }
-
-    fn owner(&mut self, name: NameRef<'_>) -> Option<&mut Owner> {
-        if !self.owners.contains_key(name.wire()) {
-            let name = self.keep_name(name)?;
-            self.owners.insert(name, Owner::default());
-        }
-        self.owners.get_mut(name.wire())
-    }
-
-    fn keep_name(&mut self, name: NameRef<'_>) -> Option<Name> {
-        self.room = self.room.checked_sub(name.wire().len())?;
-        Some(name.to_name())
-    }
-
-    fn keep(&mut self, record: &Record<'_>, covered: RecordType) -> Option<Kept> {
-        self.room = self.room.checked_sub(record.rdata.len())?;
-        let start = self.data.len();
-        self.data.extend_from_slice(record.rdata);
-        Some(Kept {
-            rtype: record.rtype,
-            covered,
-            ttl: record.ttl,
-            start,
-            end: self.data.len(),
+        Some(match owner.map(|owner| (owner, &owner.alias)) {
+            Some((owner, Some(alias))) if self.qtype != RecordType::CNAME => {
+                Next::Alias(owner, alias)
+            }
+            _ => Next::End,
         })
     }
 
-    fn data(&self, record: &Kept) -> &[u8] {
-        self.data.get(record.start..record.end).unwrap_or_default()
+    /// The DNAME closest above `name`.
+    fn dname(&self, name: NameRef<'_>) -> Option<(NameRef<'_>, &Owner, &Alias)> {
+        if !self.dnames {
+            return None;
+        }
+        let mut above = std::iter::successors(name.parent(), |name| name.parent());
+        above.find_map(|above| {
+            let (name, owner) = self.owners.get_key_value(above.wire())?;
+            Some((name.as_ref(), owner, owner.dname.as_ref()?))
+        })
     }
 
-    /// The alias at `name` that is to be followed: none where the type itself is to be had.
-    fn alias(&self, name: NameRef<'_>) -> Option<(&Owner, &Alias)> {
-        let owner = self.owners.get(name.wire())?;
-        let here = self.qtype == RecordType::CNAME
-            || owner
-                .records
-                .iter()
-                .any(|record| record.rtype == self.qtype);
-        let alias = owner.alias.as_ref().filter(|_| !here)?;
-        Some((owner, alias))
-    }
-
-    fn walk(&self, question: NameRef<'_>, rcode: Rcode) -> Option<Facts> {
+    fn walk(&self, question: NameRef<'_>, rcode: Rcode, head: Head) -> Option<Facts> {
         let mut facts = Facts {
             rcode,
             links: Vec::new(),
             end: End::Name,
+            dname: None,
             answers: Vec::new(),
             authority: Vec::new(),
         };
-        let mut names = vec![question];
-        let mut here = question;
-        while let Some((owner, alias)) = self.alias(here) {
+        let mut names = vec![question.to_name()];
+        while let Some(here) = names.last()
+            && let Some(link) = self.link(here.as_ref(), &mut facts)?
+        {
             if facts.links.len() == MAX_LINKS {
                 facts.end = End::TooLong;
                 break;
             }
-            here = alias.target.as_ref();
-            facts.links.push(Link {
-                cname: self.set(&[alias.record])?,
-                target: alias.target.clone(),
-                signatures: self.signatures(owner, RecordType::CNAME)?,
-            });
-            if names.contains(&here) {
+            let target = link.target.clone();
+            facts.links.push(link);
+            let known = names.contains(&target);
+            names.push(target);
+            if known {
                 facts.end = End::Loop;
                 break;
             }
-            names.push(here);
         }
         if facts.end == End::Name {
-            self.end(&mut facts, &names, here)?;
+            self.end(&mut facts, &names, head)?;
         }
         facts.links.shrink_to_fit();
         Some(facts)
     }
 
+    /// The link that begins at `here`, if there is one to be followed. What a DNAME makes of the last
+    /// name is put into the facts.
+    fn link(&self, here: NameRef<'_>, facts: &mut Facts) -> Option<Option<Link>> {
+        let (above, owner, dname) = match self.next(here)? {
+            Next::End => return Some(None),
+            Next::Alias(owner, alias) => {
+                return Some(Some(Link {
+                    dname: None,
+                    cname: self.set(&[alias.record])?,
+                    target: alias.target.clone()?,
+                    signatures: self.signatures(owner, RecordType::CNAME)?,
+                }));
+            }
+            Next::Dname(above, owner, dname) => (above, owner, dname),
+        };
+        let made = substitute(here, above.label_count(), dname.target.as_ref()?.as_ref());
+        let whole = || -> Option<Box<Dname>> {
+            Some(Box::new(Dname {
+                owner: above.to_name(),
+                set: self.set(&[dname.record])?,
+                signatures: self.signatures(owner, RecordType::DNAME)?,
+            }))
+        };
+        let Some(target) = made else {
+            // RFC 6672 section 2.2: the new name would be too long.
+            facts.rcode = Rcode::YxDomain;
+            facts.dname = Some(whole()?);
+            return Some(None);
+        };
+        let target = target.as_ref().to_name();
+        let cname = self.made(here, dname.record.ttl, &target)?;
+        let dname = if self.dnssec_ok { Some(whole()?) } else { None };
+        if self.qtype == RecordType::CNAME {
+            facts.dname = dname;
+            facts.answers = vec![cname];
+            return Some(None);
+        }
+        Some(Some(Link {
+            dname,
+            cname,
+            target,
+            signatures: None,
+        }))
+    }
+
+    /// The CNAME from `here` to `target` that follows from a DNAME with this TTL: as the server has
+    /// written it, where it has. Some give it no time to live (RFC 6672 section 3.1).
+    fn made(&self, here: NameRef<'_>, ttl: u32, target: &Name) -> Option<Rrset> {
+        let theirs = self.owners.get(here.wire());
+        let theirs = theirs
+            .and_then(|owner| owner.alias.as_ref())
+            .filter(|alias| alias.target.as_ref() == Some(target));
+        let ttl = theirs.map_or(ttl, |alias| alias.record.ttl.min(ttl));
+        let rdata = theirs.map_or(target.as_ref().wire(), |alias| self.data(&alias.record));
+        let mut set = Rrset::new(RecordType::CNAME, ttl);
+        set.push(rdata).ok()?;
+        set.shrink_to_fit();
+        Some(set)
+    }
+
     /// Adds what there is at the end of the chain.
-    fn end(&self, facts: &mut Facts, names: &[NameRef<'_>], last: NameRef<'_>) -> Option<()> {
-        if let Some(owner) = self.owners.get(last.wire()) {
+    fn end(&self, facts: &mut Facts, names: &[Name], head: Head) -> Option<()> {
+        let last = names.last()?;
+        let owner = self.owners.get(last.as_ref().wire());
+        if let Some(owner) = owner.filter(|_| facts.dname.is_none() && facts.answers.is_empty()) {
             facts.answers = self.answers(owner)?;
         }
-        let soa = facts.is_negative().then(|| self.soa(last)).flatten();
-        // A name that does not exist has no records, and a server that only names other servers
-        // has not answered.
-        let contradiction = facts.rcode == Rcode::NxDomain && !facts.answers.is_empty();
-        let referral =
-            facts.is_negative() && facts.rcode == Rcode::NoError && soa.is_none() && self.servers;
-        if contradiction || referral {
+        // Of the CNAME that was asked for, the code speaks of its target (RFC 6604 section 2.1).
+        let about = match facts.answers.first().and_then(Rrset::target) {
+            Some(target) if self.qtype == RecordType::CNAME => {
+                NameBuf::read(target).ok()?.0.as_ref().to_name()
+            }
+            _ => last.clone(),
+        };
+        let denies = facts.answers.is_empty() || facts.rcode != Rcode::NoError;
+        let soa = denies.then(|| self.soa(about.as_ref())).flatten();
+        let silent = facts.answers.is_empty() && facts.rcode == Rcode::NoError && soa.is_none();
+        // A name that does not exist has no records, but perhaps an alias leads to it.
+        let contradiction = facts.rcode != Rcode::NoError
+            && !facts.answers.is_empty()
+            && self.qtype != RecordType::CNAME;
+        // A server that only names other servers has not answered, and one of whose answer a part
+        // is lost has perhaps not said that there is none.
+        let referral = silent && self.servers && facts.links.is_empty();
+        let torn = facts.answers.is_empty() && soa.is_none() && !head.whole_authority;
+        if contradiction || referral || torn || facts.answers.is_empty() && self.lost {
             return None;
         }
-        let zones = self.zones(names, soa);
+        if silent && !facts.links.is_empty() {
+            facts.end = End::Open;
+        }
+        let zones = self.zones(names, &about, soa, facts);
         facts.authority = self.authority(soa, &zones)?;
         Some(())
     }
 
     fn answers(&self, owner: &Owner) -> Option<Vec<Rrset>> {
         let records: Vec<Kept> = if self.qtype == RecordType::CNAME {
+            if owner.alias.as_ref().is_some_and(|it| it.target.is_none()) {
+                return None;
+            }
             owner.alias.iter().map(|alias| alias.record).collect()
         } else {
             let records = owner.records.iter().copied();
@@ -271,26 +254,45 @@ impl Found {
         soas.max_by_key(|owner| owner.wire().len())
     }
 
-    /// The zones that names of the chain are in: that of the SOA, and those that signed.
-    fn zones<'z>(&'z self, names: &[NameRef<'_>], soa: Option<NameRef<'z>>) -> HashSet<Name> {
+    /// The zones that names of the chain are in: that of the SOA, those that signed, and, where
+    /// nothing but proofs says that there is none, those that signed the proofs.
+    fn zones(
+        &self,
+        names: &[Name],
+        about: &Name,
+        soa: Option<NameRef<'_>>,
+        facts: &Facts,
+    ) -> HashSet<Name> {
         let mut zones: HashSet<Name> = soa.into_iter().map(NameRef::to_name).collect();
-        for name in names.iter().filter(|_| self.dnssec_ok) {
-            let Some(owner) = self.owners.get(name.wire()) else {
-                continue;
-            };
-            for record in &owner.records {
-                let signer = (record.rtype == RecordType::RRSIG)
-                    .then(|| rdata::signer(self.data(record)))
-                    .flatten()
-                    .and_then(|wire| NameBuf::read(wire).ok());
-                if let Some((signer, _)) = signer
-                    && name.is_within(signer.as_ref())
-                {
-                    zones.insert(signer.as_ref().to_name());
-                }
+        if !self.dnssec_ok {
+            return zones;
+        }
+        let mut add = |name: NameRef<'_>, records: &[&Kept]| {
+            for record in records {
+                zones.extend(self.signer(record).filter(|it| name.is_within(it.as_ref())));
+            }
+        };
+        let links = facts.links.iter().map(|link| &link.dname);
+        let dnames = links.chain([&facts.dname]).flatten().map(|it| &it.owner);
+        for name in names.iter().chain(dnames) {
+            if let Some(owner) = self.owners.get(name.as_ref().wire()) {
+                add(name.as_ref(), &owner.records.iter().collect::<Vec<_>>());
             }
         }
+        if facts.is_negative() && soa.is_none() {
+            let proofs: Vec<&Kept> = self.authority.iter().map(|(_, record)| record).collect();
+            add(about.as_ref(), &proofs);
+        }
         zones
+    }
+
+    /// The zone that a signature is from.
+    fn signer(&self, record: &Kept) -> Option<Name> {
+        if record.rtype != RecordType::RRSIG {
+            return None;
+        }
+        let (signer, _) = NameBuf::read(rdata::signer(self.data(record))?).ok()?;
+        Some(signer.as_ref().to_name())
     }
 
     /// The SOA of `soa` and the proofs of `zones`, in sets.

@@ -3,11 +3,14 @@
 //! Nobody vouches for the bytes: an upstream passes on what strangers put into their zones. So each
 //! count, length and pointer is checked, and names as a whole may not expand to more than a message
 //! could sensibly say, so that a few bytes cannot buy much work.
+//!
+//! One record that is not well-formed costs that record: the next one begins where the lengths say.
+//! Only where they cannot be followed is the rest of a message lost. Bytes behind the last record
+//! are nobody's, and of the additional section nothing matters but the OPT record.
 
 use super::rdata;
 use crate::dns::{
     NameRef, RecordType,
-    edns::options_well_formed,
     name::{MAX_NAME, NameBuf},
     query::{CLASS_IN, HEADER},
 };
@@ -27,12 +30,12 @@ pub(super) enum Section {
 /// One record of class IN.
 pub(super) struct Record<'r> {
     pub(super) section: Section,
-    /// In lower case.
-    pub(super) owner: NameRef<'r>,
+    /// In lower case; `None` where it cannot be read.
+    pub(super) owner: Option<NameRef<'r>>,
     pub(super) rtype: RecordType,
     pub(super) ttl: u32,
-    /// Its names written out, letters as received.
-    pub(super) rdata: &'r [u8],
+    /// Its names written out, letters as received; `None` where it has not the form of its type.
+    pub(super) rdata: Option<&'r [u8]>,
 }
 
 /// What the fixed parts of a message say.
@@ -40,11 +43,17 @@ pub(super) struct Record<'r> {
 pub(super) struct Head {
     /// All 12 bits of the response code.
     pub(super) code: u16,
+    /// Whether the authority section could be read to its end.
+    pub(super) whole_authority: bool,
 }
 
-/// Reads the reply to the question for `name` and `qtype` and hands each record of class IN to
-/// `take`. `None` when it is not well-formed, not whole, not the reply to that question, or when
-/// `take` says so.
+/// The message cannot be read on from here: a record ends behind its end, or its names have expanded
+/// to more than they may.
+struct Torn;
+
+/// Reads the reply to the question for `name` and `qtype` and hands each record of class IN in the
+/// answer and authority sections to `take`. `None` when it is not whole up to the end of the answer
+/// section, not the reply to that question, or when `take` says so.
 pub(super) fn read(
     message: &[u8],
     name: NameRef<'_>,
@@ -66,14 +75,36 @@ pub(super) fn read(
     };
     reader.question(name, qtype)?;
     let sections = [Section::Answer, Section::Authority, Section::Additional];
+    let mut torn = None;
     for (section, count) in sections.into_iter().zip(counts.chunks_exact(2)) {
         let count = u16::from_be_bytes(count.try_into().ok()?);
         for _ in 0..count {
-            reader.record(section, &mut take)?;
+            match reader.record(section, &mut take) {
+                Ok(taken) => taken?,
+                Err(Torn) => {
+                    torn = Some(section);
+                    break;
+                }
+            }
+        }
+        if torn.is_some() {
+            break;
         }
     }
     let code = u16::from(low & 0x0f) | u16::from(reader.upper_code.unwrap_or(0)) << 4;
-    (reader.at == message.len()).then_some(Head { code })
+    (torn != Some(Section::Answer)).then_some(Head {
+        code,
+        whole_authority: torn != Some(Section::Authority),
+    })
+}
+
+/// The fields of a record that are as long in each.
+struct Fields {
+    rtype: RecordType,
+    class: u16,
+    ttl: u32,
+    /// Of its RDATA.
+    len: usize,
 }
 
 /// A place in a message.
@@ -99,52 +130,92 @@ impl<'m> Reader<'m> {
         same.then_some(())
     }
 
+    /// Reads one record and goes on to the next. `Ok(None)` when `take` says so.
     fn record(
         &mut self,
         section: Section,
         take: &mut impl FnMut(Record<'_>) -> Option<()>,
-    ) -> Option<()> {
+    ) -> Result<Option<()>, Torn> {
+        let owner_at = self.at;
+        self.at = self.after_name().ok_or(Torn)?;
+        let fields = self.fields().ok_or(Torn)?;
+        let (start, end) = (self.at, self.at + fields.len);
+        if end > self.message.len() {
+            return Err(Torn);
+        }
+        self.at = end;
+        if section == Section::Additional {
+            if fields.rtype == RecordType::OPT {
+                self.opt(owner_at, fields.ttl);
+            }
+            return Ok(Some(()));
+        }
+        // The form of another class is that class's business.
+        if fields.rtype == RecordType::OPT || fields.class != CLASS_IN {
+            return Ok(Some(()));
+        }
         let mut owner = std::mem::take(&mut self.owner);
         owner.clear();
-        self.name(&mut owner)?;
+        let named = self.read_at(owner_at, |reader| reader.name(&mut owner));
         self.owner = owner;
-        let rtype = RecordType(self.number()?);
-        let class = self.number()?;
-        let ttl = u32::from(self.number()?) << 16 | u32::from(self.number()?);
-        let end = usize::from(self.number()?) + self.at;
-        let raw = self.message.get(self.at..end)?;
-        if rtype == RecordType::OPT {
-            self.at = end;
-            return self.opt(section, ttl, raw);
-        }
-        if class != CLASS_IN {
-            // Its form is the other class's business.
-            self.at = end;
-            return Some(());
-        }
         let mut uncompressed = std::mem::take(&mut self.rdata);
         uncompressed.clear();
-        rdata::read(self, rtype, end, &mut uncompressed)?;
+        let rtype = fields.rtype;
+        let formed = self.read_at(start, |reader| {
+            rdata::read(reader, rtype, end, &mut uncompressed)
+        });
         self.rdata = uncompressed;
-        let (owner, _) = NameBuf::read(&self.owner).ok()?;
-        take(Record {
+        if self.expansion == 0 {
+            return Err(Torn);
+        }
+        let owner = named.and_then(|()| NameBuf::read(&self.owner).ok());
+        Ok(take(Record {
             section,
-            owner: owner.as_ref(),
+            owner: owner.as_ref().map(|(owner, _)| owner.as_ref()),
             rtype,
             // RFC 2181 section 8: a TTL with the highest bit set counts as 0.
-            ttl: if ttl >> 31 == 0 { ttl } else { 0 },
-            rdata: &self.rdata,
+            ttl: if fields.ttl >> 31 == 0 { fields.ttl } else { 0 },
+            rdata: formed.map(|()| &*self.rdata),
+        }))
+    }
+
+    /// What stands between a record's owner and its RDATA.
+    fn fields(&mut self) -> Option<Fields> {
+        Some(Fields {
+            rtype: RecordType(self.number()?),
+            class: self.number()?,
+            ttl: u32::from(self.number()?) << 16 | u32::from(self.number()?),
+            len: usize::from(self.number()?),
         })
     }
 
-    /// RFC 6891 section 6.1.1: one OPT record, at the root, in the additional section.
-    fn opt(&mut self, section: Section, ttl: u32, rdata: &[u8]) -> Option<()> {
-        let proper = section == Section::Additional
-            && self.owner == [0]
-            && self.upper_code.is_none()
-            && options_well_formed(rdata);
-        self.upper_code = Some((ttl >> 24) as u8);
-        proper.then_some(())
+    /// Reads something that begins elsewhere, and stays here.
+    fn read_at(&mut self, at: usize, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        let here = std::mem::replace(&mut self.at, at);
+        let found = read(self);
+        self.at = here;
+        found
+    }
+
+    /// RFC 6891 section 6.1.1: one OPT record, at the root. Others are nobody's, and what its options
+    /// say does not matter.
+    fn opt(&mut self, owner_at: usize, ttl: u32) {
+        if self.message.get(owner_at) == Some(&0) {
+            self.upper_code.get_or_insert((ttl >> 24) as u8);
+        }
+    }
+
+    /// Where the name that begins here ends, whatever it points to.
+    fn after_name(&self) -> Option<usize> {
+        let mut at = self.at;
+        loop {
+            match *self.message.get(at)? {
+                0 => return Some(at + 1),
+                len @ 1..=63 => at += 1 + usize::from(len),
+                0xc0.. => return Some(at + 2),
+                _ => return None,
+            }
+        }
     }
 
     /// Where the next byte is.
@@ -180,7 +251,10 @@ impl<'m> Reader<'m> {
                 0..=63 => 1 + usize::from(byte),
                 _ => return None,
             };
-            self.expansion = self.expansion.checked_sub(size)?;
+            self.expansion = self.expansion.saturating_sub(size);
+            if self.expansion == 0 {
+                return None;
+            }
             match byte {
                 0xc0.. => {
                     let to = u16::from_be_bytes([byte & 0x3f, *self.message.get(at + 1)?]);

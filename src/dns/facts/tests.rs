@@ -91,7 +91,12 @@ fn show_set(owner: &str, set: &Rrset) -> String {
 fn show(question: NameRef<'_>, facts: &Facts) -> String {
     let mut parts = vec![facts.rcode.as_str().to_owned()];
     let mut owner = question.to_string();
+    let show_dname = |dname: &Dname| -> Vec<String> {
+        let owner = dname.owner.to_string();
+        dname.sets().map(|set| show_set(&owner, set)).collect()
+    };
     for link in &facts.links {
+        parts.extend(link.dname.iter().flat_map(|dname| show_dname(dname)));
         let sets = [Some(&link.cname), link.signatures.as_ref()];
         parts.extend(sets.iter().flatten().map(|set| show_set(&owner, set)));
         owner = link.target.to_string();
@@ -99,6 +104,7 @@ fn show(question: NameRef<'_>, facts: &Facts) -> String {
     if facts.end != End::Name {
         parts.push(format!("{:?}", facts.end));
     }
+    parts.extend(facts.dname.iter().flat_map(|dname| show_dname(dname)));
     parts.extend(facts.answers.iter().map(|set| show_set(&owner, set)));
     let authority = facts.authority.iter();
     parts.extend(authority.map(|(owner, set)| format!("[{}]", show_set(&owner.to_string(), set))));
@@ -113,6 +119,8 @@ fn shown(question: &str, message: &[u8], dnssec_ok: bool) -> String {
     }
 }
 
+/// `old.x. 300 DNAME new.x.`
+const DNAME: &str = "old.x. 300 DNAME \\#036e6577017800";
 const SOA: &str = "x. 900 SOA ns.x. host.x. 1 2 3 4 60";
 
 /// Question, code, answer section, authority section; what is read of it.
@@ -259,6 +267,102 @@ const CASES: &[Case] = &[
     ),
     // A name that does not exist has no records.
     ("www.x A", 3, &["www.x. 5 A 192.0.2.1"], &[], "Malformed"),
+    // Nothing is said of the name that the chain leads to: it goes on elsewhere.
+    (
+        "www.x A",
+        0,
+        &["www.x. 30 CNAME h.sub.x."],
+        &["sub.x. 300 NS ns.sub.x."],
+        "NOERROR, www.x. 30 CNAME, Open",
+    ),
+    (
+        "www.x A",
+        0,
+        &["www.x. 30 CNAME a.x.", "a.x. 30 CNAME h.y."],
+        &[SOA],
+        "NOERROR, www.x. 30 CNAME, a.x. 30 CNAME, Open",
+    ),
+    (
+        "www.x A",
+        0,
+        &["www.x. 30 CNAME a.x."],
+        &["x. 300 NS ns.x.", SOA],
+        "NOERROR, www.x. 30 CNAME, [x. 60 SOA]",
+    ),
+    // The alias that was asked for is there, and its target is not.
+    (
+        "www.x CNAME",
+        3,
+        &["www.x. 30 CNAME gone.y."],
+        &[SOA, "y. 900 SOA ns.x. host.x. 1 2 3 4 50"],
+        "NXDOMAIN, www.x. 30 CNAME, [y. 50 SOA]",
+    ),
+    // DNAME: the CNAME follows from it, where the server has not made it with its TTL.
+    (
+        "w.old.x A",
+        0,
+        &["w.new.x. 60 A 192.0.2.1", DNAME],
+        &[],
+        "NOERROR, w.old.x. 300 CNAME, w.new.x. 60 A",
+    ),
+    (
+        "w.old.x A",
+        0,
+        &[DNAME, "w.old.x. 0 CNAME W.NEW.x."],
+        &[],
+        "NOERROR, w.old.x. 0 CNAME, Open",
+    ),
+    (
+        "w.old.x A",
+        0,
+        &[
+            DNAME,
+            "w.old.x. 9 CNAME evil.y.",
+            "evil.y. 9 A 192.0.2.1",
+            "w.new.x. 60 A 192.0.2.2",
+        ],
+        &[],
+        "NOERROR, w.old.x. 300 CNAME, w.new.x. 60 A",
+    ),
+    (
+        "w.old.x CNAME",
+        0,
+        &[DNAME],
+        &[],
+        "NOERROR, w.old.x. 300 CNAME",
+    ),
+    (
+        "w.old.x DNAME",
+        0,
+        &[DNAME],
+        &[],
+        "NOERROR, w.old.x. 300 CNAME, Open",
+    ),
+    // Not of its own name, nor of others.
+    ("old.x DNAME", 0, &[DNAME], &[], "NOERROR, old.x. 300 DNAME"),
+    (
+        "old.x A",
+        0,
+        &[DNAME, "old.x. 5 A 192.0.2.1"],
+        &[],
+        "NOERROR, old.x. 5 A",
+    ),
+    (
+        "w.older.x A",
+        0,
+        &[DNAME, "w.older.x. 5 A 192.0.2.1"],
+        &[],
+        "NOERROR, w.older.x. 5 A",
+    ),
+    // A name becomes too long, and where the DNAME is tells the server alone.
+    ("w.old.x A", 6, &[], &[], "YXDOMAIN"),
+    (
+        "www.x A",
+        6,
+        &["www.x. 9 CNAME w.old.x."],
+        &[],
+        "YXDOMAIN, www.x. 9 CNAME",
+    ),
     ("www.x A", 2, &[], &[], "Code(2)"),
     ("www.x A", 5, &["www.x. 5 A 192.0.2.1"], &[], "Code(5)"),
     // RFC 2181 section 8.
@@ -362,6 +466,107 @@ fn signatures_come_where_they_were_asked_for() {
     );
 }
 
+/// What of a signed zone says that there is none, and what leads elsewhere in it.
+#[test]
+fn proofs_and_dnames_come_with_their_signatures() {
+    let wire = |lines: &[String]| lines.iter().map(|line| record(line)).collect::<Vec<_>>();
+    let denial = [
+        "w.x. 60 NSEC \\#00".to_owned(),
+        rrsig("w.x.", 60, "NSEC", "x."),
+        "x. 60 NSEC \\#00".to_owned(),
+        rrsig("x.", 60, "NSEC", "x."),
+        "y. 60 NSEC \\#00".to_owned(),
+    ];
+    // Proofs alone say it as well, where a zone of the name signed them (RFC 4035 section 3.1.3).
+    let message = reply("www.x A", 0, [&[], &wire(&denial), &[]]);
+    assert_eq!(shown("www.x A", &message, false), "NOERROR");
+    assert_eq!(
+        shown("www.x A", &message, true),
+        "NOERROR, [w.x. 60 NSEC], [w.x. 60 RRSIG], [x. 60 NSEC], [x. 60 RRSIG]"
+    );
+    let foreign = [denial[4].clone(), rrsig("y.", 60, "NSEC", "y.")];
+    let message = reply("www.x A", 0, [&[], &wire(&foreign), &[]]);
+    assert_eq!(shown("www.x A", &message, true), "NOERROR");
+
+    // The DNAME has the signature that its CNAME needs.
+    let redirected = [
+        DNAME.to_owned(),
+        rrsig("old.x.", 200, "DNAME", "x."),
+        "w.old.x. 300 CNAME w.new.x.".to_owned(),
+    ];
+    let redirected = wire(&redirected);
+    let proof = wire(&denial[..2]);
+    for (question, want) in [
+        (
+            "w.old.x A",
+            "NOERROR, old.x. 300 DNAME, old.x. 200 RRSIG, w.old.x. 300 CNAME, Open, \
+             [w.x. 60 NSEC], [w.x. 60 RRSIG]",
+        ),
+        (
+            "w.old.x CNAME",
+            "NOERROR, old.x. 300 DNAME, old.x. 200 RRSIG, w.old.x. 300 CNAME, [w.x. 60 NSEC], \
+             [w.x. 60 RRSIG]",
+        ),
+    ] {
+        let message = reply(question, 0, [&redirected, &proof, &[]]);
+        assert_eq!(shown(question, &message, true), want);
+    }
+}
+
+/// A label of 63 bytes, four of which are no name.
+const LONG: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+#[test]
+fn a_dname_that_leads_to_too_long_a_name() {
+    let asked = format!("{LONG}.{LONG}.{LONG}.old.x A");
+    let target = format!("{LONG}.x");
+    let target = name(&target).as_ref().wire().to_vec();
+    let dname = [raw_record(
+        b"\x03old\x01x\0",
+        RecordType::DNAME,
+        300,
+        &target,
+    )];
+    for code in [0, 6] {
+        for (dnssec_ok, sections) in [(false, [&dname[..], &[], &[]]), (true, [&dname, &[], &[]])] {
+            let message = reply(&asked, code, sections);
+            let want = "YXDOMAIN, old.x. 300 DNAME";
+            assert_eq!(shown(&asked, &message, dnssec_ok), want, "{code}");
+            let facts = parse(&asked, &message, dnssec_ok).expect("well-formed");
+            assert_eq!((facts.ttl(), facts.denies()), (300, false));
+        }
+    }
+}
+
+#[test]
+fn proofs_go_with_the_aliases_that_they_are_of() {
+    let lines = [
+        "www.x. 300 CNAME a.y.".to_owned(),
+        rrsig("www.x.", 300, "CNAME", "x."),
+        "a.y. 200 CNAME b.z.".to_owned(),
+        rrsig("a.y.", 100, "CNAME", "y."),
+    ];
+    let proofs = [
+        "v.x. 50 NSEC \\#00".to_owned(),
+        rrsig("v.x.", 40, "NSEC", "x."),
+        "0.y. 50 NSEC \\#00".to_owned(),
+        rrsig("0.y.", 40, "NSEC", "y."),
+    ];
+    let wire = |lines: &[String]| lines.iter().map(|line| record(line)).collect::<Vec<_>>();
+    let message = reply("www.x A", 0, [&wire(&lines), &wire(&proofs), &[]]);
+    let facts = parse("www.x A", &message, true).expect("well-formed");
+    assert_eq!(facts.end, End::Open);
+    let of = |links| -> Vec<String> {
+        let proofs = facts.proofs(links);
+        proofs
+            .map(|(owner, set)| show_set(&owner.to_string(), set))
+            .collect()
+    };
+    assert_eq!(of(0), [""; 0]);
+    assert_eq!(of(1), ["v.x. 50 NSEC", "v.x. 40 RRSIG"]);
+    assert_eq!(of(2).len(), 4);
+}
+
 #[test]
 fn how_long_it_holds() {
     for (question, code, answer, authority, negative, ttl) in [
@@ -387,6 +592,11 @@ fn how_long_it_holds() {
         ("y A", 3, &["y. 10 CNAME www.x."], &[SOA], true, 10),
         ("y A", 3, &["y. 10 CNAME www.x."], &[], true, 0),
         ("x A", 0, &["x. 10 CNAME x."], &[], false, 10),
+        ("x A", 0, &["x. 10 CNAME a.y."], &[], false, 10),
+        // The code is of a name that nobody says how long not to ask for.
+        ("x CNAME", 3, &["x. 10 CNAME a.y."], &[], false, 0),
+        ("y CNAME", 3, &["y. 99 CNAME www.x."], &[SOA], false, 60),
+        ("w.old.x A", 6, &[], &[], true, 0),
     ] {
         let message = reply(question, code, [&records(answer), &records(authority), &[]]);
         let facts = parse(question, &message, false).expect(question);

@@ -88,7 +88,7 @@ impl PackedTree {
             if label.is_empty() {
                 break;
             }
-            suffix = suffix.child(label);
+            suffix = self.child_of(suffix, label);
             if depth >= NEAR {
                 ahead.note(self.home(suffix));
             }

@@ -19,18 +19,14 @@
 //! processor need not wait for one to learn the next. What is found is compared with parent and
 //! label, so that a walk is right whatever the hashes are; they only decide how long it takes.
 
-use std::{
-    hash::{BuildHasher, Hasher},
-    ops::Range,
-};
-
-use foldhash::fast::FixedState;
+use std::ops::Range;
 
 use super::{
     HEAD, NONE, Node, TreeFull,
     ahead::{self, Ahead},
     arena,
     block::{BODY, Block, SIZE, SLOTS},
+    seed::Seed,
 };
 use crate::dns::name::NameRef;
 
@@ -59,6 +55,7 @@ pub struct PackedTree {
     blocks: Vec<Block>,
     /// How many nodes are spread over.
     homes: u32,
+    seed: &'static Seed,
 }
 
 /// What the labels of a name come to, from the right up to one of them.
@@ -69,22 +66,19 @@ impl Suffix {
     /// No label.
     pub(super) const ROOT: Self = Self(0);
 
-    /// One more label to the left. The keys are the operator's and nobody can add one by asking,
-    /// so a fixed seed is safe.
+    /// One more label to the left.
     #[inline]
-    pub(super) fn child(self, label: &[u8]) -> Self {
-        let mut hasher = FixedState::with_seed(u64::from(self.seed())).build_hasher();
-        hasher.write(label);
-        Self(hasher.finish())
+    pub(super) fn child(self, label: &[u8], seed: &Seed) -> Self {
+        Self(seed.hash(self.passed_on(), label))
     }
 
     /// What of it goes on to the children: one half.
-    const fn seed(self) -> u32 {
+    const fn passed_on(self) -> u32 {
         self.0 as u32
     }
 
-    const fn of_seed(seed: u32) -> Self {
-        Self(seed as u64)
+    const fn of_passed_on(half: u32) -> Self {
+        Self(half as u64)
     }
 
     /// Where the search begins: the other half, as a fraction of all blocks.
@@ -105,17 +99,21 @@ impl PackedTree {
     ///
     /// # Errors
     /// When there are more nodes than numbers.
-    pub(super) fn pack(nodes: Vec<u8>) -> Result<Self, TreeFull> {
+    pub(super) fn pack(nodes: Vec<u8>, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes = homes_for(&nodes).ok_or(TreeFull)?;
-        Self::pack_into(nodes, homes)
+        Self::pack_into(nodes, homes, seed)
     }
 
-    fn pack_into(mut nodes: Vec<u8>, homes: u32) -> Result<Self, TreeFull> {
+    fn pack_into(mut nodes: Vec<u8>, homes: u32, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes_len = homes as usize;
         // Some more for what the last ones have no room for.
         let mut blocks = Vec::with_capacity(homes_len + homes_len / 1000 + 1);
         blocks.resize(homes_len, Block::EMPTY);
-        let mut tree = Self { blocks, homes };
+        let mut tree = Self {
+            blocks,
+            homes,
+            seed,
+        };
         let (mut ahead, mut next) = (Ahead::new(), 0);
         loop {
             let here = next;
@@ -136,7 +134,7 @@ impl PackedTree {
                 break;
             };
             if node.parent < from {
-                let (_, suffix) = packed(nodes, node);
+                let (_, suffix) = packed(nodes, node, self.seed);
                 ahead.note(self.home(suffix));
             }
             here = arena::behind(here, node);
@@ -150,10 +148,10 @@ impl PackedTree {
         while here < range.end
             && let Some(node) = arena::at(nodes, here)
         {
-            let (parent, suffix) = packed(nodes, node);
+            let (parent, suffix) = packed(nodes, node, self.seed);
             let packed = self.place(suffix, Node { parent, ..node })?;
             let next = arena::behind(here, node);
-            arena::overwrite(nodes, here, packed.0, suffix.seed());
+            arena::overwrite(nodes, here, packed.0, suffix.passed_on());
             here = next;
         }
         Ok(())
@@ -181,7 +179,7 @@ impl PackedTree {
         let (mut node, mut suffix, mut depth) = (PackedId::ROOT, Suffix::ROOT, 0);
         for &start in starts.as_slice().iter().rev() {
             let label = name.label_at(start);
-            suffix = suffix.child(label);
+            suffix = suffix.child(label, self.seed);
             let Some(child) = self.child(node, label, suffix) else {
                 break;
             };
@@ -254,6 +252,12 @@ impl PackedTree {
         self.blocks.capacity() * SIZE
     }
 
+    /// A suffix with one more label to the left.
+    #[inline]
+    pub(super) fn child_of(&self, suffix: Suffix, label: &[u8]) -> Suffix {
+        suffix.child(label, self.seed)
+    }
+
     /// In which block the search for the node of a suffix begins.
     #[inline]
     pub(super) const fn home(&self, suffix: Suffix) -> u32 {
@@ -267,11 +271,11 @@ impl PackedTree {
 }
 
 /// The new number of a node's parent, and the suffix of the node: where a node has been packed, its
-/// number and its seed have taken the places of parent and mark.
-fn packed(nodes: &[u8], node: Node<'_>) -> (u32, Suffix) {
+/// number and what its suffix passes on have taken the places of parent and mark.
+fn packed(nodes: &[u8], node: Node<'_>, seed: &Seed) -> (u32, Suffix) {
     let above = arena::at(nodes, node.parent);
     above.map_or((NONE, Suffix::ROOT), |above| {
-        let suffix = Suffix::of_seed(above.mark).child(node.label);
+        let suffix = Suffix::of_passed_on(above.mark).child(node.label, seed);
         (above.parent, suffix)
     })
 }

@@ -85,6 +85,7 @@ impl Packed {
             Kind::Exact => 0,
             Kind::Subtree => 1,
             Kind::Below => 2,
+            Kind::Search => 3,
         };
         let last = if last { LAST } else { 0 };
         Self(last | entry.rule.0 << KIND_BITS | kind)
@@ -100,7 +101,8 @@ impl Packed {
         match self.0 & 0b11 {
             0 => Kind::Exact,
             1 => Kind::Subtree,
-            _ => Kind::Below,
+            2 => Kind::Below,
+            _ => Kind::Search,
         }
     }
 

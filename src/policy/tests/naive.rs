@@ -34,6 +34,8 @@ struct Spec {
     allow: bool,
     deny_with: Option<DenyWith>,
     built_in: bool,
+    /// Built in, for names that nothing else decides about.
+    search: bool,
 }
 
 impl From<&Spec> for Rule {
@@ -60,9 +62,10 @@ impl From<&Spec> for Rule {
                 false => Action::Deny,
             },
             deny_with: spec.deny_with,
-            origin: match spec.built_in {
-                true => Origin::BuiltIn,
-                false => Origin::Configured,
+            origin: match (spec.search, spec.built_in) {
+                (true, _) => Origin::Search,
+                (false, true) => Origin::BuiltIn,
+                (false, false) => Origin::Configured,
             },
         }
     }
@@ -134,11 +137,57 @@ fn beats(
     }
 }
 
+/// Whether a rule of search lists is about a name: any of its patterns stands for its name and all below.
+fn is_searched(specs: &[Spec], asked: &Question) -> bool {
+    let about = |own: &[&str]| own == asked.name || is_below(&asked.name, own);
+    let patterns = specs.iter().filter(|spec| spec.search);
+    patterns
+        .flat_map(|spec| &spec.patterns)
+        .any(|(_, own)| about(own))
+}
+
+/// Why a question is denied that no rule decides about, by the nearest of the rules that allow it to others.
+fn missed(specs: &[Spec], asked: &Question) -> Option<DenialReason> {
+    let mut nearest = None;
+    for spec in specs.iter().filter(|spec| spec.allow && !spec.search) {
+        let mut patterns = spec.patterns.iter();
+        if !patterns.any(|(shape, own)| matches(*shape, own, &asked.name)) {
+            continue;
+        }
+        let group = Spec {
+            types: None,
+            until: None,
+            ..spec.clone()
+        };
+        let qtype = Spec {
+            groups: None,
+            until: None,
+            ..spec.clone()
+        };
+        let expired = Spec {
+            groups: None,
+            types: None,
+            ..spec.clone()
+        };
+        let why = match [&group, &qtype, &expired].map(|part| applies(part, asked)) {
+            [true, true, false] => (0, DenialReason::Expired),
+            [_, _, false] => continue,
+            [true, false, true] => (1, DenialReason::OtherType),
+            _ => (2, DenialReason::OtherGroup),
+        };
+        if nearest.is_none_or(|(rank, _)| why.0 < rank) {
+            nearest = Some(why);
+        }
+    }
+    nearest.map(|(_, why)| why)
+}
+
 fn scan(specs: &[Spec], asked: &Question) -> Option<usize> {
     let mut best: Option<(usize, &(Shape, Vec<&str>))> = None;
     for (at, spec) in specs.iter().enumerate() {
         for pattern in &spec.patterns {
-            if !applies(spec, asked) || !matches(pattern.0, &pattern.1, &asked.name) {
+            if spec.search || !applies(spec, asked) || !matches(pattern.0, &pattern.1, &asked.name)
+            {
                 continue;
             }
             let wins = match best {
@@ -176,7 +225,9 @@ fn has_allowed(specs: &[Spec], asked: &Question) -> bool {
     });
     let mut child = asked.name.clone();
     child.insert(0, FRESH);
-    spelled_out
+    // The root exists, whatever else does.
+    asked.name.is_empty()
+        || spelled_out
         || TYPES.into_iter().any(|qtype| {
             let here = Question {
                 qtype,
@@ -205,7 +256,9 @@ fn ties(specs: &[Spec]) -> BTreeSet<(u32, u32, Vec<&'static str>)> {
             });
             for one in &first.patterns {
                 for two in &second.patterns {
-                    let level = one.1 == two.1 && beats((first, one), (second, two)).is_none();
+                    let level = one.1 == two.1
+                        && first.search == second.search
+                        && (first.search || beats((first, one), (second, two)).is_none());
                     if level && group && qtype {
                         found.insert((before as u32, at as u32, two.1.clone()));
                     }
@@ -236,16 +289,31 @@ fn spec() -> impl Strategy<Value = Spec> {
         any::<bool>(),
         prop::option::weighted(0.3, prop::sample::select(DenyWith::ALL.to_vec())),
         prop::bool::weighted(0.2),
+        prop::bool::weighted(0.15),
     )
         .prop_map(
-            |(patterns, groups, types, until, allow, deny_with, built_in)| Spec {
-                patterns,
-                groups,
-                types,
-                until,
-                allow,
-                deny_with,
-                built_in,
+            |(patterns, groups, types, until, allow, deny_with, built_in, search)| match search {
+                // They deny everybody everything, always.
+                true => Spec {
+                    patterns,
+                    groups: None,
+                    types: None,
+                    until: None,
+                    allow: false,
+                    deny_with: Some(DenyWith::NxDomain),
+                    built_in: true,
+                    search: true,
+                },
+                false => Spec {
+                    patterns,
+                    groups,
+                    types,
+                    until,
+                    allow,
+                    deny_with,
+                    built_in,
+                    search: false,
+                },
             },
         )
 }
@@ -281,12 +349,24 @@ fn check(
     let (group, now) = (GroupId(asked.group), at(asked.now));
     let expected = scan(specs, asked);
     let verdict = policy.decide(group, asked_name.as_ref(), asked.qtype, now);
-    prop_assert_eq!(rule_of(&verdict).map(|id| id.0 as usize), expected);
     match verdict {
         Verdict::Deny(denial) => {
             prop_assert!(!allows(specs, asked));
+            let why = match expected {
+                Some(_) => DenialReason::Rule,
+                None => missed(specs, asked).unwrap_or(match is_searched(specs, asked) {
+                    true => DenialReason::Search,
+                    false => DenialReason::Default,
+                }),
+            };
+            prop_assert_eq!(denial.why, why);
+            if expected.is_some() {
+                prop_assert_eq!(denial.rule.map(|id| id.0 as usize), expected);
+            }
+            prop_assert!(!denial.text.is_empty());
             let by_rule = expected.and_then(|at| specs[at].deny_with);
-            let by_group = group_ways[usize::from(asked.group)];
+            let searched = is_searched(specs, asked);
+            let by_group = group_ways[usize::from(asked.group)].filter(|_| !searched);
             let with = by_rule.or(by_group).unwrap_or(DenyWith::NxDomain);
             let with = match with {
                 DenyWith::NxDomain if has_allowed(specs, asked) => DenyWith::NoData,
@@ -294,10 +374,20 @@ fn check(
             };
             prop_assert_eq!(denial.with, with);
         }
-        _ => prop_assert!(allows(specs, asked)),
+        verdict => {
+            prop_assert_eq!(rule_of(&verdict).map(|id| id.0 as usize), expected);
+            prop_assert!(allows(specs, asked));
+        }
     }
 
     let candidates = policy.explain(group, asked_name.as_ref(), asked.qtype, now);
+    let (searched, candidates): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|candidate| candidate.rule.origin == Origin::Search);
+    prop_assert_eq!(searched.len(), usize::from(is_searched(specs, asked)));
+    for candidate in searched {
+        prop_assert_eq!(candidate.fate == Fate::Wins, expected.is_none());
+    }
     let winners = candidates.iter().filter(|c| c.fate == Fate::Wins);
     let winners: Vec<_> = winners.map(|c| c.id.0 as usize).collect();
     prop_assert_eq!(winners, Vec::from_iter(expected));
@@ -311,9 +401,11 @@ fn check(
     }
     let named: BTreeSet<_> = candidates.iter().map(|c| c.id.0 as usize).collect();
     let about = |spec: &Spec| {
-        spec.patterns
-            .iter()
-            .any(|(s, own)| matches(*s, own, &asked.name))
+        !spec.search
+            && spec
+                .patterns
+                .iter()
+                .any(|(s, own)| matches(*s, own, &asked.name))
     };
     let all: BTreeSet<_> = (0..specs.len()).filter(|&at| about(&specs[at])).collect();
     prop_assert_eq!(

@@ -50,6 +50,9 @@ struct QueryLine<'a> {
     query_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query_type: Option<&'a str>,
+    /// Where it is not IN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_class: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +102,9 @@ pub(super) fn query(
     let name = qtype
         .as_ref()
         .and_then(|_| rdata::question_name(record.message()));
+    let class = qtype
+        .as_ref()
+        .and_then(|_| rdata::other_class(record.message()));
     let source = record.source.ip().to_canonical();
     let message = format!(
         "{} {} {} for {source}: {}",
@@ -111,6 +117,7 @@ pub(super) fn query(
         head: head(Severity::of(outcome), &message, record.time, "query"),
         query_name: name.as_deref(),
         query_type: qtype.as_deref(),
+        query_class: class.as_deref(),
         response_code: outcome.rcode.map(|rcode| rcode.as_str()),
         rdata: outcome.rcode.and_then(|_| rdata::answers(record.message())),
         source_ip: source.to_string(),
@@ -185,6 +192,9 @@ fn start(head: &Head<'_>) -> String {
 
 fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
     let mut text = start(&line.head);
+    if let Some(class) = line.query_class {
+        let _ = write!(text, " class={class}");
+    }
     if let Some(rule) = line.rule {
         let _ = write!(text, " rule={rule}");
     }

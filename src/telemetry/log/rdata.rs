@@ -11,12 +11,30 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use crate::dns::{NameBuf, query::HEADER};
+use crate::dns::{
+    NameBuf,
+    query::{CLASS_IN, HEADER},
+};
 
 /// The name of the first question, with its final dot.
 pub(super) fn question_name(message: &[u8]) -> Option<String> {
     let (name, _) = NameBuf::read(message.get(HEADER..)?).ok()?;
     Some(name.as_ref().to_string())
+}
+
+/// The class of the first question where it is not IN.
+pub(super) fn other_class(message: &[u8]) -> Option<String> {
+    let (_, name) = NameBuf::read(message.get(HEADER..)?).ok()?;
+    let class = message.get(HEADER + name + 2..)?.first_chunk()?;
+    let known = match u16::from_be_bytes(*class) {
+        CLASS_IN => return None,
+        3 => "CH",
+        4 => "HS",
+        254 => "NONE",
+        255 => "ANY",
+        other => return Some(format!("CLASS{other}")), // RFC 3597 section 5
+    };
+    Some(known.to_owned())
 }
 
 /// The answers in Cloud DNS's form: a record a line, its fields separated by tabs. Records that

@@ -29,6 +29,8 @@ pub(in crate::telemetry) struct QueryRecord {
     pub(super) time: SystemTime,
     pub(super) latency: Duration,
     pub(super) generation: u64,
+    /// How many queries a routine one of these stands for.
+    pub(super) sample: u32,
     /// The record of an upstream's answer that may not pass.
     pub(super) rejected: Option<Box<str>>,
     len: u16,
@@ -51,6 +53,7 @@ impl QueryRecord {
             time: event.time,
             latency: event.latency.as_yet(),
             generation: event.generation,
+            sample: 1,
             rejected: event.rejected.map(|record| cut(record).into()),
             len: message.len().min(KEPT) as u16,
             message: [0; KEPT],

@@ -76,8 +76,6 @@ impl Entry {
 pub(super) struct Form {
     /// Text for people, else JSON.
     pub(super) text: bool,
-    /// How many queries a line of a routine one stands for.
-    pub(super) sample: u32,
     /// How many queries can wait.
     pub(super) queue: usize,
 }
@@ -192,7 +190,7 @@ impl Writer {
         if self.labels.0 != record.generation {
             self.labels = (record.generation, self.ledger.labels(record.generation));
         }
-        let sample = match self.form.sample {
+        let sample = match record.sample {
             rate if rate > 1 && routine(&record.outcome) => Some(rate),
             _ => None,
         };

@@ -25,7 +25,7 @@ pub(super) fn screened(totals: &Totals) -> impl Iterator<Item = Series> {
 }
 
 /// Everything about upstreams.
-pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 8] {
+pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {
     let servers = || {
         let servers = read.servers.iter();
         servers.map(|((upstream, server), cells)| ([upstream.as_str(), server], cells))
@@ -64,6 +64,10 @@ pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 8] {
         family(
             &families::UPSTREAM_MISMATCHED,
             servers().map(|(labels, cells)| counter(labels, cells.mismatched())),
+        ),
+        family(
+            &families::UPSTREAM_FORGED,
+            servers().map(|(labels, cells)| counter(labels, cells.forged())),
         ),
         family(
             &families::UPSTREAM_HEDGED,

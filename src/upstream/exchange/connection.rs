@@ -20,9 +20,10 @@ use tokio::{
 use super::{
     Fault, Reply, Tell,
     dial::{Dialer, Line},
+    fault::Failed,
     http2, pipeline,
 };
-use crate::upstream::descriptors;
+use crate::upstream::descriptors::Descriptor;
 
 /// How long connecting may take, TLS and all.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -41,7 +42,10 @@ pub(super) struct Order {
 /// What the task lets be seen from outside.
 pub(super) struct Signs {
     connected: OnceLock<Instant>,
+    /// Why it never stood.
+    failed: OnceLock<Fault>,
     heard: AtomicU64,
+    answered: AtomicUsize,
     /// Questions that may be under way, as configured.
     most: usize,
     /// The same, or fewer where the server wants that.
@@ -53,7 +57,9 @@ impl Signs {
     pub(super) fn new(places: usize) -> Self {
         Self {
             connected: OnceLock::new(),
+            failed: OnceLock::new(),
             heard: AtomicU64::new(0),
+            answered: AtomicUsize::new(0),
             most: places,
             places: AtomicUsize::new(places),
         }
@@ -70,9 +76,14 @@ impl Signs {
             .store(most.clamp(1, self.most), Ordering::Relaxed);
     }
 
-    /// A reply has come.
+    /// A message has come.
     pub(super) fn heard(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A question was answered.
+    pub(super) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -86,6 +97,22 @@ pub(super) struct Connection {
     orders: mpsc::Sender<Order>,
     signs: Arc<Signs>,
     waiting: AtomicUsize,
+    /// Questions that were put on it, ever.
+    taken: AtomicUsize,
+    /// The most of them, as far as can be.
+    share: usize,
+}
+
+/// What a connection is for.
+pub(super) struct Plan {
+    /// Later connections have higher numbers.
+    pub(super) number: u64,
+    /// The questions that are put on it, ever, as far as can be.
+    pub(super) share: usize,
+    /// The questions that may be under way on it.
+    pub(super) places: usize,
+    /// What it is opened with.
+    pub(super) descriptor: Descriptor,
 }
 
 /// A place in the pipeline; it is free again when dropped.
@@ -98,21 +125,28 @@ impl Drop for Slot {
 }
 
 impl Connection {
-    /// Begins to connect, on `runtime`, for as many questions at a time as `places`.
-    pub(super) fn open(
-        (number, places): (u64, usize),
-        dialer: Arc<Dialer>,
-        tell: Tell,
-        runtime: &Handle,
-    ) -> Arc<Self> {
+    /// Begins to connect, on `runtime`.
+    pub(super) fn open(plan: Plan, dialer: Arc<Dialer>, tell: Tell, runtime: &Handle) -> Arc<Self> {
+        let Plan {
+            number,
+            share,
+            places,
+            descriptor,
+        } = plan;
         let (orders, queue) = mpsc::channel(places);
         let signs = Arc::new(Signs::new(places));
-        runtime.spawn(run(dialer, queue, Arc::clone(&signs), tell));
+        let run = run(dialer, queue, Arc::clone(&signs), tell);
+        runtime.spawn(async move {
+            run.await;
+            drop(descriptor);
+        });
         Arc::new(Self {
             number,
             orders,
             signs,
             waiting: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            share,
         })
     }
 
@@ -126,6 +160,16 @@ impl Connection {
         self.signs.places()
     }
 
+    /// Whether as many questions were put on it as it is for.
+    pub(super) fn is_spent(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) >= self.share
+    }
+
+    /// Questions that wait on it.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// A place for one more question, if there is one.
     pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
         // Taken under the lock of the pool, so nobody else adds in between.
@@ -133,6 +177,7 @@ impl Connection {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         Some(Slot(Arc::clone(self)))
     }
 }
@@ -141,6 +186,11 @@ impl Slot {
     /// The connection's number.
     pub(super) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    /// How many questions the connection has answered.
+    pub(super) fn answered(&self) -> usize {
+        self.0.signs.answered.load(Ordering::Relaxed)
     }
 
     /// Asks. When `patience` has passed without any reply on the connection, and not because it was
@@ -158,7 +208,10 @@ impl Slot {
             Ok(()) => {}
             // Questions that nobody waits for any longer are still in the queue.
             Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(Fault::Busy)),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Lost),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                let failed = connection.signs.failed.get();
+                return failed.map(|&fault| Err(fault)).ok_or(Lost);
+            }
         }
         if let Ok(answer) = time::timeout(patience, &mut answer).await {
             return answer.map_err(|_| Lost);
@@ -173,26 +226,35 @@ impl Slot {
     }
 }
 
-async fn run(dialer: Arc<Dialer>, orders: mpsc::Receiver<Order>, signs: Arc<Signs>, tell: Tell) {
-    let Some(_descriptor) = descriptors::connection() else {
-        return refuse(orders, Fault::Busy).await;
+async fn run(
+    dialer: Arc<Dialer>,
+    mut orders: mpsc::Receiver<Order>,
+    signs: Arc<Signs>,
+    tell: Tell,
+) {
+    let fault = match time::timeout(CONNECT, dialer.dial()).await {
+        Ok(Ok(line)) => return serve(line, orders, &signs, &tell).await,
+        Ok(Err(Failed { fault, detail })) => {
+            if let Fault::Server(fault) = fault {
+                tell.trouble(fault, &detail);
+            }
+            fault
+        }
+        Err(_) => Fault::Silent,
     };
-    let connected = time::timeout(CONNECT, dialer.dial()).await;
-    let Ok(Ok(line)) = connected else {
-        return refuse(orders, Fault::Unreachable).await;
-    };
-    let _ = signs.connected.set(Instant::now());
-    match line {
-        Line::Plain(stream) => pipeline::serve(stream, orders, &signs, &tell).await,
-        Line::Tls(stream) => pipeline::serve(*stream, orders, &signs, &tell).await,
-        Line::Http(line) => http2::serve(*line, orders, &signs).await,
-    }
-}
-
-/// Tells those who wait for the connection that there will be none.
-async fn refuse(mut orders: mpsc::Receiver<Order>, fault: Fault) {
+    // First, so that whoever comes too late for the queue learns it, too.
+    let _ = signs.failed.set(fault);
     orders.close();
     while let Some(order) = orders.recv().await {
         let _ = order.reply.send(Err(fault));
+    }
+}
+
+async fn serve(line: Line, orders: mpsc::Receiver<Order>, signs: &Signs, tell: &Tell) {
+    let _ = signs.connected.set(Instant::now());
+    match line {
+        Line::Plain(stream) => pipeline::serve(stream, orders, signs, tell).await,
+        Line::Tls(stream) => pipeline::serve(*stream, orders, signs, tell).await,
+        Line::Http(line) => http2::serve(*line, orders, signs).await,
     }
 }

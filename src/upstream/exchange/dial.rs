@@ -1,15 +1,18 @@
 //! TCP and TLS, until the connection stands.
 
-use std::{io, net::SocketAddr};
+use std::net::SocketAddr;
 
 use http::Uri;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::{
+    Fault,
+    fault::Failed,
     http2::{self, Http},
     tls::Tls,
 };
+use crate::dns::ServerFault;
 
 /// How to connect to one server.
 pub(super) struct Dialer {
@@ -38,8 +41,8 @@ impl Dialer {
     /// Connects.
     ///
     /// # Errors
-    /// Refused, reset, no route, a certificate that is not good for the server.
-    pub(super) async fn dial(&self) -> io::Result<Line> {
+    /// Refused, reset, no route, a certificate that is not good for the server, no HTTP/2.
+    pub(super) async fn dial(&self) -> Result<Line, Failed> {
         let stream = TcpStream::connect(self.address).await?;
         // Queries go out whole, and at once.
         stream.set_nodelay(true)?;
@@ -48,8 +51,14 @@ impl Dialer {
             Protocol::Tls(tls) => Line::Tls(Box::new(tls.connect(stream).await?)),
             Protocol::Https(tls, url) => {
                 let stream = Box::pin(tls.connect(stream)).await?;
+                if stream.get_ref().1.alpn_protocol() != Some(http2::ALPN) {
+                    return Err(ServerFault::NoHttp2.into());
+                }
                 let http = Box::pin(http2::open(stream, url.clone())).await;
-                Line::Http(Box::new(http.map_err(io::Error::other)?))
+                Line::Http(Box::new(http.map_err(|error| Failed {
+                    fault: Fault::Server(ServerFault::NoHttp2),
+                    detail: error.to_string(),
+                })?))
             }
         })
     }

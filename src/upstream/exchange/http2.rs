@@ -20,8 +20,10 @@ use super::{
     connection::{IDLE, Order, Signs},
     tls::OpenError,
 };
-use crate::dns::ask;
+use crate::dns::{ServerFault, ask};
 
+/// How HTTP/2 is asked for in the TLS handshake (RFC 9113 section 3.2).
+pub(super) const ALPN: &[u8] = b"h2";
 /// The media type of a message, there and back.
 const DNS_MESSAGE: &str = "application/dns-message";
 /// The largest message.
@@ -38,11 +40,9 @@ pub(super) struct Http {
 
 /// How a request ended.
 enum Ended {
-    /// Its reply came, or an answer that is none.
-    Heard,
     /// The connection takes no more requests.
     NoMore,
-    /// This one did not work out, or nobody waits for it any longer.
+    /// It was answered, did not work out, or nobody waits for it any longer.
     Other,
 }
 
@@ -100,13 +100,11 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
                 // Known as soon as it has said so. More of them would only wait here.
                 signs.wants(requests.current_max_send_streams());
                 idle.as_mut().reset(Instant::now() + IDLE);
-                asked.push(serve_one(requests.clone(), url.clone(), order));
+                asked.push(serve_one(requests.clone(), url.clone(), order, signs));
             }
-            Some(ended) = asked.next(), if !asked.is_empty() => match ended {
-                Ended::Heard => signs.heard(),
-                Ended::NoMore => closing = true,
-                Ended::Other => {}
-            },
+            Some(ended) = asked.next(), if !asked.is_empty() => {
+                closing |= matches!(ended, Ended::NoMore);
+            }
             _ = &mut connection, if !ended => (closing, ended) = (true, true),
             () = &mut idle => {
                 if asked.is_empty() {
@@ -118,7 +116,7 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
     }
 }
 
-async fn serve_one(requests: SendRequest<Bytes>, url: Uri, order: Order) -> Ended {
+async fn serve_one(requests: SendRequest<Bytes>, url: Uri, order: Order, signs: &Signs) -> Ended {
     let Order { query, mut reply } = order;
     let result = tokio::select! {
         result = exchange(requests, url, query) => result,
@@ -126,8 +124,11 @@ async fn serve_one(requests: SendRequest<Bytes>, url: Uri, order: Order) -> Ende
     };
     match result {
         Ok(result) => {
+            // Before anybody can learn that the connection is lost.
+            signs.heard();
+            signs.answered();
             let _ = reply.send(result);
-            Ended::Heard
+            Ended::Other
         }
         Err(error) if error.is_reset() => Ended::Other,
         Err(_) => Ended::NoMore,
@@ -155,8 +156,12 @@ async fn exchange(
     let (response, mut body) = requests.send_request(request, false)?;
     body.send_data(Bytes::copy_from_slice(&query), true)?;
     let response = response.await?;
+    if response.status() != StatusCode::OK {
+        let status = ServerFault::HttpStatus(response.status().as_u16());
+        return Ok(Err(Fault::Server(status)));
+    }
     if !is_dns(&response) {
-        return Ok(Err(Fault::Malformed));
+        return Ok(Err(Fault::Server(ServerFault::HttpContent)));
     }
     let mut body = response.into_body();
     let mut message = Vec::new();
@@ -172,11 +177,11 @@ async fn exchange(
         return Ok(Err(Fault::Malformed));
     }
     let rtt = sent.elapsed();
+    let message = ask::with_question(message, &query);
     Ok(Ok(Reply { message, rtt }))
 }
 
 fn is_dns<B>(response: &Response<B>) -> bool {
     let media_type = response.headers().get(header::CONTENT_TYPE);
-    response.status() == StatusCode::OK
-        && media_type.is_some_and(|value| value.as_bytes().starts_with(DNS_MESSAGE.as_bytes()))
+    media_type.is_some_and(|value| value.as_bytes().starts_with(DNS_MESSAGE.as_bytes()))
 }

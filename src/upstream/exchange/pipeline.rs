@@ -4,7 +4,7 @@
 //! Reading and writing wait side by side: a server that writes before it reads on is read from
 //! while we have something to write.
 
-use std::{collections::HashMap, io, pin::pin};
+use std::{collections::HashMap, io, pin::pin, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::{
@@ -21,6 +21,9 @@ use crate::dns::ask;
 
 /// Bytes read ahead: most replies with their length in one system call.
 const READ_AHEAD: usize = 4096;
+/// How long is waited for what a server had sent before it stopped reading. It is here already, or
+/// on its way.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The questions on one connection.
 #[derive(Default)]
@@ -62,13 +65,10 @@ pub(super) async fn serve<S>(
             }
             read = reader.read_buf(&mut input) => {
                 let Ok(1..) = read else { return };
-                while let Some(message) = next_message(&mut input) {
-                    signs.heard();
-                    pipeline.answer(message, tell);
-                }
+                pipeline.answer_all(&mut input, signs, tell);
             }
             written = write(&mut writer, &mut pipeline.output), if !pipeline.is_written() => {
-                let Ok(flushed) = written else { return };
+                let Ok(flushed) = written else { break };
                 pipeline.flushed = flushed;
             }
             () = &mut idle => {
@@ -78,6 +78,12 @@ pub(super) async fn serve<S>(
                 idle.as_mut().reset(Instant::now() + IDLE);
             }
         }
+    }
+    // The server reads no more, but what it had answered before counts.
+    orders.close();
+    let end = Instant::now() + LAST_WORDS;
+    while let Ok(Ok(1..)) = time::timeout_at(end, reader.read_buf(&mut input)).await {
+        pipeline.answer_all(&mut input, signs, tell);
     }
 }
 
@@ -143,8 +149,16 @@ impl Pipeline {
         );
     }
 
+    /// Hands each whole message to the question that it answers.
+    fn answer_all(&mut self, input: &mut BytesMut, signs: &Signs, tell: &Tell) {
+        while let Some(message) = next_message(input) {
+            signs.heard();
+            self.answer(message, signs, tell);
+        }
+    }
+
     /// Hands a message to the question that it answers.
-    fn answer(&mut self, message: Vec<u8>, tell: &Tell) {
+    fn answer(&mut self, message: Vec<u8>, signs: &Signs, tell: &Tell) {
         let id = message.first_chunk().map(|id| u16::from_be_bytes(*id));
         let question = id.filter(|id| {
             let asked = self.asked.get(id);
@@ -154,7 +168,9 @@ impl Pipeline {
             tell.mismatch();
             return;
         };
+        signs.answered();
         let rtt = asked.since.elapsed();
+        let message = ask::with_question(message, &asked.query);
         let _ = asked.reply.send(Ok(Reply { message, rtt }));
     }
 
@@ -172,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        dns::{Name, RecordType},
+        dns::{Name, RecordType, ServerFault},
         upstream::{Event, Observer},
     };
 
@@ -180,6 +196,8 @@ mod tests {
 
     impl Observer for Deaf {
         fn observe(&self, _: Event) {}
+
+        fn trouble(&self, _: usize, _: Option<ServerFault>, _: &str) {}
     }
 
     fn query() -> Vec<u8> {

@@ -1,5 +1,9 @@
 //! The connections to one server: one, as long as its pipeline has room; opened when a question
 //! needs it.
+//!
+//! A server may close a connection after any answer (RFC 7766 section 6.2.4), with other questions
+//! on it. Those are put on another one, as long as whoever asks has time. Where a server closes after
+//! a few answers, the next connections are given as few questions, and there are more of them.
 
 use std::{
     collections::HashMap,
@@ -8,18 +12,38 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     Fault, Limits, Reply, Tell, Turn,
-    connection::{Connection, Lost, Slot},
+    connection::{Connection, Plan, Slot},
     dial::Dialer,
 };
-use crate::upstream::share::{Party, may_take};
+use crate::{
+    dns::ServerFault,
+    upstream::{
+        descriptors,
+        share::{Party, may_take},
+    },
+};
 
-/// A question is put on as many connections in turn if they are lost with it: the server may close
-/// the first just as the question leaves, which is nobody's fault, but not a fresh one, too.
-const TRIES: usize = 2;
+/// The most connections to one server, if not more are configured, where the server closes a connection after a few answers: with one question each, as many
+/// questions are asked in a round trip. What does not find a place shares one, and is asked again if
+/// that is lost. No official reference; servers limit the connections of a client to some hundred.
+const SMALL_CONNECTIONS: usize = 64;
+/// How long it is remembered after how many answers the server closed. So a server that was only
+/// restarted in the middle of its work is soon asked on few connections again.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// So many connections in a row may be lost with a question on them and without an answer to any. The
+/// server may close the first just as the question leaves, which is nobody's fault. The second may
+/// have another question on it that makes the server close. The third has none.
+const FRUITLESS: usize = 3;
+/// A question that was lost so often gets a connection of its own: should it be the question that
+/// makes the server close, then the others no longer lose theirs to it.
+const SHARED: usize = 3;
+/// How often a question is put on a connection in all. With time for more, the server loses more
+/// questions than it answers.
+const TRIES: usize = 32;
 
 /// The connections to one server.
 pub(in crate::upstream) struct Pool {
@@ -93,6 +117,8 @@ impl Drop for Share {
 struct Open {
     next: u64,
     connections: Vec<Arc<Connection>>,
+    /// After how many answers the server closed a connection that had more to answer, and when.
+    closes_after: Option<(usize, Instant)>,
 }
 
 impl Pool {
@@ -122,57 +148,108 @@ impl Pool {
         patience: Duration,
         turn: Turn,
     ) -> Result<Reply, Fault> {
+        // Held on whatever connection the question is put.
+        let _share = self.share(turn)?;
         let mut least = 0;
-        for _ in 0..TRIES {
-            let Some((slot, _share)) = self.slot(least, turn) else {
-                // Of one that is asked again, the first try still waits.
-                if !turn.again {
-                    self.tell.full();
-                }
-                return Err(Fault::Busy);
-            };
+        let mut fruitless = 0;
+        for lost in 0..TRIES {
+            let alone = lost >= SHARED || fruitless + 1 == FRUITLESS;
+            let slot = self.slot(least, alone);
+            let slot = slot.ok_or_else(|| self.full(turn))?;
             let number = slot.number();
             let asked = slot.ask(query.clone(), patience, || self.forget(number));
-            match asked.await {
-                Ok(result) => return result,
-                Err(Lost) => self.forget(number),
+            if let Ok(result) = asked.await {
+                return result;
+            }
+            self.lost(number, slot.answered());
+            fruitless = if slot.answered() > 0 {
+                0
+            } else {
+                fruitless + 1
+            };
+            if fruitless == FRUITLESS {
+                break;
             }
             least = number + 1;
         }
-        Err(Fault::Unreachable)
+        Err(Fault::Server(ServerFault::Closed))
     }
 
-    /// A place on a connection whose number is `least` or higher, if this party may have one more.
-    fn slot(&self, least: u64, turn: Turn) -> Option<(Slot, Share)> {
+    /// A place at the server, if this party may have one more.
+    fn share(&self, turn: Turn) -> Result<Share, Fault> {
+        let places = self.places(&self.lock());
+        self.held.take(places, turn).ok_or_else(|| self.full(turn))
+    }
+
+    /// There is no place.
+    fn full(&self, turn: Turn) -> Fault {
+        // Of one that is asked again, the first try still waits.
+        if !turn.again {
+            self.tell.full();
+        }
+        Fault::Busy
+    }
+
+    /// A place on a connection whose number is `least` or higher, `alone` if that can be.
+    fn slot(&self, least: u64, alone: bool) -> Option<Slot> {
         let mut open = self.lock();
-        open.connections
-            .retain(|connection| !connection.is_closed());
-        let share = self.held.take(self.places(&open), turn)?;
+        open.connections.retain(|connection| {
+            let done = connection.is_spent() && connection.waiting() == 0;
+            !done && !connection.is_closed()
+        });
+        let few = open.few().filter(|&few| few < self.pipeline);
+        let share = if alone { Some(1) } else { few };
         let fresh_enough = |connection: &&Arc<Connection>| connection.number >= least;
-        let mut usable = open.connections.iter().filter(fresh_enough);
-        if let Some(slot) = usable.find_map(Connection::slot) {
-            return Some((slot, share));
+        if !alone {
+            let mut usable = open.connections.iter().filter(fresh_enough);
+            let slot = usable.find_map(|connection| match connection.is_spent() {
+                true => None,
+                false => connection.slot(),
+            });
+            if slot.is_some() {
+                return slot;
+            }
         }
-        if open.connections.len() >= self.most {
-            return None;
-        }
-        let number = open.next;
+        let most = match share {
+            Some(_) => self.most.max(SMALL_CONNECTIONS),
+            None => self.most,
+        };
+        let room = open.connections.len() < most;
+        let Some(descriptor) = room.then(descriptors::connection).flatten() else {
+            // Any of them, and the newest of those that are alike: it will most likely last.
+            let shared = open.connections.iter().rev();
+            return shared.min_by_key(|connection| connection.waiting())?.slot();
+        };
+        let plan = Plan {
+            number: open.next,
+            share: share.unwrap_or(usize::MAX),
+            places: self.pipeline,
+            descriptor,
+        };
         open.next += 1;
         let dialer = Arc::clone(&self.dialer);
-        let tell = self.tell.clone();
-        let connection = Connection::open((number, self.pipeline), dialer, tell, &self.runtime);
+        let connection = Connection::open(plan, dialer, self.tell.clone(), &self.runtime);
         let slot = connection.slot();
         open.connections.push(connection);
-        Some((slot?, share))
+        slot
     }
 
-    /// How many places there are, those of connections that may yet be opened among them.
+    /// How many places there are, those of connections that may yet be opened among them. Where the
+    /// server closes after a few answers there are more connections, but no more places.
     fn places(&self, open: &Open) -> usize {
         let places = open.connections.iter().map(|it| it.places());
         // Those to come are taken to be like those that are there.
         let least = places.clone().min().unwrap_or(self.pipeline);
         let more = self.most.saturating_sub(open.connections.len());
-        places.sum::<usize>() + more * least
+        (places.sum::<usize>() + more * least).min(self.most * self.pipeline)
+    }
+
+    /// A connection was lost that had answered so many questions, and not all.
+    fn lost(&self, number: u64, answered: usize) {
+        if answered > 0 {
+            self.lock().closes_after = Some((answered, Instant::now()));
+        }
+        self.forget(number);
     }
 
     /// Puts no further question on a connection. It ends with the last question that is on it.
@@ -184,5 +261,13 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// How few questions the next connection is for, where the server closed one after as many.
+    fn few(&self) -> Option<usize> {
+        let (answers, since) = self.closes_after?;
+        (since.elapsed() < REMEMBERED).then_some(answers)
     }
 }

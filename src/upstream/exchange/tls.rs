@@ -1,6 +1,6 @@
 //! Whom TLS trusts, and whom it expects.
 //!
-//! Without a `ca` in the configuration the system's root certificates count, read when the
+//! Without a `ca_file` in the configuration the system's root certificates count, read when the
 //! configuration is: so an operator's own CA is among them as for every other program, and a root
 //! that is withdrawn goes with an update of the system. Roots compiled in would do neither.
 
@@ -8,22 +8,27 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
+    client::{VerifierBuilderError, WebPkiServerVerifier},
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::pinned::Pinned;
+
 /// TLS to the servers of an upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The `ca` is not certificates.
-    #[error("its `ca` holds no certificate that can be read; it must be certificates in PEM form")]
+    /// The `ca_file` is not certificates.
+    #[error(
+        "its `ca_file` holds no certificate that can be read; it must be certificates in PEM form"
+    )]
     Ca,
     /// There are no root certificates.
     #[error(
         "the system has no root certificates; install them (Debian: ca-certificates), name their \
-         file in SSL_CERT_FILE, or give the upstream a `ca`"
+         file in SSL_CERT_FILE, or give the upstream a `ca_file`"
     )]
     NoRoots,
     /// No certificate can have this name.
@@ -35,12 +40,15 @@ pub enum OpenError {
     /// rustls refuses.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// rustls refuses the root certificates.
+    #[error("TLS: {0}")]
+    Verifier(#[from] VerifierBuilderError),
 }
 
 /// The certificates that those of an upstream's servers must go back to; read at first use.
 pub(in crate::upstream) struct Roots<'c> {
     ca: Option<&'c [u8]>,
-    read: Option<Arc<RootCertStore>>,
+    read: Option<Arc<Pinned>>,
 }
 
 /// TLS to one server.
@@ -50,7 +58,7 @@ pub(super) struct Tls {
 }
 
 impl<'c> Roots<'c> {
-    /// Those of `ca` (PEM), or the system's.
+    /// Those of `ca_file` (PEM), or the system's.
     pub(in crate::upstream) const fn new(ca: Option<&'c [u8]>) -> Self {
         Self { ca, read: None }
     }
@@ -70,9 +78,11 @@ impl<'c> Roots<'c> {
             None => ServerName::IpAddress(address.ip().into()),
         };
         let provider = Arc::new(ring::default_provider());
+        // What is dangerous about a verifier of one's own: that it could accept too much.
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(self.read()?)
+            .dangerous()
+            .with_custom_certificate_verifier(self.read()?)
             .with_no_client_auth();
         config.alpn_protocols.push(alpn.to_vec());
         Ok(Tls {
@@ -81,15 +91,17 @@ impl<'c> Roots<'c> {
         })
     }
 
-    fn read(&mut self) -> Result<Arc<RootCertStore>, OpenError> {
+    fn read(&mut self) -> Result<Arc<Pinned>, OpenError> {
         if let Some(read) = &self.read {
             return Ok(Arc::clone(read));
         }
         let mut store = RootCertStore::empty();
+        let mut own = Vec::new();
         if let Some(pem) = self.ca {
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(|_| OpenError::Ca)?;
-                store.add(certificate).map_err(|_| OpenError::Ca)?;
+                store.add(certificate.clone()).map_err(|_| OpenError::Ca)?;
+                own.push(certificate);
             }
             if store.is_empty() {
                 return Err(OpenError::Ca);
@@ -102,7 +114,10 @@ impl<'c> Roots<'c> {
                 return Err(OpenError::NoRoots);
             }
         }
-        Ok(Arc::clone(self.read.insert(Arc::new(store))))
+        let provider = Arc::new(ring::default_provider());
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider);
+        let verifier = Arc::new(Pinned::new(chains.build()?, own.into()));
+        Ok(Arc::clone(self.read.insert(verifier)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket, time::Instant};
 
-use super::{Fault, Reply, Tell};
+use super::{Fault, Reply, Tell, fault::of_io};
 use crate::dns::ask;
 
 /// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.
@@ -21,26 +21,40 @@ const LARGEST_REPLY: usize = 4096;
 /// What is waited for: a datagram, or an error, which is what ICMP says of a closed port.
 const ARRIVAL: Interest = Interest::READABLE.add(Interest::ERROR);
 
-/// Asks `address` the encoded `query`. What is no reply to it is ignored.
-pub(super) async fn ask(address: SocketAddr, query: Vec<u8>, tell: &Tell) -> Result<Reply, Fault> {
+/// What came back.
+pub(super) enum Heard {
+    /// A reply.
+    Reply(Reply),
+    /// None, but several that somebody who guesses could have sent.
+    Forgeries,
+}
+
+/// Asks `address` the encoded `query`. What is no reply to it is ignored, `near_misses` times.
+pub(super) async fn ask(
+    address: SocketAddr,
+    query: Vec<u8>,
+    near_misses: usize,
+    tell: &Tell,
+) -> Result<Heard, Fault> {
     let socket = open(address)?;
     let sent = Instant::now();
     // A socket that is new has room for one datagram, and what it cannot send now it never will: it
     // is not waited for. So the runtime learns of the socket only when there is something to wait for.
-    socket.send(&query).map_err(|error| refused(&error))?;
+    socket.send(&query).map_err(|error| of_io(&error))?;
     let socket = UdpSocket::from_std(socket.into()).map_err(|_| Fault::Busy)?;
-    loop {
+    for _ in 0..near_misses {
         let reply = socket.async_io(ARRIVAL, || receive(&socket, &query));
-        match reply.await.map_err(|_| Fault::Unreachable)? {
+        match reply.await.map_err(|error| of_io(&error))? {
             Some(message) => {
-                return Ok(Reply {
-                    message,
+                return Ok(Heard::Reply(Reply {
+                    message: ask::with_question(message, &query),
                     rtt: sent.elapsed(),
-                });
+                }));
             }
             None => tell.mismatch(),
         }
     }
+    Ok(Heard::Forgeries)
 }
 
 /// The datagram that is there, if it is a reply to `query`. Room for the largest is needed while
@@ -61,15 +75,6 @@ fn open(address: SocketAddr) -> Result<Socket, Fault> {
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(domain, kind, Some(Protocol::UDP)).map_err(busy)?;
     let connected = socket.connect(&address.into());
-    connected.map_err(|error| refused(&error))?;
+    connected.map_err(|error| of_io(&error))?;
     Ok(socket)
-}
-
-/// Without a free port, or room to send, there is no way to any server; else there is none to this
-/// one.
-fn refused(error: &io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::WouldBlock => Fault::Busy,
-        _ => Fault::Unreachable,
-    }
 }

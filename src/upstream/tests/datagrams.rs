@@ -3,7 +3,7 @@
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::{
-    fake::{Stream, answer, answer_all, error, read, with, write},
+    fake::{Stream, answer, answer_all, bare, error, read, with, write},
     *,
 };
 use crate::dns::ask;
@@ -11,7 +11,7 @@ use crate::dns::ask;
 type Script = fn(&[u8]) -> Vec<Vec<u8>>;
 
 /// (what is sent, what comes of it, how much is ignored)
-const CASES: [(&str, Script, Result<u16, Failure>, usize); 15] = [
+const CASES: [(&str, Script, Result<u16, Failure>, usize); 19] = [
     ("an answer", |q| vec![answer(q)], Ok(0), 0),
     ("no such name", |q| vec![error(q, 3)], Ok(3), 0),
     ("a code", |q| vec![error(q, 2)], Err(Failure::Code(2)), 0),
@@ -53,13 +53,32 @@ const CASES: [(&str, Script, Result<u16, Failure>, usize); 15] = [
     ),
     (
         "scraps first",
-        |q| vec![vec![], q[..5].to_vec(), vec![0xff; 600], answer(q)],
+        |q| vec![vec![], q[..5].to_vec(), answer(q)],
         Ok(0),
-        3,
+        2,
     ),
     (
-        "an error without the question",
-        |q| vec![[&q[..2], b"\x81\x81\0\0\0\0\0\0\0\0"].concat(), answer(q)],
+        "a bare header",
+        |q| vec![bare(q, 5)],
+        Err(Failure::Code(5)),
+        0,
+    ),
+    (
+        "a bare SERVFAIL",
+        |q| vec![bare(q, 2)],
+        Err(Failure::Code(2)),
+        0,
+    ),
+    ("a bare NXDOMAIN", |q| vec![bare(q, 3)], Ok(3), 0),
+    (
+        "a bare header that says nothing",
+        |q| vec![bare(q, 0), answer(q)],
+        Ok(0),
+        1,
+    ),
+    (
+        "a bare header of another id",
+        |q| vec![with(bare(q, 5), |r| r[0] ^= 1), answer(q)],
         Ok(0),
         1,
     ),
@@ -77,9 +96,9 @@ const CASES: [(&str, Script, Result<u16, Failure>, usize); 15] = [
         0,
     ),
     (
-        "more than it may be",
+        "more behind it than a datagram may have",
         |q| vec![with(answer(q), |r| r.resize(5000, 0))],
-        Err(Failure::Malformed),
+        Ok(0),
         0,
     ),
 ];
@@ -129,8 +148,9 @@ async fn a_closed_port_is_known_at_once() {
     let address = socket.local_addr().expect("bound");
     drop(socket);
     let (upstream, told) = ordered(vec![ServerAddr::Udp(address)], LONG);
-    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Unreachable));
-    assert_eq!(told.asked(0, Asked::Unreachable), 1);
+    let refused = ServerFault::Refused;
+    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Server(refused)));
+    assert_eq!(told.asked(0, Asked::Fault(refused)), 1);
 }
 
 #[tokio::test]
@@ -232,5 +252,147 @@ async fn a_truncated_reply_is_asked_for_over_tcp() {
 async fn a_truncated_reply_without_tcp_is_no_answer() {
     let server = Udp::serve(|_, q| vec![with(error(q, 0), |reply| reply[2] |= 2)]).await;
     let (upstream, _) = ordered(vec![ServerAddr::Udp(server.address)], LONG);
-    assert_eq!(resolve(&upstream, 1).await, Err(Failure::Unreachable));
+    let refused = Err(Failure::Server(ServerFault::Refused));
+    assert_eq!(resolve(&upstream, 1).await, refused);
+}
+
+#[tokio::test]
+async fn behind_a_truncating_server_tcp_may_end_with_each_answer() {
+    const MANY: usize = 40;
+    let (socket, listener) = both().await;
+    let _udp = Udp::on(socket, |_, query| {
+        vec![with(error(query, 0), |reply| reply[2] |= 2)]
+    });
+    let tcp = Stream::on(listener, |_, mut stream| async move {
+        if let Some(query) = read(&mut stream).await {
+            write(&mut stream, &answer(&query)).await;
+        }
+    });
+    let (upstream, _) = ordered(vec![ServerAddr::Udp(tcp.address)], LONG);
+    let asked = (0..MANY as u128).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(asked).await, vec![Ok(0); MANY]);
+}
+
+#[tokio::test]
+async fn after_a_few_wrong_replies_a_question_goes_to_tcp() {
+    type Wrong = fn(&mut Vec<u8>);
+    let wrongs: [Wrong; 4] = [
+        |reply| reply[0] ^= 1,
+        |reply| reply[13] = b'x',
+        |reply| reply[69] = 28,
+        |reply| reply[2] &= 0x7f,
+    ];
+    for (wrong, count, forged) in wrongs
+        .iter()
+        .flat_map(|&wrong| [(wrong, 2, false), (wrong, 3, true), (wrong, 200, true)])
+    {
+        let (socket, listener) = both().await;
+        let _udp = Udp::on(socket, move |_, query| {
+            let mut replies = vec![with(answer(query), wrong); count];
+            // What whoever guesses in the end would have us believe.
+            replies.push(if forged {
+                error(query, 3)
+            } else {
+                answer(query)
+            });
+            replies
+        });
+        let tcp = Stream::on(listener, |_, stream| answer_all(stream));
+        let (upstream, told) = ordered(vec![ServerAddr::Udp(tcp.address)], LONG);
+        assert_eq!(resolve(&upstream, 1).await, Ok(0), "{count}");
+        let forged = usize::from(forged);
+        let asked_again = |event: &Event| *event == Event::Forged { server: 0 };
+        assert_eq!(told.count(asked_again), forged, "{count}");
+        assert_eq!(tcp.connections(), forged, "{count}");
+        assert_eq!(told.mismatches(), count.min(3), "{count}");
+    }
+}
+
+/// Whether a query has an OPT record.
+fn has_edns(query: &[u8]) -> bool {
+    query[11] == 1
+}
+
+fn badvers(query: &[u8]) -> Vec<u8> {
+    with(error(query, 0), |reply| {
+        reply[11] = 1;
+        reply.extend(b"\0\0\x29\x04\xd0\x01\0\0\0\0\0");
+    })
+}
+
+#[tokio::test]
+async fn a_server_without_edns_is_asked_without_it_and_that_is_remembered() {
+    type Complaint = fn(&[u8]) -> Vec<u8>;
+    let complaints: [(&str, Complaint); 6] = [
+        ("FORMERR", |q| error(q, 1)),
+        ("NOTIMP", |q| error(q, 4)),
+        ("a bare FORMERR", |q| bare(q, 1)),
+        ("a bare NOTIMP", |q| bare(q, 4)),
+        ("the query with FORMERR", |q| {
+            with(q.to_vec(), |r| (r[2], r[3]) = (0x81, 0x81))
+        }),
+        ("BADVERS", badvers),
+    ];
+    for (what, complaint) in complaints {
+        let script = move |query: &[u8]| match has_edns(query) {
+            true => complaint(query),
+            false => answer(query),
+        };
+        let udp = Udp::serve(move |_, query| vec![script(query)]).await;
+        let tcp = Stream::serve(move |_, mut stream| async move {
+            while let Some(query) = read(&mut stream).await {
+                write(&mut stream, &script(&query)).await;
+            }
+        })
+        .await;
+        for server in [ServerAddr::Udp(udp.address), ServerAddr::Tcp(tcp.address)] {
+            let (upstream, told) = ordered(vec![server], LONG);
+            for number in 0..5 {
+                assert_eq!(resolve(&upstream, number).await, Ok(0), "{what}");
+            }
+            let without = |event: &Event| *event == Event::WithoutEdns { server: 0 };
+            assert_eq!(told.count(without), 1, "{what}");
+            assert_eq!(told.asked(0, Asked::Answered), 5, "{what}");
+        }
+        let seen = udp.seen();
+        let edns: Vec<_> = seen.iter().map(|(query, _)| has_edns(query)).collect();
+        assert_eq!(edns, [true, false, false, false, false, false], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn without_edns_a_truncated_reply_is_asked_for_over_tcp() {
+    let (socket, listener) = both().await;
+    let _udp = Udp::on(socket, |_, query| {
+        vec![match has_edns(query) {
+            true => bare(query, 1),
+            false => with(error(query, 0), |reply| reply[2] |= 2),
+        }]
+    });
+    let tcp = Stream::on(listener, |_, mut stream| async move {
+        while let Some(query) = read(&mut stream).await {
+            assert!(!has_edns(&query));
+            write(&mut stream, &answer(&query)).await;
+        }
+    });
+    let (upstream, _) = ordered(vec![ServerAddr::Udp(tcp.address)], LONG);
+    for number in 0..3 {
+        assert_eq!(resolve(&upstream, number).await, Ok(0));
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_question_says_nothing_of_edns() {
+    let server = Udp::serve(|_, query| vec![error(query, 4)]).await;
+    let (upstream, told) = ordered(vec![ServerAddr::Udp(server.address)], LONG);
+    for number in 0..2 {
+        assert_eq!(resolve(&upstream, number).await, Err(Failure::Code(4)));
+    }
+    let seen = server.seen();
+    let edns: Vec<_> = seen.iter().map(|(query, _)| has_edns(query)).collect();
+    assert_eq!(edns, [true, false, true, false], "with, then without");
+    assert_eq!(
+        told.count(|event| matches!(event, Event::WithoutEdns { .. })),
+        0
+    );
 }

@@ -29,6 +29,14 @@ pub(super) fn error(query: &[u8], rcode: u8) -> Vec<u8> {
     reply
 }
 
+/// A header without the question.
+pub(super) fn bare(query: &[u8], rcode: u8) -> Vec<u8> {
+    with(error(query, rcode), |reply| {
+        reply.truncate(12);
+        reply[5] = 0;
+    })
+}
+
 /// A reply with something of it changed.
 pub(super) fn with(mut reply: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     change(&mut reply);

@@ -5,7 +5,7 @@ use h2::server::SendResponse;
 use http::{Request, Response};
 
 use super::{
-    fake::{Stream, answer, error, with},
+    fake::{Stream, answer, error, read, with},
     tls::Authority,
     *,
 };
@@ -89,12 +89,12 @@ async fn only_a_message_in_a_good_response_is_a_reply() {
         (
             "a page",
             |q| (200, "text/html", answer(q)),
-            Err(Failure::Malformed),
+            Err(Failure::Server(ServerFault::HttpContent)),
         ),
         (
             "an error's page",
             |q| (503, DNS, answer(q)),
-            Err(Failure::Malformed),
+            Err(Failure::Server(ServerFault::HttpStatus(503))),
         ),
         (
             "another question's",
@@ -106,7 +106,11 @@ async fn only_a_message_in_a_good_response_is_a_reply() {
             |q| (200, DNS, with(answer(q), |reply| reply.resize(70_000, 0))),
             Err(Failure::Malformed),
         ),
-        ("a reset", |_| (0, DNS, vec![]), Err(Failure::Unreachable)),
+        (
+            "a reset",
+            |_| (0, DNS, vec![]),
+            Err(Failure::Server(ServerFault::Closed)),
+        ),
     ];
     for (case, script, want) in cases {
         let server = serve(&authority, script, usize::MAX).await;
@@ -132,5 +136,36 @@ async fn a_goodbye_costs_nothing() {
     let (upstream, _) = upstream(&authority, &server);
     for number in 0..10 {
         assert_eq!(resolve(&upstream, number).await, Ok(0), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn many_questions_to_a_server_that_says_goodbye_after_each() {
+    const MANY: usize = 40;
+    let authority = Authority::new();
+    let server = serve(&authority, |q| (200, DNS, answer(q)), 1).await;
+    let (upstream, _) = upstream(&authority, &server);
+    let asked = (0..MANY as u128).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(asked).await, vec![Ok(0); MANY]);
+}
+
+#[tokio::test]
+async fn a_server_without_http2_is_told_as_such() {
+    let authority = Authority::new();
+    // One refuses the handshake, one makes it without saying what is spoken then.
+    for alpn in [Some(&b"http/1.1"[..]), None] {
+        let acceptor = authority.acceptor("doh.test", alpn);
+        let server = Stream::serve(move |_, stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let _ = read(&mut stream).await;
+                }
+            }
+        })
+        .await;
+        let (upstream, _) = upstream(&authority, &server);
+        let missing = Err(Failure::Server(ServerFault::NoHttp2));
+        assert_eq!(resolve(&upstream, 1).await, missing, "{alpn:?}");
     }
 }

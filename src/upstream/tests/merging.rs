@@ -123,3 +123,30 @@ async fn a_crowd_that_comes_and_goes_leaves_nothing_behind() {
     }
     assert_eq!(upstream.flights.len(), 0);
 }
+
+#[tokio::test]
+async fn who_has_little_time_left_waits_no_longer_and_costs_nobody_theirs() {
+    let server = Held::new().await;
+    let (upstream, told) = server.upstream(limits(LONG));
+    let permit = question(7);
+    let short_of_time = upstream.resolve(&permit, Party(0), now() + Duration::from_millis(50));
+    let second = async {
+        while upstream.flights.len() == 0 {
+            tokio::task::yield_now().await;
+        }
+        resolve(&upstream, 7).await
+    };
+    let (first, (second, ())) = tokio::join!(short_of_time, async {
+        tokio::join!(second, async {
+            told.until(merged).await;
+            // The first has given up by then.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            server.answer().await;
+        })
+    });
+    assert_eq!(short(&first), Err(Failure::Timeout));
+    assert_eq!(second, Ok(0));
+    let none = upstream.resolve(&permit, Party(0), now()).await;
+    assert_eq!(short(&none), Err(Failure::Timeout), "no time at all");
+    assert!(server.is_done(), "nobody was asked for it");
+}

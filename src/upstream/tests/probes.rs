@@ -76,7 +76,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
     };
     let (upstream, told) = open(&config(Strategy::Ordered, vec![server]), few);
     assert_eq!(upstream.refuses(), None);
-    let start = super::super::now();
+    let start = now();
     for second in 0..3 {
         let at = start + Duration::from_secs(second);
         upstream.shared.book.unreachable(0, at);

@@ -93,11 +93,10 @@ async fn servers_that_close_or_reset_are_unreachable() {
         })
         .await;
         let (upstream, told) = tcp(&server, LONG);
-        assert_eq!(resolve(&upstream, 1).await, Err(Failure::Unreachable));
-        assert_eq!(
-            (server.connections(), told.asked(0, Asked::Unreachable)),
-            (2, 1)
-        );
+        let closed = ServerFault::Closed;
+        assert_eq!(resolve(&upstream, 1).await, Err(Failure::Server(closed)));
+        let unanswered = told.asked(0, Asked::Fault(closed));
+        assert_eq!((server.connections(), unanswered), (3, 1));
     }
 }
 
@@ -192,8 +191,8 @@ async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
     let (upstream, told) = open(&config(Strategy::Ordered, servers), narrow);
     let ask = |number, party| {
         let upstream = Arc::clone(&upstream);
-        let question = question(number);
-        tokio::spawn(async move { short(&upstream.resolve(&question, party).await) })
+        let (question, until) = (question(number), now() + LONG);
+        tokio::spawn(async move { short(&upstream.resolve(&question, party, until).await) })
     };
     let slow: Vec<_> = (0..100).map(|number| ask(number, Party(0))).collect();
     // Four times what is free: four fifths of all.
@@ -213,4 +212,70 @@ async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
     let refused = slow.iter().filter(|asked| asked.is_finished()).count();
     assert_eq!(refused, 20, "the others wait");
     slow.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Answers the first few questions, and closes with the others unread.
+async fn answer_some(mut stream: tokio::net::TcpStream, few: usize) {
+    for _ in 0..few {
+        let Some(query) = read(&mut stream).await else {
+            return;
+        };
+        write(&mut stream, &answer(&query)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_close_after_any_answer() {
+    const MANY: usize = 200;
+    for few in [1, 2, 7] {
+        let server = Stream::serve(move |_, stream| answer_some(stream, few)).await;
+        let (upstream, told) = tcp(&server, LONG);
+        for round in 0..2 {
+            let numbers = (0..MANY as u128).map(|number| round * 1000 + number);
+            let asked = numbers.map(|number| resolve(&upstream, number));
+            assert_eq!(join_all(asked).await, vec![Ok(0); MANY], "{few}");
+        }
+        let closed = Asked::Fault(ServerFault::Closed);
+        assert_eq!(told.asked(0, closed), 0, "{few}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_the_server_cannot_bear_costs_the_others_nothing() {
+    let bad = question(7).name().wire().to_vec();
+    let server = Stream::serve(move |_, mut stream| {
+        let bad = bad.clone();
+        async move {
+            while let Some(query) = read(&mut stream).await {
+                if query[12..].starts_with(&bad) {
+                    return;
+                }
+                write(&mut stream, &answer(&query)).await;
+            }
+        }
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    let asked = (0..100).map(|number| resolve(&upstream, number));
+    for (number, landing) in join_all(asked).await.into_iter().enumerate() {
+        let want = match number {
+            7 => Err(Failure::Server(ServerFault::Closed)),
+            _ => Ok(0),
+        };
+        assert_eq!(landing, want, "{number}");
+    }
+    assert!(server.connections() < 40, "{}", server.connections());
+}
+
+#[tokio::test]
+async fn a_server_that_says_what_is_no_answer_and_closes_is_not_asked_for_ever() {
+    let server = Stream::serve(|_, mut stream| async move {
+        let query = read(&mut stream).await.unwrap_or_default();
+        write(&mut stream, &query).await;
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    let closed = Err(Failure::Server(ServerFault::Closed));
+    assert_eq!(resolve(&upstream, 1).await, closed);
+    assert_eq!(server.connections(), 3);
 }

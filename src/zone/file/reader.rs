@@ -8,7 +8,8 @@ use super::super::{Problem, ZoneBuilder, ZoneError};
 use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
     Record, ZoneFault,
-    rdata::{self, Written, short, shown},
+    field::{self, short, shown},
+    rdata::{self, Written},
     scan::{Entry, Place, Scanner, Word},
     word::{WrittenName, push_string, time},
 };
@@ -121,7 +122,7 @@ impl<'a> Reader<'a> {
             words
         } else {
             self.state.owner = Owner::Unreadable;
-            let owner = rdata::name(first, &self.state.origin)?;
+            let owner = field::name(first, &self.state.origin)?;
             // Even where the rest is wrong, the entries below belong to this name.
             self.state.owner = Owner::Is(owner.canonical().as_ref().to_name());
             rest
@@ -156,7 +157,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Fault> {
         match (directive.text.to_ascii_uppercase().as_str(), words) {
             ("$ORIGIN", [name]) => {
-                self.state.origin = rdata::name(name, &self.state.origin)?;
+                self.state.origin = field::name(name, &self.state.origin)?;
                 Ok(())
             }
             ("$ORIGIN", _) => Err(directive.fault("$ORIGIN is followed by one name")),
@@ -189,7 +190,7 @@ impl<'a> Reader<'a> {
         source: Source<'_>,
     ) -> Result<(), Fault> {
         let origin = origin
-            .map(|word| rdata::name(word, &self.state.origin))
+            .map(|word| field::name(word, &self.state.origin))
             .transpose()?;
         if source.depth >= MAX_INCLUDE_DEPTH || self.included.len() >= MAX_INCLUDES {
             return Err(file.fault(format!(
@@ -391,7 +392,7 @@ pub(super) fn single(text: &str, origin: &Name) -> Result<Record, Fault> {
         last_ttl: None,
         rdata: Vec::new(),
     };
-    let owner = rdata::name(first, &state.origin)?.canonical();
+    let owner = field::name(first, &state.origin)?.canonical();
     let (ttl, rtype) = state.record(first, rest)?;
     let mut more = Vec::new();
     scanner.next_entry(&mut more).transpose()?;

@@ -7,7 +7,8 @@
 
 use super::{
     Fault,
-    rdata::{Written, name, parse_by_hickory, shown},
+    field::{name, shown},
+    rdata::{Written, parse_by_hickory},
     scan::Word,
 };
 
@@ -36,7 +37,7 @@ struct Param<'t> {
 
 pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [priority, target, params @ ..] = data.words else {
-        return Err(data.words.last().unwrap_or(data.head).fault(format!(
+        return Err(data.fault_at_end(format!(
             "data are missing: {} is followed by priority target parameters",
             data.rtype
         )));

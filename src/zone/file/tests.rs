@@ -169,8 +169,8 @@ $INCLUDE <SUBSYS>ISI-MAILBOXES.TXT
         "a.isi.edu. 60 A 1a030067",
         "vaxa.isi.edu. 60 A 80090021",
         "isi.edu. 60 MX 000a0656454e455241036973690365647500",
-        "moe.isi.edu. 60 TYPE7 0141034953490345445500",
-        "stooges.isi.edu. 60 TYPE8 054c41525259036973690365647500",
+        "moe.isi.edu. 60 MB 0141034953490345445500",
+        "stooges.isi.edu. 60 MG 054c41525259036973690365647500",
     ] {
         assert!(lines.iter().any(|own| own == line), "{line} in {lines:#?}");
     }
@@ -179,9 +179,18 @@ $INCLUDE <SUBSYS>ISI-MAILBOXES.TXT
 /// Data as text, and the bytes that they stand for.
 #[test]
 fn data_of_every_type() {
+    for (text, want) in data() {
+        let record = parse_record(&format!("x {text}"), &name("z.example"));
+        let record = record.unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        assert_eq!(record.rdata, want, "{text}");
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn data() -> Vec<(&'static str, Vec<u8>)> {
     const B: &[u8] = b"\x01B\x01z\x07example\0";
     let cat = |parts: &[&[u8]]| parts.concat();
-    let table: Vec<(&str, Vec<u8>)> = vec![
+    vec![
         ("A 10.0.0.5", vec![10, 0, 0, 5]),
         ("AAAA fd00::1", cat(&[b"\xfd\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\x01"])),
         ("NS B", B.to_vec()),
@@ -205,6 +214,61 @@ fn data_of_every_type() {
         ("OPENPGPKEY ( aGVs\nbG8= )", b"hello".to_vec()),
         ("CERT 1 2 8 aGVs bG8=", b"\0\x01\0\x02\x08hello".to_vec()),
         ("CSYNC 66 3 a NS aaaa", b"\0\0\0\x42\0\x03\0\x04\x60\0\0\x08".to_vec()),
+        ("MD B", B.to_vec()),
+        ("NSAP-PTR B", B.to_vec()),
+        ("WKS 10.0.0.1 tcp smtp 0 8", b"\x0a\0\0\x01\x06\x80\x80\0\x40".to_vec()),
+        ("X25 311061700956", b"\x0c311061700956".to_vec()),
+        ("ISDN 150862028003217 004", b"\x0f150862028003217\x03004".to_vec()),
+        ("ISDN 1", b"\x011".to_vec()),
+        ("RT 10 B", cat(&[b"\0\x0a", B])),
+        ("NSAP 0x47.0005.80", b"\x47\0\x05\x80".to_vec()),
+        ("PX 10 B .", cat(&[b"\0\x0a", B, b"\0"])),
+        ("GPOS -32.6882 116.8652 10.0", b"\x08-32.6882\x08116.8652\x0410.0".to_vec()),
+        // RFC 1876 section 4.
+        ("LOC 42 21 54 N 71 06 18 W -24m 30m", b"\0\x33\x16\x13\x89\x17\x2d\xd0\x70\xbe\x15\xf0\0\x98\x8d\x20".to_vec()),
+        ("LOC 0 S 0 E 0 0 0 0", b"\0\0\0\0\x80\0\0\0\x80\0\0\0\0\x98\x96\x80".to_vec()),
+        ("LOC 0 0 0.001 S 180 E 0 19m 90000000m", b"\0\x13\x99\x13\x7f\xff\xff\xff\xa6\x9f\xb2\0\0\x98\x96\x80".to_vec()),
+        // RFC 3123 section 5.
+        ("APL 1:192.168.32.0/21 !1:192.168.38.0/28", b"\0\x01\x15\x03\xc0\xa8\x20\0\x01\x1c\x83\xc0\xa8\x26".to_vec()),
+        ("APL 1:0.0.0.0/0 2:FF00:0:0:0:0:0:0:0/8", b"\0\x01\0\0\0\x02\x08\x01\xff".to_vec()),
+        ("APL", vec![]),
+        ("CERT PKIX 2 RSASHA256 aGVsbG8=", b"\0\x01\0\x02\x08hello".to_vec()),
+        ("DHCID aGVs bG8=", b"hello".to_vec()),
+        // RFC 4025 section 3.2.
+        ("IPSECKEY 10 1 2 192.0.2.38 AQID", b"\x0a\x01\x02\xc0\0\x02\x26\x01\x02\x03".to_vec()),
+        ("IPSECKEY 10 3 2 B AQ ID", cat(&[b"\x0a\x03\x02", B, b"\x01\x02\x03"])),
+        ("IPSECKEY 10 0 0 .", b"\x0a\0\0".to_vec()),
+        // RFC 8777 section 4.3.
+        ("AMTRELAY 10 0 1 203.0.113.15", b"\x0a\x01\xcb\0\x71\x0f".to_vec()),
+        ("AMTRELAY 10 1 3 B", cat(&[b"\x0a\x83", B])),
+        ("AMTRELAY 0 0 0 .", b"\0\0".to_vec()),
+        // RFC 8005 section 5.
+        ("HIP 2 200100107B1A AQID B .", cat(&[b"\x06\x02\0\x03\x20\x01\0\x10\x7b\x1a\x01\x02\x03", B, b"\0"])),
+        ("HIP 2 20 AQID", b"\x01\x02\0\x03\x20\x01\x02\x03".to_vec()),
+        ("NID 10 0014:4fff:ff20:ee64", b"\0\x0a\0\x14\x4f\xff\xff\x20\xee\x64".to_vec()),
+        ("L32 10 10.1.2.0", b"\0\x0a\x0a\x01\x02\0".to_vec()),
+        ("L64 10 2001:db8:1140:1000", b"\0\x0a\x20\x01\x0d\xb8\x11\x40\x10\0".to_vec()),
+        ("LP 10 B", cat(&[b"\0\x0a", B])),
+        ("EUI48 00-00-5e-00-53-2a", b"\0\0\x5e\0\x53\x2a".to_vec()),
+        ("EUI64 00-00-5E-ef-10-00-00-2a", b"\0\0\x5e\xef\x10\0\0\x2a".to_vec()),
+        ("URI 10 1 \"ftp://a\"", b"\0\x0a\0\x01ftp://a".to_vec()),
+        ("AVC a \"b\"", b"\x01a\x01b".to_vec()),
+        ("RESINFO qnamemin exterr=15", b"\x08qnamemin\x09exterr=15".to_vec()),
+        ("ZONEMD 1 1 1 0a0b", b"\0\0\0\x01\x01\x01\x0a\x0b".to_vec()),
+        ("DLV 1 RSASHA256 2 00", b"\0\x01\x08\x02\0".to_vec()),
+        ("DNSKEY 257 3 ECDSAP256SHA256 aG Vs", b"\x01\x01\x03\x0dhel".to_vec()),
+        ("CDNSKEY 0 3 0 AA==", b"\0\0\x03\0\0".to_vec()),
+        ("KEY 256 3 5 aGVs", b"\x01\0\x03\x05hel".to_vec()),
+        // RFC 4034 section 3.2, with a date and with seconds.
+        ("RRSIG A 5 3 86400 20030322173103 20030220173103 2642 B aGVs", cat(&[b"\0\x01\x05\x03\0\x01\x51\x80\x3e\x7c\x9d\xd7\x3e\x55\x10\xd7\x0a\x52", B, b"hel"])),
+        ("RRSIG TYPE65280 8 3 0 1 0 1 . aGVs", b"\xff\0\x08\x03\0\0\0\0\0\0\0\x01\0\0\0\0\0\x01\0hel".to_vec()),
+        ("SIG A 5 3 0 20380119031408 0 1 . aGVs", b"\0\x01\x05\x03\0\0\0\0\x80\0\0\0\0\0\0\0\0\x01\0hel".to_vec()),
+        // RFC 4034 section 4.3.
+        ("NSEC B A MX RRSIG NSEC TYPE1234", cat(&[B, b"\0\x06\x40\x01\0\0\0\x03\x04\x1b", &[0; 26], b"\x20"])),
+        ("NSEC B", B.to_vec()),
+        ("NXT B A NS NXT", cat(&[B, b"\x60\0\0\x02"])),
+        ("NSEC3 1 1 12 aabb 2t7b4g4vsa5smi47k61mv5bv1a22bojr A", cat(&[b"\x01\x01\0\x0c\x02\xaa\xbb\x14\x17\x4e\xb2\x40\x9f\xe2\x8b\xcb\x48\x87\xa1\x83\x6f\x95\x7f\x0a\x84\x25\xe2\x7b", b"\0\x01\x40"])),
+        ("NSEC3PARAM 1 0 0 -", b"\x01\0\0\0\0".to_vec()),
         ("RP B .", cat(&[B, b"\0"])),
         ("AFSDB 1 B", cat(&[b"\0\x01", B])),
         ("SPF \"v=spf1 -all\"", b"\x0bv=spf1 -all".to_vec()),
@@ -221,12 +285,38 @@ fn data_of_every_type() {
         ("TYPE65280 \\# 0", vec![]),
         ("A \\# 4 0a000001", vec![10, 0, 0, 1]),
         ("RRSIG \\# 1 ff", vec![255]),
-    ];
-    for (text, want) in table {
-        let record = parse_record(&format!("x {text}"), &name("z.example"));
-        let record = record.unwrap_or_else(|fault| panic!("{text}: {fault}"));
-        assert_eq!(record.rdata, want, "{text}");
-    }
+    ]
+}
+
+/// What only a server of signatures has a use for is left out, names and all; the rest is served.
+#[test]
+fn a_signed_zone_loads_without_its_signatures() {
+    let text = format!(
+        "{SOA}@ 60 RRSIG SOA 13 2 60 20300101000000 20260101000000 1 @ AA==\n\
+         @ 60 DNSKEY 257 3 13 AA==\n@ 60 NSEC3PARAM 1 0 0 -\n@ 60 CDS 1 13 2 00\n\
+         @ 60 CDNSKEY 257 3 13 AA==\n@ 60 ZONEMD 1 1 1 00\n\
+         a 60 CNAME b\n  RRSIG CNAME 13 3 60 20300101000000 20260101000000 1 @ AA==\n\
+         b 60 A 10.0.0.1\n  NSEC @ A\nc 60 DS 1 13 2 00\nc 60 NS ns.test.\n\
+         0p9mhaveqvm6t7vbl5lop2u3t2rp3tom 60 NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A\n"
+    );
+    assert_eq!(
+        read(&text, &[]),
+        [
+            "a.z.example. 60 CNAME 0162017a076578616d706c6500",
+            "b.z.example. 60 A 0a000001",
+            "c.z.example. 60 DS 00010d0200",
+            "c.z.example. 60 NS 026e73047465737400",
+        ]
+    );
+    let parsed = parse(&text, &[]).expect("a zone");
+    assert_eq!(parsed.zone.left_out(), 9);
+    let hashed = name("0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.z.example");
+    let lookup = parsed.zone.lookup(hashed.as_ref(), RecordType::A);
+    assert_eq!(lookup, super::super::Lookup::NxDomain);
+    // In a zone without signatures the statements of its apex are data as any other.
+    let text = format!("{SOA}@ 60 CDS 0 0 0 00\n@ 60 ZONEMD 1 1 1 00\n");
+    assert_eq!(read(&text, &[]).len(), 2);
+    assert_eq!(parse(&text, &[]).expect("a zone").zone.left_out(), 0);
 }
 
 #[test]
@@ -357,14 +447,59 @@ const FAULTS: &[(&str, u32, u32, &str)] = &[
         "followed by priority target parameters",
     ),
     ("a 1 HTTPS 1 . port=x", 2, 5, "cannot be read"),
-    ("a 1 DNSKEY 1 2 3 aGVs", 2, 5, "\\# LENGTH HEXADECIMAL"),
+    ("a 1 DNSKEY 1 2 3 aGV", 2, 18, "this is not base 64"),
+    ("a 1 DNSKEY 1 2 NONE aGVs", 2, 16, "an algorithm, by number"),
     (
-        "a 1 CERT 1 2 3 \"x\"",
+        "a 1 DNSKEY 1 2 3",
         2,
         16,
-        "characters that CERT cannot have",
+        "flags protocol algorithm public-key",
     ),
-    ("a 1 TYPE9999 x", 2, 5, "\\# LENGTH HEXADECIMAL"),
+    ("a 1 CERT 1 2 3 \"x\"", 2, 16, "without quotation marks"),
+    ("a 1 TYPE9999 x", 2, 14, "\\# LENGTH HEXADECIMAL"),
+    ("a 1 NULL x", 2, 10, "\\# LENGTH HEXADECIMAL"),
+    ("a 1 LOC 42 N 71 W", 2, 17, "the altitude is missing"),
+    ("a 1 LOC 42 71 W 1", 2, 17, "N or S is missing"),
+    ("a 1 LOC 91 N 71 W 1", 2, 9, "out of range"),
+    ("a 1 LOC 90 0 0.001 N 71 W 1", 2, 20, "up to 90 degrees"),
+    ("a 1 LOC 42 60 N 71 W 1", 2, 12, "out of range"),
+    ("a 1 LOC 4 N 7 W 1 90000000.01", 2, 19, "to 90000000"),
+    ("a 1 LOC 4 N 7 W 1 1 1 1 1", 2, 25, "too many words"),
+    ("a 1 LOC 4 N 7 W 99999999999", 2, 17, "is not a length"),
+    ("a 1 APL 1:10.0.0.0/08", 2, 9, "is not a prefix"),
+    ("a 1 APL 1:10.0.0.0/33", 2, 9, "is not a prefix"),
+    ("a 1 APL 3:10.0.0.0/8", 2, 9, "is not a prefix"),
+    ("a 1 APL 1:::/8", 2, 9, "is not a prefix"),
+    ("a 1 EUI48 00-00-5e-00-53", 2, 11, "6 bytes"),
+    ("a 1 EUI48 00-00-5e-00-53-+1", 2, 11, "6 bytes"),
+    ("a 1 EUI64 00-00-5e-00-53-00", 2, 11, "8 bytes"),
+    ("a 1 NID 1 1:2:3", 2, 11, "four groups"),
+    ("a 1 NID 1 1:2:3:12345", 2, 11, "four groups"),
+    ("a 1 IPSECKEY 10 1 2", 2, 19, "data are missing"),
+    ("a 1 IPSECKEY 10 1 2 ::1 AA==", 2, 21, "an IPv4 address"),
+    ("a 1 IPSECKEY 10 4 2 . AA==", 2, 17, "from 0 to 3"),
+    ("a 1 IPSECKEY 10 0 2 .", 2, 21, "the public key is missing"),
+    ("a 1 IPSECKEY 10 0 0 . AA==", 2, 23, "no public key"),
+    ("a 1 AMTRELAY 10 2 1 10.0.0.1", 2, 17, "is 0 or 1"),
+    ("a 1 AMTRELAY 10 0 0 a", 2, 21, "written as a dot"),
+    ("a 1 AMTRELAY 10 0 0 . a", 2, 23, "too many words"),
+    ("a 1 HIP 2 20", 2, 11, "data are missing"),
+    ("a 1 HIP 2 2x AA==", 2, 11, "is not hexadecimal"),
+    ("a 1 NSEC b A AA", 2, 14, "is not a record type"),
+    ("a 1 NXT b TYPE128", 2, 11, "below 128"),
+    ("a 1 NSEC3 1 0 0 - =", 2, 19, "base 32"),
+    ("a 1 NSEC3 1 0 0 abc 00", 2, 17, "an odd number"),
+    (
+        "a 1 RRSIG A 8 2 1 20301301000000 0 1 . AA==",
+        2,
+        19,
+        "is not a time",
+    ),
+    ("a 1 RRSIG A 8 2 1 2030 -1 1 . AA==", 2, 24, "is not a time"),
+    ("a 1 NSAP 47", 2, 10, "0x and hexadecimal"),
+    ("a 1 WKS 10.0.0.1 TCP gopher", 2, 22, "write its port"),
+    ("a 1 WKS 10.0.0.1", 2, 9, "address protocol services"),
+    ("a 1 ISDN 1 2 3", 2, 14, "too many words"),
     ("a 1 TYPE9999 \\#", 2, 14, "followed by the length"),
     (
         "a 1 TYPE9999 \\# 2 00",

@@ -41,7 +41,8 @@ class Controls(unittest.TestCase):
     def failures(self, scene):
         """The checks of `dnsgate verify` that fail, as some must."""
         table = scene.verify()
-        print(f"{scene.name}: dnsgate verify printed:", *filter(tells, table.stdout.splitlines()), sep="\n", flush=True)
+        told = [f"    expected: {line}" for line in filter(tells, table.stdout.splitlines())]
+        print(f"{scene.name}: a control, in which dnsgate verify must fail; it printed:", *told, sep="\n", flush=True)
         self.assertEqual(table.returncode, 1)
         report = scene.report()
         self.assertFalse(report["passed"])

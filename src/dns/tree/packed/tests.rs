@@ -15,7 +15,7 @@ fn tree_of<'n>(names: impl IntoIterator<Item = &'n Name>) -> LabelTree {
 }
 
 fn packed_into(tree: &LabelTree, homes: u32) -> PackedTree {
-    PackedTree::pack_into(tree.arena.clone(), homes).expect("room")
+    PackedTree::pack_into(tree.arena.clone(), homes, tree.seed).expect("room")
 }
 
 /// What a tree tells of the way to a name: how deep it goes, and label and mark of each node up.
@@ -114,6 +114,58 @@ fn few_nodes_take_few_bytes_and_rarely_run_over() {
         many.blocks.len()
     );
     assert!(many.heap_bytes() < 32 * 50_000, "{}", many.heap_bytes());
+}
+
+/// A seed that whoever chooses the labels knows.
+static KNOWN: Seed = Seed::of(1, 1);
+
+/// So many top-level names whose hashes are all the same under [`KNOWN`]: the first half of each makes one factor
+/// of the hash zero.
+fn crafted(count: u32) -> Vec<Name> {
+    let zero = KNOWN.begin().rotate_right(16).to_ne_bytes();
+    let name = |at: u32| name_of(&[[zero, u64::from(at).to_be_bytes()].concat()]);
+    (0..count).map(name).collect()
+}
+
+fn others(count: u32) -> Vec<Name> {
+    let name = |at: u32| name_of(&[format!("{at:016}").into_bytes()]);
+    (0..count).map(name).collect()
+}
+
+/// How many nodes are looked at to find each name in a tree while it grows, and how many blocks in the packed one.
+fn steps(names: &[Name], seed: &'static Seed) -> (usize, usize) {
+    let mut tree = LabelTree::with_seed(seed);
+    for name in names {
+        tree.insert(name.as_ref(), 0).expect("room");
+    }
+    let (mut nodes, mut blocks) = (0, 0);
+    let packed = tree.clone().pack().expect("room");
+    for name in names {
+        let label = name.as_ref().labels().next().expect("a label");
+        let found = tree.child(NodeId::ROOT, label);
+        let _ = tree.children.find(seed.hash(0, label), |&node| {
+            nodes += 1;
+            found == Some(super::super::NodeId(node))
+        });
+        let home = packed.home(Suffix::ROOT.child(label, seed)) as usize;
+        let (at, depth) = packed.closest(name.as_ref());
+        assert_eq!(depth, 1);
+        blocks += at.0 as usize / SLOTS - home + 1;
+    }
+    (nodes, blocks)
+}
+
+#[test]
+fn crafted_names_cost_as_much_as_others() {
+    // Who knows the seed makes each name cost a walk through half of those before it.
+    let (nodes, blocks) = steps(&crafted(1_000), &KNOWN);
+    assert!(nodes > 100_000 && blocks > 100_000, "{nodes} {blocks}");
+    let count = 60_000;
+    let own = Seed::of_process();
+    let (crafted, others) = (steps(&crafted(count), own), steps(&others(count), own));
+    for (crafted, others) in [(crafted.0, others.0), (crafted.1, others.1)] {
+        assert!(crafted * 4 < others * 5, "{crafted} and {others}");
+    }
 }
 
 proptest! {

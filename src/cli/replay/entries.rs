@@ -1,0 +1,267 @@
+//! A log in pieces: its lines, or the objects of a JSON array. One piece is in memory at a time.
+
+use std::io::{self, BufRead, Chain, Cursor, Read as _};
+
+/// The longest line or object that is read, in bytes. Ours are shorter, and what Cloud Logging puts around one is
+/// some kilobytes; one that is longer is passed over.
+const MAX_ENTRY: usize = 64 << 10;
+/// How much of a log is looked at to tell its form, in bytes.
+const MAX_START: u64 = 4096;
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One object a line.
+    #[default]
+    Lines,
+    /// Objects over several lines each, most often in an array.
+    Objects,
+}
+
+impl Form {
+    /// The form of a log that begins so.
+    fn of(start: &[u8]) -> Self {
+        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+        let start = start.trim_ascii_start();
+        let is_array = start.strip_prefix(b"[").is_some_and(|rest| {
+            let next = rest.trim_ascii_start().first();
+            matches!(next, None | Some(b'{' | b']'))
+        });
+        let first = start.split(|&byte| byte == b'\n').next();
+        let is_pretty = first.is_some_and(|line| line.trim_ascii() == b"{");
+        if is_array || is_pretty {
+            Self::Objects
+        } else {
+            Self::Lines
+        }
+    }
+}
+
+/// The pieces of a log.
+pub(super) struct Entries<R> {
+    log: Chain<Cursor<Vec<u8>>, R>,
+    form: Form,
+    entry: Vec<u8>,
+}
+
+impl<R: BufRead> Entries<R> {
+    /// Looks at how the log begins.
+    pub(super) fn of(mut log: R) -> io::Result<Self> {
+        let mut start = Vec::new();
+        log.by_ref().take(MAX_START).read_to_end(&mut start)?;
+        Ok(Self {
+            form: Form::of(&start),
+            log: Cursor::new(start).chain(log),
+            entry: Vec::new(),
+        })
+    }
+
+    /// How the log is written.
+    pub(super) const fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The next piece; of one that is too long nothing that could be taken for one is left.
+    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.entry.clear();
+        let more = match self.form {
+            Form::Lines => self.read_line()?,
+            Form::Objects => self.read_object()?,
+        };
+        Ok(more.then_some(&self.entry))
+    }
+
+    fn read_line(&mut self) -> io::Result<bool> {
+        let mut line = self.log.by_ref().take(MAX_ENTRY as u64);
+        let read = line.read_until(b'\n', &mut self.entry)?;
+        if read == MAX_ENTRY && self.entry.last() != Some(&b'\n') {
+            self.log.skip_until(b'\n')?;
+            self.entry.truncate(1);
+        }
+        Ok(read > 0)
+    }
+
+    /// Reads an object to its last brace, or what stands between two of them and is none.
+    fn read_object(&mut self) -> io::Result<bool> {
+        let mut object = Object::default();
+        loop {
+            let here = self.log.fill_buf()?;
+            if here.is_empty() {
+                return Ok(!self.entry.is_empty());
+            }
+            let mut taken = 0;
+            let mut done = false;
+            for &byte in here {
+                let part = object.take(byte);
+                if part == Part::Behind {
+                    done = true;
+                    break;
+                }
+                taken += 1;
+                if part != Part::Between && self.entry.len() <= MAX_ENTRY {
+                    self.entry.push(byte);
+                }
+                if part == Part::Last {
+                    done = true;
+                    break;
+                }
+            }
+            self.log.consume(taken);
+            if done {
+                if self.entry.len() > MAX_ENTRY {
+                    self.entry.truncate(1);
+                }
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// What a byte is to the object that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It separates objects.
+    Between,
+    /// It belongs to it.
+    Within,
+    /// It belongs to it and ends it.
+    Last,
+    /// It belongs to the next one.
+    Behind,
+}
+
+/// Where in an object the reader is.
+#[derive(Default)]
+struct Object {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// Something that is no object has begun.
+    is_other: bool,
+}
+
+impl Object {
+    fn take(&mut self, byte: u8) -> Part {
+        if self.depth == 0 {
+            return self.outside(byte);
+        }
+        if self.in_string {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return Part::Within;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth -= 1,
+            _ => {}
+        }
+        if self.depth == 0 {
+            Part::Last
+        } else {
+            Part::Within
+        }
+    }
+
+    fn outside(&mut self, byte: u8) -> Part {
+        match byte {
+            b'{' if self.is_other => Part::Behind,
+            b'{' => {
+                self.depth = 1;
+                Part::Within
+            }
+            b',' | b'[' | b']' | b'\n' if self.is_other => Part::Last,
+            b',' | b'[' | b']' => Part::Between,
+            _ if byte.is_ascii_whitespace() => Part::Between,
+            // A byte order mark.
+            0xef | 0xbb | 0xbf if !self.is_other => Part::Between,
+            _ => {
+                self.is_other = true;
+                Part::Within
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(log: &str) -> (Form, Vec<String>) {
+        // Some bytes at a time, as a pipe may give them.
+        let log = io::BufReader::with_capacity(3, log.as_bytes());
+        let mut entries = Entries::of(log).expect("readable");
+        let mut all = Vec::new();
+        while let Some(entry) = entries.next().expect("readable") {
+            all.push(String::from_utf8_lossy(entry).trim().to_owned());
+        }
+        (entries.form(), all)
+    }
+
+    #[test]
+    fn lines_and_objects_are_told_apart() {
+        for (log, form, want) in [
+            ("", Form::Lines, &[][..]),
+            (
+                "{\"a\": 1}\n{\"b\": 2}\n",
+                Form::Lines,
+                &["{\"a\": 1}", "{\"b\": 2}"],
+            ),
+            // What other programs write.
+            (
+                "[INFO] x\n{\"b\": 2}\n",
+                Form::Lines,
+                &["[INFO] x", "{\"b\": 2}"],
+            ),
+            ("[]\n", Form::Objects, &[]),
+            (
+                " [ {\"a\": \"}\\\"]\"},\n{\"b\": [{}]} ]\n",
+                Form::Objects,
+                &["{\"a\": \"}\\\"]\"}", "{\"b\": [{}]}"],
+            ),
+            (
+                "\u{feff}[{\"a\": 1}]\n[{\"b\": 2}]",
+                Form::Objects,
+                &["{\"a\": 1}", "{\"b\": 2}"],
+            ),
+            (
+                "{\n \"a\": 1\n}\n{\n \"b\": 2\n}\n",
+                Form::Objects,
+                &["{\n \"a\": 1\n}", "{\n \"b\": 2\n}"],
+            ),
+            (
+                "[{\"a\": 1}, null, 7 {\"b\": 2}, {\"cut",
+                Form::Objects,
+                &["{\"a\": 1}", "null,", "7", "{\"b\": 2}", "{\"cut"],
+            ),
+        ] {
+            let want = want.iter().map(ToString::to_string).collect();
+            assert_eq!(pieces(log), (form, want), "{log:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_one_piece_of_which_nothing_is_left() {
+        let long = "x".repeat(MAX_ENTRY);
+        for (log, form) in [
+            (
+                format!("{{\"a\": \"{long}\"}}\n{{\"b\": 2}}\n"),
+                Form::Lines,
+            ),
+            (
+                format!("[{{\"a\": \"{long}\"}}, {{\"b\": 2}}]"),
+                Form::Objects,
+            ),
+        ] {
+            let (seen, all) = pieces(&log);
+            assert_eq!(
+                (seen, &all[..]),
+                (form, &["{".to_owned(), "{\"b\": 2}".to_owned()][..])
+            );
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The data of a WKS record behind its address (RFC 1035 section 3.4.2): a protocol, and the ports of its services.
+
+use super::{
+    Fault,
+    field::{U16, number, shown},
+    scan::Word,
+};
+
+/// Protocols by name.
+const PROTOCOLS: [(&str, u8); 3] = [("ICMP", 1), ("TCP", 6), ("UDP", 17)];
+/// The services that old files name, by their ports (RFC 1010); others are written as numbers.
+const SERVICES: [(&str, u16); 16] = [
+    ("ECHO", 7),
+    ("DISCARD", 9),
+    ("DAYTIME", 13),
+    ("FTP-DATA", 20),
+    ("FTP", 21),
+    ("SSH", 22),
+    ("TELNET", 23),
+    ("SMTP", 25),
+    ("TIME", 37),
+    ("DOMAIN", 53),
+    ("TFTP", 69),
+    ("FINGER", 79),
+    ("HTTP", 80),
+    ("POP3", 110),
+    ("NNTP", 119),
+    ("NTP", 123),
+];
+
+/// `protocol service ...`
+pub(super) fn read(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let Some((protocol, services)) = words.split_first() else {
+        return Ok(());
+    };
+    out.push(match PROTOCOLS.iter().find(|(name, _)| protocol.is(name)) {
+        Some(&(_, protocol)) => protocol,
+        None => number(protocol, "a protocol: TCP, UDP or its number")?,
+    });
+    let mut bits = Vec::new();
+    for word in services {
+        let port = match SERVICES.iter().find(|(name, _)| word.is(name)) {
+            Some(&(_, port)) => port,
+            None => number(word, U16).map_err(|_| {
+                word.fault(format!(
+                    "{:?} is not the name of a service known here; write its port",
+                    shown(word)
+                ))
+            })?,
+        };
+        let at = usize::from(port);
+        if bits.len() <= at / 8 {
+            bits.resize(at / 8 + 1, 0u8);
+        }
+        if let Some(byte) = bits.get_mut(at / 8) {
+            *byte |= 0x80 >> (at % 8);
+        }
+    }
+    out.extend(bits);
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Sets of record types, as bitmaps.
+
+use crate::dns::RecordType;
+
+use super::{Fault, field, scan::Word};
+
+/// Types per block of the bitmap (RFC 4034 section 4.1.2).
+const WINDOW: u16 = 256;
+/// The first type that the older bitmap cannot hold (RFC 2535 section 5.2).
+const OLD_END: u16 = 128;
+
+/// The bitmap of NSEC, NSEC3 and CSYNC (RFC 4034 section 4.1.2): blocks of 256 types, each with its number and length.
+pub(super) fn bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut types = Vec::with_capacity(words.len());
+    for word in words {
+        types.push(field::rtype(word)?);
+    }
+    types.sort_unstable();
+    for block in types.chunk_by(|a, b| a.0 / WINDOW == b.0 / WINDOW) {
+        let bits = bits(block);
+        let window = block.first().map_or(0, |rtype| rtype.0 / WINDOW);
+        // Both fit: there are 256 windows of at most 32 bytes.
+        out.extend([window as u8, bits.len() as u8]);
+        out.extend(bits);
+    }
+    Ok(())
+}
+
+/// The bitmap of NXT (RFC 2535 section 5.2): one run of bits, for the types below 128.
+pub(super) fn old_bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut types = Vec::with_capacity(words.len());
+    for word in words {
+        let rtype = field::rtype(word)?;
+        if rtype.0 >= OLD_END {
+            return Err(word.fault(format!("NXT cannot hold {rtype}: only types below 128")));
+        }
+        types.push(rtype);
+    }
+    out.extend(bits(&types));
+    Ok(())
+}
+
+/// One bit a type within its window, the first type in the highest bit; no zero bytes at the end.
+fn bits(types: &[RecordType]) -> Vec<u8> {
+    let mut bits = Vec::new();
+    for rtype in types {
+        let at = usize::from(rtype.0 % WINDOW);
+        if bits.len() <= at / 8 {
+            bits.resize(at / 8 + 1, 0u8);
+        }
+        if let Some(byte) = bits.get_mut(at / 8) {
+            *byte |= 0x80 >> (at % 8);
+        }
+    }
+    bits
+}
