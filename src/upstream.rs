@@ -116,7 +116,7 @@ struct Shared {
     ways: Vec<Way>,
     book: Book,
     probes: Probes,
-    /// Questions that began while all servers were down.
+    /// Questions that were let in while all servers were down, and have not ended.
     probing: AtomicUsize,
     limits: Limits,
     observer: Arc<dyn Observer>,
@@ -170,10 +170,21 @@ impl Upstream {
         party: Party,
         until: Instant,
     ) -> Result<Arc<Facts>, Failure> {
-        if let Some(failure) = self.refuses() {
-            self.refused(failure);
-            return Err(failure);
-        }
+        let admitted = self.admit()?;
+        self.resolve_admitted(permit, party, until, admitted).await
+    }
+
+    /// The same for a question that was [admitted](Self::admit) before.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn resolve_admitted(
+        &self,
+        permit: &Permit,
+        party: Party,
+        until: Instant,
+        _admitted: Admitted,
+    ) -> Result<Arc<Facts>, Failure> {
         let (now, whole) = (now(), self.shared.limits.deadline);
         let until = until.min(now + whole);
         let left = until.saturating_duration_since(now);
@@ -207,24 +218,23 @@ impl Upstream {
         watch::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// Why a question would fail at once: all servers lead back to us, or all are down and as many
-    /// questions as may find out whether one is back. Costs no lock.
-    #[must_use]
-    pub fn refuses(&self) -> Option<Failure> {
-        match self.shared.book.door() {
-            Door::Open => None,
-            Door::Looping => Some(Failure::Looping),
-            Door::Down => {
-                let probing = self.shared.probing.load(Ordering::Relaxed);
-                (probing >= self.shared.limits.probing).then_some(Failure::Down)
-            }
-        }
-    }
-
-    /// Counts a question that failed at once.
-    pub fn refused(&self, failure: Failure) {
+    /// Lets a question in that is to be asked. Costs no lock.
+    ///
+    /// # Errors
+    /// Why it fails at once, which is told: all servers lead back to us, or all are down and as many
+    /// questions as may find out whether one is back.
+    pub fn admit(&self) -> Result<Admitted, Failure> {
+        let failure = match self.shared.book.door() {
+            Door::Open => return Ok(Admitted(None)),
+            Door::Looping => Failure::Looping,
+            Door::Down => match Probing::begin(&self.shared) {
+                Some(probing) => return Ok(Admitted(Some(probing))),
+                None => Failure::Down,
+            },
+        };
         let looping = failure == Failure::Looping;
         self.shared.observer.observe(Event::Refused { looping });
+        Err(failure)
     }
 
     /// A probe's name came to our own listener, from `source`. Returns whether the probe was this
@@ -235,8 +245,25 @@ impl Upstream {
     }
 }
 
+/// A question may be asked, as long as this is held.
+#[must_use]
+pub struct Admitted(#[expect(dead_code, reason = "held")] Option<Probing>);
+
 /// A question that finds out whether a server is back; the next one may when it is dropped.
 struct Probing(Arc<Shared>);
+
+impl Probing {
+    /// One more, if there may be. Counted here, and not when the question leaves: many may be let in
+    /// before the first of them has its turn.
+    fn begin(shared: &Arc<Shared>) -> Option<Self> {
+        let more = |count: usize| (count < shared.limits.probing).then_some(count + 1);
+        let begun = shared
+            .probing
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        // Made only where one was counted: it is given back when dropped.
+        begun.is_ok().then(|| Self(Arc::clone(shared)))
+    }
+}
 
 /// What a flight ends with, if it does so in time.
 async fn wait(flight: Flight, until: Instant) -> Landing {
@@ -249,15 +276,6 @@ impl Shared {
     fn faulty(&self, server: usize, fault: ServerFault) {
         self.observer.trouble(server, Some(fault), "");
         self.book.unreachable(server, now());
-    }
-
-    /// Counts a question that begins, where all servers are down.
-    fn probing(self: &Arc<Self>) -> Option<Probing> {
-        let down = self.book.door() == Door::Down;
-        down.then(|| {
-            self.probing.fetch_add(1, Ordering::Relaxed);
-            Probing(Arc::clone(self))
-        })
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
     policy::GroupId,
     server::ReplyTo,
     telemetry::{self, Latency, Reading, Recorder, Shared, Shed, Telemetry},
-    upstream::{Party, Upstream},
+    upstream::{Admitted, Party, Upstream},
 };
 
 use super::{
@@ -58,6 +58,8 @@ pub(super) struct Waiting {
     pub(super) transport: Transport,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Ask,
+    /// Whether it was let in at its upstream; else it has yet to be.
+    pub(super) admitted: Option<Admitted>,
     pub(super) back: ReplyTo,
     /// The time of the calendar when it was read.
     pub(super) now: SystemTime,
@@ -124,15 +126,19 @@ impl Forwarder {
         known.map(|known| known.lane).unwrap_or_default()
     }
 
-    /// Why what this permit is for fails at once, if it does. That is counted.
-    pub(super) fn refuses(&self, snapshot: &Snapshot, permit: &Permit) -> Option<Failure> {
+    /// Lets a question in at this permit's upstream; `None` where that is gone.
+    ///
+    /// # Errors
+    /// Why it fails at once.
+    pub(super) fn admit(
+        &self,
+        snapshot: &Snapshot,
+        permit: &Permit,
+    ) -> Result<Option<Admitted>, Failure> {
         let upstreams = self.upstreams.load();
-        let upstream = &upstreams
-            .get(&snapshot.partition(permit.upstream())?)?
-            .upstream;
-        let failure = upstream.refuses()?;
-        upstream.refused(failure);
-        Some(failure)
+        let partition = snapshot.partition(permit.upstream());
+        let known = partition.and_then(|partition| upstreams.get(&partition));
+        known.map(|known| known.upstream.admit()).transpose()
     }
 
     /// Makes the upstreams of a configuration with so many groups known, before a query can see its
@@ -186,9 +192,12 @@ impl Forwarder {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
                 let _place = place;
-                let time = forwarder.time_from(monotonic());
-                let whose = (Party::OWN, time);
-                forwarder.fetch(permit, &snapshot, now, whose).await;
+                let asker = Asker {
+                    party: Party::OWN,
+                    time: forwarder.time_from(monotonic()),
+                    admitted: None,
+                };
+                forwarder.fetch(permit, &snapshot, now, asker).await;
             });
         }
     }
@@ -229,6 +238,7 @@ impl Forwarder {
             transport,
             snapshot,
             ask,
+            admitted,
             back,
             now,
             began,
@@ -246,9 +256,12 @@ impl Forwarder {
             time: self.time_from(began),
         };
         // Held until the reply has left, which the end of dnsgate waits for.
-        let mut place = Some(Arc::new(place));
+        let mut hold = Hold {
+            place: Some(Arc::new(place)),
+            admitted,
+        };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
-        let run = AssertUnwindSafe(self.run(query, ask, &mut place)).catch_unwind();
+        let run = AssertUnwindSafe(self.run(query, ask, &mut hold)).catch_unwind();
         let (step, reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
         if !step.is_empty() && back.send(&reply).is_err() {
             self.shared.reply_lost();
@@ -267,19 +280,14 @@ impl Forwarder {
     }
 
     /// Takes a query up until it has its reply.
-    async fn run(
-        self: &Arc<Self>,
-        query: Query<'_>,
-        ask: Ask,
-        place: &mut Option<Arc<Place>>,
-    ) -> (Step, Vec<u8>) {
+    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask, hold: &mut Hold) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
-            if !self.moves(query, &ask.permit, place) {
+            if !self.moves(query, &ask.permit, &mut hold.place) {
                 return query.fail(Reason::Shed);
             }
-            arrived.push(self.resolve(ask, query, place.clone()).await);
+            arrived.push(self.resolve(ask, query, hold).await);
             #[cfg(feature = "faults")]
             super::faults::strike(super::faults::At::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
@@ -310,19 +318,19 @@ impl Forwarder {
     }
 
     /// What an upstream says, or, to a client that has waited for long, what one said.
-    async fn resolve(
-        self: &Arc<Self>,
-        ask: Ask,
-        query: Query<'_>,
-        place: Option<Arc<Place>>,
-    ) -> Arrived {
+    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>, hold: &mut Hold) -> Arrived {
         let Ask { permit, stale, .. } = ask;
+        let asker = Asker {
+            party: party(query.group),
+            time: query.time,
+            admitted: hold.admitted.take(),
+        };
         if stale {
             // Boxed, or every query that waits would hold room for this rare way.
-            Box::pin(self.resolve_in_time(permit, query, place)).await
+            let place = hold.place.clone();
+            Box::pin(self.resolve_in_time(permit, query, asker, place)).await
         } else {
-            let whose = (party(query.group), query.time);
-            self.fetch(permit, query.snapshot, query.now, whose).await
+            self.fetch(permit, query.snapshot, query.now, asker).await
         }
     }
 
@@ -331,6 +339,7 @@ impl Forwarder {
         self: &Arc<Self>,
         permit: Permit,
         query: Query<'_>,
+        asker: Asker,
         place: Option<Arc<Place>>,
     ) -> Arrived {
         // It goes on behind the client's back, in the client's place, and the next one finds what it
@@ -338,10 +347,9 @@ impl Forwarder {
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
-            let whose = (party(query.group), query.time);
             let fetch = async move {
                 let _place = place;
-                forwarder.fetch(permit, &snapshot, now, whose).await
+                forwarder.fetch(permit, &snapshot, now, asker).await
             };
             tokio::spawn(fetch)
         };
@@ -363,14 +371,25 @@ impl Forwarder {
         permit: Permit,
         snapshot: &Snapshot,
         now: SystemTime,
-        (party, time): (Party, Time),
+        asker: Asker,
     ) -> Arrived {
+        let Asker {
+            party,
+            time,
+            admitted,
+        } = asker;
         let left = time.until.saturating_duration_since(monotonic());
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
-        let result = match upstream {
-            Some(upstream) => upstream.resolve(&permit, party, time.until).await,
-            None => Err(Failure::Unreachable),
+        let result = match (upstream, admitted) {
+            (Some(upstream), Some(admitted)) => {
+                let until = time.until;
+                upstream
+                    .resolve_admitted(&permit, party, until, admitted)
+                    .await
+            }
+            (Some(upstream), None) => upstream.resolve(&permit, party, time.until).await,
+            (None, _) => Err(Failure::Unreachable),
         };
         let context = self.context(snapshot, now);
         match result {
@@ -410,6 +429,22 @@ struct Time {
     began: Instant,
     /// When it must be answered.
     until: Instant,
+}
+
+/// Who asks an upstream.
+struct Asker {
+    party: Party,
+    time: Time,
+    /// Whether it was let in; else it has yet to be.
+    admitted: Option<Admitted>,
+}
+
+/// What a query holds while it waits.
+struct Hold {
+    /// Its place at the upstream that it waits for.
+    place: Option<Arc<Place>>,
+    /// That it was let in there, until it asks.
+    admitted: Option<Admitted>,
 }
 
 /// What of a query is needed to take it up again.

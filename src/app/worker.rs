@@ -14,6 +14,7 @@ use crate::{
     reload::Reader,
     server::{Event, Handler, Later, Message},
     telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
+    upstream::Admitted,
 };
 
 use super::{
@@ -105,9 +106,18 @@ impl Worker {
     }
 
     /// Ends a query at once where waiting would be in vain, because its upstream may not be asked: with
-    /// what the cache has past its time, or SERVFAIL. `None` where it may wait, or goes on elsewhere.
-    fn refuse(&self, ask: &Ask, message: Message<'_>, out: &mut [u8]) -> Option<Step> {
-        let failure = self.forwarder.refuses(&self.snapshot, &ask.permit)?;
+    /// what the cache has past its time, or SERVFAIL. An error is that end; otherwise it may wait, and
+    /// was let in unless it goes on elsewhere.
+    fn admit(
+        &self,
+        ask: &Ask,
+        message: Message<'_>,
+        out: &mut [u8],
+    ) -> Result<Option<Admitted>, Step> {
+        let failure = match self.forwarder.admit(&self.snapshot, &ask.permit) {
+            Ok(admitted) => return Ok(admitted),
+            Err(failure) => failure,
+        };
         let context =
             Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
         let arrived = [Arrived::new(ask.permit.clone(), Err(failure), &context)];
@@ -117,15 +127,15 @@ impl Worker {
         };
         match engine::finish(message.packet, client, &context, &arrived, out) {
             // An alias of what the cache had leads to an upstream that may be asked.
-            Step::Ask(_) => None,
-            step => Some(step),
+            Step::Ask(_) => Ok(None),
+            step => Err(step),
         }
     }
 
     /// Hands a query over that must wait; the reply's length where it cannot.
     fn wait(
         &mut self,
-        ask: Ask,
+        (ask, admitted): (Ask, Option<Admitted>),
         message: Message<'_>,
         out: &mut [u8],
         later: &dyn Later,
@@ -138,6 +148,7 @@ impl Worker {
                 transport: message.transport,
                 snapshot: Arc::clone(&self.snapshot),
                 ask,
+                admitted,
                 back,
                 now: self.now,
                 began: self.began,
@@ -223,14 +234,14 @@ impl Handler for Worker {
                 self.record(outcome, message, &[], None);
                 None
             }
-            Step::Ask(ask) => match self.refuse(&ask, message, out) {
-                Some(step) => {
+            Step::Ask(ask) => match self.admit(&ask, message, out) {
+                Err(step) => {
                     let len = step.len();
                     let reply = out.get(..len).unwrap_or_default();
                     self.record(*step.outcome(), message, reply, step.rejected());
                     (len > 0).then_some(len)
                 }
-                None => self.wait(*ask, message, out, later),
+                Ok(admitted) => self.wait((*ask, admitted), message, out, later),
             },
         }
     }

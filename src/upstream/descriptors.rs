@@ -32,9 +32,10 @@ pub(super) fn datagram(again: bool) -> Option<Descriptor> {
     DATAGRAMS.take(again)
 }
 
-/// For a connection.
-pub(super) fn connection() -> Option<Descriptor> {
-    CONNECTIONS.take(false)
+/// For a connection, perhaps one more to a server that has one: those leave room to the first ones of
+/// other servers.
+pub(super) fn connection(more: bool) -> Option<Descriptor> {
+    CONNECTIONS.take(more)
 }
 
 impl Budget {

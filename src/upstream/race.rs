@@ -72,7 +72,6 @@ pub(super) async fn run(
     deadline: Instant,
 ) -> Landing {
     let start = now();
-    let _probing = shared.probing();
     let plan = shared.book.plan();
     let mut race = Race {
         deadline,

@@ -215,7 +215,9 @@ impl Pool {
             None => self.most,
         };
         let room = open.connections.len() < most;
-        let Some(descriptor) = room.then(descriptors::connection).flatten() else {
+        let more = !open.connections.is_empty();
+        let descriptor = room.then(|| descriptors::connection(more)).flatten();
+        let Some(descriptor) = descriptor else {
             // Any of them, and the newest of those that are alike: it will most likely last.
             let shared = open.connections.iter().rev();
             return shared.min_by_key(|connection| connection.waiting())?.slot();

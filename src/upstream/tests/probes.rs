@@ -1,5 +1,7 @@
 //! Probes: of servers that failed, and of loops.
 
+use std::sync::atomic::Ordering;
+
 use super::{fake::answer, *};
 use crate::{dns::Query, policy::probe_token};
 
@@ -75,7 +77,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
         ..limits(LONG)
     };
     let (upstream, told) = open(&config(Strategy::Ordered, vec![server]), few);
-    assert_eq!(upstream.refuses(), None);
+    assert!(upstream.admit().is_ok());
     let start = now();
     for second in 0..3 {
         let at = start + Duration::from_secs(second);
@@ -86,7 +88,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
         tokio::spawn(async move { resolve(&upstream, number).await })
     };
     let probing: Vec<_> = (0..3).map(ask).collect();
-    while upstream.refuses().is_none() {
+    while upstream.shared.probing.load(Ordering::Relaxed) < 3 {
         tokio::task::yield_now().await;
     }
     for number in 3..50 {
@@ -101,8 +103,28 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
     for asked in probing {
         assert_eq!(asked.await.expect("no panic"), Ok(0));
     }
-    assert_eq!(upstream.refuses(), None);
+    assert!(upstream.admit().is_ok());
     assert_eq!(resolve(&upstream, 50).await, Ok(0));
+}
+
+#[tokio::test]
+async fn as_few_are_let_in_before_any_of_them_has_its_turn() {
+    let few = Limits {
+        probing: 3,
+        ..limits(LONG)
+    };
+    let nobody = ServerAddr::Udp("127.0.0.1:9".parse().expect("an address"));
+    let (upstream, _) = open(&config(Strategy::Ordered, vec![nobody]), few);
+    let start = now();
+    for second in 0..3 {
+        let at = start + Duration::from_secs(second);
+        upstream.shared.book.unreachable(0, at);
+    }
+    let let_in = || -> Vec<_> { (0..50).map_while(|_| upstream.admit().ok()).collect() };
+    let held = let_in();
+    assert_eq!(held.len(), 3);
+    drop(held);
+    assert_eq!(let_in().len(), 3, "again");
 }
 
 #[tokio::test]
