@@ -94,6 +94,8 @@ struct Server {
 pub(super) enum Returned {
     /// It came from elsewhere.
     Elsewhere,
+    /// It has come back before, from the server's own address: servers ask again.
+    Again,
     /// It is the first one of late.
     Once,
     /// It is the second: a loop.
@@ -127,8 +129,8 @@ impl Probes {
     }
 
     /// A probe's name came to our listener. Returns the server that the probe was sent to, and what
-    /// that says, if it was ours, is still out, and has not come back before. `is_own` tells whether it
-    /// came from that server's address.
+    /// that says, if it was ours and is still out. `is_own` tells whether it came from that server's
+    /// address; from elsewhere it counts once, so that nobody hides a flood behind it.
     pub(super) fn returned(
         &self,
         token: u128,
@@ -149,7 +151,7 @@ impl Probes {
             &mut probe.copied
         };
         if std::mem::replace(before, true) {
-            return None;
+            return is_own.then_some((number, Returned::Again));
         }
         let server = servers.get_mut(number)?;
         if !is_own {
@@ -305,7 +307,7 @@ impl Shared {
                 let from = source.to_canonical();
                 self.observer.observe(Event::Copied { server, from });
             }
-            Returned::Once => {}
+            Returned::Once | Returned::Again => {}
             Returned::Twice => self.book.set_looping(server, true),
         }
         true
@@ -328,7 +330,8 @@ mod tests {
         probes.sent(8, 0);
         assert_eq!(probes.returned(9, OWN, now), None, "another one's");
         assert_eq!(probes.returned(7, OWN, now), Some((1, Returned::Once)));
-        assert_eq!(probes.returned(7, OWN, now), None, "a copy");
+        let again = Some((1, Returned::Again));
+        assert_eq!(probes.returned(7, OWN, now), again, "the server asks again");
         assert_eq!(probes.over(7, true), (true, false));
         assert_eq!(probes.over(8, true), (false, true), "it did not come back");
         assert_eq!(probes.returned(7, OWN, now), None, "it is over");

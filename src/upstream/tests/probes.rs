@@ -42,7 +42,11 @@ async fn a_server_whose_probes_come_back_twice_is_not_asked_until_they_do_not() 
         "told, not believed"
     );
     assert!(upstream.probe_returned(first[0], own), "it may be a copy");
-    assert!(!upstream.probe_returned(first[0], own), "it is one");
+    assert!(upstream.probe_returned(first[0], own), "servers ask again");
+    assert!(
+        !upstream.probe_returned(first[1], other),
+        "a copy of the copy"
+    );
     assert_eq!(upstream.loops(), [false, false]);
     // Soon there is another one, to be sure.
     let second = probed(&servers[0], 2).await;
