@@ -110,11 +110,11 @@ impl Shares {
     /// Limits that no number of clients can exceed the shares by. A third of the sockets are for what
     /// is asked again.
     fn fit(self, limits: &Limits) -> Limits {
-        let tcp_connections = limits.tcp_connections.min(self.clients);
         Limits {
             in_flight: limits.in_flight.min(self.datagrams - self.datagrams / 3),
-            tcp_connections,
-            tcp_connections_per_client: limits.tcp_connections_per_client.min(tcp_connections),
+            // Not those of one client: where it has all that there are, the one that has waited longest
+            // goes for a new one, while at its own limit the new one would be refused.
+            tcp_connections: limits.tcp_connections.min(self.clients),
             ..*limits
         }
     }
@@ -157,7 +157,9 @@ mod tests {
         let fit = Shares::of(1024, &limits, &listen(), 2).fit(&limits);
         assert!(fit.in_flight >= 200, "{fit:?}");
         assert!(fit.tcp_connections >= 300, "{fit:?}");
-        assert_eq!(fit.tcp_connections_per_client, 100);
         assert_eq!(fit.waiters, limits.waiters);
+        // With next to none a client still gets a connection for a new one.
+        let fit = Shares::of(64, &limits, &listen(), 2).fit(&limits);
+        assert!(fit.tcp_connections < fit.tcp_connections_per_client);
     }
 }

@@ -241,7 +241,8 @@ fn readiness_and_reloads_with_1024_descriptors() {
     }
     assert_eq!(gate.metric("process_max_fds"), 1024);
     assert!(most < 1024 - 32, "{most} descriptors");
-    assert!(most > 200, "they were used: {most}");
+    // The places of one group at one of two upstreams, of those that there are with so few.
+    assert!(most > 150, "they were used: {most}");
     let (asked, tally) = (flood.stop(), load.stop());
     let note = format!("{asked} slow names, {most} descriptors at most, {reloads} reloads");
     gate.holds("1024 descriptors: zones and denials", &tally, &note);
@@ -249,6 +250,6 @@ fn readiness_and_reloads_with_1024_descriptors() {
 
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_one() {
-    let gate = Gate::start_with("", "ulimit -Hn 4096 && ulimit -Sn 256 &&", |_, _| {});
+    let gate = Gate::start_with("", "ulimit -Sn 256 && ulimit -Hn 4096 &&", |_, _| {});
     assert_eq!(gate.metric("process_max_fds"), 4096);
 }
