@@ -183,8 +183,13 @@ impl Upstream {
         permit: &Permit,
         party: Party,
         until: Instant,
-        _admitted: Admitted,
+        admitted: Admitted,
     ) -> Result<Arc<Facts>, Failure> {
+        // It may have waited for its turn, and the last server may have been found to be down meanwhile.
+        let _admitted = match admitted.0 {
+            Some(_) => admitted,
+            None => self.admit()?,
+        };
         let (now, whole) = (now(), self.shared.limits.deadline);
         let until = until.min(now + whole);
         let left = until.saturating_duration_since(now);
@@ -247,7 +252,7 @@ impl Upstream {
 
 /// A question may be asked, as long as this is held.
 #[must_use]
-pub struct Admitted(#[expect(dead_code, reason = "held")] Option<Probing>);
+pub struct Admitted(Option<Probing>);
 
 /// A question that finds out whether a server is back; the next one may when it is dropped.
 struct Probing(Arc<Shared>);
