@@ -30,11 +30,11 @@ use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
     cache::Cache,
-    config::{self, Config, Limits, Listen, Startup},
+    config::{self, Config, HostName, Limits, Listen, Startup},
     dns::Transport,
     reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
-    telemetry::{LogSettings, SelfQuery, Severity, Telemetry},
+    telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
 };
 
 mod admin;
@@ -86,6 +86,8 @@ pub struct Options {
     pub listen: Vec<Listen>,
     /// Where to serve the admin pages instead, or that nowhere.
     pub admin: Option<config::Admin>,
+    /// Names by which the admin pages may be asked for, beside those of the configuration.
+    pub admin_hosts: Vec<HostName>,
     /// Reload only when asked, not when a file has changed.
     pub no_watch: bool,
 }
@@ -103,6 +105,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         startup.listen = options.listen;
     }
     startup.admin = options.admin.map_or(startup.admin, |admin| admin.0);
+    startup.admin_hosts.extend(options.admin_hosts);
     let size = Size::of(&startup, cores());
     let runtime = runtime(size)?;
     let ended = runtime.block_on(run(
@@ -171,21 +174,22 @@ async fn run(
     let workers = size.workers;
     let limits =
         descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
-    let listen = addresses(&startup.listen);
-    let server = Server::bind(&listen, workers, stream_limits(&limits))?;
+    let server = bind(&telemetry, startup, workers, &limits)?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
-        Some(address) => Some(Admin::start(address, &telemetry, requests).await?),
+        Some(address) => {
+            Some(Admin::start(address, &startup.admin_hosts, &telemetry, requests).await?)
+        }
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
-    let cache = Cache::new(startup.cache);
-    let forwarder = Arc::new(Forwarder::new(cache, limits, &telemetry));
-    let made = upstreams::prepare(&forwarder, &telemetry, reloader.upstreams())?;
-    let groups = reloader.live().current().policy().groups().len();
-    forwarder.install(made, groups);
+    let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     let numbers = Arc::clone(&forwarder);
-    telemetry.watch(move || numbers.reading());
+    let unread = server.unread();
+    telemetry.watch(move || Reading {
+        tcp_unread_bytes: unread(),
+        ..numbers.reading()
+    });
     let gate = Gate::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
@@ -221,21 +225,63 @@ async fn run(
         let drain = startup.limits.drain;
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
+    let stopped = stop(server, &startup.limits, &forwarder, admin).await;
+    telemetry.event(Severity::Notice, "stopped", &[]);
+    telemetry.flush(FLUSH_PATIENCE);
+    // How a worker ended says more than that one did.
+    stopped.map_err(worker_errors).and(ended.map(|_| ()))
+}
+
+/// Binds the listeners, and tells of those that cannot be for want of IPv6.
+fn bind(
+    telemetry: &Telemetry,
+    startup: &Startup,
+    workers: NonZeroUsize,
+    limits: &Limits,
+) -> anyhow::Result<Server> {
+    let listen = addresses(&startup.listen);
+    let server = Server::bind(&listen, workers, stream_limits(limits))?;
+    for without in server.without() {
+        tell::without_ipv6(
+            telemetry,
+            without.transport,
+            without.address,
+            &without.error,
+        );
+    }
+    Ok(server)
+}
+
+/// Ends what is under way: first what clients ask, then the admin pages.
+async fn stop(
+    server: Running,
+    limits: &Limits,
+    forwarder: &Forwarder,
+    admin: Option<Admin>,
+) -> Result<(), Vec<WorkerError>> {
     // Every query that waits for an upstream has its reply by then, and no other comes.
-    let last = worker::monotonic() + startup.limits.upstream_timeout;
-    let longest = startup
-        .limits
-        .tcp_message
-        .max(startup.limits.upstream_timeout);
+    let last = worker::monotonic() + limits.upstream_timeout;
+    let longest = limits.tcp_message.max(limits.upstream_timeout);
     let stopped = server.shutdown(longest).await;
     forwarder.finish(last).await;
     if let Some(admin) = admin {
         admin.stop().await;
     }
-    telemetry.event(Severity::Notice, "stopped", &[]);
-    telemetry.flush(FLUSH_PATIENCE);
-    // How a worker ended says more than that one did.
-    stopped.map_err(worker_errors).and(ended.map(|_| ()))
+    stopped
+}
+
+/// What forwards, with the upstreams of the configuration in force.
+fn forwarder(
+    cache: Cache,
+    limits: Limits,
+    telemetry: &Telemetry,
+    reloader: &Reloader,
+) -> anyhow::Result<Arc<Forwarder>> {
+    let forwarder = Arc::new(Forwarder::new(cache, limits, telemetry));
+    let made = upstreams::prepare(&forwarder, telemetry, reloader.upstreams())?;
+    let groups = reloader.live().current().policy().groups().len();
+    forwarder.install(made, groups);
+    Ok(forwarder)
 }
 
 /// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
@@ -310,18 +356,32 @@ async fn drain(
     }
 }
 
-/// Asks every UDP listener a question of our own.
+/// Asks every UDP listener a question of our own. On a host whose IPv6 is switched off `[::]` can be
+/// bound and not be asked: that is told, and no reason to end where another listener answers.
 async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
+    let (mut answered, mut unreachable) = (false, None);
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
             let asked =
                 tokio::task::spawn_blocking(move || probe::ask_own(address, PROBE_PATIENCE))
                     .await?;
             telemetry.shared().self_query(self_query(asked.is_ok()));
-            asked.with_context(|| format!("udp://{address} does not answer a query of our own"))?;
+            let every_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
+            let told = format!("udp://{address} does not answer a query of our own");
+            match asked {
+                Ok(()) => answered = true,
+                Err(error) if every_ipv6 && probe::is_unreachable(&error) => {
+                    tell::without_ipv6(telemetry, Transport::Udp, address, &error);
+                    unreachable = Some(anyhow::Error::from(error).context(told));
+                }
+                Err(error) => return Err(anyhow::Error::from(error).context(told)),
+            }
         }
     }
-    Ok(())
+    match unreachable {
+        Some(error) if !answered => Err(error),
+        _ => Ok(()),
+    }
 }
 
 const fn self_query(answered: bool) -> SelfQuery {
@@ -370,5 +430,8 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
         message: limits.tcp_message,
         write: limits.tcp_message,
         pipeline: limits.tcp_pipeline,
+        unread: limits.tcp_unread,
+        unread_per_connection: limits.tcp_unread_per_connection,
+        socket_buffer: limits.tcp_socket_buffer,
     }
 }

@@ -16,7 +16,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     app,
-    config::{Admin, ListenArg, Report},
+    config::{Admin, HostName, ListenArg, Report},
 };
 
 mod check;
@@ -99,6 +99,10 @@ struct ServeArgs {
     /// Serve /metrics, /livez and /readyz here instead; off for nowhere.
     #[arg(long, value_name = "ADDR")]
     admin: Option<Admin>,
+    /// A name by which the admin pages may be asked for, beside those of the configuration; may be
+    /// repeated. Addresses and localhost need none.
+    #[arg(long, value_name = "NAME")]
+    admin_host: Vec<HostName>,
     /// Reload only when told to (SIGHUP, dnsgate reload), not when the configuration or a file that
     /// it names has changed.
     #[arg(long)]
@@ -120,6 +124,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             config: args.config,
             listen: args.listen.into_iter().flatten().collect(),
             admin: args.admin,
+            admin_hosts: args.admin_host,
             no_watch: args.no_watch,
         }),
         Verb::Check(args) => return end(check::run(args), 1),

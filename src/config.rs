@@ -27,6 +27,7 @@ mod file;
 mod forward;
 mod google;
 mod groups;
+mod host;
 mod keys;
 pub mod limits;
 mod list;
@@ -42,6 +43,7 @@ mod suffix;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unquoted;
 mod upstream;
 mod upstreams;
 mod value;
@@ -55,12 +57,14 @@ pub use contents::{Change, Changes, Contents};
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use forward::default_types;
 pub use google::{Served, Vip};
+pub use host::{HostName, HostNameError};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
 pub use startup::MAX_WORKERS;
 pub use suffix::Suffix;
 pub use text::{ReadFile, STDIN, stdin_is_read};
+pub use unquoted::Unquoted;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
 pub use value::{Admin, AdminError};
 
@@ -77,6 +81,8 @@ pub struct Startup {
     pub listen: Vec<Listen>,
     /// Where the admin pages are served; `None` for nowhere.
     pub admin: Option<SocketAddr>,
+    /// The names by which the admin pages may be asked for, beside addresses and `localhost`.
+    pub admin_hosts: Vec<HostName>,
     /// Threads for each UDP address, and for all TCP addresses; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
     /// How what upstreams said is kept.
@@ -94,6 +100,7 @@ impl Startup {
         let Self {
             listen,
             admin,
+            admin_hosts,
             workers,
             cache,
             limits,
@@ -108,6 +115,7 @@ impl Startup {
         let same = [
             ("listen", *listen == new.listen),
             ("admin", *admin == new.admin),
+            ("admin_hosts", *admin_hosts == new.admin_hosts),
             ("workers", *workers == new.workers),
             ("cache", *cache == new.cache),
             ("limits", *limits == new.limits),

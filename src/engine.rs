@@ -22,13 +22,7 @@
 //! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates for a query that
 //! is answered, denied or found in the cache; one that must wait, fails or is screened out does.
 
-use std::{
-    net::IpAddr,
-    time::{Instant, SystemTime},
-};
-
 use crate::{
-    cache::Cache,
     dns::{
         Ahead, Ede, Failure, Malformed, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter,
         Transport,
@@ -40,6 +34,7 @@ use crate::{
 };
 
 mod answer;
+mod context;
 mod deny;
 mod forward;
 pub mod outcome;
@@ -51,6 +46,7 @@ mod step;
 mod tests;
 
 pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
+pub use context::{Client, Context, Memory};
 pub use forward::Arrived;
 pub use outcome::{Ending, Outcome, Reason};
 pub use rate::{Pass, RATE_BUCKETS, Rate, Rates};
@@ -67,56 +63,6 @@ const STALE: &str = "no upstream answers";
 const BRIDGES: &str = "the upstream says now that there is none";
 /// What a reply says whose chain of aliases has no end: [`MAX_LINKS`](crate::dns::facts::MAX_LINKS).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
-
-/// Who asks, and over what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// The source address of the packet or connection.
-    pub source: IpAddr,
-    /// What it came by.
-    pub transport: Transport,
-}
-
-/// What a query is decided by and answered from, all of it for one moment.
-#[derive(Clone, Copy)]
-pub struct Context<'t> {
-    /// The configuration in force.
-    pub snapshot: &'t Snapshot,
-    /// The time of the calendar, for what expires.
-    pub now: SystemTime,
-    /// What upstreams said; `None` for nothing, and then every forward must be asked for.
-    pub memory: Option<Memory<'t>>,
-}
-
-/// A cache, and the time by which it counts.
-#[derive(Clone, Copy)]
-pub struct Memory<'t> {
-    /// The cache.
-    pub cache: &'t Cache,
-    /// The time by a clock that nobody sets.
-    pub now: Instant,
-}
-
-impl<'t> Context<'t> {
-    /// A context without a memory.
-    #[must_use]
-    pub const fn new(snapshot: &'t Snapshot, now: SystemTime) -> Self {
-        Self {
-            snapshot,
-            now,
-            memory: None,
-        }
-    }
-
-    /// The same with a memory.
-    #[must_use]
-    pub const fn with_cache(self, cache: &'t Cache, now: Instant) -> Self {
-        Self {
-            memory: Some(Memory { cache, now }),
-            ..self
-        }
-    }
-}
 
 /// Takes one packet as far as it goes. A reply is written into `out`, which should hold
 /// [`max_reply`] bytes of the transport; a shorter one makes shorter replies.
@@ -164,7 +110,7 @@ pub fn finish(
     let max = reply_limit(query, client.transport);
     let mut writer = ReplyWriter::new(query, max, out);
     let Some(writer) = &mut writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     let group = policy.admit(client.source);
     if group.is_some() {
@@ -217,7 +163,7 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
         Err(_) => None,
     };
     let Some(mut writer) = writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     // Only an admitted client's query comes so far, unless it made dnsgate panic.
     writer.set_recursion_available();
@@ -238,7 +184,7 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
         ReplyWriter::new(query, reply_limit(query, Transport::Udp), out)
     });
     let Some(mut writer) = writer else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     // Who is not admitted either is told so over TCP.
     writer.set_recursion_available();
@@ -303,7 +249,7 @@ fn reject_malformed(
     let max = classic_limit(transport);
     let writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
     let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
-        return Step::Drop(outcome);
+        return Step::Drop(outcome, None);
     };
     if admitted {
         writer.set_recursion_available();
@@ -362,6 +308,9 @@ impl<'t> Turn<'t> {
         let written = answer::write(self, group, verdict, writer, &mut trail);
         outcome.upstream = trail.upstream;
         outcome.reason = reason.unwrap_or(trail.reason());
+        if reason.is_none() {
+            outcome.rule = trail.observed.or(rule);
+        }
         match written {
             Ok(()) => {}
             Err(Stop::Full) => {

@@ -24,13 +24,17 @@ use crate::dns::{Ahead, Name, NameRef, RecordType, Rrset};
 
 pub mod build;
 mod clients;
+mod embedded;
 mod explain;
+mod filters;
 mod names;
 pub mod pattern;
 mod permit;
 mod ranges;
 pub mod rule;
 mod shadow;
+mod spans;
+mod special;
 #[cfg(test)]
 mod tests;
 mod ties;
@@ -39,15 +43,18 @@ pub use build::Conflict;
 pub use explain::{Candidate, Fate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Bits, Grant, Permit, probe_token};
-pub use ranges::AnswerRanges;
+pub use ranges::{AnswerRanges, Ranges};
 pub use rule::{
     Action, CnameMode, DenyWith, Forwarding, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule,
     RuleId, TypeSet, UpstreamId,
 };
 pub use shadow::Shadowed;
+#[cfg(test)]
+pub(crate) use spans::COMPARED;
 
 use build::Texts;
 use clients::ClientSet;
+use filters::Filters;
 use names::{Entry, Kind, NameTree, Reach, Spot};
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
@@ -73,6 +80,8 @@ pub struct Policy {
     deny_with: DenyWith,
     /// Where questions go that would be denied, in a policy that is only observed.
     observe: Option<Forwarding>,
+    /// The ranges of the rules that forward, as answers are compared with them.
+    filters: Filters,
 }
 
 /// What becomes of a question.
@@ -167,14 +176,24 @@ impl Policy {
     /// for built-in denials and clients in no group. What the answers may hold is not relaxed.
     #[must_use]
     pub fn observing(self, upstream: UpstreamId) -> Self {
+        let observe = Forwarding {
+            upstream,
+            answers: AnswerRanges::Public,
+            cname: CnameMode::Any,
+        };
         Self {
-            observe: Some(Forwarding {
-                upstream,
-                answers: AnswerRanges::Public,
-                cname: CnameMode::Any,
-            }),
+            filters: self.filters.observing(&observe),
+            observe: Some(observe),
             ..self
         }
+    }
+
+    /// The same policy, in which these addresses are in the ranges of every rule: those of the Google
+    /// preset, to which an alias of any name may lead.
+    #[must_use]
+    pub fn always_allowing(self, addresses: Vec<IpAddr>) -> Self {
+        let filters = Filters::new(&self.rules, self.observe.as_ref(), addresses);
+        Self { filters, ..self }
     }
 
     /// Where questions go that would be denied, where denials are only observed.
@@ -212,8 +231,8 @@ impl Policy {
                 &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
                 Action::Answer(records) => return Verdict::Answer { records, rule: id },
                 Action::Forward(forwarding) => {
-                    let grant = Grant::new(name, qtype, forwarding, Some(id), false);
-                    return Verdict::Forward(grant);
+                    let by = (forwarding, self.filters.of_rule(id));
+                    return Verdict::Forward(Grant::new(name, qtype, by, Some(id), false));
                 }
                 Action::Deny => {}
             }
@@ -223,7 +242,8 @@ impl Policy {
         match &self.observe {
             Some(forwarding) if !built_in => {
                 let id = winner.map(|(id, _)| id);
-                Verdict::Forward(Grant::new(name, qtype, forwarding, id, true))
+                let by = (forwarding, self.filters.observed());
+                Verdict::Forward(Grant::new(name, qtype, by, id, true))
             }
             _ => Verdict::Deny(self.denial(asked, spot, found)),
         }
@@ -252,6 +272,19 @@ impl Policy {
             why: DenialReason::Stranger,
             text: STRANGER,
         }
+    }
+
+    /// Whether a rule is the operator's and denies: such a one binds the targets of aliases as well.
+    #[must_use]
+    pub fn denies(&self, id: RuleId) -> bool {
+        let rule = self.rule(id);
+        rule.is_some_and(|rule| rule.origin == Origin::Configured && rule.action == Action::Deny)
+    }
+
+    /// The addresses that a rule's answers may hold; none of a rule that does not forward.
+    #[must_use]
+    pub fn ranges_of(&self, id: RuleId) -> &Ranges {
+        self.filters.of_rule(id)
     }
 
     /// The groups, by number.

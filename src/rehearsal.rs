@@ -13,7 +13,7 @@
 use std::{fmt, net::IpAddr, time::SystemTime};
 
 use crate::{
-    config::{Case, Upstream},
+    config::{Case, Unquoted, Upstream},
     dns::{Name, NameRef, RecordType, Transport},
     engine::{self, Ask, Client, Context, Outcome, Partition, Policy, Snapshot, Step, UpstreamId},
     policy::{Forwarding, Verdict},
@@ -139,7 +139,7 @@ fn ask(question: Question<'_>, snapshot: &Snapshot, now: SystemTime) -> Seen {
     reply.truncate(step.len());
     let asks = match &step {
         Step::Ask(ask) => Asks::of(ask, snapshot, now),
-        Step::Reply { .. } | Step::Drop(_) => None,
+        Step::Reply { .. } | Step::Drop(..) => None,
     };
     Seen {
         outcome: *step.outcome(),
@@ -178,6 +178,18 @@ impl fmt::Display for Failures {
             0 => Ok(()),
             more => write!(f, "\n… and {more} more"),
         }
+    }
+}
+
+impl Failures {
+    /// How many failed: what they ask and expect is told by the verbs and the log.
+    #[must_use]
+    pub fn unquoted(&self) -> Unquoted {
+        Unquoted::from("")
+            .and_number(self.failed as u64)
+            .and(" of ")
+            .and_number(self.tests as u64)
+            .and(" policy tests failed; the log of dnsgate says which, and so does `dnsgate test`")
     }
 }
 

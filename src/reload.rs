@@ -25,7 +25,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::{
     config::{
         self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report,
-        Startup,
+        Startup, Unquoted,
     },
     engine::Snapshot,
     rehearsal::{self, Failures, Subject},
@@ -91,8 +91,13 @@ pub enum Refused {
     #[error("{0}")]
     Invalid(#[from] Report),
     /// A key was changed that takes effect at a start only.
-    #[error("{0} cannot change while dnsgate runs; restart it, or put the old value back")]
-    Fixed(String),
+    #[error("{how} cannot change while dnsgate runs; restart it, or put the old value back")]
+    Fixed {
+        /// The key.
+        key: &'static str,
+        /// The key, and from what to what.
+        how: String,
+    },
     /// The file is valid, and does not do what its own tests say.
     #[error("{0}")]
     Tests(#[from] Failures),
@@ -113,10 +118,38 @@ impl Refused {
             Self::NoFile | Self::ReadOnce(_) => false,
             Self::NotAFile(_)
             | Self::Invalid(_)
-            | Self::Fixed(_)
+            | Self::Fixed { .. }
             | Self::Tests(_)
             | Self::Upstream(_)
             | Self::Failed(_) => true,
+        }
+    }
+}
+
+impl Refused {
+    /// The same for those who may not read the files that it is about. Each kind says what of it
+    /// may be told.
+    #[must_use]
+    pub fn unquoted(&self) -> Unquoted {
+        match self {
+            Self::NoFile => Unquoted::from(
+                "there is no configuration file; start with --config to have one that can be reloaded",
+            ),
+            Self::ReadOnce(_) => {
+                Unquoted::from("the configuration is no regular file and cannot be read twice")
+            }
+            Self::NotAFile(_) => Unquoted::from("the configuration is no regular file any more"),
+            Self::Invalid(report) => report.unquoted(),
+            Self::Fixed { key, .. } => Unquoted::from("`")
+                .and(key)
+                .and("` cannot change while dnsgate runs; restart it, or put the old value back"),
+            Self::Failed(_) => {
+                Unquoted::from("the configuration was not read; the log of dnsgate says why")
+            }
+            Self::Tests(failures) => failures.unquoted(),
+            Self::Upstream(_) => {
+                Unquoted::from("an upstream cannot be used; the log of dnsgate says why")
+            }
         }
     }
 }
@@ -325,7 +358,8 @@ impl Attempt {
         *files = Some(std::mem::take(&mut config.files));
         let changes = self.contents.changes(&config.contents);
         if let Some(key) = self.startup.first_difference(&config.startup) {
-            return Err(Refused::Fixed(changes.of_key(key)));
+            let how = changes.of_key(key);
+            return Err(Refused::Fixed { key, how });
         }
         let warnings = config.warnings(now);
         let upstreams = self.partitions.number(config.upstreams);
@@ -439,7 +473,10 @@ mod tests {
             ),
         ] {
             fs::write(file.path(), text).expect("written");
-            let refused = reloader.read(NOW).expect_err(text).to_string();
+            let refused = reloader.read(NOW).expect_err(text);
+            let unquoted = refused.unquoted().to_string();
+            assert!(!unquoted.contains("127.0.0.1") && !unquoted.contains("x.test"));
+            let refused = refused.to_string();
             assert!(refused.contains(told), "{text}: {refused}");
         }
         fs::remove_file(file.path()).expect("removed");

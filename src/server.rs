@@ -38,7 +38,7 @@ use tokio::{
 use crate::{dns::Transport, engine::Outcome};
 
 pub use bind::BindError;
-pub use later::{Later, ReplyTo};
+pub use later::{Later, ReplyTo, Unsent};
 pub use stream::StreamLimits;
 
 /// One message from a client.
@@ -108,11 +108,14 @@ pub enum Event {
     ConnectionSlow,
     /// A connection is not read from until a reply is there: as many are awaited as may be.
     PipelineFull,
+    /// A connection whose client does not read was closed: replies that are not read took as many
+    /// bytes as they may, over all connections, and it was stuck for longest.
+    ConnectionUnread,
 }
 
 impl Event {
     /// Every event, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReplyLost,
         Self::Unanswerable,
         Self::ConnectionOpened,
@@ -123,6 +126,7 @@ impl Event {
         Self::ConnectionIdle,
         Self::ConnectionSlow,
         Self::PipelineFull,
+        Self::ConnectionUnread,
     ];
 
     /// The label.
@@ -139,6 +143,7 @@ impl Event {
             Self::ConnectionIdle => "connection_idle",
             Self::ConnectionSlow => "connection_slow",
             Self::PipelineFull => "pipeline_full",
+            Self::ConnectionUnread => "connection_unread",
         }
     }
 }
@@ -154,10 +159,14 @@ pub struct Server {
     /// One list per worker: a socket of each address.
     streams: Vec<Vec<Socket>>,
     limits: StreamLimits,
+    connections: Arc<stream::Connections>,
+    without: Vec<BindError>,
 }
 
 impl Server {
-    /// Binds every address, `workers` sockets each. Port 0 means any free port.
+    /// Binds every address, `workers` sockets each. Port 0 means any free port. On a host without
+    /// IPv6 every IPv6 address is none, so that `[::]` is done without where another address is
+    /// bound.
     ///
     /// # Errors
     /// The first address that could not be bound; then none is.
@@ -171,9 +180,19 @@ impl Server {
             datagrams: Vec::new(),
             streams: Vec::new(),
             limits,
+            connections: Arc::new(stream::Connections::new(&limits)),
+            without: Vec::new(),
         };
         for &(transport, address) in listen {
-            let (bound, sockets) = bind::bind(transport, address, workers)?;
+            let (bound, sockets) =
+                match bind::bind(transport, address, workers, limits.socket_buffer) {
+                    Ok(bound) => bound,
+                    Err(error) if error.is_lack_of_ipv6() => {
+                        server.without.push(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
             server.addresses.push((transport, bound));
             match transport {
                 Transport::Udp => server.datagrams.extend(sockets),
@@ -185,13 +204,30 @@ impl Server {
                 }
             }
         }
+        if server.addresses.is_empty()
+            && let Some(error) = server.without.pop()
+        {
+            return Err(error);
+        }
         Ok(server)
+    }
+
+    /// The addresses that could not be bound because this host has no IPv6, and are done without.
+    #[must_use]
+    pub fn without(&self) -> &[BindError] {
+        &self.without
     }
 
     /// The addresses that are bound, in the order in which they were asked for.
     #[must_use]
     pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Tells how many bytes of replies are held that clients of streams have not read.
+    pub fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let connections = Arc::clone(&self.connections);
+        move || connections.unread_bytes()
     }
 
     /// Serves them: one handler from `make` for each thread. What a handler spawns runs in its own
@@ -218,7 +254,7 @@ impl Server {
                 udp::serve(&Arc::new(socket), handler, &stopped)
             })?;
         }
-        let connections = Arc::new(stream::Connections::new(&self.limits));
+        let connections = self.connections;
         for (at, sockets) in self.streams.into_iter().enumerate() {
             let (handler, stopped) = (make(), stopped.clone());
             let (connections, limits) = (Arc::clone(&connections), self.limits);

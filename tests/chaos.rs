@@ -47,6 +47,8 @@ mod reload;
 mod running;
 #[path = "chaos/tally.rs"]
 mod tally;
+#[path = "chaos/unread.rs"]
+mod unread;
 #[path = "chaos/upstream.rs"]
 mod upstream;
 #[path = "chaos/upstreams.rs"]

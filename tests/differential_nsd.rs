@@ -35,7 +35,7 @@ mod questions;
 mod wire;
 
 /// Origin and file of each zone.
-const ZONES: [(&str, &str); 8] = [
+const ZONES: [(&str, &str); 9] = [
     ("example", "example.zone"),
     ("types.test", "types.zone"),
     ("cuts.test", "cuts.zone"),
@@ -43,6 +43,7 @@ const ZONES: [(&str, &str); 8] = [
     ("deep.child.cuts.test", "deep.child.cuts.zone"),
     ("aliases.test", "aliases.zone"),
     ("names.test", "names.zone"),
+    ("rare.test", "rare.zone"),
     ("signed.test", "signed.zone"),
 ];
 /// The most differences that are printed: one fault makes hundreds of them.

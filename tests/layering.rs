@@ -134,8 +134,8 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "env::var_os",
-        "dnsgate is configured by its file, not by the environment",
-        &[],
+        "dnsgate is configured by its file, not by the environment; faults on demand are",
+        &["app::faults"],
     ),
     (
         "std::process",

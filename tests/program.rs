@@ -12,6 +12,8 @@ mod running;
 
 #[path = "program/answers.rs"]
 mod answers;
+#[path = "program/ipv6.rs"]
+mod ipv6;
 #[path = "program/learn.rs"]
 mod learn;
 #[path = "program/life.rs"]
@@ -20,6 +22,8 @@ mod life;
 mod log;
 #[path = "program/notify.rs"]
 mod notify;
+#[path = "program/quoting.rs"]
+mod quoting;
 #[path = "program/rate.rs"]
 mod rate;
 #[path = "program/reload.rs"]

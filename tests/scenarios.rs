@@ -103,6 +103,8 @@ struct Expect {
     reason: Option<String>,
     /// The name of the rule that decided, likewise.
     rule: Option<String>,
+    /// The record that was withheld, for the log, likewise.
+    rejected: Option<String>,
     /// What upstreams are asked, a question a line; nothing where it is left out.
     #[serde(default)]
     asks: String,
@@ -199,6 +201,8 @@ fn wanted(step: &Question) -> String {
             .map(|reason| format!("reason: {reason}")),
     );
     lines.extend(expect.rule.iter().map(|rule| format!("rule: {rule}")));
+    let rejected = expect.rejected.iter();
+    lines.extend(rejected.map(|record| format!("rejected: {record}")));
     lines.extend(
         expect
             .asks
@@ -258,6 +262,9 @@ fn ask(step: &Question, world: &World) -> String {
             .and_then(|id| world.snapshot.policy().rule(id))
             .map_or("-", |rule| &rule.name);
         lines.push(format!("rule: {name}"));
+    }
+    if step.expect.rejected.is_some() {
+        lines.push(format!("rejected: {}", done.rejected().unwrap_or("-")));
     }
     lines.extend(asks);
     lines.join("\n")

@@ -221,7 +221,7 @@ pub(crate) fn check(data: &[u8]) {
             check_reply(packet, &out[..len], transport);
             check_decision(fixture, packet, source, now, &outcome);
         }
-        Step::Drop(outcome) => check_decision(fixture, packet, source, now, &outcome),
+        Step::Drop(outcome, _) => check_decision(fixture, packet, source, now, &outcome),
         Step::Ask(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
     }
 }

@@ -11,9 +11,12 @@ use tokio::{
     time,
 };
 
-use crate::telemetry::{
-    Telemetry,
-    http::{self, AdminRequest},
+use crate::{
+    config::HostName,
+    telemetry::{
+        Telemetry,
+        http::{self, AdminRequest},
+    },
 };
 
 /// How long requests that have begun may take to end.
@@ -27,10 +30,11 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Binds the address and serves the pages there. What they cannot do
-    /// themselves is asked for by way of `requests`.
+    /// Binds the address and serves the pages there, to who asks for it by its address or one of the
+    /// names. What they cannot do themselves is asked for by way of `requests`.
     pub(super) async fn start(
         address: SocketAddr,
+        hosts: &[HostName],
         telemetry: &Telemetry,
         requests: mpsc::Sender<AdminRequest>,
     ) -> anyhow::Result<Self> {
@@ -39,10 +43,16 @@ impl Admin {
             .with_context(|| format!("cannot serve the admin pages on {address}"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let serve = http::serve(listener, telemetry.clone(), requests, async {
-            // A sender that is gone means the same as one that sent.
-            let _ = stopped.await;
-        });
+        let serve = http::serve(
+            listener,
+            telemetry.clone(),
+            hosts.to_vec(),
+            requests,
+            async {
+                // A sender that is gone means the same as one that sent.
+                let _ = stopped.await;
+            },
+        );
         Ok(Self {
             address,
             stop,

@@ -31,8 +31,8 @@ use crate::{
     dns::{Failure, Transport, facts::MAX_LINKS},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
     policy::GroupId,
-    server::ReplyTo,
-    telemetry::{self, Latency, Reading, Recorder, Shared, Shed, Telemetry},
+    server::{ReplyTo, Unsent},
+    telemetry::{self, Latency, Reading, Recorder, Shared, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, Upstream},
 };
 
@@ -222,6 +222,7 @@ impl Forwarder {
             cache_entries: cache.entries as u64,
             cache_bytes: cache.bytes,
             in_flight: self.room.taken() as u64,
+            tcp_unread_bytes: 0,
         }
     }
 
@@ -262,9 +263,20 @@ impl Forwarder {
         };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
         let run = AssertUnwindSafe(self.run(query, ask, &mut hold)).catch_unwind();
-        let (step, reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
-        if !step.is_empty() && back.send(&reply).is_err() {
-            self.shared.reply_lost();
+        let (mut step, mut reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
+        if !step.is_empty() {
+            match back.send(&reply) {
+                Ok(()) => {}
+                Err(Unsent::Lost(_)) => self.shared.reply_lost(),
+                Err(Unsent::Unread(back)) => {
+                    // The client does not read: it may have a short refusal, if even that fits.
+                    self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
+                    (step, reply) = query.fail(Reason::Shed);
+                    if back.send(&reply).is_err() {
+                        self.shared.reply_lost();
+                    }
+                }
+            }
         }
         self.record(&telemetry::Event {
             outcome: *step.outcome(),

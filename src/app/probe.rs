@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::io::Errno;
+
 /// Id 0x6467, one question: `version.bind.`, TXT, CHAOS.
 pub(super) const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
 
@@ -71,6 +73,15 @@ fn ask_by(question: &[u8], address: SocketAddr, patience: Duration) -> io::Resul
             "what came back is no reply to the question",
         ))
     }
+}
+
+/// Whether an error of [`ask`] says that this machine has no way to reach the address itself.
+pub(super) fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::AddrNotAvailable | Kind::NetworkUnreachable | Kind::HostUnreachable
+    ) || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
 /// Whether a packet is a reply to the question.

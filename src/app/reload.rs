@@ -189,7 +189,7 @@ impl Keeper<'_> {
             let refused = Refused::Failed(Failed::Panicked.to_string());
             refusal(self.telemetry, &refused, &by)
         });
-        notify::ready(&answer.report);
+        notify::ready(&answer.report.to_string());
         for request in asked.requests {
             request.answer(answer.clone());
         }
@@ -249,7 +249,7 @@ fn refusal(telemetry: &Telemetry, refused: &Refused, by: &str) -> ReloadAnswer {
         Refused::NoFile
         | Refused::ReadOnce(_)
         | Refused::NotAFile(_)
-        | Refused::Fixed(_)
+        | Refused::Fixed { .. }
         | Refused::Failed(_) => ReloadResult::Impossible,
     };
     ReloadAnswer {

@@ -1,7 +1,7 @@
 //! What a running dnsgate tells of its own life, in its log and its metrics.
 
 use std::{
-    fmt::Write as _,
+    io,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
@@ -9,12 +9,15 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    config::Notice,
+    config::{Notice, Unquoted},
     dns::Transport,
     engine::Snapshot,
     reload::{Applied, Numbered, Refused},
     telemetry::{Labels, Reload, Severity, Telemetry},
 };
+
+/// How the report of a refused reload begins.
+const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
 /// Makes the names of groups and rules known. Before the first query can be counted under them.
 pub(super) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Numbered) {
@@ -62,17 +65,35 @@ pub(super) fn ready(
     telemetry.event(Severity::Notice, "ready", &fields);
 }
 
-/// A configuration that takes the place of another. Returns the report for whoever asked.
-pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> String {
+/// A listener for every IPv6 address of a host that has none.
+pub(super) fn without_ipv6(
+    telemetry: &Telemetry,
+    transport: Transport,
+    address: SocketAddr,
+    why: &io::Error,
+) {
+    let listener = format!("{}://{address}", transport.as_str());
+    let message = format!(
+        "this host has no IPv6, so nobody can ask at {listener} ({why}): dnsgate goes on without it"
+    );
+    telemetry.event(Severity::Warning, &message, &[("listen", json!(listener))]);
+}
+
+/// A configuration that takes the place of another. Returns the report for whoever asked, which quotes
+/// no file; the log does.
+pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Success);
     telemetry.shared().config_rejected(false);
     telemetry.health().reloaded(None);
     warnings(telemetry, &applied.warnings);
     let generation = applied.generation;
     let changes = applied.changes.to_string();
-    let mut report = format!("reloaded, generation {generation}: {changes}");
+    let mut report = Unquoted::from("reloaded, generation ")
+        .and_number(generation)
+        .and(": ")
+        .and_changes(&applied.changes);
     for warning in &applied.warnings {
-        let _ = write!(report, "\n{warning}");
+        report = report.and("\n").and_all(&warning.unquoted());
     }
     let fields = [
         ("generation", json!(generation)),
@@ -83,17 +104,18 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
     report
 }
 
-/// A reload that changed nothing. Returns the report for whoever asked.
-pub(super) fn refused(telemetry: &Telemetry, why: &Refused, asked_by: &str) -> String {
+/// A reload that changed nothing. Returns the report for whoever asked, which quotes no file; the log
+/// does.
+pub(super) fn refused(telemetry: &Telemetry, why: &Refused, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Rejected);
     if why.leaves_a_difference() {
         telemetry.shared().config_rejected(true);
     }
-    let why = why.to_string();
-    telemetry.health().reloaded(Some(&why));
-    let report = format!("reload refused, the old configuration stays in force: {why}");
-    telemetry.event(Severity::Error, &report, &[("asked_by", json!(asked_by))]);
-    report
+    let told = why.unquoted();
+    telemetry.health().reloaded(Some(&told));
+    let event = format!("{REFUSED}{why}");
+    telemetry.event(Severity::Error, &event, &[("asked_by", json!(asked_by))]);
+    Unquoted::from(REFUSED).and_all(&told)
 }
 
 /// That changes of files are not seen, or are again.

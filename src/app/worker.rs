@@ -230,8 +230,9 @@ impl Handler for Worker {
                 self.follow_up(more.as_deref());
                 Some(len)
             }
-            Step::Drop(outcome) => {
-                self.record(outcome, message, &[], None);
+            Step::Drop(outcome, more) => {
+                let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                self.record(outcome, message, &[], rejected);
                 None
             }
             Step::Ask(ask) => match self.admit(&ask, message, out) {
@@ -262,6 +263,7 @@ impl Handler for Worker {
             Event::ConnectionIdle => self.shared.tcp_limited(TcpLimit::Idle),
             Event::ConnectionSlow => self.shared.tcp_limited(TcpLimit::Message),
             Event::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
+            Event::ConnectionUnread => self.shared.tcp_limited(TcpLimit::Unread),
         }
     }
 }

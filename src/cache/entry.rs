@@ -25,6 +25,10 @@ const POPULAR: u32 = 3;
 /// to an upstream takes.
 const CLAIM: Duration = Duration::from_secs(5);
 
+/// For so many ranges it is kept that the records are in them: for those of the rules of two client
+/// groups, or of two links of a chain. Where more take turns, the records are looked through again.
+const RANGES: usize = 2;
+
 /// What an upstream said at one time. Several threads use it; what changes in it are notes.
 #[derive(Debug)]
 pub struct Entry {
@@ -45,6 +49,9 @@ pub struct Entry {
     failed: AtomicU64,
     /// Whether it failed by a denial, which this stands in for.
     denied: AtomicBool,
+    /// The numbers of the ranges that the records were found to be in last; 0 for none. Not a
+    /// verdict of a policy: what such a number stands for never changes, and neither do the facts.
+    passed: [AtomicU64; RANGES],
 }
 
 /// What facts are good for at a time.
@@ -79,6 +86,7 @@ impl Entry {
             claimed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             denied: AtomicBool::new(false),
+            passed: [const { AtomicU64::new(0) }; RANGES],
         }
     }
 
@@ -136,6 +144,23 @@ impl Entry {
                 .claimed
                 .compare_exchange(claimed, until, Relaxed, Relaxed)
                 .is_ok()
+    }
+
+    /// Whether all records are known to be in the ranges of this number, which is not 0.
+    #[must_use]
+    pub fn has_passed(&self, ranges: u64) -> bool {
+        self.passed
+            .iter()
+            .any(|passed| passed.load(Relaxed) == ranges)
+    }
+
+    /// Remembers that all records are in the ranges of this number, in the place of those that were
+    /// noted before the last. Two threads that do so at once may lose one of the notes.
+    pub fn note_passed(&self, ranges: u64) {
+        let mut moved = ranges;
+        for passed in &self.passed {
+            moved = passed.swap(moved, Relaxed);
+        }
     }
 
     /// Remembers for `time` that asking failed.

@@ -13,7 +13,7 @@ use super::{
     case::{self, CaseEntry},
     conflict,
     contents::{Built, Contents},
-    error::{Faults, Place, Report},
+    error::{Faults, Message, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
     google::{self, Settings},
     groups::Groups,
@@ -53,6 +53,7 @@ pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
         Ok(text) => text,
         Err(error) => {
             let message = format!("the configuration {error}");
+            let message = Message::of("the configuration cannot be read", message);
             return Err(Report::of_file(&name, message, files));
         }
     };
@@ -71,6 +72,7 @@ pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
         Ok(tests) => parse_of(&text, &name, around, Some((&tests, &beside)), files),
         Err(error) => {
             let message = format!("the file of tests {error}");
+            let message = Message::of("the file of tests cannot be read", message);
             Err(Report::of_file(&beside, message, files))
         }
     }
@@ -145,12 +147,11 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     let Around { dir, listen } = around;
     let startup = startup(file, faults);
     let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
-    let listen = if listen.is_empty() {
-        &startup.listen
-    } else {
-        listen
+    let own = match listen {
+        [] => &startup.listen,
+        listen => listen,
     };
-    let upstreams = Upstreams::of((&file.upstreams, file.named.upstreams), listen, dir, faults);
+    let upstreams = Upstreams::of((&file.upstreams, file.named.upstreams), own, dir, faults);
     let observe = match &file.mode {
         Some(Mode::Observe(name)) => upstreams.find(name, faults),
         Some(Mode::Enforce) | None => None,
@@ -203,7 +204,9 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
             return None;
         }
     };
+    let policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
+    notes.extend(warn::own_data(&policy, &parts, &upstreams.list, faults));
     Some(Config {
         startup,
         policy: match observe {

@@ -170,6 +170,24 @@ impl Changes {
     }
 }
 
+impl Changes {
+    /// The same without the values, for those who may not read the file.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        let bare = |change: &Change| {
+            let keys = change.keys.iter().filter(|(key, _)| !key.is_empty());
+            Change {
+                name: change.name.clone(),
+                keys: keys.map(|&(key, _)| (key, String::new())).collect(),
+            }
+        };
+        Self {
+            changed: self.changed.iter().map(bare).collect(),
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Display for Changes {
     /// `added rule x; changed zone y (file: a -> b)`, or `nothing changed`. One line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,14 +220,15 @@ impl fmt::Display for Changes {
 }
 
 impl fmt::Display for Change {
-    /// `rule x (cname: any -> allowed)`
+    /// `rule x (cname: any -> allowed)`, without values `rule x (cname)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         for (at, (key, how)) in self.keys.iter().take(MAX_KEYS).enumerate() {
             f.write_str(if at == 0 { " (" } else { "; " })?;
-            match *key {
-                "" => write!(f, "{how}")?,
-                key => write!(f, "{key}: {how}")?,
+            match (*key, how.as_str()) {
+                ("", how) => f.write_str(how)?,
+                (key, "") => f.write_str(key)?,
+                (key, how) => write!(f, "{key}: {how}")?,
             }
         }
         match self.keys.len() {

@@ -51,16 +51,60 @@ pub struct Notice {
     /// The part of the line around the column as it is shown, and how many characters stand before the caret. A
     /// line may be the whole file, so it is cut before it is kept.
     snippet: Option<(Box<str>, usize)>,
+    /// What may be told of it to those who may not read the file.
+    kind: Option<&'static str>,
+}
+
+impl Notice {
+    /// `file:line:column`, or the file alone.
+    pub(super) fn located(&self) -> String {
+        let file = plain(&self.file);
+        match self.line {
+            0 => file.into_owned(),
+            line => format!("{file}:{line}:{}", self.column),
+        }
+    }
+
+    /// What kind of fault it is, in words of the program's own.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind.unwrap_or("what stands here is not right")
+    }
+}
+
+/// What is wrong, as whoever may read the file is told, and its kind, for anybody else. A text that
+/// was put together may quote the file, so it has no kind unless one is given.
+pub(super) struct Message {
+    text: String,
+    kind: Option<&'static str>,
+}
+
+impl Message {
+    /// With a kind that quotes nothing.
+    pub(super) const fn of(kind: &'static str, text: String) -> Self {
+        Self {
+            text,
+            kind: Some(kind),
+        }
+    }
+}
+
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Self {
+        Self::of(text, text.to_owned())
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self { text, kind: None }
+    }
 }
 
 impl fmt::Display for Notice {
     /// `file:line:column: error: message`, the line, a caret under the column, `help: …`; without
     /// a line break at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", plain(&self.file))?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
+        f.write_str(&self.located())?;
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -87,7 +131,7 @@ pub struct Report {
 
 impl Report {
     /// The report of one error about a file as a whole.
-    pub(super) fn of_file(file: &str, message: String, files: Vec<ReadFile>) -> Self {
+    pub(super) fn of_file(file: &str, message: impl Into<Message>, files: Vec<ReadFile>) -> Self {
         let mut faults = Faults::new(file, "");
         *faults.files() = files;
         faults.push(Place::default(), message);
@@ -143,14 +187,14 @@ pub(super) struct OtherFile<'t> {
 impl OtherFile<'_> {
     /// A warning at a place of this file, for the caller to keep.
     pub(super) fn warning(self, place: Place, message: String, help: Option<String>) -> Notice {
-        self.notice(Severity::Warning, place, message, help)
+        self.notice(Severity::Warning, place, message.into(), help)
     }
 
     fn notice(
         self,
         severity: Severity,
         place: Place,
-        message: String,
+        message: Message,
         help: Option<String>,
     ) -> Notice {
         self.notice_from(&Cell::default(), (severity, place), message, help)
@@ -161,7 +205,7 @@ impl OtherFile<'_> {
         self,
         last: &Cell<LastLine>,
         (severity, place): (Severity, Place),
-        message: String,
+        message: Message,
         help: Option<String>,
     ) -> Notice {
         Notice {
@@ -169,9 +213,10 @@ impl OtherFile<'_> {
             file: self.name.into(),
             line: place.line,
             column: place.column,
-            message,
+            message: message.text,
             help,
             snippet: snippet(self.text, place, last),
+            kind: message.kind,
         }
     }
 }
@@ -210,7 +255,7 @@ impl<'t> Faults<'t> {
     }
 
     /// An error at a place of the configuration file.
-    pub(super) fn push(&mut self, place: Place, message: impl Into<String>) {
+    pub(super) fn push(&mut self, place: Place, message: impl Into<Message>) {
         self.push_help(place, message, None);
     }
 
@@ -218,7 +263,7 @@ impl<'t> Faults<'t> {
     pub(super) fn push_help(
         &mut self,
         place: Place,
-        message: impl Into<String>,
+        message: impl Into<Message>,
         help: impl Into<Option<String>>,
     ) {
         // Asked first: quoting a line costs a walk through the text.
@@ -230,14 +275,14 @@ impl<'t> Faults<'t> {
 
     /// An error whose words are found only if somebody will read them: a faulty file of some megabytes may have
     /// millions.
-    pub(super) fn push_with(
+    pub(super) fn push_with<M: Into<Message>>(
         &mut self,
         place: Place,
-        words: impl FnOnce() -> (String, Option<String>),
+        words: impl FnOnce() -> (M, Option<String>),
     ) {
         if self.has_room() {
             let (message, help) = words();
-            let notice = self.notice(Severity::Error, place, message, help);
+            let notice = self.notice(Severity::Error, place, message.into(), help);
             self.notices.push(notice);
         }
     }
@@ -247,12 +292,13 @@ impl<'t> Faults<'t> {
         &mut self,
         file: OtherFile<'_>,
         place: Place,
-        message: String,
+        message: impl Into<Message>,
         help: impl Into<Option<String>>,
     ) {
         if self.has_room() {
             let help = help.into();
-            let notice = file.notice_from(&self.last, (Severity::Error, place), message, help);
+            let notice =
+                file.notice_from(&self.last, (Severity::Error, place), message.into(), help);
             self.notices.push(notice);
         }
     }
@@ -269,7 +315,7 @@ impl<'t> Faults<'t> {
 
     /// A warning at a place of the configuration file, for the caller to keep.
     pub(super) fn warning(&self, place: Place, message: String, help: Option<String>) -> Notice {
-        self.notice(Severity::Warning, place, message, help)
+        self.notice(Severity::Warning, place, message.into(), help)
     }
 
     /// How many faults were found.
@@ -305,7 +351,7 @@ impl<'t> Faults<'t> {
         &self,
         severity: Severity,
         place: Place,
-        message: String,
+        message: Message,
         help: Option<String>,
     ) -> Notice {
         Notice {
@@ -313,9 +359,10 @@ impl<'t> Faults<'t> {
             file: Arc::clone(&self.file),
             line: place.line,
             column: place.column,
-            message,
+            message: message.text,
             help,
             snippet: snippet(self.text, place, &self.last),
+            kind: message.kind,
         }
     }
 
@@ -463,6 +510,35 @@ mod tests {
         );
         let report = Report::of_file("gone.yaml", "cannot be read".to_owned(), Vec::new());
         assert_eq!(report.to_string(), "gone.yaml: error: cannot be read");
+    }
+
+    #[test]
+    fn what_is_told_to_anybody_quotes_nothing() {
+        let mut faults = Faults::new("gate.yaml", "rules: [secret]\n");
+        let place = Place { line: 1, column: 9 };
+        faults.push_help(place, format!("no {}", "secret"), "not secret".to_owned());
+        faults.push(place, Message::of("no such thing", "secret".to_owned()));
+        faults.push(place, "a text of the program");
+        let shadow = OtherFile {
+            name: "/etc/shadow",
+            text: "root:secret:1\n",
+        };
+        faults.push_in(shadow, place, "secret".to_owned(), None);
+        let report = faults.into_report();
+        let quoted = report.to_string();
+        assert_eq!(quoted.matches("secret").count(), 8, "{quoted}");
+        let told = report.unquoted().to_string();
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "gate.yaml:1:9: error: what stands here is not right",
+                "gate.yaml:1:9: error: no such thing",
+                "gate.yaml:1:9: error: a text of the program",
+                "/etc/shadow:1:9: error: what stands here is not right",
+            ]
+        );
+        assert!(!told.contains("secret"), "{told}");
     }
 
     #[test]

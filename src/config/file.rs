@@ -7,6 +7,7 @@
 use super::{
     case::{self, CaseEntry},
     error::{Faults, Place, nearest},
+    host::HostName,
     keys::{self, Keys},
     limits::LOG_SAMPLE,
     listen::Listen,
@@ -31,6 +32,7 @@ pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
 pub(super) struct File {
     pub(super) listen: Option<At<Vec<At<Listen>>>>,
     pub(super) admin: Option<At<Admin>>,
+    pub(super) admin_hosts: Option<At<Vec<At<HostName>>>>,
     pub(super) workers: Option<At<Count>>,
     pub(super) clients: Option<At<Vec<ClientGroup>>>,
     pub(super) google_apis: Option<GoogleApis>,
@@ -183,6 +185,7 @@ impl File {
             },
             listen: fields.scalars("listen", faults),
             admin: fields.scalar("admin", faults),
+            admin_hosts: fields.scalars("admin_hosts", faults),
             workers: fields.scalar("workers", faults),
             clients,
             google_apis: fields

@@ -31,8 +31,8 @@ mod zone;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) use carve::{add_carve_outs, is_carved_out};
-pub(super) use served::served;
 pub use served::{Served, Vip};
+pub(super) use served::{addresses, served};
 pub(super) use settings::Settings;
 
 use super::{

@@ -28,6 +28,7 @@ pub(super) const FILE: Keys = Keys {
     known: &[
         "listen",
         "admin",
+        "admin_hosts",
         "workers",
         "clients",
         "google_apis",
@@ -137,6 +138,9 @@ pub(super) const LIMITS: Keys = Keys {
         "tcp_idle",
         "tcp_message",
         "tcp_pipeline",
+        "tcp_unread",
+        "tcp_unread_per_connection",
+        "tcp_socket_buffer",
         "log_queue",
         "in_flight",
         "waiters",

@@ -5,6 +5,8 @@
 
 use std::{fmt, time::Duration};
 
+pub use super::value::Bytes;
+
 /// A limit's default and the range in which it may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound<T> {
@@ -122,6 +124,34 @@ pub const TCP_PIPELINE: Bound<usize> = Bound {
     default: 100,
     least: 1,
     most: 10_000,
+};
+
+/// Bytes of replies that TCP clients have not read, over all connections, in this process's memory.
+/// When there are more, the connection whose client has not read for longest is closed. The default is
+/// some 500 of the longest replies; the least is room for a few. No official reference.
+pub const TCP_UNREAD: Bound<Bytes> = Bound {
+    default: Bytes(32 << 20),
+    least: Bytes(1 << 20),
+    most: Bytes(4 << 30),
+};
+
+/// The same of one connection. What comes later than a client reads finds room for four of the longest
+/// replies, or for as many ordinary ones as [`TCP_PIPELINE`] lets wait; a query whose answer finds none is
+/// answered SERVFAIL. The least is one of the longest. No official reference.
+pub const TCP_UNREAD_PER_CONNECTION: Bound<Bytes> = Bound {
+    default: Bytes(256 << 10),
+    least: Bytes(64 << 10),
+    most: Bytes(64 << 20),
+};
+
+/// What the kernel is asked to hold of one TCP connection, each way (`SO_SNDBUF`, `SO_RCVBUF` and
+/// `TCP_NOTSENT_LOWAT`; Linux doubles the first two for its own records). Left alone, it would hold up to
+/// 4 MiB for a client that does not read and 6 MiB of one that is not read from. The default moves
+/// 16 MiB a second at a round trip of 1 ms; raise it where clients are far away and answers long.
+pub const TCP_SOCKET_BUFFER: Bound<Bytes> = Bound {
+    default: Bytes(16 << 10),
+    least: Bytes(4 << 10),
+    most: Bytes(4 << 20),
 };
 
 /// Log events that wait to be written. A full queue drops and counts; it never makes a query wait.
@@ -279,6 +309,12 @@ pub struct Limits {
     pub tcp_message: Duration,
     /// See [`TCP_PIPELINE`].
     pub tcp_pipeline: usize,
+    /// See [`TCP_UNREAD`].
+    pub tcp_unread: usize,
+    /// See [`TCP_UNREAD_PER_CONNECTION`].
+    pub tcp_unread_per_connection: usize,
+    /// See [`TCP_SOCKET_BUFFER`].
+    pub tcp_socket_buffer: usize,
     /// See [`LOG_QUEUE`].
     pub log_queue: usize,
     /// See [`IN_FLIGHT`].
@@ -317,6 +353,9 @@ impl Default for Limits {
             tcp_idle: TCP_IDLE.default,
             tcp_message: TCP_MESSAGE.default,
             tcp_pipeline: TCP_PIPELINE.default,
+            tcp_unread: TCP_UNREAD.default.0,
+            tcp_unread_per_connection: TCP_UNREAD_PER_CONNECTION.default.0,
+            tcp_socket_buffer: TCP_SOCKET_BUFFER.default.0,
             log_queue: LOG_QUEUE.default,
             in_flight: IN_FLIGHT.default,
             waiters: WAITERS.default,
@@ -363,6 +402,11 @@ mod tests {
             let less = bound.least.checked_sub(1);
             assert!(less.is_none_or(|less| bound.check(less).is_err()));
             assert!(bound.check(bound.most + 1).is_err());
+        }
+        for bound in [TCP_UNREAD, TCP_UNREAD_PER_CONNECTION, TCP_SOCKET_BUFFER] {
+            assert_eq!(bound.check(bound.default), Ok(bound.default));
+            assert!(bound.check(Bytes(bound.least.0 - 1)).is_err());
+            assert!(bound.check(Bytes(bound.most.0 + 1)).is_err());
         }
         for bound in [
             TCP_IDLE,

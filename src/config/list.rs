@@ -10,7 +10,7 @@
 use std::{cell::OnceCell, collections::HashMap, path::Path};
 
 use super::{
-    error::{Faults, OtherFile, Place},
+    error::{Faults, Message, OtherFile, Place},
     read::{At, quoted},
     text::read_named,
 };
@@ -77,7 +77,9 @@ pub(super) fn read(
     let text = match read_named(Path::new(&*path), MAX_LIST, faults.files()) {
         Ok(text) => text,
         Err(error) => {
-            faults.push(file.place, format!("{:?} {error}", quoted(&path)));
+            let message = format!("{:?} {error}", quoted(&path));
+            let kind = "the file that is named here cannot be read";
+            faults.push(file.place, Message::of(kind, message));
             return None;
         }
     };
@@ -101,7 +103,8 @@ pub(super) fn read(
             }
             Err(error) => {
                 let message = format!("{:?}: {error}", quoted(entry));
-                faults.push_in(file, place, message, None);
+                let kind = "the line is no name that a list may have";
+                faults.push_in(file, place, Message::of(kind, message), None);
             }
         }
     }

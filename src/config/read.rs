@@ -6,7 +6,7 @@
 use std::{collections::HashMap, fmt::Display, str::FromStr};
 
 use super::{
-    error::{Faults, Place, nearest},
+    error::{Faults, Message, Place, nearest},
     keys::Keys,
     yaml::{Entry, Node, Value},
 };
@@ -91,7 +91,8 @@ impl<'t> Fields<'t> {
         if self.whole && self.get(key).is_none() {
             let place = self.key_place(key).unwrap_or(self.place);
             faults.push_with(place, || {
-                (format!("{} needs the key `{key}`", self.what), None)
+                let text = format!("{} needs the key `{key}`", self.what);
+                (Message::of("a key is missing", text), None)
             });
         }
     }
@@ -144,7 +145,8 @@ impl<'t> Fields<'t> {
             }),
             Value::Scalar(text) => {
                 faults.push_with(node.place, || {
-                    let message = format!("`{key}` must be a list, not a single value");
+                    let told = format!("`{key}` must be a list, not a single value");
+                    let message = Message::of("a list is needed, not a single value", told);
                     (message, Some(format!("write {key}: {}", listed(text))))
                 });
                 None
@@ -222,8 +224,9 @@ where
 }
 
 /// What an error says of a text that is not what its key needs.
-pub(super) fn bad_value(key: &str, text: &str, error: &impl Display) -> String {
-    format!("{key} {:?}: {error}", quoted(text))
+pub(super) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
+    let told = format!("{key} {:?}: {error}", quoted(text));
+    Message::of("the value is none that its key takes", told)
 }
 
 /// A value that is one of a few words.
@@ -299,10 +302,9 @@ pub(super) fn listed(text: &str) -> String {
 fn wrong_shape(place: Place, what: &str, wanted: &str, found: &Value, faults: &mut Faults<'_>) {
     if *found != Value::Bad {
         faults.push_with(place, || {
-            (
-                format!("{what} must be {wanted}, not {}", shape(found)),
-                None,
-            )
+            let kind = "the value has another shape than its key needs";
+            let text = format!("{what} must be {wanted}, not {}", shape(found));
+            (Message::of(kind, text), None)
         });
     }
 }
@@ -321,13 +323,14 @@ fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
         let key = quoted(&entry.key);
         if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
             let message = format!("`{key}` comes with a later version; this one does not know it");
-            return (message, Some(later.help.to_owned()));
+            return (Message::from(message), Some(later.help.to_owned()));
         }
         let help = match nearest(&entry.key, keys.known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys of {} are {}", keys.what, keys.known.join(", ")),
         };
-        (format!("{} has no key `{key}`", keys.what), Some(help))
+        let text = format!("{} has no key `{key}`", keys.what);
+        (Message::of("there is no such key", text), Some(help))
     });
 }
 

@@ -6,7 +6,14 @@ use std::{
     ops::RangeInclusive,
 };
 
-use super::{Listen, Startup, error::Faults, file::File, limits, read::At, value::Count};
+use super::{
+    HostName, Listen, Startup,
+    error::Faults,
+    file::File,
+    limits::{self, Bounded as _},
+    read::At,
+    value::{Bytes, Count},
+};
 
 /// The most workers: the cores of the largest machines. No official reference.
 pub const MAX_WORKERS: usize = 256;
@@ -17,6 +24,9 @@ const WORKERS: RangeInclusive<usize> = 1..=MAX_WORKERS;
 
 /// The most listening addresses: each has its threads. No official reference.
 const MAX_LISTEN: usize = 64;
+
+/// The most names of the admin pages: one server has few. No official reference.
+const MAX_ADMIN_HOSTS: usize = 64;
 
 /// The port and the addresses that are listened on where the file says nothing: every IPv4 address
 /// of the machine, so that a load balancer's is among them.
@@ -33,6 +43,7 @@ pub(super) fn startup(file: &File, faults: &mut Faults<'_>) -> Startup {
     Startup {
         listen,
         admin: file.admin.map_or(Some(DEFAULT_ADMIN), |at| at.value.0),
+        admin_hosts: admin_hosts(file.admin_hosts.as_ref(), faults),
         workers,
         cache: file.cache.settings,
         limits: file.limits.limits,
@@ -68,6 +79,16 @@ fn listen(given: Option<&At<Vec<At<Listen>>>>, faults: &mut Faults<'_>) -> Vec<L
     listen
 }
 
+fn admin_hosts(given: Option<&At<Vec<At<HostName>>>>, faults: &mut Faults<'_>) -> Vec<HostName> {
+    let given = given.map_or(&[][..], |at| &at.value);
+    if let Some(one_more) = given.get(MAX_ADMIN_HOSTS) {
+        let message = format!("{MAX_ADMIN_HOSTS} names of `admin_hosts` are the most");
+        faults.push(one_more.place, message);
+    }
+    let names = given.iter().take(MAX_ADMIN_HOSTS);
+    names.map(|at| at.value.clone()).collect()
+}
+
 fn workers(given: Option<At<Count>>, faults: &mut Faults<'_>) -> Option<NonZeroUsize> {
     let given = given?;
     if !WORKERS.contains(&given.value.0) {
@@ -97,6 +118,14 @@ fn check_limits(file: &File, faults: &mut Faults<'_>) {
     if let Some(place) = file.limits.waiters.filter(|_| one > all) {
         let message = format!("`waiters` must not be above `in_flight`, which is {all}");
         faults.push(place, message);
+    }
+    let (all, one) = (limits.tcp_unread, limits.tcp_unread_per_connection);
+    if let Some(place) = file.limits.unread_per_connection.filter(|_| one > all) {
+        let all = Bytes(all).shown();
+        faults.push(
+            place,
+            format!("`tcp_unread_per_connection` must not be above `tcp_unread`, which is {all}"),
+        );
     }
     let cache = &file.cache.settings;
     let (longest, shortest) = (cache.max_ttl, cache.min_ttl);

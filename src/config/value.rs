@@ -100,17 +100,21 @@ impl Bounded for Seconds {
 
 /// An amount of memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(super) struct Bytes(pub(super) usize);
+pub struct Bytes(pub usize);
 
 /// Why a text is no amount of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BytesError {
+pub enum BytesError {
+    /// Not a number and a unit.
     #[error("write a whole number and its unit: 512KiB, 64MiB or 1GiB")]
     Form,
+    /// A number alone.
     #[error("there is no unit; write KiB, MiB or GiB behind the number")]
     NoUnit,
+    /// A unit of powers of ten.
     #[error("write {0}iB: memory is counted in powers of 1024")]
     Decimal(char),
+    /// More than there are addresses for.
     #[error("this is more memory than any machine has")]
     TooMuch,
 }

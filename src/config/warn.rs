@@ -17,10 +17,12 @@ use crate::{
 };
 
 mod cloud_dns;
+mod own_data;
 mod preset;
 mod suffixes;
 mod upstreams;
 
+pub(super) use own_data::own_data;
 pub(super) use preset::preset;
 pub(super) use suffixes::suffixes;
 pub(super) use upstreams::upstreams;

@@ -11,7 +11,7 @@
 use serde_yaml::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span};
 
 use super::{
-    error::{Faults, Place},
+    error::{Faults, Message, Place},
     read::quoted,
 };
 
@@ -246,7 +246,7 @@ impl Tree {
     }
 }
 
-fn bad(place: Place, faults: &mut Faults<'_>, message: &str) -> Value {
+fn bad(place: Place, faults: &mut Faults<'_>, message: &'static str) -> Value {
     faults.push(place, message);
     Value::Bad
 }
@@ -319,6 +319,7 @@ fn report(error: &ScanError, faults: &mut Faults<'_>) {
         ),
         kind => (format!("this is not YAML: {kind}"), None),
     };
+    let message = Message::of("this is not YAML", message);
     faults.push_help(place, message, help.map(str::to_owned));
 }
 

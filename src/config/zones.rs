@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    error::{Faults, OtherFile, Place},
+    error::{Faults, Message, OtherFile, Place},
     file::ZoneEntry,
     read::{At, bad_value, quoted},
     text::{MAX_ZONE, ReadFile, read_named},
@@ -99,7 +99,10 @@ fn from_file(
         Err(error) => {
             faults.push(
                 file.place,
-                format!("{:?} {error}", quoted(&path.to_string_lossy())),
+                Message::of(
+                    "the file that is named here cannot be read",
+                    format!("{:?} {error}", quoted(&path.to_string_lossy())),
+                ),
             );
             return None;
         }
@@ -125,7 +128,8 @@ fn from_file(
                 };
                 let name = path.to_string_lossy();
                 let file = OtherFile { name: &name, text };
-                faults.push_in(file, place, fault.message, None);
+                let kind = "the zone file has no meaning at this place";
+                faults.push_in(file, place, Message::of(kind, fault.message), None);
             }
         })
         .ok()

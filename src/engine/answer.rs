@@ -3,7 +3,9 @@
 //!
 //! Each name of the chain is decided by the same policy as a question would be. Where the chain
 //! leads from our own data to a name that this client is not answered, the reply ends with the
-//! alias: it holds nothing that the client could not have asked for.
+//! alias: it holds nothing that the client could not have asked for. Where it came through a
+//! forwarded name, what that one's rule says of the answer holds to the end of the chain, for our own
+//! data as well (`screen`).
 
 use crate::{
     dns::{
@@ -18,7 +20,7 @@ use crate::{
 use super::{
     Turn,
     forward::{self, Trail},
-    screen::Rejection,
+    screen::{Filter, Rejection},
 };
 
 /// Why the answer was not completed.
@@ -84,6 +86,8 @@ pub(super) fn write(
     let (mut here, mut target) = (&mut one, &mut other);
     let mut owner = Owner::question(turn.query.name());
     let mut verdict = verdict;
+    // Made when a link is forwarded: most answers have none.
+    let mut filter: Option<Filter<'_>> = None;
     let mut first = true;
     loop {
         let ours = !matches!(verdict, Verdict::Forward(_));
@@ -94,17 +98,35 @@ pub(super) fn write(
                 }
                 Some(zone) => {
                     let zone = parent_side(turn, group, zone, owner.name()).unwrap_or(zone);
-                    from_zone(turn, zone, (owner, first), writer, target)?
+                    let at = (owner, first, filter.as_ref());
+                    from_zone(turn, zone, at, writer, target)?
                 }
                 None => Next::End,
             },
-            Verdict::Answer { records, .. } => from_records(turn, records, owner, writer)?,
+            Verdict::Answer { records, .. } => {
+                let at = (owner, first, filter.as_ref());
+                from_records(turn, records, at, writer)?
+            }
             Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
                 return Err(Stop::NoRecursion);
             }
             Verdict::Forward(_) if !turn.may_be_forwarded() => Next::End,
-            Verdict::Forward(grant) => forwarded(turn, group, &grant, (writer, trail), target)?,
-            Verdict::Deny(_) => Next::End,
+            Verdict::Forward(grant) => {
+                let filter = filter.get_or_insert_with(Filter::new);
+                if grant.is_observed() && trail.observed.is_none() {
+                    let policy = turn.context.snapshot.policy();
+                    trail.observed = filter.binding(policy, grant.rule()).filter(|_| !first);
+                }
+                filter.add(&grant)?;
+                forwarded(turn, group, (&grant, filter), (writer, trail), target)?
+            }
+            Verdict::Deny(denial) => {
+                if let Some(filter) = &filter {
+                    let policy = turn.context.snapshot.policy();
+                    filter.check_target(turn.query.name(), owner.name(), (policy, &denial))?;
+                }
+                Next::End
+            }
         };
         let name = match next {
             Next::End => return forward::write_proofs(turn, trail, writer),
@@ -127,7 +149,7 @@ pub(super) fn write(
 fn forwarded(
     turn: Turn<'_>,
     group: GroupId,
-    grant: &Grant<'_, '_>,
+    (grant, filter): (&Grant<'_, '_>, &Filter<'_>),
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {
@@ -137,7 +159,13 @@ fn forwarded(
         return Ok(Next::End);
     }
     let entry = forward::facts(turn, grant, trail)?;
-    forward::write(turn, group, (grant, &entry), (writer, trail), target)
+    forward::write(
+        turn,
+        group,
+        (grant, &entry, filter),
+        (writer, trail),
+        target,
+    )
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
@@ -165,11 +193,24 @@ fn parent_side<'t>(
     delegates.then_some(parent)
 }
 
+/// Writes records of ours, if the rules that forwarded on the way let them pass.
+fn put(
+    owner: Owner<'_>,
+    set: &Rrset,
+    filter: Option<&Filter<'_>>,
+    writer: &mut ReplyWriter<'_>,
+) -> Result<(), Stop> {
+    if let Some(filter) = filter {
+        filter.check(owner.name(), set)?;
+    }
+    Ok(writer.rrset(Section::Answer, owner, set)?)
+}
+
 /// One link, or the end, from a zone; `first` of the chain or not.
 fn from_zone<'t>(
     turn: Turn<'t>,
     zone: &'t Zone,
-    (owner, first): (Owner<'_>, bool),
+    (owner, first, filter): (Owner<'_>, bool, Option<&Filter<'_>>),
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'t>, Stop> {
@@ -180,7 +221,7 @@ fn from_zone<'t>(
         writer.set_authoritative();
     }
     match found {
-        Lookup::Found(set) => writer.rrset(Section::Answer, owner, set)?,
+        Lookup::Found(set) => put(owner, set, filter, writer)?,
         Lookup::Exists => writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?,
         Lookup::Alias(set) => return alias(turn, set, owner, writer),
         Lookup::Dname {
@@ -197,7 +238,7 @@ fn from_zone<'t>(
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
         Lookup::Referral { cut_labels, ns } => {
-            refer(zone, ns, last_labels(name, cut_labels), writer)?
+            refer(zone, (ns, filter), last_labels(name, cut_labels), writer)?
         }
     }
     Ok(Next::End)
@@ -207,13 +248,15 @@ fn from_zone<'t>(
 fn from_records<'t>(
     turn: Turn<'t>,
     records: &'t [Rrset],
-    owner: Owner<'_>,
+    (owner, first, filter): (Owner<'_>, bool, Option<&Filter<'_>>),
     writer: &mut ReplyWriter<'_>,
 ) -> Result<Next<'t>, Stop> {
-    writer.set_authoritative();
+    if first {
+        writer.set_authoritative();
+    }
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
     if let Some(set) = of_type(turn.qtype()) {
-        writer.rrset(Section::Answer, owner, set)?;
+        put(owner, set, filter, writer)?;
     } else if let Some(set) = of_type(RecordType::CNAME) {
         return alias(turn, set, owner, writer);
     } else if turn.qtype() == RecordType::ANY {
@@ -284,7 +327,7 @@ fn substituted(name: NameRef<'_>, owner_labels: usize, dname: &Rrset) -> Option<
 /// does not fit makes the reply a truncated one (RFC 9471 section 3.1).
 fn refer(
     zone: &Zone,
-    ns: &Rrset,
+    (ns, filter): (&Rrset, Option<&Filter<'_>>),
     cut: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Stop> {
@@ -295,6 +338,9 @@ fn refer(
         };
         let (v4, v6) = zone.addresses(server.as_ref());
         for set in [v4, v6].into_iter().flatten() {
+            if let Some(filter) = filter {
+                filter.check(server.as_ref(), set)?;
+            }
             writer.rrset(Section::Additional, server.as_ref(), set)?;
         }
     }

@@ -50,8 +50,10 @@ impl Turn<'_> {
             DenyWith::NxDomain => DenyWith::NoData,
             with => with,
         };
-        let mut step = self.deny_with(with, (Ede::Filtered, &rejection.record), writer, outcome);
-        if let Step::Reply { more, .. } = &mut step {
+        // The record is withheld: only the log has it, whether there is a reply or not.
+        let text = rejection.text(self.context.snapshot.policy());
+        let mut step = self.deny_with(with, (Ede::Filtered, &text), writer, outcome);
+        if let Step::Reply { more, .. } | Step::Drop(_, more) = &mut step {
             *more = Some(Box::new(More {
                 refresh: None,
                 rejected: Some(rejection.record),
@@ -68,7 +70,7 @@ impl Turn<'_> {
         mut outcome: Outcome,
     ) -> Step {
         let rcode = match with {
-            DenyWith::Drop => return Step::Drop(outcome),
+            DenyWith::Drop => return Step::Drop(outcome, None),
             DenyWith::Refused => Rcode::Refused,
             DenyWith::NoData => Rcode::NoError,
             DenyWith::NxDomain => Rcode::NxDomain,

@@ -14,13 +14,13 @@ use crate::{
         facts::{Dname, End, MAX_LINKS},
         reply::Section,
     },
-    policy::{Bits, CnameMode, Grant, GroupId, Permit, UpstreamId, Verdict},
+    policy::{Bits, Grant, GroupId, Permit, RuleId, UpstreamId, Verdict},
 };
 
 use super::{
     Context, Reason, Turn,
     answer::{Next, Stop},
-    screen::{self, Check, Rejection},
+    screen::{Filter, Rejection},
 };
 
 /// What came of a permit.
@@ -124,6 +124,8 @@ pub(super) struct Trail {
     left: Vec<(Arc<Entry>, usize)>,
     /// What should be asked for anew before it is past its time.
     pub(super) refresh: Option<Permit>,
+    /// The rule that would deny an alias of it, where denials are only observed.
+    pub(super) observed: Option<RuleId>,
 }
 
 impl Trail {
@@ -145,6 +147,9 @@ impl Trail {
 
     /// The reason of an answer that began with an upstream's facts.
     pub(super) const fn reason(&self) -> Reason {
+        if self.observed.is_some() {
+            return Reason::Observed;
+        }
         match (self.stale, self.cached) {
             (true, _) => Reason::Stale,
             (false, true) => Reason::Cache,
@@ -212,12 +217,12 @@ pub(super) fn facts(
 pub(super) fn write(
     turn: Turn<'_>,
     group: GroupId,
-    (grant, entry): (&Grant<'_, '_>, &Arc<Entry>),
+    (grant, entry, filter): (&Grant<'_, '_>, &Arc<Entry>, &Filter<'_>),
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {
     let facts = entry.facts();
-    let passed = follow(turn, group, grant, facts)?;
+    let passed = follow(turn, group, (grant, entry, filter), trail)?;
     trail.count(passed.links)?;
     let ttl = ttl(turn, entry);
     let mut owner = grant.name();
@@ -326,25 +331,18 @@ struct Passed {
 fn follow(
     turn: Turn<'_>,
     group: GroupId,
-    grant: &Grant<'_, '_>,
-    facts: &Facts,
+    (grant, entry, filter): (&Grant<'_, '_>, &Entry, &Filter<'_>),
+    trail: &mut Trail,
 ) -> Result<Passed, Stop> {
-    let forwarding = grant.forwarding();
+    let facts = entry.facts();
     let mut owner = grant.name();
     for (before, link) in facts.links.iter().enumerate() {
         let target = link.target.as_ref();
-        match turn.decide(group, target, turn.qtype()) {
-            Verdict::Zone { .. } | Verdict::Answer { .. } => {
-                return Ok(Passed {
-                    links: before + 1,
-                    goes_on: true,
-                });
-            }
-            Verdict::Deny(_) if forwarding.cname == CnameMode::Allowed => {
-                let what = format_args!("CNAME {target}");
-                return Err(Rejection::new(Check::Cname, owner, what).into());
-            }
-            Verdict::Forward(_) | Verdict::Deny(_) => {}
+        if leads_to_ours(turn, group, (owner, target), filter, trail)? {
+            return Ok(Passed {
+                links: before + 1,
+                goes_on: true,
+            });
         }
         owner = target;
     }
@@ -352,13 +350,38 @@ fn follow(
     if matches!(facts.end, End::TooLong | End::Loop) {
         return Err(Stop::Endless);
     }
-    for set in &facts.answers {
-        screen::check(owner, set, &forwarding.answers)?;
+    // Where aliases are what was asked for, they are the answer; what they lead to is told all the
+    // same.
+    for target in facts.answers.iter().flat_map(Filter::targets) {
+        leads_to_ours(turn, group, (owner, target.as_ref()), filter, trail)?;
     }
+    filter.check_entry(owner, entry)?;
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
     // the name there: whom the policy names for it may know.
     Ok(Passed {
         links,
         goes_on: facts.end == End::Open,
     })
+}
+
+/// Decides whether an alias of `owner` leads to data of ours, if it may lead there at all.
+fn leads_to_ours(
+    turn: Turn<'_>,
+    group: GroupId,
+    (owner, target): (NameRef<'_>, NameRef<'_>),
+    filter: &Filter<'_>,
+    trail: &mut Trail,
+) -> Result<bool, Rejection> {
+    let policy = turn.context.snapshot.policy();
+    match turn.decide(group, target, turn.qtype()) {
+        Verdict::Zone { .. } | Verdict::Answer { .. } => return Ok(true),
+        Verdict::Forward(next) => {
+            // What would be denied is only observed.
+            if next.is_observed() && trail.observed.is_none() {
+                trail.observed = filter.binding(policy, next.rule());
+            }
+        }
+        Verdict::Deny(denial) => filter.check_target(owner, target, (policy, &denial))?,
+    }
+    Ok(false)
 }

@@ -14,8 +14,8 @@ pub enum Step {
         /// What there is to it that is rare.
         more: Option<Box<More>>,
     },
-    /// Send nothing.
-    Drop(Outcome),
+    /// Send nothing. What was not sent may have more to it for the log.
+    Drop(Outcome, Option<Box<More>>),
     /// Ask an upstream, then [`finish`](super::finish).
     Ask(Box<Ask>),
 }
@@ -46,7 +46,7 @@ impl Step {
     pub const fn len(&self) -> usize {
         match self {
             Self::Reply { len, .. } => *len,
-            Self::Drop(_) | Self::Ask(_) => 0,
+            Self::Drop(..) | Self::Ask(_) => 0,
         }
     }
 
@@ -60,8 +60,8 @@ impl Step {
     #[must_use]
     pub fn rejected(&self) -> Option<&str> {
         match self {
-            Self::Reply { more, .. } => more.as_ref()?.rejected.as_deref(),
-            Self::Drop(_) | Self::Ask(_) => None,
+            Self::Reply { more, .. } | Self::Drop(_, more) => more.as_ref()?.rejected.as_deref(),
+            Self::Ask(_) => None,
         }
     }
 
@@ -69,7 +69,7 @@ impl Step {
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         match self {
-            Self::Reply { outcome, .. } | Self::Drop(outcome) => outcome,
+            Self::Reply { outcome, .. } | Self::Drop(outcome, _) => outcome,
             Self::Ask(ask) => &ask.outcome,
         }
     }

@@ -107,7 +107,7 @@ fn a_query_over_its_rate_is_dropped_or_sent_to_tcp() {
     assert_eq!(outcome, want);
     // What is no query gets nothing in its turn, either.
     for (packet, slips) in [(&packet[..], false), (b"?", true), (&packet[..18], true)] {
-        let dropped = Step::Drop(Outcome::new(Reason::RateLimited));
+        let dropped = Step::Drop(Outcome::new(Reason::RateLimited), None);
         assert_eq!(limited(packet, slips, &mut out), dropped);
     }
 }
@@ -131,7 +131,7 @@ fn a_fault_of_ours_is_servfail() {
     );
     assert!(matches!(
         fail(b"?", Transport::Udp, Reason::Panic, &mut out),
-        Step::Drop(_)
+        Step::Drop(..)
     ));
 }
 
@@ -148,7 +148,7 @@ fn a_buffer_without_room_gets_no_reply() {
         &Context::new(&SNAPSHOT, UNIX_EPOCH),
         &mut [0; 15],
     );
-    assert!(matches!(step, Step::Drop(outcome) if outcome.reason == Reason::NoRoom));
+    assert!(matches!(step, Step::Drop(outcome, _) if outcome.reason == Reason::NoRoom));
 }
 
 /// Packets that are nearly queries: names from a small alphabet that meets the policy, and a byte

@@ -12,6 +12,7 @@ use super::{
     Action, DenialReason, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule,
     RuleId,
     clients::ClientSet,
+    filters::Filters,
     names::{Draft, MAX_RULES},
     ties,
 };
@@ -118,6 +119,7 @@ impl Policy {
         Ok(Self {
             texts: rules.iter().map(|rule| Texts::of(rule, &groups)).collect(),
             groups,
+            filters: Filters::new(&rules, None, Vec::new()),
             rules,
             clients,
             names,

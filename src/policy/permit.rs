@@ -10,7 +10,7 @@
 //! is under a suffix of our own and holds nothing that a client could have chosen. So what leaves
 //! is a subset of the policy, by construction.
 
-use super::{Forwarding, RuleId, UpstreamId};
+use super::{Forwarding, Ranges, RuleId, UpstreamId};
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
 
 /// Where the names of our own probes are. `example` is in nobody's hands and, unlike `test` or
@@ -35,6 +35,7 @@ pub struct Grant<'p, 'q> {
     name: NameRef<'q>,
     qtype: RecordType,
     forwarding: &'p Forwarding,
+    ranges: &'p Ranges,
     rule: Option<RuleId>,
     observed: bool,
 }
@@ -44,7 +45,7 @@ impl<'p, 'q> Grant<'p, 'q> {
     pub(super) const fn new(
         name: NameRef<'q>,
         qtype: RecordType,
-        forwarding: &'p Forwarding,
+        (forwarding, ranges): (&'p Forwarding, &'p Ranges),
         rule: Option<RuleId>,
         observed: bool,
     ) -> Self {
@@ -52,6 +53,7 @@ impl<'p, 'q> Grant<'p, 'q> {
             name,
             qtype,
             forwarding,
+            ranges,
             rule,
             observed,
         }
@@ -75,6 +77,12 @@ impl<'p, 'q> Grant<'p, 'q> {
         self.forwarding
     }
 
+    /// The addresses that the answer may hold, to the end of the chain that begins with it.
+    #[must_use]
+    pub const fn ranges(&self) -> &'p Ranges {
+        self.ranges
+    }
+
     /// The rule that forwards, or, of an observed question, the one that would have denied.
     #[must_use]
     pub const fn rule(&self) -> Option<RuleId> {
@@ -96,6 +104,7 @@ impl<'p, 'q> Grant<'p, 'q> {
             name,
             qtype: self.qtype,
             forwarding: self.forwarding,
+            ranges: self.ranges,
             rule: self.rule,
             observed: self.observed,
         })

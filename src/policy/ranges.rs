@@ -2,43 +2,35 @@
 //!
 //! A name that is let through must not become a way to what the name was never meant for: an
 //! answer that points into private space makes a client inside talk to its own network (DNS
-//! rebinding). So a rule either lists the ranges that its answers must be in, or gets everything
-//! but the addresses that no name of the internet has.
+//! rebinding). So a rule either lists the ranges that its answers must be in, or gets the addresses
+//! that a name of the internet can have (`special`).
 //!
-//! An IPv4 address inside an IPv6 one (v4-mapped, NAT64, 6to4) leads to the IPv4 one, and is judged
-//! as that.
+//! [`AnswerRanges`] is what the rule says; [`Ranges`] is what an answer is compared with, made once
+//! when the policy is built. An IPv6 address that embeds one of IPv4 leads to that one (`embedded`).
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use ipnet::IpNet;
 
-/// The ranges of addresses that answers may hold.
+use super::{
+    embedded::Embedded,
+    spans::{Spans, number},
+    special,
+};
+
+/// The ranges of addresses that answers may hold, as a rule has them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AnswerRanges {
-    /// Every address that is neither private, loopback, link-local (and so the metadata server),
-    /// shared, multicast, reserved nor none at all: the protection against rebinding.
+    /// Every address that is global unicast by IANA's registries: none that is private, loopback,
+    /// link-local (and so the metadata server), shared, for documentation, multicast or reserved.
+    /// This is the protection against rebinding.
     Public,
     /// Those within one of these, public or not.
     Within(Box<[IpNet]>),
-}
-
-impl AnswerRanges {
-    /// Whether an answer may hold this address.
-    #[must_use]
-    pub fn allow(&self, address: IpAddr) -> bool {
-        let inner = embedded(address);
-        match self {
-            Self::Public => is_public(address) && inner.is_none_or(|v4| is_public(v4.into())),
-            Self::Within(ranges) => {
-                let listed = |address: &IpAddr| ranges.iter().any(|range| range.contains(address));
-                // A range of IPv6 that was written down is meant, whatever is inside of it.
-                listed(&address) || inner.is_some_and(|v4| listed(&v4.into()))
-            }
-        }
-    }
 }
 
 impl fmt::Display for AnswerRanges {
@@ -54,69 +46,97 @@ impl fmt::Display for AnswerRanges {
     }
 }
 
-/// The IPv4 address that an IPv6 one leads to: v4-mapped (RFC 4291 section 2.5.5.2) and
-/// v4-compatible, NAT64 by the well-known prefix and by the one for local use (RFC 6052, RFC 8215,
-/// as a /96), 6to4 (RFC 3056).
-fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
-    let IpAddr::V6(v6) = address else { return None };
-    let [a, b, c, d, e, f, high, low] = v6.segments();
-    let last = || v4_of(high, low);
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] => Some(last()),
-        [0, 0, 0, 0, 0, 0] => Some(last()),
-        [0x64, 0xff9b, 0, 0, 0, 0] | [0x64, 0xff9b, 1, _, _, _] => Some(last()),
-        [0x2002, high, low, ..] => Some(v4_of(high, low)),
-        _ => None,
+/// The ranges of a rule in the form that addresses are compared with: merged and sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranges {
+    id: u64,
+    /// Whether they are the ones of [`AnswerRanges::Public`].
+    public: bool,
+    v4: Spans,
+    v6: Spans,
+}
+
+/// Counts the ranges of this process, from 1.
+static MADE: AtomicU64 = AtomicU64::new(1);
+
+impl Ranges {
+    /// Those that hold no address.
+    pub(super) const NONE: Self = Self {
+        id: u64::MAX,
+        public: false,
+        v4: Spans::EMPTY,
+        v6: Spans::EMPTY,
+    };
+
+    /// Those of a rule, and the addresses that every answer may hold.
+    pub(super) fn new(answers: &AnswerRanges, always: &[IpAddr]) -> Self {
+        let (v4, v6) = match answers {
+            AnswerRanges::Public => (special::v4_unicast(), special::v6_unicast()),
+            AnswerRanges::Within(nets) => {
+                let of_family = |is_v4: bool| {
+                    let nets = nets.iter().filter(|net| net.addr().is_ipv4() == is_v4);
+                    Spans::of_blocks(nets.map(|net| (net.addr(), net.prefix_len())))
+                };
+                (of_family(true), of_family(false))
+            }
+        };
+        let always = |is_v4: bool| {
+            let addresses = always.iter().filter(|address| address.is_ipv4() == is_v4);
+            Spans::of_blocks(addresses.map(|&address| (address, 128)))
+        };
+        Self {
+            id: MADE.fetch_add(1, Ordering::Relaxed),
+            public: *answers == AnswerRanges::Public,
+            v4: v4.and(always(true)),
+            v6: v6.and(always(false)),
+        }
     }
-}
 
-const fn v4_of(high: u16, low: u16) -> Ipv4Addr {
-    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-    Ipv4Addr::new(a, b, c, d)
-}
-
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
+    /// Those of a rule that has none of its own.
+    #[must_use]
+    pub fn public() -> Self {
+        Self::new(&AnswerRanges::Public, &[])
     }
-}
 
-/// The IANA registry of special-purpose addresses, as far as something could listen there. Ranges
-/// for documentation are as public as any: nothing listens there.
-const fn is_public_v4(v4: Ipv4Addr) -> bool {
-    let [a, b, c, _] = v4.octets();
-    let shared = a == 100 && b & 0xc0 == 64; // 100.64.0.0/10, RFC 6598
-    let protocol = a == 192 && b == 0 && c == 0; // 192.0.0.0/24, RFC 6890
-    let benchmark = a == 198 && b & 0xfe == 18; // 198.18.0.0/15, RFC 2544: some use it as private
-    let reserved = a == 0 || a >= 224; // "this network", multicast, class E, broadcast
-    !(reserved
-        || shared
-        || protocol
-        || benchmark
-        || v4.is_private()
-        || v4.is_loopback()
-        || v4.is_link_local())
-}
+    /// A number that no other ranges of this process have: what passed these has passed whatever has
+    /// this number. It is never 0.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
 
-const fn is_public_v6(v6: Ipv6Addr) -> bool {
-    let first = v6.segments()[0];
-    let unique_local = first & 0xfe00 == 0xfc00; // fc00::/7, RFC 4193
-    let link_local = first & 0xffc0 == 0xfe80; // fe80::/10
-    let site_local = first & 0xffc0 == 0xfec0; // fec0::/10, RFC 3879: deprecated, still private
-    !(unique_local
-        || link_local
-        || site_local
-        || v6.is_multicast()
-        || v6.is_loopback()
-        || v6.is_unspecified())
+    /// Whether an answer may hold this address.
+    #[must_use]
+    pub fn allow(&self, address: IpAddr) -> bool {
+        let IpAddr::V6(v6) = address else {
+            return self.v4.contains(number(address));
+        };
+        let embedded = Embedded::in_address(v6);
+        let listed = self.v6.contains(number(address));
+        if self.public {
+            // Where the block says nothing, all that is embedded must be public; where the address
+            // is public itself, so must be what is embedded.
+            let mut inner = embedded.all();
+            (listed || embedded.is_a_form())
+                && inner.all(|v4| self.v4.contains(u32::from(v4).into()))
+        } else {
+            // A range of IPv6 that was written down is meant, whatever is inside of it.
+            let same = embedded.same();
+            listed || same.is_some_and(|v4| self.v4.contains(u32::from(v4).into()))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::spans::COMPARED, *};
 
-    fn allowed(ranges: &AnswerRanges, addresses: &str) -> Vec<bool> {
+    fn ranges(list: &[&str]) -> Ranges {
+        let nets = list.iter().map(|net| net.parse().expect("a net"));
+        Ranges::new(&AnswerRanges::Within(nets.collect()), &[])
+    }
+
+    fn allowed(ranges: &Ranges, addresses: &str) -> Vec<bool> {
         let addresses = addresses.split_whitespace();
         addresses
             .map(|text| ranges.allow(text.parse().expect(text)))
@@ -124,45 +144,75 @@ mod tests {
     }
 
     #[test]
-    fn what_no_name_of_the_internet_has() {
-        let public = "8.8.8.8 199.36.153.4 192.0.2.1 192.0.1.1 100.63.0.1 100.128.0.1 172.15.0.1 \
-            172.32.0.1 198.17.0.1 198.20.0.1 223.255.255.255 2600:2d00:2:1000:: 2001:db8::1 \
-            ::ffff:8.8.8.8 64:ff9b::8.8.8.8 64:ff9b:1::8.8.8.8 2002:808:808::1 64:ff9b:2::a00:1";
-        let private = "0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 100.127.255.255 127.0.0.1 127.9.9.9 \
-            169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8 192.168.0.1 198.18.0.1 198.19.0.1 \
-            224.0.0.1 239.1.1.1 240.0.0.1 255.255.255.255 :: ::1 ::5 fc00::1 fd20:ce::254 fe80::1 \
-            fec0::1 ff02::1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::10.0.0.1 64:ff9b::10.0.0.1 \
-            64:ff9b:1::192.168.0.1 64:ff9b:1:ffff:ffff:ffff:7f00:1 2002:a00:1::1 2002:7f00:1::";
-        assert!(allowed(&AnswerRanges::Public, public).iter().all(|&it| it));
-        for (text, allowed) in private
-            .split_whitespace()
-            .zip(allowed(&AnswerRanges::Public, private))
-        {
-            assert!(!allowed, "{text}");
+    fn what_is_listed_is_all_that_is_allowed() {
+        let list = ["140.82.112.0/20", "10.0.0.0/8", "2001:db8::/32"];
+        let within = ranges(&list);
+        assert_eq!(
+            allowed(
+                &within,
+                "140.82.112.1 10.1.1.1 2001:db8::1 ::ffff:10.0.0.1 64:ff9b::140.82.127.255 ::ffff:0:10.0.0.1 2002:a00:1::1"
+            ),
+            [true; 7]
+        );
+        assert_eq!(
+            allowed(
+                &within,
+                "140.82.128.0 11.0.0.1 2001:db9::1 ::ffff:11.0.0.1 64:ff9b::8.8.8.8 ::1 ::"
+            ),
+            [false; 7]
+        );
+        // Whose network these are in is said by their first half, which is in no range.
+        assert_eq!(
+            allowed(
+                &within,
+                "2a00::5efe:10.0.0.1 2001:0:a00:1::f5ff:fffe 64:ff9b:1::10.0.0.1"
+            ),
+            [false; 3]
+        );
+        let as_written = AnswerRanges::Within(list.map(|net| net.parse().expect("a net")).into());
+        assert_eq!(as_written.to_string(), list.join(" "));
+        assert_eq!(allowed(&ranges(&[]), "8.8.8.8 ::1"), [false; 2]);
+        assert_eq!(allowed(&Ranges::NONE, "8.8.8.8 ::1"), [false; 2]);
+    }
+
+    #[test]
+    fn some_addresses_are_in_every_range() {
+        let always = ["10.1.1.5", "2600:2d00:2:1000::"].map(|text| text.parse().expect(text));
+        for answers in [
+            AnswerRanges::Public,
+            AnswerRanges::Within(Box::default()),
+            AnswerRanges::Within(["8.8.8.8/32".parse().expect("a net")].into()),
+        ] {
+            let ranges = Ranges::new(&answers, &always);
+            assert_eq!(
+                allowed(&ranges, "10.1.1.5 2600:2d00:2:1000:: ::ffff:10.1.1.5"),
+                [true; 3]
+            );
+            assert_eq!(allowed(&ranges, "10.1.1.4 10.1.1.6 fd00::1"), [false; 3]);
         }
     }
 
     #[test]
-    fn what_is_listed_is_all_that_is_allowed() {
-        let list = ["140.82.112.0/20", "10.0.0.0/8", "2001:db8::/32"];
-        let nets = list.iter().map(|net| net.parse().expect("a net"));
-        let within = AnswerRanges::Within(nets.collect());
-        assert_eq!(
-            allowed(
-                &within,
-                "140.82.112.1 10.1.1.1 2001:db8::1 ::ffff:10.0.0.1 64:ff9b::140.82.127.255"
-            ),
-            [true; 5]
-        );
-        assert_eq!(
-            allowed(
-                &within,
-                "140.82.128.0 11.0.0.1 2001:db9::1 ::ffff:11.0.0.1 64:ff9b::8.8.8.8 ::1"
-            ),
-            [false; 6]
-        );
-        assert_eq!(within.to_string(), list.join(" "));
-        let nothing = AnswerRanges::Within(Box::default());
-        assert_eq!(allowed(&nothing, "8.8.8.8 ::1"), [false; 2]);
+    fn a_look_up_costs_the_logarithm_of_the_ranges() {
+        let compared = |count: u32| {
+            let nets = (0..count).map(|at| format!("10.{}.{}.0/25", at / 256, at % 256));
+            let nets: Vec<_> = nets.map(|net| net.parse().expect("a net")).collect();
+            let ranges = Ranges::new(&AnswerRanges::Within(nets.into()), &[]);
+            COMPARED.set(0);
+            for low in 0..=255 {
+                assert!(!ranges.allow([10, 0, low, 200].into()));
+            }
+            COMPARED.take() / 256
+        };
+        assert!(compared(255) <= 9, "{}", compared(255));
+        assert!(compared(65_000) <= 2 * compared(255));
+    }
+
+    #[test]
+    fn no_two_ranges_have_one_number() {
+        let ids = [(); 3].map(|()| ranges(&["10.0.0.0/8"]).id());
+        assert!(ids[0] > 0 && ids[0] < ids[1] && ids[1] < ids[2]);
+        // What is noted nowhere is 0: nothing may have passed the ranges that hold no address.
+        assert!(Ranges::NONE.id() != 0 && !ids.contains(&Ranges::NONE.id()));
     }
 }

@@ -68,7 +68,9 @@ pub fn explain(
     text.push('\n');
     match step {
         Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
-        Step::Drop(_) => text.push_str(";; no reply is sent: the client waits until it gives up\n"),
+        Step::Drop(..) => {
+            text.push_str(";; no reply is sent: the client waits until it gives up\n")
+        }
         Step::Ask(ask) => {
             let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
             let _ = writeln!(

@@ -267,6 +267,7 @@ fn the_configuration_knows_the_words_of_the_engine() {
             Reason::Cache
                 | Reason::Stale
                 | Reason::Screened
+                | Reason::UpstreamChain
                 | Reason::Short
                 | Reason::NotAQuery
                 | Reason::Opcode

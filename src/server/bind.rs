@@ -28,6 +28,18 @@ pub struct BindError {
     pub error: io::Error,
 }
 
+impl BindError {
+    /// Whether the address stands for every IPv6 address of a host that has none: its kernel does
+    /// not know the family, or has no address to bind.
+    #[must_use]
+    pub fn is_lack_of_ipv6(&self) -> bool {
+        self.address.is_ipv6()
+            && self.address.ip().is_unspecified()
+            && (self.error.kind() == io::ErrorKind::AddrNotAvailable
+                || self.error.raw_os_error() == Some(libc::EAFNOSUPPORT))
+    }
+}
+
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -47,8 +59,9 @@ pub(super) fn bind(
     transport: Transport,
     address: SocketAddr,
     workers: NonZeroUsize,
+    buffer: usize,
 ) -> Result<(SocketAddr, Vec<Socket>), BindError> {
-    bind_sockets(transport, address, workers.get()).map_err(|error| BindError {
+    bind_sockets(transport, address, workers.get(), buffer).map_err(|error| BindError {
         transport,
         address,
         error,
@@ -59,14 +72,15 @@ fn bind_sockets(
     transport: Transport,
     address: SocketAddr,
     workers: usize,
+    buffer: usize,
 ) -> io::Result<(SocketAddr, Vec<Socket>)> {
     let reuse_port = cfg!(target_os = "linux") && workers > 1;
     if reuse_port && address.port() != 0 {
         // SO_REUSEPORT would let us in beside another dnsgate of the same user, and each would get
         // half of the queries without a word. So ask for the address alone first.
-        open(transport, address, false)?;
+        open(transport, address, false, buffer)?;
     }
-    let first = open(transport, address, reuse_port)?;
+    let first = open(transport, address, reuse_port, buffer)?;
     let bound = first
         .local_addr()?
         .as_socket()
@@ -74,7 +88,7 @@ fn bind_sockets(
     let mut sockets = Vec::with_capacity(workers);
     for _ in 1..workers {
         sockets.push(if reuse_port {
-            open(transport, bound, true)?
+            open(transport, bound, true, buffer)?
         } else {
             first.try_clone()?
         });
@@ -83,7 +97,12 @@ fn bind_sockets(
     Ok((bound, sockets))
 }
 
-fn open(transport: Transport, address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
+fn open(
+    transport: Transport,
+    address: SocketAddr,
+    reuse_port: bool,
+    buffer: usize,
+) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = match transport {
         Transport::Udp => Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
@@ -104,6 +123,7 @@ fn open(transport: Transport, address: SocketAddr, reuse_port: bool) -> io::Resu
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
             socket.set_nonblocking(true)?;
+            bound_buffers(&socket, buffer)?;
         }
     }
     socket.bind(&address.into())?;
@@ -111,4 +131,62 @@ fn open(transport: Transport, address: SocketAddr, reuse_port: bool) -> io::Resu
         socket.listen(BACKLOG)?;
     }
     Ok(socket)
+}
+
+/// Bounds what the kernel holds of each connection, which has these options from its listener. A
+/// client that does not read, or that is not read from, would have megabytes of its memory otherwise.
+fn bound_buffers(socket: &Socket, bytes: usize) -> io::Result<()> {
+    socket.set_send_buffer_size(bytes)?;
+    socket.set_recv_buffer_size(bytes)?;
+    // What has been sent and is on its way may take the send buffer; what has not waits with us.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(u32::try_from(bytes).unwrap_or(u32::MAX))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_every_ipv6_address_of_a_host_without_is_done_without() {
+        for (address, code, lacks) in [
+            ("[::]:53", libc::EAFNOSUPPORT, true),
+            ("[::]:53", libc::EADDRNOTAVAIL, true),
+            ("[::]:53", libc::EADDRINUSE, false),
+            ("[::]:53", libc::EACCES, false),
+            ("[::1]:53", libc::EADDRNOTAVAIL, false),
+            ("[2001:db8::1]:53", libc::EAFNOSUPPORT, false),
+            ("0.0.0.0:53", libc::EADDRNOTAVAIL, false),
+        ] {
+            let error = BindError {
+                transport: Transport::Udp,
+                address: address.parse().expect("an address"),
+                error: io::Error::from_raw_os_error(code),
+            };
+            assert_eq!(error.is_lack_of_ipv6(), lacks, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_has_the_bounds_of_its_listener() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let buffer = 8 << 10;
+        let bound = bind(Transport::Tcp, address, NonZeroUsize::MIN, buffer);
+        let (address, sockets) = bound.expect("a free port");
+        let _client = std::net::TcpStream::connect(address).expect("accepted");
+        let listener = &sockets[0];
+        listener.set_nonblocking(false).expect("a socket");
+        let (connection, _) = listener.accept().expect("a connection");
+        // Linux counts its own records in, and doubles what it is asked for.
+        for size in [connection.send_buffer_size(), connection.recv_buffer_size()] {
+            let size = size.expect("a size");
+            assert!((buffer..=2 * buffer).contains(&size), "{size}");
+        }
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            connection.tcp_notsent_lowat().ok(),
+            u32::try_from(buffer).ok()
+        );
+    }
 }

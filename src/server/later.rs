@@ -4,11 +4,12 @@
 //! message. It is good for one reply, which leaves from where the query came to: from the address
 //! that was asked, or on the connection that it came by. Dropped, nothing is sent.
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use socket2::Socket;
 use tokio::sync::mpsc::OwnedPermit;
 
+use super::stream::Unread;
 #[cfg(target_os = "linux")]
 use super::udp::Envelope;
 
@@ -20,7 +21,23 @@ enum Way {
     Datagram(Arc<Socket>, Box<Envelope>),
     #[cfg(any(not(target_os = "linux"), test))]
     Plain(Arc<Socket>, socket2::SockAddr),
-    Stream(OwnedPermit<Vec<u8>>),
+    Stream(OwnedPermit<Vec<u8>>, Arc<Unread>),
+}
+
+/// A reply that could not be sent.
+#[derive(Debug)]
+pub enum Unsent {
+    /// The kernel did not take it.
+    Lost(io::Error),
+    /// Its connection holds as many bytes of replies that its client has not read as it may; a
+    /// shorter reply may find room.
+    Unread(ReplyTo),
+}
+
+impl fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyTo")
+    }
 }
 
 impl ReplyTo {
@@ -34,21 +51,30 @@ impl ReplyTo {
         Self(Way::Plain(socket, client.into()))
     }
 
-    pub(super) fn stream(permit: OwnedPermit<Vec<u8>>) -> Self {
-        Self(Way::Stream(permit))
+    pub(super) fn stream(permit: OwnedPermit<Vec<u8>>, unread: Arc<Unread>) -> Self {
+        Self(Way::Stream(permit, unread))
     }
 
     /// Sends the reply, without waiting.
     ///
     /// # Errors
-    /// The kernel did not take it. That a connection has ended meanwhile is no error.
-    pub fn send(self, reply: &[u8]) -> io::Result<()> {
+    /// [`Unsent`]. That a connection has ended meanwhile is no error.
+    pub fn send(self, reply: &[u8]) -> Result<(), Unsent> {
         match self.0 {
             #[cfg(target_os = "linux")]
-            Way::Datagram(socket, mut envelope) => envelope.send(&socket, reply),
+            Way::Datagram(socket, mut envelope) => {
+                envelope.send(&socket, reply).map_err(Unsent::Lost)
+            }
             #[cfg(any(not(target_os = "linux"), test))]
-            Way::Plain(socket, client) => socket.send_to(reply, &client).map(drop),
-            Way::Stream(permit) => {
+            Way::Plain(socket, client) => socket
+                .send_to_with_flags(reply, &client, libc::MSG_DONTWAIT)
+                .map(drop)
+                .map_err(Unsent::Lost),
+            Way::Stream(permit, unread) => {
+                // Before the reply takes memory.
+                if !unread.take(reply.len()) {
+                    return Err(Unsent::Unread(Self(Way::Stream(permit, unread))));
+                }
                 permit.send(reply.to_vec());
                 Ok(())
             }

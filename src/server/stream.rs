@@ -7,8 +7,10 @@
 //! cost bounded memory and nobody else's service.
 //!
 //! One message of a connection is in work at a time, and a client that does not read its replies is
-//! not read from either: what it may have outstanding is bounded by the kernel's buffers. A
-//! connection costs a few KiB while idle and at most 64 KiB for the message that it is sending.
+//! not read from either. What it has outstanding is bounded in bytes, by connection and in all: in the
+//! kernel by small buffers, in here by `unread`, which counts replies from when they are made until
+//! the kernel has taken them. A connection costs a few KiB while idle and at most 64 KiB for the
+//! message that it is sending.
 //!
 //! Each worker is one thread with a runtime of its own, apart from the UDP workers: whatever
 //! streams are up to, datagrams do not wait for it.
@@ -18,6 +20,7 @@ mod connections;
 mod deadlined;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
@@ -32,6 +35,7 @@ use tokio::{
 use super::{Event, Handler, Stop};
 
 pub(super) use connections::Connections;
+pub(super) use unread::Unread;
 
 /// Pause after a connection could not be accepted: the reason is seldom gone a moment later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -54,6 +58,13 @@ pub struct StreamLimits {
     pub write: Duration,
     /// Messages that are answered on one connection before it is others' turn.
     pub pipeline: usize,
+    /// Bytes of replies that clients have not read, of all connections. More of them close the one
+    /// whose client has not read for longest.
+    pub unread: usize,
+    /// The same of one connection: what comes later and finds no room is not taken.
+    pub unread_per_connection: usize,
+    /// What the kernel is asked to hold of one connection, each way.
+    pub socket_buffer: usize,
 }
 
 /// What the connections of one worker share. One thread: nobody else has it.

@@ -11,6 +11,9 @@ pub(super) const LIMITS: StreamLimits = StreamLimits {
     message: Duration::from_secs(20),
     write: Duration::from_secs(20),
     pipeline: 16,
+    unread: 1 << 20,
+    unread_per_connection: 1 << 18,
+    socket_buffer: 16 << 10,
 };
 
 /// Nothing that a test waits for takes so long unless it never comes.

@@ -106,12 +106,12 @@ fn both_families_share_a_port() {
 async fn a_panic_costs_one_answer() {
     let up = Up::start(&[UDP, TCP], 1, LIMITS);
     let client = udp_client("127.0.0.1:0", up.address(0));
-    let servfail = b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0";
+    let servfail = b"\x12\x34\x81\x82\0\0\0\0\0\0\0\0";
     assert_eq!(udp_ask(&client, POISON), servfail);
     let with_question = udp_ask(&client, POISON_WITH_QUESTION);
     assert_eq!(
         with_question[..12],
-        *b"\x12\x34\x81\x02\0\x01\0\0\0\0\0\x01"
+        *b"\x12\x34\x81\x82\0\x01\0\0\0\0\0\x01"
     );
     assert_eq!(with_question[12..19], *b"\x01x\0\0\x01\0\x01");
     assert_eq!(udp_ask(&client, b"and on"), b"and on");

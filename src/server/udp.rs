@@ -7,7 +7,8 @@
 //! address that was asked: a client takes no other.
 //!
 //! Datagrams are never queued in here: what a worker cannot keep up with stays in the kernel's
-//! buffer and, when that is full, is dropped there.
+//! buffer and, when that is full, is dropped there. Nor does a worker wait to send: a reply that the
+//! kernel does not take at once is dropped and counted, and its client asks again.
 
 #[cfg(target_os = "linux")]
 mod batch;
@@ -42,9 +43,6 @@ const REPLY: usize = UDP_PAYLOAD as usize;
 /// How long a worker sleeps at most before it looks whether it is to stop. Waking four times a
 /// second costs nothing, and a shutdown is that much slower at worst.
 const STOP_CHECK: Duration = Duration::from_millis(250);
-/// How long a reply may wait for room in the send buffer before it is dropped, so that one
-/// interface that is stuck does not stop the worker.
-const SEND_WAIT: Duration = Duration::from_millis(100);
 /// What we ask the kernel to keep for us per socket: about 5000 queries. The kernel has a bound of
 /// its own (net.core.rmem_max), usually lower.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -58,7 +56,6 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 /// Sets a socket's options, before it is bound.
 pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     socket.set_read_timeout(Some(STOP_CHECK))?;
-    socket.set_write_timeout(Some(SEND_WAIT))?;
     if socket
         .recv_buffer_size()
         .is_ok_and(|size| size < RECEIVE_BUFFER)

@@ -122,9 +122,11 @@ families! {
     TCP_CLOSED = "tcp_closed_total", Counter, [],
         "TCP connections of clients that ended, for whatever reason.";
     TCP_LIMITED = "tcp_limited_total", Counter, ["limit"],
-        "TCP connections that came up against a limit of their own: closed (tcp_idle, tcp_message), or not read from for a while (tcp_pipeline).";
+        "TCP connections that came up against a limit of their own: closed (tcp_idle, tcp_message, tcp_unread), not read from for a while (tcp_pipeline), or a query of it answered SERVFAIL (tcp_unread_per_connection).";
+    TCP_UNREAD = "tcp_unread_bytes", Gauge, [],
+        "Bytes of replies that are held for TCP clients that have not read them yet.";
     REPLIES_LOST = "replies_lost_total", Counter, [],
-        "Replies over UDP that the kernel did not take.";
+        "Replies that could not be sent: over UDP the kernel had no room for them at once, over TCP the client does not read.";
     UNANSWERABLE = "unanswerable_total", Counter, [],
         "Datagrams from port 0, which are no queries: no reply can be sent there.";
     GENERATION = "snapshot_generation", Gauge, [],

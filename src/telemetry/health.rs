@@ -9,6 +9,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use crate::config::Unquoted;
+
 /// The phases of a process's life; they only go forward, but for the reason of waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -73,11 +75,10 @@ impl Health {
         locked(&self.phase).clone()
     }
 
-    /// Keeps why a reload was refused, until the next one; `None` for one that was not. Only the
-    /// first line: the others quote the file, and whoever may see `/readyz` need not see that.
-    pub fn reloaded(&self, refused: Option<&str>) {
-        let line = refused.and_then(|why| why.lines().next());
-        *locked(&self.refused) = line.map(str::to_owned);
+    /// Keeps the first line of why a reload was refused, until the next one; `None` for one that was
+    /// not. It quotes no file: whoever may see `/readyz` need not be one who may read that.
+    pub fn reloaded(&self, refused: Option<&Unquoted>) {
+        *locked(&self.refused) = refused.map(|why| why.first_line().to_string());
     }
 
     /// Why the last reload was refused.
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_kept_until_it_is_right() {
         let health = Health::default();
-        health.reloaded(Some("gate.yaml:1:1: error: no\n  secret: 1"));
+        health.reloaded(Some(&Unquoted::from("gate.yaml:1:1: error: no\nmore")));
         assert_eq!(
             health.refused().as_deref(),
             Some("gate.yaml:1:1: error: no")

@@ -2,13 +2,14 @@
 //! and, for programs of this machine, `/explain` and `POST /reload`.
 //!
 //! The port may be reachable for more than the ones it is meant for, so that it is bounded
-//! (`gate`): a number of connections, one request a connection, a time in which all of it must be
-//! over. Nothing can be changed through it (a reload reads the operator's own file, and only this
+//! (`gate`): a number of connections, of one address and in all, one request a connection, a time in
+//! which all of it must be over; and no browser can be led to it under a strange name (`host`). Nothing can be changed through it (a reload reads the operator's own file, and only this
 //! machine may ask for one), no client address is shown, and queried names on one page only:
 //! `/observed`, which is empty but for a policy that is observed.
 
 mod explain;
 mod gate;
+mod host;
 mod local;
 mod reload;
 
@@ -25,27 +26,35 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, State},
+    extract::{ConnectInfo, Request, State, connect_info::Connected},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::IncomingStream,
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{CONTENT_TYPE, Phase, Telemetry};
-use gate::Gate;
+use crate::config::HostName;
+use gate::{Bounds, Gate, Place};
+use host::Hosts;
 use local::Peer;
 
 pub use explain::{Asked, ExplainRequest, HEADER as EXPLAIN_HEADER};
 pub use reload::{HEADER as RELOAD_HEADER, ReloadAnswer, ReloadRequest, ReloadResult};
 
-/// The connections that are served at a time; more wait in the kernel's backlog. A scraper, a
-/// prober and some people need few.
-const MAX_CONNECTIONS: usize = 32;
-/// The time in which a connection must be over, from accept to the last byte. Prometheus gives a
-/// scrape 10 s by default.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// What the port bears. A prober, a scraper and some people need few connections, a browser opens six.
+/// A request's head comes with the first segment; Prometheus gives a scrape 10 s by default.
+const BOUNDS: Bounds = Bounds {
+    heads: 16,
+    pages: 8,
+    per_address: 6,
+    head: Duration::from_secs(2),
+    whole: Duration::from_secs(10),
+};
+/// The most connections at a time: of either kind, of this machine and of others.
+pub const MAX_CONNECTIONS: usize = 2 * (BOUNDS.heads + BOUNDS.pages);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -68,7 +77,8 @@ struct Admin {
     started: Instant,
 }
 
-/// Serves the admin pages until `shutdown` is done and the requests begun before have ended. What
+/// Serves the admin pages, to who asks by an address or one of the `hosts`, until `shutdown` is done and the
+/// requests begun before have ended. What
 /// the pages cannot do themselves goes to `requests`, and is answered from there.
 ///
 /// # Errors
@@ -76,11 +86,13 @@ struct Admin {
 pub async fn serve(
     listener: TcpListener,
     telemetry: Telemetry,
+    hosts: Vec<HostName>,
     requests: mpsc::Sender<AdminRequest>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
-    serve_bounded(gate, telemetry, requests, shutdown).await
+    let gate = Gate::new(listener, BOUNDS);
+    let pages = router(telemetry, Hosts::new(&hosts), requests);
+    serve_bounded(gate, pages, shutdown).await
 }
 
 /// Serves one page of metrics at `/metrics`, within the same bounds, until `shutdown` is done: for
@@ -93,29 +105,59 @@ pub async fn serve_metrics(
     page: impl Fn() -> prometheus::Result<Vec<u8>> + Clone + Send + Sync + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let gate = Gate::new(listener, MAX_CONNECTIONS, DEADLINE);
+    let gate = Gate::new(listener, BOUNDS);
     let metrics = move || async move { metrics_page(page()) };
     let pages = Router::new()
         .route("/metrics", get(metrics))
+        .layer(middleware::from_fn(place))
         .layer(middleware::map_response(seal));
-    axum::serve(gate, pages)
-        .with_graceful_shutdown(shutdown)
-        .await
+    serve_bounded(gate, pages, shutdown).await
 }
 
 async fn serve_bounded(
     gate: Gate,
-    telemetry: Telemetry,
-    requests: mpsc::Sender<AdminRequest>,
+    pages: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let pages = router(telemetry, requests).into_make_service_with_connect_info::<Peer>();
+    let pages = pages.into_make_service_with_connect_info::<Visit>();
     axum::serve(gate, pages)
         .with_graceful_shutdown(shutdown)
         .await
 }
 
-fn router(telemetry: Telemetry, requests: mpsc::Sender<AdminRequest>) -> Router {
+/// Who sends a request, and the place that the connection has.
+#[derive(Clone)]
+struct Visit {
+    peer: Peer,
+    place: Arc<Place>,
+}
+
+impl Connected<IncomingStream<'_, Gate>> for Visit {
+    fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
+        Self {
+            peer: Peer::new(stream.remote_addr().ip()),
+            place: Arc::clone(stream.io().place()),
+        }
+    }
+}
+
+/// The head of a request has come: its connection has a place by what it asks for.
+async fn place(ConnectInfo(visit): ConnectInfo<Visit>, request: Request, next: Next) -> Response {
+    if !["/livez", "/readyz"].contains(&request.uri().path()) {
+        visit.place.asks_for_page();
+    }
+    next.run(request).await
+}
+
+/// No page is for a request that names another host.
+async fn named(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    match hosts.check(request.version(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err((code, page)) => page_of(code, TEXT, page),
+    }
+}
+
+fn router(telemetry: Telemetry, hosts: Hosts, requests: mpsc::Sender<AdminRequest>) -> Router {
     let admin = Admin {
         telemetry,
         requests,
@@ -129,6 +171,8 @@ fn router(telemetry: Telemetry, requests: mpsc::Sender<AdminRequest>) -> Router 
         .route("/observed", get(observed))
         .route("/explain", get(explain))
         .route("/reload", post(reload))
+        .layer(middleware::from_fn_with_state(hosts, named))
+        .layer(middleware::from_fn(place))
         .layer(middleware::map_response(seal))
         .with_state(Arc::new(admin))
 }
@@ -179,21 +223,21 @@ async fn livez(State(admin): State<Arc<Admin>>) -> Response {
 
 async fn reload(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    ConnectInfo(visit): ConnectInfo<Visit>,
     headers: HeaderMap,
 ) -> Response {
-    let (code, page) = reload::ask(&admin.telemetry, &admin.requests, peer, &headers).await;
+    let (code, page) = reload::ask(&admin.telemetry, &admin.requests, visit.peer, &headers).await;
     page_of(code, TEXT, page)
 }
 
 async fn explain(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    ConnectInfo(visit): ConnectInfo<Visit>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let asked = (&headers, uri.query().unwrap_or_default());
-    let (code, page) = explain::ask(&admin.telemetry, &admin.requests, peer, asked).await;
+    let (code, page) = explain::ask(&admin.telemetry, &admin.requests, visit.peer, asked).await;
     page_of(code, TEXT, page)
 }
 

@@ -20,6 +20,8 @@ pub struct Reading {
     pub cache_bytes: u64,
     /// Queries that wait for an upstream.
     pub in_flight: u64,
+    /// Bytes of replies that TCP clients have not read.
+    pub tcp_unread_bytes: u64,
 }
 
 /// Whom to ask for them.

@@ -62,6 +62,12 @@ labels! {
         Message = "tcp_message",
         /// It was not read from for a while: as many of its queries waited as may.
         Pipeline = "tcp_pipeline",
+        /// It was closed: its client had not read for longest when the replies that clients do not
+        /// read took all the room that they may.
+        Unread = "tcp_unread",
+        /// One of its queries was answered SERVFAIL: it holds as many bytes of replies that its
+        /// client does not read as it may.
+        UnreadPerConnection = "tcp_unread_per_connection",
     }
 }
 

@@ -537,6 +537,8 @@ fn shared_counters_show() {
         (r#"dnsgate_shed_total{why="per_client_qps"}"#, 0.0),
         (r#"dnsgate_tcp_limited_total{limit="tcp_pipeline"}"#, 1.0),
         (r#"dnsgate_tcp_limited_total{limit="tcp_idle"}"#, 0.0),
+        (r#"dnsgate_tcp_limited_total{limit="tcp_unread"}"#, 0.0),
+        ("dnsgate_tcp_unread_bytes", 0.0),
         (r#"dnsgate_reload_total{result="rejected"}"#, 1.0),
         ("dnsgate_ready", 1.0),
     ] {
@@ -629,6 +631,7 @@ fn numbers_that_others_keep_are_read_at_a_scrape() {
         cache_entries: 5,
         cache_bytes: 6,
         in_flight: scrapes.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+        tcp_unread_bytes: 7,
     });
     telemetry.watch(Reading::default);
     assert_eq!(series(&telemetry)["dnsgate_in_flight"], 0.0);

@@ -143,11 +143,11 @@ fn answer(query: &[u8], tcp: bool) -> Option<Vec<u8>> {
             let target = wire("x.evil.example");
             reply[7] = 2;
             reply.extend(record(b"\xc0\x0c", CNAME, &target));
-            reply.extend(record(&target, 1, &[192, 0, 2, 2]));
+            reply.extend(record(&target, 1, &[192, 31, 196, 2]));
         }
         (None, _, 1) => {
             reply[7] = 1;
-            reply.extend(record(b"\xc0\x0c", 1, &[192, 0, 2, 1]));
+            reply.extend(record(b"\xc0\x0c", 1, &[192, 31, 196, 1]));
         }
         _ => {
             reply[9] = 1;

@@ -189,7 +189,6 @@ fn decide(group: &str, name: &[Vec<u8>], qtype: u16) -> Does {
 pub(crate) fn may_ask(group: &str, question: &Question) -> BTreeSet<(usize, Vec<u8>)> {
     let mut asked = BTreeSet::new();
     let mut question = question.clone();
-    let mut asking = None;
     // Longer than any way through the zone and the two upstreams.
     for _ in 0..8 {
         let target = match decide(group, &question.name, question.qtype) {
@@ -197,10 +196,8 @@ pub(crate) fn may_ask(group: &str, question: &Question) -> BTreeSet<(usize, Vec<
                 .iter()
                 .find(|(name, _)| labels(&format!("{name}.{ZONE}")) == question.name)
                 .map(|(_, target)| *target),
-            // What this one did not say of an alias' target, it is not asked for.
-            Does::Forward(upstream) if asking == Some(upstream) => None,
+            // The fake upstream follows none of its aliases, so whoever has the target is asked for it, be it the same one.
             Does::Forward(upstream) => {
-                asking = Some(upstream);
                 asked.insert((upstream, question.canonical()));
                 fake::target(&question.name)
             }
@@ -209,9 +206,6 @@ pub(crate) fn may_ask(group: &str, question: &Question) -> BTreeSet<(usize, Vec<
         let Some(target) = target.filter(|_| question.qtype != CNAME) else {
             break;
         };
-        if decide(group, &labels(target), question.qtype) == Does::Zone {
-            asking = None;
-        }
         question.name = labels(target);
     }
     asked

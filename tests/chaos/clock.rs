@@ -48,7 +48,7 @@ const DATED: Questions = Questions {
         ("zone", "NOERROR 60 A 10.0.0.1") => Some("answered"),
         ("denied" | "dated", "REFUSED") => Some("denied"),
         ("dated", "NOERROR 300 A 10.0.0.7") => Some("answered until a date"),
-        ("forward", "NOERROR 300 A 192.0.2.1") => Some("answered from upstreams"),
+        ("forward", "NOERROR 300 A 192.31.196.1") => Some("answered from upstreams"),
         _ => None,
     },
 };

@@ -26,7 +26,7 @@ const MIXED: Questions = Questions {
     judge: |name, seen| match (name.rsplit('.').nth(1)?, seen) {
         ("zone", "NOERROR 60 A 10.0.0.1") => Some("answered"),
         ("denied", "REFUSED") => Some("denied"),
-        ("slow", "NOERROR 300 A 192.0.2.1") => Some("answered from upstreams"),
+        ("slow", "NOERROR 300 A 192.31.196.1") => Some("answered from upstreams"),
         _ => None,
     },
 };

@@ -28,8 +28,8 @@ const ALL: [(&str, crate::upstream::Does); 5] = [
     }),
     ("poisons", |query, socket, to| {
         // The truth, and an address for a name that it was not asked about.
-        let truth = record(QUESTION, 1, &[192, 0, 2, 1]);
-        let poison = record(b"\x04good\x04test\0", 1, &[192, 0, 2, 66]);
+        let truth = record(QUESTION, 1, &[192, 31, 196, 1]);
+        let poison = record(b"\x04good\x04test\0", 1, &[192, 31, 196, 66]);
         send(socket, &reply(query, 0, 2, &[truth, poison].concat()), to);
     }),
     ("dies", |query, socket, to| send(socket, &good(query), to)),
@@ -37,7 +37,7 @@ const ALL: [(&str, crate::upstream::Does); 5] = [
 
 /// What would have been a reply.
 fn lie(query: &[u8]) -> Vec<u8> {
-    reply(query, 0, 1, &record(QUESTION, 1, &[192, 0, 2, 66]))
+    reply(query, 0, 1, &record(QUESTION, 1, &[192, 31, 196, 66]))
 }
 
 fn send(socket: &UdpSocket, message: &[u8], to: SocketAddr) {
@@ -54,7 +54,7 @@ const FORWARDED: Questions = Questions {
         "SERVFAIL" => Some("SERVFAIL"),
         _ if name.ends_with(".stalls.test") || name.contains(".wrong-") => None,
         // The TTL of an answer, which is fresh each time.
-        "NOERROR 300 A 192.0.2.1" => Some("answered from upstreams"),
+        "NOERROR 300 A 192.31.196.1" => Some("answered from upstreams"),
         _ => None,
     },
 };

@@ -168,6 +168,7 @@ remote-control:
 pub(super) fn dnsgate_config(zones: &[ZoneFile]) -> String {
     let mut text = "clients: { all: { cidrs: [127.0.0.0/8] } }
 google_apis: { vip: off }
+built_in: { search: false }
 zones:
 "
     .to_owned();

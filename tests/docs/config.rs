@@ -98,8 +98,13 @@ fn every_limit_of_the_reference_has_a_metric() {
             continue;
         }
         let metrics = families().filter(|family| comment.contains(family.name));
-        // What a client is, and how long a drain is, are not reached.
-        let none = ["drain", "per_client_ipv4_prefix", "per_client_ipv6_prefix"];
+        // What a client is, how long a drain is, and what the kernel holds are not reached.
+        let none = [
+            "drain",
+            "per_client_ipv4_prefix",
+            "per_client_ipv6_prefix",
+            "tcp_socket_buffer",
+        ];
         let key = line.trim().split(':').next().unwrap_or_default();
         assert_eq!(
             metrics.count() == 0,
@@ -207,6 +212,12 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("tcp_idle", words(limits::TCP_IDLE)),
         ("tcp_message", words(limits::TCP_MESSAGE)),
         ("tcp_pipeline", words(limits::TCP_PIPELINE)),
+        ("tcp_unread", words(limits::TCP_UNREAD)),
+        (
+            "tcp_unread_per_connection",
+            words(limits::TCP_UNREAD_PER_CONNECTION),
+        ),
+        ("tcp_socket_buffer", words(limits::TCP_SOCKET_BUFFER)),
         ("log_queue", words(limits::LOG_QUEUE)),
         ("in_flight", words(limits::IN_FLIGHT)),
         ("waiters", words(limits::WAITERS)),

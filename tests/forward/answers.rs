@@ -23,9 +23,10 @@ type Case = (
 );
 
 const WWW: &[&str] = &[
-    "www.corp.example. IN A 192.0.2.1",
-    "www.corp.example. IN A 192.0.2.2",
+    "www.corp.example. IN A 192.31.196.1",
+    "www.corp.example. IN A 192.31.196.2",
 ];
+const OUTSIDE: &str = "17 (Filtered): rule corp: the answer has an address outside of the ranges";
 const NOT_LISTED: &str = "15 (Blocked): no rule allows this name";
 const OTHER_TYPES: &str = "15 (Blocked): rule corp allows this name for types A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY only";
 
@@ -36,7 +37,7 @@ const CASES: &[Case] = &[
         "www.corp.example AAAA",
         "NOERROR",
         "",
-        &["www.corp.example. IN AAAA 2001:db8::1"],
+        &["www.corp.example. IN AAAA 2620:4f:8000::1"],
     ),
     (
         "deep.corp.example",
@@ -59,7 +60,7 @@ const CASES: &[Case] = &[
         "x.y.wild.corp.example",
         "NOERROR",
         "",
-        &["x.y.wild.corp.example. IN A 192.0.2.9"],
+        &["x.y.wild.corp.example. IN A 192.31.196.9"],
     ),
     (
         "_ldap._tcp.corp.example SRV",
@@ -77,7 +78,7 @@ const CASES: &[Case] = &[
         "svc.corp.example HTTPS",
         "NOERROR",
         "",
-        &["svc.corp.example. IN HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1"],
+        &["svc.corp.example. IN HTTPS 1 . alpn=h2 ipv4hint=192.31.196.1"],
     ),
     // No data, an empty non-terminal, no name, an alias to no name.
     ("www.corp.example MX", "NOERROR", "", &[]),
@@ -95,42 +96,17 @@ const CASES: &[Case] = &[
     // A rule for other types leaves the question to the shorter name's.
     ("one.two.corp.example AAAA", "NOERROR", "", &[]),
     // What the screen stops.
-    (
-        "priv.corp.example",
-        "REFUSED",
-        "17 (Filtered): priv.corp.example. A 10.0.0.1",
-        &[],
-    ),
-    (
-        "meta.corp.example",
-        "REFUSED",
-        "17 (Filtered): meta.corp.example. A 169.254.169.254",
-        &[],
-    ),
-    (
-        "mixed.corp.example",
-        "REFUSED",
-        "17 (Filtered): mixed.corp.example. A 10.0.0.1",
-        &[],
-    ),
-    (
-        "mapped.corp.example AAAA",
-        "REFUSED",
-        "17 (Filtered): mapped.corp.example. AAAA ::ffff:10.0.0.1",
-        &[],
-    ),
+    ("priv.corp.example", "REFUSED", OUTSIDE, &[]),
+    ("meta.corp.example", "REFUSED", OUTSIDE, &[]),
+    ("mixed.corp.example", "REFUSED", OUTSIDE, &[]),
+    ("mapped.corp.example AAAA", "REFUSED", OUTSIDE, &[]),
     (
         "hint.corp.example HTTPS",
         "REFUSED",
-        "17 (Filtered): hint.corp.example. HTTPS hint 10.0.0.1",
+        "17 (Filtered): rule corp: an address hint of the answer is outside of the ranges, or cannot be read",
         &[],
     ),
-    (
-        "inward.corp.example",
-        "REFUSED",
-        "17 (Filtered): priv.corp.example. A 10.0.0.1",
-        &[],
-    ),
+    ("inward.corp.example", "REFUSED", OUTSIDE, &[]),
     (
         "inside.lan.corp.example",
         "NOERROR",
@@ -140,7 +116,7 @@ const CASES: &[Case] = &[
     (
         "out.lan.corp.example",
         "REFUSED",
-        "17 (Filtered): out.lan.corp.example. A 192.0.2.1",
+        "17 (Filtered): rule lan: the answer has an address outside of the ranges",
         &[],
     ),
     // What nobody is asked about.

@@ -25,7 +25,7 @@ const STREAM: &[&str] = &[
 /// The configuration without its mode and rules.
 fn config(upstream: &Unbound, rest: &str) -> String {
     format!(
-        "upstreams: {{ corp: {{ servers: [\"udp://{}\"] }} }}\ncache: {{ size: 0 }}\n{rest}",
+        "upstreams: {{ corp: {{ servers: [\"udp://{}\"] }} }}\ncache: {{ size: 0 }}\nbuilt_in: {{ search: false }}\n{rest}",
         upstream.address
     )
 }

@@ -47,9 +47,9 @@ fn who_waits_when_it_is_told_to_end_gets_an_answer() {
         dnsgate.signal("TERM");
         // The drain lasts for no time, so that it is the query that the end waits for.
         dnsgate.wait_for("draining");
-        slow.answer(Ipv4Addr::new(192, 0, 2, 1));
+        slow.answer(Ipv4Addr::new(192, 31, 196, 1));
         let printed = client.join().expect("dig ends");
-        assert_eq!(address_of(&printed), "192.0.2.1", "{transport}");
+        assert_eq!(address_of(&printed), "192.31.196.1", "{transport}");
         let (status, lines) = dnsgate.ended();
         assert_eq!(status.code(), Some(0), "{lines:#?}");
     }
@@ -76,8 +76,8 @@ fn after_a_reload_others_are_asked_and_what_the_old_ones_said_is_forgotten() {
 
     let cached = ask("cached.corp.example");
     old.wait();
-    old.answer(Ipv4Addr::new(192, 0, 2, 1));
-    assert_eq!(told(cached), "192.0.2.1");
+    old.answer(Ipv4Addr::new(192, 31, 196, 1));
+    assert_eq!(told(cached), "192.31.196.1");
     let in_flight = ask("www.corp.example");
     old.wait();
 
@@ -88,12 +88,16 @@ fn after_a_reload_others_are_asked_and_what_the_old_ones_said_is_forgotten() {
     for name in ["cached.corp.example", "www.corp.example"] {
         let later = ask(name);
         new.wait();
-        new.answer(Ipv4Addr::new(192, 0, 2, 2));
-        assert_eq!(told(later), "192.0.2.2", "{name}");
+        new.answer(Ipv4Addr::new(192, 31, 196, 2));
+        assert_eq!(told(later), "192.31.196.2", "{name}");
     }
-    old.answer(Ipv4Addr::new(192, 0, 2, 3));
-    assert_eq!(told(in_flight), "192.0.2.3", "who asked before is not lost");
+    old.answer(Ipv4Addr::new(192, 31, 196, 3));
+    assert_eq!(
+        told(in_flight),
+        "192.31.196.3",
+        "who asked before is not lost"
+    );
     for name in ["cached.corp.example", "www.corp.example"] {
-        assert_eq!(told(ask(name)), "192.0.2.2", "{name}, from the cache");
+        assert_eq!(told(ask(name)), "192.31.196.2", "{name}, from the cache");
     }
 }

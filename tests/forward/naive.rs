@@ -76,13 +76,24 @@ pub(crate) fn may_pass(record: &Record) -> bool {
     let private = |at: &[u8]| {
         matches!(
             at,
-            [10, ..] | [127, ..] | [192, 168, ..] | [169, 254, ..] | [172, 16..=31, ..]
+            [0 | 10 | 127 | 224.., ..]
+                | [192, 168, ..]
+                | [169, 254, ..]
+                | [172, 16..=31, ..]
+                | [192, 0, 0 | 2, ..]
+                | [198, 18 | 19, ..]
+                | [198, 51, 100, ..]
+                | [203, 0, 113, ..]
+                | [100, 64..=127, ..]
         )
     };
     match RecordType(record.rtype) {
         RecordType::A => !private(&record.rdata),
         RecordType::AAAA => {
-            !matches!(&*record.rdata, [0xfc..=0xfe, ..]) && !private(&record.rdata[12..])
+            let documentation = record.rdata.starts_with(&[0x20, 0x01, 0x0d, 0xb8]);
+            let mapped = record.rdata.starts_with(&[0; 10]);
+            let unicast = record.rdata[0] >> 5 == 1 && !documentation;
+            unicast || mapped && !private(&record.rdata[12..])
         }
         RecordType::HTTPS | RecordType::SVCB => !record
             .rdata

@@ -27,28 +27,36 @@ const NAT64: &str = "www.any.example. 60 AAAA 64:ff9b::169.254.169.254";
 
 #[rustfmt::skip]
 const SEEDS: &[Seed] = &[
-    ("address", "any A", 0, &["www.any.example. 60 A 192.0.2.1", "www.any.example. 60 A 8.8.8.8"], &[], "upstream"),
-    ("beside", "any A", 0, &["www.any.example. 60 A 192.0.2.1", "evil.example. 60 A 10.0.0.1"], &[], "upstream"),
+    ("address", "any A", 0, &["www.any.example. 60 A 192.31.196.1", "www.any.example. 60 A 8.8.8.8"], &[], "upstream"),
+    ("beside", "any A", 0, &["www.any.example. 60 A 192.31.196.1", "evil.example. 60 A 10.0.0.1"], &[], "upstream"),
     ("rebinding", "any A", 0, &["www.any.example. 60 A 10.0.0.1"], &[], "screened"),
     ("metadata-nat64", "any AAAA", 0, &[NAT64], &[], "screened"),
     ("metadata-mapped", "any AAAA", 0, &["www.any.example. 60 AAAA ::ffff:169.254.169.254"], &[], "screened"),
     ("this-network-compatible", "any AAAA", 0, &["www.any.example. 60 AAAA ::5"], &[], "screened"),
     ("outside-the-ranges", "within A", 0, &["www.within.example. 60 A 198.51.100.1"], &[], "screened"),
     ("inside-the-ranges", "within A", 0, &["www.within.example. 60 A 10.9.0.1"], &[], "upstream"),
-    ("hint", "any HTTPS", 0, &["www.any.example. 60 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1"], &[], "upstream"),
-    ("hint-private", "any HTTPS", 0, &["www.any.example. 60 HTTPS 1 . ipv4hint=192.0.2.1,10.0.0.1"], &[], "screened"),
+    ("hint", "any HTTPS", 0, &["www.any.example. 60 HTTPS 1 . alpn=h2 ipv4hint=192.31.196.1"], &[], "upstream"),
+    ("hint-private", "any HTTPS", 0, &["www.any.example. 60 HTTPS 1 . ipv4hint=192.31.196.1,10.0.0.1"], &[], "screened"),
     ("hint-v6", "within SVCB", 0, &["www.within.example. 60 SVCB 1 . ipv6hint=2001:db8::1,fd00::1"], &[], "screened"),
-    ("chain", "any A", 0, &["www.any.example. 60 CNAME a.cdn.test.", "a.cdn.test. 60 CNAME b.cdn.test.", "b.cdn.test. 30 A 192.0.2.1"], &[], "upstream"),
+    ("chain", "any A", 0, &["www.any.example. 60 CNAME a.cdn.test.", "a.cdn.test. 60 CNAME b.cdn.test.", "b.cdn.test. 30 A 192.31.196.1"], &[], "upstream"),
     ("loop", "any A", 0, &["www.any.example. 60 CNAME a.cdn.test.", "a.cdn.test. 60 CNAME www.any.example."], &[], "upstream_chain"),
-    ("alias-allowed", "strict A", 0, &["www.strict.example. 60 CNAME x.brief.test.", "x.brief.test. 60 A 192.0.2.1"], &[], "upstream"),
-    ("alias-not-allowed", "strict A", 0, &["www.strict.example. 60 CNAME evil.test.", "evil.test. 60 A 192.0.2.1"], &[], "screened"),
-    ("alias-to-the-denied", "any A", 0, &["www.any.example. 60 CNAME no.any.example.", "no.any.example. 60 A 192.0.2.1"], &[], "upstream"),
-    ("alias-to-our-zone", "any A", 0, &["www.any.example. 60 CNAME www.corp.example.", "www.corp.example. 60 A 192.0.2.1"], &[], "upstream"),
-    ("alias-to-our-rule", "any A", 0, &["www.any.example. 60 CNAME fixed.example."], &[], "upstream"),
+    ("alias-allowed", "strict A", 0, &["www.strict.example. 60 CNAME x.brief.test.", "x.brief.test. 60 A 192.31.196.1"], &[], "upstream"),
+    ("alias-not-allowed", "strict A", 0, &["www.strict.example. 60 CNAME evil.test.", "evil.test. 60 A 192.31.196.1"], &[], "screened"),
+    ("alias-to-the-denied", "any A", 0, &["www.any.example. 60 CNAME no.any.example.", "no.any.example. 60 A 192.31.196.1"], &[], "screened"),
+    ("alias-to-our-zone", "any A", 0, &["www.any.example. 60 CNAME www.corp.example.", "www.corp.example. 60 A 192.31.196.1"], &[], "screened"),
+    ("alias-to-our-rule", "any A", 0, &["www.any.example. 60 CNAME fixed.example."], &[], "screened"),
     ("alias-to-the-other", "any A", 0, &["www.any.example. 60 CNAME www.other.example."], &[], "upstream"),
-    ("alias-of-ours", "alias A", 0, &["www.any.example. 60 A 192.0.2.1"], &[], "zone"),
+    ("alias-of-ours", "alias A", 0, &["www.any.example. 60 A 192.31.196.1"], &[], "zone"),
     ("alias-of-ours-and-back", "alias A", 0, &["www.any.example. 60 CNAME alias.corp.example."], &[], "upstream_chain"),
     ("alias-asked-for", "any CNAME", 0, &["www.any.example. 60 CNAME a.cdn.test.", "a.cdn.test. 60 CNAME b.test."], &[], "upstream"),
+    ("alias-asked-for-not-allowed", "strict CNAME", 0, &["www.strict.example. 60 CNAME a.cdn.test."], &[], "screened"),
+    ("alias-asked-for-denied", "any CNAME", 0, &["www.any.example. 60 CNAME no.any.example."], &[], "screened"),
+    ("documentation", "any A", 0, &["www.any.example. 60 A 192.0.2.1"], &[], "screened"),
+    ("metadata-translated", "any AAAA", 0, &["www.any.example. 60 AAAA ::ffff:0:169.254.169.254"], &[], "screened"),
+    ("metadata-isatap", "any AAAA", 0, &["www.any.example. 60 AAAA 2a00::5efe:169.254.169.254"], &[], "screened"),
+    ("metadata-teredo", "any AAAA", 0, &["www.any.example. 60 AAAA 2001:0:808:808::5601:5601"], &[], "screened"),
+    ("metadata-local-nat64", "any AAAA", 0, &["www.any.example. 60 AAAA 64:ff9b:1:a9fe:a9:fe00:808:808"], &[], "screened"),
+    ("alias-to-the-metadata", "within A", 0, &["www.within.example. 60 CNAME www.corp.example."], &[], "screened"),
     ("two-aliases", "any A", 0, &["www.any.example. 60 CNAME a.test.", "www.any.example. 60 CNAME b.test."], &[], "upstream_malformed"),
     ("no-such-name", "any A", 3, &[], &[SOA], "upstream"),
     ("no-such-name-elsewhere", "any A", 3, &["www.any.example. 60 CNAME a.cdn.test."], &["cdn.test. 60 SOA . . 1 2 3 4 5", SOA], "upstream"),
@@ -56,13 +64,13 @@ const SEEDS: &[Seed] = &[
     ("foreign-soa", "any A", 3, &[], &["evil.test. 60 SOA . . 1 2 3 4 5"], "upstream"),
     ("referral", "any A", 0, &[], &["any.example. 60 NS ns.evil.test."], "upstream_malformed"),
     ("server-failure", "any A", 2, &[], &[], "upstream_error"),
-    ("contradiction", "any A", 3, &["www.any.example. 60 A 192.0.2.1"], &[], "upstream_malformed"),
-    ("signed", "any A do", 0, &["www.any.example. 60 A 192.0.2.1", "www.any.example. 60 TYPE46 \\# 32 00010803000000000000000000000000000003616e79076578616d706c6500ff"], &["b.any.example. 60 TYPE47 \\# 3 000000", "b.test. 60 TYPE47 \\# 3 000000"], "upstream"),
+    ("contradiction", "any A", 3, &["www.any.example. 60 A 192.31.196.1"], &[], "upstream_malformed"),
+    ("signed", "any A do", 0, &["www.any.example. 60 A 192.31.196.1", "www.any.example. 60 TYPE46 \\# 32 00010803000000000000000000000000000003616e79076578616d706c6500ff"], &["b.any.example. 60 TYPE47 \\# 3 000000", "b.test. 60 TYPE47 \\# 3 000000"], "upstream"),
     ("alias-to-a-referral", "any A", 0, &["www.any.example. 60 CNAME a.any.example."], &["any.example. 60 NS ns.any.example."], "upstream_malformed"),
-    ("alias-not-followed", "any A", 0, &["a.any.example. 60 A 192.0.2.1", "www.any.example. 60 CNAME b.any.example."], &[], "upstream"),
+    ("alias-not-followed", "any A", 0, &["a.any.example. 60 A 192.31.196.1", "www.any.example. 60 CNAME b.any.example."], &[], "upstream"),
     ("alias-to-no-name-asked-for", "any CNAME", 3, &["www.any.example. 60 CNAME a.test."], &["test. 60 SOA . . 1 2 3 4 5"], "upstream"),
-    ("dname", "any A do", 0, &["any.example. 60 DNAME within.example.", "www.within.example. 60 A 192.0.2.1"], &[], "upstream"),
-    ("dname-of-a-name-above", "any A do", 0, &["example. 60 DNAME test.", "www.any.test. 60 A 192.0.2.1"], &[], "upstream"),
+    ("dname", "any A do", 0, &["any.example. 60 DNAME within.example.", "www.within.example. 60 A 192.31.196.1"], &[], "upstream"),
+    ("dname-of-a-name-above", "any A do", 0, &["example. 60 DNAME test.", "www.any.test. 60 A 192.31.196.1"], &[], "upstream"),
     ("dname-in-a-circle", "any A", 0, &["any.example. 60 DNAME any.example."], &[], "upstream_chain"),
     ("dname-asked-for", "any CNAME do", 0, &["any.example. 60 DNAME within.example."], &[], "upstream"),
     ("too-long-a-name", "any A", 6, &[], &[], "upstream"),
@@ -103,8 +111,8 @@ fn raw() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     }
     let mut hops = header(1);
     let pointer = hops.len() as u16 | 0xc000;
-    hops.extend(raw_record(&pointer.to_be_bytes(), 1, &[192, 0, 2, 1]));
-    let whole = [header(1), raw_record(b"\xc0\x0c", 1, &[192, 0, 2, 1])].concat();
+    hops.extend(raw_record(&pointer.to_be_bytes(), 1, &[192, 31, 196, 1]));
+    let whole = [header(1), raw_record(b"\xc0\x0c", 1, &[192, 31, 196, 1])].concat();
     let mut truncated = whole.clone();
     truncated[2] |= 2;
     let mut query = whole.clone();

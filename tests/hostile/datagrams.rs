@@ -178,7 +178,7 @@ fn replies() -> Vec<Case> {
                 let metadata = record(QUESTION, 1, &[169, 254, 169, 254]);
                 send(&reply(query, 0, 1, &metadata), socket, to);
             },
-            "REFUSED, 17: NAME. A 169.254.169.254",
+            "REFUSED, 17: RULE: the answer has an address outside of the ranges",
         ),
         Case {
             qtype: HTTPS,
@@ -188,7 +188,7 @@ fn replies() -> Vec<Case> {
                     let binding = record(QUESTION, HTTPS, b"\0\x01\0\0\x04\0\x08\x0a\0\0\x01");
                     send(&reply(query, 0, 1, &binding), socket, to);
                 },
-                "REFUSED, 17: NAME. HTTPS not well-formed",
+                "REFUSED, 17: RULE: an address hint of the answer is outside of the ranges, or cannot be read",
             )
         },
         truncated("truncated, TCP closed", streams::close, CLOSED),

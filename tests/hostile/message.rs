@@ -22,7 +22,7 @@ pub(crate) fn reply(query: &[u8], code: u8, answers: u16, records: &[u8]) -> Vec
 
 /// One address, as it should be.
 pub(crate) fn good(query: &[u8]) -> Vec<u8> {
-    reply(query, 0, 1, &record(QUESTION, A, &[192, 0, 2, 1]))
+    reply(query, 0, 1, &record(QUESTION, A, &[192, 31, 196, 1]))
 }
 
 pub(crate) fn record(owner: &[u8], rtype: u16, rdata: &[u8]) -> Vec<u8> {
@@ -81,5 +81,5 @@ pub(crate) fn bomb(query: &[u8]) -> Vec<u8> {
 /// A name that is a pointer to itself.
 pub(crate) fn pointer_to_itself(query: &[u8]) -> Vec<u8> {
     let at = (reply(query, 0, 0, &[]).len() as u16 | 0xc000).to_be_bytes();
-    reply(query, 0, 1, &record(&at, A, &[192, 0, 2, 1]))
+    reply(query, 0, 1, &record(&at, A, &[192, 31, 196, 1]))
 }

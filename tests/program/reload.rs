@@ -175,7 +175,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = text(&output.stdout);
     let report = "reloaded, generation 2: added group all, rule rule-2; \
-                  changed zone corp.test (records: other ones, 3 entries); removed group cloud-dns, group vpc, rule rule-1\n";
+                  changed zone corp.test (records); removed group cloud-dns, group vpc, rule rule-1\n";
     assert!(said.starts_with(report), "{said}");
     // The new configuration's warnings are told like at a start, in the log as well.
     assert!(said.contains(": warning: "), "{said}");
@@ -186,12 +186,9 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
     assert_eq!(event["generation"], 2);
 
     for (text_of_it, told) in [
-        ("rules: [{nam: x}]\n", "did you mean `name`?"),
-        ("workers: 1\n", "`workers` (one a core -> 1) cannot change"),
-        (
-            "log: {output: stdout}\n",
-            "`log.output` (stderr -> stdout) cannot change",
-        ),
+        ("rules: [{nam: x}]\n", ":1:10: error: there is no such key"),
+        ("workers: 1\n", "`workers` cannot change"),
+        ("log: {output: stdout}\n", "`log.output` cannot change"),
     ] {
         put(&config, text_of_it);
         let output = dnsgate.reload();
@@ -351,21 +348,33 @@ fn what_changed_is_told_from_what_to_what() {
     let dnsgate = start(&[("dnsgate.yaml", "deny_with: refused\n")], &["--no-watch"]);
     let config = dnsgate.dir().join("dnsgate.yaml");
     for (new, told) in [
-        ("deny_with: drop\n", "changed deny_with (refused -> drop)"),
-        ("", "changed deny_with (drop -> refused)"),
+        ("deny_with: drop\n", "changed deny_with"),
+        ("", "changed deny_with"),
         (
             "built_in: {doh_canaries: false}\n",
-            "changed built_in (doh_canaries: true -> false)",
+            "changed built_in (doh_canaries)",
         ),
         ("built_in: {doh_canaries: false} # why\n", "nothing changed"),
     ] {
         put(&config, new);
+        // Whoever may ask for a reload need not be one who may read the file: the values are in the log.
         let said = text(&dnsgate.reload().stdout);
         assert!(
             said.lines().next().is_some_and(|line| line.ends_with(told)),
             "{told}: {said}"
         );
     }
+    let changes: Vec<Value> = (0..3)
+        .map(|_| dnsgate.wait_for_start_of("reloaded")["changes"].clone())
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            "changed deny_with (refused -> drop)",
+            "changed deny_with (drop -> refused)",
+            "changed built_in (doh_canaries: true -> false)"
+        ]
+    );
     let (old, new) = (
         dnsgate.dir().join("old.yaml"),
         dnsgate.dir().join("new.yaml"),
@@ -427,7 +436,11 @@ fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
     let rejected = || dnsgate.metric("dnsgate_config_rejected");
     for (name, good, told) in [
         ("dnsgate.yaml", policy(1), "is no regular file any more"),
-        ("corp.zone", zone(1), "is not a file"),
+        (
+            "corp.zone",
+            zone(1),
+            "the file that is named here cannot be read",
+        ),
     ] {
         fs::remove_file(path(name)).expect("removed");
         let made = Command::new("mkfifo").arg(path(name)).status();

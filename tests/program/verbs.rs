@@ -164,7 +164,8 @@ rules     one is about this name:
           > github   github.com. and all below   forwards to public   wins
 verdict   forwarded to `public` by `github`
 upstream  public: udp://8.8.8.8:53 tls://8.8.4.4:853#dns.google, the fastest first
-answers   public addresses only; aliases may lead anywhere (cname: any)
+answers   public addresses only, to the end of an alias chain, whoever has the data
+aliases   to every name that no rule denies (cname: any)
 types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
 
 ;; the reply has what public says of api.github.com. A, as far as it may pass
@@ -175,7 +176,8 @@ types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
     let screened = "\
 verdict   answered from its zone by `zone lab.example`
 upstream  corp: tcp://10.0.0.53:53
-answers   addresses within 10.0.0.0/8 only; aliases may lead to allowed names only (cname: allowed)
+answers   addresses within 10.0.0.0/8 only, to the end of an alias chain, whoever has the data
+aliases   to allowed names only (cname: allowed)
 types     A
 
 ;; the reply has what corp says of api.corp.example. A, as far as it may pass
@@ -207,7 +209,8 @@ rules: [{ name: gists, domains: [gist.github.com], deny: nxdomain }]",
             "
 verdict   would be denied {why}; observed only: forwarded to `public`
 upstream  public: udp://8.8.8.8:53
-answers   public addresses only; aliases may lead anywhere (cname: any)
+answers   public addresses only, to the end of an alias chain, whoever has the data
+aliases   to every name that no rule denies (cname: any)
 
 ;; the reply has what public says of {name}. A, as far as it may pass
 "

@@ -55,9 +55,28 @@ pub(super) struct Case<'c> {
     pub(super) reply: &'c [u8],
 }
 
-/// A place of the chain that the reply may have gone on from: the rule whose screen the records passed, or none where
-/// they are our own.
-type From<'c> = Option<&'c Forwarding>;
+/// A way by which the reply may have come to a name of the chain.
+#[derive(Clone, PartialEq)]
+struct Way<'c> {
+    /// The rules that forwarded on it: what each says holds to the end.
+    held: Vec<&'c Forwarding>,
+    /// Whether the last of them has the records here; else they are our own.
+    asked: bool,
+}
+
+impl<'c> Way<'c> {
+    fn is_strict(&self) -> bool {
+        self.held.iter().any(|it| it.cname == CnameMode::Allowed)
+    }
+
+    /// The same, gone on with this rule's upstream.
+    fn with(&self, forwarding: &'c Forwarding) -> Self {
+        let mut held = self.held.clone();
+        held.retain(|other| *other != forwarding);
+        held.push(forwarding);
+        Self { held, asked: true }
+    }
+}
 
 impl Case<'_> {
     /// Checks the reply.
@@ -81,8 +100,11 @@ impl Case<'_> {
                 "a record that nobody asked for"
             );
         }
-        let chain = self.chain(&records);
-        let screens = self.screens(&chain);
+        let (chain, told) = self.chain(&records);
+        let mut ways = self.ways(&chain);
+        if let Some(told) = told {
+            ways = self.follow(&ways, &told);
+        }
         for record in records.iter().filter(|record| record.section == 0) {
             let leads = chain.contains(&record.owner) || self.is_dname(record, &chain);
             assert!(
@@ -90,16 +112,17 @@ impl Case<'_> {
                 "{:02x?} is not on the chain {chain:02x?}",
                 record.owner
             );
-            self.check_hints(record, &screens);
+            self.check_hints(record, &ways);
         }
         self.check_authority(&records, &chain);
         if let Some(message) = decoded(reply, &records) {
-            check_message(&message, &screens);
+            check_message(&message, &ways);
         }
     }
 
-    /// The names that the question leads to by the aliases of the answer.
-    fn chain(&self, records: &[Record]) -> Vec<Vec<u8>> {
+    /// The names that the question leads to by the aliases of the answer, and the one that is told where an alias is what
+    /// was asked for.
+    fn chain(&self, records: &[Record]) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
         let (question, _) = wire::name(self.query, 12).unwrap_or_default();
         let mut chain = vec![question];
         let aliases = |record: &&Record| record.section == 0 && record.rtype == CNAME;
@@ -111,10 +134,9 @@ impl Case<'_> {
             chain.push(target);
         }
         let qtype = wire::number(self.query, 12 + chain[0].len());
-        if qtype == Some(CNAME) && chain.len() > 1 {
-            chain.pop(); // the answer, not the way to it
-        }
-        chain
+        let answer = qtype == Some(CNAME) && chain.len() > 1;
+        let told = answer.then(|| chain.pop()).flatten();
+        (chain, told)
     }
 
     /// Whether a record is a DNAME, or signs one, of a name above one of the chain that is forwarded.
@@ -130,51 +152,62 @@ impl Case<'_> {
             && chain.iter().any(above)
     }
 
-    /// The rules of which one has let the records at the end of the chain pass. Holds that each name on the way is one
-    /// that the way may lead by.
-    fn screens(&self, chain: &[Vec<u8>]) -> Vec<From<'_>> {
-        let forwarded = |name: &[u8]| match self.table.action(self.group, name, self.now) {
-            Some(Action::Forward(forwarding)) => Some(forwarding),
-            _ => None,
-        };
+    /// The ways to the end of the chain. Holds that each name is one that there is a way to.
+    fn ways(&self, chain: &[Vec<u8>]) -> Vec<Way<'_>> {
         let Some(first) = chain.first() else {
             return Vec::new();
         };
-        let mut from: Vec<From<'_>> = vec![forwarded(first)];
+        let forwarding = match self.table.action(self.group, first, self.now) {
+            Some(Action::Forward(forwarding)) => Some(forwarding),
+            _ => None,
+        };
+        let mut ways = vec![Way {
+            held: forwarding.into_iter().collect(),
+            asked: forwarding.is_some(),
+        }];
         for name in &chain[1..] {
-            let action = self.table.action(self.group, name, self.now);
-            let mut next: Vec<From<'_>> = Vec::new();
-            for screen in from {
-                let stays = match (screen, action) {
-                    (Some(screen), None) => screen.cname == CnameMode::Any,
-                    (Some(_), Some(Action::Forward(_))) => true,
-                    (None, None) => true,
-                    _ => false,
-                };
-                let goes_on = match (screen, action) {
-                    (_, None) => None,
-                    // The same upstream included: it may not have followed the alias.
-                    (_, Some(Action::Forward(other))) => Some(Some(other)),
-                    (_, Some(_)) => Some(None),
-                };
-                for screen in stays.then_some(screen).into_iter().chain(goes_on) {
-                    if !next.contains(&screen) {
-                        next.push(screen);
-                    }
-                }
-            }
-            assert!(
-                !next.is_empty(),
-                "an alias to {name:02x?}, which may not be asked for"
-            );
-            from = next;
+            ways = self.follow(&ways, name);
         }
         assert!(chain.len() <= LINKS + 1, "{} names in a chain", chain.len());
-        from
+        ways
+    }
+
+    /// The ways on to `name`.
+    fn follow<'c>(&'c self, ways: &[Way<'c>], name: &[u8]) -> Vec<Way<'c>> {
+        let action = self.table.action(self.group, name, self.now);
+        let mut next: Vec<Way<'_>> = Vec::new();
+        for way in ways {
+            let ours = way.held.is_empty();
+            let stays = match action {
+                // A rule that denies binds a target, whatever the mode.
+                Some(Action::Deny) => ours,
+                None => ours || !way.is_strict(),
+                Some(Action::Forward(_)) => way.asked,
+                Some(Action::Zone(_) | Action::Answer(_)) => false,
+            };
+            let on = match action {
+                Some(Action::Forward(other)) => Some(way.with(other)),
+                Some(Action::Zone(_) | Action::Answer(_)) => Some(Way {
+                    asked: false,
+                    ..way.clone()
+                }),
+                Some(Action::Deny) | None => None,
+            };
+            for way in stays.then(|| way.clone()).into_iter().chain(on) {
+                if !next.contains(&way) {
+                    next.push(way);
+                }
+            }
+        }
+        assert!(
+            !next.is_empty(),
+            "an alias to {name:02x?}, which it may not lead to"
+        );
+        next
     }
 
     /// The address hints of a service binding, as hickory-proto reads them.
-    fn check_hints(&self, record: &Record, screens: &[From<'_>]) {
+    fn check_hints(&self, record: &Record, ways: &[Way<'_>]) {
         if ![SVCB, HTTPS].contains(&record.rtype) {
             return;
         }
@@ -189,11 +222,11 @@ impl Case<'_> {
                 SvcParamValue::Ipv4Hint(hint) => hint
                     .0
                     .iter()
-                    .for_each(|address| check_address(address.0.into(), screens)),
+                    .for_each(|address| check_address(address.0.into(), ways)),
                 SvcParamValue::Ipv6Hint(hint) => hint
                     .0
                     .iter()
-                    .for_each(|address| check_address(address.0.into(), screens)),
+                    .for_each(|address| check_address(address.0.into(), ways)),
                 _ => {}
             }
         }
@@ -290,23 +323,23 @@ fn decoded(reply: &[u8], records: &[Record]) -> Option<Message> {
     message.ok()
 }
 
-fn check_message(message: &Message, screens: &[From<'_>]) {
+fn check_message(message: &Message, ways: &[Way<'_>]) {
     assert_eq!(message.message_type, MessageType::Response);
     let code = message.response_code;
     assert!(CODES.contains(&code), "{code}");
     for record in &message.answers {
         match &record.data {
-            RData::A(address) => check_address(address.0.into(), screens),
-            RData::AAAA(address) => check_address(address.0.into(), screens),
+            RData::A(address) => check_address(address.0.into(), ways),
+            RData::AAAA(address) => check_address(address.0.into(), ways),
             _ => {}
         }
     }
 }
 
-fn check_address(address: IpAddr, screens: &[From<'_>]) {
-    let passes = |screen: &From<'_>| match screen {
-        None => true,
-        Some(forwarding) => address::passes(address, &forwarding.answers),
+fn check_address(address: IpAddr, ways: &[Way<'_>]) {
+    let passes = |way: &Way<'_>| {
+        let mut held = way.held.iter();
+        held.all(|forwarding| address::passes(address, &forwarding.answers))
     };
-    assert!(screens.iter().any(passes), "{address} has passed");
+    assert!(ways.iter().any(passes), "{address} has passed");
 }

@@ -44,14 +44,14 @@ const RULES: &[Line] = &[
         None,
         false,
         Does::Forward(0, &[], ANY),
-        Does::Forward(0, &["192.0.2.0/24", "2001:db8::/32"], ALLOWED),
+        Does::Forward(0, &["192.31.196.0/24", "2001:db8::/32"], ALLOWED),
     ),
     (
         ".within.example",
         None,
         false,
-        Does::Forward(0, &["192.0.2.0/24", "10.9.0.0/16", "2001:db8::/32"], ANY),
-        Does::Forward(0, &["192.0.2.0/25"], ALLOWED),
+        Does::Forward(0, &["192.31.196.0/24", "10.9.0.0/16", "2001:db8::/32"], ANY),
+        Does::Forward(0, &["192.31.196.0/25"], ALLOWED),
     ),
     (
         ".strict.example",
@@ -182,6 +182,5 @@ impl Table {
             }
         }
         best.map(|(_, action)| action)
-            .filter(|action| action.allows())
     }
 }

@@ -16,6 +16,7 @@ use super::{
             Mode, RuleEntry, UpstreamEntry, UpstreamsSection, ZoneEntry,
         },
         groups::Groups,
+        host::HostName,
         limits::{Bounded as _, Limits},
         log::Log,
         upstream::Upstream,
@@ -46,6 +47,7 @@ impl Contents {
         let File {
             listen: _, // built.startup has it, or its default
             admin: _,
+            admin_hosts: _,
             workers,
             clients,
             google_apis,
@@ -62,7 +64,16 @@ impl Contents {
             named: _, // what a faulty file could not name
         } = file;
         let mut contents = Self::default();
-        let Startup { listen, admin, .. } = built.startup;
+        let Startup {
+            listen,
+            admin,
+            admin_hosts,
+            ..
+        } = built.startup;
+        contents.alone(
+            "admin_hosts",
+            Said::set(admin_hosts.iter().map(HostName::as_str)),
+        );
         contents.alone("listen", Said::set(listen));
         contents.alone(
             "admin",
@@ -306,6 +317,7 @@ impl Contents {
             limits,
             per_client: _, // places
             waiters: _,
+            unread_per_connection: _,
         } = section;
         let entry = say!(
             limits,
@@ -314,6 +326,9 @@ impl Contents {
             tcp_idle,
             tcp_message,
             tcp_pipeline,
+            tcp_unread,
+            tcp_unread_per_connection,
+            tcp_socket_buffer,
             log_queue,
             in_flight,
             waiters,

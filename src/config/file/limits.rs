@@ -17,6 +17,8 @@ pub(in crate::config) struct LimitsSection {
     pub(in crate::config) per_client: Option<Place>,
     /// Where the limit of one question is set.
     pub(in crate::config) waiters: Option<Place>,
+    /// Where the room of one connection's replies is set.
+    pub(in crate::config) unread_per_connection: Option<Place>,
 }
 
 pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> LimitsSection {
@@ -42,6 +44,16 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let per_client_slip = count("per_client_slip", limits::PER_CLIENT_SLIP);
     let ipv4 = count("per_client_ipv4_prefix", limits::PER_CLIENT_IPV4_PREFIX);
     let ipv6 = count("per_client_ipv6_prefix", limits::PER_CLIENT_IPV6_PREFIX);
+    let mut bytes = |key, bound| {
+        let given = fields.scalar::<Bytes>(key, faults);
+        within(key, given, bound, faults).0
+    };
+    let tcp_unread = bytes("tcp_unread", limits::TCP_UNREAD);
+    let tcp_unread_per_connection = bytes(
+        "tcp_unread_per_connection",
+        limits::TCP_UNREAD_PER_CONNECTION,
+    );
+    let tcp_socket_buffer = bytes("tcp_socket_buffer", limits::TCP_SOCKET_BUFFER);
     let mut time = |key, bound| {
         let given = fields.scalar::<Interval>(key, faults);
         within(key, given.map(|at| at.map(|given| given.0)), bound, faults)
@@ -52,6 +64,9 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         tcp_idle: time("tcp_idle", limits::TCP_IDLE),
         tcp_message: time("tcp_message", limits::TCP_MESSAGE),
         tcp_pipeline,
+        tcp_unread,
+        tcp_unread_per_connection,
+        tcp_socket_buffer,
         log_queue,
         in_flight,
         waiters,
@@ -74,6 +89,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         limits,
         per_client: place("tcp_connections_per_client"),
         waiters: place("waiters"),
+        unread_per_connection: place("tcp_unread_per_connection"),
     }
 }
 

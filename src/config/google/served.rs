@@ -60,6 +60,14 @@ pub(in crate::config) fn served(settings: &Settings) -> Vec<Served> {
     all
 }
 
+/// Every address that a name of the preset leads to: such ones are in the ranges of every rule, since
+/// a name may well be an alias of a service of Google's.
+pub(in crate::config) fn addresses(settings: &Settings) -> Vec<IpAddr> {
+    let vips = served(settings).into_iter().filter_map(|it| it.leads.ok());
+    let addresses: BTreeSet<_> = vips.flat_map(|vip| vip.addresses).collect();
+    addresses.into_iter().collect()
+}
+
 fn names(domain: &Domain, settings: &Settings) -> Vec<Name> {
     let mut names = Vec::new();
     let main = target(domain, &domain.name, settings);

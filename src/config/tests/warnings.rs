@@ -141,6 +141,53 @@ fn what_forwards_is_warned_of_in_particular() {
     }
 }
 
+const CORP: &str = "upstreams: {u: {servers: [udp://10.9.0.53]}, v: {servers: [\"tls://8.8.8.8#dns.google\"]}}\n\
+    clients: {a: {cidrs: [10.0.0.0/8]}, b: {cidrs: [10.8.0.0/16]}}\n";
+
+#[test]
+fn ranges_that_our_own_data_is_not_in_are_warned_of_once() {
+    let help = "(where such aliases are meant, list the addresses under answers: {within: [...]})";
+    let told = |rule: &str, place: &str, into: &str, has: &str| {
+        format!(
+            "{place} rule `{rule}`: its ranges hold to the end of a chain of aliases, so an alias into {into}, which has {has}, is denied {help}"
+        )
+    };
+    let zone = "zones: [{origin: lab.example, records: [\"db A 10.0.0.5\"]}]\n";
+    for (text, want) in [
+        (
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u}}, {{name: s, domains: [.y.example], forward: v}}, {{name: t, domains: [.z.example], forward: u}}]"),
+            vec![told("r", "4:16", "zone lab.example", "10.0.0.5")],
+        ),
+        (
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, answers: {{within: [10.1.0.0/16]}}}}, {{name: s, domains: [.y.example], forward: v}}]"),
+            vec![told("r", "4:16", "zone lab.example", "10.0.0.5")],
+        ),
+        (
+            "rules: [{name: r, domains: [.x.example], forward: u}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], answer: [AAAA fd00::5]}]".to_owned(),
+            vec![told("r", "3:16", "rule `own`", "fd00::5")],
+        ),
+        // In its ranges, for others, of the internet, the preset's, built in.
+        (
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, answers: {{within: [10.0.0.0/16]}}}}, {{name: s, domains: [.y.example], forward: v}}]"),
+            vec![],
+        ),
+        (
+            "rules: [{name: r, domains: [.x.example], forward: u, groups: [a]}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], answer: [A 10.0.0.5], groups: [b]}]".to_owned(),
+            vec![],
+        ),
+        (
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: v}}, {{name: s, domains: [.y.example], forward: u, answers: {{within: [10.0.0.5/32]}}}}]"),
+            vec![],
+        ),
+        (
+            "google_apis: {vip: psc, addresses: [10.1.1.5]}\nrules: [{name: r, domains: [.x.example], forward: u}, {name: s, domains: [.y.example], forward: v}]".to_owned(),
+            vec![],
+        ),
+    ] {
+        assert_eq!(warnings(&format!("{CORP}{text}")), want, "{text}");
+    }
+}
+
 #[test]
 fn what_is_meant_is_not_warned_of() {
     for text in [

@@ -25,6 +25,7 @@ pub(super) fn lines(
         return lines;
     };
     lines.push(("answers", answers(grant.forwarding())));
+    lines.push(("aliases", aliases(grant.forwarding())));
     let rule = grant.rule().and_then(|id| policy.rule(id));
     if let Some(rule) = rule.filter(|_| !grant.is_observed()) {
         lines.push(("types", rule.types.to_string()));
@@ -48,15 +49,21 @@ fn servers(ask: &Ask, subject: &Subject<'_>) -> String {
     format!("{name}: {}{order}", servers.join(" "))
 }
 
+/// Which addresses the reply may have.
 fn answers(forwarding: &Forwarding) -> String {
     let addresses = match &forwarding.answers {
         AnswerRanges::Public => "public addresses only".to_owned(),
         within => format!("addresses within {within} only"),
     };
+    format!("{addresses}, to the end of an alias chain, whoever has the data")
+}
+
+/// Where its aliases may lead.
+fn aliases(forwarding: &Forwarding) -> String {
     let mode = forwarding.cname.as_str();
-    let aliases = match forwarding.cname {
-        CnameMode::Any => "aliases may lead anywhere",
-        CnameMode::Allowed => "aliases may lead to allowed names only",
+    let to = match forwarding.cname {
+        CnameMode::Any => "to every name that no rule denies",
+        CnameMode::Allowed => "to allowed names only",
     };
-    format!("{addresses}; {aliases} (cname: {mode})")
+    format!("{to} (cname: {mode})")
 }

@@ -8,7 +8,7 @@
 //! has to make room for another, and between messages when the server is to stop. None of these is
 //! worth a word in a log.
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use futures_util::StreamExt;
 use hickory_server::net::{
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     super::{Event, Handler, Later, Message, ReplyTo, Stop, edge},
-    State, Worker,
+    State, Unread, Worker,
     connections::Permit,
     deadlined::{Deadlined, Deadlines, Progress},
 };
@@ -38,6 +38,7 @@ const REPLIES: usize = 1;
 /// Replies that come later, on their way to the connection.
 struct OnTheWay {
     replies: mpsc::Sender<Vec<u8>>,
+    unread: Arc<Unread>,
     /// Whether it was full when last looked at.
     was_full: Cell<bool>,
 }
@@ -45,16 +46,21 @@ struct OnTheWay {
 impl Later for OnTheWay {
     fn reply_to(&self) -> Option<ReplyTo> {
         let permit = self.replies.clone().try_reserve_owned();
-        permit.ok().map(ReplyTo::stream)
+        let way = |permit| ReplyTo::stream(permit, Arc::clone(&self.unread));
+        permit.ok().map(way)
     }
 }
 
 impl OnTheWay {
     /// Room for so many, and where they arrive.
-    fn new(room: usize) -> (Self, mpsc::Receiver<Vec<u8>>) {
+    fn new(room: usize, unread: Arc<Unread>) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (replies, arriving) = mpsc::channel(room);
-        let was_full = Cell::new(false);
-        (Self { replies, was_full }, arriving)
+        let later = Self {
+            replies,
+            unread,
+            was_full: Cell::new(false),
+        };
+        (later, arriving)
     }
 
     fn is_full(&self) -> bool {
@@ -72,14 +78,17 @@ impl OnTheWay {
     }
 }
 
-/// Counts the end of a connection, however it ends, and the deadline that ended it.
-struct Counted<'w, H: Handler>(&'w Worker<H>, &'w Progress);
+/// Counts the end of a connection, however it ends, and the limit that ended it.
+struct Counted<'w, H: Handler>(&'w Worker<H>, &'w Progress, &'w Unread);
 
 impl<H: Handler> Drop for Counted<'_, H> {
     fn drop(&mut self) {
-        let Self(worker, progress) = self;
+        let Self(worker, progress, unread) = self;
         if let Some(missed) = progress.missed() {
             worker.observe(missed);
+        }
+        if unread.made_room() {
+            worker.observe(Event::ConnectionUnread);
         }
         worker.observe(Event::ConnectionClosed);
     }
@@ -104,9 +113,11 @@ pub(super) async fn serve<H: Handler, S>(
             write: limits.write,
         },
     );
+    let unread = permit.unread();
+    let stream = stream.counting(&unread);
     worker.observe(Event::ConnectionOpened);
-    let _counted = Counted(&worker, &progress);
-    let (later, mut arriving) = OnTheWay::new(limits.pipeline);
+    let _counted = Counted(&worker, &progress, &unread);
+    let (later, mut arriving) = OnTheWay::new(limits.pipeline, Arc::clone(&unread));
     let (mut messages, mut replies) = Framed::from_stream_with_buffer_size(
         AsyncIoTokioAsStd(stream),
         source,
@@ -129,7 +140,10 @@ pub(super) async fn serve<H: Handler, S>(
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
                     return;
                 }
-                permit.used();
+                // What its client does not read is no use that is made of it.
+                if !unread.is_stuck() {
+                    permit.used();
+                }
                 continue;
             }
             message = messages.next(), if !later.is_full() => message,
@@ -182,6 +196,8 @@ fn answer<H: Handler>(
     };
     let len = edge::answer(handler, message, out, later);
     handler.end_batch();
-    let len = len?;
-    out.get(..len).map(<[u8]>::to_vec)
+    let reply = out.get(..len?)?;
+    // There is one at a time, which is written or stuck before the next query is read.
+    later.unread.take_anyway(reply.len());
+    Some(reply.to_vec())
 }

@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::super::Event;
+use super::{super::Event, Unread};
 
 /// What the stream and its reader tell each other. (Atomic because the framing wants a stream that
 /// is `Sync`; there is one thread.)
@@ -86,7 +86,14 @@ pub(super) struct Deadlined<S> {
     /// The phase that the timer runs for. It is set when the phase first has to wait: a phase that
     /// never does needs no timer.
     timed: Option<Phase>,
+    /// Where the bytes of replies are counted until they are written.
+    unread: Option<Arc<Unread>>,
+    /// Bytes of the present reply that have been written.
+    written: usize,
 }
+
+/// The length in front of each message.
+const LENGTH: usize = 2;
 
 impl<S> Deadlined<S> {
     pub(super) fn new(io: S, deadlines: Deadlines) -> (Self, Arc<Progress>) {
@@ -97,8 +104,16 @@ impl<S> Deadlined<S> {
             deadlines,
             timer: Box::pin(sleep(deadlines.idle)),
             timed: None,
+            unread: None,
+            written: 0,
         };
         (stream, progress)
+    }
+
+    /// Has the bytes of replies given back when they have been written.
+    pub(super) fn counting(mut self, unread: &Arc<Unread>) -> Self {
+        self.unread = Some(Arc::clone(unread));
+        self
     }
 
     /// Waits for the deadline of a phase, which began when it was first waited for.
@@ -128,8 +143,32 @@ impl<S> Deadlined<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match polled {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => self.poll_late(Phase::Write, cx).map(Err),
+            Poll::Ready(result) => {
+                self.written += result.as_ref().map_or(0, |&len| len);
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                if self.timed != Some(Phase::Write)
+                    && let Some(unread) = &self.unread
+                {
+                    unread.stuck();
+                }
+                self.poll_late(Phase::Write, cx).map(Err)
+            }
+        }
+    }
+
+    /// A reply has been written: the kernel has it.
+    fn reply_written(&mut self) {
+        let len = std::mem::take(&mut self.written).saturating_sub(LENGTH);
+        if let Some(unread) = &self.unread {
+            unread.give_back(len);
+            if self.timed == Some(Phase::Write) {
+                unread.moves();
+            }
+        }
+        if self.timed == Some(Phase::Write) {
+            self.timed = None;
         }
     }
 }
@@ -195,9 +234,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadlined<S> {
         let this = self.get_mut();
         match Pin::new(&mut this.io).poll_flush(cx) {
             Poll::Ready(result) => {
-                if this.timed == Some(Phase::Write) {
-                    this.timed = None;
-                }
+                this.reply_written();
                 Poll::Ready(result)
             }
             Poll::Pending => this.poll_late(Phase::Write, cx).map(Err),

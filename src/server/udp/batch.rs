@@ -268,8 +268,12 @@ impl Batch {
         self.replies += 1;
     }
 
-    /// Sends the replies, and returns how many of them the kernel did not take: an error of one is
-    /// no reason to lose those behind it.
+    /// Sends the replies without waiting, and returns how many of them the kernel did not take at
+    /// once: an error of one is no reason to lose those behind it.
+    ///
+    /// A full send buffer is not tried again: it was filled by an interface that is slow or stuck, a
+    /// second try a moment later would find it full as well, and waiting would stop every client of
+    /// this worker for the sake of a few. Resolvers ask again.
     pub(super) fn send(&mut self, socket: &Socket) -> usize {
         let mut lost = 0;
         let mut rest = self.outgoing.get_mut(..self.replies).unwrap_or_default();
@@ -284,7 +288,7 @@ impl Batch {
                     c_long::from(socket.as_raw_fd()),
                     rest.as_mut_ptr(),
                     rest.len() as c_long,
-                    0 as c_long,
+                    c_long::from(libc::MSG_DONTWAIT),
                 )
             };
             let done = match usize::try_from(sent) {
@@ -292,7 +296,7 @@ impl Batch {
                 // The error is that of the first; the kernel keeps those of others for later calls.
                 Err(_) => match io::Error::last_os_error().kind() {
                     io::ErrorKind::Interrupted => continue,
-                    // No room even after the socket's time-out: nor will there be for the others.
+                    // No room: nor will there be for the others.
                     io::ErrorKind::WouldBlock => return lost + rest.len(),
                     _ => {
                         lost += 1;
@@ -471,6 +475,42 @@ mod tests {
             }
             client.recv(&mut [0; 2]).expect_err("no more");
         }
+    }
+
+    /// A client over a Unix socket whose queue is full stands for an interface that takes nothing:
+    /// a worker that waited for it would not come back.
+    #[test]
+    fn a_reply_that_finds_no_room_is_lost_at_once() {
+        use std::os::{
+            linux::net::SocketAddrExt as _,
+            unix::net::{SocketAddr as UnixAddr, UnixDatagram},
+        };
+        let bound = |role: &str| {
+            // Short, for a name has room for an IPv6 address and no more.
+            let name = format!("dg-{role}-{}", std::process::id());
+            let address = UnixAddr::from_abstract_name(name).expect("a name");
+            UnixDatagram::bind_addr(&address).expect("nobody else has it")
+        };
+        let (server, client) = (bound("s"), bound("c"));
+        let to_server = server.local_addr().expect("bound");
+        let to_client = client.local_addr().expect("bound");
+        for query in [&b"1"[..], b"2"] {
+            client.send_to_addr(query, &to_server).expect("room");
+        }
+        let filler = UnixDatagram::unbound().expect("a socket");
+        filler.set_nonblocking(true).expect("a socket");
+        while filler.send_to_addr(b"full", &to_client).is_ok() {}
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let socket = Socket::from(std::os::fd::OwnedFd::from(server));
+            let mut batch = Batch::new();
+            let received = batch.receive(&socket, Wait::Not).expect("there");
+            (0..received).for_each(|at| batch.reply(at, 1));
+            let _ = tell.send((received, batch.send(&socket)));
+        });
+        let lost = told.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(lost, Ok((2, 2)), "it waits for room");
+        drop(client);
     }
 
     #[test]

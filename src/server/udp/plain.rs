@@ -57,7 +57,9 @@ pub(in crate::server) fn serve<H: Handler>(
         let len = edge::answer(handler, message, &mut reply, &FromHere(shared, source));
         handler.end_batch();
         if let Some(reply) = len.and_then(|len| reply.get(..len))
-            && socket.send_to(reply, source).is_err()
+            && shared
+                .send_to_with_flags(reply, &source.into(), libc::MSG_DONTWAIT)
+                .is_err()
         {
             handler.observe(Event::ReplyLost);
         }

@@ -1,15 +1,31 @@
-//! The bounds of the admin port: how many connections at a time, and how long each may last.
+//! The bounds of the admin port: how many connections at a time, whose, and how long each may last.
 //!
-//! The deadline is one for the whole connection, in its reads and writes. A client that sends its
-//! request byte by byte, or that never takes the response, meets the same deadline as one that
-//! says nothing at all.
+//! ```text
+//!                       its head has come, and asks for
+//!  accept ─▶ waits ──┬─▶ /livez, /readyz: answered where it is
+//!            2 s     └─▶ another page: moves to the places of pages, 10 s in all
+//! ```
+//!
+//! Nothing waits to be accepted. Where there is no place, the connection that has been there for longest
+//! makes room: of the same address if that has as many as one may, else of all. So whoever opens
+//! connections and says nothing, or asks for a page and does not read it, pushes out himself, and a
+//! prober that sends its request is answered: what asks for health takes no place of a page, and a
+//! page none of those who come. This machine's own clients have places of their own for both.
+//!
+//! The deadlines hold for the whole connection, in its reads and writes. A client that sends its
+//! request byte by byte, or that never takes the response, meets the same one as one that says
+//! nothing at all.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,23 +34,40 @@ use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Sleep, sleep},
+    sync::oneshot,
+    time::{Instant, Sleep, sleep_until},
 };
+
+/// How many connections, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Those whose request has not come, or asks for health; as many for this machine's own.
+    pub(super) heads: usize,
+    /// Those that ask for another page; as many for this machine's own.
+    pub(super) pages: usize,
+    /// Of each kind, those of one address.
+    pub(super) per_address: usize,
+    /// From accept to the end of the request's head.
+    pub(super) head: Duration,
+    /// From accept to the last byte.
+    pub(super) whole: Duration,
+}
 
 /// A listener that keeps the bounds.
 pub(super) struct Gate {
     listener: TcpListener,
-    places: Arc<Semaphore>,
-    deadline: Duration,
+    places: Arc<Places>,
 }
 
 impl Gate {
-    pub(super) fn new(listener: TcpListener, most: usize, deadline: Duration) -> Self {
+    pub(super) fn new(listener: TcpListener, bounds: Bounds) -> Self {
+        let places = Places {
+            bounds,
+            taken: Mutex::default(),
+        };
         Self {
             listener,
-            places: Arc::new(Semaphore::new(most)),
-            deadline,
+            places: Arc::new(places),
         }
     }
 }
@@ -44,13 +77,16 @@ impl Listener for Gate {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Visitor, SocketAddr) {
-        // The semaphore is never closed; without a place there would be no bound to keep.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (place, leave) = self.places.take(address.ip());
+        let accepted = Instant::now();
         let visitor = Visitor {
             stream,
-            deadline: Box::pin(sleep(self.deadline)),
-            _place: place,
+            deadline: Box::pin(sleep_until(accepted + self.places.bounds.head)),
+            accepted,
+            place,
+            leave,
+            whole: false,
         };
         (visitor, address)
     }
@@ -60,14 +96,134 @@ impl Listener for Gate {
     }
 }
 
-/// A connection with a deadline, and the place that it takes until it is dropped.
+/// Who is there.
+struct Places {
+    bounds: Bounds,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    /// By number, and so the oldest first. There are so few that going through them costs nothing.
+    visitors: BTreeMap<u64, Known>,
+}
+
+struct Known {
+    kind: Kind,
+    address: IpAddr,
+    /// Dropped with the rest, it tells the connection to end.
+    _leave: oneshot::Sender<()>,
+}
+
+/// Which places a connection competes for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    own: bool,
+    page: bool,
+}
+
+impl Places {
+    fn take(self: &Arc<Self>, address: IpAddr) -> (Arc<Place>, oneshot::Receiver<()>) {
+        let address = address.to_canonical();
+        let kind = Kind {
+            own: address.is_loopback(),
+            page: false,
+        };
+        let address = network(address);
+        let (sender, leave) = oneshot::channel();
+        let mut taken = self.lock();
+        taken.make_room(kind, address, self.bounds.heads, self.bounds.per_address);
+        let number = taken.next;
+        taken.next += 1;
+        let known = Known {
+            kind,
+            address,
+            _leave: sender,
+        };
+        taken.visitors.insert(number, known);
+        let place = Place {
+            places: Arc::clone(self),
+            number,
+            page: AtomicBool::new(false),
+        };
+        (Arc::new(place), leave)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        // Nothing panics while it holds the lock; if it did, the list would still be a list.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// Has the oldest one go where there are as many of a kind as may be, of an address or in all.
+    fn make_room(&mut self, kind: Kind, address: IpAddr, all: usize, per_address: usize) {
+        let of_kind = || self.visitors.iter().filter(|(_, known)| known.kind == kind);
+        let of_address = || of_kind().filter(|(_, known)| known.address == address);
+        let oldest = if of_address().count() >= per_address {
+            of_address().next()
+        } else if of_kind().count() >= all {
+            of_kind().next()
+        } else {
+            None
+        };
+        if let Some((&number, _)) = oldest {
+            self.visitors.remove(&number);
+        }
+    }
+}
+
+/// What counts as one address: that of IPv4, the network of 64 bits of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// The place of one connection.
+pub(super) struct Place {
+    places: Arc<Places>,
+    number: u64,
+    page: AtomicBool,
+}
+
+impl Place {
+    /// The head of its request has come and asks for a page that is not of health.
+    pub(super) fn asks_for_page(&self) {
+        if self.page.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let bounds = self.places.bounds;
+        let mut taken = self.places.lock();
+        // It may have had to go meanwhile.
+        let Some(mut known) = taken.visitors.remove(&self.number) else {
+            return;
+        };
+        known.kind.page = true;
+        taken.make_room(known.kind, known.address, bounds.pages, bounds.per_address);
+        taken.visitors.insert(self.number, known);
+    }
+}
+
+/// A connection with its deadline, and the place that it has until it is dropped.
 pub(super) struct Visitor {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
-    _place: Option<OwnedSemaphorePermit>,
+    accepted: Instant,
+    place: Arc<Place>,
+    /// Ready when the connection has to make room for another.
+    leave: oneshot::Receiver<()>,
+    /// The deadline is that of the whole connection.
+    whole: bool,
 }
 
 impl Visitor {
+    pub(super) const fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
     /// Polls the stream, unless the time is up. The deadline comes first: a stream that always has
     /// another byte would otherwise never meet it.
     fn in_time<T>(
@@ -75,10 +231,26 @@ impl Visitor {
         cx: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if Pin::new(&mut self.leave).poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        while self.deadline.as_mut().poll(cx).is_ready() {
+            if self.whole || !self.place.page.load(Ordering::Relaxed) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.whole = true;
+            let whole = self.accepted + self.place.places.bounds.whole;
+            self.deadline.as_mut().reset(whole);
         }
         poll(Pin::new(&mut self.stream), cx)
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        // Gone already when it had to make room.
+        let mut taken = self.place.places.lock();
+        taken.visitors.remove(&self.place.number);
     }
 }
 

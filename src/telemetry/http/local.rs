@@ -7,21 +7,15 @@
 
 use std::net::IpAddr;
 
-use axum::{
-    extract::connect_info::Connected,
-    http::{HeaderMap, header, uri::Authority},
-    serve::IncomingStream,
-};
-
-use super::Gate;
+use axum::http::{HeaderMap, header, uri::Authority};
 
 /// Who sends a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(IpAddr);
 
-impl Connected<IncomingStream<'_, Gate>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
-        Self(stream.remote_addr().ip().to_canonical())
+impl Peer {
+    pub(super) const fn new(address: IpAddr) -> Self {
+        Self(address.to_canonical())
     }
 }
 

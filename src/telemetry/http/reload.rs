@@ -8,6 +8,8 @@
 use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Unquoted;
+
 use super::{AdminRequest, NOT_NOW, Peer, Telemetry, is_ready, local};
 
 /// The header that a request must have, and its value.
@@ -29,8 +31,8 @@ impl ReloadRequest {
 pub struct ReloadAnswer {
     /// How it ended.
     pub result: ReloadResult,
-    /// For a person: what has changed, or all that is wrong.
-    pub report: String,
+    /// For a person: what has changed, or where all is wrong.
+    pub report: Unquoted,
 }
 
 /// How a reload ended, as HTTP has it.

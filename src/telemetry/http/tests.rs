@@ -4,10 +4,14 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use socket2::{Domain, Socket, Type};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
-use crate::telemetry::{Labels, LogSettings};
+use crate::{
+    config::Unquoted,
+    telemetry::{Labels, LogSettings},
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,7 +31,15 @@ struct Running {
     requests: mpsc::Receiver<AdminRequest>,
 }
 
-fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
+const FEW: Bounds = Bounds {
+    heads: 4,
+    pages: 4,
+    per_address: 2,
+    head: PATIENCE,
+    whole: PATIENCE,
+};
+
+fn run(telemetry: Telemetry, bounds: Bounds) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -38,14 +50,10 @@ fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel();
     let (sender, requests) = mpsc::channel(1);
-    let task = runtime.spawn(serve_bounded(
-        Gate::new(listener, most, deadline),
-        telemetry,
-        sender,
-        async {
-            let _ = stopped.await;
-        },
-    ));
+    let pages = router(telemetry, Hosts::new(&[]), sender);
+    let task = runtime.spawn(serve_bounded(Gate::new(listener, bounds), pages, async {
+        let _ = stopped.await;
+    }));
     Running {
         address,
         stop,
@@ -57,7 +65,16 @@ fn run(telemetry: Telemetry, most: usize, deadline: Duration) -> Running {
 
 impl Running {
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("connects");
+        self.connect_from(1)
+    }
+
+    /// A connection from 127.0.0.`last`.
+    fn connect_from(&self, last: u8) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let source = SocketAddr::from(([127, 0, 0, last], 0));
+        socket.bind(&source.into()).expect("an address of ours");
+        socket.connect(&self.address.into()).expect("connects");
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream
     }
@@ -74,7 +91,7 @@ impl Running {
     }
 
     fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     }
 }
 
@@ -84,7 +101,7 @@ fn code(response: &str) -> &str {
 
 #[test]
 fn pages_answer_one_request_a_connection() {
-    let admin = run(telemetry(), 4, PATIENCE);
+    let admin = run(telemetry(), FEW);
     let cases = [
         ("/", "200", "text/html; charset=utf-8", "generation 3"),
         (
@@ -117,7 +134,7 @@ fn pages_answer_one_request_a_connection() {
         assert!(page.contains(body), "{path}: {page}");
     }
     assert_eq!(
-        code(&admin.ask("POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n")),
+        code(&admin.ask("POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")),
         "405"
     );
     assert_eq!(code(&admin.ask("nonsense\r\n\r\n")), "400");
@@ -126,7 +143,7 @@ fn pages_answer_one_request_a_connection() {
 #[test]
 fn readiness_follows_health() {
     let telemetry = telemetry();
-    let admin = run(telemetry.clone(), 4, PATIENCE);
+    let admin = run(telemetry.clone(), FEW);
     telemetry.health().starting("<udp> is not bound");
     let response = admin.get("/readyz");
     assert_eq!(code(&response), "503");
@@ -149,7 +166,7 @@ fn readiness_follows_health() {
 #[test]
 fn nothing_that_an_upstream_does_has_a_say_in_readiness() {
     let telemetry = telemetry();
-    let admin = run(telemetry.clone(), 4, PATIENCE);
+    let admin = run(telemetry.clone(), FEW);
     let servers = ["udp://a", "udp://b"].map(str::to_owned);
     let counters = telemetry.upstream("corp", &servers);
     counters.looping(1, true);
@@ -166,9 +183,11 @@ fn nothing_that_an_upstream_does_has_a_say_in_readiness() {
 #[test]
 fn what_is_wrong_is_told_where_it_matters() {
     let telemetry = telemetry();
-    let admin = run(telemetry.clone(), 4, PATIENCE);
+    let admin = run(telemetry.clone(), FEW);
     telemetry.health().ready();
-    telemetry.health().reloaded(Some("<gate>:1:1: error: no"));
+    telemetry
+        .health()
+        .reloaded(Some(&Unquoted::from("<gate>:1:1: error: no")));
     let response = admin.get("/readyz");
     assert_eq!(code(&response), "200");
     assert!(
@@ -195,7 +214,7 @@ fn what_is_wrong_is_told_where_it_matters() {
 #[test]
 fn a_reload_is_asked_for_and_its_end_is_the_answer() {
     let telemetry = telemetry();
-    let mut admin = run(telemetry.clone(), 4, PATIENCE);
+    let mut admin = run(telemetry.clone(), FEW);
     let request = "POST /reload HTTP/1.1\r\nHost: localhost\r\nX-Dnsgate: reload\r\n\r\n";
     let response = admin.ask(request);
     assert_eq!(code(&response), "503", "not ready yet: {response}");
@@ -216,7 +235,7 @@ fn a_reload_is_asked_for_and_its_end_is_the_answer() {
         };
         asked.answer(ReloadAnswer {
             result,
-            report: "the report".to_owned(),
+            report: Unquoted::from("the report"),
         });
         let mut response = String::new();
         stream.read_to_string(&mut response).expect("read");
@@ -230,7 +249,7 @@ fn a_reload_is_asked_for_and_its_end_is_the_answer() {
 #[test]
 fn an_explanation_is_for_programs_of_this_machine() {
     let telemetry = telemetry();
-    let mut admin = run(telemetry.clone(), 4, PATIENCE);
+    let mut admin = run(telemetry.clone(), FEW);
     let request = |query: &str, header: &str| {
         format!("GET /explain{query} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n")
     };
@@ -260,27 +279,79 @@ fn an_explanation_is_for_programs_of_this_machine() {
     assert!(response.ends_with("\r\n\r\nbecause\n"), "{response}");
 }
 
+/// Reads until the server ends the connection, which must not take as long as a test may.
+fn ended(stream: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    // An end or a reset, but no time-out of ours.
+    if let Err(error) = stream.read_to_end(&mut rest) {
+        assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+    rest
+}
+
 #[test]
-fn slow_and_silent_clients_are_cut_off_and_give_their_places_back() {
-    let admin = run(telemetry(), 2, Duration::from_millis(300));
+fn slow_and_silent_clients_are_cut_off() {
+    let head = Duration::from_millis(300);
+    let admin = run(telemetry(), Bounds { head, ..FEW });
     let mut silent = admin.connect();
     let mut slow = admin.connect();
     slow.write_all(b"GET /livez HT").expect("written");
-    // Both places are taken: this one waits for the deadline of one of them.
-    assert_eq!(code(&admin.get("/livez")), "200");
-    let mut rest = Vec::new();
     for stream in [&mut silent, &mut slow] {
-        // An end or a reset, but no time-out of ours.
-        if let Err(error) = stream.read_to_end(&mut rest) {
-            assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
-        }
+        assert_eq!(ended(stream), b"");
     }
-    assert_eq!(rest, b"");
+    assert_eq!(code(&admin.get("/livez")), "200");
+}
+
+/// Connections that say nothing fill all places again and again, from one address and from many:
+/// they push each other out, and nobody waits for them.
+#[test]
+fn a_crowd_that_says_nothing_keeps_nobody_out() {
+    let telemetry = telemetry();
+    telemetry.health().ready();
+    let admin = run(telemetry, FEW);
+    let mut own = admin.connect();
+    own.write_all(b"GET /readyz HTTP/1.1\r\n").expect("written");
+    let mut crowd: Vec<_> = (0..20).map(|_| admin.connect_from(99)).collect();
+    // Those of one address have gone for its own later ones; ours has not.
+    for stream in &mut crowd[..18] {
+        assert_eq!(ended(stream), b"");
+    }
+    own.write_all(b"Host: localhost\r\n\r\n").expect("written");
+    assert!(ended(&mut own).starts_with(b"HTTP/1.1 200"));
+    crowd.extend((100..110).map(|last| admin.connect_from(last)));
+    assert_eq!(code(&admin.get("/readyz")), "200");
+    // Of the last there are as many as there are places, less the one that was just used.
+    for stream in &mut crowd[18..26] {
+        assert_eq!(ended(stream), b"");
+    }
+}
+
+/// Pages that take long have places of their own, which those of health do not compete for.
+#[test]
+fn pages_do_not_stand_in_the_way_of_health() {
+    let telemetry = telemetry();
+    telemetry.health().ready();
+    let mut admin = run(telemetry, FEW);
+    let request = "POST /reload HTTP/1.1\r\nHost: localhost\r\nX-Dnsgate: reload\r\n\r\n";
+    let mut waiting: Vec<_> = (0..8)
+        .map(|at| {
+            let mut stream = admin.connect_from(50 + at);
+            stream.write_all(request.as_bytes()).expect("written");
+            assert_eq!(code(&admin.get("/readyz")), "200");
+            stream
+        })
+        .collect();
+    // The oldest made room for the last.
+    for stream in &mut waiting[..4] {
+        assert_eq!(ended(stream), b"");
+    }
+    admin.requests.close();
 }
 
 #[test]
 fn a_client_that_always_has_another_byte_meets_the_deadline_too() {
-    let admin = run(telemetry(), 1, Duration::from_millis(300));
+    let head = Duration::from_millis(300);
+    let admin = run(telemetry(), Bounds { head, ..FEW });
     let mut dripping = admin.connect();
     dripping
         .write_all(b"GET /livez HTTP/1.1\r\nx: ")
@@ -294,8 +365,27 @@ fn a_client_that_always_has_another_byte_meets_the_deadline_too() {
 }
 
 #[test]
+fn no_page_is_for_a_browser_that_was_led_here() {
+    let admin = run(telemetry(), FEW);
+    for path in [
+        "/",
+        "/metrics",
+        "/livez",
+        "/readyz",
+        "/observed",
+        "/explain",
+        "/else",
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: rebound.example:9153\r\n\r\n");
+        let response = admin.ask(&request);
+        assert_eq!(code(&response), "403", "{path}");
+        assert!(response.contains("admin_hosts"), "{response}");
+    }
+}
+
+#[test]
 fn it_stops_when_told() {
-    let admin = run(telemetry(), 4, PATIENCE);
+    let admin = run(telemetry(), FEW);
     assert_eq!(code(&admin.get("/livez")), "200");
     let Running {
         address,

@@ -81,8 +81,8 @@ pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {
     ]
 }
 
-/// How the cache has been doing, and how many queries wait.
-pub(super) fn reading(reading: &Reading) -> [MetricFamily; 7] {
+/// How the cache has been doing, how many queries wait, and what TCP clients have not read.
+pub(super) fn reading(reading: &Reading) -> [MetricFamily; 8] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value: u64| family(of, [gauge([], value as f64)]);
     [
@@ -93,5 +93,6 @@ pub(super) fn reading(reading: &Reading) -> [MetricFamily; 7] {
         measured(&families::CACHE_BYTES, reading.cache_bytes),
         measured(&families::CACHE_ENTRIES, reading.cache_entries),
         measured(&families::IN_FLIGHT, reading.in_flight),
+        measured(&families::TCP_UNREAD, reading.tcp_unread_bytes),
     ]
 }

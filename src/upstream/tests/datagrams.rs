@@ -96,7 +96,7 @@ const CASES: [(&str, Script, Result<u16, Failure>, usize); 19] = [
         0,
     ),
     (
-        "more behind it than a datagram may have",
+        "more than it may be, which is ignored",
         |q| vec![with(answer(q), |r| r.resize(5000, 0))],
         Ok(0),
         0,
