@@ -39,6 +39,7 @@ use crate::{
 
 mod admin;
 mod aside;
+mod descriptors;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
@@ -50,6 +51,7 @@ pub mod probe;
 mod pulse;
 mod rate;
 mod reload;
+mod room;
 mod signals;
 mod size;
 mod tell;
@@ -96,7 +98,8 @@ pub struct Options {
 /// What is wrong with the configuration or an address, or how a worker ended.
 pub fn serve(options: Options) -> anyhow::Result<()> {
     catch_signals().context("signals cannot be caught")?;
-    let config = read_config(options.config.as_deref())?;
+    descriptors::raise();
+    let config = read_config_for(options.config.as_deref(), &options.listen)?;
     let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
         startup.listen = options.listen;
@@ -139,8 +142,16 @@ fn runtime(size: Size) -> anyhow::Result<Runtime> {
 /// # Errors
 /// Everything that is wrong with the file, as a person would want to read it.
 pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
+    read_config_for(file, &[])
+}
+
+/// The same for a server that listens there instead of where the file says, if that is anywhere.
+///
+/// # Errors
+/// Everything that is wrong with the file, as a person would want to read it.
+pub fn read_config_for(file: Option<&Path>, listen: &[Listen]) -> anyhow::Result<Config> {
     match file {
-        Some(path) => config::load(path).map_err(anyhow::Error::from),
+        Some(path) => config::load_for(path, listen).map_err(anyhow::Error::from),
         None => Ok(config::default_config()),
     }
 }
@@ -158,18 +169,12 @@ async fn run(
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
     tell::warnings(&telemetry, &config.warnings(tell::now()));
     let summary = config.summary.clone();
-    let reloader = Reloader::new(path, config, tell::now())?;
+    let reloader = Reloader::new(path, config, tell::now())?.listening(&startup.listen);
 
-    let listen = addresses(&startup.listen);
-    let server = Server::bind(&listen, size.workers, stream_limits(&startup.limits))?;
-    for without in server.without() {
-        tell::without_ipv6(
-            &telemetry,
-            without.transport,
-            without.address,
-            &without.error,
-        );
-    }
+    let workers = size.workers;
+    let limits =
+        descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
+    let server = bind(&telemetry, startup, workers, &limits)?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
         Some(address) => {
@@ -178,10 +183,7 @@ async fn run(
         None => None,
     };
     tell::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
-    let cache = Cache::new(startup.cache);
-    let forwarder = Arc::new(Forwarder::new(cache, startup.limits, &telemetry));
-    let made = upstreams::prepare(&forwarder, &telemetry, reloader.upstreams())?;
-    forwarder.install(made);
+    let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     let numbers = Arc::clone(&forwarder);
     let unread = server.unread();
     telemetry.watch(move || Reading {
@@ -223,21 +225,63 @@ async fn run(
         let drain = startup.limits.drain;
         self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
     }
+    let stopped = stop(server, &startup.limits, &forwarder, admin).await;
+    telemetry.event(Severity::Notice, "stopped", &[]);
+    telemetry.flush(FLUSH_PATIENCE);
+    // How a worker ended says more than that one did.
+    stopped.map_err(worker_errors).and(ended.map(|_| ()))
+}
+
+/// Binds the listeners, and tells of those that cannot be for want of IPv6.
+fn bind(
+    telemetry: &Telemetry,
+    startup: &Startup,
+    workers: NonZeroUsize,
+    limits: &Limits,
+) -> anyhow::Result<Server> {
+    let listen = addresses(&startup.listen);
+    let server = Server::bind(&listen, workers, stream_limits(limits))?;
+    for without in server.without() {
+        tell::without_ipv6(
+            telemetry,
+            without.transport,
+            without.address,
+            &without.error,
+        );
+    }
+    Ok(server)
+}
+
+/// Ends what is under way: first what clients ask, then the admin pages.
+async fn stop(
+    server: Running,
+    limits: &Limits,
+    forwarder: &Forwarder,
+    admin: Option<Admin>,
+) -> Result<(), Vec<WorkerError>> {
     // Every query that waits for an upstream has its reply by then, and no other comes.
-    let last = worker::monotonic() + startup.limits.upstream_timeout;
-    let longest = startup
-        .limits
-        .tcp_message
-        .max(startup.limits.upstream_timeout);
+    let last = worker::monotonic() + limits.upstream_timeout;
+    let longest = limits.tcp_message.max(limits.upstream_timeout);
     let stopped = server.shutdown(longest).await;
     forwarder.finish(last).await;
     if let Some(admin) = admin {
         admin.stop().await;
     }
-    telemetry.event(Severity::Notice, "stopped", &[]);
-    telemetry.flush(FLUSH_PATIENCE);
-    // How a worker ended says more than that one did.
-    stopped.map_err(worker_errors).and(ended.map(|_| ()))
+    stopped
+}
+
+/// What forwards, with the upstreams of the configuration in force.
+fn forwarder(
+    cache: Cache,
+    limits: Limits,
+    telemetry: &Telemetry,
+    reloader: &Reloader,
+) -> anyhow::Result<Arc<Forwarder>> {
+    let forwarder = Arc::new(Forwarder::new(cache, limits, telemetry));
+    let made = upstreams::prepare(&forwarder, telemetry, reloader.upstreams())?;
+    let groups = reloader.live().current().policy().groups().len();
+    forwarder.install(made, groups);
+    Ok(forwarder)
 }
 
 /// Serves until told to stop, and returns the signal's name; an error if a worker ends before.

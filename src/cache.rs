@@ -196,13 +196,17 @@ impl Cache {
 
     /// Remembers for a few seconds that asking failed (RFC 9520). Facts that can still be used stay,
     /// with a note of it. That there was no room to ask says nothing of the question, and is not
-    /// remembered.
+    /// remembered; nor is that its upstream is down or leads back here, which is known of the upstream:
+    /// a flood of names for one that is down would push out what others can still use.
     pub fn fail(&self, key: &Key<'_>, failure: Failure, now: Instant) {
         if failure == Failure::Shed || self.settings.size == 0 {
             return;
         }
         if let Some(entry) = self.usable(key, now) {
             entry.note_failure(now, FAILURE_TTL);
+            return;
+        }
+        if matches!(failure, Failure::Down | Failure::Looping) {
             return;
         }
         // Facts that somebody puts between these two are lost for a few seconds. Questions that are

@@ -127,7 +127,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             admin_hosts: args.admin_host,
             no_watch: args.no_watch,
         }),
-        Verb::Check(args) => return end(check::run(&args), 1),
+        Verb::Check(args) => return end(check::run(args), 1),
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),

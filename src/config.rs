@@ -176,7 +176,16 @@ impl Config {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Config, Report> {
-    build::load(path)
+    build::load(path, &[])
+}
+
+/// The same for a server that listens there instead of where the file says, if that is anywhere: no
+/// upstream may be one of these.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_for(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
+    build::load(path, listen)
 }
 
 /// Reads a configuration from its text. `name` stands in messages, relative paths start at `dir`.

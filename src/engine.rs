@@ -354,7 +354,7 @@ impl<'t> Turn<'t> {
                 let text = failure.to_string();
                 let ede = match failure {
                     _ if cached => Ede::CachedError,
-                    Failure::Code(_) | Failure::Malformed => Ede::NetworkError,
+                    Failure::Code(_) | Failure::Malformed | Failure::Looping => Ede::NetworkError,
                     Failure::Server(fault) if fault.is_answer() => Ede::NetworkError,
                     _ => Ede::NoReachableAuthority,
                 };
@@ -446,5 +446,7 @@ const fn failed(failure: Failure) -> Reason {
         Failure::Code(_) => Reason::UpstreamError,
         Failure::Malformed => Reason::UpstreamMalformed,
         Failure::Shed => Reason::Shed,
+        Failure::Down => Reason::UpstreamDown,
+        Failure::Looping => Reason::UpstreamLooping,
     }
 }

@@ -24,8 +24,8 @@ use arc_swap::{ArcSwap, Cache};
 
 use crate::{
     config::{
-        self, Case, Changes, Config, Contents, LogQueries, Notice, ReadFile, Report, Startup,
-        Unquoted,
+        self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report,
+        Startup, Unquoted,
     },
     engine::Snapshot,
     rehearsal::{self, Failures, Subject},
@@ -180,6 +180,7 @@ pub struct Attempt {
     generation: u64,
     contents: Arc<Contents>,
     startup: Startup,
+    listen: Vec<Listen>,
     partitions: Partitions,
 }
 
@@ -213,6 +214,8 @@ pub struct Reloader {
     live: Live,
     contents: Arc<Contents>,
     startup: Startup,
+    /// Where it listens, whatever the file says: no upstream may be one of these.
+    listen: Vec<Listen>,
     partitions: Partitions,
     files: Vec<ReadFile>,
 }
@@ -236,9 +239,19 @@ impl Reloader {
             live: Live::new(snapshot),
             partitions,
             contents: Arc::new(config.contents),
+            listen: config.startup.listen.clone(),
             startup: config.startup,
             files: config.files,
         })
+    }
+
+    /// The same for a server that listens there.
+    #[must_use]
+    pub fn listening(self, listen: &[Listen]) -> Self {
+        Self {
+            listen: listen.to_vec(),
+            ..self
+        }
     }
 
     /// The snapshot in force, for those who read it.
@@ -275,6 +288,7 @@ impl Reloader {
             generation: self.live.current().generation() + 1,
             contents: Arc::clone(&self.contents),
             startup: self.startup.clone(),
+            listen: self.listen.clone(),
             partitions: self.partitions.clone(),
         }
     }
@@ -334,7 +348,7 @@ impl Attempt {
             *files = Some(vec![ReadFile::unread(path)]);
             return Err(Refused::NotAFile(path.clone()));
         }
-        let mut config = match config::load(path) {
+        let mut config = match config::load_for(path, &self.listen) {
             Ok(config) => config,
             Err(report) => {
                 *files = Some(report.files().to_vec());

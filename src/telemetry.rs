@@ -59,7 +59,7 @@ pub use metrics::CONTENT_TYPE;
 pub use reading::Reading;
 pub use recorder::{Event, Latency, Recorder};
 pub use shared::{Reload, SelfQuery, Shared, Shed, TcpLimit};
-pub use upstreams::{Asked, UpstreamCounters};
+pub use upstreams::{Asked, Refused, UpstreamCounters};
 
 use log::{Log, Sink};
 use metrics::{Metrics, Sources};
@@ -153,11 +153,6 @@ impl Telemetry {
     /// not taken.
     pub fn watch(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
         self.sources.watched.set(Box::new(source));
-    }
-
-    /// An upstream that leads back to dnsgate.
-    fn looping(&self) -> Option<String> {
-        self.sources.upstreams.looping()
     }
 
     /// What would have been denied, in a policy that is observed only.
@@ -275,6 +270,8 @@ impl Tally {
             | Reason::MetaType
             | Reason::RateLimited
             | Reason::ChainTooLong
+            | Reason::UpstreamDown
+            | Reason::UpstreamLooping
             | Reason::UpstreamChain
             | Reason::NoRoom => (None, false),
         };

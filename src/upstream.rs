@@ -20,6 +20,7 @@
 mod book;
 mod budget;
 mod choice;
+mod descriptors;
 mod exchange;
 mod flights;
 mod health;
@@ -27,29 +28,36 @@ mod observer;
 mod probe;
 mod race;
 mod rtt;
+mod share;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
-    sync::Arc,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::time;
 
 use self::{
-    book::Book,
+    book::{Book, Door},
     exchange::{Roots, Tell, Way},
     flights::{Flight, Flights, Joined, Landing},
     watch::Probes,
 };
 pub use self::{
+    descriptors::bound_sockets,
     exchange::OpenError,
     health::Standing,
     observer::{Asked, Event, Observer},
     probe::{Alive, Dead, probe},
+    share::{Party, may_take},
 };
 use crate::{
     config,
@@ -67,18 +75,28 @@ pub struct Limits {
     pub waiters: usize,
     /// How many questions may be in flight.
     pub questions: usize,
+    /// How many connections there may be to one server.
+    pub connections: usize,
+    /// How many questions may be under way on one of them.
+    pub pipeline: usize,
+    /// How many questions are asked at a time while all servers are down.
+    pub probing: usize,
     /// After how many datagrams that are no reply to it a question goes to TCP.
     pub near_misses: usize,
 }
 
 impl Default for Limits {
     /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name. The configuration's limits say more of each.
+    /// flight, and a tenth of them for one name; the rest as the configuration has it. Its limits say
+    /// more of each.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),
             waiters: 1000,
             questions: 10_000,
+            connections: 4,
+            pipeline: 512,
+            probing: 10,
             near_misses: 3,
         }
     }
@@ -98,6 +116,8 @@ struct Shared {
     ways: Vec<Way>,
     book: Book,
     probes: Probes,
+    /// Questions that were let in while all servers were down, and have not ended.
+    probing: AtomicUsize,
     limits: Limits,
     observer: Arc<dyn Observer>,
 }
@@ -119,7 +139,7 @@ impl Upstream {
         let mut ways = Vec::with_capacity(config.servers.len());
         for (server, address) in config.servers.iter().enumerate() {
             let tell = Tell::new(Arc::clone(&observer), server);
-            ways.push(Way::new(address, &mut roots, tell, limits.near_misses)?);
+            ways.push(Way::new(address, &mut roots, tell, &limits)?);
         }
         Ok(Self {
             flights: Flights::new(limits.questions, limits.waiters),
@@ -128,6 +148,7 @@ impl Upstream {
                 id,
                 book: Book::new(config.strategy, ways.len(), Arc::clone(&observer)),
                 probes: Probes::new(ways.len()),
+                probing: AtomicUsize::new(0),
                 ways,
                 limits,
                 observer,
@@ -139,9 +160,36 @@ impl Upstream {
     /// answer; when nobody waits any longer, the question is dropped. To be called within a tokio
     /// runtime, any one: where several wait for one answer, each of theirs must run until it has come.
     ///
+    /// Where no server may be asked, that is told at once. `party` is whose question it is.
+    ///
     /// # Errors
     /// [`Failure`], not later than `until`, nor later than [`Limits::deadline`] from now.
-    pub async fn resolve(&self, permit: &Permit, until: Instant) -> Result<Arc<Facts>, Failure> {
+    pub async fn resolve(
+        &self,
+        permit: &Permit,
+        party: Party,
+        until: Instant,
+    ) -> Result<Arc<Facts>, Failure> {
+        let admitted = self.admit()?;
+        self.resolve_admitted(permit, party, until, admitted).await
+    }
+
+    /// The same for a question that was [admitted](Self::admit) before.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn resolve_admitted(
+        &self,
+        permit: &Permit,
+        party: Party,
+        until: Instant,
+        admitted: Admitted,
+    ) -> Result<Arc<Facts>, Failure> {
+        // It may have waited for its turn, and the last server may have been found to be down meanwhile.
+        let _admitted = match admitted.0 {
+            Some(_) => admitted,
+            None => self.admit()?,
+        };
         let (now, whole) = (now(), self.shared.limits.deadline);
         let until = until.min(now + whole);
         let left = until.saturating_duration_since(now);
@@ -151,7 +199,7 @@ impl Upstream {
         // Others may come to wait for the same answer, and they must not suffer for it that whoever
         // asked first had little time left.
         let end = if left < whole / 2 { now + whole } else { until };
-        let ask = |permit| race::run(Arc::clone(&self.shared), permit, end);
+        let ask = |permit| race::run(Arc::clone(&self.shared), permit, party, end);
         match self.flights.join(permit, ask) {
             Joined::First(flight) if end == until => flight.await,
             Joined::First(flight) => wait(flight, until).await,
@@ -175,14 +223,50 @@ impl Upstream {
         watch::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// A probe's name came to our own listener. Returns whether the probe was this upstream's: then
-    /// the server that it was sent to is looping, until a later probe does not come back.
-    pub fn probe_returned(&self, token: u128) -> bool {
-        let server = self.shared.probes.returned(token);
-        if let Some(server) = server {
-            self.shared.looping(server, true);
-        }
-        server.is_some()
+    /// Lets a question in that is to be asked. Costs no lock.
+    ///
+    /// # Errors
+    /// Why it fails at once, which is told: all servers lead back to us, or all are down and as many
+    /// questions as may find out whether one is back.
+    pub fn admit(&self) -> Result<Admitted, Failure> {
+        let failure = match self.shared.book.door() {
+            Door::Open => return Ok(Admitted(None)),
+            Door::Looping => Failure::Looping,
+            Door::Down => match Probing::begin(&self.shared) {
+                Some(probing) => return Ok(Admitted(Some(probing))),
+                None => Failure::Down,
+            },
+        };
+        let looping = failure == Failure::Looping;
+        self.shared.observer.observe(Event::Refused { looping });
+        Err(failure)
+    }
+
+    /// A probe's name came to our own listener, from `source`. Returns whether the probe was this
+    /// upstream's. When two of them have come back within a minute from the address of the server that
+    /// they were sent to, it is not asked until a later probe does not come back.
+    pub fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
+        self.shared.probe_returned(token, source)
+    }
+}
+
+/// A question may be asked, as long as this is held.
+#[must_use]
+pub struct Admitted(Option<Probing>);
+
+/// A question that finds out whether a server is back; the next one may when it is dropped.
+struct Probing(Arc<Shared>);
+
+impl Probing {
+    /// One more, if there may be. Counted here, and not when the question leaves: many may be let in
+    /// before the first of them has its turn.
+    fn begin(shared: &Arc<Shared>) -> Option<Self> {
+        let more = |count: usize| (count < shared.limits.probing).then_some(count + 1);
+        let begun = shared
+            .probing
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        // Made only where one was counted: it is given back when dropped.
+        begun.is_ok().then(|| Self(Arc::clone(shared)))
     }
 }
 
@@ -198,11 +282,11 @@ impl Shared {
         self.observer.trouble(server, Some(fault), "");
         self.book.unreachable(server, now());
     }
+}
 
-    fn looping(&self, server: usize, looping: bool) {
-        if self.probes.set_looping(server, looping) {
-            self.observer.observe(Event::Looping { server, looping });
-        }
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.0.probing.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

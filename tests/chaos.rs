@@ -39,6 +39,8 @@ mod memory;
 #[expect(dead_code, reason = "the hostile test uses more of it")]
 #[path = "hostile/message.rs"]
 mod message;
+#[path = "chaos/neighbours.rs"]
+mod neighbours;
 #[path = "chaos/reload.rs"]
 mod reload;
 #[expect(dead_code, reason = "this test needs less of it than others")]

@@ -6,15 +6,16 @@
 //! ```
 //!
 //! The task runs on the runtime of the worker that took the query, most often in its very thread.
-//! How many wait is bounded, and what does not fit is shed at once: a queue without an end would
-//! only make everybody wait. A query keeps the snapshot that it began under.
+//! How many wait is bounded and shared fairly (`room`), and what does not fit is shed at once: a queue
+//! without an end would only make everybody wait. What would fail at once does so on the thread that it
+//! came by, and takes no room. A query keeps the snapshot that it began under.
 //!
 //! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
 
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -22,22 +23,23 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time,
-};
+use tokio::time;
 
 use crate::{
     cache::Cache,
     config::Limits,
     dns::{Failure, Transport, facts::MAX_LINKS},
     engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
+    policy::GroupId,
     server::{ReplyTo, Unsent},
-    telemetry::{self, Latency, Reading, Recorder, Shared, TcpLimit, Telemetry},
-    upstream::Upstream,
+    telemetry::{self, Latency, Reading, Recorder, Shared, Shed, TcpLimit, Telemetry},
+    upstream::{Admitted, Party, Upstream},
 };
 
-use super::worker::monotonic;
+use super::{
+    room::{Lane, Place, Room, party},
+    worker::monotonic,
+};
 
 /// How often a query is taken up again at most: once for each name of a chain of aliases, which the
 /// engine ends ([`MAX_LINKS`]).
@@ -56,6 +58,8 @@ pub(super) struct Waiting {
     pub(super) transport: Transport,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Ask,
+    /// Whether it was let in at its upstream; else it has yet to be.
+    pub(super) admitted: Option<Admitted>,
     pub(super) back: ReplyTo,
     /// The time of the calendar when it was read.
     pub(super) now: SystemTime,
@@ -63,14 +67,21 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
+/// An upstream, and the places of those who wait for it.
+#[derive(Clone)]
+struct Known {
+    upstream: Arc<Upstream>,
+    lane: Arc<Lane>,
+}
+
 /// The upstreams of the configuration in force, and those that are being left.
-type Upstreams = BTreeMap<Partition, Arc<Upstream>>;
+type Upstreams = BTreeMap<Partition, Known>;
 
 /// What forwards, shared by all workers and by each query that waits.
 pub(super) struct Forwarder {
     upstreams: ArcSwap<Upstreams>,
     cache: Cache,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     limits: Limits,
     /// One for all: a query that has waited for another server can wait for this.
     recorder: Mutex<Recorder>,
@@ -83,7 +94,7 @@ impl Forwarder {
         Self {
             upstreams: ArcSwap::default(),
             cache,
-            room: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
+            room: Room::new(limits.in_flight),
             limits,
             recorder: Mutex::new(telemetry.recorder()),
             shared: Arc::clone(telemetry.shared()),
@@ -100,16 +111,52 @@ impl Forwarder {
 
     /// The upstream of a partition, if there is one by now.
     pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<Upstream>> {
+        self.known(partition).map(|known| known.upstream)
+    }
+
+    fn known(&self, partition: Partition) -> Option<Known> {
         self.upstreams.load().get(&partition).cloned()
     }
 
-    /// Makes the upstreams of a configuration known, before a query can see its snapshot. Those
-    /// that it has not are left a moment later.
-    pub(super) fn install(self: &Arc<Self>, wanted: Vec<(Partition, Arc<Upstream>)>) {
+    /// Where those wait who are answered by this permit's upstream.
+    fn lane(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<Lane> {
+        let partition = snapshot.partition(permit.upstream());
+        let known = partition.and_then(|partition| self.known(partition));
+        // Who asks an upstream that is gone fails at once.
+        known.map(|known| known.lane).unwrap_or_default()
+    }
+
+    /// Lets a question in at this permit's upstream; `None` where that is gone.
+    ///
+    /// # Errors
+    /// Why it fails at once.
+    pub(super) fn admit(
+        &self,
+        snapshot: &Snapshot,
+        permit: &Permit,
+    ) -> Result<Option<Admitted>, Failure> {
+        let upstreams = self.upstreams.load();
+        let partition = snapshot.partition(permit.upstream());
+        let known = partition.and_then(|partition| upstreams.get(&partition));
+        known.map(|known| known.upstream.admit()).transpose()
+    }
+
+    /// Makes the upstreams of a configuration with so many groups known, before a query can see its
+    /// snapshot. Those that it has not are left a moment later.
+    pub(super) fn install(
+        self: &Arc<Self>,
+        wanted: Vec<(Partition, Arc<Upstream>)>,
+        groups: usize,
+    ) {
+        self.room.share_out(groups, wanted.len());
         let before = self.upstreams.load_full();
         let mut all = Upstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
-        all.extend(wanted);
+        for (partition, upstream) in wanted {
+            let lane = before.get(&partition).map(|known| Arc::clone(&known.lane));
+            let lane = lane.unwrap_or_default();
+            all.insert(partition, Known { upstream, lane });
+        }
         self.upstreams.store(Arc::new(all));
         let forwarder = Arc::clone(self);
         tokio::spawn(async move {
@@ -127,9 +174,10 @@ impl Forwarder {
 
     /// Takes a query over, if there is room for one more.
     pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
-        let room = Arc::clone(&self.room).try_acquire_owned();
-        let taken = room.map(|room| tokio::spawn(Arc::clone(self).serve(waiting, room)));
-        taken.is_ok()
+        let lane = self.lane(&waiting.snapshot, &waiting.ask.permit);
+        let place = self.room.take(&lane, waiting.ask.outcome.group);
+        let taken = place.map(|place| tokio::spawn(Arc::clone(self).serve(waiting, place)));
+        taken.is_some()
     }
 
     /// Asks for facts anew that are near their end. Where there is no room, they end.
@@ -139,27 +187,33 @@ impl Forwarder {
         snapshot: Arc<Snapshot>,
         now: SystemTime,
     ) {
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
+        let lane = self.lane(&snapshot, &permit);
+        if let Some(place) = self.room.take(&lane, None) {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
-                let _room = room;
-                let time = forwarder.time_from(monotonic());
-                forwarder.fetch(permit, &snapshot, now, time).await;
+                let _place = place;
+                let asker = Asker {
+                    party: Party::OWN,
+                    time: forwarder.time_from(monotonic()),
+                    admitted: None,
+                };
+                forwarder.fetch(permit, &snapshot, now, asker).await;
             });
         }
     }
 
     /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
-    pub(super) fn probe_returned(&self, token: u128) -> bool {
+    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         let upstreams = self.upstreams.load();
-        let returned = upstreams.values().map(|it| it.probe_returned(token));
+        let returned = upstreams
+            .values()
+            .map(|known| known.upstream.probe_returned(token, source));
         returned.fold(false, |own, returned| own | returned)
     }
 
     /// What a scrape asks for.
     pub(super) fn reading(&self) -> Reading {
         let cache = self.cache.numbers();
-        let in_flight = self.limits.in_flight - self.room.available_permits();
         Reading {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
@@ -167,25 +221,25 @@ impl Forwarder {
             cache_evictions: cache.evictions,
             cache_entries: cache.entries as u64,
             cache_bytes: cache.bytes,
-            in_flight: in_flight as u64,
+            in_flight: self.room.taken() as u64,
             tcp_unread_bytes: 0,
         }
     }
 
     /// Waits until no query waits any more, until `last` at the longest.
     pub(super) async fn finish(&self, last: Instant) {
-        let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         // What has not ended by then ends with the process.
-        let _ = time::timeout_at(last.into(), self.room.acquire_many(all)).await;
+        let _ = time::timeout_at(last.into(), self.room.empty()).await;
     }
 
-    async fn serve(self: Arc<Self>, waiting: Waiting, _room: OwnedSemaphorePermit) {
+    async fn serve(self: Arc<Self>, waiting: Waiting, place: Place) {
         let Waiting {
             packet,
             source,
             transport,
             snapshot,
             ask,
+            admitted,
             back,
             now,
             began,
@@ -199,10 +253,16 @@ impl Forwarder {
             client,
             snapshot: &snapshot,
             now,
+            group: ask.outcome.group,
             time: self.time_from(began),
         };
+        // Held until the reply has left, which the end of dnsgate waits for.
+        let mut hold = Hold {
+            place: Some(Arc::new(place)),
+            admitted,
+        };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
-        let run = AssertUnwindSafe(self.run(query, ask)).catch_unwind();
+        let run = AssertUnwindSafe(self.run(query, ask, &mut hold)).catch_unwind();
         let (mut step, mut reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
         if !step.is_empty() {
             match back.send(&reply) {
@@ -232,11 +292,14 @@ impl Forwarder {
     }
 
     /// Takes a query up until it has its reply.
-    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask) -> (Step, Vec<u8>) {
+    async fn run(self: &Arc<Self>, query: Query<'_>, ask: Ask, hold: &mut Hold) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
-            arrived.push(self.resolve(ask, query).await);
+            if !self.moves(query, &ask.permit, &mut hold.place) {
+                return query.fail(Reason::Shed);
+            }
+            arrived.push(self.resolve(ask, query, hold).await);
             #[cfg(feature = "faults")]
             super::faults::strike(super::faults::At::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
@@ -250,25 +313,56 @@ impl Forwarder {
         query.fail(Reason::UpstreamChain)
     }
 
+    /// Where an alias leads to another upstream, it is there that the query waits from now on. Returns
+    /// whether there is room.
+    fn moves(&self, query: Query<'_>, permit: &Permit, place: &mut Option<Arc<Place>>) -> bool {
+        let lane = self.lane(query.snapshot, permit);
+        if place.as_ref().is_some_and(|place| place.is_at(&lane)) {
+            return true;
+        }
+        // First left, then taken: nobody holds two.
+        *place = None;
+        *place = self.room.take(&lane, query.group).map(Arc::new);
+        if place.is_none() {
+            self.shared.shed(Shed::InFlight);
+        }
+        place.is_some()
+    }
+
     /// What an upstream says, or, to a client that has waited for long, what one said.
-    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>) -> Arrived {
+    async fn resolve(self: &Arc<Self>, ask: Ask, query: Query<'_>, hold: &mut Hold) -> Arrived {
         let Ask { permit, stale, .. } = ask;
+        let asker = Asker {
+            party: party(query.group),
+            time: query.time,
+            admitted: hold.admitted.take(),
+        };
         if stale {
             // Boxed, or every query that waits would hold room for this rare way.
-            Box::pin(self.resolve_in_time(permit, query)).await
+            let place = hold.place.clone();
+            Box::pin(self.resolve_in_time(permit, query, asker, place)).await
         } else {
-            self.fetch(permit, query.snapshot, query.now, query.time)
-                .await
+            self.fetch(permit, query.snapshot, query.now, asker).await
         }
     }
 
     /// What an upstream says within the time that a client waits where there is something else.
-    async fn resolve_in_time(self: &Arc<Self>, permit: Permit, query: Query<'_>) -> Arrived {
-        // It goes on behind the client's back, and the next one finds what it brought.
+    async fn resolve_in_time(
+        self: &Arc<Self>,
+        permit: Permit,
+        query: Query<'_>,
+        asker: Asker,
+        place: Option<Arc<Place>>,
+    ) -> Arrived {
+        // It goes on behind the client's back, in the client's place, and the next one finds what it
+        // brought.
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
-            let (snapshot, now, time) = (Arc::clone(query.snapshot), query.now, query.time);
-            let fetch = async move { forwarder.fetch(permit, &snapshot, now, time).await };
+            let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
+            let fetch = async move {
+                let _place = place;
+                forwarder.fetch(permit, &snapshot, now, asker).await
+            };
             tokio::spawn(fetch)
         };
         let late = |failure| {
@@ -289,14 +383,25 @@ impl Forwarder {
         permit: Permit,
         snapshot: &Snapshot,
         now: SystemTime,
-        time: Time,
+        asker: Asker,
     ) -> Arrived {
+        let Asker {
+            party,
+            time,
+            admitted,
+        } = asker;
         let left = time.until.saturating_duration_since(monotonic());
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
-        let result = match upstream {
-            Some(upstream) => upstream.resolve(&permit, time.until).await,
-            None => Err(Failure::Unreachable),
+        let result = match (upstream, admitted) {
+            (Some(upstream), Some(admitted)) => {
+                let until = time.until;
+                upstream
+                    .resolve_admitted(&permit, party, until, admitted)
+                    .await
+            }
+            (Some(upstream), None) => upstream.resolve(&permit, party, time.until).await,
+            (None, _) => Err(Failure::Unreachable),
         };
         let context = self.context(snapshot, now);
         match result {
@@ -338,6 +443,22 @@ struct Time {
     until: Instant,
 }
 
+/// Who asks an upstream.
+struct Asker {
+    party: Party,
+    time: Time,
+    /// Whether it was let in; else it has yet to be.
+    admitted: Option<Admitted>,
+}
+
+/// What a query holds while it waits.
+struct Hold {
+    /// Its place at the upstream that it waits for.
+    place: Option<Arc<Place>>,
+    /// That it was let in there, until it asks.
+    admitted: Option<Admitted>,
+}
+
 /// What of a query is needed to take it up again.
 #[derive(Clone, Copy)]
 struct Query<'q> {
@@ -345,6 +466,7 @@ struct Query<'q> {
     client: Client,
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
+    group: Option<GroupId>,
     time: Time,
 }
 

@@ -6,6 +6,7 @@
 //! is said.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -125,6 +126,15 @@ impl Notices {
     /// Says something of a server.
     pub(super) fn say(&self, severity: Severity, message: &str, server: usize) {
         self.0.say(severity, message, server, Vec::new());
+    }
+
+    /// A probe of a server was sent here from another address.
+    pub(super) fn copied(&self, server: usize, from: IpAddr) {
+        let message = "a probe for loops that went to an upstream's server came from another address: \
+                       somebody sees what the server is asked and sends it here, or the server \
+                       forwards to dnsgate from that address; it is still asked";
+        let from = vec![("from", json!(from))];
+        self.0.say(Severity::Warning, message, server, from);
     }
 }
 

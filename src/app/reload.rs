@@ -201,7 +201,8 @@ impl Keeper<'_> {
                 #[cfg(feature = "faults")]
                 super::faults::reload(super::faults::Reloading::Applying);
                 // Before any query can be forwarded under its permits.
-                self.forwarder.install(made);
+                let groups = next.snapshot.policy().groups().len();
+                self.forwarder.install(made, groups);
                 // Before any query can be counted under its labels, or logged.
                 tell::labels(self.telemetry, &next.snapshot, &next.upstreams);
                 let (queries, sample) = next.log;

@@ -59,6 +59,9 @@ fn make(
         deadline: limits.upstream_timeout,
         waiters: limits.waiters,
         questions: limits.in_flight,
+        connections: limits.upstream_connections,
+        pipeline: limits.upstream_pipeline,
+        probing: limits.upstream_probes,
         near_misses: limits.upstream_near_misses,
     };
     let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
@@ -101,6 +104,13 @@ impl Observer for Told {
             Event::Hedged { .. } => counters.hedged(),
             Event::Merged => counters.merged(),
             Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
+            Event::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
+            Event::Refused { looping } => counters.refused(if looping {
+                telemetry::Refused::Looping
+            } else {
+                telemetry::Refused::Down
+            }),
+            Event::Copied { server, from } => self.notices.copied(server, from),
             Event::Changed { server, standing } => {
                 counters.up(server, standing != Standing::Down);
                 match standing {
@@ -115,12 +125,13 @@ impl Observer for Told {
                 let (severity, message) = if looping {
                     (
                         Severity::Error,
-                        "an upstream's server sends what it is asked back here: point it elsewhere",
+                        "an upstream's server sends what it is asked back here and is not asked any more: \
+                         point it elsewhere",
                     )
                 } else {
                     (
                         Severity::Notice,
-                        "an upstream's server sends nothing back here any more",
+                        "an upstream's server sends nothing back here any more and is asked again",
                     )
                 };
                 self.notices.say(severity, message, server);

@@ -10,10 +10,11 @@ use std::{
 
 use crate::{
     dns::Ahead,
-    engine::{self, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
+    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
     telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
+    upstream::Admitted,
 };
 
 use super::{
@@ -104,10 +105,37 @@ impl Worker {
         });
     }
 
+    /// Ends a query at once where waiting would be in vain, because its upstream may not be asked: with
+    /// what the cache has past its time, or SERVFAIL. An error is that end; otherwise it may wait, and
+    /// was let in unless it goes on elsewhere.
+    fn admit(
+        &self,
+        ask: &Ask,
+        message: Message<'_>,
+        out: &mut [u8],
+    ) -> Result<Option<Admitted>, Step> {
+        let failure = match self.forwarder.admit(&self.snapshot, &ask.permit) {
+            Ok(admitted) => return Ok(admitted),
+            Err(failure) => failure,
+        };
+        let context =
+            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
+        let arrived = [Arrived::new(ask.permit.clone(), Err(failure), &context)];
+        let client = Client {
+            source: message.source.ip(),
+            transport: message.transport,
+        };
+        match engine::finish(message.packet, client, &context, &arrived, out) {
+            // An alias of what the cache had leads to an upstream that may be asked.
+            Step::Ask(_) => Ok(None),
+            step => Err(step),
+        }
+    }
+
     /// Hands a query over that must wait; the reply's length where it cannot.
     fn wait(
         &mut self,
-        ask: Ask,
+        (ask, admitted): (Ask, Option<Admitted>),
         message: Message<'_>,
         out: &mut [u8],
         later: &dyn Later,
@@ -120,6 +148,7 @@ impl Worker {
                 transport: message.transport,
                 snapshot: Arc::clone(&self.snapshot),
                 ask,
+                admitted,
                 back,
                 now: self.now,
                 began: self.began,
@@ -151,12 +180,13 @@ impl Worker {
 
     /// Whether a query is one of dnsgate's own, by which nothing is counted or logged that is about
     /// clients. A probe for loops that came back is told of.
-    fn is_own(&self, outcome: &Outcome, packet: &[u8]) -> bool {
+    fn is_own(&self, outcome: &Outcome, message: Message<'_>) -> bool {
         match outcome.reason {
-            Reason::Class => packet == own_question(),
+            Reason::Class => message.packet == own_question(),
             Reason::LoopProbe => {
-                let token = engine::probe_of(packet);
-                let own = token.is_some_and(|token| self.forwarder.probe_returned(token));
+                let source = message.source.ip();
+                let token = engine::probe_of(message.packet);
+                let own = token.is_some_and(|token| self.forwarder.probe_returned(token, source));
                 if own {
                     self.shared.self_query(SelfQuery::Returned);
                 }
@@ -192,7 +222,7 @@ impl Handler for Worker {
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
         match self.step(message, out) {
             Step::Reply { len, outcome, more } => {
-                if !self.is_own(&outcome, message.packet) {
+                if !self.is_own(&outcome, message) {
                     let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
                     let reply = out.get(..len).unwrap_or_default();
                     self.record(outcome, message, reply, rejected);
@@ -205,7 +235,15 @@ impl Handler for Worker {
                 self.record(outcome, message, &[], rejected);
                 None
             }
-            Step::Ask(ask) => self.wait(*ask, message, out, later),
+            Step::Ask(ask) => match self.admit(&ask, message, out) {
+                Err(step) => {
+                    let len = step.len();
+                    let reply = out.get(..len).unwrap_or_default();
+                    self.record(*step.outcome(), message, reply, step.rejected());
+                    (len > 0).then_some(len)
+                }
+                Ok(admitted) => self.wait((*ask, admitted), message, out, later),
+            },
         }
     }
 

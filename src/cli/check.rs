@@ -13,7 +13,12 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{app, config, dns::Rcode, rehearsal, upstream};
+use crate::{
+    app,
+    config::{self, ListenArg},
+    dns::Rcode,
+    rehearsal, upstream,
+};
 
 use super::test;
 
@@ -22,6 +27,9 @@ use super::test;
 pub(super) struct Args {
     /// The configuration, - for standard input; the built-in one if absent.
     file: Option<PathBuf>,
+    /// Check it for a dnsgate that is started with this --listen; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<ListenArg>,
     /// Ask each server of each upstream once, for a name that does not exist, and tell what came:
     /// exit code 1 if one cannot be used.
     #[arg(long)]
@@ -29,8 +37,9 @@ pub(super) struct Args {
 }
 
 /// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = app::read_config(args.file.as_deref())?;
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let listen: Vec<_> = args.listen.into_iter().flatten().collect();
+    let config = app::read_config_for(args.file.as_deref(), &listen)?;
     #[expect(
         clippy::disallowed_methods,
         reason = "what has expired has expired now"

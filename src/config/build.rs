@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Config, builtin,
+    Config, Listen, builtin,
     case::{self, CaseEntry},
     conflict,
     contents::{Built, Contents},
@@ -30,8 +30,18 @@ use crate::{
     policy::{Action, DenyWith, Origin, Pattern, Policy, Rule, TypeSet},
 };
 
-/// Reads a configuration file and everything that it names.
-pub(super) fn load(path: &Path) -> Result<Config, Report> {
+/// Where a configuration is to be used.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    /// Where files that it names are looked for.
+    dir: &'a Path,
+    /// Where the server listens; nowhere for where the file says.
+    listen: &'a [Listen],
+}
+
+/// Reads a configuration file and everything that it names, for a server that listens there, or where
+/// the file says if that is nowhere.
+pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     let from_stdin = path == Path::new(text::STDIN);
     let name = if from_stdin {
         "<stdin>".into()
@@ -48,17 +58,18 @@ pub(super) fn load(path: &Path) -> Result<Config, Report> {
         }
     };
     let dir = path.parent().unwrap_or(Path::new(""));
+    let around = Around { dir, listen };
     if from_stdin {
-        return parse_of(&text, &name, dir, None, files);
+        return parse_of(&text, &name, around, None, files);
     }
     let tests = case::beside(path);
     if !tests.exists() {
         files.push(ReadFile::absent(&tests, MAX_CONFIG));
-        return parse_of(&text, &name, dir, None, files);
+        return parse_of(&text, &name, around, None, files);
     }
     let beside = tests.to_string_lossy();
     match text::read_named(&tests, MAX_CONFIG, &mut files) {
-        Ok(tests) => parse_of(&text, &name, dir, Some((&tests, &beside)), files),
+        Ok(tests) => parse_of(&text, &name, around, Some((&tests, &beside)), files),
         Err(error) => {
             let message = format!("the file of tests {error}");
             let message = Message::of("the file of tests cannot be read", message);
@@ -73,7 +84,8 @@ pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report
         let message = format!("the configuration is larger than {MAX_CONFIG} bytes");
         return Err(Report::of_file(name, message, Vec::new()));
     }
-    parse_of(text, name, dir, None, Vec::new())
+    let around = Around { dir, listen: &[] };
+    parse_of(text, name, around, None, Vec::new())
 }
 
 /// The same, for a text that is within its bound, with the text and name of the tests that stand
@@ -81,7 +93,7 @@ pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report
 fn parse_of(
     text: &str,
     name: &str,
-    dir: &Path,
+    around: Around<'_>,
     beside: Option<(&str, &str)>,
     files: Vec<ReadFile>,
 ) -> Result<Config, Report> {
@@ -89,7 +101,7 @@ fn parse_of(
     *faults.files() = files;
     let tree = yaml::parse(text, &mut faults);
     let mut file = File::read(&tree, &mut faults);
-    let mut config = build(&file, name, dir, &mut faults);
+    let mut config = build(&file, name, around, &mut faults);
     let whole = faults.is_empty();
     add_cases(
         (std::mem::take(&mut file.tests), whole),
@@ -131,15 +143,15 @@ fn add_cases(
     }
 }
 
-fn build(file: &File, name: &str, dir: &Path, faults: &mut Faults<'_>) -> Option<Config> {
+fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -> Option<Config> {
+    let Around { dir, listen } = around;
     let startup = startup(file, faults);
     let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
-    let upstreams = Upstreams::of(
-        (&file.upstreams, file.named.upstreams),
-        &startup.listen,
-        dir,
-        faults,
-    );
+    let own = match listen {
+        [] => &startup.listen,
+        listen => listen,
+    };
+    let upstreams = Upstreams::of((&file.upstreams, file.named.upstreams), own, dir, faults);
     let observe = match &file.mode {
         Some(Mode::Observe(name)) => upstreams.find(name, faults),
         Some(Mode::Enforce) | None => None,

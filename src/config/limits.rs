@@ -172,8 +172,10 @@ pub const LOG_SAMPLE: Bound<u32> = Bound {
     most: 1_000_000,
 };
 
-/// Questions that wait for an upstream, over all clients. Beyond it a query is shed: answered
-/// SERVFAIL and counted. One costs some 4 KiB while it waits, so the default is 40 MiB, and as many
+/// Queries that wait for an upstream, over all clients. Beyond it a query is shed: answered
+/// SERVFAIL and counted. Half of the places are reserved, the same number for each client group at
+/// each upstream; of the other half no group and no upstream may hold more than four times what is
+/// free, so that it is never all one's. A low limit of file descriptors may leave fewer. One costs some 4 KiB while it waits, so the default is 40 MiB, and as many
 /// as 5 000 questions a second that all run into the time-out of 2 s. No official reference.
 pub const IN_FLIGHT: Bound<usize> = Bound {
     default: 10_000,
@@ -188,6 +190,35 @@ pub const WAITERS: Bound<usize> = Bound {
     default: 1_000,
     least: 1,
     most: 100_000,
+};
+
+/// Connections to one server of an upstream, over TCP, TLS or HTTPS. Opened only when those that are
+/// there have no place left ([`UPSTREAM_PIPELINE`]). Four are enough for any one server; each costs a
+/// file descriptor and, with TLS, some 30 KiB. A server that wants fewer closes some. No official
+/// reference; RFC 7766 section 6.2.2 recommends as few as will do.
+pub const UPSTREAM_CONNECTIONS: Bound<usize> = Bound {
+    default: 4,
+    least: 1,
+    most: 64,
+};
+
+/// Questions under way on one connection to an upstream's server (RFC 7766 section 6.2.1.1). Over
+/// HTTPS the server may ask for fewer. The default is more than a server is asked in a round trip; the
+/// most leaves three of four message ids unused, so that a free one is found at once.
+pub const UPSTREAM_PIPELINE: Bound<usize> = Bound {
+    default: 512,
+    least: 1,
+    most: 16_384,
+};
+
+/// Questions that are asked at a time of an upstream whose servers are all down; the others fail at
+/// once. Each of them finds out whether a server is back, and waits for the whole time-out if none is:
+/// ten notice a recovery within a fraction of a second where clients ask, and take next to no room.
+/// No official reference.
+pub const UPSTREAM_PROBES: Bound<usize> = Bound {
+    default: 10,
+    least: 1,
+    most: 1_000,
 };
 
 /// Queries over UDP that one client may send in a second, and as many at once; 0 for any number. Off
@@ -290,6 +321,12 @@ pub struct Limits {
     pub in_flight: usize,
     /// See [`WAITERS`].
     pub waiters: usize,
+    /// See [`UPSTREAM_CONNECTIONS`].
+    pub upstream_connections: usize,
+    /// See [`UPSTREAM_PIPELINE`].
+    pub upstream_pipeline: usize,
+    /// See [`UPSTREAM_PROBES`].
+    pub upstream_probes: usize,
     /// See [`UPSTREAM_TIMEOUT`].
     pub upstream_timeout: Duration,
     /// See [`UPSTREAM_NEAR_MISSES`].
@@ -322,6 +359,9 @@ impl Default for Limits {
             log_queue: LOG_QUEUE.default,
             in_flight: IN_FLIGHT.default,
             waiters: WAITERS.default,
+            upstream_connections: UPSTREAM_CONNECTIONS.default,
+            upstream_pipeline: UPSTREAM_PIPELINE.default,
+            upstream_probes: UPSTREAM_PROBES.default,
             upstream_timeout: UPSTREAM_TIMEOUT.default,
             upstream_near_misses: UPSTREAM_NEAR_MISSES.default,
             drain: DRAIN.default,
@@ -347,6 +387,9 @@ mod tests {
             LOG_QUEUE,
             IN_FLIGHT,
             WAITERS,
+            UPSTREAM_CONNECTIONS,
+            UPSTREAM_PIPELINE,
+            UPSTREAM_PROBES,
             UPSTREAM_NEAR_MISSES,
             PER_CLIENT_QPS,
             PER_CLIENT_SLIP,

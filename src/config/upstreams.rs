@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
 };
@@ -129,7 +129,9 @@ fn servers(entry: &UpstreamEntry, listen: &[Listen], faults: &mut Faults<'_>) ->
                     "{} is dnsgate itself, which listens on {own}: every question would come back",
                     server.value
                 ),
-                "write the address of another server".to_owned(),
+                "write the address of another server, or have dnsgate listen elsewhere (`listen`, \
+                 or `--listen` of serve and check)"
+                    .to_owned(),
             );
         }
         servers.push(server.value.clone());
@@ -137,8 +139,14 @@ fn servers(entry: &UpstreamEntry, listen: &[Listen], faults: &mut Faults<'_>) ->
     servers
 }
 
+/// Docker's own resolver: what a container sends there is taken off its way by the rules of its
+/// network, and comes to no listener of the container, on every address or not.
+const DOCKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
 /// Whether what is sent to a server would arrive at this listener. A listener on every address has
-/// those of this machine, of which only loopback is known before it runs.
+/// those of this machine, of which only loopback is known before it runs. Who listens on one of them
+/// alone, as systemd-resolved does on 127.0.0.53, and a listener on every address keep each other out:
+/// so where dnsgate runs with one, nobody else has the port on an address of the loopback.
 fn is_own(listen: Listen, server: &ServerAddr) -> bool {
     let by_transport = match (listen, server) {
         // What does not fit is asked for again over TCP.
@@ -148,7 +156,9 @@ fn is_own(listen: Listen, server: &ServerAddr) -> bool {
     let (own, to): (SocketAddr, SocketAddr) = (listen.address(), server.address());
     let by_address = match (own.ip(), to.ip()) {
         // A listener on [::] takes no IPv4.
-        (IpAddr::V4(own), IpAddr::V4(to)) => own == to || own.is_unspecified() && to.is_loopback(),
+        (IpAddr::V4(own), IpAddr::V4(to)) => {
+            own == to || own.is_unspecified() && to.is_loopback() && to != DOCKER
+        }
         (IpAddr::V6(own), IpAddr::V6(to)) => own == to || own.is_unspecified() && to.is_loopback(),
         _ => false,
     };

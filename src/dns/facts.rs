@@ -251,4 +251,10 @@ pub enum Failure {
     /// There was no room to ask or to wait.
     #[error("too many questions wait for an answer")]
     Shed,
+    /// Every server of the upstream is down, and enough questions find out whether one is back.
+    #[error("every server of the upstream is down")]
+    Down,
+    /// What the upstream is asked comes back to dnsgate, so nothing is asked of it.
+    #[error("the upstream sends what it is asked back to dnsgate")]
+    Looping,
 }

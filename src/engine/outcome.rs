@@ -181,6 +181,11 @@ reasons! {
     UpstreamError = "upstream_error" => Failed,
     /// The upstream's answer was not well-formed.
     UpstreamMalformed = "upstream_malformed" => Failed,
+    /// Failed at once: every server of the upstream is down, and enough questions find out whether
+    /// one is back.
+    UpstreamDown = "upstream_down" => Failed,
+    /// Failed at once: what the upstream is asked comes back to dnsgate.
+    UpstreamLooping = "upstream_looping" => Failed,
     /// There was no room to ask an upstream or to wait for it.
     Shed = "shed" => Failed,
     /// A chain of aliases in our own data that is too long, or a circle.

@@ -7,7 +7,7 @@
 //! **Memory**, stated because it is allocated whole when a worker takes a block: with *g* groups,
 //! `2 × (g + 2) × 5 × 9 × 42` cells for queries, at most [`MAX_RULE_CELLS`] for what is counted by
 //! rule, and some hundred others; 8 bytes each. One group: 90 KiB; the most, 64 groups: 1.91 MiB,
-//! and 1 MiB for the rules. A rule needs `(g + 2) × 8` cells for its denials and 4 for its screen:
+//! and 1 MiB for the rules. A rule needs `(g + 2) × 8` cells for its denials and 3 for its screen:
 //! the rules that do not fit, in the order of the file, are counted as [`OTHER`].
 
 use std::{

@@ -92,7 +92,7 @@ families! {
     UPSTREAM_UP = "upstream_up", Gauge, ["upstream", "server"],
         "1 while the server answers, 0 while it is down and is only probed.";
     UPSTREAM_LOOPING = "upstream_looping", Gauge, ["upstream"],
-        "1 while what the upstream is asked comes back to dnsgate, else 0; /readyz says no then.";
+        "1 while what the upstream is asked comes back to dnsgate, else 0; the server that sends it back is not asked then.";
     UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
         "Messages from a server, or in its name, that are no reply to the question they came for; they are ignored.";
     UPSTREAM_FORGED = "upstream_forged_total", Counter, ["upstream", "server"],
@@ -101,6 +101,8 @@ families! {
         "Questions for which a second server was asked early, because the first took long.";
     UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
         "Queries that waited for a question already in flight instead of asking it again.";
+    UPSTREAM_REFUSED = "upstream_refused_total", Counter, ["upstream", "why"],
+        "Questions that failed at once, or were answered from the cache past their time: every server of the upstream is down and limits.upstream_probes find out whether one is back (down), or leads back to dnsgate (looping).";
     CACHE_HITS = "cache_hits_total", Counter, [],
         "Look-ups in the cache that found what is true.";
     CACHE_MISSES = "cache_misses_total", Counter, [],

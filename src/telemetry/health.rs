@@ -1,7 +1,7 @@
 //! Whether dnsgate may be asked: starting, ready, draining. `/readyz` and `dnsgate_ready` tell it.
 //! Beside that, what is wrong without being a reason not to ask: a configuration that was refused
-//! (`/readyz` adds it), a listener that has fallen silent (`/livez` fails). An upstream that leads
-//! back to us is a reason, and known where upstreams are counted (`upstreams`).
+//! (`/readyz` adds it), a listener that has fallen silent (`/livez` fails). Nothing that an upstream or a
+//! client sends is a reason.
 
 use std::{
     collections::BTreeSet,

@@ -306,24 +306,15 @@ fn is_ready(telemetry: &Telemetry) -> bool {
     telemetry.health().phase() == Phase::Ready
 }
 
-/// The phase as a code and a line. Who is asked by its own upstream would ask for ever: nothing
-/// that is forwarded can be answered, and a load balancer should look elsewhere.
+/// The phase as a code and a line. Nothing that an upstream or a client sends has a say in it: whoever
+/// could turn it to 503 could take the whole VPC its resolver.
 fn state(telemetry: &Telemetry) -> (StatusCode, String) {
     match telemetry.health().phase() {
         Phase::Starting(missing) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("starting: {missing}"),
         ),
-        Phase::Ready => match telemetry.looping() {
-            None => (StatusCode::OK, "ready".to_owned()),
-            Some(upstream) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!(
-                    "upstream {upstream} leads back to dnsgate: what it is asked comes back as a \
-                     query; give it servers that do not forward to dnsgate"
-                ),
-            ),
-        },
+        Phase::Ready => (StatusCode::OK, "ready".to_owned()),
         Phase::Draining(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {why}")),
     }
 }

@@ -88,7 +88,7 @@ pub(super) struct Sources {
 impl Sources {
     /// Whether `/readyz` says yes.
     fn is_ready(&self) -> bool {
-        self.health.phase() == Phase::Ready && self.upstreams.looping().is_none()
+        self.health.phase() == Phase::Ready
     }
 }
 

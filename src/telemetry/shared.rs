@@ -44,6 +44,8 @@ labels! {
         /// A query was answered SERVFAIL: as many wait for its question as may, or as many
         /// questions are in flight to its upstream.
         Waiters = "waiters",
+        /// A question was not asked: no place was left for its group on the connections to a server.
+        Pipeline = "upstream_pipeline",
         /// A query over its client's rate was dropped, or sent to TCP. Workers count these, in
         /// their own blocks: there may be a flood of them.
         ClientRate = "per_client_qps",

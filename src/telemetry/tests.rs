@@ -564,6 +564,7 @@ fn upstreams_show_as_long_as_they_are_held() {
     corp.looping(0, true);
     corp.hedged();
     corp.merged();
+    corp.refused(Refused::Down);
     let shown = series(&telemetry);
     let server = r#"upstream="corp",server="tls://b""#;
     for (name, value) in [
@@ -596,16 +597,26 @@ fn upstreams_show_as_long_as_they_are_held() {
         (r#"looping{upstream="corp"}"#.to_owned(), 1.0),
         (r#"hedged_total{upstream="corp"}"#.to_owned(), 1.0),
         (r#"merged_total{upstream="corp"}"#.to_owned(), 1.0),
+        (
+            r#"refused_total{upstream="corp",why="down"}"#.to_owned(),
+            1.0,
+        ),
+        (
+            r#"refused_total{upstream="corp",why="looping"}"#.to_owned(),
+            0.0,
+        ),
     ] {
         assert_eq!(shown[&format!("dnsgate_upstream_{name}")], value, "{name}");
     }
     assert_eq!(sum(&shown, "dnsgate_upstream_queries_total"), 4.0);
-    assert_eq!(shown["dnsgate_ready"], 0.0, "it leads back to us");
-    corp.looping(0, false);
-    assert_eq!(series(&telemetry)["dnsgate_ready"], 1.0);
+    assert_eq!(shown["dnsgate_ready"], 1.0, "whatever upstreams do");
     drop(corp);
     let shown = series(&telemetry);
-    assert!(!shown.keys().any(|name| name.contains("upstream")));
+    assert!(
+        !shown
+            .keys()
+            .any(|name| name.starts_with("dnsgate_upstream"))
+    );
 }
 
 #[test]

@@ -69,6 +69,16 @@ labels! {
     }
 }
 
+labels! {
+    /// Why a question to an upstream failed at once: the label `why` of `upstream_refused_total`.
+    Refused {
+        /// All its servers are down, and enough questions find out whether one is back.
+        Down = "down",
+        /// What it is asked comes back to dnsgate.
+        Looping = "looping",
+    }
+}
+
 /// The upper bounds of the buckets of `upstream_rtt_seconds`: from a server on this machine over
 /// one in the region to one across an ocean, up to the deadline of 2 s.
 pub(super) const RTT_BOUNDS: [Duration; 13] = [
@@ -129,6 +139,7 @@ impl ServerCells {
 pub(super) struct WholeCells {
     hedged: AtomicU64,
     merged: AtomicU64,
+    refused: [AtomicU64; Refused::ALL.len()],
 }
 
 impl WholeCells {
@@ -138,6 +149,11 @@ impl WholeCells {
 
     pub(super) fn merged(&self) -> u64 {
         self.merged.load(Relaxed)
+    }
+
+    pub(super) fn refused(&self, why: Refused) -> u64 {
+        let cell = self.refused.get(why as usize);
+        cell.map_or(0, |cell| cell.load(Relaxed))
     }
 }
 
@@ -199,8 +215,8 @@ impl UpstreamCounters {
         }
     }
 
-    /// What a server is asked comes back to a listener of ours, or no longer does. While it does,
-    /// `/readyz` says 503.
+    /// What a server is asked comes back to a listener of ours, or no longer does. While it does, it is
+    /// not asked.
     pub fn looping(&self, server: usize, looping: bool) {
         if let Some(server) = self.servers.get(server) {
             server.looping.store(looping, Relaxed);
@@ -215,6 +231,13 @@ impl UpstreamCounters {
     /// A query waits for a question that was already in flight.
     pub fn merged(&self) {
         self.cells.merged.fetch_add(1, Relaxed);
+    }
+
+    /// A question failed at once.
+    pub fn refused(&self, why: Refused) {
+        if let Some(cell) = self.cells.refused.get(why as usize) {
+            cell.fetch_add(1, Relaxed);
+        }
     }
 
     fn is_looping(&self) -> bool {
@@ -260,13 +283,6 @@ impl Upstreams {
         });
         held.push(Arc::downgrade(&counters));
         counters
-    }
-
-    /// An upstream that leads back here.
-    pub(super) fn looping(&self) -> Option<String> {
-        let read = self.read();
-        let mut looping = read.looping.into_iter().filter(|(_, looping)| *looping);
-        looping.next().map(|(name, _)| name)
     }
 
     /// All of it, at this moment.
@@ -324,7 +340,7 @@ mod tests {
         first.up(0, false);
         first.looping(1, true);
         first.merged();
-        assert_eq!(upstreams.looping().as_deref(), Some("corp"));
+        assert!(upstreams.read().looping["corp"]);
 
         // The second knows nothing yet of what the first had found out.
         let second = upstreams.hold("corp", &labels(&["udp://c", "udp://a"]));
@@ -342,7 +358,7 @@ mod tests {
             (key("corp", "udp://c"), true),
         ];
         assert_eq!(up, want);
-        assert_eq!(upstreams.looping(), None);
+        assert!(!read.looping["corp"]);
 
         drop(first);
         let servers = upstreams.read().servers;
@@ -370,7 +386,7 @@ mod tests {
         let cells = &read.servers[&key("corp", "udp://a")];
         assert_eq!((cells.asked(Asked::Busy), cells.mismatched()), (0, 0));
         assert!(read.up[&key("corp", "udp://a")]);
-        assert_eq!(upstreams.looping(), None);
+        assert!(!read.looping["corp"]);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! never while anything is waited for or told.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,7 +37,20 @@ pub(super) struct Book {
     observer: Arc<dyn Observer>,
     /// Told when a server is to be probed sooner than was known.
     pub(super) news: Notify,
+    /// What [`Self::door`] says: read for each question, and so without the lock.
+    door: AtomicU8,
     pages: Mutex<Pages>,
+}
+
+/// Whether an upstream as a whole may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// A server is there that may answer.
+    Open,
+    /// Every server that may be asked is down.
+    Down,
+    /// Every server leads back to us.
+    Looping,
 }
 
 struct Pages {
@@ -48,6 +64,8 @@ struct Known {
     health: Health,
     rtt: Rtt,
     score: Duration,
+    /// Whether what it is asked comes back to us.
+    looping: bool,
     /// Early questions that others answered since its last reply.
     beaten: u32,
 }
@@ -66,6 +84,7 @@ impl Book {
             strategy,
             observer,
             news: Notify::new(),
+            door: AtomicU8::new(Door::Open as u8),
             pages: Mutex::new(Pages {
                 servers: (0..servers).map(|_| Known::default()).collect(),
                 turn: 0,
@@ -173,8 +192,47 @@ impl Book {
         known.filter_map(|known| known.health.next_probe()).min()
     }
 
+    /// Whether the upstream may be asked.
+    pub(super) fn door(&self) -> Door {
+        match self.door.load(Ordering::Relaxed) {
+            door if door == Door::Down as u8 => Door::Down,
+            door if door == Door::Looping as u8 => Door::Looping,
+            _ => Door::Open,
+        }
+    }
+
+    /// Whether what a server is asked comes back to us.
+    pub(super) fn is_looping(&self, server: usize) -> bool {
+        self.lock()
+            .servers
+            .get(server)
+            .is_some_and(|known| known.looping)
+    }
+
+    /// Sets that, and tells of it where it is news.
+    pub(super) fn set_looping(&self, server: usize, looping: bool) {
+        let news = {
+            let mut pages = self.lock();
+            let known = pages.servers.get_mut(server);
+            let news = known
+                .is_some_and(|known| std::mem::replace(&mut known.looping, looping) != looping);
+            self.door.store(pages.door() as u8, Ordering::Relaxed);
+            news
+        };
+        if news {
+            self.observer.observe(Event::Looping { server, looping });
+        }
+    }
+
     fn change(&self, server: usize, change: impl FnOnce(&mut Known) -> Option<Standing>) {
-        let changed = self.lock().servers.get_mut(server).and_then(change);
+        let changed = {
+            let mut pages = self.lock();
+            let changed = pages.servers.get_mut(server).and_then(change);
+            if changed.is_some() {
+                self.door.store(pages.door() as u8, Ordering::Relaxed);
+            }
+            changed
+        };
         if let Some(standing) = changed {
             self.observer.observe(Event::Changed { server, standing });
             self.news.notify_one();
@@ -186,9 +244,27 @@ impl Book {
     }
 }
 
+impl Pages {
+    fn door(&self) -> Door {
+        let mut asked = self
+            .servers
+            .iter()
+            .filter(|known| !known.looping)
+            .peekable();
+        if asked.peek().is_none() {
+            Door::Looping
+        } else if asked.all(|known| known.health.standing() == Standing::Down) {
+            Door::Down
+        } else {
+            Door::Open
+        }
+    }
+}
+
 impl Known {
     fn candidate(&self) -> Candidate {
         Candidate {
+            looping: self.looping,
             standing: self.health.standing(),
             score: self.score,
         }
@@ -227,5 +303,32 @@ mod tests {
         book.answered(0, None);
         assert_eq!(book.standings(), [Up, Up]);
         assert_eq!(book.plan().order, [0, 1]);
+    }
+
+    #[test]
+    fn the_door_is_open_while_one_server_may_answer() {
+        let book = Book::new(Strategy::Ordered, 2, Arc::new(Nobody));
+        let start = Instant::now();
+        let fail = |server| {
+            for second in 0..3 {
+                book.unreachable(server, start + Duration::from_secs(second));
+            }
+        };
+        assert_eq!(book.door(), Door::Open);
+        fail(0);
+        assert_eq!(book.door(), Door::Open);
+        book.set_looping(1, true);
+        assert_eq!(book.door(), Door::Down, "the one that may be asked is");
+        assert_eq!(book.plan().order, [0]);
+        book.set_looping(0, true);
+        assert_eq!(book.door(), Door::Looping);
+        assert_eq!(book.plan().order, [] as [usize; 0]);
+        book.set_looping(1, false);
+        assert_eq!(book.door(), Door::Open);
+        fail(1);
+        assert_eq!(book.door(), Door::Down);
+        book.answered(1, None);
+        assert_eq!(book.door(), Door::Open);
+        assert_eq!(book.plan().order, [1]);
     }
 }

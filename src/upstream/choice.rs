@@ -1,7 +1,7 @@
 //! Which servers to ask, and in which order: a function of what is known of them.
 //!
 //! What all strategies have in common: those that are up come before suspects, and those that are
-//! down are not in the order at all, unless there is no other.
+//! down are not in the order at all, unless there is no other. Those that lead back to us never are.
 //!
 //! `fastest` has to find out when a server that was slow has become fast. So the score of each
 //! server that was not asked shrinks a little with each question that another one got ([`fade`]),
@@ -20,6 +20,8 @@ const FADE: f64 = 0.99;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) standing: Standing,
+    /// Whether what it is asked comes back to us: then it is not asked, whoever else is there.
+    pub(super) looping: bool,
     /// The time that its answers take, faded since the last one; zero for one never asked.
     pub(super) score: Duration,
 }
@@ -31,12 +33,12 @@ pub(super) fn fade(score: Duration) -> Duration {
 
 /// The servers to ask, by position, the first one first. `turn` counts the questions.
 pub(super) fn order(strategy: Strategy, candidates: &[Candidate], turn: usize) -> Vec<usize> {
-    let all_down = candidates
-        .iter()
-        .all(|candidate| candidate.standing == Standing::Down);
+    let mut asked = candidates.iter().filter(|candidate| !candidate.looping);
+    let all_down = asked.all(|candidate| candidate.standing == Standing::Down);
     let mut order: Vec<_> = candidates
         .iter()
         .enumerate()
+        .filter(|(_, candidate)| !candidate.looping)
         .filter(|(_, candidate)| all_down || candidate.standing != Standing::Down)
         .collect();
     if strategy == Strategy::Spread {
@@ -72,6 +74,7 @@ mod tests {
         of.iter()
             .map(|&(standing, ms)| Candidate {
                 standing,
+                looping: false,
                 score: Duration::from_millis(ms),
             })
             .collect()
@@ -105,6 +108,17 @@ mod tests {
                 want,
                 "{strategy:?} {servers:?} {turn}"
             );
+        }
+    }
+
+    #[test]
+    fn who_leads_back_to_us_is_not_asked_even_if_nobody_else_is_up() {
+        let mut servers = known(&[(Up, 1), (Down, 2), (Down, 3)]);
+        servers[0].looping = true;
+        for strategy in [Strategy::Fastest, Strategy::Ordered, Strategy::Spread] {
+            let mut order = order(strategy, &servers, 0);
+            order.sort_unstable();
+            assert_eq!(order, [1, 2], "{strategy:?}");
         }
     }
 

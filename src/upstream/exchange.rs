@@ -41,18 +41,28 @@ use self::{
     pool::Pool,
     udp::Heard,
 };
-use super::{Event, Observer, now};
+use super::{Event, Limits, Observer, descriptors, now, share::Party};
 use crate::{
     config::ServerAddr,
     dns::{ServerFault, ask},
     policy::Permit,
 };
 
+/// Whose turn it is to ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// Whose question it is.
+    pub(super) party: Party,
+    /// Whether it has been asked before, here or elsewhere. Then it leaves room to those that have not.
+    pub(super) again: bool,
+}
+
 /// The way to one server.
 pub(super) struct Way {
     transport: Transport,
     edns: Edns,
     tell: Tell,
+    /// After so many datagrams that are no reply to it a question goes to TCP.
     near_misses: usize,
 }
 
@@ -99,6 +109,12 @@ impl Tell {
         Self { observer, server }
     }
 
+    fn full(&self) {
+        self.observer.observe(Event::Full {
+            server: self.server,
+        });
+    }
+
     fn mismatch(&self) {
         let server = self.server;
         self.observer.observe(Event::Mismatch { server });
@@ -122,8 +138,7 @@ impl Tell {
 }
 
 impl Way {
-    /// The way to `server`; nothing is opened yet. `roots` is called where TLS is needed. After
-    /// `near_misses` datagrams that are no reply to it a question goes to TCP.
+    /// The way to `server`; nothing is opened yet. `roots` is called where TLS is needed.
     ///
     /// # Errors
     /// [`OpenError`]: TLS cannot be set up.
@@ -131,7 +146,7 @@ impl Way {
         server: &ServerAddr,
         roots: &mut Roots<'_>,
         tell: Tell,
-        near_misses: usize,
+        limits: &Limits,
     ) -> Result<Self, OpenError> {
         let (address, protocol) = match server {
             ServerAddr::Udp(address) | ServerAddr::Tcp(address) => (*address, Protocol::Tcp),
@@ -149,7 +164,7 @@ impl Way {
                 (*address, Protocol::Https(tls, url))
             }
         };
-        let pool = Pool::new(Dialer { address, protocol }, tell.clone());
+        let pool = Pool::new(Dialer { address, protocol }, tell.clone(), limits);
         let transport = match server {
             ServerAddr::Udp(_) => Transport::Udp { address, tcp: pool },
             _ => Transport::Stream(pool),
@@ -158,22 +173,35 @@ impl Way {
             transport,
             edns: Edns::default(),
             tell,
-            near_misses,
+            near_misses: limits.near_misses,
         })
+    }
+
+    /// Where the server is.
+    pub(super) fn address(&self) -> SocketAddr {
+        match &self.transport {
+            Transport::Udp { address, .. } => *address,
+            Transport::Stream(pool) => pool.address(),
+        }
     }
 
     /// Asks; a second time without EDNS, if the server does not know it. After `patience` without a
     /// sign of life a connection gets no further question.
-    pub(super) async fn ask(&self, permit: &Permit, patience: Duration) -> Result<Reply, Fault> {
+    pub(super) async fn ask(
+        &self,
+        permit: &Permit,
+        patience: Duration,
+        turn: Turn,
+    ) -> Result<Reply, Fault> {
         if !self.edns.is_spoken(now()) {
-            return self.exchange(permit, false, patience).await;
+            return self.exchange(permit, false, patience, turn).await;
         }
-        let reply = self.exchange(permit, true, patience).await?;
+        let reply = self.exchange(permit, true, patience, turn).await?;
         if !ask::rejects_edns(&reply.message) {
             self.edns.works();
             return Ok(reply);
         }
-        match self.exchange(permit, false, patience).await {
+        match self.exchange(permit, false, patience, turn).await {
             Ok(plain) => {
                 // Else it is the question that it does not like.
                 if !ask::rejects_edns(&plain.message) && self.edns.fails(now()) {
@@ -191,17 +219,21 @@ impl Way {
         permit: &Permit,
         edns: bool,
         patience: Duration,
+        turn: Turn,
     ) -> Result<Reply, Fault> {
         let query = |id| match edns {
             true => encode(id, permit),
             false => ask::without_edns(encode(id, permit)),
         };
         let (address, tcp) = match &self.transport {
-            Transport::Stream(pool) => return pool.ask(query(0), patience).await,
+            Transport::Stream(pool) => return pool.ask(query(0), patience, turn).await,
             Transport::Udp { address, tcp } => (*address, tcp),
         };
         let (id, most) = (rand::random(), self.near_misses);
+        // Held until the answer is there, and so are those of the socket.
+        let descriptor = descriptors::datagram(turn.again).ok_or(Fault::Busy)?;
         let heard = udp::ask(address, query(id), most, &self.tell).await?;
+        drop(descriptor);
         let rtt = match heard {
             Heard::Reply(reply) if !ask::is_truncated(&reply.message) => return Ok(reply),
             // It tells how far the server is; the second one has to connect.
@@ -211,7 +243,7 @@ impl Way {
                 None
             }
         };
-        let whole = tcp.ask(query(0), patience).await?;
+        let whole = tcp.ask(query(0), patience, turn).await?;
         Ok(Reply {
             rtt: rtt.unwrap_or(whole.rtt),
             ..whole

@@ -3,7 +3,7 @@
 //! Not here: metrics and logs. An [`Observer`] is called in the middle of things and must return
 //! at once.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::Standing;
 use crate::dns::ServerFault;
@@ -66,6 +66,24 @@ pub enum Event {
     /// A caller was turned away: too many wait for this question, or too many questions are in
     /// flight.
     Shed,
+    /// A question failed at once, because no server may be asked.
+    Refused {
+        /// Whether all lead back to us; else all are down.
+        looping: bool,
+    },
+    /// A question was not asked: its party has as many places on the connections to a server as it may,
+    /// or none is left.
+    Full {
+        /// Whose connections.
+        server: usize,
+    },
+    /// The name of a server's probe came to our listener from an address that is not the server's.
+    Copied {
+        /// Whose probe.
+        server: usize,
+        /// Where it came from.
+        from: IpAddr,
+    },
     /// A server's probe came back to our own listener, or no longer does.
     Looping {
         /// Whose probe.

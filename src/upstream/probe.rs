@@ -11,7 +11,8 @@ use tokio::time;
 
 use super::{
     Event, Limits, Observer, OpenError,
-    exchange::{Fault, Roots, Tell, Way},
+    exchange::{Fault, Roots, Tell, Turn, Way},
+    share::Party,
 };
 use crate::{
     config::{self, ServerAddr},
@@ -77,7 +78,7 @@ pub async fn probe(
         .map(|server| {
             let heard = Arc::new(Heard::default());
             let tell = Tell::new(Arc::clone(&heard) as Arc<dyn Observer>, 0);
-            let way = Way::new(server, &mut roots, tell, Limits::default().near_misses);
+            let way = Way::new(server, &mut roots, tell, &Limits::default());
             async move { (server.clone(), ask(way, &heard, patience).await) }
         })
         .collect();
@@ -91,7 +92,11 @@ async fn ask(
 ) -> Result<Alive, Dead> {
     let way = way.map_err(|error| Dead::Open(error.to_string()))?;
     let permit = Permit::probe(UpstreamId(0), rand::random());
-    let Ok(asked) = time::timeout(patience, way.ask(&permit, patience)).await else {
+    let turn = Turn {
+        party: Party::OWN,
+        again: false,
+    };
+    let Ok(asked) = time::timeout(patience, way.ask(&permit, patience, turn)).await else {
         return Err(Dead::Silent(patience));
     };
     let reply = asked.map_err(|fault| match fault {

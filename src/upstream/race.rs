@@ -20,7 +20,13 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time;
 
-use super::{Asked, Event, Shared, exchange::Fault, exchange::Reply, flights::Landing, now};
+use super::{
+    Asked, Event, Shared,
+    exchange::{Fault, Reply, Turn},
+    flights::Landing,
+    now,
+    share::Party,
+};
 use crate::{
     dns::{Facts, Failure},
     policy::Permit,
@@ -44,6 +50,7 @@ struct Running {
 struct Race {
     shared: Arc<Shared>,
     permit: Arc<Permit>,
+    party: Party,
     order: Vec<usize>,
     /// Attempts that were started.
     started: usize,
@@ -56,8 +63,14 @@ struct Race {
     failure: Option<Failure>,
 }
 
-/// Asks the servers of an upstream until one has an answer or `deadline` has passed.
-pub(super) async fn run(shared: Arc<Shared>, permit: Arc<Permit>, deadline: Instant) -> Landing {
+/// Asks the servers of an upstream until one has an answer or `deadline` has passed. `party` is whose
+/// question it is.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    permit: Arc<Permit>,
+    party: Party,
+    deadline: Instant,
+) -> Landing {
     let start = now();
     let plan = shared.book.plan();
     let mut race = Race {
@@ -66,6 +79,7 @@ pub(super) async fn run(shared: Arc<Shared>, permit: Arc<Permit>, deadline: Inst
         order: plan.order,
         shared,
         permit,
+        party,
         started: 0,
         attempts: FuturesUnordered::new(),
         running: Vec::new(),
@@ -178,9 +192,13 @@ impl Race {
         });
         let shared = Arc::clone(&self.shared);
         let permit = Arc::clone(&self.permit);
+        let turn = Turn {
+            party: self.party,
+            again: attempt > 0,
+        };
         self.attempts.push(Box::pin(async move {
             let asking = Asking::new(shared, server, since, until - since);
-            (attempt, asking.ask(&permit).await)
+            (attempt, asking.ask(&permit, turn).await)
         }));
     }
 
@@ -233,7 +251,7 @@ impl Race {
 /// Of several failures, the one that says most is told: the last of the greatest weight.
 const fn weight(failure: Failure) -> u8 {
     match failure {
-        Failure::Shed => 0,
+        Failure::Shed | Failure::Down | Failure::Looping => 0,
         Failure::Unreachable => 1,
         Failure::Timeout => 2,
         // It tells what there is to mend.
@@ -263,11 +281,11 @@ impl Asking {
         }
     }
 
-    async fn ask(mut self, permit: &Permit) -> Result<Facts, Failure> {
+    async fn ask(mut self, permit: &Permit, turn: Turn) -> Result<Facts, Failure> {
         let shared = Arc::clone(&self.shared);
         let way = shared.ways.get(self.server).ok_or(Failure::Unreachable)?;
         // A connection is given up a little before the question, which is then asked on a new one.
-        match way.ask(permit, self.patience / 4 * 3).await {
+        match way.ask(permit, self.patience / 4 * 3, turn).await {
             Ok(reply) => self.replied(permit, &reply),
             Err(fault) => Err(self.failed(fault)),
         }

@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::join_all;
 
 use self::fake::Udp;
-use super::{Asked, Event, Limits, Observer, Standing, Upstream, flights::Landing, now};
+use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, flights::Landing, now};
 use crate::{
     config::{self, ServerAddr, Strategy},
     dns::{Failure, ServerFault},
@@ -41,7 +41,7 @@ impl Upstream {
     fn loops(&self) -> Vec<bool> {
         let servers = 0..self.shared.ways.len();
         servers
-            .map(|server| self.shared.probes.is_looping(server))
+            .map(|server| self.shared.book.is_looping(server))
             .collect()
     }
 }
@@ -128,5 +128,5 @@ fn short(landing: &Landing) -> Result<u16, Failure> {
 
 async fn resolve(upstream: &Upstream, number: u128) -> Result<u16, Failure> {
     let until = now() + LONG;
-    short(&upstream.resolve(&question(number), until).await)
+    short(&upstream.resolve(&question(number), Party(0), until).await)
 }

@@ -36,6 +36,9 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let log_queue = count("log_queue", limits::LOG_QUEUE);
     let in_flight = count("in_flight", limits::IN_FLIGHT);
     let waiters = count("waiters", limits::WAITERS);
+    let upstream_connections = count("upstream_connections", limits::UPSTREAM_CONNECTIONS);
+    let upstream_pipeline = count("upstream_pipeline", limits::UPSTREAM_PIPELINE);
+    let upstream_probes = count("upstream_probes", limits::UPSTREAM_PROBES);
     let upstream_near_misses = count("upstream_near_misses", limits::UPSTREAM_NEAR_MISSES);
     let per_client_qps = count("per_client_qps", limits::PER_CLIENT_QPS);
     let per_client_slip = count("per_client_slip", limits::PER_CLIENT_SLIP);
@@ -67,6 +70,9 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
         log_queue,
         in_flight,
         waiters,
+        upstream_connections,
+        upstream_pipeline,
+        upstream_probes,
         upstream_timeout: time("upstream_timeout", limits::UPSTREAM_TIMEOUT),
         upstream_near_misses,
         drain: time("drain", limits::DRAIN),

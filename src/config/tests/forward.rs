@@ -255,3 +255,41 @@ fn certificates_are_read_and_watched() {
             .any(|file| file.path().ends_with("ca.pem"))
     );
 }
+
+#[test]
+fn which_listeners_count_is_what_the_server_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gate.yaml");
+    // (`listen` of the file, --listen, the server, whether it is dnsgate itself)
+    for (listen, told, server, own) in [
+        ("", "", "127.0.0.53", true),
+        ("", "udp://127.0.0.1:5300", "127.0.0.53", false),
+        ("", "udp://127.0.0.53:53", "127.0.0.53", true),
+        ("", "udp://127.0.0.53:54", "127.0.0.53", false),
+        ("udp://127.0.0.1:54", "", "127.0.0.53", false),
+        ("udp://127.0.0.1:54", "udp://0.0.0.0:53", "127.0.0.53", true),
+        ("udp://10.0.0.1:53", "udp://10.0.0.2:53", "10.0.0.1", false),
+        ("", "", "127.0.0.11", false),
+        ("", "udp://127.0.0.11:53", "127.0.0.11", true),
+    ] {
+        let listen = match listen {
+            "" => String::new(),
+            listen => format!("listen: [\"{listen}\"]\n"),
+        };
+        let text = format!(
+            "{listen}upstreams: {{ u: {{ servers: [udp://{server}] }} }}\n\
+             rules: [{{ name: r, domains: [.example], forward: u }}]\n"
+        );
+        fs::write(&file, &text).expect("written");
+        let told: Vec<crate::config::Listen> = Some(told)
+            .filter(|told| !told.is_empty())
+            .map(|told| told.parse().expect("an address"))
+            .into_iter()
+            .collect();
+        let error = crate::config::load_for(&file, &told)
+            .err()
+            .map(|it| it.to_string());
+        let is_own = error.is_some_and(|it| it.contains("is dnsgate itself"));
+        assert_eq!(is_own, own, "{told:?}: {text}");
+    }
+}

@@ -11,7 +11,7 @@ use super::{
         reading::Reading,
         series::{Series, counter, family, gauge, histogram},
         totals::Totals,
-        upstreams::{Asked, RTT_BOUNDS},
+        upstreams::{Asked, RTT_BOUNDS, Refused},
     },
     label_of,
 };
@@ -25,7 +25,7 @@ pub(super) fn screened(totals: &Totals) -> impl Iterator<Item = Series> {
 }
 
 /// Everything about upstreams.
-pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 8] {
+pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {
     let servers = || {
         let servers = read.servers.iter();
         servers.map(|((upstream, server), cells)| ([upstream.as_str(), server], cells))
@@ -36,6 +36,10 @@ pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 8] {
         let results = Asked::ALL.iter();
         results
             .map(move |&result| counter([upstream, server, result.as_str()], cells.asked(result)))
+    });
+    let refused = wholes().flat_map(|(upstream, cells)| {
+        let why = Refused::ALL.iter();
+        why.map(move |&why| counter([upstream.as_str(), why.as_str()], cells.refused(why)))
     });
     [
         family(&families::UPSTREAM_QUERIES, asked),
@@ -73,6 +77,7 @@ pub(super) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 8] {
             &families::UPSTREAM_MERGED,
             wholes().map(|(upstream, cells)| counter([upstream], cells.merged())),
         ),
+        family(&families::UPSTREAM_REFUSED, refused),
     ]
 }
 

@@ -23,9 +23,8 @@ use super::{
     fault::Failed,
     http2, pipeline,
 };
+use crate::upstream::descriptors::Descriptor;
 
-/// Questions in flight on one connection. More of them wait for one another on the way.
-pub(super) const PIPELINE: usize = 512;
 /// How long connecting may take, TLS and all.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long a connection without a question is kept. Most servers wait for longer than this, and
@@ -41,16 +40,42 @@ pub(super) struct Order {
 }
 
 /// What the task lets be seen from outside.
-#[derive(Default)]
 pub(super) struct Signs {
     connected: OnceLock<Instant>,
     /// Why it never stood.
     failed: OnceLock<Fault>,
     heard: AtomicU64,
     answered: AtomicUsize,
+    /// Questions that may be under way, as configured.
+    most: usize,
+    /// The same, or fewer where the server wants that.
+    places: AtomicUsize,
 }
 
 impl Signs {
+    /// Of a connection that may have so many questions under way.
+    pub(super) fn new(places: usize) -> Self {
+        Self {
+            connected: OnceLock::new(),
+            failed: OnceLock::new(),
+            heard: AtomicU64::new(0),
+            answered: AtomicUsize::new(0),
+            most: places,
+            places: AtomicUsize::new(places),
+        }
+    }
+
+    /// Questions that may be under way.
+    pub(super) fn places(&self) -> usize {
+        self.places.load(Ordering::Relaxed)
+    }
+
+    /// The server takes no more than so many at a time.
+    pub(super) fn wants(&self, most: usize) {
+        self.places
+            .store(most.clamp(1, self.most), Ordering::Relaxed);
+    }
+
     /// A message has come.
     pub(super) fn heard(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
@@ -74,8 +99,20 @@ pub(super) struct Connection {
     waiting: AtomicUsize,
     /// Questions that were put on it, ever.
     taken: AtomicUsize,
-    /// The most of them, as far as can be: [`PIPELINE`] and more is without a limit.
+    /// The most of them, as far as can be.
     share: usize,
+}
+
+/// What a connection is for.
+pub(super) struct Plan {
+    /// Later connections have higher numbers.
+    pub(super) number: u64,
+    /// The questions that are put on it, ever, as far as can be.
+    pub(super) share: usize,
+    /// The questions that may be under way on it.
+    pub(super) places: usize,
+    /// What it is opened with.
+    pub(super) descriptor: Descriptor,
 }
 
 /// A place in the pipeline; it is free again when dropped.
@@ -88,16 +125,21 @@ impl Drop for Slot {
 }
 
 impl Connection {
-    /// Begins to connect, on `runtime`. The connection is for `share` questions, ever.
-    pub(super) fn open(
-        (number, share): (u64, usize),
-        dialer: Arc<Dialer>,
-        tell: Tell,
-        runtime: &Handle,
-    ) -> Arc<Self> {
-        let (orders, queue) = mpsc::channel(PIPELINE);
-        let signs = Arc::new(Signs::default());
-        runtime.spawn(run(dialer, queue, Arc::clone(&signs), tell));
+    /// Begins to connect, on `runtime`.
+    pub(super) fn open(plan: Plan, dialer: Arc<Dialer>, tell: Tell, runtime: &Handle) -> Arc<Self> {
+        let Plan {
+            number,
+            share,
+            places,
+            descriptor,
+        } = plan;
+        let (orders, queue) = mpsc::channel(places);
+        let signs = Arc::new(Signs::new(places));
+        let run = run(dialer, queue, Arc::clone(&signs), tell);
+        runtime.spawn(async move {
+            run.await;
+            drop(descriptor);
+        });
         Arc::new(Self {
             number,
             orders,
@@ -113,9 +155,14 @@ impl Connection {
         self.orders.is_closed()
     }
 
+    /// Questions that may be under way on it.
+    pub(super) fn places(&self) -> usize {
+        self.signs.places()
+    }
+
     /// Whether as many questions were put on it as it is for.
     pub(super) fn is_spent(&self) -> bool {
-        self.share < PIPELINE && self.taken.load(Ordering::Relaxed) >= self.share
+        self.taken.load(Ordering::Relaxed) >= self.share
     }
 
     /// Questions that wait on it.
@@ -126,7 +173,7 @@ impl Connection {
     /// A place for one more question, if there is one.
     pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
         // Taken under the lock of the pool, so nobody else adds in between.
-        if self.waiting.load(Ordering::Relaxed) >= PIPELINE {
+        if self.waiting.load(Ordering::Relaxed) >= self.places() {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);

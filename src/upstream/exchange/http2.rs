@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{
     Fault, Reply,
-    connection::{IDLE, Order, PIPELINE, Signs},
+    connection::{IDLE, Order, Signs},
     tls::OpenError,
 };
 use crate::dns::{ServerFault, ask};
@@ -95,8 +95,10 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
             while orders.try_recv().is_ok() {}
         }
         tokio::select! {
-            order = orders.recv(), if !closing && asked.len() < PIPELINE => {
+            order = orders.recv(), if !closing && asked.len() < signs.places() => {
                 let Some(order) = order else { return };
+                // Known as soon as it has said so. More of them would only wait here.
+                signs.wants(requests.current_max_send_streams());
                 idle.as_mut().reset(Instant::now() + IDLE);
                 asked.push(serve_one(requests.clone(), url.clone(), order, signs));
             }

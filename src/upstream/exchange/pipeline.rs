@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Fault, Reply, Tell,
-    connection::{IDLE, Order, PIPELINE, Signs},
+    connection::{IDLE, Order, Signs},
 };
 use crate::dns::ask;
 
@@ -61,7 +61,7 @@ pub(super) async fn serve<S>(
             order = orders.recv() => {
                 let Some(order) = order else { return };
                 idle.as_mut().reset(Instant::now() + IDLE);
-                pipeline.add(order);
+                pipeline.add(order, signs.places());
             }
             read = reader.read_buf(&mut input) => {
                 let Ok(1..) = read else { return };
@@ -115,15 +115,15 @@ impl Pipeline {
         self.output.is_empty() && self.flushed
     }
 
-    /// Takes a question, under an id of its own.
-    fn add(&mut self, order: Order) {
+    /// Takes a question, under an id of its own. As many as `places` wait for an answer at most.
+    fn add(&mut self, order: Order, places: usize) {
         let Order { mut query, reply } = order;
         // Those that nobody waits for keep their ids, so that late replies are not taken for those
         // to other questions; up to a point.
-        if self.asked.len() >= PIPELINE {
+        if self.asked.len() >= 2 * places {
             self.asked.retain(|_, asked| !asked.reply.is_closed());
         }
-        // There are a hundred times as many ids as questions.
+        // There are twice as many ids as questions, and as many again, at least.
         let id = loop {
             let id: u16 = rand::random();
             if !self.asked.contains_key(&id) {
@@ -208,10 +208,10 @@ mod tests {
     /// A connection with room for `room` bytes on the way, and the server's end of it.
     fn connection(room: usize) -> (mpsc::Sender<Order>, DuplexStream) {
         let (ours, theirs) = duplex(room);
-        let (orders, queue) = mpsc::channel(PIPELINE);
+        let (orders, queue) = mpsc::channel(512);
         tokio::spawn(async move {
             let tell = Tell::new(Arc::new(Deaf), 0);
-            serve(ours, queue, &Signs::default(), &tell).await;
+            serve(ours, queue, &Signs::new(512), &tell).await;
         });
         (orders, theirs)
     }

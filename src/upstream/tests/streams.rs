@@ -6,6 +6,7 @@ use super::{
     fake::{Stream, answer, answer_all, read, with, write},
     *,
 };
+use crate::{dns::Query, policy::probe_token};
 
 fn tcp(server: &Stream, deadline: Duration) -> (Arc<Upstream>, Arc<Told>) {
     ordered(vec![ServerAddr::Tcp(server.address)], deadline)
@@ -164,6 +165,53 @@ async fn connections_end_with_their_upstream() {
     drop(upstream);
     let ended = tokio::time::timeout(LONG, ended.recv()).await;
     assert_eq!(ended, Ok(Some(())));
+}
+
+#[tokio::test]
+async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
+    const SLOW: u128 = 1000;
+    let server = Stream::serve(|_, mut stream| async move {
+        while let Some(query) = read(&mut stream).await {
+            let name = Query::parse(&query)
+                .ok()
+                .map(|query| query.name().to_name());
+            let number = name.and_then(|name| probe_token(name.as_ref()));
+            if number.is_some_and(|number| number >= SLOW) {
+                write(&mut stream, &answer(&query)).await;
+            }
+        }
+    })
+    .await;
+    let narrow = Limits {
+        connections: 1,
+        pipeline: 100,
+        ..limits(LONG)
+    };
+    let servers = vec![ServerAddr::Tcp(server.address)];
+    let (upstream, told) = open(&config(Strategy::Ordered, servers), narrow);
+    let ask = |number, party| {
+        let upstream = Arc::clone(&upstream);
+        let (question, until) = (question(number), now() + LONG);
+        tokio::spawn(async move { short(&upstream.resolve(&question, party, until).await) })
+    };
+    let slow: Vec<_> = (0..100).map(|number| ask(number, Party(0))).collect();
+    // Four times what is free: four fifths of all.
+    let full = || told.count(|event| *event == Event::Full { server: 0 });
+    let filled = async {
+        while full() < 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, filled)
+        .await
+        .expect("it is full");
+    for number in SLOW..SLOW + 50 {
+        let asked = ask(number, Party(1)).await;
+        assert_eq!(asked.expect("no panic"), Ok(0));
+    }
+    let refused = slow.iter().filter(|asked| asked.is_finished()).count();
+    assert_eq!(refused, 20, "the others wait");
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 /// Answers the first few questions, and closes with the others unread.
