@@ -165,23 +165,15 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     };
     add_rules(&file.rules, named, &mut parts, faults);
     add_zones(&file.zones, google.as_ref(), dir, &mut parts, faults);
-    if let Some(google) = &google {
-        google::add(google, &mut parts, faults);
-        google::add_carve_outs(google, &mut parts);
-    }
+    add_preset(google.as_ref(), &mut parts, faults);
     builtin::add(file.built_in, &mut parts);
-    let endpoints = google
-        .iter()
-        .flat_map(Settings::endpoints)
-        .map(|&v4| v4.into());
-    vips::check(&parts, &endpoints.collect::<Vec<_>>(), faults);
+    let endpoints = google.iter().flat_map(Settings::endpoints);
+    let endpoints: Vec<_> = endpoints.map(|&v4| v4.into()).collect();
+    vips::check(&parts, &endpoints, faults);
 
     let deny_with = file.deny_with.map_or(DenyWith::Refused, |at| at.value);
     let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
-    notes.extend(warn::suffixes(file, &parts, faults));
-    notes.extend(warn::upstreams(file, faults));
-    notes.extend(warn::signed_zones(file, &parts.zones, faults));
-    notes.extend(warn::preset(google.as_ref(), &parts, faults));
+    notes.extend(warn::of_parts(file, google.as_ref(), &parts, faults));
     let expiries = warn::expiries(file, faults);
     let summary = summary(name, groups.groups.len(), file, &parts.noted);
     let rules = std::mem::take(&mut parts.rules);
@@ -223,6 +215,13 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
         notes,
         expiries,
     })
+}
+
+fn add_preset(google: Option<&Settings>, parts: &mut Parts, faults: &mut Faults<'_>) {
+    if let Some(google) = google {
+        google::add(google, parts, faults);
+        google::add_carve_outs(google, parts);
+    }
 }
 
 fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {

@@ -9,7 +9,7 @@ use super::{
     file::File,
     google::Settings,
     groups::Groups,
-    parts::Source,
+    parts::{Parts, Source},
 };
 use crate::{
     policy::{DenyWith, Policy},
@@ -23,9 +23,9 @@ mod suffixes;
 mod upstreams;
 
 pub(super) use own_data::own_data;
-pub(super) use preset::preset;
-pub(super) use suffixes::suffixes;
-pub(super) use upstreams::upstreams;
+use preset::preset;
+use suffixes::suffixes;
+use upstreams::upstreams;
 
 /// A rule that ends within this span is warned of: two weeks are enough to ask for more, whoever
 /// has to be asked.
@@ -87,6 +87,20 @@ pub(super) fn before(
     notes
 }
 
+/// What can be seen of the rules, zones and upstreams.
+pub(super) fn of_parts(
+    file: &File,
+    google: Option<&Settings>,
+    parts: &Parts,
+    faults: &Faults<'_>,
+) -> Vec<Notice> {
+    let mut notes = suffixes(file, parts, faults);
+    notes.extend(upstreams(file, faults));
+    notes.extend(signed_zones(file, &parts.zones, faults));
+    notes.extend(preset(google, parts, faults));
+    notes
+}
+
 /// Rules that better ones leave no question.
 pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>) -> Vec<Notice> {
     let source = |id: crate::policy::RuleId| sources.get(id.0 as usize);
@@ -114,7 +128,7 @@ pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>)
 }
 
 /// Zones with records that dnsgate leaves out.
-pub(super) fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
+fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
     let warned = file.zones.iter().filter_map(|entry| {
         let origin = entry.origin.as_ref()?;
         let zone = zones

@@ -269,6 +269,7 @@ fn a_denial_says_which_rule_and_why() {
 
 /// Rules of `build`, and why MX at `x` is denied to group 0 at second 0: the rule, and what the client is told.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_rule_for_others_is_told_from_none() {
     use DenialReason::{Default, Expired, OtherGroup, OtherType, Rule, Search};
     for (rules, why, by, text) in [

@@ -20,7 +20,7 @@ enum Way {
     #[cfg(target_os = "linux")]
     Datagram(Arc<Socket>, Box<Envelope>),
     #[cfg(any(not(target_os = "linux"), test))]
-    Plain(Arc<Socket>, socket2::SockAddr),
+    Plain(Arc<Socket>, Box<socket2::SockAddr>),
     Stream(OwnedPermit<Vec<u8>>, Arc<Unread>),
 }
 
@@ -48,7 +48,7 @@ impl ReplyTo {
 
     #[cfg(any(not(target_os = "linux"), test))]
     pub(super) fn plain(socket: Arc<Socket>, client: std::net::SocketAddr) -> Self {
-        Self(Way::Plain(socket, client.into()))
+        Self(Way::Plain(socket, Box::new(client.into())))
     }
 
     pub(super) fn stream(permit: OwnedPermit<Vec<u8>>, unread: Arc<Unread>) -> Self {

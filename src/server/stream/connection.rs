@@ -27,7 +27,7 @@ use super::{
     connections::Permit,
     deadlined::{Deadlined, Deadlines, Progress},
 };
-use crate::dns::Transport;
+use crate::{dns::Transport, server::StreamLimits};
 
 /// Bytes read ahead: a query with its length in one system call, and most pipelines.
 const READ_AHEAD: usize = 1024;
@@ -94,6 +94,14 @@ impl<H: Handler> Drop for Counted<'_, H> {
     }
 }
 
+const fn deadlines(limits: &StreamLimits) -> Deadlines {
+    Deadlines {
+        idle: limits.idle,
+        message: limits.message,
+        write: limits.write,
+    }
+}
+
 /// Serves one connection.
 pub(super) async fn serve<H: Handler, S>(
     stream: S,
@@ -107,11 +115,7 @@ pub(super) async fn serve<H: Handler, S>(
     let limits = &worker.limits;
     let (stream, progress) = Deadlined::new(
         BufReader::with_capacity(READ_AHEAD, stream),
-        Deadlines {
-            idle: limits.idle,
-            message: limits.message,
-            write: limits.write,
-        },
+        deadlines(limits),
     );
     let unread = permit.unread();
     let stream = stream.counting(&unread);
