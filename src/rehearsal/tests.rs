@@ -280,6 +280,8 @@ fn the_configuration_knows_the_words_of_the_engine() {
                 | Reason::Unreachable
                 | Reason::UpstreamError
                 | Reason::UpstreamMalformed
+                | Reason::UpstreamDown
+                | Reason::UpstreamLooping
                 | Reason::Shed
                 | Reason::NoRoom
                 | Reason::Panic

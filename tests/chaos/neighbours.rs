@@ -34,7 +34,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// Names that are answered, at once.
 const HEALTHY: Questions = Questions {
     name: |number| format!("q{number}.good.test"),
-    judge: |_, seen| (seen == "NOERROR 300 A 192.0.2.1").then_some("answered from upstreams"),
+    judge: |_, seen| (seen == "NOERROR 300 A 192.31.196.1").then_some("answered from upstreams"),
 };
 
 /// A flood of names that nobody answers.
