@@ -5,9 +5,9 @@
 //! policy is asked, so the probe works for an address that is in no group and never counts as a
 //! denial.
 //!
-//! A dnsgate that asks itself asks for a name that only it knows ([`own_question`]), so that these queries can
+//! A dnsgate that asks itself asks for a name that only it knows (`own_question`), so that these queries can
 //! be told from those of others and kept out of the query log and of `queries_total`. Who asks another process, as
-//! `dnsgate healthcheck` does, asks for `version.bind` ([`QUESTION`]) and is a client like any other.
+//! `dnsgate healthcheck` does, asks for `version.bind` (`QUESTION`) and is a client like any other.
 
 use std::{
     io,

@@ -72,7 +72,7 @@ pub enum Problem {
     /// More than [`MAX_RECORDS`].
     #[error("the zone has more than {MAX_RECORDS} records")]
     TooManyRecords,
-    /// More than [`MAX_TYPES`].
+    /// More than `MAX_TYPES`.
     #[error("the name has records of more than {MAX_TYPES} types")]
     TooManyTypes,
     /// The set would not fit into a message.
