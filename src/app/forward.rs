@@ -152,12 +152,20 @@ impl Forwarder {
         let before = self.upstreams.load_full();
         let mut all = Upstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
+        let mut new = Vec::new();
         for (partition, upstream) in wanted {
+            if !before.contains_key(&partition) {
+                new.push(Arc::clone(&upstream));
+            }
             let lane = before.get(&partition).map(|known| Arc::clone(&known.lane));
             let lane = lane.unwrap_or_default();
             all.insert(partition, Known { upstream, lane });
         }
         self.upstreams.store(Arc::new(all));
+        // Only now: a probe that comes back at once must find whose it is.
+        for upstream in new {
+            tokio::spawn(upstream.watch());
+        }
         let forwarder = Arc::clone(self);
         tokio::spawn(async move {
             time::sleep(RETIREMENT).await;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::runtime::Handle;
 
 use crate::{
     config,
@@ -21,7 +20,8 @@ use super::{forward::Forwarder, notices::Notices};
 /// The upstreams of a configuration with their partitions, ready to be made known.
 pub(super) type Made = Vec<(Partition, Arc<Upstream>)>;
 
-/// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet.
+/// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet, and
+/// they do nothing.
 /// Reads the system's certificates, so that it may wait for a file. Within a runtime.
 ///
 /// # Errors
@@ -64,9 +64,7 @@ fn make(
         probing: limits.upstream_probes,
         near_misses: limits.upstream_near_misses,
     };
-    let upstream = Upstream::new(id, config, limits, Arc::new(told))?;
-    Handle::current().spawn(upstream.watch());
-    Ok(Arc::new(upstream))
+    Ok(Arc::new(Upstream::new(id, config, limits, Arc::new(told))?))
 }
 
 /// Where an upstream's events go.
