@@ -47,18 +47,6 @@ impl Arrived {
         Self { permit, result }
     }
 
-    /// What the cache has past its time, for a client that has waited long enough.
-    #[must_use]
-    pub fn stale(permit: Permit, context: &Context<'_>) -> Option<Self> {
-        let key = context.key(&permit)?;
-        let memory = context.memory?;
-        let entry = memory.cache.stale(&key, memory.now)?;
-        Some(Self {
-            permit,
-            result: Ok(entry),
-        })
-    }
-
     /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
     /// next asks anew. That is what the cache has past its time, or else the failure.
     #[must_use]

@@ -34,7 +34,7 @@ pub struct More {
 pub struct Ask {
     /// Leave to ask.
     pub permit: Permit,
-    /// Whether there are facts past their time to fall back on ([`Arrived::stale`](super::Arrived::stale)).
+    /// Whether there are facts past their time to fall back on ([`Arrived::unknown`](super::Arrived::unknown)).
     pub stale: bool,
     /// What is known of the query so far: its reason is the one that it has when all goes well.
     pub outcome: Outcome,

@@ -4,6 +4,7 @@ use super::{
     Fault,
     field::{U16, number, shown},
     scan::Word,
+    types::bits,
 };
 
 /// Protocols by name.
@@ -37,25 +38,18 @@ pub(super) fn read(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
         Some(&(_, protocol)) => protocol,
         None => number(protocol, "a protocol: TCP, UDP or its number")?,
     });
-    let mut bits = Vec::new();
+    let mut ports = Vec::with_capacity(services.len());
     for word in services {
-        let port = match SERVICES.iter().find(|(name, _)| word.is(name)) {
-            Some(&(_, port)) => port,
-            None => number(word, U16).map_err(|_| {
+        ports.push(match SERVICES.iter().find(|(name, _)| word.is(name)) {
+            Some(&(_, port)) => usize::from(port),
+            None => usize::from(number::<u16>(word, U16).map_err(|_| {
                 word.fault(format!(
                     "{:?} is not the name of a service known here; write its port",
                     shown(word)
                 ))
-            })?,
-        };
-        let at = usize::from(port);
-        if bits.len() <= at / 8 {
-            bits.resize(at / 8 + 1, 0u8);
-        }
-        if let Some(byte) = bits.get_mut(at / 8) {
-            *byte |= 0x80 >> (at % 8);
-        }
+            })?),
+        });
     }
-    out.extend(bits);
+    out.extend(bits(ports));
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! Sets of record types, as bitmaps.
 
-use crate::dns::RecordType;
-
 use super::{Fault, field, scan::Word};
 
 /// Types per block of the bitmap (RFC 4034 section 4.1.2).
@@ -17,7 +15,7 @@ pub(super) fn bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault>
     }
     types.sort_unstable();
     for block in types.chunk_by(|a, b| a.0 / WINDOW == b.0 / WINDOW) {
-        let bits = bits(block);
+        let bits = bits(block.iter().map(|rtype| usize::from(rtype.0 % WINDOW)));
         let window = block.first().map_or(0, |rtype| rtype.0 / WINDOW);
         // Both fit: there are 256 windows of at most 32 bytes.
         out.extend([window as u8, bits.len() as u8]);
@@ -36,15 +34,14 @@ pub(super) fn old_bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fa
         }
         types.push(rtype);
     }
-    out.extend(bits(&types));
+    out.extend(bits(types.into_iter().map(|rtype| usize::from(rtype.0))));
     Ok(())
 }
 
-/// One bit a type within its window, the first type in the highest bit; no zero bytes at the end.
-fn bits(types: &[RecordType]) -> Vec<u8> {
+/// One bit for each place, the first in the highest bit; no zero bytes at the end.
+pub(super) fn bits(places: impl IntoIterator<Item = usize>) -> Vec<u8> {
     let mut bits = Vec::new();
-    for rtype in types {
-        let at = usize::from(rtype.0 % WINDOW);
+    for at in places {
         if bits.len() <= at / 8 {
             bits.resize(at / 8 + 1, 0u8);
         }
