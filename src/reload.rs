@@ -106,7 +106,7 @@ pub enum Refused {
     Upstream(String),
     /// It could not be read to its end: no thread, a file that does not answer, a panic.
     #[error("the configuration was not read: {0}")]
-    Failed(String),
+    Failed(Unquoted),
 }
 
 impl Refused {
@@ -143,9 +143,7 @@ impl Refused {
             Self::Fixed { key, .. } => Unquoted::from("`")
                 .and(key)
                 .and("` cannot change while dnsgate runs; restart it, or put the old value back"),
-            Self::Failed(_) => {
-                Unquoted::from("the configuration was not read; the log of dnsgate says why")
-            }
+            Self::Failed(why) => Unquoted::from("the configuration was not read: ").and_all(why),
             Self::Tests(failures) => failures.unquoted(),
             Self::Upstream(_) => {
                 Unquoted::from("an upstream cannot be used; the log of dnsgate says why")

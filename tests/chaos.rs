@@ -45,6 +45,8 @@ mod neighbours;
 mod reload;
 #[expect(dead_code, reason = "this test needs less of it than others")]
 mod running;
+#[path = "chaos/siege.rs"]
+mod siege;
 #[path = "chaos/tally.rs"]
 mod tally;
 #[path = "chaos/unread.rs"]

@@ -8,12 +8,14 @@
 //! given up after a while, its thread stays behind until it ends, and only so many may stay behind.
 
 use std::{
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::Duration,
 };
 
+use crate::config::Unquoted;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time,
@@ -25,22 +27,42 @@ use tokio::{
 const NICE: i32 = 19;
 
 /// Why nothing came of some work.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum Failed {
     /// The system has no thread for it.
-    #[error("the system refuses a thread for it: {0}")]
-    NoThread(std::io::Error),
-    /// Earlier work hangs.
-    #[error("{0} earlier attempts still hang, and no more are begun until one of them ends")]
+    NoThread,
+    /// So many earlier attempts hang.
     Crowded(usize),
     /// It panicked, which is a bug.
-    #[error("dnsgate panicked over it: that is a bug, and what was in force still is")]
     Panicked,
     /// It takes too long.
-    #[error(
-        "it was given up after {0:?}: a file of it does not answer, as on a network file system"
-    )]
     TooLong(Duration),
+}
+
+impl std::error::Error for Failed {}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.unquoted().fmt(f)
+    }
+}
+
+impl Failed {
+    /// Why, in words of the program and numbers alone.
+    pub(super) fn unquoted(&self) -> Unquoted {
+        match self {
+            Self::NoThread => Unquoted::from("the system refuses a thread for it"),
+            Self::Crowded(hanging) => Unquoted::from("")
+                .and_number(*hanging as u64) // eight at most
+                .and(" earlier attempts still hang, and no more are begun until one of them ends"),
+            Self::Panicked => Unquoted::from(
+                "dnsgate panicked over it: that is a bug, and what was in force still is",
+            ),
+            Self::TooLong(span) => Unquoted::from("it was given up after ")
+                .and_span(*span)
+                .and(": a file of it does not answer, as on a network file system"),
+        }
+    }
 }
 
 /// Where work of one kind is done.
@@ -70,7 +92,7 @@ impl Aside {
     ) -> Result<T, Failed> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| Failed::Crowded(self.most))?;
-        let result = start(place, work).map_err(Failed::NoThread)?;
+        let result = start(place, work).map_err(|_| Failed::NoThread)?;
         match time::timeout(patience, result).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(_)) => Err(Failed::Panicked),

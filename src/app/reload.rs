@@ -186,7 +186,7 @@ impl Keeper<'_> {
         // A fault of ours ends this attempt, and nothing else.
         let answer = catch_unwind(AssertUnwindSafe(|| self.apply(done, &by)));
         let answer = answer.unwrap_or_else(|_| {
-            let refused = Refused::Failed(Failed::Panicked.to_string());
+            let refused = Refused::Failed(Failed::Panicked.unquoted());
             refusal(self.telemetry, &refused, &by)
         });
         notify::ready(&answer.report.to_string());
@@ -222,8 +222,12 @@ impl Keeper<'_> {
         let patience = self.patience();
         let (read, made) = done.map_err(|failed| {
             Refused::Failed(match failed {
-                Failed::TooLong(_) => format!("{failed} (limits.reload_timeout: {patience:?})"),
-                _ => failed.to_string(),
+                Failed::TooLong(_) => failed
+                    .unquoted()
+                    .and(" (limits.reload_timeout: ")
+                    .and_span(patience)
+                    .and(")"),
+                _ => failed.unquoted(),
             })
         })?;
         let next = self.reloader.take(read)?;

@@ -7,7 +7,10 @@
 //! takes texts of the program, places and numbers, and what a fault says of its kind. Whoever adds an
 //! error has to say what of it may be told, or nothing is.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use super::{
     contents::Changes,
@@ -46,6 +49,13 @@ impl Unquoted {
     #[must_use]
     pub fn and_number(mut self, number: u64) -> Self {
         let _ = write!(self.0, "{number}");
+        self
+    }
+
+    /// The text, and a span of time behind it.
+    #[must_use]
+    pub fn and_span(mut self, span: Duration) -> Self {
+        let _ = write!(self.0, "{span:?}");
         self
     }
 

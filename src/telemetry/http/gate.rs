@@ -17,6 +17,7 @@
 //! nothing at all.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     future::Future,
     io,
@@ -157,14 +158,17 @@ impl Places {
 }
 
 impl Taken {
-    /// Has the oldest one go where there are as many of a kind as may be, of an address or in all.
+    /// Has one go where there are as many of a kind as may be: the oldest one of the address, or in all the
+    /// oldest one of the address that has most, so that a crowd from few addresses makes room for itself.
     fn make_room(&mut self, kind: Kind, address: IpAddr, all: usize, per_address: usize) {
         let of_kind = || self.visitors.iter().filter(|(_, known)| known.kind == kind);
-        let of_address = || of_kind().filter(|(_, known)| known.address == address);
-        let oldest = if of_address().count() >= per_address {
-            of_address().next()
+        let of_address = |address| of_kind().filter(move |(_, known)| known.address == address);
+        let oldest = if of_address(address).count() >= per_address {
+            of_address(address).next()
         } else if of_kind().count() >= all {
-            of_kind().next()
+            of_kind().max_by_key(|&(&number, known)| {
+                (of_address(known.address).count(), Reverse(number))
+            })
         } else {
             None
         };
