@@ -124,6 +124,7 @@ pub(super) fn replay(
 }
 
 fn question(entry: &[u8]) -> Option<(Name, RecordType, Line)> {
+    let entry = entry.strip_prefix(b"\xef\xbb\xbf").unwrap_or(entry);
     let own = serde_json::from_slice::<Line>(entry);
     let exported = || serde_json::from_slice::<Exported>(entry).map(|line| line.json_payload);
     let line = own.or_else(|_| exported()).ok()?;

@@ -67,7 +67,10 @@ impl Notice {
 
     /// What kind of fault it is, in words of the program's own.
     pub(super) fn kind(&self) -> &'static str {
-        self.kind.unwrap_or("what stands here is not right")
+        self.kind.unwrap_or(match self.severity {
+            Severity::Error => "what stands here is not right",
+            Severity::Warning => "what stands here may not be what was meant",
+        })
     }
 }
 

@@ -58,7 +58,11 @@ pub(super) fn forwarding(
                 faults.push(range.place, message);
             }
             let ranges = within.value.iter().take(MAX_RANGES);
-            AnswerRanges::Within(ranges.map(|at| at.value.0).collect())
+            // In one order, whatever that of the file is: it says nothing, and rules are compared.
+            let mut ranges: Vec<_> = ranges.map(|at| at.value.0).collect();
+            ranges.sort_unstable();
+            ranges.dedup();
+            AnswerRanges::Within(ranges.into())
         }),
     };
     Some(Forwarding {

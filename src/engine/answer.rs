@@ -146,10 +146,10 @@ pub(super) fn write(
 }
 
 /// What an upstream says, from `grant`'s name on.
-fn forwarded(
-    turn: Turn<'_>,
+fn forwarded<'t>(
+    turn: Turn<'t>,
     group: GroupId,
-    (grant, filter): (&Grant<'_, '_>, &Filter<'_>),
+    (grant, filter): (&Grant<'_, '_>, &mut Filter<'t>),
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {

@@ -200,12 +200,12 @@ pub(super) fn facts(
     Ok(entry)
 }
 
-/// Screens what an upstream said and writes it. Where one of its aliases leads to a name that we
-/// have the data of, ours take the place of the upstream's.
-pub(super) fn write(
-    turn: Turn<'_>,
+/// Screens what an upstream said and writes it. Where one of its aliases leads to a name that we have the
+/// data of, or that the policy sends to another upstream, that one's take the place of this one's.
+pub(super) fn write<'t>(
+    turn: Turn<'t>,
     group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &Arc<Entry>, &Filter<'_>),
+    (grant, entry, filter): (&Grant<'_, '_>, &Arc<Entry>, &mut Filter<'t>),
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {
@@ -316,21 +316,27 @@ struct Passed {
 }
 
 /// Follows the aliases and screens all that the answer would have, before anything is written.
-fn follow(
-    turn: Turn<'_>,
+fn follow<'t>(
+    turn: Turn<'t>,
     group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &Entry, &Filter<'_>),
+    (grant, entry, filter): (&Grant<'_, '_>, &Entry, &mut Filter<'t>),
     trail: &mut Trail,
 ) -> Result<Passed, Stop> {
     let facts = entry.facts();
+    let asked = (group, grant.forwarding().upstream);
     let mut owner = grant.name();
     for (before, link) in facts.links.iter().enumerate() {
         let target = link.target.as_ref();
-        if leads_to_ours(turn, group, (owner, target), filter, trail)? {
-            return Ok(Passed {
-                links: before + 1,
-                goes_on: true,
-            });
+        match lead(turn, asked, (owner, target), filter, trail)? {
+            Lead::Elsewhere => {
+                return Ok(Passed {
+                    links: before + 1,
+                    goes_on: true,
+                });
+            }
+            // What the rule of this link says holds from here on, too.
+            Lead::On(next) => filter.add(&next)?,
+            Lead::Nowhere => {}
         }
         owner = target;
     }
@@ -341,7 +347,7 @@ fn follow(
     // Where aliases are what was asked for, they are the answer; what they lead to is told all the
     // same.
     for target in facts.answers.iter().flat_map(Filter::targets) {
-        leads_to_ours(turn, group, (owner, target.as_ref()), filter, trail)?;
+        lead(turn, asked, (owner, target.as_ref()), filter, trail)?;
     }
     filter.check_entry(owner, entry)?;
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
@@ -352,24 +358,39 @@ fn follow(
     })
 }
 
-/// Decides whether an alias of `owner` leads to data of ours, if it may lead there at all.
-fn leads_to_ours(
-    turn: Turn<'_>,
-    group: GroupId,
-    (owner, target): (NameRef<'_>, NameRef<'_>),
-    filter: &Filter<'_>,
+/// Where an alias of an upstream's answer leads.
+enum Lead<'t, 'n> {
+    /// To data that somebody else has: we, or another upstream. What this one says of the name is none of its business.
+    Elsewhere,
+    /// To a name that this upstream is asked for, by this leave.
+    On(Grant<'t, 'n>),
+    /// To a name that is not allowed, which it may lead to.
+    Nowhere,
+}
+
+/// Decides where an alias of `owner` leads, if it may lead there at all.
+fn lead<'t, 'n>(
+    turn: Turn<'t>,
+    (group, upstream): (GroupId, UpstreamId),
+    (owner, target): (NameRef<'_>, NameRef<'n>),
+    filter: &Filter<'t>,
     trail: &mut Trail,
-) -> Result<bool, Rejection> {
+) -> Result<Lead<'t, 'n>, Rejection> {
     let policy = turn.context.snapshot.policy();
     match turn.decide(group, target, turn.qtype()) {
-        Verdict::Zone { .. } | Verdict::Answer { .. } => return Ok(true),
-        Verdict::Forward(next) => {
-            // What would be denied is only observed.
-            if next.is_observed() && trail.observed.is_none() {
+        Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(Lead::Elsewhere),
+        // What would be denied is only observed.
+        Verdict::Forward(next) if next.is_observed() => {
+            if trail.observed.is_none() {
                 trail.observed = filter.binding(policy, next.rule());
             }
+            Ok(Lead::Nowhere)
         }
-        Verdict::Deny(denial) => filter.check_target(owner, target, (policy, &denial))?,
+        Verdict::Forward(next) if next.forwarding().upstream != upstream => Ok(Lead::Elsewhere),
+        Verdict::Forward(next) => Ok(Lead::On(next)),
+        Verdict::Deny(denial) => {
+            filter.check_target(owner, target, (policy, &denial))?;
+            Ok(Lead::Nowhere)
+        }
     }
-    Ok(false)
 }

@@ -5,7 +5,10 @@
 //! still names the page's host. So a name has to be known; an address is nobody's to give away, and
 //! a browser that uses one has been told to.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use axum::http::{HeaderMap, StatusCode, Uri, Version, header, uri::Authority};
 
@@ -46,10 +49,23 @@ impl Hosts {
 
     fn knows(&self, authority: &Authority) -> bool {
         let host = authority.host();
-        let address = host.trim_start_matches('[').trim_end_matches(']');
+        // A host and perhaps a port, nothing before or between (RFC 9110 section 7.2).
+        let rest = authority.as_str().strip_prefix(host);
+        let port = rest.map(|rest| rest.strip_prefix(':').unwrap_or(rest));
+        if !port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok()) {
+            return false;
+        }
+        let bracketed = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        if let Some(address) = bracketed {
+            // With or without the zone that a link-local address has.
+            let address = address
+                .split_once('%')
+                .map_or(address, |(address, _)| address);
+            return address.parse::<Ipv6Addr>().is_ok();
+        }
         let name = host.strip_suffix('.').unwrap_or(host);
         name.eq_ignore_ascii_case("localhost")
-            || address.parse::<IpAddr>().is_ok()
+            || host.parse::<Ipv4Addr>().is_ok()
             || self.0.iter().any(|known| known.is(name))
     }
 }

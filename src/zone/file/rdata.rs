@@ -4,16 +4,11 @@
 //! RFC 1035 section 5.1 says, and a word too many is an error. Every type can be written as
 //! `\# length hexadecimal` (RFC 3597 section 5), and those without a presentation format only so.
 
-use hickory_proto::rr::RData;
-
-use crate::dns::{
-    RecordType,
-    rrset::{MAX_RDATA, wire_rdata},
-};
+use crate::dns::{RecordType, rrset::MAX_RDATA};
 
 use super::{
     Fault,
-    field::{self, hex, number, short, shown},
+    field::{self, hex, number, shown},
     form::{self, Field, Form},
     gateway, location, prefixes,
     scan::Word,
@@ -165,25 +160,5 @@ fn generic(mark: &Word<'_>, words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(),
             out.len()
         )));
     }
-    Ok(())
-}
-
-/// Hands text to hickory-proto's reader and takes the wire form of what it read.
-pub(super) fn parse_by_hickory(
-    data: &Written<'_, '_>,
-    text: &str,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    let fault = |error: String| {
-        data.head.fault(format!(
-            "these data of type {} cannot be read: {}; any type's data can be written as \
-             \\# LENGTH HEXADECIMAL (RFC 3597)",
-            data.rtype,
-            short(&error)
-        ))
-    };
-    let rdata =
-        RData::try_from_str(data.rtype.0.into(), text).map_err(|error| fault(error.to_string()))?;
-    out.extend(wire_rdata(&rdata).map_err(|error| fault(error.to_string()))?);
     Ok(())
 }

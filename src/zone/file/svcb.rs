@@ -1,33 +1,45 @@
-//! The data of SVCB and HTTPS records (RFC 9460 section 2.1), read by hickory-proto.
+//! The data of SVCB and HTTPS records (RFC 9460 section 2.1).
 //!
-//! Its reader takes the parameters in the order given, where the wire wants them ascending and
-//! each once; it does not complete the target with the origin; and it panics where a list of
-//! protocols has an empty item. So it gets the parameters sorted and checked, with the root for a
-//! target, and the target is put into the wire form here.
+//! The parameters are sorted, as the wire wants them, and each may stand there once. hickory-proto's reader was tried: it
+//! takes the parameters in the order given, does not complete the target with the origin, knows no escapes in values, and
+//! panics where a list of protocols has an empty item.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use data_encoding::BASE64;
 
 use super::{
     Fault,
-    field::{name, shown},
-    rdata::{Written, parse_by_hickory},
+    field::{U16, name, number, shown},
+    rdata::Written,
     scan::Word,
+    word::push_string,
 };
+
+const MANDATORY: u16 = 0;
+const ALPN: u16 = 1;
+const NO_DEFAULT_ALPN: u16 = 2;
+const PORT: u16 = 3;
+const IPV4HINT: u16 = 4;
+const ECH: u16 = 5;
+const IPV6HINT: u16 = 6;
+const OHTTP: u16 = 8;
 
 /// The names of parameters and their numbers (RFC 9460 section 14.3.2, RFC 9461, RFC 9540).
 const KEYS: [(&str, u16); 9] = [
-    ("mandatory", 0),
-    ("alpn", 1),
-    ("no-default-alpn", 2),
-    ("port", 3),
-    ("ipv4hint", 4),
-    ("ech", 5),
-    ("ipv6hint", 6),
+    ("mandatory", MANDATORY),
+    ("alpn", ALPN),
+    ("no-default-alpn", NO_DEFAULT_ALPN),
+    ("port", PORT),
+    ("ipv4hint", IPV4HINT),
+    ("ech", ECH),
+    ("ipv6hint", IPV6HINT),
     ("dohpath", 7),
-    ("ohttp", 8),
+    ("ohttp", OHTTP),
 ];
-/// Those that hickory-proto knows by name.
-const KNOWN_TO_HICKORY: u16 = 6;
-/// Bytes of the priority, which stands before the target.
-const PRIORITY: usize = 2;
 
 /// One parameter as written.
 struct Param<'t> {
@@ -42,12 +54,7 @@ pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Faul
             data.rtype
         )));
     };
-    if priority.quoted || priority.text.parse::<u16>().is_err() {
-        return Err(priority.fault(format!(
-            "{:?} is not a priority from 0 to 65535",
-            shown(priority)
-        )));
-    }
+    let priority_number: u16 = number(priority, "a priority from 0 to 65535")?;
     let target = name(target, data.origin)?;
     let mut read = Vec::with_capacity(params.len());
     for word in params {
@@ -61,12 +68,16 @@ pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Faul
     if let Some(word) = twice {
         return Err(word.fault("this parameter stands there twice"));
     }
-    let mut text = format!("{} .", priority.text);
+    out.extend(priority_number.to_be_bytes());
+    out.extend_from_slice(target.wire());
     for (param, word) in &read {
-        param.write(word, &mut text)?;
+        let value = param.wire(word)?;
+        let length = u16::try_from(value.len())
+            .map_err(|_| word.fault("the value is longer than 65535 bytes"))?;
+        out.extend(param.key.to_be_bytes());
+        out.extend(length.to_be_bytes());
+        out.extend(value);
     }
-    parse_by_hickory(data, &text, out)?;
-    out.splice(PRIORITY..=PRIORITY, target.wire().iter().copied());
     Ok(())
 }
 
@@ -104,50 +115,121 @@ fn param<'t>(word: &Word<'t>) -> Result<Param<'t>, Fault> {
 }
 
 impl Param<'_> {
-    fn write(&self, word: &Word<'_>, text: &mut String) -> Result<(), Fault> {
-        text.push(' ');
-        match KEYS.iter().find(|(_, key)| *key == self.key) {
-            Some((name, key)) if *key <= KNOWN_TO_HICKORY => text.push_str(name),
-            _ => text.push_str(&format!("key{}", self.key)),
-        }
+    /// The value in wire form (RFC 9460 sections 7 and 8, RFC 9461 section 5).
+    fn wire(&self, word: &Word<'_>) -> Result<Vec<u8>, Fault> {
         let Some(value) = self.value.filter(|value| !value.is_empty()) else {
             return match self.key {
-                0 | 1 | 3..=6 => Err(word.fault("this parameter needs a value")),
-                _ => Ok(()),
+                MANDATORY | ALPN | PORT | IPV4HINT | ECH | IPV6HINT => {
+                    Err(word.fault("this parameter needs a value"))
+                }
+                _ => Ok(Vec::new()),
             };
         };
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\;()@$".contains(&byte);
-        if !value.bytes().all(plain) {
-            return Err(word.fault(
-                "a value with escapes or unusual characters; write the whole data as \
-                 \\# LENGTH HEXADECIMAL (RFC 3597)",
-            ));
-        }
-        if matches!(self.key, 0 | 1 | 4 | 6) && value.split(',').any(str::is_empty) {
-            return Err(word.fault("an item of this list is empty; remove the comma too many"));
-        }
-        text.push('=');
+        let mut bytes = Vec::new();
+        push_string(value, &mut bytes).map_err(|error| word.fault(error.to_string()))?;
+        let mut wire = Vec::new();
         match self.key {
-            0 => text.push_str(&mandatory(word, value)?),
-            _ => text.push_str(value),
+            MANDATORY => return mandatory(word, &plain(word, &bytes)?),
+            ALPN => {
+                for item in items(word, &bytes)? {
+                    let length = u8::try_from(item.len())
+                        .map_err(|_| word.fault("a protocol is longer than 255 bytes"))?;
+                    wire.push(length);
+                    wire.extend(item);
+                }
+            }
+            NO_DEFAULT_ALPN | OHTTP => return Err(word.fault("this parameter has no value")),
+            PORT => wire.extend(part::<u16>(word, &plain(word, &bytes)?, U16)?.to_be_bytes()),
+            IPV4HINT => {
+                for item in items(word, &bytes)? {
+                    let address: Ipv4Addr = part(word, &plain(word, &item)?, "an IPv4 address")?;
+                    wire.extend(address.octets());
+                }
+            }
+            IPV6HINT => {
+                for item in items(word, &bytes)? {
+                    let address: Ipv6Addr = part(word, &plain(word, &item)?, "an IPv6 address")?;
+                    wire.extend(address.octets());
+                }
+            }
+            ECH => {
+                let decoded = BASE64.decode(&bytes);
+                wire = decoded.map_err(|error| {
+                    word.fault(format!("the value cannot be read as base 64: {error}"))
+                })?;
+            }
+            // A path, or a key that has no form of its own: the bytes themselves.
+            _ => wire = bytes,
         }
-        Ok(())
+        Ok(wire)
     }
 }
 
+/// The items of a list, by commas; one that is part of an item stands behind a backslash, as does a backslash (RFC 9460
+/// appendix A.1).
+fn items(word: &Word<'_>, value: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut items = vec![Vec::new()];
+    let mut bytes = value.iter();
+    while let Some(&byte) = bytes.next() {
+        let byte = match byte {
+            b',' => {
+                items.push(Vec::new());
+                continue;
+            }
+            b'\\' => match bytes.next() {
+                Some(&escaped @ (b',' | b'\\')) => escaped,
+                _ => {
+                    return Err(word.fault(
+                        "in a list, a backslash stands before a comma or another backslash",
+                    ));
+                }
+            },
+            byte => byte,
+        };
+        if let Some(item) = items.last_mut() {
+            item.push(byte);
+        }
+    }
+    if items.iter().any(Vec::is_empty) {
+        return Err(word.fault("an item of this list is empty; remove the comma too many"));
+    }
+    Ok(items)
+}
+
+/// A value that can only be of plain characters.
+fn plain(word: &Word<'_>, bytes: &[u8]) -> Result<String, Fault> {
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.is_ascii());
+    let text = text.ok_or_else(|| word.fault("the value cannot be read: it is no plain text"))?;
+    Ok(text.to_owned())
+}
+
+/// A value, or an item of one, with a parser of its own; without a sign.
+fn part<T: FromStr>(word: &Word<'_>, text: &str, what: &str) -> Result<T, Fault> {
+    let value = (!text.starts_with('+'))
+        .then(|| text.parse().ok())
+        .flatten();
+    value.ok_or_else(|| word.fault(format!("the value cannot be read: {text:?} is not {what}")))
+}
+
 /// The keys of `mandatory` in ascending order, as the wire wants them (RFC 9460 section 8).
-fn mandatory(word: &Word<'_>, value: &str) -> Result<String, Fault> {
+fn mandatory(word: &Word<'_>, value: &str) -> Result<Vec<u8>, Fault> {
     let mut keys = Vec::new();
     for item in value.split(',') {
-        let key = key_of(item).filter(|&key| key != 0).ok_or_else(|| {
-            word.fault(format!("{item:?} is not a parameter that can be mandatory"))
-        })?;
+        if item.is_empty() {
+            return Err(word.fault("an item of this list is empty; remove the comma too many"));
+        }
+        let key = key_of(item)
+            .filter(|&key| key != MANDATORY)
+            .ok_or_else(|| {
+                word.fault(format!("{item:?} is not a parameter that can be mandatory"))
+            })?;
         keys.push(key);
     }
     keys.sort_unstable();
     if keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
         return Err(word.fault("a parameter stands in this list twice"));
     }
-    let text: Vec<_> = keys.iter().map(|key| format!("key{key}")).collect();
-    Ok(text.join(","))
+    Ok(keys.into_iter().flat_map(u16::to_be_bytes).collect())
 }

@@ -281,6 +281,11 @@ fn data() -> Vec<(&'static str, Vec<u8>)> {
         ])),
         ("SVCB 1 . key65400=hi dohpath=/q{?dns} no-default-alpn alpn=h2", b"\0\x01\0\0\x01\0\x03\x02h2\0\x02\0\0\0\x07\0\x08/q{?dns}\xff\x78\0\x02hi".to_vec()),
         ("HTTPS 1 . ech=aGVsbG8=", b"\0\x01\0\0\x05\0\x05hello".to_vec()),
+        // RFC 9460 appendix D: escapes of strings, and of lists below them.
+        ("SVCB 1 foo.example.com. key667=\"hello\\210qoo\"", b"\0\x01\x03foo\x07example\x03com\0\x02\x9b\0\x09hello\xd2qoo".to_vec()),
+        ("SVCB 16 foo.example.org. alpn=\"f\\\\\\\\oo\\\\,bar,h2\"", b"\0\x10\x03foo\x07example\x03org\0\0\x01\0\x0c\x08f\\oo,bar\x02h2".to_vec()),
+        ("SVCB 16 foo.example.org. alpn=f\\\\\\092oo\\092,bar,h2", b"\0\x10\x03foo\x07example\x03org\0\0\x01\0\x0c\x08f\\oo,bar\x02h2".to_vec()),
+        ("SVCB 1 B port=53 key65000=\"x y\"", cat(&[b"\0\x01", B, b"\0\x03\0\x02\0\x35\xfd\xe8\0\x03x y"])),
         ("TYPE65280 \\# 4 0A00 0001", vec![10, 0, 0, 1]),
         ("TYPE65280 \\# 0", vec![]),
         ("A \\# 4 0a000001", vec![10, 0, 0, 1]),
@@ -446,7 +451,7 @@ const FAULTS: &[(&str, u32, u32, &str)] = &[
         11,
         "followed by priority target parameters",
     ),
-    ("a 1 HTTPS 1 . port=x", 2, 5, "cannot be read"),
+    ("a 1 HTTPS 1 . port=x", 2, 15, "cannot be read"),
     ("a 1 DNSKEY 1 2 3 aGV", 2, 18, "this is not base 64"),
     ("a 1 DNSKEY 1 2 NONE aGVs", 2, 16, "an algorithm, by number"),
     (
