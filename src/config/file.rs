@@ -79,6 +79,10 @@ pub(super) struct ClientGroup {
 #[derive(Debug)]
 pub(super) struct GoogleApis {
     pub(super) place: Place,
+    /// Whether none of the addresses that are there could be read.
+    pub(super) bad_addresses: bool,
+    /// Whether some of the domains could not be read, so that nobody knows what is missing.
+    pub(super) bad_domains: bool,
     /// Whether it is known which VIP is meant.
     pub(super) is_known: bool,
     pub(super) vip: Option<At<Vip>>,
@@ -351,16 +355,22 @@ impl GoogleApis {
             .and_then(|node| mapping(node, "`except`", faults))
             .unwrap_or_default();
         let vip = fields.choice("vip", faults);
+        let addresses = fields.scalars("addresses", faults);
+        let bad_addresses = fields.is_bad("addresses", addresses.as_ref());
+        let before = faults.count();
+        let domains = if is_word {
+            Some(Domains::Documented)
+        } else {
+            fields.scalars("domains", faults).map(Domains::List)
+        };
         Some(Self {
             place: fields.place,
             is_known: fields.whole && !fields.is_bad("vip", vip.as_ref()),
             vip,
-            addresses: fields.scalars("addresses", faults),
-            domains: if is_word {
-                Some(Domains::Documented)
-            } else {
-                fields.scalars("domains", faults).map(Domains::List)
-            },
+            addresses,
+            bad_addresses,
+            bad_domains: faults.count() > before,
+            domains,
             ipv6: fields.choice("ipv6", faults),
             except: excepted
                 .into_iter()

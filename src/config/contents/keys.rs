@@ -145,6 +145,8 @@ impl Contents {
         let GoogleApis {
             place: _,
             is_known: _,
+            bad_addresses: _,
+            bad_domains: _,
             vip,
             addresses,
             domains,

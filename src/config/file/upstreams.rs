@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        error::Faults,
+        error::{Faults, nearest},
         keys,
         read::{At, Choice, Fields, bad_value},
         upstream::{ServerAddr, Strategy},
@@ -107,10 +107,14 @@ impl Mode {
         match &node.value {
             Value::Scalar(word) if word == "enforce" => Some(Self::Enforce),
             Value::Scalar(word) => {
+                let help = match nearest(word, ["enforce", "observe"]) {
+                    Some("enforce") => "did you mean enforce?",
+                    _ => "observe needs the upstream that is asked what would be denied",
+                };
                 faults.push_help(
                     node.place,
                     bad_value("mode", word, &"write enforce, or { observe: UPSTREAM }"),
-                    "observe needs the upstream that is asked what would be denied".to_owned(),
+                    help.to_owned(),
                 );
                 None
             }

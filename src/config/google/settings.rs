@@ -181,6 +181,13 @@ impl Settings {
                     continue;
                 }
             };
+            // Its domain may be the one that could not be read, which has been told.
+            let known = self
+                .origins()
+                .any(|origin| name.value.as_ref().is_within(origin.as_ref()));
+            if section.bad_domains && !known {
+                continue;
+            }
             if let Err((message, help)) = self.except(&name.value, shared) {
                 faults.push_help(name.place, message, help);
             }
@@ -313,6 +320,9 @@ fn target(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> Target {
 
 /// The addresses of Private Service Connect endpoints.
 fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
+    if section.bad_addresses {
+        return Vec::new(); // which has been told
+    }
     let Some(addresses) = &section.addresses else {
         faults.push_help(
             section.vip.map_or(section.place, |at| at.place),
