@@ -40,7 +40,7 @@ fn besiege(number: usize, admin: SocketAddr) -> Option<TcpStream> {
     socket.connect_timeout(&admin.into(), PATIENCE).ok()?;
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(HOLD)).ok()?;
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         stream.write_all(b"GET /readyz HTTP/1.1\r\nX: ").ok()?;
     }
     Some(stream)
