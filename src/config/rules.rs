@@ -100,22 +100,25 @@ fn action(
         );
         return None;
     }
-    if entry.forward.is_none() && entry.whole {
+    let does = match (&entry.forward, &entry.answer) {
+        (Some(_), _) => Some("forwards"),
+        (None, Some(_)) => Some("answers"),
+        (None, None) => None, // that it does nothing is told below
+    };
+    if entry.forward.is_none() && entry.whole && (does.is_some() || entry.deny.is_some()) {
         forward::report_idle(entry, faults);
     }
-    if let Some(way) = entry
+    if let Some((way, does)) = entry
         .deny_with
         .filter(|_| entry.whole && entry.deny.is_none())
+        .zip(does)
     {
-        let does = if entry.forward.is_some() {
-            "forwards"
-        } else {
-            "answers"
-        };
         let message = format!("`deny_with` is for rules that deny; this one {does}");
         faults.push(way.place, message);
     }
     if let Some(answer) = &entry.answer {
+        // A type that could not be read may be the one that is missing.
+        let types = types.filter(|_| entry.whole);
         return records(answer, types, faults).map(|records| (Action::Answer(records), None));
     }
     if let Some(deny) = entry.deny {
