@@ -35,7 +35,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{dns::Transport, engine::Outcome};
+use dnsgate_core::{dns::Transport, engine::Outcome};
 
 pub use bind::BindError;
 pub use later::{Later, ReplyTo, Unsent};

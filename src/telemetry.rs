@@ -45,8 +45,8 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    config::{LogOutput, LogQueries},
+use dnsgate_config::{LogOutput, LogQueries};
+use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };

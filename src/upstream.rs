@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`Upstream::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
-//! encoded from it ([`ask`](crate::dns::ask)): no byte of a client's packet comes this far.
+//! encoded from it ([`ask`](dnsgate_core::dns::ask)): no byte of a client's packet comes this far.
 //!
 //! An [`Upstream`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.
@@ -59,8 +59,7 @@ pub use self::{
     probe::{Alive, Dead, probe},
     share::{Party, may_take},
 };
-use crate::{
-    config,
+use dnsgate_core::{
     dns::{Facts, Failure, ServerFault},
     policy::{Permit, UpstreamId},
 };
@@ -131,7 +130,7 @@ impl Upstream {
     /// [`OpenError`]: TLS to one of them cannot be set up.
     pub fn new(
         id: UpstreamId,
-        config: &config::Upstream,
+        config: &dnsgate_config::Upstream,
         limits: Limits,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {

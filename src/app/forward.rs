@@ -26,14 +26,16 @@ use futures_util::FutureExt as _;
 use tokio::time;
 
 use crate::{
-    cache::Cache,
-    config::Limits,
-    dns::{Failure, Transport, facts::MAX_LINKS},
-    engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
-    policy::GroupId,
     server::{ReplyTo, Unsent},
     telemetry::{self, Latency, Reading, Recorder, Shared, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, Upstream},
+};
+use dnsgate_config::Limits;
+use dnsgate_core::{
+    cache::Cache,
+    dns::{Failure, Transport, facts::MAX_LINKS},
+    engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
+    policy::GroupId,
 };
 
 use super::{

@@ -9,12 +9,14 @@ use std::{
 };
 
 use crate::{
-    dns::Ahead,
-    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
     telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
     upstream::Admitted,
+};
+use dnsgate_core::{
+    dns::Ahead,
+    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
 };
 
 use super::{

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use dnsgate_core::{
     dns::Transport,
     engine::{Check, Ending, GroupId, RuleId},
 };
@@ -350,7 +350,7 @@ pub(super) fn nanos(latency: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use dnsgate_core::{
         dns::{Rcode, RecordType},
         engine::{Outcome, Reason},
     };

@@ -5,7 +5,7 @@
 //! ([`Labels`]), and a position means nothing without it. Nothing a stranger can choose is ever a
 //! label: no queried name, no client address, and a type without a mnemonic is `other`.
 
-use crate::{
+use dnsgate_core::{
     dns::{Rcode, RecordType},
     engine::{Ending, GroupId, Reason, RuleId, UpstreamId},
 };

@@ -19,7 +19,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use crate::{
+use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Ending, Reason},
 };

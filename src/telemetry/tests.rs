@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::config::LogQueries;
+use dnsgate_config::LogQueries;
 
 /// A DNS query for `x. A`.
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";

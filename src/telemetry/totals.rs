@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dns::Transport;
+use dnsgate_core::dns::Transport;
 
 use super::{
     Tally,

@@ -16,7 +16,7 @@ use std::{
 use futures_util::future::{FutureExt, Shared, WeakShared};
 use hashbrown::{HashTable, hash_table as table};
 
-use crate::{
+use dnsgate_core::{
     dns::{Facts, Failure},
     policy::Permit,
 };

@@ -14,8 +14,8 @@ use super::{
     exchange::{Fault, Roots, Tell, Turn, Way},
     share::Party,
 };
-use crate::{
-    config::{self, ServerAddr},
+use dnsgate_config::ServerAddr;
+use dnsgate_core::{
     dns::{Facts, Failure, ServerFault},
     policy::{Permit, UpstreamId},
 };
@@ -68,7 +68,7 @@ fn in_parentheses(detail: &str) -> String {
 /// question is for a name that does not exist, which nobody has asked before. To be called within a
 /// tokio runtime.
 pub async fn probe(
-    config: &config::Upstream,
+    config: &dnsgate_config::Upstream,
     patience: Duration,
 ) -> Vec<(ServerAddr, Result<Alive, Dead>)> {
     let mut roots = Roots::new(config.ca.as_deref());

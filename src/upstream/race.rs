@@ -27,7 +27,7 @@ use super::{
     now,
     share::Party,
 };
-use crate::{
+use dnsgate_core::{
     dns::{Facts, Failure},
     policy::Permit,
 };

@@ -15,7 +15,7 @@ use super::{
     reactor::Reactor,
     stopped,
 };
-use crate::dns::Transport;
+use dnsgate_core::dns::Transport;
 
 /// Serves one socket until told to stop, and then what the kernel still holds and those who wait.
 /// What the handler spawns runs in this thread.
@@ -113,7 +113,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::{engine::Outcome, server::udp::prepare};
+    use crate::server::udp::prepare;
+    use dnsgate_core::engine::Outcome;
 
     /// Notes what it is called for.
     struct Called {

@@ -7,7 +7,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::{dns::Transport, engine::Outcome, telemetry::recorder::Event};
+use crate::telemetry::recorder::Event;
+use dnsgate_core::{dns::Transport, engine::Outcome};
 
 use super::Severity;
 

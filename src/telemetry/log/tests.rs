@@ -9,13 +9,13 @@ use std::{
 };
 
 use super::*;
-use crate::{
+use crate::telemetry::{Event, Labels, Latency, Telemetry};
+use dnsgate_core::{
     dns::{
         Name, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter, Rrset, Transport,
         reply::Section,
     },
     engine::{Check, GroupId, RuleId, UpstreamId},
-    telemetry::{Event, Labels, Latency, Telemetry},
 };
 
 /// Long enough for any machine; nothing waits for it unless a test fails.

@@ -3,7 +3,8 @@
 
 use prometheus::proto::MetricFamily;
 
-use crate::{engine::Check, telemetry::upstreams::UpstreamsRead};
+use crate::telemetry::upstreams::UpstreamsRead;
+use dnsgate_core::engine::Check;
 
 use super::{
     super::{
