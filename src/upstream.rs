@@ -1,4 +1,4 @@
-//! Toward the servers of an upstream: a permit goes in, facts come out.
+//! Toward the servers of an upstream: a permit goes in, responses come out.
 //!
 //! ```text
 //!  resolve(permit) ─▶ flights ─▶ race ─▶ exchange ─▶ a server
@@ -14,7 +14,7 @@
 //! An [`Upstream`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.
 //!
-//! Not here: what of the facts may pass (`engine`), how long they are kept (`cache`), what is
+//! Not here: what of the responses may pass (`engine`), how long they are kept (`cache`), what is
 //! counted (`telemetry`).
 
 mod book;
@@ -60,7 +60,7 @@ pub use self::{
     share::{Party, may_take},
 };
 use dnsgate_core::{
-    dns::{Facts, Failure, ServerFault},
+    dns::{Failure, Response, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
@@ -168,7 +168,7 @@ impl Upstream {
         permit: &Permit,
         party: Party,
         until: Instant,
-    ) -> Result<Arc<Facts>, Failure> {
+    ) -> Result<Arc<Response>, Failure> {
         let admitted = self.admit()?;
         self.resolve_admitted(permit, party, until, admitted).await
     }
@@ -183,7 +183,7 @@ impl Upstream {
         party: Party,
         until: Instant,
         admitted: Admitted,
-    ) -> Result<Arc<Facts>, Failure> {
+    ) -> Result<Arc<Response>, Failure> {
         // It may have waited for its turn, and the last server may have been found to be down meanwhile.
         let _admitted = match admitted.0 {
             Some(_) => admitted,

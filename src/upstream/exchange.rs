@@ -2,7 +2,7 @@
 //!
 //! Why not hickory-net's clients: they take and give messages of their own types, while what
 //! leaves here must be the one encoding of a question ([`ask`]), and what comes back is read by
-//! [`Facts`](dnsgate_core::dns::Facts). Its stream framing gives raw messages, but it reads nothing while
+//! [`Response`](dnsgate_core::dns::Response). Its stream framing gives raw messages, but it reads nothing while
 //! a write waits: against a server that does the same, a full pipeline stands still.
 //!
 //! | file | transport |

@@ -16,7 +16,7 @@ use super::{
 };
 use dnsgate_config::ServerAddr;
 use dnsgate_core::{
-    dns::{Facts, Failure, ServerFault},
+    dns::{Failure, Response, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
@@ -108,9 +108,9 @@ async fn ask(
         Fault::Malformed => Dead::Malformed,
         Fault::Busy => Dead::Busy,
     })?;
-    let facts = Facts::parse(&reply.message, permit.name(), permit.qtype(), false);
-    let code = match facts {
-        Ok(facts) => facts.rcode.number(),
+    let response = Response::parse(&reply.message, permit.name(), permit.qtype(), false);
+    let code = match response {
+        Ok(response) => response.rcode.number(),
         Err(Failure::Code(code)) => code,
         Err(_) => return Err(Dead::Malformed),
     };

@@ -122,7 +122,7 @@ fn question(number: u128) -> Permit {
 fn short(landing: &Landing) -> Result<u16, Failure> {
     landing
         .as_ref()
-        .map(|facts| facts.rcode.number())
+        .map(|response| response.rcode.number())
         .map_err(|failure| *failure)
 }
 

@@ -16,7 +16,7 @@ pub(super) const DEFAULT: Settings = Settings {
     bridge_denials: false,
 };
 
-/// Memory for facts, or 0 for no cache. The default holds some hundred thousand answers, which is
+/// Memory for responses, or 0 for no cache. The default holds some hundred thousand answers, which is
 /// more than the names that an allowlist lets through; less than the least would hold too few to be
 /// of use. No official reference.
 pub(super) const SIZE: Bound<Bytes> = Bound {
@@ -42,7 +42,7 @@ pub(super) const MAX_TTL: Bound<Seconds> = Bound {
     most: Seconds(7 * 86_400),
 };
 
-/// How long facts outlive their time while no upstream answers; 0 for not at all. RFC 8767 section 5
+/// How long responses outlive their time while no upstream answers; 0 for not at all. RFC 8767 section 5
 /// suggests one to three days: long enough for a week-end to begin, short enough to be noticed.
 pub(super) const SERVE_STALE: Bound<Seconds> = Bound {
     default: Seconds(86_400),

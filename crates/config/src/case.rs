@@ -151,7 +151,7 @@ impl Choice for Reason {
         ("other_type", Self("other_type")),
         ("expired", Self("expired")),
         ("search", Self("search")),
-        ("stranger", Self("stranger")),
+        ("unknown_client", Self("unknown_client")),
         ("meta_type", Self("meta_type")),
         ("loop_probe", Self("loop_probe")),
         ("chain_too_long", Self("chain_too_long")),

@@ -243,7 +243,7 @@ pub const PER_CLIENT_SLIP: Bound<usize> = Bound {
 
 /// The bits of an IPv4 address that make a client of [`PER_CLIENT_QPS`]: all of it. Response rate
 /// limiting at public servers takes 24, as it shelters networks that others forge; here it is about
-/// clients, and neighbours are strangers.
+/// clients, and neighbours are unknown clients.
 pub const PER_CLIENT_IPV4_PREFIX: Bound<usize> = Bound {
     default: 32,
     least: 8,

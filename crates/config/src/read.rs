@@ -57,8 +57,8 @@ impl<'t> Fields<'t> {
         let entries = mapping(node, keys.what, faults)?;
         let known = |entry: &&Entry| keys.known.contains(&&*entry.key);
         let mut whole = true;
-        for stranger in entries.iter().filter(|entry| !known(entry)) {
-            unknown_key(stranger, keys, faults);
+        for unknown_client in entries.iter().filter(|entry| !known(entry)) {
+            unknown_key(unknown_client, keys, faults);
             whole = false;
         }
         Some(Self {

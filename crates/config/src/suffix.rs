@@ -1,6 +1,6 @@
 //! Names under which anybody can have one: the Public Suffix List, and what it lacks.
 //!
-//! A rule for all names below such a suffix lets through strangers' names with one's own. Who warns
+//! A rule for all names below such a suffix lets through unknown clients' names with one's own. Who warns
 //! of that, and who writes rules, asks here.
 
 use dnsgate_core::dns::NameRef;

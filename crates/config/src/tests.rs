@@ -52,7 +52,7 @@ pub(super) fn answer_to(config: &Config, client: &str, name: &str, rtype: &str) 
     let name: Name = name.parse().expect(name);
     let rtype: RecordType = rtype.parse().expect(rtype);
     let Some(group) = config.policy.admit(client) else {
-        return "stranger".to_owned();
+        return "unknown_client".to_owned();
     };
     match config.policy.decide(group, name.as_ref(), rtype, now()) {
         Verdict::Zone { zone, .. } => {
@@ -186,7 +186,7 @@ fn the_default_serves_the_restricted_address_and_nothing_else() {
             "A",
             "nxdomain: no rule allows this name",
         ),
-        ("8.8.8.8", "storage.googleapis.com", "A", "stranger"),
+        ("8.8.8.8", "storage.googleapis.com", "A", "unknown_client"),
     ] {
         assert_eq!(
             answer_to(&default, client, name, rtype),

@@ -1,6 +1,6 @@
 //! What upstreams said, for as long as it is true: a cache bounded in bytes.
 //!
-//! It keeps facts, not verdicts: whoever takes something out screens it under the policy in force
+//! It keeps responses, not verdicts: whoever takes something out filters it under the policy in force
 //! at that moment. Time is an argument.
 //!
 //! A hit costs one keyed hash of the name, one shard's lock taken for reading, one comparison of
@@ -9,7 +9,7 @@
 //! The table is quick_cache's: S3-FIFO keeps what is asked for often from being swept out by names
 //! that are asked for once, which a hostile client has no end of; a look-up takes a borrowed key
 //! and moves nothing, so that readers share the lock; weights are ours to define. The hash is the
-//! standard library's SipHash, keyed anew in each process, because strangers choose the names.
+//! standard library's SipHash, keyed anew in each process, because unknown clients choose the names.
 //!
 //! Not here: who may ask (`policy`), what of it may pass (`engine`), who is asked (`upstream`).
 
@@ -33,13 +33,13 @@ pub use entry::Entry;
 use entry::Standing;
 use slot::{Kept, OwnKey, Room, Weigh};
 
-use crate::dns::{Facts, Failure, NameRef, RecordType};
+use crate::dns::{Failure, NameRef, RecordType, Response};
 
 /// How long it is remembered that asking failed (RFC 9520 section 3.2: at least a second, at most
 /// five minutes). Long enough that a storm of retries asks once, short enough that nobody notices
 /// when the upstream is back.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
-/// The least room of one shard: several times the largest facts, so that they have a place.
+/// The least room of one shard: several times the largest responses, so that they have a place.
 const SHARD: usize = 512 << 10;
 /// The most shards: writers of as many cores seldom meet.
 const MAX_SHARDS: usize = 64;
@@ -52,18 +52,18 @@ const TYPICAL_ENTRY: usize = 1 << 10;
 pub struct Settings {
     /// The most bytes; 0 keeps nothing.
     pub size: usize,
-    /// Facts count as true for at least this long, in seconds.
+    /// Response count as true for at least this long, in seconds.
     pub min_ttl: u32,
-    /// Facts count as true for at most this long, in seconds. Beats `min_ttl`.
+    /// Response count as true for at most this long, in seconds. Beats `min_ttl`.
     pub max_ttl: u32,
-    /// How long facts may still be used after that, in seconds, when asking fails.
+    /// How long responses may still be used after that, in seconds, when asking fails.
     pub serve_stale: u32,
     /// Whether they may be used as well when the upstream says all of a sudden that there is no such
     /// name, or no such data.
     pub bridge_denials: bool,
 }
 
-/// What facts are found by: a question in class IN, the bits that change its answer, and where it
+/// What responses are found by: a question in class IN, the bits that change its answer, and where it
 /// was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key<'k> {
@@ -96,7 +96,7 @@ pub enum Found {
     Missing,
 }
 
-/// Facts by question, for all workers.
+/// Response by question, for all workers.
 pub struct Cache {
     settings: Settings,
     table: Table<OwnKey, Kept, Weigh, RandomState, Room>,
@@ -137,7 +137,7 @@ impl Cache {
     #[must_use]
     pub fn get(&self, key: &Key<'_>, now: Instant) -> Found {
         let found = match self.table.get(key) {
-            Some(Kept::Facts(entry)) => self.judge(entry, now),
+            Some(Kept::Response(entry)) => self.judge(entry, now),
             Some(Kept::Failed { failure, until }) if now < until => Found::Failed(failure),
             Some(Kept::Failed { .. }) | None => Found::Missing,
         };
@@ -162,30 +162,35 @@ impl Cache {
     /// Keeps what an upstream said just now, and returns it as it is to be used: also when it is
     /// not kept, because it holds for no time at all or there is no room. What was there before is
     /// gone in either case: it is no longer what the upstream says, and must not come back as stale.
-    /// Those who waited for the same facts each put them; the first one's entry stays.
+    /// Those who waited for the same responses each put them; the first one's entry stays.
     ///
-    /// Where denials are bridged, facts that can still be used stay, and are what is to be used.
-    pub fn put(&self, key: &Key<'_>, facts: &Arc<Facts>, now: Instant) -> Arc<Entry> {
-        if let Some(Kept::Facts(entry)) = self.table.peek(key)
-            && entry.holds(facts)
+    /// Where denials are bridged, responses that can still be used stay, and are what is to be used.
+    pub fn put(&self, key: &Key<'_>, response: &Arc<Response>, now: Instant) -> Arc<Entry> {
+        if let Some(Kept::Response(entry)) = self.table.peek(key)
+            && entry.holds(response)
         {
             return entry;
         }
         if self.settings.bridge_denials
-            && facts.denies()
+            && response.denies()
             && let Some(entry) = self.usable(key, now)
-            && entry.facts().affirms()
+            && entry.response().affirms()
         {
             entry.note_denial(now, FAILURE_TTL);
             return entry;
         }
-        let weight = slot::weight_of_key(key.name.wire()) + facts.bytes();
-        let entry = Arc::new(Entry::new(Arc::clone(facts), weight, &self.settings, now));
+        let weight = slot::weight_of_key(key.name.wire()) + response.bytes();
+        let entry = Arc::new(Entry::new(
+            Arc::clone(response),
+            weight,
+            &self.settings,
+            now,
+        ));
         if self.settings.size == 0 {
             return entry;
         }
         if entry.is_worth_keeping() {
-            let kept = Kept::Facts(Arc::clone(&entry));
+            let kept = Kept::Response(Arc::clone(&entry));
             // Takes out what was there even where there is no room for this.
             self.table.insert(OwnKey::from(key), kept);
         } else {
@@ -194,7 +199,7 @@ impl Cache {
         entry
     }
 
-    /// Remembers for a few seconds that asking failed (RFC 9520). Facts that can still be used stay,
+    /// Remembers for a few seconds that asking failed (RFC 9520). Response that can still be used stay,
     /// with a note of it. That there was no room to ask says nothing of the question, and is not
     /// remembered; nor is that its upstream is down or leads back here, which is known of the upstream:
     /// a flood of names for one that is down would push out what others can still use.
@@ -209,24 +214,24 @@ impl Cache {
         if matches!(failure, Failure::Down | Failure::Looping) {
             return;
         }
-        // Facts that somebody puts between these two are lost for a few seconds. Questions that are
+        // Response that somebody puts between these two are lost for a few seconds. Questions that are
         // the same are merged, so there is hardly a second one to do so.
         let until = now + FAILURE_TTL;
         let kept = Kept::Failed { failure, until };
         self.table.insert(OwnKey::from(key), kept);
     }
 
-    /// What can be used when asking fails: facts past their time, but not by more than
+    /// What can be used when asking fails: responses past their time, but not by more than
     /// `serve_stale`; or newer ones, if somebody put them meanwhile.
     #[must_use]
     pub fn stale(&self, key: &Key<'_>, now: Instant) -> Option<Arc<Entry>> {
         self.usable(key, now)
     }
 
-    /// The facts that are true or stale, without counting as asked for.
+    /// The responses that are true or stale, without counting as asked for.
     fn usable(&self, key: &Key<'_>, now: Instant) -> Option<Arc<Entry>> {
         match self.table.peek(key)? {
-            Kept::Facts(entry) => {
+            Kept::Response(entry) => {
                 let standing = entry.standing(now, self.settings.serve_stale);
                 (standing != Standing::Gone).then_some(entry)
             }

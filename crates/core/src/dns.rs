@@ -11,24 +11,24 @@
 pub mod ask;
 pub mod code;
 pub mod edns;
-pub mod facts;
 mod fault;
 pub mod name;
 pub mod query;
 pub mod reply;
+pub mod response;
 pub mod rrset;
 pub mod rtype;
 pub mod tree;
 
 pub use code::{Ede, Rcode};
-pub use facts::{Facts, Failure};
 pub use fault::ServerFault;
 pub use name::{Name, NameBuf, NameError, NameRef};
 pub use query::{Malformed, Query};
 pub use reply::ReplyWriter;
+pub use response::{Failure, Response};
 pub use rrset::{Rrset, RrsetError};
 pub use rtype::RecordType;
-pub use tree::{Ahead, LabelMap, LabelTree, NodeId, PackedId, PackedTree};
+pub use tree::{LabelMap, LabelTree, NodeId, PackedId, PackedTree, Prefetch};
 
 /// The transport a query came by: it decides how large a reply may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,28 +3,28 @@
 //!
 //! ```text
 //!  packet ─▶ parse ─▶ admit ─▶ decide ─┬─▶ answer (zone, rule) ──────────────┐
-//!              │        │              ├─▶ forward: facts ─▶ screen ─────────┤
+//!              │        │              ├─▶ forward: responses ─▶ response filter ─────────┤
 //!              │        │              │      └─▶ Ask(permit) … finish ─▶ ▲  │
 //!              │        │              └─▶ deny ─────────────────────────────┼─▶ reply + Outcome
 //!              └────────┴── reject, deny ────────────────────────────────────┘
 //! ```
 //!
-//! [`begin`] takes a query as far as it goes. Where an upstream's facts are missing it ends with
+//! [`begin`] takes a query as far as it goes. Where an upstream's responses are missing it ends with
 //! [`Step::Ask`]; when they have come, [`finish`] takes it the same way once more, with them at hand.
 //!
 //! This is the only place where the order stands, and the order is the policy's backbone: what is
-//! malformed never reaches the policy, a stranger's question never reaches a rule, and what no rule
+//! malformed never reaches the policy, a unknown client's question never reaches a rule, and what no rule
 //! allows is denied. [`begin`] reads like the list.
 //!
 //! Before it stands [`Rates`], where a client may send only so much: it reads nothing of a packet.
 //!
 //! Not here: sockets, tasks, clocks, metrics, and what to do with an outcome. So the same code
 //! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates for a query that
-//! is answered, denied or found in the cache; one that must wait, fails or is screened out does.
+//! is answered, denied or found in the cache; one that must wait, fails or is filtered out does.
 
 use crate::{
     dns::{
-        Ahead, Ede, Failure, Malformed, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter,
+        Ede, Failure, Malformed, NameBuf, NameRef, Prefetch, Query, Rcode, RecordType, ReplyWriter,
         Transport,
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
         query::{CLASS_IN, HEADER},
@@ -36,10 +36,10 @@ use crate::{
 mod answer;
 mod context;
 mod deny;
+mod filter;
 mod forward;
 pub mod outcome;
 mod rate;
-mod screen;
 pub mod snapshot;
 mod step;
 #[cfg(test)]
@@ -47,10 +47,10 @@ mod tests;
 
 pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
 pub use context::{Client, Context, Memory};
+pub use filter::Check;
 pub use forward::Arrived;
 pub use outcome::{Ending, Outcome, Reason};
 pub use rate::{Pass, RATE_BUCKETS, Rate, Rates};
-pub use screen::Check;
 pub use snapshot::{Partition, Snapshot};
 pub use step::{Ask, More, Step};
 
@@ -61,7 +61,7 @@ use forward::Trail;
 const STALE: &str = "no upstream answers";
 /// The same, where it stands in for a denial.
 const BRIDGES: &str = "the upstream says now that there is none";
-/// What a reply says whose chain of aliases has no end: [`MAX_LINKS`](crate::dns::facts::MAX_LINKS).
+/// What a reply says whose chain of aliases has no end: [`MAX_LINKS`](crate::dns::responses::MAX_LINKS).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 
 /// Takes one packet as far as it goes. A reply is written into `out`, which should hold
@@ -72,11 +72,11 @@ const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 /// 2. Classes other than IN and types that are no data are refused, and so is a probe for loops.
 /// 3. A client in no group is denied.
 /// 4. The policy decides by name, type, group and time.
-/// 5. The denial is written, or the answer: from a zone, a rule, or an upstream's facts. Who does
+/// 5. The denial is written, or the answer: from a zone, a rule, or an upstream's responses. Who does
 ///    not desire recursion gets nothing of the last.
-/// 6. Facts are looked for in the cache.
+/// 6. Response are looked for in the cache.
 /// 7. What is not there must be asked for.
-/// 8. What was found is screened.
+/// 8. What was found is filtered.
 #[must_use]
 pub fn begin(packet: &[u8], client: Client, context: &Context<'_>, out: &mut [u8]) -> Step {
     finish(packet, client, context, &[], out)
@@ -123,7 +123,7 @@ pub fn finish(
         return refuse(reason, writer, outcome);
     }
     let Some(group) = group else {
-        return turn.deny(policy.deny_stranger(), writer, outcome);
+        return turn.deny(policy.deny_unknown_client(), writer, outcome);
     };
     outcome.group = Some(group);
     match turn.decide(group, query.name(), query.qtype()) {
@@ -132,12 +132,12 @@ pub fn finish(
     }
 }
 
-/// Notes what the decision about a packet will read, as [`Policy::foresee`]: before a batch of them
+/// Notes what the decision about a packet will read, as [`Policy::prefetch`]: before a batch of them
 /// is taken up one by one.
-pub fn foresee(packet: &[u8], snapshot: &Snapshot, ahead: &mut Ahead) -> bool {
+pub fn prefetch(packet: &[u8], snapshot: &Snapshot, prefetch: &mut Prefetch) -> bool {
     // A query's question begins with the name, right behind the header.
     let question = packet.get(HEADER..).unwrap_or_default();
-    snapshot.policy().foresee(question, ahead)
+    snapshot.policy().prefetch(question, prefetch)
 }
 
 /// The token of the probe for loops that a packet is, if it is one.
@@ -346,7 +346,7 @@ impl<'t> Turn<'t> {
                 stale,
                 outcome,
             })),
-            Stop::Screened(rejection) => self.deny_screened(group, rejection, writer, outcome),
+            Stop::Filtered(rejection) => self.deny_filtered(group, rejection, writer, outcome),
             Stop::NoRecursion => refuse(Reason::NoRecursion, writer, outcome),
             Stop::Failed { failure, cached } => {
                 outcome.reason = failed(failure);

@@ -20,7 +20,7 @@
 
 use std::{net::IpAddr, time::SystemTime};
 
-use crate::dns::{Ahead, Name, NameRef, RecordType, Rrset};
+use crate::dns::{Name, NameRef, Prefetch, RecordType, Rrset};
 
 pub mod build;
 mod clients;
@@ -64,7 +64,7 @@ pub struct ZoneId(pub u32);
 /// What a denial says where no rule is about the name.
 const NO_RULE: &str = "no rule allows this name";
 /// What a denial says to a client that may not ask at all.
-const STRANGER: &str = "client is in no group";
+const UNKNOWN_CLIENT: &str = "client is in no group";
 
 /// Who may ask what: immutable, built by [`Policy::build`].
 #[derive(Clone, Debug)]
@@ -141,7 +141,7 @@ pub enum DenialReason {
     /// No rule allows it.
     Default,
     /// The client is in no group.
-    Stranger,
+    UnknownClient,
 }
 
 /// What one walk over the rules about a name found.
@@ -166,7 +166,7 @@ struct Asked {
 
 impl Policy {
     /// The group of a client, by the most specific CIDR that holds its address; `None` for a
-    /// stranger, whose questions [`Policy::deny_stranger`] answers.
+    /// unknown client, whose questions [`Policy::deny_unknown_client`] answers.
     #[must_use]
     pub fn admit(&self, source: IpAddr) -> Option<GroupId> {
         self.clients.group_of(source)
@@ -205,13 +205,13 @@ impl Policy {
     /// Notes what a decision about a name will read, so that [`Policy::fetch`] can bring it near for
     /// several at once. `wire` should begin with the name, and may be anything: nothing depends on
     /// it but how long the decision takes. Tells whether it is of use, which it is in long lists.
-    pub fn foresee(&self, wire: &[u8], ahead: &mut Ahead) -> bool {
-        self.names.foresee(wire, ahead)
+    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
+        self.names.prefetch(wire, prefetch)
     }
 
     /// Brings near what was noted, and forgets it.
-    pub fn fetch(&self, ahead: &mut Ahead) {
-        self.names.fetch(ahead);
+    pub fn fetch(&self, prefetch: &mut Prefetch) {
+        self.names.fetch(prefetch);
     }
 
     /// What becomes of a question.
@@ -265,12 +265,12 @@ impl Policy {
 
     /// The denial of a client in no group.
     #[must_use]
-    pub fn deny_stranger(&self) -> Denial<'_> {
+    pub fn deny_unknown_client(&self) -> Denial<'_> {
         Denial {
             with: self.deny_with,
             rule: None,
-            why: DenialReason::Stranger,
-            text: STRANGER,
+            why: DenialReason::UnknownClient,
+            text: UNKNOWN_CLIENT,
         }
     }
 

@@ -448,7 +448,7 @@ fn what_answers_at_the_vip_is_told_apart() {
             Some("Private Google Access missing"),
         ),
         (
-            "a stranger",
+            "a unknown_client",
             Err(Fault::Tls("UnknownIssuer".to_owned())),
             Some("--ca FILE"),
         ),

@@ -120,7 +120,7 @@ impl<'s> Diff<'s> {
         if old_told == new_told {
             // The same bytes under the same rule: nearly all questions end here.
             records = match (&old.asks, &new.asks) {
-                (Some(old), Some(new)) if !are_same(old, new) => Some((screen(old), screen(new))),
+                (Some(old), Some(new)) if !are_same(old, new) => Some((filter(old), filter(new))),
                 _ if old.reply == new.reply => None,
                 _ => other_records(&old, &new),
             };
@@ -278,7 +278,7 @@ fn told(seen: &Seen, subject: &Subject<'_>) -> String {
         (Reason::NoRule | Reason::OtherGroup | Reason::OtherType | Reason::Expired, _) => {
             "denied, no rule allows it".to_owned()
         }
-        (Reason::Stranger, _) => "denied, the client is in no group".to_owned(),
+        (Reason::UnknownClient, _) => "denied, the client is in no group".to_owned(),
         (reason, Some(rule)) => {
             // Built-in rules are many and alike; with a blank in it a name says what it is.
             let quoted = match rule.split_once(' ') {
@@ -312,7 +312,7 @@ fn are_same(old: &Asks, new: &Asks) -> bool {
 }
 
 /// What is asked for, and what of the answer may pass.
-fn screen(asks: &Asks) -> String {
+fn filter(asks: &Asks) -> String {
     let Asks { name, forwarding } = asks;
     let aliases = match forwarding.cname {
         CnameMode::Any => "aliases anywhere",

@@ -210,7 +210,7 @@ fn verdict_line(subject: &Subject<'_>, outcome: &Outcome) -> String {
         (Reason::Search, _) => {
             format!("denied by `{rule}`, as a name that cannot exist in the public DNS")
         }
-        (Reason::Stranger, _) => "denied, because the client is in no group".to_owned(),
+        (Reason::UnknownClient, _) => "denied, because the client is in no group".to_owned(),
         (Reason::ChainTooLong, _) => {
             "failed: the chain of aliases is a loop or too long".to_owned()
         }

@@ -201,7 +201,7 @@ fn a_test_passes_or_says_why_not() {
     }
     for (from, expect) in [
         ("10.9.0.1", "rcode: none, verdict: denied"),
-        ("192.0.2.1", "reason: stranger, rcode: REFUSED"),
+        ("192.0.2.1", "reason: unknown_client, rcode: REFUSED"),
     ] {
         let test = format!("ask: other.example, from: {from}, expect: {{ {expect} }}");
         assert_eq!(tried(&test).0, None, "{test}");
@@ -265,7 +265,7 @@ fn the_configuration_knows_the_words_of_the_engine() {
             reason,
             Reason::Cache
                 | Reason::Stale
-                | Reason::Screened
+                | Reason::Filtered
                 | Reason::UpstreamChain
                 | Reason::Short
                 | Reason::NotAQuery

@@ -1,4 +1,4 @@
-//! The families of what is forwarded: screen, upstreams, cache. Those of upstreams have a series
+//! The families of what is forwarded: response filter, upstreams, cache. Those of upstreams have a series
 //! for each that is configured, from the start; where nothing is forwarded they are not there.
 
 use prometheus::proto::MetricFamily;
@@ -17,9 +17,9 @@ use super::{
     label_of,
 };
 
-/// What the screen did not let pass.
-pub(super) fn screened(totals: &Totals) -> impl Iterator<Item = Series> {
-    totals.screened.iter().map(|(key, &count)| {
+/// What the response filter did not let pass.
+pub(super) fn filtered(totals: &Totals) -> impl Iterator<Item = Series> {
+    totals.filtered.iter().map(|(key, &count)| {
         let check = label_of(&Check::ALL, key.check, Check::as_str);
         counter([key.rule.as_str(), check], count)
     })

@@ -24,7 +24,7 @@ pub struct Numbers {
     pub hits: u64,
     /// Look-ups that found nothing.
     pub misses: u64,
-    /// Look-ups that found facts past their time.
+    /// Look-ups that found responses past their time.
     pub stale: u64,
     /// Entries thrown out, or not let in, because there was no room.
     pub evictions: u64,

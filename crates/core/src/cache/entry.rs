@@ -1,4 +1,4 @@
-//! Facts and their time: how long they are true, how long they may be used after that, and when to
+//! Response and their time: how long they are true, how long they may be used after that, and when to
 //! ask again before it is over.
 
 use std::{
@@ -10,16 +10,16 @@ use std::{
 };
 
 use super::Settings;
-use crate::dns::Facts;
+use crate::dns::Response;
 
 /// The longest that a negative answer is believed, in seconds (RFC 2308 section 5: one to three
 /// hours work well, more than a day does not).
 const MAX_NEGATIVE_TTL: u32 = 3 * 60 * 60;
 /// The TTL of records past their time, in seconds (RFC 8767 section 4).
 const STALE_TTL: u32 = 30;
-/// Facts are asked for again in the last part of their life: one in this many.
+/// Response are asked for again in the last part of their life: one in this many.
 const LAST_PART: u32 = 10;
-/// How often facts must have been asked for in their life to be asked for again before its end.
+/// How often responses must have been asked for in their life to be asked for again before its end.
 const POPULAR: u32 = 3;
 /// How long one caller is left to ask again before another one is told to: longer than any question
 /// to an upstream takes.
@@ -32,7 +32,7 @@ const RANGES: usize = 2;
 /// What an upstream said at one time. Several threads use it; what changes in it are notes.
 #[derive(Debug)]
 pub struct Entry {
-    facts: Arc<Facts>,
+    response: Arc<Response>,
     since: Instant,
     /// For how long this is true, in seconds; 0 is not kept.
     life: u32,
@@ -50,11 +50,11 @@ pub struct Entry {
     /// Whether it failed by a denial, which this stands in for.
     denied: AtomicBool,
     /// The numbers of the ranges that the records were found to be in last; 0 for none. Not a
-    /// verdict of a policy: what such a number stands for never changes, and neither do the facts.
+    /// verdict of a policy: what such a number stands for never changes, and neither do the responses.
     passed: [AtomicU64; RANGES],
 }
 
-/// What facts are good for at a time.
+/// What responses are good for at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     True,
@@ -63,20 +63,25 @@ pub(super) enum Standing {
 }
 
 impl Entry {
-    pub(super) fn new(facts: Arc<Facts>, weight: usize, settings: &Settings, now: Instant) -> Self {
-        let negative = facts.is_negative();
+    pub(super) fn new(
+        response: Arc<Response>,
+        weight: usize,
+        settings: &Settings,
+        now: Instant,
+    ) -> Self {
+        let negative = response.is_negative();
         let most = if negative {
             settings.max_ttl.min(MAX_NEGATIVE_TTL)
         } else {
             settings.max_ttl
         };
         // Nobody said how long to believe a negative answer without SOA: not at all.
-        let life = match facts.ttl() {
+        let life = match response.ttl() {
             0 if negative => 0,
             ttl => ttl.max(settings.min_ttl).min(most),
         };
         Self {
-            facts,
+            response,
             since: now,
             life,
             least: settings.min_ttl,
@@ -92,12 +97,12 @@ impl Entry {
 
     /// What was said.
     #[must_use]
-    pub fn facts(&self) -> &Facts {
-        &self.facts
+    pub fn response(&self) -> &Response {
+        &self.response
     }
 
     /// The TTL for a reply, in seconds, of a record set whose own is `own`: within the cache's
-    /// bounds, counted down; of facts past their time a short one (RFC 8767 section 4).
+    /// bounds, counted down; of responses past their time a short one (RFC 8767 section 4).
     #[must_use]
     pub fn ttl(&self, own: u32, now: Instant) -> u32 {
         if self.is_stale(now) {
@@ -189,9 +194,9 @@ impl Entry {
         millis(self.age(now)) < self.failed.load(Relaxed)
     }
 
-    /// Whether this is of these very facts.
-    pub(super) fn holds(&self, facts: &Arc<Facts>) -> bool {
-        Arc::ptr_eq(&self.facts, facts)
+    /// Whether this is of these very responses.
+    pub(super) fn holds(&self, response: &Arc<Response>) -> bool {
+        Arc::ptr_eq(&self.response, response)
     }
 
     pub(super) const fn is_worth_keeping(&self) -> bool {

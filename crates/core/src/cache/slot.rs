@@ -1,7 +1,7 @@
 //! A place in the table: the key as it is kept, what is kept under it, and what both weigh.
 //!
-//! The weight of a place is what it takes from the heap: the name, the facts with all they own, the
-//! entry, and [`SLOT`] for the table's own part. Facts that are also in use elsewhere count in full.
+//! The weight of a place is what it takes from the heap: the name, the responses with all they own, the
+//! entry, and [`SLOT`] for the table's own part. Response that are also in use elsewhere count in full.
 //! Not counted: the keys that the table remembers after it threw them out, which are at most half
 //! as many as there would be typical entries, without their names.
 
@@ -73,7 +73,7 @@ impl Equivalent<OwnKey> for Key<'_> {
 /// What is kept under a key.
 #[derive(Clone)]
 pub(super) enum Kept {
-    Facts(Arc<Entry>),
+    Response(Arc<Entry>),
     /// That asking failed, and until when that is remembered.
     Failed {
         failure: Failure,
@@ -81,7 +81,7 @@ pub(super) enum Kept {
     },
 }
 
-/// What a place weighs beside its facts, in bytes; `name` in wire form.
+/// What a place weighs beside its responses, in bytes; `name` in wire form.
 pub(super) const fn weight_of_key(name: &[u8]) -> usize {
     SLOT + name.len() + BLOCK
 }
@@ -93,7 +93,7 @@ pub(super) struct Weigh;
 impl Weighter<OwnKey, Kept> for Weigh {
     fn weight(&self, key: &OwnKey, kept: &Kept) -> u64 {
         let weight = match kept {
-            Kept::Facts(entry) => entry.weight() + size_of::<Entry>() + BLOCK,
+            Kept::Response(entry) => entry.weight() + size_of::<Entry>() + BLOCK,
             Kept::Failed { .. } => weight_of_key(key.name.as_ref().wire()),
         };
         weight as u64

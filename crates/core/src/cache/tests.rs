@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dns::{Name, Rcode, Rrset, facts::End};
+use crate::dns::{Name, Rcode, Rrset, response::End};
 
 const SETTINGS: Settings = Settings {
     size: 1 << 20,
@@ -41,10 +41,10 @@ fn after(start: Instant, seconds: f64) -> Instant {
 }
 
 /// One TXT set of `len` bytes that holds for `ttl`.
-fn answer(ttl: u32, len: usize) -> Arc<Facts> {
+fn answer(ttl: u32, len: usize) -> Arc<Response> {
     let mut set = Rrset::new(RecordType::TXT, ttl);
     set.push(&vec![b'x'; len]).expect("it fits");
-    Arc::new(Facts {
+    Arc::new(Response {
         rcode: Rcode::NoError,
         links: Vec::new(),
         end: End::Name,
@@ -55,13 +55,13 @@ fn answer(ttl: u32, len: usize) -> Arc<Facts> {
 }
 
 /// NXDOMAIN, with an SOA of this TTL or none.
-fn negative(soa: Option<u32>) -> Arc<Facts> {
+fn negative(soa: Option<u32>) -> Arc<Response> {
     let soa = soa.map(|ttl| {
         let mut set = Rrset::new(RecordType::SOA, ttl);
         set.push(&[0; 22]).expect("it fits");
         (Name::root(), set)
     });
-    Arc::new(Facts {
+    Arc::new(Response {
         rcode: Rcode::NxDomain,
         links: Vec::new(),
         end: End::Name,
@@ -91,7 +91,7 @@ fn time_counts_down_within_bounds() {
     };
     let day = 86400;
     // Settings, what was said, the TTL of a record in it; then at which second what is found.
-    for (settings, facts, own, at, want, ttl) in [
+    for (settings, response, own, at, want, ttl) in [
         (bounds(0, 3600), answer(300, 4), 300, 0.0, "fresh", 300),
         (bounds(0, 3600), answer(300, 4), 300, 0.9, "fresh", 300),
         (bounds(0, 3600), answer(300, 4), 300, 1.0, "fresh", 299),
@@ -130,13 +130,17 @@ fn time_counts_down_within_bounds() {
     ] {
         let cache = Cache::new(settings);
         let begin = start();
-        let put = cache.put(&key(ROOT), &facts, begin);
-        assert!(!put.is_stale(begin), "{settings:?} {facts:?}");
+        let put = cache.put(&key(ROOT), &response, begin);
+        assert!(!put.is_stale(begin), "{settings:?} {response:?}");
         let now = after(begin, at);
         let found = cache.get(&key(ROOT), now);
-        assert_eq!(kind(&found), want, "{settings:?} {facts:?} at {at}");
+        assert_eq!(kind(&found), want, "{settings:?} {response:?} at {at}");
         if let Found::Fresh(entry) | Found::Stale(entry) = found {
-            assert_eq!(entry.ttl(own, now), ttl, "{settings:?} {facts:?} at {at}");
+            assert_eq!(
+                entry.ttl(own, now),
+                ttl,
+                "{settings:?} {response:?} at {at}"
+            );
             assert_eq!(entry.is_stale(now), want == "stale");
         }
     }
@@ -145,7 +149,7 @@ fn time_counts_down_within_bounds() {
 #[test]
 fn what_is_not_kept_can_be_used_once() {
     let begin = start();
-    for (settings, facts) in [
+    for (settings, response) in [
         (SETTINGS, answer(0, 4)),
         (
             Settings {
@@ -164,8 +168,8 @@ fn what_is_not_kept_can_be_used_once() {
         ),
     ] {
         let cache = Cache::new(settings);
-        let entry = cache.put(&key(ROOT), &facts, begin);
-        let own = facts.answers[0].ttl();
+        let entry = cache.put(&key(ROOT), &response, begin);
+        let own = response.answers[0].ttl();
         assert_eq!(entry.ttl(own, after(begin, 0.1)), own);
         assert!(!entry.is_stale(after(begin, 0.1)));
         let kept = own > 0 && settings.size == SETTINGS.size;
@@ -225,7 +229,7 @@ fn each_part_of_the_key_tells_apart() {
         let Found::Fresh(entry) = cache.get(key, now) else {
             panic!("{key:?} is not there");
         };
-        assert_eq!(entry.facts(), &*answer(300, at));
+        assert_eq!(entry.response(), &*answer(300, at));
     }
     let numbers = cache.numbers();
     assert_eq!((numbers.hits, numbers.misses, numbers.entries), (8, 8, 8));
@@ -250,7 +254,7 @@ fn a_failure_is_remembered_for_a_moment() {
     assert_eq!(found(5.0), "missing");
     assert!(cache.stale(&key(ROOT), at(1.0)).is_none());
 
-    // Facts take its place; a failure does not take theirs.
+    // Response take its place; a failure does not take theirs.
     cache.put(&key(ROOT), &answer(10, 4), at(6.0));
     assert_eq!(found(6.0), "fresh");
     cache.fail(&key(ROOT), Failure::Timeout, at(15.0));
@@ -333,7 +337,7 @@ fn a_sudden_denial_is_bridged_where_that_is_wanted() {
         assert!(
             cache
                 .put(&key(ROOT), &negative(Some(9)), at(151.0))
-                .facts()
+                .response()
                 .denies()
         );
     }
@@ -344,8 +348,8 @@ fn one_caller_is_told_to_ask_again() {
     let (cache, begin) = (Cache::new(SETTINGS), start());
     let at = |seconds| after(begin, seconds);
     let found = |seconds| kind(&cache.get(&key(ROOT), at(seconds)));
-    let facts = answer(100, 4);
-    let put = cache.put(&key(ROOT), &facts, begin);
+    let response = answer(100, 4);
+    let put = cache.put(&key(ROOT), &response, begin);
     // Not asked for often enough.
     assert_eq!([95.0, 95.0, 95.0].map(found), ["fresh"; 3]);
     assert_eq!(found(90.0), "fresh"); // not near enough
@@ -356,8 +360,11 @@ fn one_caller_is_told_to_ask_again() {
     cache.fail(&key(ROOT), Failure::Timeout, at(95.4)); // and now it is known why
     assert_eq!(found(99.9), "fresh");
 
-    // The same facts are the same entry; new ones begin a new life.
-    assert!(Arc::ptr_eq(&put, &cache.put(&key(ROOT), &facts, at(99.0))));
+    // The same responses are the same entry; new ones begin a new life.
+    assert!(Arc::ptr_eq(
+        &put,
+        &cache.put(&key(ROOT), &response, at(99.0))
+    ));
     assert!(!Arc::ptr_eq(
         &put,
         &cache.put(&key(ROOT), &answer(100, 4), at(99.0))
@@ -438,9 +445,11 @@ fn whatever_is_put_the_sum_is_bounded() {
 /// What a place holds, by what it was made from.
 fn weigh(own: &OwnKey, kept: &Kept) -> u64 {
     use quick_cache::Weighter;
-    if let Kept::Facts(entry) = kept {
-        assert!(entry.weight() >= entry.facts().bytes());
-        assert!(entry.facts().bytes() >= entry.facts().answers[0].rdatas().map(<[u8]>::len).sum());
+    if let Kept::Response(entry) = kept {
+        assert!(entry.weight() >= entry.response().bytes());
+        assert!(
+            entry.response().bytes() >= entry.response().answers[0].rdatas().map(<[u8]>::len).sum()
+        );
     }
     Weigh.weight(own, kept)
 }
@@ -483,7 +492,7 @@ fn many_threads_stay_within_the_bound() {
 /// What the cache does, said once more, slowly and without a bound.
 #[derive(Default)]
 struct Model {
-    facts: HashMap<u8, (u64, u64)>,
+    response: HashMap<u8, (u64, u64)>,
     failed: HashMap<u8, u64>,
 }
 
@@ -491,14 +500,14 @@ impl Model {
     const STALE: u64 = 50;
 
     fn usable(&self, at: u8, now: u64) -> bool {
-        let facts = self.facts.get(&at);
-        facts.is_some_and(|&(since, ttl)| now < since + ttl + Self::STALE)
+        let response = self.response.get(&at);
+        response.is_some_and(|&(since, ttl)| now < since + ttl + Self::STALE)
     }
 
     fn get(&self, at: u8, now: u64) -> &'static str {
         let failed = self.failed.get(&at).is_some_and(|&since| now < since + 5);
         let true_now = self
-            .facts
+            .response
             .get(&at)
             .is_some_and(|&(since, ttl)| now < since + ttl);
         match (true_now, self.usable(at, now), failed) {
@@ -525,9 +534,9 @@ proptest! {
                 0 => {
                     cache.put(&key, &answer(ttl as u32, 4), instant);
                     // Without a time to live it is not kept, and what was there is gone.
-                    model.facts.insert(at, (now, ttl));
+                    model.response.insert(at, (now, ttl));
                     if ttl == 0 {
-                        model.facts.remove(&at);
+                        model.response.remove(&at);
                     }
                     model.failed.remove(&at);
                 }
@@ -535,7 +544,7 @@ proptest! {
                     cache.fail(&key, Failure::Timeout, instant);
                     model.failed.insert(at, now);
                     if !model.usable(at, now) {
-                        model.facts.remove(&at);
+                        model.response.remove(&at);
                     }
                 }
                 _ => {}
@@ -545,9 +554,9 @@ proptest! {
                 let found = cache.get(&self::key(own.as_ref()), instant);
                 // Asking again is on top of it.
                 let found = if kind(&found) == "refresh" { "fresh" } else { kind(&found) };
-                // A failure noted on facts goes when they do.
+                // A failure noted on responses goes when they do.
                 let want = match model.get(at, now) {
-                    "failed" if model.facts.contains_key(&at) => "missing",
+                    "failed" if model.response.contains_key(&at) => "missing",
                     want => want,
                 };
                 prop_assert_eq!(found, want);

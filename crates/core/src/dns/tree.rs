@@ -12,11 +12,11 @@
 //! its label, and children are found in one hash table by (parent, label): a million names in some
 //! 30 MB.
 
-mod ahead;
 mod arena;
 mod block;
 mod map;
 mod packed;
+mod prefetch;
 mod seed;
 
 use hashbrown::HashTable;
@@ -24,9 +24,9 @@ use hashbrown::HashTable;
 use super::name::NameRef;
 use seed::Seed;
 
-pub use ahead::Ahead;
 pub use map::LabelMap;
 pub use packed::{PackedId, PackedTree};
+pub use prefetch::Prefetch;
 pub use seed::fix_seed;
 
 /// A node of a [`LabelTree`]; the root is the least.

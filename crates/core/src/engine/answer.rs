@@ -5,13 +5,13 @@
 //! leads from our own data to a name that this client is not answered, the reply ends with the
 //! alias: it holds nothing that the client could not have asked for. Where it came through a
 //! forwarded name, what that one's rule says of the answer holds to the end of the chain, for our own
-//! data as well (`screen`).
+//! data as well (`filter`).
 
 use crate::{
     dns::{
         Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
-        facts::substitute,
         reply::{Full, Owner, Section},
+        response::substitute,
     },
     policy::{Grant, GroupId, Permit, Verdict},
     zone::{Lookup, Zone},
@@ -19,8 +19,8 @@ use crate::{
 
 use super::{
     Turn,
+    filter::{Filter, Rejection},
     forward::{self, Trail},
-    screen::{Filter, Rejection},
 };
 
 /// Why the answer was not completed.
@@ -30,7 +30,7 @@ pub(super) enum Stop {
     Ask {
         /// The question to it.
         permit: Permit,
-        /// Whether the cache has facts past their time, should nobody answer.
+        /// Whether the cache has responses past their time, should nobody answer.
         stale: bool,
     },
     /// An upstream was asked in vain.
@@ -41,12 +41,12 @@ pub(super) enum Stop {
         cached: bool,
     },
     /// What the upstream said may not pass.
-    Screened(Rejection),
+    Filtered(Rejection),
     /// An upstream would have to be asked, and the client does not want that.
     NoRecursion,
     /// It does not fit into the reply.
     Full,
-    /// The chain of aliases is a circle, or longer than [`MAX_LINKS`](crate::dns::facts::MAX_LINKS).
+    /// The chain of aliases is a circle, or longer than [`MAX_LINKS`](crate::dns::responses::MAX_LINKS).
     Endless,
 }
 
@@ -58,7 +58,7 @@ impl From<Full> for Stop {
 
 impl From<Rejection> for Stop {
     fn from(rejection: Rejection) -> Self {
-        Self::Screened(rejection)
+        Self::Filtered(rejection)
     }
 }
 
@@ -158,7 +158,7 @@ fn forwarded<'t>(
         writer.rrset(Section::Answer, grant.name(), turn.context.snapshot.any())?;
         return Ok(Next::End);
     }
-    let entry = forward::facts(turn, grant, trail)?;
+    let entry = forward::response(turn, grant, trail)?;
     forward::write(
         turn,
         group,

@@ -8,7 +8,7 @@ use crate::{
     policy::{Denial, DenialReason, DenyWith, GroupId},
 };
 
-use super::{More, Outcome, Reason, Step, Turn, screen::Rejection, sent};
+use super::{More, Outcome, Reason, Step, Turn, filter::Rejection, sent};
 
 impl Turn<'_> {
     /// Writes a denial, in the form that the rule, the group or the policy asks for.
@@ -20,7 +20,7 @@ impl Turn<'_> {
     ) -> Step {
         outcome.rule = denial.rule;
         let ede = match denial.why {
-            DenialReason::Stranger => Ede::Prohibited,
+            DenialReason::UnknownClient => Ede::Prohibited,
             _ => Ede::Blocked,
         };
         outcome.reason = match denial.why {
@@ -30,20 +30,20 @@ impl Turn<'_> {
             DenialReason::Expired => Reason::Expired,
             DenialReason::Search => Reason::Search,
             DenialReason::Default => Reason::NoRule,
-            DenialReason::Stranger => Reason::Stranger,
+            DenialReason::UnknownClient => Reason::UnknownClient,
         };
         self.deny_with(denial.with, (ede, denial.text), writer, outcome)
     }
 
     /// Writes the denial of an answer that may not pass.
-    pub(super) fn deny_screened(
+    pub(super) fn deny_filtered(
         self,
         group: GroupId,
         rejection: Rejection,
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
-        outcome.reason = Reason::Screened;
+        outcome.reason = Reason::Filtered;
         outcome.check = Some(rejection.check);
         let with = match self.context.snapshot.policy().deny_with(group) {
             // The name is an allowed one: another type of it may well pass.

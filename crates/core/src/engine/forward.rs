@@ -1,5 +1,5 @@
 //! The part of an answer that an upstream gives: found in the cache, at hand, or to be asked for;
-//! then screened and written.
+//! then filtered and written.
 //!
 //! A query that must wait is not kept here. It ends with the permit to ask for what is missing, and
 //! is taken the whole way once more when that has come: so there is one path for a question, its
@@ -10,9 +10,9 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     cache::{Entry, Found, Key},
     dns::{
-        Facts, Failure, Name, NameBuf, NameRef, RecordType, ReplyWriter, Rrset,
-        facts::{Dname, End, MAX_LINKS},
+        Failure, Name, NameBuf, NameRef, RecordType, ReplyWriter, Response, Rrset,
         reply::Section,
+        response::{Dname, End, MAX_LINKS},
     },
     policy::{Bits, Grant, GroupId, Permit, RuleId, UpstreamId, Verdict},
 };
@@ -20,7 +20,7 @@ use crate::{
 use super::{
     Context, Reason, Turn,
     answer::{Next, Stop},
-    screen::{Filter, Rejection},
+    filter::{Filter, Rejection},
 };
 
 /// What came of a permit.
@@ -32,11 +32,17 @@ pub struct Arrived {
 
 impl Arrived {
     /// Takes what an upstream said, or that it said nothing, into the cache. Where it said nothing
-    /// and the cache has facts that are past their time, they stand in (RFC 8767).
+    /// and the cache has responses that are past their time, they stand in (RFC 8767).
     #[must_use]
-    pub fn new(permit: Permit, result: Result<Arc<Facts>, Failure>, context: &Context<'_>) -> Self {
+    pub fn new(
+        permit: Permit,
+        result: Result<Arc<Response>, Failure>,
+        context: &Context<'_>,
+    ) -> Self {
         let result = match (&result, context.memory, context.key(&permit)) {
-            (Ok(facts), Some(memory), Some(key)) => Ok(memory.cache.put(&key, facts, memory.now)),
+            (Ok(response), Some(memory), Some(key)) => {
+                Ok(memory.cache.put(&key, response, memory.now))
+            }
             (Err(failure), Some(memory), Some(key)) => {
                 memory.cache.fail(&key, *failure, memory.now);
                 memory.cache.stale(&key, memory.now).ok_or(*failure)
@@ -97,7 +103,7 @@ fn key<'k>(
 /// What an answer owes to upstreams.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
-    /// The last one whose facts are in it.
+    /// The last one whose responses are in it.
     pub(super) upstream: Option<UpstreamId>,
     /// Whether any of it came from the cache.
     pub(super) cached: bool,
@@ -117,7 +123,7 @@ pub(super) struct Trail {
 }
 
 impl Trail {
-    /// Notes whether facts that are in the answer are past their time.
+    /// Notes whether responses that are in the answer are past their time.
     fn note(&mut self, entry: &Entry, now: Instant) {
         self.stale |= entry.is_stale(now);
         self.bridges |= entry.is_stale(now) && entry.is_denied(now);
@@ -133,7 +139,7 @@ impl Trail {
         Ok(())
     }
 
-    /// The reason of an answer that began with an upstream's facts.
+    /// The reason of an answer that began with an upstream's responses.
     pub(super) const fn reason(&self) -> Reason {
         if self.observed.is_some() {
             return Reason::Observed;
@@ -146,8 +152,8 @@ impl Trail {
     }
 }
 
-/// The facts for a grant.
-pub(super) fn facts(
+/// The responses for a grant.
+pub(super) fn response(
     turn: Turn<'_>,
     grant: &Grant<'_, '_>,
     trail: &mut Trail,
@@ -200,7 +206,7 @@ pub(super) fn facts(
     Ok(entry)
 }
 
-/// Screens what an upstream said and writes it. Where one of its aliases leads to a name that we have the
+/// Filters what an upstream said and writes it. Where one of its aliases leads to a name that we have the
 /// data of, or that the policy sends to another upstream, that one's take the place of this one's.
 pub(super) fn write<'t>(
     turn: Turn<'t>,
@@ -209,12 +215,12 @@ pub(super) fn write<'t>(
     (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
     target: &mut Option<NameBuf>,
 ) -> Result<Next<'static>, Stop> {
-    let facts = entry.facts();
+    let response = entry.response();
     let passed = follow(turn, group, (grant, entry, filter), trail)?;
     trail.count(passed.links)?;
     let ttl = ttl(turn, entry);
     let mut owner = grant.name();
-    for link in facts.links.iter().take(passed.links) {
+    for link in response.links.iter().take(passed.links) {
         if let Some(dname) = &link.dname {
             write_dname(turn, group, (grant, entry), dname, writer)?;
         }
@@ -227,21 +233,21 @@ pub(super) fn write<'t>(
         owner = link.target.as_ref();
     }
     if passed.goes_on {
-        if facts.proofs(passed.links).next().is_some() {
+        if response.proofs(passed.links).next().is_some() {
             trail.left.push((Arc::clone(entry), passed.links));
         }
         *target = Some(owner.into());
         return Ok(Next::Target);
     }
-    if let Some(dname) = &facts.dname {
+    if let Some(dname) = &response.dname {
         write_dname(turn, group, (grant, entry), dname, writer)?;
     }
-    for set in &facts.answers {
+    for set in &response.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
     }
     // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
-    writer.set_rcode(facts.rcode);
-    for (owner, set) in &facts.authority {
+    writer.set_rcode(response.rcode);
+    for (owner, set) in &response.authority {
         if !trail.left.iter().any(|left| has_proof(left, owner, set)) {
             writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
         }
@@ -288,7 +294,7 @@ pub(super) fn write_proofs(
     for (at, (entry, links)) in trail.left.iter().enumerate() {
         let ttl = ttl(turn, entry);
         let before = trail.left.get(..at).unwrap_or_default();
-        for (owner, set) in entry.facts().proofs(*links) {
+        for (owner, set) in entry.response().proofs(*links) {
             if !before.iter().any(|left| has_proof(left, owner, set)) {
                 writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
             }
@@ -298,7 +304,7 @@ pub(super) fn write_proofs(
 }
 
 fn has_proof((entry, links): &(Arc<Entry>, usize), owner: &Name, set: &Rrset) -> bool {
-    let mut proofs = entry.facts().proofs(*links);
+    let mut proofs = entry.response().proofs(*links);
     proofs.any(|(other, proof)| other == owner && proof.rtype() == set.rtype() && same(proof, set))
 }
 
@@ -307,25 +313,25 @@ fn same(one: &Rrset, other: &Rrset) -> bool {
     one.rdatas().eq(other.rdatas())
 }
 
-/// How much of the facts the answer has.
+/// How much of the responses the answer has.
 struct Passed {
     /// The number of links.
     links: usize,
-    /// Whether it goes on elsewhere from the last of them, not with the facts' records.
+    /// Whether it goes on elsewhere from the last of them, not with the responses' records.
     goes_on: bool,
 }
 
-/// Follows the aliases and screens all that the answer would have, before anything is written.
+/// Follows the aliases and filters all that the answer would have, before anything is written.
 fn follow<'t>(
     turn: Turn<'t>,
     group: GroupId,
     (grant, entry, filter): (&Grant<'_, '_>, &Entry, &mut Filter<'t>),
     trail: &mut Trail,
 ) -> Result<Passed, Stop> {
-    let facts = entry.facts();
+    let response = entry.response();
     let asked = (group, grant.forwarding().upstream);
     let mut owner = grant.name();
-    for (before, link) in facts.links.iter().enumerate() {
+    for (before, link) in response.links.iter().enumerate() {
         let target = link.target.as_ref();
         match lead(turn, asked, (owner, target), filter, trail)? {
             Lead::Elsewhere => {
@@ -340,13 +346,13 @@ fn follow<'t>(
         }
         owner = target;
     }
-    let links = facts.links.len();
-    if matches!(facts.end, End::TooLong | End::Loop) {
+    let links = response.links.len();
+    if matches!(response.end, End::TooLong | End::Loop) {
         return Err(Stop::Endless);
     }
     // Where aliases are what was asked for, they are the answer; what they lead to is told all the
     // same.
-    for target in facts.answers.iter().flat_map(Filter::targets) {
+    for target in response.answers.iter().flat_map(Filter::targets) {
         lead(turn, asked, (owner, target.as_ref()), filter, trail)?;
     }
     filter.check_entry(owner, entry)?;
@@ -354,7 +360,7 @@ fn follow<'t>(
     // the name there: whom the policy names for it may know.
     Ok(Passed {
         links,
-        goes_on: facts.end == End::Open,
+        goes_on: response.end == End::Open,
     })
 }
 

@@ -8,14 +8,14 @@ use crate::{
     policy::{GroupId, RuleId, UpstreamId},
 };
 
-use super::screen::Check;
+use super::filter::Check;
 
 /// The end of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Why it ended as it did.
     pub reason: Reason,
-    /// The client's group; `None` when the packet did not get that far, or for a stranger.
+    /// The client's group; `None` when the packet did not get that far, or for an unknown client.
     pub group: Option<GroupId>,
     /// The rule that decided, or would have but for the reason; `None` when there is none.
     pub rule: Option<RuleId>,
@@ -149,9 +149,9 @@ reasons! {
     /// Denied because the name cannot exist in the public DNS: search lists make such names.
     Search = "search" => Denied,
     /// Denied because the client is in no group.
-    Stranger = "stranger" => Denied,
+    UnknownClient = "unknown_client" => Denied,
     /// Denied because the upstream's answer holds what may not pass.
-    Screened = "screened" => Denied,
+    Filtered = "filtered" => Denied,
     /// Shorter than a header; dropped.
     Short = "short" => Rejected,
     /// A response where a query should be; dropped.

@@ -12,7 +12,7 @@ const DENIAL_TTL: u32 = 60;
 /// How long the answer to ANY may be remembered, in seconds. It never changes.
 const ANY_TTL: u32 = 3600;
 
-/// Where the facts of one upstream are kept: the same number for the same upstream with the same
+/// Where the responses of one upstream are kept: the same number for the same upstream with the same
 /// servers, whatever its place in the configuration, and never again for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition(pub u32);
@@ -54,7 +54,7 @@ impl Snapshot {
         Self { partitions, ..self }
     }
 
-    /// Where the facts of this upstream are kept; `None` for one that there is not.
+    /// Where the responses of this upstream are kept; `None` for one that there is not.
     #[must_use]
     pub fn partition(&self, upstream: UpstreamId) -> Option<Partition> {
         self.partitions.get(usize::from(upstream.0)).copied()

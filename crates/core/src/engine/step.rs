@@ -23,9 +23,9 @@ pub enum Step {
 /// What some replies have with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct More {
-    /// A question to ask anew, as the facts of this reply are near their end and often asked for.
+    /// A question to ask anew, as the responses of this reply are near their end and often asked for.
     pub refresh: Option<Permit>,
-    /// The record that failed the screen, for the log.
+    /// The record that failed the response filter, for the log.
     pub rejected: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub struct More {
 pub struct Ask {
     /// Leave to ask.
     pub permit: Permit,
-    /// Whether there are facts past their time to fall back on ([`Arrived::unknown`](super::Arrived::unknown)).
+    /// Whether there are responses past their time to fall back on ([`Arrived::unknown`](super::Arrived::unknown)).
     pub stale: bool,
     /// What is known of the query so far: its reason is the one that it has when all goes well.
     pub outcome: Outcome,

@@ -211,7 +211,7 @@ impl Texts {
             DenialReason::OtherType => &self.other_type,
             DenialReason::Expired => &self.expired,
             DenialReason::Rule | DenialReason::Search => &self.denies,
-            DenialReason::Default | DenialReason::Stranger => "",
+            DenialReason::Default | DenialReason::UnknownClient => "",
         }
     }
 }

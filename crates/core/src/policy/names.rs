@@ -21,7 +21,7 @@ mod mark;
 use self::mark::{Mark, Packed, Place};
 use super::{Fate, Origin, Pattern, Rule, RuleId};
 use crate::dns::{
-    Ahead, LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, tree::TreeFull,
+    LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
 
 /// The most rules of one policy: a mark has room for so many numbers.
@@ -250,14 +250,14 @@ impl NameTree {
         }
     }
 
-    /// As [`PackedTree::foresee`].
-    pub(super) fn foresee(&self, wire: &[u8], ahead: &mut Ahead) -> bool {
-        self.tree.foresee(wire, ahead)
+    /// As [`PackedTree::prefetch`].
+    pub(super) fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
+        self.tree.prefetch(wire, prefetch)
     }
 
     /// As [`PackedTree::fetch`].
-    pub(super) fn fetch(&self, ahead: &mut Ahead) {
-        self.tree.fetch(ahead);
+    pub(super) fn fetch(&self, prefetch: &mut Prefetch) {
+        self.tree.fetch(prefetch);
     }
 
     /// The entries that stand on a name and on every name above it, in the order of precedence.

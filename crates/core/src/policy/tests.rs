@@ -211,7 +211,7 @@ fn the_verdict_carries_the_action() {
 
 #[test]
 fn a_denial_is_answered_as_rule_group_or_policy_say() {
-    use DenialReason::{Default, Rule, Stranger};
+    use DenialReason::{Default, Rule, UnknownClient};
     let policy = Policy::build(
         vec![group(Some(DenyWith::NxDomain)), group(None)],
         vec![rule("rule.x; deny drop"), rule("plain.x; deny")],
@@ -230,10 +230,13 @@ fn a_denial_is_answered_as_rule_group_or_policy_say() {
         let denial = denial(&policy, group, asked);
         assert_eq!((denial.with, denial.why), (with, why), "{group} {asked}");
     }
-    let stranger = policy.deny_stranger();
-    assert_eq!((stranger.with, stranger.why), (DenyWith::NoData, Stranger));
+    let unknown_client = policy.deny_unknown_client();
     assert_eq!(
-        (stranger.rule, stranger.text),
+        (unknown_client.with, unknown_client.why),
+        (DenyWith::NoData, UnknownClient)
+    );
+    assert_eq!(
+        (unknown_client.rule, unknown_client.text),
         (None, "client is in no group")
     );
 }

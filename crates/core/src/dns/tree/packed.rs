@@ -22,10 +22,9 @@
 use std::ops::Range;
 
 use super::{
-    HEAD, NONE, Node, TreeFull,
-    ahead::{self, Ahead},
-    arena,
+    HEAD, NONE, Node, TreeFull, arena,
     block::{BODY, Block, SIZE, SLOTS},
+    prefetch::{self, Prefetch},
     seed::Seed,
 };
 use crate::dns::name::NameRef;
@@ -114,10 +113,10 @@ impl PackedTree {
             homes,
             seed,
         };
-        let (mut ahead, mut next) = (Ahead::new(), 0);
+        let (mut prefetch, mut next) = (Prefetch::new(), 0);
         loop {
             let here = next;
-            next = tree.look_ahead(&nodes, here, &mut ahead);
+            next = tree.look_ahead(&nodes, here, &mut prefetch);
             if next == here {
                 return Ok(tree);
             }
@@ -127,19 +126,19 @@ impl PackedTree {
 
     /// Brings the blocks near that the next nodes will stand in, where their parents have been
     /// packed already; ends where the next ones begin. A long list is packed twice as fast so.
-    fn look_ahead(&self, nodes: &[u8], from: u32, ahead: &mut Ahead) -> u32 {
+    fn look_ahead(&self, nodes: &[u8], from: u32, prefetch: &mut Prefetch) -> u32 {
         let mut here = from;
-        for _ in 0..ahead::ROOM {
+        for _ in 0..prefetch::ROOM {
             let Some(node) = arena::at(nodes, here) else {
                 break;
             };
             if node.parent < from {
                 let (_, suffix) = packed(nodes, node, self.seed);
-                ahead.note(self.home(suffix));
+                prefetch.note(self.home(suffix));
             }
             here = arena::behind(here, node);
         }
-        self.fetch(ahead);
+        self.fetch(prefetch);
         here
     }
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Dname, End, Facts, Failure, Link, MAX_LINKS,
+    Dname, End, Failure, Link, MAX_LINKS, Response,
     found::{Alias, Found, Kept, Owner},
     message::{self, Head},
     rdata, substitute,
@@ -23,13 +23,13 @@ enum Next<'f> {
     Dname(NameRef<'f>, &'f Owner, &'f Alias),
 }
 
-/// See [`Facts::parse`].
-pub(super) fn facts(
+/// See [`Response::parse`].
+pub(super) fn response(
     message: &[u8],
     name: NameRef<'_>,
     qtype: RecordType,
     dnssec_ok: bool,
-) -> Result<Facts, Failure> {
+) -> Result<Response, Failure> {
     let mut found = Found::new(qtype, dnssec_ok);
     let head = message::read(message, name, qtype, |record| found.take(&record))
         .ok_or(Failure::Malformed)?;
@@ -80,8 +80,8 @@ impl Found {
         })
     }
 
-    fn walk(&self, question: NameRef<'_>, rcode: Rcode, head: Head) -> Option<Facts> {
-        let mut facts = Facts {
+    fn walk(&self, question: NameRef<'_>, rcode: Rcode, head: Head) -> Option<Response> {
+        let mut response = Response {
             rcode,
             links: Vec::new(),
             end: End::Name,
@@ -91,31 +91,31 @@ impl Found {
         };
         let mut names = vec![question.to_name()];
         while let Some(here) = names.last()
-            && let Some(link) = self.link(here.as_ref(), &mut facts)?
+            && let Some(link) = self.link(here.as_ref(), &mut response)?
         {
-            if facts.links.len() == MAX_LINKS {
-                facts.end = End::TooLong;
+            if response.links.len() == MAX_LINKS {
+                response.end = End::TooLong;
                 break;
             }
             let target = link.target.clone();
-            facts.links.push(link);
+            response.links.push(link);
             let known = names.contains(&target);
             names.push(target);
             if known {
-                facts.end = End::Loop;
+                response.end = End::Loop;
                 break;
             }
         }
-        if facts.end == End::Name {
-            self.end(&mut facts, &names, head)?;
+        if response.end == End::Name {
+            self.end(&mut response, &names, head)?;
         }
-        facts.links.shrink_to_fit();
-        Some(facts)
+        response.links.shrink_to_fit();
+        Some(response)
     }
 
     /// The link that begins at `here`, if there is one to be followed. What a DNAME makes of the last
-    /// name is put into the facts.
-    fn link(&self, here: NameRef<'_>, facts: &mut Facts) -> Option<Option<Link>> {
+    /// name is put into the responses.
+    fn link(&self, here: NameRef<'_>, response: &mut Response) -> Option<Option<Link>> {
         let (above, owner, dname) = match self.next(here)? {
             Next::End => return Some(None),
             Next::Alias(owner, alias) => {
@@ -138,16 +138,16 @@ impl Found {
         };
         let Some(target) = made else {
             // RFC 6672 section 2.2: the new name would be too long.
-            facts.rcode = Rcode::YxDomain;
-            facts.dname = Some(whole()?);
+            response.rcode = Rcode::YxDomain;
+            response.dname = Some(whole()?);
             return Some(None);
         };
         let target = target.as_ref().to_name();
         let cname = self.made(here, dname.record.ttl, &target)?;
         let dname = if self.dnssec_ok { Some(whole()?) } else { None };
         if self.qtype == RecordType::CNAME {
-            facts.dname = dname;
-            facts.answers = vec![cname];
+            response.dname = dname;
+            response.answers = vec![cname];
             return Some(None);
         }
         Some(Some(Link {
@@ -174,38 +174,41 @@ impl Found {
     }
 
     /// Adds what there is at the end of the chain.
-    fn end(&self, facts: &mut Facts, names: &[Name], head: Head) -> Option<()> {
+    fn end(&self, response: &mut Response, names: &[Name], head: Head) -> Option<()> {
         let last = names.last()?;
         let owner = self.owners.get(last.as_ref().wire());
-        if let Some(owner) = owner.filter(|_| facts.dname.is_none() && facts.answers.is_empty()) {
-            facts.answers = self.answers(owner)?;
+        if let Some(owner) =
+            owner.filter(|_| response.dname.is_none() && response.answers.is_empty())
+        {
+            response.answers = self.answers(owner)?;
         }
         // Of the CNAME that was asked for, the code speaks of its target (RFC 6604 section 2.1).
-        let about = match facts.answers.first().and_then(Rrset::target) {
+        let about = match response.answers.first().and_then(Rrset::target) {
             Some(target) if self.qtype == RecordType::CNAME => {
                 NameBuf::read(target).ok()?.0.as_ref().to_name()
             }
             _ => last.clone(),
         };
-        let denies = facts.answers.is_empty() || facts.rcode != Rcode::NoError;
+        let denies = response.answers.is_empty() || response.rcode != Rcode::NoError;
         let soa = denies.then(|| self.soa(about.as_ref())).flatten();
-        let silent = facts.answers.is_empty() && facts.rcode == Rcode::NoError && soa.is_none();
+        let silent =
+            response.answers.is_empty() && response.rcode == Rcode::NoError && soa.is_none();
         // A name that does not exist has no records, but perhaps an alias leads to it.
-        let contradiction = facts.rcode != Rcode::NoError
-            && !facts.answers.is_empty()
+        let contradiction = response.rcode != Rcode::NoError
+            && !response.answers.is_empty()
             && self.qtype != RecordType::CNAME;
         // A server that only names other servers has not answered, and one of whose answer a part
         // is lost has perhaps not said that there is none.
-        let referral = silent && self.servers && facts.links.is_empty();
-        let torn = facts.answers.is_empty() && soa.is_none() && !head.whole_authority;
-        if contradiction || referral || torn || facts.answers.is_empty() && self.lost {
+        let referral = silent && self.servers && response.links.is_empty();
+        let torn = response.answers.is_empty() && soa.is_none() && !head.whole_authority;
+        if contradiction || referral || torn || response.answers.is_empty() && self.lost {
             return None;
         }
-        if silent && !facts.links.is_empty() {
-            facts.end = End::Open;
+        if silent && !response.links.is_empty() {
+            response.end = End::Open;
         }
-        let zones = self.zones(names, &about, soa, facts);
-        facts.authority = self.authority(soa, &zones)?;
+        let zones = self.zones(names, &about, soa, response);
+        response.authority = self.authority(soa, &zones)?;
         Some(())
     }
 
@@ -261,7 +264,7 @@ impl Found {
         names: &[Name],
         about: &Name,
         soa: Option<NameRef<'_>>,
-        facts: &Facts,
+        response: &Response,
     ) -> HashSet<Name> {
         let mut zones: HashSet<Name> = soa.into_iter().map(NameRef::to_name).collect();
         if !self.dnssec_ok {
@@ -272,14 +275,14 @@ impl Found {
                 zones.extend(self.signer(record).filter(|it| name.is_within(it.as_ref())));
             }
         };
-        let links = facts.links.iter().map(|link| &link.dname);
-        let dnames = links.chain([&facts.dname]).flatten().map(|it| &it.owner);
+        let links = response.links.iter().map(|link| &link.dname);
+        let dnames = links.chain([&response.dname]).flatten().map(|it| &it.owner);
         for name in names.iter().chain(dnames) {
             if let Some(owner) = self.owners.get(name.as_ref().wire()) {
                 add(name.as_ref(), &owner.records.iter().collect::<Vec<_>>());
             }
         }
-        if facts.is_negative() && soa.is_none() {
+        if response.is_negative() && soa.is_none() {
             let proofs: Vec<&Kept> = self.authority.iter().map(|(_, record)| record).collect();
             add(about.as_ref(), &proofs);
         }

@@ -73,9 +73,9 @@ fn records(lines: &[&str]) -> Vec<Vec<u8>> {
     lines.iter().map(|line| record(line)).collect()
 }
 
-fn parse(question: &str, message: &[u8], dnssec_ok: bool) -> Result<Facts, Failure> {
+fn parse(question: &str, message: &[u8], dnssec_ok: bool) -> Result<Response, Failure> {
     let (asked, qtype) = question.split_once(' ').expect("name TYPE");
-    Facts::parse(message, name(asked).as_ref(), rtype(qtype), dnssec_ok)
+    Response::parse(message, name(asked).as_ref(), rtype(qtype), dnssec_ok)
 }
 
 fn show_set(owner: &str, set: &Rrset) -> String {
@@ -88,25 +88,25 @@ fn show_set(owner: &str, set: &Rrset) -> String {
 }
 
 /// One line for all there is: the code, the links, the end, the answers, then the authority.
-fn show(question: NameRef<'_>, facts: &Facts) -> String {
-    let mut parts = vec![facts.rcode.as_str().to_owned()];
+fn show(question: NameRef<'_>, response: &Response) -> String {
+    let mut parts = vec![response.rcode.as_str().to_owned()];
     let mut owner = question.to_string();
     let show_dname = |dname: &Dname| -> Vec<String> {
         let owner = dname.owner.to_string();
         dname.sets().map(|set| show_set(&owner, set)).collect()
     };
-    for link in &facts.links {
+    for link in &response.links {
         parts.extend(link.dname.iter().flat_map(|dname| show_dname(dname)));
         let sets = [Some(&link.cname), link.signatures.as_ref()];
         parts.extend(sets.iter().flatten().map(|set| show_set(&owner, set)));
         owner = link.target.to_string();
     }
-    if facts.end != End::Name {
-        parts.push(format!("{:?}", facts.end));
+    if response.end != End::Name {
+        parts.push(format!("{:?}", response.end));
     }
-    parts.extend(facts.dname.iter().flat_map(|dname| show_dname(dname)));
-    parts.extend(facts.answers.iter().map(|set| show_set(&owner, set)));
-    let authority = facts.authority.iter();
+    parts.extend(response.dname.iter().flat_map(|dname| show_dname(dname)));
+    parts.extend(response.answers.iter().map(|set| show_set(&owner, set)));
+    let authority = response.authority.iter();
     parts.extend(authority.map(|(owner, set)| format!("[{}]", show_set(&owner.to_string(), set))));
     parts.join(", ")
 }
@@ -114,7 +114,7 @@ fn show(question: NameRef<'_>, facts: &Facts) -> String {
 fn shown(question: &str, message: &[u8], dnssec_ok: bool) -> String {
     let asked = name(question.split_once(' ').expect("name TYPE").0);
     match parse(question, message, dnssec_ok) {
-        Ok(facts) => show(asked.as_ref(), &facts),
+        Ok(response) => show(asked.as_ref(), &response),
         Err(failure) => format!("{failure:?}"),
     }
 }
@@ -532,8 +532,8 @@ fn a_dname_that_leads_to_too_long_a_name() {
             let message = reply(&asked, code, sections);
             let want = "YXDOMAIN, old.x. 300 DNAME";
             assert_eq!(shown(&asked, &message, dnssec_ok), want, "{code}");
-            let facts = parse(&asked, &message, dnssec_ok).expect("well-formed");
-            assert_eq!((facts.ttl(), facts.denies()), (300, false));
+            let response = parse(&asked, &message, dnssec_ok).expect("well-formed");
+            assert_eq!((response.ttl(), response.denies()), (300, false));
         }
     }
 }
@@ -554,10 +554,10 @@ fn proofs_go_with_the_aliases_that_they_are_of() {
     ];
     let wire = |lines: &[String]| lines.iter().map(|line| record(line)).collect::<Vec<_>>();
     let message = reply("www.x A", 0, [&wire(&lines), &wire(&proofs), &[]]);
-    let facts = parse("www.x A", &message, true).expect("well-formed");
-    assert_eq!(facts.end, End::Open);
+    let response = parse("www.x A", &message, true).expect("well-formed");
+    assert_eq!(response.end, End::Open);
     let of = |links| -> Vec<String> {
-        let proofs = facts.proofs(links);
+        let proofs = response.proofs(links);
         proofs
             .map(|(owner, set)| show_set(&owner.to_string(), set))
             .collect()
@@ -599,12 +599,12 @@ fn how_long_it_holds() {
         ("w.old.x A", 6, &[], &[], true, 0),
     ] {
         let message = reply(question, code, [&records(answer), &records(authority), &[]]);
-        let facts = parse(question, &message, false).expect(question);
+        let response = parse(question, &message, false).expect(question);
         assert_eq!(
-            (facts.is_negative(), facts.ttl()),
+            (response.is_negative(), response.ttl()),
             (negative, ttl),
             "{question} {answer:?}"
         );
-        assert!(facts.bytes() > size_of::<Facts>());
+        assert!(response.bytes() > size_of::<Response>());
     }
 }

@@ -1,9 +1,9 @@
-//! What an upstream said to one question, as facts: the chain of aliases from the question, the
+//! What an upstream said to one question, as responses: the chain of aliases from the question, the
 //! records at its end, and what proves that there are none.
 //!
 //! Everything that the question does not lead to is left behind here, whoever asks and whatever
 //! the policy says: a record of another name cannot get into a reply, nor into the cache. What of
-//! the facts may pass is for the policy in force at the time of each reply (`engine::screen`).
+//! the responses may pass is for the policy in force at the time of each reply (`engine::response filter`).
 
 mod chain;
 mod found;
@@ -20,7 +20,7 @@ pub const MAX_LINKS: usize = 10;
 
 /// An upstream's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct Response {
     /// `NoError`, `NxDomain` or `YxDomain`; of the name at the end of the chain, or of the target of
     /// the CNAME that was asked for.
     pub rcode: Rcode,
@@ -43,7 +43,7 @@ pub struct Facts {
 /// What one block on the heap costs beside its bytes: the allocator's own header and rounding.
 const BLOCK: usize = 16;
 
-impl Facts {
+impl Response {
     /// Reads an upstream's whole reply to the question for `name` and `qtype` in class IN, which
     /// was asked for signatures or not.
     ///
@@ -57,7 +57,7 @@ impl Facts {
         qtype: RecordType,
         dnssec_ok: bool,
     ) -> Result<Self, Failure> {
-        chain::facts(message, name, qtype, dnssec_ok)
+        chain::response(message, name, qtype, dnssec_ok)
     }
 
     /// The name that the answer is about: the end of the chain, or the question where there is
@@ -230,7 +230,7 @@ pub enum End {
     Loop,
 }
 
-/// Why there are no facts.
+/// Why there are no responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Failure {
     /// No server answered in time.
@@ -242,7 +242,7 @@ pub enum Failure {
     /// The servers cannot be used, for a reason that an operator can mend.
     #[error("{0}")]
     Server(ServerFault),
-    /// The servers answered with this code, which is none that [`Facts`] have.
+    /// The servers answered with this code, which is none that [`Response`] have.
     #[error("the server answered with code {0}")]
     Code(u16),
     /// What came back is no well-formed answer to the question.

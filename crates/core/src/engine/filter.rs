@@ -10,20 +10,20 @@
 //! behind it: another upstream, a zone of ours, a rule with records or a built-in answer. So a name
 //! is denied through an alias what it would be denied directly ([`Filter`]).
 //!
-//! Records that the question does not lead to are no concern of the screen: facts have none
-//! (`dns::facts`).
+//! Records that the question does not lead to are no concern of the response filter: responses have none
+//! (`dns::responses`).
 
 use std::{fmt, net::IpAddr};
 
 use crate::{
     cache::Entry,
-    dns::{NameBuf, NameRef, RecordType, Rrset, facts::MAX_LINKS},
+    dns::{NameBuf, NameRef, RecordType, Rrset, response::MAX_LINKS},
     policy::{CnameMode, Denial, Grant, Policy, Ranges, RuleId},
 };
 
 use super::answer::Stop;
 
-/// What the screen looks at: the label `check` of metrics.
+/// What the response filter looks at: the label `check` of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Check {
     /// The address of an A or AAAA record is in the rule's ranges.
@@ -159,7 +159,7 @@ impl<'t> Filter<'t> {
             if entry.has_passed(id) {
                 continue;
             }
-            for set in &entry.facts().answers {
+            for set in &entry.response().answers {
                 check(owner, set, bound)?;
             }
             entry.note_passed(id);
@@ -292,7 +292,7 @@ mod tests {
     use crate::policy::COMPARED;
     use crate::{
         cache::{Cache, Key, Settings},
-        dns::{Facts, Name},
+        dns::{Name, Response},
     };
 
     fn rejections(set: &Rrset, ranges: &Ranges) -> Result<(), String> {
@@ -373,7 +373,7 @@ mod tests {
             message.extend([8, high, low, 1]);
         }
         let name: Name = "x".parse().expect("a name");
-        let facts = Facts::parse(&message, name.as_ref(), RecordType::HTTPS, false);
+        let response = Response::parse(&message, name.as_ref(), RecordType::HTTPS, false);
         let cache = Cache::new(Settings {
             size: 1 << 20,
             min_ttl: 0,
@@ -388,7 +388,7 @@ mod tests {
             checking_disabled: false,
             partition: 0,
         };
-        cache.put(&key, &facts.expect("well-formed").into(), now())
+        cache.put(&key, &response.expect("well-formed").into(), now())
     }
 
     #[expect(
@@ -404,7 +404,7 @@ mod tests {
         let entry = entry(16_000);
         let [one, other, third] = [(); 3].map(|()| Ranges::public());
         let owner: Name = "x".parse().expect("a name");
-        // How many comparisons it takes to screen the answer for these ranges.
+        // How many comparisons it takes to response filter the answer for these ranges.
         let cost = |all: &[&Ranges]| {
             let mut filter = Filter::new();
             for (place, ranges) in filter.bounds.iter_mut().zip(all) {

@@ -35,15 +35,15 @@ pub(super) const ROOM: usize = 32 * (LABELS - NEAR);
 /// How far a name is read: no name is longer.
 const NAME: usize = 255;
 
-/// The places that walks will need: noted by [`PackedTree::foresee`] for one name after another,
+/// The places that walks will need: noted by [`PackedTree::prefetch`] for one name after another,
 /// read by [`PackedTree::fetch`] for all.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct Prefetch {
     blocks: [u32; ROOM],
     count: usize,
 }
 
-impl Ahead {
+impl Prefetch {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -63,7 +63,7 @@ impl Ahead {
     }
 }
 
-impl Default for Ahead {
+impl Default for Prefetch {
     fn default() -> Self {
         Self::new()
     }
@@ -74,15 +74,15 @@ impl PackedTree {
     /// name, and may be anything. Tells whether that is of use at all, which it is not in a tree
     /// that is near anyway.
     #[inline]
-    pub fn foresee(&self, wire: &[u8], ahead: &mut Ahead) -> bool {
+    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
         let of_use = self.heap_bytes() > CACHED;
         if of_use {
-            self.note(wire, ahead);
+            self.note(wire, prefetch);
         }
         of_use
     }
 
-    fn note(&self, wire: &[u8], ahead: &mut Ahead) {
+    fn note(&self, wire: &[u8], prefetch: &mut Prefetch) {
         let mut suffix = Suffix::ROOT;
         for (depth, label) in last_labels(wire).into_iter().enumerate() {
             if label.is_empty() {
@@ -90,17 +90,17 @@ impl PackedTree {
             }
             suffix = self.child_of(suffix, label);
             if depth >= NEAR {
-                ahead.note(self.home(suffix));
+                prefetch.note(self.home(suffix));
             }
         }
     }
 
     /// Reads something of all that was noted, which brings it near, and forgets it.
-    pub fn fetch(&self, ahead: &mut Ahead) {
-        let noted = ahead.blocks.get(..ahead.count).unwrap_or_default();
+    pub fn fetch(&self, prefetch: &mut Prefetch) {
+        let noted = prefetch.blocks.get(..prefetch.count).unwrap_or_default();
         let blocks = noted.iter().filter_map(|&block| self.block(block));
         hint::black_box(blocks.fold(0, |read, block| read ^ block.touch()));
-        ahead.count = 0;
+        prefetch.count = 0;
     }
 }
 
@@ -158,51 +158,51 @@ mod tests {
     #[test]
     fn what_a_walk_needs_is_noted() {
         let tree = tree(40_000);
-        let mut ahead = Ahead::new();
-        assert!(tree.foresee(&wire("x.a77.example.com"), &mut ahead));
+        let mut prefetch = Prefetch::new();
+        assert!(tree.prefetch(&wire("x.a77.example.com"), &mut prefetch));
         // example.com, a77.example.com, and where x would be.
-        assert_eq!(ahead.count, 3);
+        assert_eq!(prefetch.count, 3);
         let name: Name = "a77.example.com".parse().expect("a name");
         let (node, depth) = tree.closest(name.as_ref());
         assert_eq!(depth, 3);
-        let noted = ahead.blocks.get(1).copied().expect("noted");
+        let noted = prefetch.blocks.get(1).copied().expect("noted");
         let block = tree.block(noted).expect("a block");
         assert!(block.is_over() || block.marks().any(|(_, mark)| mark == 7));
         assert_eq!(tree.mark(node), 7);
-        tree.fetch(&mut ahead);
-        assert_eq!(ahead.count, 0);
+        tree.fetch(&mut prefetch);
+        assert_eq!(prefetch.count, 0);
     }
 
     #[test]
     fn a_small_tree_needs_no_foresight() {
         let tree = tree(100);
         assert!(tree.heap_bytes() < CACHED && CACHED.is_multiple_of(SIZE));
-        let mut ahead = Ahead::new();
-        assert!(!tree.foresee(&wire("a7.example.com"), &mut ahead));
-        assert_eq!(ahead.count, 0);
+        let mut prefetch = Prefetch::new();
+        assert!(!tree.prefetch(&wire("a7.example.com"), &mut prefetch));
+        assert_eq!(prefetch.count, 0);
     }
 
     #[test]
     fn no_more_is_noted_than_there_is_room_for() {
         let tree = tree(40_000);
-        let mut ahead = Ahead::new();
+        let mut prefetch = Prefetch::new();
         for _ in 0..1000 {
-            assert!(tree.foresee(&wire("a.b.c.d.e.f"), &mut ahead));
+            assert!(tree.prefetch(&wire("a.b.c.d.e.f"), &mut prefetch));
         }
-        assert_eq!(ahead.count, ROOM);
-        tree.fetch(&mut ahead);
+        assert_eq!(prefetch.count, ROOM);
+        tree.fetch(&mut prefetch);
     }
 
     proptest! {
         #[test]
         fn any_bytes_will_do(wires in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..600), 1..40)) {
             let tree = tree(10);
-            let mut ahead = Ahead::new();
+            let mut prefetch = Prefetch::new();
             for wire in &wires {
-                tree.note(wire, &mut ahead);
+                tree.note(wire, &mut prefetch);
             }
-            tree.fetch(&mut ahead);
-            prop_assert_eq!(ahead.count, 0);
+            tree.fetch(&mut prefetch);
+            prop_assert_eq!(prefetch.count, 0);
         }
     }
 }

@@ -271,9 +271,9 @@ fn names_in_data_are_written_out_with_their_letters() {
     ] {
         let qtype = rtype(question.split_once(' ').expect("name TYPE").1);
         let answer = raw_record(b"\xc0\x0c", qtype, 300, &rdata);
-        let facts = parse(question, &reply(question, 0, [&[answer], &[], &[]]), false);
-        let facts = facts.expect(question);
-        let data: Vec<&[u8]> = facts.answers[0].rdatas().collect();
+        let response = parse(question, &reply(question, 0, [&[answer], &[], &[]]), false);
+        let response = response.expect(question);
+        let data: Vec<&[u8]> = response.answers[0].rdatas().collect();
         assert_eq!(data, [want], "{question}");
     }
 }
@@ -297,18 +297,22 @@ fn chains_without_end() {
             if reversed {
                 answers_of.reverse();
             }
-            let facts = parse(QUESTION, &with_answers(&answers_of), true).expect("well-formed");
-            assert_eq!(facts.links.len(), MAX_LINKS);
-            assert_eq!((facts.end, facts.answers.len()), (end, answers), "{links}");
+            let response = parse(QUESTION, &with_answers(&answers_of), true).expect("well-formed");
+            assert_eq!(response.links.len(), MAX_LINKS);
+            assert_eq!(
+                (response.end, response.answers.len()),
+                (end, answers),
+                "{links}"
+            );
         }
     }
     // Longer than anything, and in a circle.
     let mut circle = chain(9);
     circle.pop();
     circle.push(record("n9.x. 300 CNAME n4.x."));
-    let facts = parse(QUESTION, &with_answers(&circle), true).expect("well-formed");
-    assert_eq!((facts.end, facts.links.len()), (End::Loop, 10));
-    assert!(!facts.is_negative());
+    let response = parse(QUESTION, &with_answers(&circle), true).expect("well-formed");
+    assert_eq!((response.end, response.links.len()), (End::Loop, 10));
+    assert!(!response.is_negative());
 }
 
 #[test]
@@ -325,12 +329,12 @@ fn as_much_as_a_message_holds() {
         .collect();
     let message = with_answers(&addresses);
     assert!(message.len() > 60_000);
-    let facts = parse(QUESTION, &message, false).expect("well-formed");
-    assert_eq!(facts.answers[0].len(), 4000);
+    let response = parse(QUESTION, &message, false).expect("well-formed");
+    assert_eq!(response.answers[0].len(), 4000);
     let same = vec![addresses[0].clone(); 4000];
-    let facts = parse(QUESTION, &with_answers(&same), false).expect("well-formed");
-    assert_eq!(facts.answers[0].len(), 1);
-    assert!(facts.bytes() < 1000, "{}", facts.bytes());
+    let response = parse(QUESTION, &with_answers(&same), false).expect("well-formed");
+    assert_eq!(response.answers[0].len(), 1);
+    assert!(response.bytes() < 1000, "{}", response.bytes());
 }
 
 #[test]
@@ -389,11 +393,11 @@ fn compression_bombs() {
     assert_eq!(shown(QUESTION, &with_answers(&climbs), false), "Malformed");
 }
 
-/// Every owner of what is in `facts` is where it may be.
-fn assert_on_the_chain(question: NameRef<'_>, qtype: RecordType, facts: &Facts) {
-    assert!(facts.links.len() <= MAX_LINKS);
+/// Every owner of what is in `responses` is where it may be.
+fn assert_on_the_chain(question: NameRef<'_>, qtype: RecordType, response: &Response) {
+    assert!(response.links.len() <= MAX_LINKS);
     let mut chain = vec![question];
-    for link in &facts.links {
+    for link in &response.links {
         assert_eq!(
             (link.cname.rtype(), link.cname.len()),
             (RecordType::CNAME, 1)
@@ -404,8 +408,8 @@ fn assert_on_the_chain(question: NameRef<'_>, qtype: RecordType, facts: &Facts) 
         assert_eq!(target.as_ref(), link.target.as_ref());
         chain.push(link.target.as_ref());
     }
-    assert_eq!(facts.last_name(question), chain[chain.len() - 1]);
-    for (at, set) in facts.answers.iter().enumerate() {
+    assert_eq!(response.last_name(question), chain[chain.len() - 1]);
+    for (at, set) in response.answers.iter().enumerate() {
         assert!(!set.is_empty());
         assert_eq!(set.rtype(), if at == 0 { qtype } else { RecordType::RRSIG });
         let len = [RecordType::A, RecordType::AAAA]
@@ -415,17 +419,17 @@ fn assert_on_the_chain(question: NameRef<'_>, qtype: RecordType, facts: &Facts) 
             assert!(set.rdatas().all(|rdata| rdata.len() == [4, 16][at]));
         }
     }
-    for (owner, set) in &facts.authority {
+    for (owner, set) in &response.authority {
         assert!(matches!(
             set.rtype(),
             RecordType::SOA | RecordType::NSEC | RecordType::NSEC3 | RecordType::RRSIG
         ));
         if set.rtype() == RecordType::SOA {
-            assert!(facts.denies() || facts.rcode != Rcode::NoError);
-            assert!(facts.last_name(question).is_within(owner.as_ref()));
+            assert!(response.denies() || response.rcode != Rcode::NoError);
+            assert!(response.last_name(question).is_within(owner.as_ref()));
         }
     }
-    assert!(facts.bytes() < 300 << 10);
+    assert!(response.bytes() < 300 << 10);
 }
 
 proptest! {
@@ -437,8 +441,8 @@ proptest! {
         }
         message.extend(body);
         let asked = name("www.x");
-        if let Ok(facts) = parse(QUESTION, &message, true) {
-            assert_on_the_chain(asked.as_ref(), RecordType::A, &facts);
+        if let Ok(response) = parse(QUESTION, &message, true) {
+            assert_on_the_chain(asked.as_ref(), RecordType::A, &response);
         }
     }
 
@@ -450,8 +454,8 @@ proptest! {
             message[at] = byte;
         }
         let asked = name("www.x");
-        if let Ok(facts) = parse(QUESTION, &message, true) {
-            assert_on_the_chain(asked.as_ref(), RecordType::A, &facts);
+        if let Ok(response) = parse(QUESTION, &message, true) {
+            assert_on_the_chain(asked.as_ref(), RecordType::A, &response);
         }
     }
 
@@ -480,8 +484,8 @@ proptest! {
         lines.extend(aliases.iter().map(|&(from, to)| record(&format!("{} 60 CNAME {}", host(from), host(to)))));
         lines.push(record(&format!("{} 9 A 192.0.2.1", host(address))));
         let question = "www.d0.x A";
-        let facts = parse(question, &reply(question, 0, [&lines, &[], &[]]), true).unwrap();
-        assert_on_the_chain(name("www.d0.x").as_ref(), RecordType::A, &facts);
+        let response = parse(question, &reply(question, 0, [&lines, &[], &[]]), true).unwrap();
+        assert_on_the_chain(name("www.d0.x").as_ref(), RecordType::A, &response);
 
         let (mut here, mut chain) = (0, Vec::new());
         while here != address && chain.len() <= MAX_LINKS {
@@ -494,13 +498,13 @@ proptest! {
                 break;
             }
         }
-        let links: Vec<String> = facts.links.iter().map(|link| link.target.to_string()).collect();
+        let links: Vec<String> = response.links.iter().map(|link| link.target.to_string()).collect();
         prop_assert_eq!(links, chain.iter().map(|&at| host(at)).collect::<Vec<_>>());
-        for link in &facts.links {
+        for link in &response.links {
             let ttl = if link.dname.is_some() { 300 } else { 60 };
             prop_assert!(link.cname.ttl() == ttl || link.cname.ttl() == 60);
         }
-        prop_assert_eq!(facts.answers.is_empty(), facts.end != End::Name || here != address);
+        prop_assert_eq!(response.answers.is_empty(), response.end != End::Name || here != address);
     }
 
     /// Against a walk that looks through all records at each step.
@@ -519,8 +523,8 @@ proptest! {
             .collect();
         lines.extend(addresses.iter().map(|&(at, last, ttl)| format!("{} {ttl} A 192.0.2.{last}", owner(at))));
         let records: Vec<_> = lines.iter().map(|line| record(line)).collect();
-        let facts = parse(QUESTION, &with_answers(&records), false).unwrap();
-        assert_on_the_chain(name("www.x").as_ref(), RecordType::A, &facts);
+        let response = parse(QUESTION, &with_answers(&records), false).unwrap();
+        assert_on_the_chain(name("www.x").as_ref(), RecordType::A, &response);
 
         let (mut here, mut seen, mut end) = (0, vec![0], End::Name);
         let at = |here| addresses.iter().filter(move |&&(at, ..)| at == here);
@@ -541,20 +545,20 @@ proptest! {
         if end == End::Name && seen.len() > 1 && at(here).next().is_none() {
             end = End::Open; // nothing is said of the last name
         }
-        prop_assert_eq!(facts.end, end);
-        let links: Vec<String> = facts.links.iter().map(|link| link.target.to_string()).collect();
+        prop_assert_eq!(response.end, end);
+        let links: Vec<String> = response.links.iter().map(|link| link.target.to_string()).collect();
         prop_assert_eq!(links, seen[1..].iter().map(|&at| owner(at)).collect::<Vec<_>>());
         if end == End::Name {
             let mut want: Vec<u8> = at(here).map(|&(_, last, _)| last).collect();
             want.sort_unstable();
             want.dedup();
-            let mut got: Vec<u8> = facts.answers.iter().flat_map(|set| set.rdatas().map(|rdata| rdata[3])).collect();
+            let mut got: Vec<u8> = response.answers.iter().flat_map(|set| set.rdatas().map(|rdata| rdata[3])).collect();
             got.sort_unstable();
             prop_assert_eq!(got, want);
             let ttl = at(here).map(|&(.., ttl)| ttl).min();
-            prop_assert_eq!(facts.answers.first().map(Rrset::ttl), ttl);
+            prop_assert_eq!(response.answers.first().map(Rrset::ttl), ttl);
         } else {
-            prop_assert!(facts.answers.is_empty());
+            prop_assert!(response.answers.is_empty());
         }
     }
 }
