@@ -35,7 +35,7 @@
 //! - [`verify`]: proof, from a workload's place, that egress is limited.
 //! - [`app`]: start and stop, in order. [`cli`]: the verbs.
 //!
-//! Who may import whom is a table in `ARCHITECTURE.md` and a test, `tests/layering.rs`.
+//! Who may import whom is a table in `ARCHITECTURE.md`.
 //!
 //! # Invariants
 //!
