@@ -3,8 +3,8 @@
 
 use dnsgate::telemetry::families;
 
-const RULES: &str = include_str!("../deploy/prometheus-rules.yml");
-const TESTS: &str = include_str!("../deploy/prometheus-rules.test.yml");
+const RULES: &str = include_str!("../../deploy/prometheus-rules.yml");
+const TESTS: &str = include_str!("../../deploy/prometheus-rules.test.yml");
 
 /// Every word of the text that begins like one of our metrics.
 fn metrics(text: &str) -> Vec<&str> {

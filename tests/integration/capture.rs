@@ -7,31 +7,17 @@
 //!
 //! `CAPTURE_SEED=…` repeats a run.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so, and where to begin again"
-)]
-#![cfg(target_os = "linux")] // where all of 127.0.0.0/8 is loopback, each group has addresses of its own
-
-#[path = "capture/clients.rs"]
 mod clients;
-#[path = "capture/fake.rs"]
 mod fake;
-#[path = "capture/load.rs"]
 mod load;
-#[path = "capture/policy.rs"]
 mod policy;
-#[expect(dead_code, reason = "this test needs less of it than others")]
-mod running;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::running::Running;
 use clients::Clients;
 use fake::{Caught, Fake};
 use load::Random;
-use running::Running;
 
 /// The packets of one run.
 const PACKETS: usize = 6000;

@@ -1,38 +1,24 @@
 //! dnsgate against NSD: the same zone files, the same questions, the same answers.
 //!
-//! Thousands of questions are made from the zones of `tests/differential_nsd` (names that are in them, and those next to
+//! Thousands of questions are made from the zones of `tests/integration/differential_nsd` (names that are in them, and those next to
 //! them; every type; either transport; with EDNS and without) and asked of both servers. Response code, AA, TC and the
 //! sections must be equal; where they may differ stands in one list with the reasons ([`accepted::ACCEPTED`]), and what
 //! stands in the list must occur.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "the helpers of a test: what they stop at is a failure, what they print is for whoever runs it"
-)]
 
 use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, path::Path};
 
 use dnsgate::zone::{Zone, parse_zone};
 
+use crate::running::Running;
 use accepted::{ACCEPTED, Both};
 use nsd::ZoneFile;
-use running::Running;
 use wire::{Question, Reply};
 
-#[expect(dead_code, reason = "the tests of the program use more of it")]
-mod running;
-
-#[path = "differential_nsd/accepted.rs"]
 mod accepted;
-#[path = "differential_nsd/client.rs"]
-mod client;
-#[path = "differential_nsd/nsd.rs"]
-mod nsd;
-#[path = "differential_nsd/questions.rs"]
-mod questions;
-#[path = "differential_nsd/wire.rs"]
-mod wire;
+pub(crate) mod client;
+pub(crate) mod nsd;
+pub(crate) mod questions;
+pub(crate) mod wire;
 
 /// Origin and file of each zone.
 const ZONES: [(&str, &str); 9] = [
@@ -96,7 +82,7 @@ fn dnsgate_answers_as_nsd_does() {
 }
 
 fn files() -> Vec<ZoneFile> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential_nsd");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/differential_nsd");
     let file = |(origin, file): (&str, &str)| ZoneFile {
         origin: origin.parse().expect("a name"),
         path: folder.join(file),

@@ -5,15 +5,14 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-#[path = "../fuzz/targets/config.rs"]
+#[path = "../../fuzz/targets/config.rs"]
 mod config;
-#[path = "../fuzz/targets/packet.rs"]
+#[path = "../../fuzz/targets/packet.rs"]
 mod packet;
-#[path = "fuzz_corpus/seeds.rs"]
 mod seeds;
-#[path = "../fuzz/targets/upstream.rs"]
+#[path = "../../fuzz/targets/upstream.rs"]
 mod upstream;
-#[path = "../fuzz/targets/zone.rs"]
+#[path = "../../fuzz/targets/zone.rs"]
 mod zone;
 
 /// What a byte is changed into, one after the other.

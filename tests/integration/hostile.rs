@@ -4,31 +4,16 @@
 //!
 //! A bad certificate and a wrong name are elsewhere: they need TLS.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so"
-)]
-
-#[path = "hostile/client.rs"]
 mod client;
-#[path = "hostile/datagrams.rs"]
 mod datagrams;
-#[path = "hostile/fake.rs"]
 mod fake;
-#[path = "hostile/message.rs"]
-mod message;
-#[expect(dead_code, reason = "this test needs less of it than others")]
-mod running;
-#[path = "hostile/streams.rs"]
 mod streams;
 
 use std::{fmt::Write as _, time::Duration};
 
+use crate::running::Running;
 use client::Client;
 use fake::{Fake, OnDatagram, OnStream};
-use running::Running;
 
 /// The deadline of the program under test: short, so that what never comes is not waited for long; not too short for
 /// a busy machine.

@@ -1,16 +1,6 @@
 //! A real Prometheus scrapes a real dnsgate with the configuration that ships, and counts what was
 //! asked. What promtool has to say of the metrics and the alert rules is part of it.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so; one that is skipped says why"
-)]
-
-#[expect(dead_code, reason = "the tests of the program use more of it")]
-mod running;
-
 use std::{
     fmt::Write as _,
     fs,
@@ -25,7 +15,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use running::{Running, SOON, end, free_port, installed, try_get};
+use crate::running::{Running, SOON, end, free_port, installed, try_get};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// How long between two looks at what must become true, and how many looks.

@@ -2,13 +2,7 @@
 //! replies that they must get, in the words of dig and of zone files. They run against the engine
 //! itself; every reply is decoded by hickory-proto and compared with what was meant.
 //!
-//! To add one, copy a file and change it; `cargo test --test scenarios` finds it.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the helpers of a test: what they stop at is a failure"
-)]
+//! To add one, copy a file and change it; `cargo test --test integration scenarios` finds it.
 
 use std::{
     net::IpAddr,
@@ -28,7 +22,6 @@ use hickory_proto::{
 };
 use serde::Deserialize;
 
-#[path = "scenarios/upstream.rs"]
 mod upstream;
 
 /// One file.

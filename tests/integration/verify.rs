@@ -1,17 +1,6 @@
 //! `dnsgate verify` against a dnsgate and a Google of this test, all on loopback: what passes, and
 //! that each kind of check can fail.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so; one that is skipped says why"
-)]
-
-#[expect(dead_code, reason = "the tests of the program use more of it")]
-mod running;
-
-#[path = "verify/google.rs"]
 mod google;
 
 use std::{
@@ -28,8 +17,8 @@ use tempfile::TempDir;
 
 use dnsgate::verify::{BYPASS, LITERALS, PROXY_VARIABLES, export::Exporter};
 
+use crate::running::{PROGRAM, Running, SOON, end, free_port, installed, signal, try_get};
 use google::{Authority, Fake};
-use running::{PROGRAM, Running, SOON, end, free_port, installed, signal, try_get};
 
 /// An address of loopback at which nobody listens.
 const NOBODY: &str = "127.0.0.2";
@@ -490,7 +479,7 @@ fn it_watches_until_it_is_told_to_stop() {
 
 #[test]
 fn the_readme_tells_the_defaults_and_the_metrics() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let (_, section) = readme.split_once("## Prove it\n").expect("the section");
     let (section, _) = section.split_once("\n## ").expect("its end");
     let exporter = Exporter::new().expect("families that agree");

@@ -13,20 +13,20 @@ const NXDOMAIN: u8 = 3;
 const YXDOMAIN: u8 = 6;
 
 /// One difference that is no fault of ours.
-pub(super) struct Accepted {
-    pub(super) name: &'static str,
-    pub(super) reason: &'static str,
-    pub(super) holds: fn(&Both<'_>) -> bool,
+pub(crate) struct Accepted {
+    pub(crate) name: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) holds: fn(&Both<'_>) -> bool,
 }
 
 /// A question and both replies to it.
-pub(super) struct Both<'b> {
-    pub(super) question: &'b Question,
-    pub(super) nsd: &'b Reply,
-    pub(super) ours: &'b Reply,
+pub(crate) struct Both<'b> {
+    pub(crate) question: &'b Question,
+    pub(crate) nsd: &'b Reply,
+    pub(crate) ours: &'b Reply,
 }
 
-pub(super) const ACCEPTED: &[Accepted] = &[
+pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         name: "ANY at a name with data",
         reason: "one HINFO record (RFC 8482 section 4.2), where NSD gives all that it has",

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const TRIES: usize = 15;
 
 /// The reply to each question, in the order of the questions.
-pub(super) fn ask_all(server: SocketAddr, questions: &[Question]) -> Vec<Vec<u8>> {
+pub(crate) fn ask_all(server: SocketAddr, questions: &[Question]) -> Vec<Vec<u8>> {
     let numbered = questions.iter().enumerate();
     let (by_tcp, by_udp) = numbered.partition(|(_, question)| question.over_tcp);
     let mut replies = vec![Vec::new(); questions.len()];
@@ -106,7 +106,7 @@ fn over_tcp(server: SocketAddr, mut waiting: Numbered<'_>) -> Vec<(usize, Vec<u8
 }
 
 /// The reply to one question within a short time, if there is one.
-pub(super) fn ask_once(server: SocketAddr, question: &Question, wait: Duration) -> Option<Vec<u8>> {
+pub(crate) fn ask_once(server: SocketAddr, question: &Question, wait: Duration) -> Option<Vec<u8>> {
     let packet = question.packet(1);
     if question.over_tcp {
         let mut stream = TcpStream::connect_timeout(&server, wait).ok()?;

@@ -12,7 +12,8 @@ use std::{
 
 use dnsgate::dns::{Name, RecordType};
 
-use super::{client::ask_once, running::free_port, wire::Question};
+use super::{client::ask_once, wire::Question};
+use crate::running::free_port;
 
 /// How long NSD may take from its start to its first answer.
 const START: Duration = Duration::from_secs(20);
@@ -24,15 +25,15 @@ const LOOK: Duration = Duration::from_millis(20);
 const PORTS: usize = 3;
 
 /// A zone: its origin and its file.
-pub(super) struct ZoneFile {
-    pub(super) origin: Name,
-    pub(super) path: PathBuf,
+pub(crate) struct ZoneFile {
+    pub(crate) origin: Name,
+    pub(crate) path: PathBuf,
 }
 
 /// A running NSD. It ends with this value, so also when the test panics.
-pub(super) struct Nsd {
+pub(crate) struct Nsd {
     child: Child,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Nsd {
@@ -91,7 +92,7 @@ fn looks(time: Duration) -> impl Iterator<Item = ()> {
 }
 
 /// Where NSD is: in PATH, or where Debian puts servers, which is not in everybody's PATH.
-pub(super) fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
@@ -100,7 +101,7 @@ pub(super) fn find() -> Option<PathBuf> {
 }
 
 /// Starts NSD with the zones; its own files go to `folder`.
-pub(super) fn start(program: &Path, zones: &[ZoneFile], folder: &Path) -> Nsd {
+pub(crate) fn start(program: &Path, zones: &[ZoneFile], folder: &Path) -> Nsd {
     let said = folder.join("nsd.log");
     for _ in 0..PORTS {
         let port = free_port("127.0.0.1");
@@ -165,7 +166,7 @@ remote-control:
 }
 
 /// dnsgate's configuration: the zones and nothing else that it would answer from.
-pub(super) fn dnsgate_config(zones: &[ZoneFile]) -> String {
+pub(crate) fn dnsgate_config(zones: &[ZoneFile]) -> String {
     let mut text = "clients: { all: { cidrs: [127.0.0.0/8] } }
 google_apis: { vip: off }
 built_in: { search: false }

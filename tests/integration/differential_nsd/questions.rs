@@ -50,7 +50,7 @@ impl Dice {
 }
 
 /// The questions that the zones give rise to.
-pub(super) fn of(zones: &[Zone]) -> Vec<Question> {
+pub(crate) fn of(zones: &[Zone]) -> Vec<Question> {
     let mut dice = Dice(SEED);
     let types = types(zones);
     let known = names(zones);

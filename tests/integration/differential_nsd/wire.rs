@@ -10,10 +10,10 @@ use hickory_proto::{op::Message, rr::Record as Shown};
 const MAX_NAME: usize = 255;
 
 /// A name as its labels, leftmost first, the root left out.
-pub(super) type Labels = Vec<Vec<u8>>;
+pub(crate) type Labels = Vec<Vec<u8>>;
 
 /// The wire form of a name; `None` when a label or the whole is too long, or a label is empty.
-pub(super) fn name_of(labels: &[Vec<u8>]) -> Option<Vec<u8>> {
+pub(crate) fn name_of(labels: &[Vec<u8>]) -> Option<Vec<u8>> {
     let mut wire = Vec::new();
     for label in labels {
         let len = u8::try_from(label.len())
@@ -28,18 +28,18 @@ pub(super) fn name_of(labels: &[Vec<u8>]) -> Option<Vec<u8>> {
 
 /// What is asked, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub(crate) struct Question {
     /// Uncompressed, in letters of either case.
-    pub(super) name: Vec<u8>,
-    pub(super) qtype: u16,
+    pub(crate) name: Vec<u8>,
+    pub(crate) qtype: u16,
     /// The payload size and DNSSEC OK of the OPT record, if there is one.
-    pub(super) edns: Option<(u16, bool)>,
-    pub(super) recursion_desired: bool,
-    pub(super) over_tcp: bool,
+    pub(crate) edns: Option<(u16, bool)>,
+    pub(crate) recursion_desired: bool,
+    pub(crate) over_tcp: bool,
 }
 
 impl Question {
-    pub(super) fn packet(&self, id: u16) -> Vec<u8> {
+    pub(crate) fn packet(&self, id: u16) -> Vec<u8> {
         let [high, low] = id.to_be_bytes();
         let opt = u8::from(self.edns.is_some());
         let flags = u8::from(self.recursion_desired);
@@ -61,12 +61,12 @@ impl Question {
         section
     }
 
-    pub(super) fn lower_name(&self) -> Vec<u8> {
+    pub(crate) fn lower_name(&self) -> Vec<u8> {
         self.name.to_ascii_lowercase()
     }
 
     /// As one would ask it by hand; server and port are to be added.
-    pub(super) fn as_dig(&self) -> String {
+    pub(crate) fn as_dig(&self) -> String {
         let mut text = "dig '".to_owned();
         let mut at = 0;
         while let Some(&len) = self.name.get(at).filter(|&&len| len > 0) {
@@ -103,27 +103,27 @@ impl Question {
 
 /// A record in the form in which records are compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// In lower case.
-    pub(super) owner: Vec<u8>,
-    pub(super) rtype: u16,
-    pub(super) class: u16,
-    pub(super) ttl: u32,
+    pub(crate) owner: Vec<u8>,
+    pub(crate) rtype: u16,
+    pub(crate) class: u16,
+    pub(crate) ttl: u32,
     /// Names in it uncompressed and in lower case.
-    pub(super) rdata: Vec<u8>,
+    pub(crate) rdata: Vec<u8>,
 }
 
 /// A decoded reply; each section is sorted.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     wire: Vec<u8>,
-    pub(super) rcode: u8,
-    pub(super) authoritative: bool,
-    pub(super) truncated: bool,
-    pub(super) answer: Vec<Record>,
-    pub(super) authority: Vec<Record>,
+    pub(crate) rcode: u8,
+    pub(crate) authoritative: bool,
+    pub(crate) truncated: bool,
+    pub(crate) answer: Vec<Record>,
+    pub(crate) authority: Vec<Record>,
     /// Without the OPT record.
-    pub(super) additional: Vec<Record>,
+    pub(crate) additional: Vec<Record>,
 }
 
 impl Reply {
@@ -131,7 +131,7 @@ impl Reply {
     ///
     /// # Errors
     /// What no reply to this question may have, however it answers.
-    pub(super) fn read(wire: Vec<u8>, question: &Question) -> Result<Self, String> {
+    pub(crate) fn read(wire: Vec<u8>, question: &Question) -> Result<Self, String> {
         let section = question.section();
         let body = 12 + section.len();
         if wire.get(12..body) != Some(&section) {
@@ -172,19 +172,19 @@ impl Reply {
     }
 
     /// The reply's bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.wire.len()
     }
 
     /// A referral: a delegation instead of an answer.
-    pub(super) fn refers(&self) -> bool {
+    pub(crate) fn refers(&self) -> bool {
         self.authority
             .iter()
             .any(|record| record.rtype == RecordType::NS.0)
     }
 
     /// The reply as dig would print it.
-    pub(super) fn as_dig(&self) -> String {
+    pub(crate) fn as_dig(&self) -> String {
         let Ok(message) = Message::from_vec(&self.wire) else {
             return format!(";; hickory-proto cannot decode it: {:02x?}\n", self.wire);
         };

@@ -5,10 +5,8 @@ use std::{
     collections::BTreeSet, env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command,
 };
 
-use crate::{
-    running::{PROGRAM, Running, installed},
-    text::{ROOT, blocks, documents, files_of},
-};
+use super::text::{ROOT, blocks, documents, files_of};
+use crate::running::{PROGRAM, Running, installed};
 
 const VERBS: &[&str] = &[
     "serve",
@@ -134,10 +132,11 @@ fn cargo(place: &str, words: &[String]) {
     }
     for (flag, dir) in [("--test", "tests"), ("--bench", "benches")] {
         if let Some(name) = after(flag) {
-            let file = format!("{dir}/{name}.rs");
+            let files = [format!("{dir}/{name}.rs"), format!("{dir}/{name}/main.rs")];
+            let exists = |file: &String| Path::new(ROOT).join(file).exists();
             assert!(
-                Path::new(ROOT).join(&file).exists(),
-                "{place}: {file} does not exist"
+                files.iter().any(exists),
+                "{place}: neither of {files:?} exists"
             );
         }
     }

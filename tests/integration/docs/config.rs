@@ -9,10 +9,8 @@ use std::{
 use dnsgate::{config, telemetry::families};
 use serde_json::Value;
 
-use crate::{
-    running::{PROGRAM, installed},
-    text::{ROOT, blocks, files_of},
-};
+use super::text::{ROOT, blocks, files_of};
+use crate::running::{PROGRAM, installed};
 
 /// What a block that is not ours begins with.
 const PROMETHEUS: &str = "# prometheus.yml\n";

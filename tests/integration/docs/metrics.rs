@@ -4,10 +4,8 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use dnsgate::telemetry::{Kind, families};
 
-use crate::{
-    running::{Running, installed},
-    text::ROOT,
-};
+use super::text::ROOT;
+use crate::running::{Running, installed};
 
 /// The table as it should be.
 fn table() -> String {

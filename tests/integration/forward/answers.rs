@@ -1,10 +1,7 @@
 //! What dig and kdig see of names that a rule forwards, and of those that none does.
 
-use crate::{
-    reply::Reply,
-    running::Running,
-    unbound::{Unbound, have},
-};
+use super::unbound::{Unbound, have};
+use crate::{reply::Reply, running::Running};
 
 /// Names of Unbound's that are allowed, in several ways; all others are denied.
 const RULES: &str = "

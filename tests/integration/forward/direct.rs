@@ -8,13 +8,16 @@ use dnsgate::{
     zone::{Zone, parse_zone},
 };
 
-use crate::{
-    client,
+use super::{
     naive::{ZONES, is_allowed, may_pass},
-    questions,
-    running::Running,
     unbound::{CORP, Unbound, have},
-    wire::{Question, Record, Reply},
+};
+use crate::{
+    differential_nsd::{
+        client, questions,
+        wire::{Question, Record, Reply},
+    },
+    running::Running,
 };
 
 /// Fewer questions would mean that the zones were not read.
@@ -81,7 +84,7 @@ fn what_may_pass_passes_unchanged_and_the_rest_is_denied() {
 
 /// Origin, text, and what has been read of it.
 fn zones() -> Vec<(&'static str, String, Zone)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential_nsd");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/differential_nsd");
     let text = |file| {
         let text = fs::read_to_string(folder.join(file)).expect("a zone file");
         // No answer holds an address that is for documentation: those of AS112 are as harmless.

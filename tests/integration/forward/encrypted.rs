@@ -5,10 +5,10 @@ use std::{fs, process::Command};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 
+use super::unbound::{CORP, Certified, Unbound, have};
 use crate::{
     reply::Reply,
     running::{PROGRAM, Running, SOON, free_port},
-    unbound::{CORP, Certified, Unbound, have},
 };
 
 /// A certificate authority of the test.

@@ -8,10 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{
-    running::Running,
-    unbound::{Unbound, have},
-};
+use super::unbound::{Unbound, have};
+use crate::running::Running;
 
 /// How long the load lasts, in seconds, unless `DNSGATE_FAILOVER_SECONDS` says otherwise.
 const SECONDS: usize = 5;

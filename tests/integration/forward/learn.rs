@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, fs, process::Command};
 
 use serde_json::Value;
 
-use crate::{
-    running::{PROGRAM, Running, get, installed},
-    unbound::Unbound,
-};
+use super::unbound::Unbound;
+use crate::running::{PROGRAM, Running, get, installed};
 
 /// What the clients of this network ask for, before anybody has written a rule about it.
 const STREAM: &[&str] = &[

@@ -6,8 +6,8 @@ use std::{
     thread,
 };
 
+use super::held::Held;
 use crate::{
-    held::Held,
     reply::Reply,
     running::{Running, dig, installed},
 };

@@ -6,10 +6,10 @@ use std::{
     thread,
 };
 
+use super::unbound::{Unbound, have};
 use crate::{
     reply::Reply,
     running::{Running, dig},
-    unbound::{Unbound, have},
 };
 
 /// Questions that are asked in a loop, each for another name.

@@ -2,10 +2,8 @@
 
 use dnsgate::dns::{Name, RecordType};
 
-use crate::{
-    unbound::CORP,
-    wire::{Question, Record},
-};
+use super::unbound::CORP;
+use crate::differential_nsd::wire::{Question, Record};
 
 /// Zones besides that of most tests, each with the types that may be asked for; none: those that a rule without types has.
 pub(crate) const ZONES: [(&str, &str, &[&str]); 3] = [

@@ -7,11 +7,11 @@ use std::{
     process::Command,
 };
 
+use super::unbound::Unbound;
 use crate::{
-    nsd::{self, Nsd, ZoneFile},
+    differential_nsd::nsd::{self, Nsd, ZoneFile},
     reply::Reply,
     running::{Running, dig, installed},
-    unbound::Unbound,
 };
 
 fn zone(folder: &Path, origin: &str, text: &str) -> ZoneFile {

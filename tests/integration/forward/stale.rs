@@ -1,10 +1,7 @@
 //! Upstreams that are gone: what they said stands in for a while (RFC 8767), or an error says so.
 
-use crate::{
-    reply::Reply,
-    running::Running,
-    unbound::{Unbound, have},
-};
+use super::unbound::{Unbound, have};
+use crate::{reply::Reply, running::Running};
 
 /// A zone whose facts are soon past their time.
 const ZONE: &str = "$ORIGIN brief.example.

@@ -11,9 +11,8 @@ use dnsgate::dns::{Name, RecordType};
 use tempfile::TempDir;
 
 use crate::{
-    client::ask_once,
+    differential_nsd::{client::ask_once, wire::Question},
     running::{SOON, end, free_port, installed, lines_of, signal},
-    wire::Question,
 };
 
 /// How often a port is chosen anew, because somebody took it between our look and Unbound's start.

@@ -1,6 +1,6 @@
 //! Where the corpus of the target `upstream` comes from: written down here, so that each input says what it is, and
 //! held to lead where it should. After a change to this table:
-//! `cargo test --test fuzz_corpus -- --ignored write_the_seeds`.
+//! `cargo test --test integration -- --ignored write_the_seeds`.
 
 use std::{collections::BTreeMap, error::Error, fs, path::PathBuf};
 

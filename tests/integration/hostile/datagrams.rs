@@ -5,11 +5,8 @@ use std::{
     thread,
 };
 
-use super::{
-    ANSWERED, CLOSED, Case, DEADLINE, Does, MALFORMED, REFUSED, TIMEOUT,
-    message::{self, QUESTION, record, reply},
-    streams,
-};
+use super::{ANSWERED, CLOSED, Case, DEADLINE, Does, MALFORMED, REFUSED, TIMEOUT, streams};
+use crate::message::{self, QUESTION, record, reply};
 
 const HTTPS: u16 = 65;
 

@@ -6,8 +6,8 @@ use std::{
     thread,
 };
 
-use super::{message, streams};
-use crate::running;
+use super::streams;
+use crate::{message, running};
 
 /// What becomes of a query that came by datagram.
 pub(crate) type OnDatagram = fn(&[u8], &UdpSocket, SocketAddr);

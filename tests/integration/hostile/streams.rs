@@ -7,10 +7,8 @@ use std::{
 
 use socket2::SockRef;
 
-use super::{
-    ANSWERED, CLOSED, Case, Does, MALFORMED, REFUSED, TIMEOUT, datagrams,
-    message::{self, good as good_reply},
-};
+use super::{ANSWERED, CLOSED, Case, Does, MALFORMED, REFUSED, TIMEOUT, datagrams};
+use crate::message::{self, good as good_reply};
 
 /// Sends a message behind its length. Returns whether there was somebody to take it.
 pub(crate) fn send(stream: &mut TcpStream, message: &[u8]) -> bool {

@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, env, fs, process::Command};
 
-use crate::{running::installed, space};
+use super::space;
+use crate::running::installed;
 
 /// The resolver of musl, in a program of its own.
 const LOOKUP: &str = r#"
