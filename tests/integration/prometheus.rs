@@ -226,6 +226,7 @@ fn promtool_accepts_what_ships() {
         ["check", "config", "deploy/prometheus.yml"],
         ["check", "rules", "deploy/prometheus-rules.yml"],
         ["test", "rules", "deploy/prometheus-rules.test.yml"],
+        ["test", "rules", "deploy/prometheus-rules-days.test.yml"],
     ] {
         let (good, said) = promtool(&args, "");
         assert!(good && !said.contains("FAILED"), "{args:?}: {said}");
