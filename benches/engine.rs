@@ -27,7 +27,7 @@ const WHOLE: &[(&str, Class)] = &[
     ("listed", Class::Listed),
     ("refusal", Class::Refusal),
     ("denial", Class::Denial),
-    ("stranger", Class::Stranger),
+    ("unknown_client", Class::UnknownClient),
     ("malformed", Class::Malformed),
 ];
 
@@ -61,7 +61,9 @@ fn decide(criterion: &mut Criterion, fixture: &Fixture) -> anyhow::Result<()> {
     ] {
         let case = fixture.case(class)?;
         let query = Query::parse(&case.packet).ok().context("a bad query")?;
-        let group = policy.admit(case.client.source).context("a stranger")?;
+        let group = policy
+            .admit(case.client.source)
+            .context("a unknown_client")?;
         criterion.bench_function(&format!("decide/{name}"), |bencher| {
             bencher.iter(|| {
                 policy.decide(
@@ -84,7 +86,9 @@ fn alias(fixture: &Fixture) -> anyhow::Result<&Rrset> {
     let case = fixture.case(Class::Answer)?;
     let query = Query::parse(&case.packet).ok().context("a bad query")?;
     let policy = fixture.snapshot.policy();
-    let group = policy.admit(case.client.source).context("a stranger")?;
+    let group = policy
+        .admit(case.client.source)
+        .context("a unknown_client")?;
     let Verdict::Zone { zone, .. } = policy.decide(group, query.name(), query.qtype(), fixture.now)
     else {
         anyhow::bail!("not from a zone");

@@ -45,7 +45,7 @@ classes! {
     class_cached = Cached,
     class_refusal = Refusal,
     class_denial = Denial,
-    class_stranger = Stranger,
+    class_unknown_client = UnknownClient,
     class_malformed = Malformed,
 }
 

@@ -29,13 +29,12 @@ use anyhow::{Context as _, anyhow};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
-    cache::Cache,
-    config::{self, Config, HostName, Limits, Listen, Startup},
-    dns::Transport,
     reload::Reloader,
     server::{Running, Server, StreamLimits, WorkerError},
     telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
 };
+use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
+use dnsgate_core::{cache::Cache, dns::Transport};
 
 mod admin;
 mod aside;
@@ -85,7 +84,7 @@ pub struct Options {
     /// Where to listen instead of where the configuration says.
     pub listen: Vec<Listen>,
     /// Where to serve the admin pages instead, or that nowhere.
-    pub admin: Option<config::Admin>,
+    pub admin: Option<dnsgate_config::Admin>,
     /// Names by which the admin pages may be asked for, beside those of the configuration.
     pub admin_hosts: Vec<HostName>,
     /// Reload only when asked, not when a file has changed.
@@ -151,8 +150,8 @@ pub fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
 /// Everything that is wrong with the file, as a person would want to read it.
 pub fn read_config_for(file: Option<&Path>, listen: &[Listen]) -> anyhow::Result<Config> {
     match file {
-        Some(path) => config::load_for(path, listen).map_err(anyhow::Error::from),
-        None => Ok(config::default_config()),
+        Some(path) => dnsgate_config::load_for(path, listen).map_err(anyhow::Error::from),
+        None => Ok(dnsgate_config::default_config()),
     }
 }
 

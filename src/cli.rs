@@ -14,10 +14,8 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{
-    app,
-    config::{Admin, HostName, ListenArg, Report},
-};
+use crate::app;
+use dnsgate_config::{Admin, HostName, ListenArg, Report};
 
 mod check;
 mod diff;

@@ -22,14 +22,12 @@ use std::{
 
 use arc_swap::{ArcSwap, Cache};
 
-use crate::{
-    config::{
-        self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report,
-        Startup, Unquoted,
-    },
-    engine::Snapshot,
-    rehearsal::{self, Failures, Subject},
+use dnsgate_config::{
+    self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report, Startup,
+    Unquoted,
 };
+use dnsgate_core::engine::Snapshot;
+use dnsgate_whatif::{Failures, Subject};
 
 mod partitions;
 
@@ -346,7 +344,7 @@ impl Attempt {
             *files = Some(vec![ReadFile::unread(path)]);
             return Err(Refused::NotAFile(path.clone()));
         }
-        let mut config = match config::load_for(path, &self.listen) {
+        let mut config = match dnsgate_config::load_for(path, &self.listen) {
             Ok(config) => config,
             Err(report) => {
                 *files = Some(report.files().to_vec());
@@ -391,7 +389,7 @@ fn rehearse(
     now: SystemTime,
 ) -> Result<(), Failures> {
     let subject = Subject::new(snapshot, upstreams.iter().map(|(_, it)| it));
-    rehearsal::check(cases, &subject, now)
+    dnsgate_whatif::check(cases, &subject, now)
 }
 
 #[cfg(test)]
@@ -415,7 +413,7 @@ mod tests {
     fn reloader(text: &str) -> (Reloader, tempfile::NamedTempFile) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), text).expect("written");
-        let config = config::load(file.path()).expect("valid");
+        let config = dnsgate_config::load(file.path()).expect("valid");
         let reloader = Reloader::new(Some(file.path().to_owned()), config, NOW);
         (reloader.expect("no test fails"), file)
     }
@@ -481,7 +479,7 @@ mod tests {
         assert!(matches!(reloader.read(NOW), Err(Refused::Invalid(_))));
         assert_eq!(reloader.live().current().generation(), 1);
         let mut built_in =
-            Reloader::new(None, config::default_config(), NOW).expect("its tests pass");
+            Reloader::new(None, dnsgate_config::default_config(), NOW).expect("its tests pass");
         assert!(matches!(built_in.read(NOW), Err(Refused::NoFile)));
     }
 
@@ -504,7 +502,7 @@ mod tests {
             };
             files.iter().map(below).collect()
         };
-        let config = config::load(&path("gate.yaml")).expect("valid");
+        let config = dnsgate_config::load(&path("gate.yaml")).expect("valid");
         let all = [
             "gate.yaml",
             "gate.test.yaml",

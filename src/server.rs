@@ -35,7 +35,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{dns::Transport, engine::Outcome};
+use dnsgate_core::{dns::Transport, engine::Outcome};
 
 pub use bind::BindError;
 pub use later::{Later, ReplyTo, Unsent};
@@ -62,7 +62,7 @@ pub trait Handler: Send + 'static {
     /// This packet will be handled in this batch, as will others: what it will need can be noted, to
     /// be fetched for all at once. Called before the first is handled, and for the next packet only
     /// where this tells that it is of use.
-    fn foresee(&mut self, _packet: &[u8]) -> bool {
+    fn prefetch(&mut self, _packet: &[u8]) -> bool {
         false
     }
 

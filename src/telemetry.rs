@@ -45,8 +45,8 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    config::{LogOutput, LogQueries},
+use dnsgate_config::{LogOutput, LogQueries};
+use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };
@@ -214,7 +214,7 @@ struct Tally {
     qtype: Option<RecordType>,
     /// Counted in `denied_total`, under this reason.
     denied: Option<Reason>,
-    /// Counted in `screen_rejected_total`, under this check.
+    /// Counted in `filter_rejected_total`, under this check.
     check: Option<Check>,
     truncated: bool,
     panicked: bool,
@@ -244,8 +244,8 @@ impl Tally {
             | Reason::OtherType
             | Reason::Expired
             | Reason::Search
-            | Reason::Stranger
-            | Reason::Screened => (Some(reason), false),
+            | Reason::UnknownClient
+            | Reason::Filtered => (Some(reason), false),
             Reason::Panic => (None, true),
             Reason::Zone
             | Reason::Rule

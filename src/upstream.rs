@@ -1,4 +1,4 @@
-//! Toward the servers of an upstream: a permit goes in, facts come out.
+//! Toward the servers of an upstream: a permit goes in, responses come out.
 //!
 //! ```text
 //!  resolve(permit) ─▶ flights ─▶ race ─▶ exchange ─▶ a server
@@ -9,12 +9,12 @@
 //! ```
 //!
 //! [`Upstream::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
-//! encoded from it ([`ask`](crate::dns::ask)): no byte of a client's packet comes this far.
+//! encoded from it ([`ask`](dnsgate_core::dns::ask)): no byte of a client's packet comes this far.
 //!
 //! An [`Upstream`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.
 //!
-//! Not here: what of the facts may pass (`engine`), how long they are kept (`cache`), what is
+//! Not here: what of the responses may pass (`engine`), how long they are kept (`cache`), what is
 //! counted (`telemetry`).
 
 mod book;
@@ -59,9 +59,8 @@ pub use self::{
     probe::{Alive, Dead, probe},
     share::{Party, may_take},
 };
-use crate::{
-    config,
-    dns::{Facts, Failure, ServerFault},
+use dnsgate_core::{
+    dns::{Failure, Response, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
@@ -131,7 +130,7 @@ impl Upstream {
     /// [`OpenError`]: TLS to one of them cannot be set up.
     pub fn new(
         id: UpstreamId,
-        config: &config::Upstream,
+        config: &dnsgate_config::Upstream,
         limits: Limits,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {
@@ -169,7 +168,7 @@ impl Upstream {
         permit: &Permit,
         party: Party,
         until: Instant,
-    ) -> Result<Arc<Facts>, Failure> {
+    ) -> Result<Arc<Response>, Failure> {
         let admitted = self.admit()?;
         self.resolve_admitted(permit, party, until, admitted).await
     }
@@ -184,7 +183,7 @@ impl Upstream {
         party: Party,
         until: Instant,
         admitted: Admitted,
-    ) -> Result<Arc<Facts>, Failure> {
+    ) -> Result<Arc<Response>, Failure> {
         // It may have waited for its turn, and the last server may have been found to be down meanwhile.
         let _admitted = match admitted.0 {
             Some(_) => admitted,

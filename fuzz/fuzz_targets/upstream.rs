@@ -1,4 +1,4 @@
-//! Any bytes as an upstream's answer: read, cached, screened, sent, and again under another policy.
+//! Any bytes as an upstream's answer: read, cached, filtered, sent, and again under another policy.
 
 #![no_main]
 

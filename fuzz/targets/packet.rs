@@ -27,7 +27,7 @@ const GROUPS: &[(&str, Option<DenyWith>, &[&str])] = &[
     ("cloud-dns", Some(DenyWith::NxDomain), &["35.199.192.0/19"]),
 ];
 
-/// Where the first three bits of the input say that the packet comes from. The last is a stranger.
+/// Where the first three bits of the input say that the packet comes from. The last is an unknown client.
 const SOURCES: &[IpAddr] = &[
     IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)),
     IpAddr::V4(Ipv4Addr::new(10, 8, 0, 1)),
@@ -283,7 +283,7 @@ fn check_decision(
         return;
     }
     let Some(group) = group else {
-        assert_eq!(outcome.reason, Reason::Stranger, "{outcome:?}");
+        assert_eq!(outcome.reason, Reason::UnknownClient, "{outcome:?}");
         return;
     };
     assert_eq!(outcome.group, Some(group), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! Any bytes as an upstream's answer: read into facts, kept, screened and sent; later sent again from the cache, to
+//! Any bytes as an upstream's answer: read into responses, kept, filtered and sent; later sent again from the cache, to
 //! another client and under a stricter policy.
 //!
 //! Held: nothing panics; each reply is not larger than it may be; hickory-proto can read it; every record of its answer
@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use dnsgate::cache::{Cache, Settings};
-use dnsgate::dns::{Facts, Failure, Transport};
+use dnsgate::dns::{Failure, Response, Transport};
 use dnsgate::engine::{self, Arrived, Client, Context, Permit, Reason, Step};
 
 #[path = "upstream/address.rs"]
@@ -163,15 +163,15 @@ impl Input<'_> {
         let mut arrived = Vec::new();
         for _ in 0..ROUNDS {
             let Step::Ask(ask) = step else { break };
-            let facts = if answers {
+            let response = if answers {
                 let message = self.message(&ask.permit);
-                let facts = read(&message, &ask.permit);
+                let response = read(&message, &ask.permit);
                 self.heard.push(message);
-                facts
+                response
             } else {
                 Err(Failure::Timeout)
             };
-            arrived.push(Arrived::new(ask.permit, facts, &context));
+            arrived.push(Arrived::new(ask.permit, response, &context));
             step = engine::finish(&query, client, &context, &arrived, &mut out);
         }
         if step.is_empty() {
@@ -231,9 +231,9 @@ impl Input<'_> {
     }
 }
 
-fn read(message: &[u8], permit: &Permit) -> Result<Arc<Facts>, Failure> {
+fn read(message: &[u8], permit: &Permit) -> Result<Arc<Response>, Failure> {
     let (name, bits) = (permit.name(), permit.bits());
-    Facts::parse(message, name, permit.qtype(), bits.dnssec_ok).map(Arc::new)
+    Response::parse(message, name, permit.qtype(), bits.dnssec_ok).map(Arc::new)
 }
 
 #[expect(

@@ -11,13 +11,11 @@ use tokio::{
     time,
 };
 
-use crate::{
-    config::HostName,
-    telemetry::{
-        Telemetry,
-        http::{self, AdminRequest},
-    },
+use crate::telemetry::{
+    Telemetry,
+    http::{self, AdminRequest},
 };
+use dnsgate_config::HostName;
 
 /// How long requests that have begun may take to end.
 const PATIENCE: Duration = Duration::from_secs(1);

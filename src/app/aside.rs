@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Unquoted;
+use dnsgate_config::Unquoted;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time,

@@ -17,10 +17,10 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::{
-    config::{Limits, Listen},
     telemetry::{Severity, Telemetry},
     upstream,
 };
+use dnsgate_config::{Limits, Listen};
 
 /// What the process has open by itself: standard streams, log, signals, its runtime, a listener for
 /// the admin pages, the self-watch.

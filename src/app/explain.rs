@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{aside::Aside, tell};
 use crate::{
-    dns::Transport,
-    rehearsal::{Question, Subject, explain::explain},
     reload::{Numbered, Reloader},
     telemetry::http::{Asked, ExplainRequest},
 };
+use dnsgate_core::dns::Transport;
+use dnsgate_whatif::{Question, Subject, explain::explain};
 
 /// Longer than the admin pages let anybody wait.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@
 
 use std::{env, fs, io, thread, time::Duration};
 
-use crate::dns::Query;
+use dnsgate_core::dns::Query;
 
 #[cfg(not(debug_assertions))]
 compile_error!("the feature `faults` lets clients stop dnsgate: it is for its own tests alone");

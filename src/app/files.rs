@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use crate::config::ReadFile;
+use dnsgate_config::ReadFile;
 
 /// How often to look. A change is in force after twice this at the latest, which is soon for a
 /// policy; and it is rare enough to cost nothing.
@@ -117,14 +117,14 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use crate::config;
+    use dnsgate_config;
 
     const CONFIG: &str = "zones: [{origin: a.test, file: zone}]";
     const ZONE: &str = "@ 300 SOA ns hostmaster 1 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.1\n";
 
     /// What was read of a configuration, good or bad.
     fn read(path: &Path) -> Files {
-        match config::load(path) {
+        match dnsgate_config::load(path) {
             Ok(config) => Files::new(&config.files),
             Err(report) => Files::new(report.files()),
         }

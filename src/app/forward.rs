@@ -26,14 +26,16 @@ use futures_util::FutureExt as _;
 use tokio::time;
 
 use crate::{
-    cache::Cache,
-    config::Limits,
-    dns::{Failure, Transport, facts::MAX_LINKS},
-    engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
-    policy::GroupId,
     server::{ReplyTo, Unsent},
     telemetry::{self, Latency, Reading, Recorder, Shared, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, Upstream},
+};
+use dnsgate_config::Limits;
+use dnsgate_core::{
+    cache::Cache,
+    dns::{Failure, Transport, response::MAX_LINKS},
+    engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
+    policy::GroupId,
 };
 
 use super::{
@@ -44,7 +46,7 @@ use super::{
 /// How often a query is taken up again at most: once for each name of a chain of aliases, which the
 /// engine ends ([`MAX_LINKS`]).
 const MAX_ROUNDS: usize = MAX_LINKS + 1;
-/// How long a client waits for upstreams where there are facts past their time to give it (RFC 8767
+/// How long a client waits for upstreams where there are responses past their time to give it (RFC 8767
 /// section 5: 1.8 seconds, just below the common time-out of clients).
 const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
 /// How long an upstream that is in no configuration any more is kept for the queries that began
@@ -188,7 +190,7 @@ impl Forwarder {
         taken.is_some()
     }
 
-    /// Asks for facts anew that are near their end. Where there is no room, they end.
+    /// Asks for responses anew that are near their end. Where there is no room, they end.
     pub(super) fn refresh(
         self: &Arc<Self>,
         permit: Permit,

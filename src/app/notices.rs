@@ -14,10 +14,8 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{runtime::Handle, time};
 
-use crate::{
-    dns::ServerFault,
-    telemetry::{Severity, Telemetry},
-};
+use crate::telemetry::{Severity, Telemetry};
+use dnsgate_core::dns::ServerFault;
 
 use super::worker::monotonic;
 

@@ -105,7 +105,7 @@ pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Query, query::CLASS_IN};
+    use dnsgate_core::dns::{Query, query::CLASS_IN};
 
     #[test]
     fn the_question_is_a_query_outside_the_class_of_policies() {

@@ -15,11 +15,11 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    config::Limits,
+use crate::server::Message;
+use dnsgate_config::Limits;
+use dnsgate_core::{
     dns::Transport,
     engine::{Pass, Rate, Rates},
-    server::Message,
 };
 
 use super::{

@@ -24,13 +24,11 @@ use std::sync::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    engine::GroupId,
-    upstream::{Party, may_take},
-};
+use crate::upstream::{Party, may_take};
+use dnsgate_core::engine::GroupId;
 
 /// As many groups as there may be, and dnsgate's own questions.
-const PARTIES: usize = crate::policy::MAX_GROUPS + 1;
+const PARTIES: usize = dnsgate_core::policy::MAX_GROUPS + 1;
 
 /// The places of all queries that wait.
 pub(super) struct Room {

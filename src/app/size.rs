@@ -7,7 +7,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::config::{Listen, Startup};
+use dnsgate_config::{Listen, Startup};
 
 /// The most workers that are made where the configuration says nothing. One answers a hundred
 /// thousand queries a second and more, so that these are more than any network asks; and each
@@ -70,7 +70,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config;
+    use dnsgate_config;
 
     const UNIT: &str = include_str!("../../deploy/systemd/dnsgate.service");
     const REFERENCE: &str = include_str!("../../config/reference.yaml");
@@ -106,7 +106,7 @@ mod tests {
     fn startup(workers: &str) -> Startup {
         let text = REFERENCE.replace("\nworkers: 2\n", workers);
         assert_ne!(text, REFERENCE);
-        let config = config::parse(&text, "reference.yaml", Path::new(""));
+        let config = dnsgate_config::parse(&text, "reference.yaml", Path::new(""));
         config.expect("valid").startup
     }
 
@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn the_most_workers_fit_the_unit_as_well() {
-        let most = startup(&format!("\nworkers: {}\n", config::MAX_WORKERS));
+        let most = startup(&format!("\nworkers: {}\n", dnsgate_config::MAX_WORKERS));
         for cores in [1, 256] {
             let size = size(&most, cores);
-            assert_eq!(size.workers.get(), config::MAX_WORKERS);
+            assert_eq!(size.workers.get(), dnsgate_config::MAX_WORKERS);
             assert!(size.threads() <= setting("TasksMax="), "{size:?}");
             assert!(size.descriptors() <= setting("LimitNOFILE="), "{size:?}");
         }
-        let more = format!("workers: {}", config::MAX_WORKERS + 1);
-        assert!(config::parse(&more, "t.yaml", Path::new("")).is_err());
+        let more = format!("workers: {}", dnsgate_config::MAX_WORKERS + 1);
+        assert!(dnsgate_config::parse(&more, "t.yaml", Path::new("")).is_err());
     }
 
     #[test]

@@ -9,12 +9,11 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    config::{Notice, Unquoted},
-    dns::Transport,
-    engine::Snapshot,
     reload::{Applied, Numbered, Refused},
     telemetry::{Labels, Reload, Severity, Telemetry},
 };
+use dnsgate_config::{Notice, Unquoted};
+use dnsgate_core::{dns::Transport, engine::Snapshot};
 
 /// How the report of a refused reload begins.
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";

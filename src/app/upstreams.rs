@@ -6,14 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::{
-    config,
-    dns::ServerFault,
-    engine::Partition,
-    policy::UpstreamId,
     reload::Numbered,
     telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
     upstream::{self, Asked, Event, Observer, Standing, Upstream},
 };
+use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
 
 use super::{forward::Forwarder, notices::Notices};
 
@@ -45,8 +42,8 @@ pub(super) fn prepare(
 
 fn make(
     id: UpstreamId,
-    config: &config::Upstream,
-    limits: &config::Limits,
+    config: &dnsgate_config::Upstream,
+    limits: &dnsgate_config::Limits,
     telemetry: &Telemetry,
 ) -> Result<Arc<Upstream>, upstream::OpenError> {
     let servers: Vec<String> = config.servers.iter().map(ToString::to_string).collect();

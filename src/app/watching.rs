@@ -11,7 +11,8 @@ use super::{
     files::{self, Files},
     tell,
 };
-use crate::{config::ReadFile, telemetry::Telemetry};
+use crate::telemetry::Telemetry;
+use dnsgate_config::ReadFile;
 
 /// How long one look may take. It reads what has moved, so that 256 MiB of a slow disk must fit.
 const PATIENCE: Duration = Duration::from_secs(60);

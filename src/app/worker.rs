@@ -9,12 +9,14 @@ use std::{
 };
 
 use crate::{
-    dns::Ahead,
-    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
     reload::Reader,
     server::{Event, Handler, Later, Message},
     telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
     upstream::Admitted,
+};
+use dnsgate_core::{
+    dns::Prefetch,
+    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
 };
 
 use super::{
@@ -32,7 +34,7 @@ pub(super) struct Worker {
     forwarder: Arc<Forwarder>,
     gate: Option<Gate>,
     /// What the batch will read of the policy.
-    ahead: Ahead,
+    prefetch: Prefetch,
     /// When the batch was read, by the calendar: for expiry and for the log.
     now: SystemTime,
     /// The same by the other clock.
@@ -55,7 +57,7 @@ impl Worker {
             shared: Arc::clone(telemetry.shared()),
             forwarder,
             gate,
-            ahead: Ahead::new(),
+            prefetch: Prefetch::new(),
             now,
             began,
         }
@@ -211,12 +213,12 @@ impl Handler for Worker {
         self.recorder.batch_took(latency);
     }
 
-    fn foresee(&mut self, packet: &[u8]) -> bool {
-        engine::foresee(packet, &self.snapshot, &mut self.ahead)
+    fn prefetch(&mut self, packet: &[u8]) -> bool {
+        engine::prefetch(packet, &self.snapshot, &mut self.prefetch)
     }
 
     fn fetch(&mut self) {
-        self.snapshot.policy().fetch(&mut self.ahead);
+        self.snapshot.policy().fetch(&mut self.prefetch);
     }
 
     fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {

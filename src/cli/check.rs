@@ -13,12 +13,9 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{
-    app,
-    config::{self, ListenArg},
-    dns::Rcode,
-    rehearsal, upstream,
-};
+use crate::{app, upstream};
+use dnsgate_config::ListenArg;
+use dnsgate_core::dns::Rcode;
 
 use super::test;
 
@@ -50,14 +47,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let patience = config.startup.limits.upstream_timeout;
     let (cases, summary) = (config.cases, config.summary);
-    let snapshot = rehearsal::snapshot(config.policy, config.zones, config.upstreams.len());
-    let subject = rehearsal::Subject::new(&snapshot, &config.upstreams);
-    for tried in rehearsal::run(&cases, &subject, now) {
+    let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, config.upstreams.len());
+    let subject = dnsgate_whatif::Subject::new(&snapshot, &config.upstreams);
+    for tried in dnsgate_whatif::run(&cases, &subject, now) {
         if let Some(warning) = test::warning(&tried) {
             writeln!(io::stderr(), "{warning}")?;
         }
     }
-    rehearsal::check(&cases, &subject, now)?;
+    dnsgate_whatif::check(&cases, &subject, now)?;
     let tests = match cases.len() {
         0 => "no tests".to_owned(),
         1 => "1 test passed".to_owned(),
@@ -75,7 +72,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks each server once, a line each.
-fn probe(upstreams: &[config::Upstream], patience: Duration) -> anyhow::Result<ExitCode> {
+fn probe(upstreams: &[dnsgate_config::Upstream], patience: Duration) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -11,10 +11,8 @@ use std::{
 
 use anyhow::bail;
 
-use crate::{
-    app,
-    rehearsal::{self, Diff, Subject},
-};
+use crate::app;
+use dnsgate_whatif::{Diff, Subject};
 
 use super::replay;
 
@@ -47,8 +45,8 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         app::read_config(Some(&args.new))?,
     );
     let changes = old.contents.changes(&new.contents);
-    let one = rehearsal::snapshot(old.policy, old.zones, old.upstreams.len());
-    let other = rehearsal::snapshot(new.policy, new.zones, new.upstreams.len());
+    let one = dnsgate_whatif::snapshot(old.policy, old.zones, old.upstreams.len());
+    let other = dnsgate_whatif::snapshot(new.policy, new.zones, new.upstreams.len());
     let mut diff = Diff::new(
         Subject::new(&one, &old.upstreams),
         Subject::new(&other, &new.upstreams),

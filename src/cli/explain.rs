@@ -15,16 +15,15 @@ use super::{
     http::{Request, Url, encoded},
     replay::{self, Replayed},
 };
-use crate::{
-    app,
-    config::Upstream,
+use crate::{app, telemetry::http::EXPLAIN_HEADER};
+use dnsgate_config::Upstream;
+use dnsgate_core::{
     dns::{Name, RecordType, Transport},
     engine::Snapshot,
-    rehearsal::{
-        self, Question, Subject,
-        explain::{Tally, explain},
-    },
-    telemetry::http::EXPLAIN_HEADER,
+};
+use dnsgate_whatif::{
+    self, Question, Subject,
+    explain::{Tally, explain},
 };
 
 /// How long to wait for a running dnsgate: longer than its admin port lets a request last.
@@ -131,7 +130,7 @@ fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>>
 fn read(args: &Args) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
     let config = app::read_config(args.config.as_deref())?;
     let count = config.upstreams.len();
-    let snapshot = rehearsal::snapshot(config.policy, config.zones, count);
+    let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);
     Ok((snapshot, config.upstreams))
 }
 

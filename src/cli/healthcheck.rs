@@ -6,7 +6,8 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::{app::probe, config::strict};
+use crate::app::probe;
+use dnsgate_config::strict;
 
 /// How long the whole check may wait for each step: below Docker's own default of 30 s, above what
 /// a loaded machine needs.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::config::strict;
+use dnsgate_config::strict;
 
 /// An `http://` URL, as a person may write it: without the scheme, where it has a port.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,10 +20,8 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::{
-    app,
-    config::{self, Config},
-};
+use crate::app;
+use dnsgate_config::Config;
 
 mod collapse;
 mod judge;
@@ -190,7 +188,7 @@ fn read(source: &Source) -> anyhow::Result<Vec<u8>> {
             let read = file.take(most).read_to_end(&mut bytes);
             read.with_context(|| format!("{source} cannot be read"))?;
         }
-        Source::Stdin if config::stdin_is_read() => {
+        Source::Stdin if dnsgate_config::stdin_is_read() => {
             bail!("standard input is the configuration already; name a file for one of the two")
         }
         Source::Stdin => {

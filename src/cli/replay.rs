@@ -17,11 +17,9 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
 use super::plural;
-use crate::{
-    config::{self, limits::LOG_SAMPLE},
-    dns::{Name, RecordType, Transport},
-    rehearsal::Question,
-};
+use dnsgate_config::limits::LOG_SAMPLE;
+use dnsgate_core::dns::{Name, RecordType, Transport};
+use dnsgate_whatif::Question;
 
 mod entries;
 
@@ -81,9 +79,9 @@ struct Exported {
 /// When it cannot be read.
 pub(super) fn read(log: &Path, ask: impl FnMut(Question<'_>, u64)) -> anyhow::Result<Replayed> {
     let told = || format!("{} cannot be read", log.display());
-    if log == Path::new(config::STDIN) {
+    if log == Path::new(dnsgate_config::STDIN) {
         ensure!(
-            !config::stdin_is_read(),
+            !dnsgate_config::stdin_is_read(),
             "standard input is the configuration already; name a file for one of the two"
         );
         return replay(io::stdin().lock(), ask).with_context(told);

@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
 use super::plural;
-use crate::{app, config, rehearsal};
+use crate::app;
 
 mod junit;
 
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What must be heard of a test that passes: that it will not always.
-pub(super) fn warning(tried: &rehearsal::Tried<'_>) -> Option<String> {
+pub(super) fn warning(tried: &dnsgate_whatif::Tried<'_>) -> Option<String> {
     let ends = Timestamp::try_from(tried.ends?).ok()?;
     Some(format!(
         "{tried}: warning: its rule ends {ends}, and the outcome changes then; write `at:`"
@@ -109,7 +109,7 @@ fn configuration_of(file: &Path) -> PathBuf {
 }
 
 fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
-    let file = path.map_or(config::DEFAULT_NAME.into(), Path::to_string_lossy);
+    let file = path.map_or(dnsgate_config::DEFAULT_NAME.into(), Path::to_string_lossy);
     let mut suite = Suite {
         file: file.into_owned(),
         invalid: None,
@@ -118,9 +118,9 @@ fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
     match app::read_config(path) {
         Ok(config) => {
             let count = config.upstreams.len();
-            let snapshot = rehearsal::snapshot(config.policy, config.zones, count);
-            let subject = rehearsal::Subject::new(&snapshot, &config.upstreams);
-            let tried = rehearsal::run(&config.cases, &subject, now);
+            let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);
+            let subject = dnsgate_whatif::Subject::new(&snapshot, &config.upstreams);
+            let tried = dnsgate_whatif::run(&config.cases, &subject, now);
             suite.results = tried
                 .map(|tried| Ran {
                     name: tried.to_string(),

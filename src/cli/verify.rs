@@ -1,5 +1,5 @@
 //! `dnsgate verify`: proves, from where it is run, that egress is limited. What is checked and
-//! judged is in [`crate::verify`]; this reads files and clocks, and prints.
+//! judged is in [`dnsgate_verify`]; this reads files and clocks, and prints.
 
 use std::{
     fmt, fs,
@@ -14,13 +14,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{
-    app,
-    config::strict,
-    dns::Name,
-    verify::{
-        self, BYPASS, Bucket, Check, LITERALS, Plan, Ports, Probe, Report, Resolver, Roots, Target,
-    },
+use crate::app;
+use dnsgate_config::strict;
+use dnsgate_core::dns::Name;
+use dnsgate_verify::{
+    self, BYPASS, Bucket, Check, LITERALS, Plan, Ports, Probe, Report, Resolver, Roots, Target,
 };
 
 mod machine;
@@ -108,7 +106,7 @@ async fn round(args: &Args) -> anyhow::Result<(Report, Duration)> {
     let (checks, probe) = prepare(args)?;
     let begin = now();
     let mut shown = Progress::new(checks.len());
-    let report = verify::run(&checks, &probe, |done| shown.show(done)).await;
+    let report = dnsgate_verify::run(&checks, &probe, |done| shown.show(done)).await;
     shown.clear();
     Ok((report, now().saturating_duration_since(begin)))
 }
@@ -153,7 +151,10 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
         reason = "what has expired has expired now"
     )]
     let at = SystemTime::now();
-    Ok((verify::checks(&config, plan, &probe.machine, at), probe))
+    Ok((
+        dnsgate_verify::checks(&config, plan, &probe.machine, at),
+        probe,
+    ))
 }
 
 /// The table, or one line of JSON.

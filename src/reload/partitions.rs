@@ -4,7 +4,8 @@
 //! servers now may say something else, so it gets a number that nobody had before; one that stays
 //! as it is keeps its own, and with it what it said and what is known of its servers.
 
-use crate::{config::Upstream, engine::Partition};
+use dnsgate_config::Upstream;
+use dnsgate_core::engine::Partition;
 
 /// The upstreams of one configuration with their partitions, in the order of their numbers in the
 /// policy.
@@ -58,7 +59,7 @@ pub(super) fn of(upstreams: &Numbered) -> Vec<Partition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ServerAddr, Strategy};
+    use dnsgate_config::{ServerAddr, Strategy};
 
     fn upstream(name: &str, server: &str) -> Upstream {
         Upstream {

@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, num::NonZeroUsize};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::dns::Transport;
+use dnsgate_core::dns::Transport;
 
 use super::udp;
 

@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::engine::{self, Reason};
+use dnsgate_core::engine::{self, Reason};
 
 use super::{Handler, Later, Message};
 

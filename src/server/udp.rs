@@ -26,7 +26,7 @@ use std::{io, net::SocketAddr, thread, time::Duration};
 use socket2::Socket;
 
 use super::Stop;
-use crate::dns::edns::UDP_PAYLOAD;
+use dnsgate_core::dns::edns::UDP_PAYLOAD;
 
 #[cfg(target_os = "linux")]
 pub(super) use batch::Envelope;

@@ -7,7 +7,7 @@
 //! **Memory**, stated because it is allocated whole when a worker takes a block: with *g* groups,
 //! `2 × (g + 2) × 5 × 9 × 42` cells for queries, at most [`MAX_RULE_CELLS`] for what is counted by
 //! rule, and some hundred others; 8 bytes each. One group: 90 KiB; the most, 64 groups: 1.91 MiB,
-//! and 1 MiB for the rules. A rule needs `(g + 2) × 8` cells for its denials and 3 for its screen:
+//! and 1 MiB for the rules. A rule needs `(g + 2) × 8` cells for its denials and 3 for its response filter:
 //! the rules that do not fit, in the order of the file, are counted as [`OTHER`].
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use dnsgate_core::{
     dns::Transport,
     engine::{Check, Ending, GroupId, RuleId},
 };
@@ -34,7 +34,7 @@ use super::{
 pub(super) const MAX_RULE_CELLS: usize = 131_072;
 
 const TRANSPORTS: usize = Transport::ALL.len();
-/// The number of checks of the screen.
+/// The number of checks of the response filter.
 const CHECKS: usize = Check::ALL.len();
 /// The number of endings.
 pub(super) const ENDINGS: usize = Ending::ALL.len();
@@ -136,7 +136,7 @@ impl Block {
         }
         if let Some(check) = tally.check {
             let row = self.rule_position(tally.rule) * CHECKS;
-            self.add(self.screened_start() + row + check as usize, 1);
+            self.add(self.filtered_start() + row + check as usize, 1);
         }
         if tally.truncated {
             self.add(TRUNCATED + tally.transport as usize, 1);
@@ -189,7 +189,7 @@ impl Block {
         QUERIES + TRANSPORTS * self.groups * ENDINGS * RCODES * TYPES
     }
 
-    const fn screened_start(&self) -> usize {
+    const fn filtered_start(&self) -> usize {
         self.denied_start() + self.rules * DENIALS * self.groups
     }
 
@@ -238,7 +238,7 @@ impl Block {
     /// Every cell of `denied_total` that is not zero.
     pub(super) fn denied(&self) -> impl Iterator<Item = (DeniedCell<'_>, u64)> {
         let start = self.denied_start();
-        (start..self.screened_start()).filter_map(move |cell| {
+        (start..self.filtered_start()).filter_map(move |cell| {
             let count = self.get(cell);
             if count == 0 {
                 return None;
@@ -254,16 +254,16 @@ impl Block {
         })
     }
 
-    /// Every cell of `screen_rejected_total` that is not zero.
-    pub(super) fn screened(&self) -> impl Iterator<Item = (ScreenedCell<'_>, u64)> {
-        let start = self.screened_start();
+    /// Every cell of `filter_rejected_total` that is not zero.
+    pub(super) fn filtered(&self) -> impl Iterator<Item = (FilteredCell<'_>, u64)> {
+        let start = self.filtered_start();
         (start..start + self.rules * CHECKS).filter_map(move |cell| {
             let count = self.get(cell);
             if count == 0 {
                 return None;
             }
             let row = cell - start;
-            let cell = ScreenedCell {
+            let cell = FilteredCell {
                 rule: self.rule_label(row / CHECKS),
                 check: row % CHECKS,
             };
@@ -316,9 +316,9 @@ pub(super) struct DeniedCell<'a> {
     pub(super) reason: usize,
 }
 
-/// The labels of one cell of `screen_rejected_total`.
+/// The labels of one cell of `filter_rejected_total`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ScreenedCell<'a> {
+pub(super) struct FilteredCell<'a> {
     pub(super) rule: &'a str,
     pub(super) check: usize,
 }
@@ -350,7 +350,7 @@ pub(super) fn nanos(latency: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use dnsgate_core::{
         dns::{Rcode, RecordType},
         engine::{Outcome, Reason},
     };
@@ -400,7 +400,7 @@ mod tests {
                 rule: Some(RuleId(rule)),
                 group: Some(GroupId(63)),
                 check: Some(Check::Cname),
-                ..Outcome::new(Reason::Screened)
+                ..Outcome::new(Reason::Filtered)
             };
             block.count(&Tally::of(&outcome, Transport::Udp));
         }
@@ -409,12 +409,12 @@ mod tests {
             .map(|(cell, count)| (cell.group, cell.rule, count))
             .collect();
         assert_eq!(denied, [("g63", "r0", 1), ("g63", OTHER, 2)]);
-        let screened: Vec<_> = block
-            .screened()
+        let filtered: Vec<_> = block
+            .filtered()
             .map(|(cell, count)| (cell.rule, Check::ALL[cell.check], count))
             .collect();
         let chain = Check::Cname;
-        assert_eq!(screened, [("r0", chain, 1), (OTHER, chain, 2)]);
+        assert_eq!(filtered, [("r0", chain, 1), (OTHER, chain, 2)]);
     }
 
     #[test]

@@ -71,7 +71,7 @@ families! {
         "Queries of dnsgate itself: those by which it watches its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that policy denied, by the rule and the reason.";
-    SCREENED = "screen_rejected_total", Counter, ["rule", "check"],
+    FILTERED = "filter_rejected_total", Counter, ["rule", "check"],
         "Queries that were denied because of what an upstream's answer holds, by the check that it failed.";
     DURATION = "query_duration_seconds", Histogram, ["verdict"],
         "Time from reading a query to having its reply written, and those of its batch.";

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::config::Unquoted;
+use dnsgate_config::Unquoted;
 
 /// The phases of a process's life; they only go forward, but for the reason of waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]

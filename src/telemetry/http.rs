@@ -36,7 +36,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{CONTENT_TYPE, Phase, Telemetry};
-use crate::config::HostName;
+use dnsgate_config::HostName;
 use gate::{Bounds, Gate, Place};
 use host::Hosts;
 use local::Peer;

@@ -2,10 +2,10 @@
 //!
 //! Transports, endings, reasons, codes and types are enums or tables: their sets never change.
 //! Groups, rules and upstreams are the operator's: they belong to one generation of the configuration
-//! ([`Labels`]), and a position means nothing without it. Nothing a stranger can choose is ever a
+//! ([`Labels`]), and a position means nothing without it. Nothing an unknown client can choose is ever a
 //! label: no queried name, no client address, and a type without a mnemonic is `other`.
 
-use crate::{
+use dnsgate_core::{
     dns::{Rcode, RecordType},
     engine::{Ending, GroupId, Reason, RuleId, UpstreamId},
 };
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_finds_its_label_and_strangers_find_other() {
+    fn labels_known_types_by_name_and_others_as_other() {
         for &(qtype, mnemonic) in RecordType::NAMED {
             assert_eq!(type_label(type_position(Some(qtype))), mnemonic);
         }

@@ -34,13 +34,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    config::{
-        LogFormat, LogOutput, LogQueries,
-        limits::{LOG_QUEUE, LOG_SAMPLE},
-    },
-    engine::{Ending, Outcome, Reason},
+use dnsgate_config::{
+    LogFormat, LogOutput, LogQueries,
+    limits::{LOG_QUEUE, LOG_SAMPLE},
 };
+use dnsgate_core::engine::{Ending, Outcome, Reason};
 
 use super::{StartError, ledger::Ledger, shared::Shared};
 

@@ -5,7 +5,7 @@
 //! uses some dozens, so that a cell that was never touched is not exported. A counter that first
 //! appears with a value is not seen to rise, though; what one wants to alert on is therefore there
 //! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
-//! verdict), A and AAAA answered per transport and group, `no_rule` per group and strangers in
+//! verdict), A and AAAA answered per transport and group, `no_rule` per group and unknown clients in
 //! `denied_total`, and every label of the small families. A series that is there stays, but for
 //! those of an upstream that is left (`upstreams`).
 
@@ -19,7 +19,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use crate::{
+use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Ending, Reason},
 };
@@ -132,7 +132,7 @@ impl Collector for Exporter {
         let mut all = vec![
             family(&families::QUERIES, queries(&totals)),
             family(&families::DENIED, denied(&totals)),
-            family(&families::SCREENED, forwarding::screened(&totals)),
+            family(&families::FILTERED, forwarding::filtered(&totals)),
             family(&families::DURATION, durations(&totals)),
             family(&families::TRUNCATED, truncated(&totals)),
             family(&families::PANICS, [counter([], totals.panics)]),
@@ -228,7 +228,7 @@ fn touch(totals: &mut Totals, labels: &Labels) {
         .groups
         .iter()
         .map(|group| (group.as_str(), Reason::NoRule));
-    for (group, reason) in groups.chain([(NONE, Reason::Stranger)]) {
+    for (group, reason) in groups.chain([(NONE, Reason::UnknownClient)]) {
         let Some(reason) = denial_position(reason) else {
             continue;
         };

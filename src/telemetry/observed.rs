@@ -22,7 +22,7 @@ use hashbrown::HashTable;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
+use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 
 use super::{labels::Labels, recorder::Event};
 
@@ -216,7 +216,7 @@ mod tests {
     };
 
     use super::{super::Latency, *};
-    use crate::{
+    use dnsgate_core::{
         dns::Transport,
         engine::{GroupId, Outcome, Reason, RuleId},
     };

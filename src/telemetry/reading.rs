@@ -10,7 +10,7 @@ pub struct Reading {
     pub cache_hits: u64,
     /// Look-ups that found nothing.
     pub cache_misses: u64,
-    /// Look-ups that found facts past their time.
+    /// Look-ups that found responses past their time.
     pub cache_stale: u64,
     /// Entries that had to go because there was no room.
     pub cache_evictions: u64,

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{
+use dnsgate_core::{
     dns::Transport,
     engine::{Ending, Outcome, Reason},
 };

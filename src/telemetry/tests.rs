@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::config::LogQueries;
+use dnsgate_config::LogQueries;
 
 /// A DNS query for `x. A`.
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";
@@ -85,7 +85,7 @@ fn many_outcomes() -> Vec<Outcome> {
                             qtype,
                             rcode,
                             upstream: None,
-                            check: (reason == Reason::Screened).then_some(Check::Hint),
+                            check: (reason == Reason::Filtered).then_some(Check::Hint),
                             truncated: rcode == Some(Rcode::NoError),
                         });
                     }
@@ -124,10 +124,10 @@ fn cases() -> Vec<Case> {
         rcode: Some(Rcode::NxDomain),
         ..new(Reason::Blocked)
     };
-    let stranger = Outcome {
+    let unknown_client = Outcome {
         qtype: Some(RecordType::AAAA),
         rcode: Some(Rcode::Refused),
-        ..new(Reason::Stranger)
+        ..new(Reason::UnknownClient)
     };
     vec![
         (
@@ -152,11 +152,11 @@ fn cases() -> Vec<Case> {
             ],
         ),
         (
-            stranger,
+            unknown_client,
             Transport::Udp,
             vec![
                 r#"dnsgate_queries_total{transport="udp",group="none",verdict="denied",rcode="REFUSED",type="AAAA"}"#,
-                r#"dnsgate_denied_total{group="none",rule="none",reason="stranger"}"#,
+                r#"dnsgate_denied_total{group="none",rule="none",reason="unknown_client"}"#,
             ],
         ),
         (
@@ -181,7 +181,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// The same for an answer of an upstream that may not pass.
-fn screened() -> Case {
+fn filtered() -> Case {
     (
         Outcome {
             group: Some(GroupId(1)),
@@ -189,12 +189,12 @@ fn screened() -> Case {
             qtype: Some(RecordType(65280)),
             rcode: Some(Rcode::NxDomain),
             check: Some(Check::Cname),
-            ..Outcome::new(Reason::Screened)
+            ..Outcome::new(Reason::Filtered)
         },
         Transport::Udp,
         vec![
-            r#"dnsgate_denied_total{group="web",rule="no-gists",reason="screened"}"#,
-            r#"dnsgate_screen_rejected_total{rule="no-gists",check="cname"}"#,
+            r#"dnsgate_denied_total{group="web",rule="no-gists",reason="filtered"}"#,
+            r#"dnsgate_filter_rejected_total{rule="no-gists",check="cname"}"#,
             r#"dnsgate_queries_total{transport="udp",group="web",verdict="denied",rcode="NXDOMAIN",type="other"}"#,
         ],
     )
@@ -202,7 +202,7 @@ fn screened() -> Case {
 
 #[test]
 fn outcomes_become_series() {
-    for (outcome, transport, want) in cases().into_iter().chain([screened()]) {
+    for (outcome, transport, want) in cases().into_iter().chain([filtered()]) {
         let telemetry = loaded();
         let before = series(&telemetry);
         telemetry.recorder().record(&event(outcome, transport));
@@ -214,7 +214,7 @@ fn outcomes_become_series() {
         for family in [
             "dnsgate_queries_total",
             "dnsgate_denied_total",
-            "dnsgate_screen_rejected_total",
+            "dnsgate_filter_rejected_total",
             "dnsgate_truncated_total",
             "dnsgate_panics_total",
         ] {
@@ -263,8 +263,8 @@ fn every_query_is_in_exactly_one_series() {
     let limited = count(&|outcome| outcome.reason == Reason::RateLimited);
     let shed = r#"dnsgate_shed_total{why="per_client_qps"}"#;
     assert_eq!(series[shed], limited);
-    let screened = count(&|outcome| outcome.reason == Reason::Screened);
-    assert_eq!(sum(&series, "dnsgate_screen_rejected_total{"), screened);
+    let filtered = count(&|outcome| outcome.reason == Reason::Filtered);
+    assert_eq!(sum(&series, "dnsgate_filter_rejected_total{"), filtered);
     let truncated = count(&|outcome| outcome.truncated);
     assert_eq!(sum(&series, "dnsgate_truncated_total{"), truncated);
 }
@@ -331,32 +331,32 @@ fn point() -> Instant {
 fn counters_do_not_go_backward_over_a_reload() {
     let telemetry = loaded();
     let [mut first, mut second] = [telemetry.recorder(), telemetry.recorder()];
-    let screened = |group, rule, generation| Event {
+    let filtered = |group, rule, generation| Event {
         generation,
         ..event(
             Outcome {
                 group: Some(GroupId(group)),
                 rule: Some(RuleId(rule)),
                 check: Some(Check::Hint),
-                ..Outcome::new(Reason::Screened)
+                ..Outcome::new(Reason::Filtered)
             },
             Transport::Udp,
         )
     };
-    first.record(&screened(0, 1, 1));
-    second.record(&screened(1, 0, 1));
+    first.record(&filtered(0, 1, 1));
+    second.record(&filtered(1, 0, 1));
 
     // The places change, build keeps its name, web goes, no-gists keeps its name.
     telemetry.loaded(2, labels(&["lab", "build"], &["no-gists"]), UNIX_EPOCH);
-    first.record(&screened(1, 0, 2));
+    first.record(&filtered(1, 0, 2));
     // A query that began before the reload, in a worker that has seen the new generation.
-    first.record(&screened(1, 0, 1));
+    first.record(&filtered(1, 0, 1));
     drop(second);
 
     let series = series(&telemetry);
     let denied = |group: &str, rule: &str| {
         let name =
-            format!(r#"dnsgate_denied_total{{group="{group}",rule="{rule}",reason="screened"}}"#);
+            format!(r#"dnsgate_denied_total{{group="{group}",rule="{rule}",reason="filtered"}}"#);
         series.get(&name).copied().unwrap_or(0.0)
     };
     assert_eq!(
@@ -370,7 +370,7 @@ fn counters_do_not_go_backward_over_a_reload() {
         "of generation 1, one of them late"
     );
     for (rule, count) in [("no-gists", 2.0), ("github", 2.0)] {
-        let name = format!(r#"dnsgate_screen_rejected_total{{rule="{rule}",check="hint"}}"#);
+        let name = format!(r#"dnsgate_filter_rejected_total{{rule="{rule}",check="hint"}}"#);
         assert_eq!(series[&name], count, "{rule}");
     }
     assert_eq!(sum(&series, "dnsgate_denied_total"), 4.0);
@@ -433,14 +433,14 @@ fn what_is_kept_of_old_generations_is_bounded() {
             group: Some(GroupId(0)),
             rule: Some(RuleId(0)),
             check: Some(Check::Address),
-            ..Outcome::new(Reason::Screened)
+            ..Outcome::new(Reason::Filtered)
         };
         block.count(&Tally::of(&outcome, Transport::Udp));
         totals.add(&block, 4);
     }
     assert_eq!((totals.queries.len(), totals.denied.len()), (5, 5));
-    assert_eq!(totals.screened.len(), 5);
-    assert_eq!(totals.screened.values().sum::<u64>(), 10);
+    assert_eq!(totals.filtered.len(), 5);
+    assert_eq!(totals.filtered.values().sum::<u64>(), 10);
     assert_eq!(totals.queries.values().sum::<u64>(), 10);
     assert_eq!(totals.denied.values().sum::<u64>(), 10);
 }
@@ -482,7 +482,7 @@ fn what_one_alerts_on_is_there_at_zero() {
     for name in [
         r#"dnsgate_queries_total{transport="tcp",group="web",verdict="answered",rcode="NOERROR",type="AAAA"}"#,
         r#"dnsgate_denied_total{group="build",rule="none",reason="no_rule"}"#,
-        r#"dnsgate_denied_total{group="none",rule="none",reason="stranger"}"#,
+        r#"dnsgate_denied_total{group="none",rule="none",reason="unknown_client"}"#,
         r#"dnsgate_query_duration_seconds_count{verdict="failed"}"#,
         r#"dnsgate_reload_total{result="rejected"}"#,
         r#"dnsgate_shed_total{why="connection_evicted"}"#,

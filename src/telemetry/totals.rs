@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::dns::Transport;
+use dnsgate_core::dns::Transport;
 
 use super::{
     Tally,
-    block::{BUCKETS, Block, DeniedCell, ENDINGS, QueryCell, ScreenedCell},
+    block::{BUCKETS, Block, DeniedCell, ENDINGS, FilteredCell, QueryCell},
     labels::{Labels, OTHER, denial_position, rcode_position, type_position},
 };
 
@@ -38,9 +38,9 @@ pub(super) struct DeniedKey {
     pub(super) reason: usize,
 }
 
-/// The labels of a series of `screen_rejected_total`.
+/// The labels of a series of `filter_rejected_total`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ScreenedKey {
+pub(super) struct FilteredKey {
     pub(super) rule: String,
     pub(super) check: usize,
 }
@@ -57,7 +57,7 @@ pub(super) struct Histogram {
 pub(super) struct Totals {
     pub(super) queries: BTreeMap<QueryKey, u64>,
     pub(super) denied: BTreeMap<DeniedKey, u64>,
-    pub(super) screened: BTreeMap<ScreenedKey, u64>,
+    pub(super) filtered: BTreeMap<FilteredKey, u64>,
     pub(super) durations: [Histogram; ENDINGS],
     pub(super) truncated: [u64; Transport::ALL.len()],
     pub(super) panics: u64,
@@ -74,8 +74,8 @@ impl Totals {
         for (cell, count) in block.denied() {
             self.add_denied(cell, count, most);
         }
-        for (cell, count) in block.screened() {
-            self.add_screened(cell, count, most);
+        for (cell, count) in block.filtered() {
+            self.add_filtered(cell, count, most);
         }
         for (ending, histogram) in self.durations.iter_mut().enumerate() {
             for (at, count) in histogram.buckets.iter_mut().enumerate() {
@@ -114,7 +114,7 @@ impl Totals {
         if let Some(check) = tally.check {
             let rule = labels.rule(tally.rule);
             let check = check as usize;
-            self.add_screened(ScreenedCell { rule, check }, 1, MAX_KEPT);
+            self.add_filtered(FilteredCell { rule, check }, 1, MAX_KEPT);
         }
         if let Some(count) = self.truncated.get_mut(tally.transport as usize) {
             *count += u64::from(tally.truncated);
@@ -150,14 +150,14 @@ impl Totals {
         *self.denied.entry(key).or_default() += count;
     }
 
-    fn add_screened(&mut self, cell: ScreenedCell<'_>, count: u64, most: usize) {
-        let mut key = ScreenedKey {
+    fn add_filtered(&mut self, cell: FilteredCell<'_>, count: u64, most: usize) {
+        let mut key = FilteredKey {
             rule: cell.rule.to_owned(),
             check: cell.check,
         };
-        if self.screened.len() >= most && !self.screened.contains_key(&key) {
+        if self.filtered.len() >= most && !self.filtered.contains_key(&key) {
             key.rule = OTHER.to_owned();
         }
-        *self.screened.entry(key).or_default() += count;
+        *self.filtered.entry(key).or_default() += count;
     }
 }

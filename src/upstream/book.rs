@@ -20,7 +20,7 @@ use super::{
     health::Health,
     rtt::Rtt,
 };
-use crate::config::Strategy;
+use dnsgate_config::Strategy;
 
 /// When a second server is asked early while there is too little experience with the first.
 const FIRST_HEDGE: Duration = Duration::from_millis(250);
@@ -275,7 +275,7 @@ impl Known {
 #[expect(clippy::disallowed_methods, reason = "a point to count from")]
 mod tests {
     use super::*;
-    use crate::dns::ServerFault;
+    use dnsgate_core::dns::ServerFault;
 
     struct Nobody;
 

@@ -11,7 +11,7 @@
 use std::{cmp::Reverse, time::Duration};
 
 use super::health::Standing;
-use crate::config::Strategy;
+use dnsgate_config::Strategy;
 
 /// The share of its score that a server keeps when another one is asked.
 const FADE: f64 = 0.99;

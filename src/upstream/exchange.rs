@@ -2,7 +2,7 @@
 //!
 //! Why not hickory-net's clients: they take and give messages of their own types, while what
 //! leaves here must be the one encoding of a question ([`ask`]), and what comes back is read by
-//! [`Facts`](crate::dns::Facts). Its stream framing gives raw messages, but it reads nothing while
+//! [`Response`](dnsgate_core::dns::Response). Its stream framing gives raw messages, but it reads nothing while
 //! a write waits: against a server that does the same, a full pipeline stands still.
 //!
 //! | file | transport |
@@ -42,8 +42,8 @@ use self::{
     udp::Heard,
 };
 use super::{Event, Limits, Observer, descriptors, now, share::Party};
-use crate::{
-    config::ServerAddr,
+use dnsgate_config::ServerAddr;
+use dnsgate_core::{
     dns::{ServerFault, ask},
     policy::Permit,
 };

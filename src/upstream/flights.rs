@@ -16,8 +16,8 @@ use std::{
 use futures_util::future::{FutureExt, Shared, WeakShared};
 use hashbrown::{HashTable, hash_table as table};
 
-use crate::{
-    dns::{Facts, Failure},
+use dnsgate_core::{
+    dns::{Failure, Response},
     policy::Permit,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 const SHARDS: usize = 16;
 
 /// What a flight ends with.
-pub(super) type Landing = Result<Arc<Facts>, Failure>;
+pub(super) type Landing = Result<Arc<Response>, Failure>;
 /// A flight, for its first poll.
 type Boxed = Pin<Box<dyn Future<Output = Landing> + Send>>;
 /// A flight, for one of those who wait for it.

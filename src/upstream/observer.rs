@@ -6,7 +6,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::Standing;
-use crate::dns::ServerFault;
+use dnsgate_core::dns::ServerFault;
 
 /// Whoever counts what happens.
 pub trait Observer: Send + Sync {

@@ -14,9 +14,9 @@ use super::{
     exchange::{Fault, Roots, Tell, Turn, Way},
     share::Party,
 };
-use crate::{
-    config::{self, ServerAddr},
-    dns::{Facts, Failure, ServerFault},
+use dnsgate_config::ServerAddr;
+use dnsgate_core::{
+    dns::{Failure, Response, ServerFault},
     policy::{Permit, UpstreamId},
 };
 
@@ -68,7 +68,7 @@ fn in_parentheses(detail: &str) -> String {
 /// question is for a name that does not exist, which nobody has asked before. To be called within a
 /// tokio runtime.
 pub async fn probe(
-    config: &config::Upstream,
+    config: &dnsgate_config::Upstream,
     patience: Duration,
 ) -> Vec<(ServerAddr, Result<Alive, Dead>)> {
     let mut roots = Roots::new(config.ca.as_deref());
@@ -108,9 +108,9 @@ async fn ask(
         Fault::Malformed => Dead::Malformed,
         Fault::Busy => Dead::Busy,
     })?;
-    let facts = Facts::parse(&reply.message, permit.name(), permit.qtype(), false);
-    let code = match facts {
-        Ok(facts) => facts.rcode.number(),
+    let response = Response::parse(&reply.message, permit.name(), permit.qtype(), false);
+    let code = match response {
+        Ok(response) => response.rcode.number(),
         Err(Failure::Code(code)) => code,
         Err(_) => return Err(Dead::Malformed),
     };

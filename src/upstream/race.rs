@@ -27,15 +27,15 @@ use super::{
     now,
     share::Party,
 };
-use crate::{
-    dns::{Facts, Failure},
+use dnsgate_core::{
+    dns::{Failure, Response},
     policy::Permit,
 };
 
 /// How often servers that did not answer are asked again, all together, within one deadline.
 const AGAIN: usize = 3;
 
-type Attempt = Pin<Box<dyn Future<Output = (usize, Result<Facts, Failure>)> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
 
 /// A question to one server that has not ended.
 struct Running {
@@ -92,9 +92,9 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             Some((attempt, result)) = race.attempts.next() => match race.ended(attempt, result) {
-                Some(facts) => {
+                Some(response) => {
                     race.leave();
-                    return Ok(facts);
+                    return Ok(response);
                 }
                 None => race.start_untried(),
             },
@@ -202,13 +202,17 @@ impl Race {
         }));
     }
 
-    /// An attempt has ended; with facts, if it found any.
-    fn ended(&mut self, attempt: usize, result: Result<Facts, Failure>) -> Option<Arc<Facts>> {
+    /// An attempt has ended; with responses, if it found any.
+    fn ended(
+        &mut self,
+        attempt: usize,
+        result: Result<Response, Failure>,
+    ) -> Option<Arc<Response>> {
         let at = self.running.iter().position(|one| one.attempt == attempt)?;
         let server = self.running.swap_remove(at).server;
         self.spoken.push(server);
         match result {
-            Ok(facts) => Some(Arc::new(facts)),
+            Ok(response) => Some(Arc::new(response)),
             Err(failure) => {
                 let best = self.failure.map_or(0, weight);
                 if weight(failure) >= best {
@@ -281,7 +285,7 @@ impl Asking {
         }
     }
 
-    async fn ask(mut self, permit: &Permit, turn: Turn) -> Result<Facts, Failure> {
+    async fn ask(mut self, permit: &Permit, turn: Turn) -> Result<Response, Failure> {
         let shared = Arc::clone(&self.shared);
         let way = shared.ways.get(self.server).ok_or(Failure::Unreachable)?;
         // A connection is given up a little before the question, which is then asked on a new one.
@@ -291,18 +295,18 @@ impl Asking {
         }
     }
 
-    fn replied(&mut self, permit: &Permit, reply: &Reply) -> Result<Facts, Failure> {
+    fn replied(&mut self, permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
         // Whatever the reply says, the server lives: nobody can take one away from the others by
         // asking for a name that it fails to resolve.
         self.shared.book.answered(self.server, Some(reply.rtt));
-        let facts = read(permit, reply);
-        let result = match facts {
+        let response = read(permit, reply);
+        let result = match response {
             Ok(_) => Asked::Answered,
             Err(Failure::Code(_)) => Asked::ErrorCode,
             Err(_) => Asked::Malformed,
         };
         self.tell(result, Some(reply.rtt));
-        facts
+        response
     }
 
     fn failed(&mut self, fault: Fault) -> Failure {
@@ -350,7 +354,7 @@ impl Drop for Asking {
 
 /// What a reply says. One that is still truncated when it came over a stream is no whole answer,
 /// which the reader refuses.
-fn read(permit: &Permit, reply: &Reply) -> Result<Facts, Failure> {
+fn read(permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
     let (name, bits) = (permit.name(), permit.bits());
-    Facts::parse(&reply.message, name, permit.qtype(), bits.dnssec_ok)
+    Response::parse(&reply.message, name, permit.qtype(), bits.dnssec_ok)
 }

@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 
 use self::fake::Udp;
 use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, flights::Landing, now};
-use crate::{
-    config::{self, ServerAddr, Strategy},
+use dnsgate_config::{ServerAddr, Strategy};
+use dnsgate_core::{
     dns::{Failure, ServerFault},
     policy::{Permit, UpstreamId},
 };
@@ -92,8 +92,8 @@ fn limits(deadline: Duration) -> Limits {
     }
 }
 
-fn config(strategy: Strategy, servers: Vec<ServerAddr>) -> config::Upstream {
-    config::Upstream {
+fn config(strategy: Strategy, servers: Vec<ServerAddr>) -> dnsgate_config::Upstream {
+    dnsgate_config::Upstream {
         name: "test".into(),
         servers,
         strategy,
@@ -101,7 +101,7 @@ fn config(strategy: Strategy, servers: Vec<ServerAddr>) -> config::Upstream {
     }
 }
 
-fn open(config: &config::Upstream, limits: Limits) -> (Arc<Upstream>, Arc<Told>) {
+fn open(config: &dnsgate_config::Upstream, limits: Limits) -> (Arc<Upstream>, Arc<Told>) {
     let told = Arc::new(Told::default());
     let observer = Arc::clone(&told) as Arc<dyn Observer>;
     let upstream = Upstream::new(UpstreamId(0), config, limits, observer);
@@ -122,7 +122,7 @@ fn question(number: u128) -> Permit {
 fn short(landing: &Landing) -> Result<u16, Failure> {
     landing
         .as_ref()
-        .map(|facts| facts.rcode.number())
+        .map(|response| response.rcode.number())
         .map_err(|failure| *failure)
 }
 

@@ -30,7 +30,7 @@ use super::{
     now,
     share::Party,
 };
-use crate::policy::Permit;
+use dnsgate_core::policy::Permit;
 
 /// How long a probe waits for a response, and for its own return.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use super::{
     replay::{Replayed, replay},
     *,
 };
-use crate::config::{self, Config};
+use dnsgate_config::Config;
 
 const OLD: &str = "
 clients: { vpc: { cidrs: [10.0.0.0/8] }, build: { cidrs: [10.8.0.0/16] } }
@@ -21,13 +21,13 @@ upstreams: { public: { servers: [udp://8.8.8.8] }, corp: { servers: [udp://10.0.
 ";
 
 fn config(text: &str) -> Config {
-    config::parse(text, "t.yaml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
+    dnsgate_config::parse(text, "t.yaml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn with_diff<T>(old: &str, new: &str, ask: impl FnOnce(Diff<'_>) -> T) -> T {
     let (old, new) = (config(old), config(new));
-    let one = rehearsal::snapshot(old.policy, old.zones, old.upstreams.len());
-    let other = rehearsal::snapshot(new.policy, new.zones, new.upstreams.len());
+    let one = dnsgate_whatif::snapshot(old.policy, old.zones, old.upstreams.len());
+    let other = dnsgate_whatif::snapshot(new.policy, new.zones, new.upstreams.len());
     let old = Subject::new(&one, &old.upstreams);
     let new = Subject::new(&other, &new.upstreams);
     ask(Diff::new(old, new, SystemTime::UNIX_EPOCH))

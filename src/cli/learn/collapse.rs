@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::page::Seen;
-use crate::{
+use dnsgate_core::{
     dns::{Name, NameRef},
     policy::Pattern,
 };

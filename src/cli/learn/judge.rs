@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::page::{Observed, Page};
-use crate::{
-    config::default_types,
+use dnsgate_config::default_types;
+use dnsgate_core::{
     dns::{Name, RecordType},
     policy::{Action, Fate, GroupId, Origin, Pattern, Policy, TypeSet},
 };

@@ -4,10 +4,8 @@
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 
-use crate::{
-    dns::{Name, RecordType},
-    telemetry::observed as written,
-};
+use crate::telemetry::observed as written;
+use dnsgate_core::dns::{Name, RecordType};
 
 /// The longest name of a group or an upstream that a configuration can have.
 const MAX_LABEL: usize = 64;

@@ -12,10 +12,8 @@ use super::{
     judge::Existing,
     page::{Observed, Seen},
 };
-use crate::{
-    config::{Suffix, default_types},
-    dns::{Name, NameRef, RecordType},
-};
+use dnsgate_config::{Suffix, default_types};
+use dnsgate_core::dns::{Name, NameRef, RecordType};
 
 /// The most types that a configuration takes in one rule.
 const MAX_TYPES: usize = 64;

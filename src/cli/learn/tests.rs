@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{
-    config::{self, Suffix, default_types},
+use dnsgate_config::{Suffix, default_types};
+use dnsgate_core::{
     dns::{Name, NameBuf, NameRef, RecordType},
     policy::{GroupId, Pattern, Policy, Verdict},
 };
@@ -33,7 +33,7 @@ fn now() -> SystemTime {
 
 fn config(rules: &str) -> Config {
     let text = format!("{CONFIG}{rules}");
-    config::parse(&text, "t.yaml", Path::new(""))
+    dnsgate_config::parse(&text, "t.yaml", Path::new(""))
         .unwrap_or_else(|report| panic!("{report}\n{text}"))
 }
 
@@ -147,7 +147,11 @@ fn the_upstream_is_the_one_that_observes() {
         ),
         (Some("a b"), None, "cannot be the name"),
         (None, None, "--upstream NAME"),
-        (None, Some(&config::default_config()), "not in mode observe"),
+        (
+            None,
+            Some(&dnsgate_config::default_config()),
+            "not in mode observe",
+        ),
     ] {
         let error = told(given, config).expect_err(wrong);
         assert!(error.contains(wrong), "{error}");

@@ -10,7 +10,8 @@ use super::{
     page::{Observed, Page, Seen},
     plan::{Learnt, shown},
 };
-use crate::{cli::plural, policy::Pattern};
+use crate::cli::plural;
+use dnsgate_core::policy::Pattern;
 
 /// The names of a subtree that are shown; the others are counted.
 const MAX_SHOWN: usize = 20;

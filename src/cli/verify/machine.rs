@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::verify::{self, Machine, PROXY_VARIABLES, Surroundings};
+use dnsgate_verify::{Machine, PROXY_VARIABLES, Surroundings};
 
 /// What names the system's name servers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -30,7 +30,7 @@ pub(super) fn read(with_resolv_conf: bool) -> anyhow::Result<Machine> {
             local_domain: local_domain.as_deref(),
             host_name: &text_of("/proc/sys/kernel/hostname"),
         };
-        Some(verify::resolv_conf(&text, DNS, &around))
+        Some(dnsgate_verify::resolv_conf(&text, DNS, &around))
     } else {
         None
     };
@@ -40,9 +40,9 @@ pub(super) fn read(with_resolv_conf: bool) -> anyhow::Result<Machine> {
     });
     Ok(Machine {
         resolv_conf,
-        hosts: verify::hosts(&file(HOSTS)?),
+        hosts: dnsgate_verify::hosts(&file(HOSTS)?),
         proxies: proxies.collect(),
-        addresses: verify::own_addresses(
+        addresses: dnsgate_verify::own_addresses(
             &text_of("/proc/self/net/fib_trie"),
             &text_of("/proc/self/net/if_inet6"),
         ),

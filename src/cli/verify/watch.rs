@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use super::{Args, print, round};
-use crate::{telemetry::http, verify::export::Exporter};
+use crate::telemetry::http;
+use dnsgate_verify::export::Exporter;
 
 /// Repeats it until a signal says to stop, which is no failure: the results of the rounds are in
 /// what was printed and in the metrics.

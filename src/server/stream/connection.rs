@@ -27,7 +27,8 @@ use super::{
     connections::Permit,
     deadlined::{Deadlined, Deadlines, Progress},
 };
-use crate::{dns::Transport, server::StreamLimits};
+use crate::server::StreamLimits;
+use dnsgate_core::dns::Transport;
 
 /// Bytes read ahead: a query with its length in one system call, and most pipelines.
 const READ_AHEAD: usize = 1024;

@@ -9,7 +9,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{dns::Transport, server::testing::*};
+use crate::server::testing::*;
+use dnsgate_core::dns::Transport;
 
 use super::{deadlined::*, *};
 

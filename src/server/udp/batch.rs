@@ -28,7 +28,7 @@ use socket2::Socket;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{QUERY, REPLY};
-use crate::dns::query::HEADER;
+use dnsgate_core::dns::query::HEADER;
 
 /// Datagrams per system call. From eight on, more hardly matters; thirty-two cost 170 KiB a worker.
 pub(super) const BATCH: usize = 32;

@@ -15,7 +15,7 @@ use super::{
     reactor::Reactor,
     stopped,
 };
-use crate::dns::Transport;
+use dnsgate_core::dns::Transport;
 
 /// Serves one socket until told to stop, and then what the kernel still holds and those who wait.
 /// What the handler spawns runs in this thread.
@@ -68,7 +68,7 @@ fn look_ahead<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         for at in 0..received {
             if let Some(exchange) = batch.exchange(at)
-                && !handler.foresee(exchange.query)
+                && !handler.prefetch(exchange.query)
             {
                 return;
             }
@@ -113,7 +113,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::{engine::Outcome, server::udp::prepare};
+    use crate::server::udp::prepare;
+    use dnsgate_core::engine::Outcome;
 
     /// Notes what it is called for.
     struct Called {
@@ -130,9 +131,9 @@ mod tests {
     impl Handler for Called {
         fn begin_batch(&mut self) {}
 
-        fn foresee(&mut self, packet: &[u8]) -> bool {
+        fn prefetch(&mut self, packet: &[u8]) -> bool {
             assert_eq!(packet, b"hello");
-            self.note("foresee");
+            self.note("prefetch");
             (self.foresees)()
         }
 
@@ -177,9 +178,9 @@ mod tests {
     fn several_datagrams_are_foreseen_before_one_is_handled() {
         for (datagrams, foresees, expected) in [
             (1, (|| true) as fn() -> bool, "handle"),
-            (2, || true, "foresee foresee fetch handle handle"),
-            (3, || false, "foresee handle handle handle"),
-            (2, || panic!("as the test says"), "foresee handle handle"),
+            (2, || true, "prefetch prefetch fetch handle handle"),
+            (3, || false, "prefetch handle handle handle"),
+            (2, || panic!("as the test says"), "prefetch handle handle"),
         ] {
             assert_eq!(calls(datagrams, foresees), expected);
         }

@@ -15,7 +15,7 @@ use super::{
     super::{Event, Handler, Later, Message, ReplyTo, Stop, edge},
     DRAIN, QUERY, REPLY, after_error, stopped,
 };
-use crate::dns::{Transport, query::HEADER};
+use dnsgate_core::dns::{Transport, query::HEADER};
 
 /// The way back of one datagram.
 struct FromHere<'b>(&'b Arc<Socket>, SocketAddr);

@@ -2,10 +2,8 @@
 
 use std::{io::ErrorKind, net::UdpSocket, sync::Arc};
 
-use crate::{
-    dns::{Transport, query::HEADER},
-    server::testing::*,
-};
+use crate::server::testing::*;
+use dnsgate_core::dns::{Transport, query::HEADER};
 
 use super::*;
 

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AdminRequest, NOT_NOW, Peer, Telemetry, is_ready, local};
-use crate::dns::{Name, RecordType};
+use dnsgate_core::dns::{Name, RecordType};
 
 /// The header that a request must have, and its value.
 pub const HEADER: (&str, &str) = ("x-dnsgate", "explain");

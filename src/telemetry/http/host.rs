@@ -12,7 +12,7 @@ use std::{
 
 use axum::http::{HeaderMap, StatusCode, Uri, Version, header, uri::Authority};
 
-use crate::config::HostName;
+use dnsgate_config::HostName;
 
 /// The names under which the pages may be asked for, beside every address and `localhost`.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@
 use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::Unquoted;
+use dnsgate_config::Unquoted;
 
 use super::{AdminRequest, NOT_NOW, Peer, Telemetry, is_ready, local};
 

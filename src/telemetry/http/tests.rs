@@ -8,10 +8,8 @@ use socket2::{Domain, Socket, Type};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
-use crate::{
-    config::Unquoted,
-    telemetry::{Labels, LogSettings},
-};
+use crate::telemetry::{Labels, LogSettings};
+use dnsgate_config::Unquoted;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

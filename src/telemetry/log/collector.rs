@@ -130,7 +130,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("c.sock");
         let listener = UnixListener::bind(&path).expect("bound");
-        let to = crate::config::LogOutput::Unix(path);
+        let to = dnsgate_config::LogOutput::Unix(path);
         let mut output = super::super::output::Output::open(&to)
             .expect("opened")
             .expect("its own");

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{dns::Transport, engine::Check, telemetry::labels::Labels};
+use crate::telemetry::labels::Labels;
+use dnsgate_core::{dns::Transport, engine::Check};
 
 use super::{
     Severity, rdata,

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::LogOutput;
+use dnsgate_config::LogOutput;
 
 use super::collector::Collector;
 

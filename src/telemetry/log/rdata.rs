@@ -11,7 +11,7 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use crate::dns::{
+use dnsgate_core::dns::{
     NameBuf,
     query::{CLASS_IN, HEADER},
 };

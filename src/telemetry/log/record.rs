@@ -7,7 +7,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::{dns::Transport, engine::Outcome, telemetry::recorder::Event};
+use crate::telemetry::recorder::Event;
+use dnsgate_core::{dns::Transport, engine::Outcome};
 
 use super::Severity;
 
@@ -15,11 +16,11 @@ use super::Severity;
 /// more answers than fit, the log shows the first.
 pub(super) const KEPT: usize = 512;
 
-/// The bytes that a record keeps of what the screen did not let pass: two names as they commonly
+/// The bytes that a record keeps of what the response filter did not let pass: two names as they commonly
 /// are, and what is between them, several times over.
 pub(super) const REJECTED: usize = 512;
 
-/// One query, copied without an allocation, but for what the screen did not let pass: that is
+/// One query, copied without an allocation, but for what the response filter did not let pass: that is
 /// seldom, and was allocated for the log in the first place.
 #[derive(Clone, Debug)]
 pub(in crate::telemetry) struct QueryRecord {

@@ -9,13 +9,13 @@ use std::{
 };
 
 use super::*;
-use crate::{
+use crate::telemetry::{Event, Labels, Latency, Telemetry};
+use dnsgate_core::{
     dns::{
         Name, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter, Rrset, Transport,
         reply::Section,
     },
     engine::{Check, GroupId, RuleId, UpstreamId},
-    telemetry::{Event, Labels, Latency, Telemetry},
 };
 
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -199,21 +199,21 @@ fn an_answer_shows_its_records_in_presentation_form() {
 }
 
 #[test]
-fn what_the_screen_stops_is_told_with_the_record() {
+fn logs_the_record_that_the_filter_withheld() {
     let packet = query(name("x.example").as_ref(), RecordType::A);
     let denied = reply(&packet, &[]);
-    let screened = Outcome {
+    let filtered = Outcome {
         upstream: Some(UpstreamId(0)),
         check: Some(Check::Address),
         ..Outcome {
-            reason: Reason::Screened,
+            reason: Reason::Filtered,
             ..blocked()
         }
     };
     let record = |telemetry: &Telemetry, rejected: &str| {
         telemetry.recorder().record(&Event {
             rejected: Some(rejected),
-            ..event(screened, &packet, &denied)
+            ..event(filtered, &packet, &denied)
         });
         assert!(telemetry.flush(PATIENCE));
     };
@@ -224,11 +224,11 @@ fn what_the_screen_stops_is_told_with_the_record() {
         &format!("{}ü", "x".repeat(record::REJECTED - 1)),
     );
     let lines = paper.lines();
-    let message = "denied x.example. A for 10.0.0.5: screened";
+    let message = "denied x.example. A for 10.0.0.5: filtered";
     for (key, want) in [
         ("severity", "NOTICE"),
         ("message", message),
-        ("reason", "screened"),
+        ("reason", "filtered"),
         ("upstream", "corp"),
         ("check", "address"),
         ("rejected", "x.example. A 10.0.0.1"),
@@ -267,11 +267,11 @@ fn what_is_logged_is_what_was_asked_for() {
     let outcomes = [
         (answered(), [false, false, true]),
         (blocked(), [false, true, true]),
-        (Outcome::new(Reason::Stranger), [false, true, true]),
+        (Outcome::new(Reason::UnknownClient), [false, true, true]),
         (Outcome::new(Reason::Format), [false, false, true]),
         (Outcome::new(Reason::RateLimited), [false, false, true]),
         (Outcome::new(Reason::ChainTooLong), [false, true, true]),
-        (Outcome::new(Reason::Screened), [false, true, true]),
+        (Outcome::new(Reason::Filtered), [false, true, true]),
         (Outcome::new(Reason::Upstream), [false, false, true]),
         (Outcome::new(Reason::Observed), [false, true, true]),
         (Outcome::new(Reason::Timeout), [false, true, true]),
@@ -315,7 +315,7 @@ fn hostile_bytes_break_no_line() {
             upstreams: vec!["u\r\n\u{1b}".to_owned()],
         };
         telemetry.loaded(8, labels, UNIX_EPOCH);
-        let screened = Outcome {
+        let filtered = Outcome {
             upstream: Some(UpstreamId(0)),
             check: Some(Check::Cname),
             ..blocked()
@@ -323,7 +323,7 @@ fn hostile_bytes_break_no_line() {
         telemetry.recorder().record(&Event {
             generation: 8,
             rejected: Some("x.\n CNAME \u{1b}[2J\u{202e}"),
-            ..event(screened, &packet, &reply)
+            ..event(filtered, &packet, &reply)
         });
         telemetry.event(Severity::Info, "m\n\u{1b}x", &[("k", "v\n".into())]);
         assert!(telemetry.flush(PATIENCE));

@@ -1,9 +1,10 @@
-//! The families of what is forwarded: screen, upstreams, cache. Those of upstreams have a series
+//! The families of what is forwarded: response filter, upstreams, cache. Those of upstreams have a series
 //! for each that is configured, from the start; where nothing is forwarded they are not there.
 
 use prometheus::proto::MetricFamily;
 
-use crate::{engine::Check, telemetry::upstreams::UpstreamsRead};
+use crate::telemetry::upstreams::UpstreamsRead;
+use dnsgate_core::engine::Check;
 
 use super::{
     super::{
@@ -16,9 +17,9 @@ use super::{
     label_of,
 };
 
-/// What the screen did not let pass.
-pub(super) fn screened(totals: &Totals) -> impl Iterator<Item = Series> {
-    totals.screened.iter().map(|(key, &count)| {
+/// What the response filter did not let pass.
+pub(super) fn filtered(totals: &Totals) -> impl Iterator<Item = Series> {
+    totals.filtered.iter().map(|(key, &count)| {
         let check = label_of(&Check::ALL, key.check, Check::as_str);
         counter([key.rule.as_str(), check], count)
     })

@@ -12,7 +12,7 @@ use super::{
     http2::{self, Http},
     tls::Tls,
 };
-use crate::dns::ServerFault;
+use dnsgate_core::dns::ServerFault;
 
 /// How to connect to one server.
 pub(super) struct Dialer {

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError, Error};
 
 use super::Fault;
-use crate::dns::ServerFault;
+use dnsgate_core::dns::ServerFault;
 
 /// An error while connecting: what kind it is, and in the words of whoever found it.
 pub(super) struct Failed {

@@ -20,7 +20,7 @@ use super::{
     connection::{IDLE, Order, Signs},
     tls::OpenError,
 };
-use crate::dns::{ServerFault, ask};
+use dnsgate_core::dns::{ServerFault, ask};
 
 /// How HTTP/2 is asked for in the TLS handshake (RFC 9113 section 3.2).
 pub(super) const ALPN: &[u8] = b"h2";

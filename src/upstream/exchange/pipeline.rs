@@ -17,7 +17,7 @@ use super::{
     Fault, Reply, Tell,
     connection::{IDLE, Order, Signs},
 };
-use crate::dns::ask;
+use dnsgate_core::dns::ask;
 
 /// Bytes read ahead: most replies with their length in one system call.
 const READ_AHEAD: usize = 4096;
@@ -187,10 +187,8 @@ mod tests {
     use tokio::io::{DuplexStream, duplex};
 
     use super::*;
-    use crate::{
-        dns::{Name, RecordType, ServerFault},
-        upstream::{Event, Observer},
-    };
+    use crate::upstream::{Event, Observer};
+    use dnsgate_core::dns::{Name, RecordType, ServerFault};
 
     struct Deaf;
 

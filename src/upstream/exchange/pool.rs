@@ -19,13 +19,11 @@ use super::{
     connection::{Connection, Plan, Slot},
     dial::Dialer,
 };
-use crate::{
-    dns::ServerFault,
-    upstream::{
-        descriptors,
-        share::{Party, may_take},
-    },
+use crate::upstream::{
+    descriptors,
+    share::{Party, may_take},
 };
+use dnsgate_core::dns::ServerFault;
 
 /// The most connections to one server, if not more are configured, where the server closes a connection after a few answers: with one question each, as many
 /// questions are asked in a round trip. What does not find a place shares one, and is asked again if

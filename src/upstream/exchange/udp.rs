@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket, time::Instant};
 
 use super::{Fault, Reply, Tell, fault::of_io};
-use crate::dns::ask;
+use dnsgate_core::dns::ask;
 
 /// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.
 const LARGEST_REPLY: usize = 4096;

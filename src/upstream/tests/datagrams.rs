@@ -6,7 +6,7 @@ use super::{
     fake::{Stream, answer, answer_all, bare, error, read, with, write},
     *,
 };
-use crate::dns::ask;
+use dnsgate_core::dns::ask;
 
 type Script = fn(&[u8]) -> Vec<Vec<u8>>;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{fake::answer, *};
-use crate::{dns::Query, policy::probe_token};
+use dnsgate_core::{dns::Query, policy::probe_token};
 
 fn token(query: &[u8]) -> Option<u128> {
     probe_token(Query::parse(query).expect("a query").name())

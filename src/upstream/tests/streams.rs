@@ -6,7 +6,7 @@ use super::{
     fake::{Stream, answer, answer_all, read, with, write},
     *,
 };
-use crate::{dns::Query, policy::probe_token};
+use dnsgate_core::{dns::Query, policy::probe_token};
 
 fn tcp(server: &Stream, deadline: Duration) -> (Arc<Upstream>, Arc<Told>) {
     ordered(vec![ServerAddr::Tcp(server.address)], deadline)

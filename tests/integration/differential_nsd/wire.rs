@@ -215,7 +215,7 @@ impl Reply {
     }
 }
 
-/// A record as text, cut where a line would fill a screen.
+/// A record as text, cut where a line would fill a response filter.
 fn shown(record: &Shown) -> String {
     let text = record.to_string();
     match text.char_indices().nth(300) {

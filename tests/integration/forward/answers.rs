@@ -92,7 +92,7 @@ const CASES: &[Case] = &[
     ("one.two.corp.example TXT", "NOERROR", "", &[]),
     // A rule for other types leaves the question to the shorter name's.
     ("one.two.corp.example AAAA", "NOERROR", "", &[]),
-    // What the screen stops.
+    // What the response filter stops.
     ("priv.corp.example", "REFUSED", OUTSIDE, &[]),
     ("meta.corp.example", "REFUSED", OUTSIDE, &[]),
     ("mixed.corp.example", "REFUSED", OUTSIDE, &[]),

@@ -1,10 +1,10 @@
 //! dnsgate against its own upstream: thousands of questions, asked of Unbound directly and through dnsgate. What policy and
-//! screen let pass is the same; what they do not is denied, by a reading of the rules that is simpler than dnsgate's.
+//! response filter let pass is the same; what they do not is denied, by a reading of the rules that is simpler than dnsgate's.
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use dnsgate::{
-    dns::{Name, RecordType, facts::MAX_LINKS},
+    dns::{Name, RecordType, response::MAX_LINKS},
     zone::{Zone, parse_zone},
 };
 
@@ -35,7 +35,7 @@ const KINDS: [&str; 9] = [
     "alias to no name",
     "truncated",
     "denied",
-    "screened",
+    "filtered",
     "no recursion",
 ];
 
@@ -206,7 +206,7 @@ fn compare(question: &Question, direct: &Reply, through: &Reply) -> Result<&'sta
         };
     }
     if !direct.answer.iter().all(may_pass) {
-        return refused("screened");
+        return refused("filtered");
     }
     let dnssec_ok = question.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok);
     let mut theirs = match dnssec_ok {

@@ -3,7 +3,7 @@
 use super::unbound::{Unbound, have};
 use crate::{reply::Reply, running::Running};
 
-/// A zone whose facts are soon past their time.
+/// A zone whose responses are soon past their time.
 const ZONE: &str = "$ORIGIN brief.example.
 @   300 SOA ns h 1 3600 600 86400 300
 @   300 NS  ns
@@ -17,7 +17,7 @@ fn what_an_upstream_said_outlives_it_for_as_long_as_it_may() {
     if !have(&["dig"]) {
         return;
     }
-    // (what becomes of Unbound, how long facts outlive their time, the reply then)
+    // (what becomes of Unbound, how long responses outlive their time, the reply then)
     for (signal, serve_stale, status, ede) in [
         (
             "KILL",

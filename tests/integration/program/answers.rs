@@ -185,7 +185,7 @@ fn a_client_outside_every_group_is_told_so() {
         return;
     }
     let dnsgate = Running::start("clients: { me: { cidrs: [127.0.0.1/32] } }");
-    let stranger = Case {
+    let unknown_client = Case {
         ask: "-b 127.0.0.5 storage.googleapis.com",
         ede: "18 (Prohibited): client is in no group",
         // Who may not ask is not told that there is recursion to be had.
@@ -193,8 +193,8 @@ fn a_client_outside_every_group_is_told_so() {
         ..REFUSED
     };
     for transport in ["+notcp", "+tcp"] {
-        let printed = dnsgate.dig(&format!("{transport} {}", stranger.ask));
-        expect(&stranger, &printed, transport);
+        let printed = dnsgate.dig(&format!("{transport} {}", unknown_client.ask));
+        expect(&unknown_client, &printed, transport);
         let printed = dnsgate.dig(&format!("{transport} -b 127.0.0.1 storage.googleapis.com"));
         assert_eq!(Reply::read(&printed).answer.len(), 5, "{printed}");
     }

@@ -70,7 +70,7 @@ verdict   denied, because no rule allows the name
 ;; EDE: 15 (Blocked): no rule allows this name
 ";
     assert_eq!(stdout(&["explain", "example.com"]), denied);
-    let stranger = "\
+    let unknown_client = "\
 question  example.com. AAAA
 client    192.0.2.1, which is in no group of: vpc, cloud-dns
 policy    the built-in one; --config FILE reads another
@@ -80,7 +80,7 @@ verdict   denied, because the client is in no group
 ;; EDE: 18 (Prohibited): client is in no group
 ";
     let args = ["explain", "example.com", "AAAA", "--client", "192.0.2.1"];
-    assert_eq!(stdout(&args), stranger);
+    assert_eq!(stdout(&args), unknown_client);
 }
 
 #[test]
@@ -173,7 +173,7 @@ types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
     );
     let explain = |args: &[&str]| stdout(&[&["explain", "--config", &config], args].concat());
     assert_eq!(explain(&["api.github.com"]), forwarded);
-    let screened = "\
+    let filtered = "\
 verdict   answered from its zone by `zone lab.example`
 upstream  corp: tcp://10.0.0.53:53
 answers   addresses within 10.0.0.0/8 only, to the end of an alias chain, whoever has the data
@@ -183,7 +183,7 @@ types     A
 ;; the reply has what corp says of api.corp.example. A, as far as it may pass
 ";
     let text = explain(&["api.lab.example"]);
-    assert!(text.ends_with(screened), "{text}");
+    assert!(text.ends_with(filtered), "{text}");
     let any = explain(&["github.com", "ANY"]);
     assert!(
         any.contains("no upstream is asked for ANY\n\n;; status: NOERROR"),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use dnsgate::{
-    dns::{Facts, Failure, Name, Rcode, RecordType, ask},
+    dns::{Failure, Name, Rcode, RecordType, Response, ask},
     engine::Permit,
     zone::parse_record,
 };
@@ -37,7 +37,7 @@ fn noerror() -> String {
 }
 
 /// What the upstreams say to a question.
-pub(crate) fn resolve(all: &[Says], permit: &Permit, at: u64) -> Result<Arc<Facts>, Failure> {
+pub(crate) fn resolve(all: &[Says], permit: &Permit, at: u64) -> Result<Arc<Response>, Failure> {
     let asked = shown(permit);
     let said = |says: &&Says| {
         says.of == permit.upstream().0 && says.from <= at && squeezed(&says.to) == asked
@@ -53,7 +53,7 @@ pub(crate) fn resolve(all: &[Says], permit: &Permit, at: u64) -> Result<Arc<Fact
         return Err(Failure::Timeout);
     }
     let bits = permit.bits();
-    Facts::parse(
+    Response::parse(
         &message(says, permit),
         permit.name(),
         permit.qtype(),

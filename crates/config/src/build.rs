@@ -1,0 +1,339 @@
+//! From the file's shape to a [`Config`]: what the values mean together.
+//!
+//! Building goes on behind a fault, so that a report has what is wrong with the zones as well as
+//! what is wrong with the rules. Only what follows from a fault that was told already is left out.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use super::{
+    Config, Listen, builtin,
+    case::{self, CaseEntry},
+    conflict,
+    contents::{Built, Contents},
+    error::{Faults, Message, Place, Report},
+    file::{File, Mode, RuleEntry, ZoneEntry},
+    google::{self, Settings},
+    groups::Groups,
+    list,
+    parts::{Parts, Source},
+    rules::{self, Named},
+    startup::startup,
+    text::{self, MAX_CONFIG, ReadFile},
+    upstreams::Upstreams,
+    vips, warn, yaml, zones,
+};
+use dnsgate_core::{
+    dns::Name,
+    policy::{Action, DenyWith, Origin, Pattern, Policy, Rule, TypeSet},
+};
+
+/// Where a configuration is to be used.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    /// Where files that it names are looked for.
+    dir: &'a Path,
+    /// Where the server listens; nowhere for where the file says.
+    listen: &'a [Listen],
+}
+
+/// Reads a configuration file and everything that it names, for a server that listens there, or where
+/// the file says if that is nowhere.
+pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
+    let from_stdin = path == Path::new(text::STDIN);
+    let name = if from_stdin {
+        "<stdin>".into()
+    } else {
+        path.to_string_lossy()
+    };
+    let mut files = Vec::new();
+    let text = match text::read(path, MAX_CONFIG, &mut files) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("the configuration {error}");
+            let message = Message::of("the configuration cannot be read", message);
+            return Err(Report::of_file(&name, message, files));
+        }
+    };
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let around = Around { dir, listen };
+    if from_stdin {
+        return parse_of(&text, &name, around, None, files);
+    }
+    let tests = case::beside(path);
+    if !tests.exists() {
+        files.push(ReadFile::absent(&tests, MAX_CONFIG));
+        return parse_of(&text, &name, around, None, files);
+    }
+    let beside = tests.to_string_lossy();
+    match text::read_named(&tests, MAX_CONFIG, &mut files) {
+        Ok(tests) => parse_of(&text, &name, around, Some((&tests, &beside)), files),
+        Err(error) => {
+            let message = format!("the file of tests {error}");
+            let message = Message::of("the file of tests cannot be read", message);
+            Err(Report::of_file(&beside, message, files))
+        }
+    }
+}
+
+/// Reads a configuration; files that it names are looked for in `dir`.
+pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report> {
+    if text.len() as u64 > MAX_CONFIG {
+        let message = format!("the configuration is larger than {MAX_CONFIG} bytes");
+        return Err(Report::of_file(name, message, Vec::new()));
+    }
+    let around = Around { dir, listen: &[] };
+    parse_of(text, name, around, None, Vec::new())
+}
+
+/// The same, for a text that is within its bound, with the text and name of the tests that stand
+/// beside it; `files` is where they came from.
+fn parse_of(
+    text: &str,
+    name: &str,
+    around: Around<'_>,
+    beside: Option<(&str, &str)>,
+    files: Vec<ReadFile>,
+) -> Result<Config, Report> {
+    let mut faults = Faults::new(name, text);
+    *faults.files() = files;
+    let tree = yaml::parse(text, &mut faults);
+    let mut file = File::read(&tree, &mut faults);
+    let mut config = build(&file, name, around, &mut faults);
+    let whole = faults.is_empty();
+    add_cases(
+        (std::mem::take(&mut file.tests), whole),
+        &mut config,
+        &mut faults,
+    );
+    if let Some((text, name)) = beside {
+        let mut own = Faults::new(name, text);
+        let entries = case::read_file(text, &mut own);
+        add_cases((entries, whole), &mut config, &mut own);
+        faults.absorb(own);
+    }
+    match config {
+        Some(config) if faults.is_empty() => Ok(Config {
+            files: std::mem::take(faults.files()),
+            ..config
+        }),
+        _ => Err(faults.into_report()),
+    }
+}
+
+/// Adds tests. Where the configuration is not `whole`, a rule that is wrong is not there, and tests of it are not to
+/// blame.
+fn add_cases(
+    (entries, whole): (Vec<CaseEntry>, bool),
+    config: &mut Option<Config>,
+    faults: &mut Faults<'_>,
+) {
+    if let Some(config) = config {
+        if whole {
+            case::check(&entries, &config.policy, &config.upstreams, faults);
+        }
+        for case in case::cases(entries) {
+            config.cases.push(case);
+            if let (number, Some(case)) = (config.cases.len(), config.cases.last()) {
+                config.contents.test(number, case);
+            }
+        }
+    }
+}
+
+fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -> Option<Config> {
+    let Around { dir, listen } = around;
+    let startup = startup(file, faults);
+    let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
+    let own = match listen {
+        [] => &startup.listen,
+        listen => listen,
+    };
+    let upstreams = Upstreams::of((&file.upstreams, file.named.upstreams), own, dir, faults);
+    let observe = match &file.mode {
+        Some(Mode::Observe(name)) => upstreams.find(name, faults),
+        Some(Mode::Enforce) | None => None,
+    };
+    let google = Settings::of(file.google_apis.as_ref(), faults);
+    let mut parts = Parts::default();
+    let named = Named {
+        groups: &groups,
+        upstreams: &upstreams,
+        dir,
+    };
+    add_rules(&file.rules, named, &mut parts, faults);
+    add_zones(&file.zones, google.as_ref(), dir, &mut parts, faults);
+    add_preset(google.as_ref(), &mut parts, faults);
+    builtin::add(file.built_in, &mut parts);
+    let endpoints = google.iter().flat_map(Settings::endpoints);
+    let endpoints: Vec<_> = endpoints.map(|&v4| v4.into()).collect();
+    vips::check(&parts, &endpoints, faults);
+
+    let deny_with = file.deny_with.map_or(DenyWith::Refused, |at| at.value);
+    let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
+    notes.extend(warn::of_parts(file, google.as_ref(), &parts, faults));
+    let expiries = warn::expiries(file, faults);
+    let summary = summary(name, groups.groups.len(), file, &parts.noted);
+    let rules = std::mem::take(&mut parts.rules);
+    let contents = Contents::of(
+        file,
+        &Built {
+            startup: &startup,
+            groups: &groups,
+            rules: &rules,
+            zones: &parts.zones,
+            upstreams: &upstreams.list,
+        },
+    );
+    let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
+        Ok(policy) => policy,
+        Err(conflicts) => {
+            for conflict in conflicts {
+                conflict::report(&conflict, &parts, &groups, faults);
+            }
+            return None;
+        }
+    };
+    let policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
+    notes.extend(warn::shadowed(&policy, &parts.sources, faults));
+    notes.extend(warn::own_data(&policy, &parts, &upstreams.list, faults));
+    Some(Config {
+        startup,
+        policy: match observe {
+            Some(upstream) => policy.observing(upstream),
+            None => policy,
+        },
+        zones: parts.zones,
+        upstreams: upstreams.list,
+        summary,
+        contents,
+        files: Vec::new(),
+        served: google.as_ref().map_or_else(Vec::new, google::served),
+        cases: Vec::new(),
+        notes,
+        expiries,
+    })
+}
+
+fn add_preset(google: Option<&Settings>, parts: &mut Parts, faults: &mut Faults<'_>) {
+    if let Some(google) = google {
+        google::add(google, parts, faults);
+        google::add_carve_outs(google, parts);
+    }
+}
+
+fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {
+    rules::report_repeated_names(entries, faults);
+    let mut total = list::Total::default();
+    for entry in entries {
+        let before = faults.count();
+        let file = entry.domains_file.as_ref();
+        let read = file.and_then(|file| list::read(file, named.dir, &mut total, faults));
+        let (listed, list) = read.unzip();
+        let rule = rules::rule(entry, listed, named, faults);
+        // A rule that is wrong in part would be tied with others for that reason alone.
+        let Some(rule) = rule.filter(|_| entry.whole && faults.count() == before) else {
+            continue;
+        };
+        let place = entry.name.as_ref().map_or(entry.place, |name| name.place);
+        let mut source = Source::new(format!("rule `{}`", rule.name), place);
+        let domains = entry.domains.iter().flat_map(|domains| &domains.value);
+        source.names = domains.map(|at| (at.value.clone(), at.place)).collect();
+        source.list = list;
+        parts.add_rule(rule, source);
+    }
+}
+
+fn add_zones(
+    entries: &[ZoneEntry],
+    google: Option<&Settings>,
+    dir: &Path,
+    parts: &mut Parts,
+    faults: &mut Faults<'_>,
+) {
+    let mut seen: HashMap<&Name, Place> = HashMap::new();
+    let of_google: HashSet<&Name> = google.into_iter().flat_map(Settings::origins).collect();
+    for entry in entries {
+        let zone = zones::load(entry, dir, faults);
+        let Some(origin) = &entry.origin else {
+            continue;
+        };
+        let shown = origin.value.to_string();
+        let shown = if shown == "." {
+            "."
+        } else {
+            shown.trim_end_matches('.')
+        };
+        if let Some(first) = seen.insert(&origin.value, origin.place) {
+            faults.push(
+                origin.place,
+                format!(
+                    "there are two zones {shown}, the other at line {}",
+                    first.line
+                ),
+            );
+            continue;
+        }
+        if of_google.contains(&origin.value) {
+            faults.push_help(
+                origin.place,
+                format!("google_apis has a zone {shown}, too"),
+                format!("remove one of them: leave {shown} out of google_apis.domains, or write vip: off there"),
+            );
+            continue;
+        }
+        let Some(zone) = zone else { continue };
+        let id = parts.add_zone(zone);
+        parts.note_zone(shown);
+        let rule = Rule {
+            name: format!("zone {shown}").into(),
+            patterns: vec![Pattern::Subtree(origin.value.clone())],
+            groups: None,
+            types: TypeSet::ANY,
+            until: None,
+            reason: None,
+            action: Action::Zone(id),
+            deny_with: None,
+            origin: Origin::Configured,
+        };
+        parts.add_rule(rule, Source::new(format!("zone {shown}"), origin.place));
+    }
+}
+
+/// What a good file holds, in one line.
+fn summary(name: &str, groups: usize, file: &File, zones: &[String]) -> String {
+    /// More names than these say less.
+    const SHOWN: usize = 5;
+    let plural = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    let mut listed = zones
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if zones.len() > SHOWN {
+        listed.push_str(", …");
+    }
+    if !listed.is_empty() {
+        listed = format!(" ({listed})");
+    }
+    let upstreams = match file.upstreams.entries.len() {
+        0 => "sealed (no upstreams)".to_owned(),
+        count => plural(count, "upstream"),
+    };
+    let mode = match file.mode {
+        Some(Mode::Observe(_)) => ", mode observe (nothing is denied)",
+        Some(Mode::Enforce) | None => "",
+    };
+    format!(
+        "{name}: ok: {}, {}{listed}, {}, {upstreams}{mode}",
+        plural(groups, "client group"),
+        plural(zones.len(), "zone"),
+        plural(file.rules.len(), "rule"),
+    )
+}

@@ -1,0 +1,256 @@
+//! Answers that need no configuration. Whatever the file says about the same name goes before
+//! them, and so does anything about a longer one.
+//!
+//! - `metadata.google.internal`: Google's metadata server has one address in every network, and a
+//!   workload that cannot resolve its name does not start.
+//! - The reverse zones of private and reserved address space (RFC 6303): nobody outside could
+//!   answer for them, and a client that waits for one waits for nothing.
+//! - Names that cannot exist in the public DNS ([`search`]), which search lists make by the dozen: an
+//!   error there would end the search before the name that was meant is tried.
+//! - `use-application-dns.net` and `resolver.arpa` do not exist: so browsers (Mozilla's canary) and
+//!   stub resolvers (RFC 9462 section 6.4) are told not to go round this server by an encrypted one.
+
+use std::net::Ipv4Addr;
+
+use super::{
+    file::BuiltIn,
+    parts::{Parts, Source},
+};
+use dnsgate_core::{
+    dns::{Name, RecordType, Rrset},
+    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
+    zone::{Zone, ZoneBuilder},
+};
+
+mod search;
+
+/// Google's metadata server, in every VPC the same (its documentation, "VM metadata").
+const METADATA: (&str, Ipv4Addr) = (
+    "metadata.google.internal",
+    Ipv4Addr::new(169, 254, 169, 254),
+);
+/// The TTL of its address, in seconds. It never changes, but the file may come to say otherwise.
+const METADATA_TTL: u32 = 300;
+
+/// Names whose absence tells clients to stay with the resolver that they were given.
+const CANARIES: [(&str, &str); 2] = [
+    ("use-application-dns.net", "DNS stays with this server"),
+    ("resolver.arpa", "this server has no encrypted twin"),
+];
+
+/// RFC 6303 sections 4.2 to 4.6, in the order of its tables; the sixteen zones of 172.16.0.0/12
+/// are made in [`reverse_zones`].
+const REVERSE: [&str; 17] = [
+    "10.in-addr.arpa",
+    "168.192.in-addr.arpa",
+    "0.in-addr.arpa",
+    "127.in-addr.arpa",
+    "254.169.in-addr.arpa",
+    "2.0.192.in-addr.arpa",
+    "100.51.198.in-addr.arpa",
+    "113.0.203.in-addr.arpa",
+    "255.255.255.255.in-addr.arpa",
+    "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+    "d.f.ip6.arpa",
+    "8.e.f.ip6.arpa",
+    "9.e.f.ip6.arpa",
+    "a.e.f.ip6.arpa",
+    "b.e.f.ip6.arpa",
+    "8.b.d.0.1.0.0.2.ip6.arpa",
+];
+
+/// The TTL of SOA and NS of the reverse zones, in seconds (RFC 6303 section 3).
+const REVERSE_TTL: u32 = 10_800;
+/// The data of their SOA behind its two names (RFC 6303 section 3).
+const REVERSE_SOA: [u32; 5] = [1, 3_600, 1_200, 604_800, 10_800];
+/// The mailbox in that SOA (RFC 6303 section 3).
+const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
+
+/// Adds what the switches leave on.
+pub(super) fn add(on: BuiltIn, parts: &mut Parts) {
+    if on.metadata {
+        let (name, address) = METADATA;
+        let set = Rrset::of_addresses(RecordType::A, METADATA_TTL, &[address.into()]);
+        add_rule(parts, name, Pattern::Exact, Action::Answer(vec![set]), None);
+    }
+    if on.private_reverse {
+        for origin in reverse_zones() {
+            add_reverse(parts, &origin);
+        }
+    }
+    if on.doh_canaries {
+        for (name, reason) in CANARIES {
+            add_rule(parts, name, Pattern::Subtree, Action::Deny, Some(reason));
+        }
+    }
+    if on.search {
+        search::add(parts);
+    }
+}
+
+/// A built-in rule about one name.
+fn add_rule(
+    parts: &mut Parts,
+    name: &str,
+    pattern: fn(Name) -> Pattern,
+    action: Action,
+    reason: Option<&str>,
+) {
+    let Ok(owner) = name.parse() else { return };
+    let deny_with = (action == Action::Deny).then_some(DenyWith::NxDomain);
+    let rule = Rule {
+        name: label(name),
+        patterns: vec![pattern(owner)],
+        groups: None,
+        types: TypeSet::ANY,
+        until: None,
+        reason: reason.map(Into::into),
+        action,
+        deny_with,
+        origin: Origin::BuiltIn,
+    };
+    parts.add_rule(rule, Source::built_in());
+}
+
+/// What logs, metrics and denials call the built-in rule about a name. No configured rule can have
+/// such a name: it has a space in it.
+pub(super) fn label(name: &str) -> Box<str> {
+    format!("built-in {name}").into()
+}
+
+fn reverse_zones() -> impl Iterator<Item = String> {
+    let private_172 = (16..=31).map(|second| format!("{second}.172.in-addr.arpa"));
+    REVERSE.into_iter().map(str::to_owned).chain(private_172)
+}
+
+fn add_reverse(parts: &mut Parts, origin: &str) {
+    if let Some(zone) = empty_zone(origin) {
+        let id = parts.add_zone(zone);
+        add_rule(parts, origin, Pattern::Subtree, Action::Zone(id), None);
+    }
+}
+
+/// The empty zone of RFC 6303 section 3: `@ SOA @ nobody.invalid. …`, `@ NS @`.
+fn empty_zone(origin: &str) -> Option<Zone> {
+    let name: Name = origin.parse().ok()?;
+    let apex = name.as_ref();
+    let mut soa = [apex.wire(), NOBODY].concat();
+    soa.extend(REVERSE_SOA.iter().flat_map(|field| field.to_be_bytes()));
+    let mut builder = ZoneBuilder::new(name.clone());
+    builder.add(apex, REVERSE_TTL, RecordType::SOA, &soa).ok()?;
+    builder
+        .add(apex, REVERSE_TTL, RecordType::NS, apex.wire())
+        .ok()?;
+    builder.finish().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{answer, config};
+    use dnsgate_core::zone::Lookup;
+
+    const NONE: &str = "refused: no rule allows this name";
+
+    #[test]
+    fn each_answer_has_its_switch() {
+        let canary = "nxdomain: built-in use-application-dns.net: DNS stays with this server";
+        let twin = "nxdomain: built-in resolver.arpa: this server has no encrypted twin";
+        for (switch, name, want) in [
+            ("metadata", "metadata.google.internal", "A 169.254.169.254"),
+            ("private_reverse", "1.0.0.10.in-addr.arpa", "NXDOMAIN"),
+            ("doh_canaries", "use-application-dns.net", canary),
+            ("doh_canaries", "_dns.resolver.arpa", twin),
+            (
+                "search",
+                "db.corp.internal",
+                "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)",
+            ),
+            (
+                "search",
+                "printer",
+                "nxdomain: built-in single label: no host has such a name in the public DNS",
+            ),
+        ] {
+            assert_eq!(answer(&config(""), name, "A"), want, "{name}");
+            // What nothing else is about is a name of search lists where it cannot exist.
+            let rest = if switch == "search" {
+                ""
+            } else {
+                ", search: false"
+            };
+            let off = config(&format!("built_in: {{{switch}: false{rest}}}"));
+            assert_eq!(answer(&off, name, "A"), NONE, "{name}");
+        }
+        let on = config("");
+        assert_eq!(answer(&on, "metadata.google.internal", "AAAA"), "NODATA");
+        let internal = "nxdomain: built-in internal: for private use only (ICANN, 2024-07-29)";
+        assert_eq!(answer(&on, "x.metadata.google.internal", "A"), internal);
+    }
+
+    #[test]
+    fn private_address_space_has_no_reverse_names() {
+        let config = config("");
+        for (name, want) in [
+            ("10.in-addr.arpa", "NODATA"),
+            ("4.3.2.10.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.16.172.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.31.172.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.15.172.in-addr.arpa", NONE),
+            ("1.0.32.172.in-addr.arpa", NONE),
+            ("1.1.168.192.in-addr.arpa", "NXDOMAIN"),
+            ("1.0.169.192.in-addr.arpa", NONE),
+            ("1.0.0.127.in-addr.arpa", "NXDOMAIN"),
+            ("254.169.254.169.in-addr.arpa", "NXDOMAIN"),
+            ("255.255.255.255.in-addr.arpa", "NODATA"),
+            ("8.8.8.8.in-addr.arpa", NONE),
+            ("1.d.f.ip6.arpa", "NXDOMAIN"),
+            ("b.e.f.ip6.arpa", "NODATA"),
+            ("c.e.f.ip6.arpa", NONE),
+            ("8.b.d.0.1.0.0.2.ip6.arpa", "NODATA"),
+            (&format!("1.{}ip6.arpa", "0.".repeat(31)), "NODATA"),
+            (&format!("2.{}ip6.arpa", "0.".repeat(31)), NONE),
+        ] {
+            assert_eq!(answer(&config, name, "PTR"), want, "{name}");
+        }
+        assert_eq!(reverse_zones().count(), 33);
+    }
+
+    #[test]
+    fn every_reverse_zone_has_the_records_of_rfc_6303() {
+        for origin in reverse_zones() {
+            let zone = empty_zone(&origin).expect(&origin);
+            let name: Name = origin.parse().expect(&origin);
+            assert_eq!(zone.rrset_count(), 2, "{origin}");
+            let Lookup::Found(ns) = zone.lookup(name.as_ref(), RecordType::NS) else {
+                panic!("{origin} has no NS");
+            };
+            assert_eq!(ns.rdatas().next(), Some(name.as_ref().wire()), "{origin}");
+            assert_eq!(zone.negative_soa().ttl(), 10_800, "{origin}");
+        }
+    }
+
+    #[test]
+    fn what_is_configured_goes_first() {
+        let config = config(
+            "
+zones:
+  - { origin: 10.in-addr.arpa, records: [\"5.0.0 PTR db.corp.example.\"] }
+  - { origin: 1.168.192.in-addr.arpa, records: [\"7 PTR www.corp.example.\"] }
+rules:
+  - { name: fake, domains: [metadata.google.internal], answer: [A 10.0.0.9] }
+  - { name: canary, domains: [.use-application-dns.net], answer: [A 10.0.0.8] }
+",
+        );
+        for (name, rtype, want) in [
+            ("5.0.0.10.in-addr.arpa", "PTR", "PTR"),
+            ("7.1.168.192.in-addr.arpa", "PTR", "PTR"),
+            ("7.2.168.192.in-addr.arpa", "PTR", "NXDOMAIN"),
+            ("metadata.google.internal", "A", "A 10.0.0.9"),
+            ("use-application-dns.net", "A", "A 10.0.0.8"),
+        ] {
+            assert_eq!(answer(&config, name, rtype), want, "{name}");
+        }
+    }
+}

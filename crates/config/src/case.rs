@@ -1,0 +1,389 @@
+//! Policy tests as they are written: `tests` of the configuration, and of a file beside it.
+//!
+//! A case is a question, who asks it, and what must come of it. It is read here like every other
+//! value, so that a test which tests nothing (a misspelt key, a rule that does not exist) is an
+//! error with its place and not a test that passes. Asking the questions is for `rehearsal`: this
+//! layer knows no engine. So the words for verdicts and reasons stand here once more, and a test of
+//! `rehearsal` holds them to the engine's.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use ipnet::IpNet;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{
+    Upstream,
+    error::{Faults, Place, nearest},
+    keys,
+    read::{At, Choice, Fields, bad_value},
+    value::{Address, Cidr},
+    yaml::{self, Node, Value},
+};
+use dnsgate_core::{
+    dns::{Name, Rcode, RecordType, Transport},
+    policy::Policy,
+    zone::{Record, parse_record},
+};
+
+/// The most tests of one configuration. They are run at every start and reload, in some
+/// microseconds each; more than these would be waited for. No official reference.
+const MAX_CASES: usize = 10_000;
+
+/// One test of a policy.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The file that it stands in, as it was named.
+    pub file: Arc<str>,
+    /// The line where it begins, from 1.
+    pub line: u32,
+    /// The name asked for.
+    pub name: Name,
+    /// The type asked for.
+    pub rtype: RecordType,
+    /// Who asks.
+    pub source: IpAddr,
+    /// What the question comes by.
+    pub transport: Transport,
+    /// When it is asked; `None` for the moment of the run.
+    pub at: Option<SystemTime>,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// What must come of a question. What is left out may be anything.
+#[derive(Clone, Debug, Default)]
+pub struct Expect {
+    /// The label of the ending.
+    pub verdict: Option<&'static str>,
+    /// The label of the reason.
+    pub reason: Option<&'static str>,
+    /// The name of the rule that decides.
+    pub rule: Option<Box<str>>,
+    /// The name of the upstream that has to be asked.
+    pub upstream: Option<Box<str>>,
+    /// The reply's code.
+    pub rcode: Option<ReplyCode>,
+    /// Records that the answer has, whatever else it has. Their TTLs do not count.
+    pub contains: Vec<Wanted>,
+    /// Networks that the answer's addresses lie in, all of them and at least one; empty for
+    /// anywhere.
+    pub within: Vec<IpNet>,
+}
+
+/// A record that an answer must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// As written.
+    pub text: Box<str>,
+    /// What it says.
+    pub record: Record,
+}
+
+/// The code of a reply, or that there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyCode(pub Option<Rcode>);
+
+impl ReplyCode {
+    /// What `rcode` says of no reply.
+    const NONE: &str = "none";
+
+    /// The word in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0.map_or(Self::NONE, Rcode::as_str)
+    }
+}
+
+/// The text is no response code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write NOERROR, NXDOMAIN, REFUSED, SERVFAIL, or another code's name; or none for no reply")]
+pub struct UnknownCode;
+
+impl FromStr for ReplyCode {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let is = |word: &str| word.eq_ignore_ascii_case(text);
+        if is(Self::NONE) {
+            return Ok(Self(None));
+        }
+        let code = Rcode::ALL.into_iter().find(|code| is(code.as_str()));
+        code.map(|code| Self(Some(code))).ok_or(UnknownCode)
+    }
+}
+
+/// One of the engine's words for what became of a question.
+#[derive(Clone, Copy)]
+struct Verdict(&'static str);
+
+impl Choice for Verdict {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("answered", Self("answered")),
+        ("forwarded", Self("forwarded")),
+        ("denied", Self("denied")),
+        ("rejected", Self("rejected")),
+        ("failed", Self("failed")),
+    ];
+}
+
+/// One of the engine's words for why, of those that a well-formed question can meet to which no
+/// upstream has been asked yet.
+#[derive(Clone, Copy)]
+struct Reason(&'static str);
+
+impl Choice for Reason {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("zone", Self("zone")),
+        ("rule", Self("rule")),
+        ("any", Self("any")),
+        ("upstream", Self("upstream")),
+        ("observed", Self("observed")),
+        ("blocked", Self("blocked")),
+        ("no_rule", Self("no_rule")),
+        ("other_group", Self("other_group")),
+        ("other_type", Self("other_type")),
+        ("expired", Self("expired")),
+        ("search", Self("search")),
+        ("unknown_client", Self("unknown_client")),
+        ("meta_type", Self("meta_type")),
+        ("loop_probe", Self("loop_probe")),
+        ("chain_too_long", Self("chain_too_long")),
+    ];
+}
+
+impl Choice for Transport {
+    const CHOICES: &'static [(&'static str, Self)] = &[("udp", Self::Udp), ("tcp", Self::Tcp)];
+}
+
+/// `ask`: a name, and perhaps a type.
+struct Ask(Name, RecordType);
+
+impl FromStr for Ask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace();
+        let (Some(name), rtype, None) = (words.next(), words.next(), words.next()) else {
+            return Err("write a name and, unless it is A, a type: \"db.example AAAA\"".to_owned());
+        };
+        let name = name.parse().map_err(|error| format!("{error}"))?;
+        let rtype = rtype.unwrap_or("A").parse();
+        Ok(Self(name, rtype.map_err(|error| format!("{error}"))?))
+    }
+}
+
+/// `at`: a day, which stands for its first moment in UTC, or a time.
+struct Moment(SystemTime);
+
+impl FromStr for Moment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "write a date, 2027-01-31 (its first moment, UTC), or a time with its offset, 2027-01-31T12:00:00Z";
+        let time = if text.contains(['T', 't', ' ', ':']) {
+            text.parse::<Timestamp>().map_err(|_| FORM)?
+        } else {
+            let day: Date = text.parse().map_err(|_| FORM)?;
+            let start = day.to_zoned_datetime(TimeZone::UTC);
+            start.map_err(|_| FORM)?.timestamp()
+        };
+        SystemTime::try_from(time).map(Self).map_err(|_| FORM)
+    }
+}
+
+/// A record of `contains`; names in it are complete.
+struct RecordText(Wanted);
+
+impl FromStr for RecordText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let record = parse_record(text, &Name::root()).map_err(|fault| fault.message)?;
+        Ok(Self(Wanted {
+            text: text.into(),
+            record,
+        }))
+    }
+}
+
+/// One entry of `tests` as it was read.
+#[derive(Debug)]
+pub(super) struct CaseEntry {
+    case: Case,
+    named: Named,
+}
+
+/// Where the names stand that `expect` has of other sections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Named {
+    rule: Option<Place>,
+    upstream: Option<Place>,
+}
+
+/// The file of tests that may stand beside a configuration: `dnsgate.test.yaml` beside
+/// `dnsgate.yaml`.
+pub(super) fn beside(configuration: &Path) -> PathBuf {
+    configuration.with_extension("test.yaml")
+}
+
+/// Reads a file that has nothing but tests.
+pub(super) fn read_file(text: &str, faults: &mut Faults<'_>) -> Vec<CaseEntry> {
+    let root = yaml::parse(text, faults);
+    if root.value == Value::Null {
+        return Vec::new();
+    }
+    let fields = Fields::of(&root, &keys::TEST_FILE, faults);
+    fields.map_or_else(Vec::new, |fields| entries(&fields, faults))
+}
+
+/// Reads the key `tests`. What is wrong in part is left out.
+pub(super) fn entries(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<CaseEntry> {
+    let Some(items) = fields.items("tests", faults) else {
+        return Vec::new();
+    };
+    if items.value.len() > MAX_CASES {
+        let message = format!("{MAX_CASES} tests are the most");
+        faults.push(items.place, message);
+        return Vec::new();
+    }
+    let items = items.value.iter();
+    items.filter_map(|item| entry(item, faults)).collect()
+}
+
+fn entry(node: &Node, faults: &mut Faults<'_>) -> Option<CaseEntry> {
+    let before = faults.count();
+    let fields = Fields::of(node, &keys::TEST, faults)?;
+    for key in ["ask", "from", "expect"] {
+        fields.require(key, faults);
+    }
+    let ask = fields.scalar::<Ask>("ask", faults);
+    let source = fields.scalar::<Address>("from", faults);
+    let transport = fields.choice("over", faults);
+    let at = fields.scalar::<Moment>("at", faults);
+    let expected = fields.get("expect").and_then(|node| expect(node, faults));
+    let (Ask(name, rtype), source, (expect, named)) = (ask?.value, source?.value.0, expected?);
+    let whole = faults.count() == before;
+    whole.then(|| CaseEntry {
+        case: Case {
+            file: faults.file(),
+            line: fields.place.line,
+            name,
+            rtype,
+            source,
+            transport: transport.map_or(Transport::Udp, |at| at.value),
+            at: at.map(|at| at.value.0),
+            expect,
+        },
+        named,
+    })
+}
+
+/// Reads `expect`, and where its names stand.
+fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Named)> {
+    let before = faults.count();
+    let fields = Fields::of(node, &keys::EXPECT, faults)?;
+    let given = |key: &&str| fields.get(key).is_some();
+    if faults.count() == before && !keys::EXPECT.known.iter().any(given) {
+        faults.push_help(
+            fields.place,
+            "`expect` expects nothing, so the test would always pass",
+            format!("its keys are {}", keys::EXPECT.known.join(", ")),
+        );
+    }
+    for key in ["contains", "within"] {
+        if let Some(place) = is_empty(&fields, key) {
+            let message = format!("`{key}` is empty, so it would always hold");
+            faults.push_help(place, message, "leave the key out".to_owned());
+        }
+    }
+    let rule: Option<At<String>> = fields.scalar("rule", faults);
+    let upstream: Option<At<String>> = fields.scalar("upstream", faults);
+    let named = Named {
+        rule: rule.as_ref().map(|rule| rule.place),
+        upstream: upstream.as_ref().map(|upstream| upstream.place),
+    };
+    let contains = fields.scalars::<RecordText>("contains", faults);
+    let within = fields.scalars::<Cidr>("within", faults);
+    let verdict: Option<At<Verdict>> = fields.choice("verdict", faults);
+    let reason: Option<At<Reason>> = fields.choice("reason", faults);
+    let expect = Expect {
+        verdict: verdict.map(|at| at.value.0),
+        reason: reason.map(|at| at.value.0),
+        rule: rule.map(|at| at.value.into()),
+        upstream: upstream.map(|at| at.value.into()),
+        rcode: fields.scalar("rcode", faults).map(|at| at.value),
+        contains: values(contains).map(|text| text.0).collect(),
+        within: values(within).map(|cidr| cidr.0).collect(),
+    };
+    Some((expect, named))
+}
+
+fn is_empty(fields: &Fields<'_>, key: &str) -> Option<Place> {
+    let node = fields.get(key)?;
+    matches!(&node.value, Value::Seq(items) if items.is_empty()).then_some(node.place)
+}
+
+fn values<T>(list: Option<At<Vec<At<T>>>>) -> impl Iterator<Item = T> {
+    let list = list.into_iter().flat_map(|list| list.value);
+    list.map(|at| at.value)
+}
+
+/// Reports tests of rules and upstreams that there are not: they would fail for a reason that is
+/// hard to see.
+pub(super) fn check(
+    entries: &[CaseEntry],
+    policy: &Policy,
+    upstreams: &[Upstream],
+    faults: &mut Faults<'_>,
+) {
+    let rules: BTreeSet<&str> = policy.rules().iter().map(|rule| &*rule.name).collect();
+    let upstreams: BTreeSet<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
+    for CaseEntry { case, named } in entries {
+        if faults.is_full() {
+            return;
+        }
+        let (expect, hint) = (
+            &case.expect,
+            "rules are called as `explain` shows them: github, zone corp.example, google_apis googleapis.com",
+        );
+        check_name(
+            "rule",
+            expect.rule.as_deref().zip(named.rule),
+            &rules,
+            hint,
+            faults,
+        );
+        let hint = "upstreams are called as in the section `upstreams`";
+        let upstream = expect.upstream.as_deref().zip(named.upstream);
+        check_name("upstream", upstream, &upstreams, hint, faults);
+    }
+}
+
+/// Reports a name that is none of those that are known.
+fn check_name(
+    key: &str,
+    given: Option<(&str, Place)>,
+    known: &BTreeSet<&str>,
+    hint: &str,
+    faults: &mut Faults<'_>,
+) {
+    let Some((name, place)) = given.filter(|(name, _)| !known.contains(name)) else {
+        return;
+    };
+    let near = nearest(name, known.iter().copied());
+    let help = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean {near}?"));
+    let message = bad_value(key, name, &format!("there is no such {key}"));
+    faults.push_help(place, message, help);
+}
+
+/// The tests of a configuration, in the order written.
+pub(super) fn cases(entries: Vec<CaseEntry>) -> impl Iterator<Item = Case> {
+    entries.into_iter().map(|entry| entry.case)
+}

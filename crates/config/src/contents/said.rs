@@ -1,0 +1,299 @@
+//! What the value of a key says, in a form in which two configurations can be compared and a person
+//! can read the difference.
+
+use std::{
+    fmt::{self, Write as _},
+    hash::{BuildHasher, Hash, RandomState},
+    net::SocketAddr,
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
+
+use jiff::Timestamp;
+
+use super::super::{
+    file::{Deny, Vip},
+    limits::Bounded,
+    listen::Listen,
+    log::{LogFormat, LogOutput, LogQueries},
+    read::{At, Choice},
+    upstream::{ServerAddr, Strategy},
+    value::{Address, Admin, Cidr, Count, Label, ReasonText, Until},
+};
+use dnsgate_core::{
+    dns::{Name, RecordType},
+    policy::{CnameMode, DenyWith, Pattern},
+};
+
+/// What a key that was left out says, where it has no default that can be written.
+pub(super) const NOT_SET: &str = "not set";
+/// The items of one list that are kept to be shown. Of a longer one the number is.
+const MAX_ITEMS: usize = 64;
+/// The items of one list that are shown on each side.
+const MAX_SHOWN: usize = 5;
+/// The most characters of one value that are shown.
+const MAX_CHARS: usize = 80;
+
+/// Seeds what is compared, so that nobody can write two lists that are taken for one.
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A hash that means something within this process alone.
+pub(super) fn hash(of: &(impl Hash + ?Sized)) -> u64 {
+    SEED.hash_one(of)
+}
+
+/// What a key says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// One value.
+    One(Box<str>),
+    /// Several, of which the order does not matter.
+    Set(Vec<Box<str>>),
+    /// More than are worth keeping: how many, and a hash of them.
+    Many(usize, u64),
+}
+
+impl Said {
+    pub(super) fn one(value: &impl ToString) -> Self {
+        Self::One(value.to_string().into())
+    }
+
+    /// Several values, of which the order does not matter.
+    pub(super) fn set(values: impl IntoIterator<Item = impl ToString>) -> Self {
+        let values = values.into_iter().map(|value| value.to_string().into());
+        let mut values: Vec<Box<str>> = values.collect();
+        values.sort_unstable();
+        Self::Set(values).bounded(usize::MAX)
+    }
+
+    /// The same without what takes more room than this, in bytes.
+    pub(super) fn bounded(self, room: usize) -> Self {
+        let is_long = matches!(&self, Self::Set(items) if items.len() > MAX_ITEMS);
+        if !is_long && self.len() <= room {
+            return self;
+        }
+        let (number, hash) = self.digest();
+        Self::Many(number, hash)
+    }
+
+    /// Whether both say the same, whatever of it is kept.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+
+    fn digest(&self) -> (usize, u64) {
+        match self {
+            Self::One(value) => (1, hash(value)),
+            Self::Set(items) => (items.len(), hash(items)),
+            Self::Many(number, hash) => (*number, *hash),
+        }
+    }
+
+    /// The bytes that it keeps.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(value) => value.len(),
+            Self::Set(items) => items.iter().map(|item| item.len()).sum(),
+            Self::Many(..) => 0,
+        }
+    }
+
+    /// From what to what it changes, for a person.
+    pub(super) fn to(&self, new: &Self) -> String {
+        match (self, new) {
+            (Self::One(old), Self::One(new)) => format!("{} -> {}", cut(old), cut(new)),
+            (Self::Set(old), Self::Set(new)) => {
+                let missing = |of: &[Box<str>], than: &[Box<str>]| -> Vec<String> {
+                    let only = of.iter().filter(|item| !than.contains(item));
+                    only.map(|item| cut(item)).collect()
+                };
+                match (missing(new, old), missing(old, new)) {
+                    // One was there twice, and is there once.
+                    (added, gone) if added.is_empty() && gone.is_empty() => {
+                        format!("{} -> {}", count(old.len()), count(new.len()))
+                    }
+                    (added, gone) => [listed('+', &added), listed('-', &gone)].concat(),
+                }
+                .trim_start()
+                .to_owned()
+            }
+            (old, new) => match (old.shown(), new.shown()) {
+                (old, new) if old == new => format!("other ones, {old}"),
+                (old, new) => format!("{old} -> {new}"),
+            },
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::One(value) => cut(value),
+            Self::Set(items) if items.len() == 1 => {
+                items.first().map_or_else(String::new, |it| cut(it))
+            }
+            Self::Set(items) => count(items.len()),
+            Self::Many(number, _) => count(*number),
+        }
+    }
+}
+
+fn count(items: usize) -> String {
+    match items {
+        1 => "1 entry".to_owned(),
+        _ => format!("{items} entries"),
+    }
+}
+
+fn listed(sign: char, items: &[String]) -> String {
+    let mut text = String::new();
+    for item in items.iter().take(MAX_SHOWN) {
+        let _ = write!(text, " {sign}{item}");
+    }
+    if items.len() > MAX_SHOWN {
+        let _ = write!(text, " {sign}{} more", items.len() - MAX_SHOWN);
+    }
+    text
+}
+
+/// A value as a terminal may see it, and not too much of it.
+fn cut(value: &str) -> String {
+    let mut shown = String::new();
+    for (at, c) in value.chars().enumerate() {
+        if at == MAX_CHARS {
+            shown.push('…');
+            break;
+        }
+        if c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// A value of the file that can be compared with another.
+pub(super) trait Say {
+    fn say(&self) -> Said;
+}
+
+impl<T: Say> Say for At<T> {
+    fn say(&self) -> Said {
+        self.value.say()
+    }
+}
+
+impl<T: Say> Say for &T {
+    fn say(&self) -> Said {
+        (*self).say()
+    }
+}
+
+impl<T: Say> Say for Option<T> {
+    fn say(&self) -> Said {
+        self.as_ref()
+            .map_or_else(|| Said::One(NOT_SET.into()), Say::say)
+    }
+}
+
+/// A list, whose order does not matter.
+impl<T: fmt::Display> Say for Vec<At<T>> {
+    fn say(&self) -> Said {
+        Said::set(self.iter().map(|at| &at.value))
+    }
+}
+
+/// Values that say what is written.
+macro_rules! displayed {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Say for $type {
+            fn say(&self) -> Said {
+                Said::one(self)
+            }
+        })+
+    };
+}
+
+displayed!(
+    bool,
+    usize,
+    u32,
+    String,
+    Box<str>,
+    DenyWith,
+    Listen,
+    LogOutput,
+    Name,
+    Pattern,
+    RecordType,
+    ServerAddr,
+    SocketAddr
+);
+
+/// Values that are words of the file.
+macro_rules! words {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Say for $type {
+            fn say(&self) -> Said {
+                Said::one(&word(*self))
+            }
+        })+
+    };
+}
+
+words!(CnameMode, Deny, LogFormat, LogQueries, Strategy, Vip);
+
+/// The word of a value.
+pub(super) fn word<T: Choice + PartialEq>(value: T) -> &'static str {
+    let mut choices = T::CHOICES.iter();
+    let word = choices.find(|(_, choice)| *choice == value);
+    word.map_or(NOT_SET, |(word, _)| word)
+}
+
+/// Values that wrap another.
+macro_rules! wrapped {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Say for $type {
+            fn say(&self) -> Said {
+                Said::one(&self.0)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        })+
+    };
+}
+
+wrapped!(Address, Cidr, Count, Label, ReasonText);
+
+impl Say for Admin {
+    fn say(&self) -> Said {
+        self.0
+            .map_or_else(|| Said::one(&"off"), |address| Said::one(&address))
+    }
+}
+
+impl Say for Duration {
+    fn say(&self) -> Said {
+        Said::one(&self.shown())
+    }
+}
+
+impl Say for SystemTime {
+    fn say(&self) -> Said {
+        match Timestamp::try_from(*self) {
+            Ok(time) => Said::one(&time),
+            Err(_) => Said::one(&format!("{self:?}")),
+        }
+    }
+}
+
+impl Say for Until {
+    fn say(&self) -> Said {
+        self.0.say()
+    }
+}

@@ -1,0 +1,382 @@
+//! From the `google_apis` section to what the preset is to do.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use super::{Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
+use crate::{
+    error::{Faults, MAX_NOTICES, Notice, Place, nearest},
+    file::{Domains, GoogleApis, Vip},
+    read::At,
+};
+use dnsgate_core::dns::Name;
+
+/// The most endpoints of `psc`: their addresses must fit into any answer.
+const MAX_ADDRESSES: usize = 16;
+/// The most domains, and the most exceptions: thirty times what Google documents. Each exception is
+/// compared with every domain and with the others.
+const MAX_NAMES: usize = 1_000;
+
+/// What the preset is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Where the section begins; no place if the file has none.
+    pub(super) place: Place,
+    pub(super) main: Target,
+    pub(super) ipv6: bool,
+    pub(super) domains: Vec<Domain>,
+    /// What may not have been meant.
+    pub(crate) warnings: Vec<Notice>,
+}
+
+impl Settings {
+    /// Reads the section; `None` when the preset is off.
+    pub(crate) fn of(section: Option<&GoogleApis>, faults: &mut Faults<'_>) -> Option<Self> {
+        let Some(section) = section else {
+            return Some(Self::default());
+        };
+        if !section.is_known {
+            return None; // what the rest means depends on it
+        }
+        let vip = section.vip.map_or(Vip::Restricted, |at| at.value);
+        if vip == Vip::Off {
+            report_useless(section, faults);
+            return None;
+        }
+        let mut settings = Self {
+            place: section.place,
+            main: target(vip, section, faults),
+            ipv6: ipv6(vip, section, faults),
+            domains: Vec::new(),
+            warnings: Vec::new(),
+        };
+        settings.read_domains(section, faults);
+        settings.read_exceptions(section, faults);
+        Some(settings)
+    }
+
+    /// The domain of this name, if the preset has it.
+    pub(super) fn domain(&self, name: &str) -> Option<&Domain> {
+        let name: Name = name.parse().ok()?;
+        self.domains.iter().find(|domain| domain.name == name)
+    }
+
+    /// The origins of the preset's zones.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = &Name> {
+        self.domains.iter().map(|domain| &domain.name)
+    }
+
+    /// The domains of the preset, and whether the name alone is served.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = (&Name, bool)> {
+        let domains = self.domains.iter();
+        domains.map(|domain| (&domain.name, domain.form == Form::Exact))
+    }
+
+    /// The addresses of the endpoints, with `psc`.
+    pub(crate) fn endpoints(&self) -> &[Ipv4Addr] {
+        match &self.main {
+            Target::Psc(addresses) => addresses,
+            Target::Shared(_) => &[],
+        }
+    }
+
+    fn read_domains(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
+        let list = match &section.domains {
+            None => {
+                self.domains.extend(documented(GOOGLEAPIS, self.place));
+                return;
+            }
+            Some(Domains::Documented) => {
+                let restricted = self.main == Target::Shared(Shared::Restricted);
+                self.domains = DOCUMENTED
+                    .iter()
+                    .filter(|row| row.restricted || !restricted)
+                    .filter_map(|row| documented(row.domain, self.place))
+                    .collect();
+                return;
+            }
+            Some(Domains::List(list)) => list,
+        };
+        if list.value.is_empty() {
+            faults.push_help(
+                list.place,
+                "`domains` is empty, so the preset would serve no name",
+                "write vip: off for that".to_owned(),
+            );
+        }
+        let mut seen: HashMap<&Name, ()> = HashMap::new();
+        for domain in within(&list.value, "domains", faults) {
+            if seen.insert(&domain.value, ()).is_some() {
+                faults.push(
+                    domain.place,
+                    format!("{} is there twice", shown(&domain.value)),
+                );
+            } else if let Some(found) = self.read_domain(domain, faults) {
+                self.domains.push(found);
+            }
+        }
+    }
+
+    fn read_domain(&mut self, domain: &At<Name>, faults: &mut Faults<'_>) -> Option<Domain> {
+        let name = shown(&domain.value);
+        if domain.value.as_ref().is_root() || domain.value.as_ref().labels().any(|l| l == b"*") {
+            faults.push_help(
+                domain.place,
+                format!("`{name}` is no domain of Google's"),
+                "write the domain without `*`; which names below it exist is known".to_owned(),
+            );
+            return None;
+        }
+        let Some(found) = documented(&name, domain.place) else {
+            if self.warnings.len() >= MAX_NOTICES {
+                return Some(Domain::new(domain.place, domain.value.clone(), Form::Both));
+            }
+            let near = nearest(&name, DOCUMENTED.iter().map(|row| row.domain));
+            self.warnings.push(faults.warning(
+                domain.place,
+                format!("Google documents no domain {name} for this address; it is served as {name} and everything below it"),
+                near.map(|near| format!("did you mean {near}?")),
+            ));
+            return Some(Domain::new(domain.place, domain.value.clone(), Form::Both));
+        };
+        let row = DOCUMENTED.iter().find(|row| row.domain == name);
+        if self.main == Target::Shared(Shared::Restricted) && row.is_some_and(|row| !row.restricted)
+        {
+            self.warnings.push(faults.warning(
+                domain.place,
+                format!("Google does not document {name} for the restricted address"),
+                Some(format!(
+                    "try https://{name} there before you rely on it, or except it: {name}: private"
+                )),
+            ));
+        }
+        Some(found)
+    }
+
+    fn read_exceptions(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
+        // Whole domains first: what is excepted below one goes elsewhere than that.
+        let mut except: Vec<_> = section.except.iter().take(MAX_NAMES).collect();
+        if let Some((name, _)) = section.except.get(MAX_NAMES) {
+            faults.push(name.place, format!("{MAX_NAMES} exceptions are the most"));
+        }
+        except.sort_by_key(|(name, _)| name.value.as_ref().label_count());
+        for (name, vip) in except {
+            let shared = match vip.value {
+                Vip::Restricted => Shared::Restricted,
+                Vip::Private => Shared::Private,
+                Vip::Psc | Vip::Off => {
+                    faults.push_help(
+                        vip.place,
+                        "an exception goes to restricted or to private",
+                        "for anything else write a rule: answer: [A 10.0.0.5], or deny: true"
+                            .to_owned(),
+                    );
+                    continue;
+                }
+            };
+            // Its domain may be the one that could not be read, which has been told.
+            let known = self
+                .origins()
+                .any(|origin| name.value.as_ref().is_within(origin.as_ref()));
+            if section.bad_domains && !known {
+                continue;
+            }
+            if let Err((message, help)) = self.except(&name.value, shared) {
+                faults.push_help(name.place, message, help);
+            }
+        }
+    }
+
+    /// Notes an exception, or says what is wrong with it and what to do.
+    fn except(&mut self, name: &Name, shared: Shared) -> Result<(), (String, Option<String>)> {
+        let text = shown(name);
+        let reserved = |shared: Shared| {
+            address_name(shared).is_some_and(|address| name.as_ref().is_within(address.as_ref()))
+        };
+        if name.as_ref().labels().any(|label| label == b"*")
+            || Shared::ALL.into_iter().any(reserved)
+        {
+            let help = "an exception is a plain name and covers all below it".to_owned();
+            return Err((format!("{text} cannot be an exception"), Some(help)));
+        }
+        let domains: Vec<_> = self.origins().take(8).map(shown).collect();
+        let domain = self
+            .domains
+            .iter_mut()
+            .filter(|domain| name.as_ref().is_within(domain.name.as_ref()))
+            .max_by_key(|domain| domain.name.as_ref().label_count());
+        let Some(domain) = domain else {
+            let message = format!(
+                "{text} is under none of the domains ({})",
+                domains.join(", ")
+            );
+            return Err((message, Some("add its domain to `domains`".to_owned())));
+        };
+        let whole = domain.whole.map_or(self.main.clone(), Target::Shared);
+        if whole == Target::Shared(shared) {
+            let message = format!("{text} goes to {} anyway", shared.label());
+            return Err((message, Some("leave the exception out".to_owned())));
+        }
+        if *name != domain.name && domain.form == Form::Exact {
+            let served = shown(&domain.name);
+            return Err((
+                format!("Google serves {served} itself and nothing below it"),
+                None,
+            ));
+        }
+        if *name != domain.name {
+            domain.except.push((name.clone(), shared));
+        } else if text == GOOGLEAPIS {
+            let help = format!("write vip: {}", shared.label());
+            return Err((
+                format!("{text} as a whole is what `vip` is for"),
+                Some(help),
+            ));
+        } else {
+            domain.whole = Some(shared);
+        }
+        Ok(())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            place: Place::default(),
+            main: Target::Shared(Shared::Restricted),
+            ipv6: false,
+            domains: documented(GOOGLEAPIS, Place::default())
+                .into_iter()
+                .collect(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Domain {
+    fn new(place: Place, name: Name, form: Form) -> Self {
+        Self {
+            place,
+            name,
+            form,
+            whole: None,
+            except: Vec::new(),
+        }
+    }
+}
+
+/// A domain of Google's table.
+fn documented(name: &str, place: Place) -> Option<Domain> {
+    let row = DOCUMENTED.iter().find(|row| row.domain == name)?;
+    Some(Domain::new(place, name.parse().ok()?, row.form))
+}
+
+fn address_name(shared: Shared) -> Option<Name> {
+    format!("{}.{GOOGLEAPIS}", shared.label()).parse().ok()
+}
+
+/// The first [`MAX_NAMES`] of a list; more are reported.
+fn within<'l, T>(list: &'l [At<T>], key: &str, faults: &mut Faults<'_>) -> &'l [At<T>] {
+    if let Some(first) = list.get(MAX_NAMES) {
+        faults.push(
+            first.place,
+            format!("`{key}` has more than {MAX_NAMES} entries"),
+        );
+    }
+    list.get(..MAX_NAMES).unwrap_or(list)
+}
+
+/// A name without its final dot, as the file has it.
+fn shown(name: &Name) -> String {
+    let text = name.to_string();
+    text.trim_end_matches('.').to_owned()
+}
+
+fn target(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> Target {
+    let shared = match vip {
+        Vip::Restricted | Vip::Off => Shared::Restricted,
+        Vip::Private => Shared::Private,
+        Vip::Psc => return Target::Psc(endpoints(section, faults)),
+    };
+    if let Some(addresses) = &section.addresses {
+        faults.push_help(
+            addresses.place,
+            format!(
+                "the addresses of {} are known; `addresses` is for psc",
+                shared.label()
+            ),
+            "leave the key out, or write vip: psc".to_owned(),
+        );
+    }
+    Target::Shared(shared)
+}
+
+/// The addresses of Private Service Connect endpoints.
+fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
+    if section.bad_addresses {
+        return Vec::new(); // which has been told
+    }
+    let Some(addresses) = &section.addresses else {
+        faults.push_help(
+            section.vip.map_or(section.place, |at| at.place),
+            "psc needs `addresses`",
+            "write the endpoint's address: addresses: [10.1.1.5]".to_owned(),
+        );
+        return Vec::new();
+    };
+    if (addresses.value.is_empty()) || addresses.value.len() > MAX_ADDRESSES {
+        faults.push(
+            addresses.place,
+            format!("psc has from 1 to {MAX_ADDRESSES} addresses"),
+        );
+    }
+    let mut found = Vec::with_capacity(addresses.value.len());
+    for address in addresses.value.iter().take(MAX_ADDRESSES) {
+        match address.value.0 {
+            IpAddr::V4(v4) if found.contains(&v4) => {
+                faults.push(address.place, format!("{v4} is there twice"));
+            }
+            IpAddr::V4(v4) if Shared::holding(v4.into()).is_some() => {
+                faults.push(
+                    address.place,
+                    format!("{v4} is not an endpoint: Google announces it itself"),
+                );
+            }
+            IpAddr::V4(v4) => found.push(v4),
+            IpAddr::V6(_) => faults.push(
+                address.place,
+                "an endpoint for Google APIs has an IPv4 address; Google offers no IPv6 there",
+            ),
+        }
+    }
+    found
+}
+
+fn ipv6(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> bool {
+    let Some(ipv6) = section.ipv6 else {
+        return false;
+    };
+    if ipv6.value && vip == Vip::Psc {
+        faults.push(ipv6.place, "psc has no IPv6: Google offers none there");
+    }
+    ipv6.value
+}
+
+/// Reports settings that `vip: off` makes void.
+fn report_useless(section: &GoogleApis, faults: &mut Faults<'_>) {
+    let domains = match &section.domains {
+        Some(Domains::List(list)) => Some(list.place),
+        _ => None,
+    };
+    let places = [
+        domains,
+        section.addresses.as_ref().map(|at| at.place),
+        section.ipv6.map(|at| at.place),
+        section.except.first().map(|(name, _)| name.place),
+    ];
+    for place in places.into_iter().flatten() {
+        faults.push(place, "this has no effect with vip: off; leave it out");
+    }
+}

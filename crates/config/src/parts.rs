@@ -1,0 +1,101 @@
+//! What a policy is built from: its rules and zones, and where each of them comes from.
+
+use super::{error::Place, list::List};
+use dnsgate_core::{
+    policy::{Pattern, Rule, RuleId, ZoneId},
+    zone::Zone,
+};
+
+/// Where something of the policy comes from, for messages.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// What an operator calls it: "rule `github`", "zone corp.example".
+    pub(super) what: String,
+    /// Where it stands in the file; no place for what the file does not have.
+    pub(super) place: Place,
+    /// Its patterns and their places, where they have some of their own.
+    pub(super) names: Vec<(Pattern, Place)>,
+    /// The list that it names, whose patterns are the first of its rule.
+    pub(super) list: Option<List>,
+}
+
+/// A place in the configuration, or in a list that it names.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<'s> {
+    pub(super) list: Option<&'s List>,
+    pub(super) place: Place,
+}
+
+impl Source {
+    pub(super) fn new(what: String, place: Place) -> Self {
+        Self {
+            what,
+            place,
+            names: Vec::new(),
+            list: None,
+        }
+    }
+
+    pub(super) fn built_in() -> Self {
+        Self::new("a built-in answer".to_owned(), Place::default())
+    }
+
+    /// The place of a pattern, else of one with the same name, else of the whole.
+    pub(super) fn spot_of(&self, pattern: &Pattern) -> Spot<'_> {
+        let same = self.names.iter().find(|(own, _)| own == pattern);
+        let near = || {
+            self.names
+                .iter()
+                .find(|(own, _)| own.name() == pattern.name())
+        };
+        let in_file = |place| Spot { list: None, place };
+        if let Some(&(_, place)) = same.or_else(near) {
+            return in_file(place);
+        }
+        let list = self.list.as_ref();
+        let listed = list.and_then(|list| Some((list, list.place_of(pattern)?)));
+        listed.map_or(in_file(self.place), |(list, place)| Spot {
+            list: Some(list),
+            place,
+        })
+    }
+}
+
+/// What a policy and its zones are made of, so far.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) rules: Vec<Rule>,
+    pub(super) sources: Vec<Source>,
+    pub(super) zones: Vec<Zone>,
+    /// The origins of zones that the operator knows of, for the summary.
+    pub(super) noted: Vec<String>,
+}
+
+impl Parts {
+    pub(super) fn add_rule(&mut self, rule: Rule, source: Source) {
+        self.rules.push(rule);
+        self.sources.push(source);
+    }
+
+    pub(super) fn add_zone(&mut self, zone: Zone) -> ZoneId {
+        self.zones.push(zone);
+        // As many zones as fit into a file of 16 MiB.
+        ZoneId((self.zones.len() - 1) as u32)
+    }
+
+    pub(super) fn note_zone(&mut self, origin: &str) {
+        self.noted.push(origin.to_owned());
+    }
+
+    pub(super) fn rules(&self) -> impl Iterator<Item = (&Rule, &Source)> {
+        self.rules.iter().zip(&self.sources)
+    }
+
+    pub(super) fn zone(&self, id: ZoneId) -> Option<&Zone> {
+        self.zones.get(id.0 as usize)
+    }
+
+    pub(super) fn source(&self, id: RuleId) -> Option<&Source> {
+        self.sources.get(id.0 as usize)
+    }
+}

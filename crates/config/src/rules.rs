@@ -1,0 +1,301 @@
+//! Rules of the file, as the policy wants them: which make no sense on their own is told here, what
+//! two of them mean together is for the policy to say.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use super::{
+    error::{Faults, Place},
+    file::{Deny, RuleEntry},
+    forward,
+    groups::Groups,
+    read::{At, bad_value, quoted},
+    upstreams::Upstreams,
+};
+use dnsgate_core::{
+    dns::{Name, RecordType, Rrset},
+    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
+    zone::parse_record,
+};
+
+/// What rules may name.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'b> {
+    pub(super) groups: &'b Groups,
+    pub(super) upstreams: &'b Upstreams,
+    /// Where relative paths start.
+    pub(super) dir: &'b Path,
+}
+
+/// The policy's rule for an entry with the patterns of its list, if it makes sense on its own.
+pub(super) fn rule(
+    entry: &RuleEntry,
+    listed: Option<Vec<Pattern>>,
+    named: Named<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<Rule> {
+    let types = entry.types.as_ref().map(|types| type_set(types, faults));
+    let action = action(entry, types.as_ref(), named.upstreams, faults);
+    let group_set = entry
+        .groups
+        .as_ref()
+        .map(|names| named.groups.set(names, faults));
+    if let Some(empty) = entry.domains.as_ref().filter(|list| list.value.is_empty()) {
+        faults.push(
+            empty.place,
+            "`domains` is empty, so the rule would be about no name",
+        );
+    }
+    if let Some(file) = entry.domains_file.as_ref()
+        && listed.as_ref().is_some_and(Vec::is_empty)
+        && entry.domains.is_none()
+    {
+        let message = format!(
+            "{:?} has no name, so the rule would be about none",
+            quoted(&file.value)
+        );
+        faults.push(file.place, message);
+    }
+    let (action, deny_with) = action?;
+    let mut patterns = listed.unwrap_or_default();
+    let domains = entry.domains.iter().flat_map(|domains| &domains.value);
+    patterns.extend(domains.map(|at| at.value.clone()));
+    let default_types = || match action {
+        Action::Forward(_) => forward::default_types(),
+        _ => TypeSet::ANY,
+    };
+    Some(Rule {
+        name: entry.name.as_ref()?.value.0.clone(),
+        patterns,
+        groups: group_set,
+        types: types.unwrap_or_else(default_types),
+        until: entry.until.map(|at| at.value.0),
+        reason: entry.reason.as_ref().map(|at| at.value.0.clone()),
+        action,
+        deny_with,
+        origin: Origin::Configured,
+    })
+}
+
+/// What a rule does: answer, deny or forward, exactly one of them.
+fn action(
+    entry: &RuleEntry,
+    types: Option<&TypeSet>,
+    upstreams: &Upstreams,
+    faults: &mut Faults<'_>,
+) -> Option<(Action, Option<DenyWith>)> {
+    let given = [
+        ("answer", entry.answer.as_ref().map(|at| at.place)),
+        ("deny", entry.deny.map(|at| at.place)),
+        ("forward", entry.forward.as_ref().map(|at| at.place)),
+    ];
+    let mut given = given.iter().filter_map(|&(key, place)| Some((key, place?)));
+    if let (Some((one, _)), Some((other, place))) = (given.next(), given.next()) {
+        faults.push_help(
+            place,
+            format!("a rule has only one of `answer`, `deny` and `forward`; this one has `{one}` and `{other}`"),
+            "for the one in some cases and the other elsewhere write two rules with their own `groups` or `types`".to_owned(),
+        );
+        return None;
+    }
+    let does = match (&entry.forward, &entry.answer) {
+        (Some(_), _) => Some("forwards"),
+        (None, Some(_)) => Some("answers"),
+        (None, None) => None, // that it does nothing is told below
+    };
+    if entry.forward.is_none() && entry.whole && (does.is_some() || entry.deny.is_some()) {
+        forward::report_idle(entry, faults);
+    }
+    if let Some((way, does)) = entry
+        .deny_with
+        .filter(|_| entry.whole && entry.deny.is_none())
+        .zip(does)
+    {
+        let message = format!("`deny_with` is for rules that deny; this one {does}");
+        faults.push(way.place, message);
+    }
+    if let Some(answer) = &entry.answer {
+        // A type that could not be read may be the one that is missing.
+        let types = types.filter(|_| entry.whole);
+        return records(answer, types, faults).map(|records| (Action::Answer(records), None));
+    }
+    if let Some(deny) = entry.deny {
+        return Some((Action::Deny, deny_with(deny, entry.deny_with, faults)));
+    }
+    if let Some(upstream) = &entry.forward {
+        let forwarding = forward::forwarding(entry, upstream, upstreams, faults);
+        return forwarding.map(|forwarding| (Action::Forward(forwarding), None));
+    }
+    if !entry.whole {
+        return None; // one of them is there and could not be read, or misspelt
+    }
+    faults.push_help(
+        entry.place,
+        "a rule needs `answer`, `deny` or `forward`",
+        "write deny: true; or the records to answer with, answer: [A 10.0.0.5]; or an upstream to ask, forward: public".to_owned(),
+    );
+    None
+}
+
+fn deny_with(
+    deny: At<Deny>,
+    way: Option<At<DenyWith>>,
+    faults: &mut Faults<'_>,
+) -> Option<DenyWith> {
+    match (deny.value, way) {
+        (Deny::With(short), Some(long)) if short != long.value => {
+            faults.push_help(
+                long.place,
+                format!(
+                    "`deny: {short}` and `deny_with: {}` contradict each other",
+                    long.value
+                ),
+                "keep one of them".to_owned(),
+            );
+            None
+        }
+        (Deny::With(short), _) => Some(short),
+        (Deny::Yes, long) => long.map(|at| at.value),
+    }
+}
+
+/// The most types of one rule: each question is compared with all of them.
+const MAX_TYPES: usize = 64;
+/// The most records of one answer: more fit into no reply over UDP, and few into one over TCP.
+const MAX_RECORDS: usize = 1_000;
+
+fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet {
+    if types.value.is_empty() {
+        faults.push_help(
+            types.place,
+            "`types` is empty, so the rule would be about no question",
+            "leave the key out for every type".to_owned(),
+        );
+    }
+    if let Some(rtype) = types.value.get(MAX_TYPES) {
+        faults.push(
+            rtype.place,
+            format!("`types` has at most {MAX_TYPES} entries"),
+        );
+    }
+    for rtype in &types.value {
+        if rtype.value.is_meta() {
+            faults.push(
+                rtype.place,
+                format!(
+                    "no rule decides about {}: such questions are always refused",
+                    rtype.value
+                ),
+            );
+        }
+    }
+    types
+        .value
+        .iter()
+        .take(MAX_TYPES)
+        .map(|at| at.value)
+        .collect()
+}
+
+/// The record sets of an `answer`, each record as in a zone file without its owner.
+fn records(
+    answer: &At<Vec<At<String>>>,
+    types: Option<&TypeSet>,
+    faults: &mut Faults<'_>,
+) -> Option<Vec<Rrset>> {
+    let mut sets: Vec<Rrset> = Vec::new();
+    let mut known = HashSet::new();
+    let mut good = true;
+    if let Some(text) = answer.value.get(MAX_RECORDS) {
+        faults.push(
+            text.place,
+            format!("`answer` has at most {MAX_RECORDS} records"),
+        );
+        good = false;
+    }
+    for text in answer.value.iter().take(MAX_RECORDS) {
+        let wrong = match push_record(&text.value, &mut sets, &mut known) {
+            Err(wrong) => wrong,
+            Ok(rtype) => match types {
+                Some(types) if rtype != RecordType::CNAME && !types.contains(rtype) => {
+                    format!("`types` does not have {rtype}, so this could never be an answer")
+                }
+                _ => continue,
+            },
+        };
+        faults.push_help(
+            text.place,
+            bad_value("answer", &text.value, &wrong),
+            "write the type and its data, such as A 10.0.0.5 or \"300 CNAME db.example\"; the name is the question's".to_owned(),
+        );
+        good = false;
+    }
+    if answer.value.is_empty() {
+        faults.push_help(
+            answer.place,
+            "`answer` has no record",
+            "to answer that there is none write deny: nodata".to_owned(),
+        );
+    }
+    let alias = sets.iter().find(|set| set.rtype() == RecordType::CNAME);
+    if let Some(alias) = alias
+        && (sets.len() > 1 || alias.len() > 1)
+    {
+        faults.push(
+            answer.place,
+            "a CNAME is an answer's only record (RFC 1034 section 3.6.2)",
+        );
+        good = false;
+    }
+    good.then_some(sets)
+}
+
+/// Adds the record that a text holds to its set.
+fn push_record(
+    text: &str,
+    sets: &mut Vec<Rrset>,
+    known: &mut HashSet<(RecordType, Vec<u8>)>,
+) -> Result<RecordType, String> {
+    let record =
+        parse_record(&format!("@ {text}"), &Name::root()).map_err(|fault| fault.message)?;
+    if !record.owner.as_ref().is_root() || record.rtype.is_meta() {
+        return Err("this is no record that a name can have".to_owned());
+    }
+    let at = match sets.iter().position(|set| set.rtype() == record.rtype) {
+        Some(at) => at,
+        None => {
+            sets.push(Rrset::new(record.rtype, record.ttl));
+            sets.len() - 1
+        }
+    };
+    if let Some(set) = sets.get_mut(at) {
+        set.lower_ttl(record.ttl);
+        // A thousand records are not compared with each other.
+        if !known.contains(&(record.rtype, record.rdata.to_vec())) {
+            set.append(&record.rdata)
+                .map_err(|error| error.to_string())?;
+            known.insert((record.rtype, record.rdata.to_vec()));
+        }
+    }
+    Ok(record.rtype)
+}
+
+/// Reports rules of one name: metrics and denials could not tell them apart.
+pub(super) fn report_repeated_names(rules: &[RuleEntry], faults: &mut Faults<'_>) {
+    let mut seen: HashMap<&str, Place> = HashMap::with_capacity(rules.len());
+    for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
+        if let Some(first) = seen.insert(&name.value.0, name.place) {
+            faults.push_with(name.place, || {
+                let message = format!(
+                    "there are two rules named `{}`, the other at line {}",
+                    quoted(&name.value.0),
+                    first.line
+                );
+                let help = "give each rule its own name: denials, logs and metrics go by it";
+                (message, Some(help.to_owned()))
+            });
+        }
+    }
+}

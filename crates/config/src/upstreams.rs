@@ -1,0 +1,215 @@
+//! The upstreams of the file: names become numbers, certificates are read, and nobody is asked who
+//! would ask us.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    error::{Faults, OtherFile, Place, nearest},
+    file::{UpstreamEntry, UpstreamsSection},
+    listen::Listen,
+    pem,
+    read::{At, quoted},
+    text::read_named,
+    upstream::{ServerAddr, Upstream},
+    value::Label,
+};
+use dnsgate_core::policy::UpstreamId;
+
+/// The most upstreams: each has connections and metrics of its own. No official reference.
+const MAX_UPSTREAMS: usize = 64;
+/// The most servers of one upstream: within one deadline a few are tried at most.
+const MAX_SERVERS: usize = 16;
+/// The largest file of certificates, in bytes: that of a whole system has some 200 KiB.
+const MAX_CA: u64 = 4 << 20;
+
+/// The upstreams and where they stand.
+#[derive(Debug, Default)]
+pub(super) struct Upstreams {
+    /// In the order of their numbers.
+    pub(super) list: Vec<Upstream>,
+    ids: HashMap<Box<str>, UpstreamId>,
+    /// Whether a name that is not there is one that could not be read.
+    lenient: bool,
+}
+
+impl Upstreams {
+    /// The upstreams of the file; relative paths start at `dir`.
+    pub(super) fn of(
+        (section, all_named): (&UpstreamsSection, bool),
+        listen: &[Listen],
+        dir: &Path,
+        faults: &mut Faults<'_>,
+    ) -> Self {
+        let mut upstreams = Self {
+            lenient: !(section.whole && all_named),
+            ..Self::default()
+        };
+        for (number, entry) in section.entries.iter().enumerate() {
+            let id = u16::try_from(number)
+                .ok()
+                .filter(|_| number < MAX_UPSTREAMS);
+            let Some(id) = id else {
+                let count = section.entries.len();
+                let message = format!("there are {count} upstreams; {MAX_UPSTREAMS} are the most");
+                faults.push(entry.name.place, message);
+                upstreams.lenient = true;
+                break;
+            };
+            let name = &entry.name.value.0;
+            upstreams.ids.insert(name.clone(), UpstreamId(id));
+            upstreams.list.push(Upstream {
+                name: name.clone(),
+                servers: servers(entry, listen, faults),
+                strategy: entry.strategy.map(|at| at.value).unwrap_or_default(),
+                ca: certificates(entry, dir, faults),
+            });
+        }
+        upstreams
+    }
+
+    /// The upstream of this name; an unknown one is reported.
+    pub(super) fn find(&self, name: &At<Label>, faults: &mut Faults<'_>) -> Option<UpstreamId> {
+        let known = self.ids.get(&name.value.0).copied();
+        if known.is_none() && !self.lenient {
+            faults.push_with(name.place, || self.unknown(&name.value.0));
+        }
+        known
+    }
+
+    /// What to say of a name that no upstream has.
+    fn unknown(&self, name: &str) -> (String, Option<String>) {
+        let names = self.list.iter().map(|upstream| &*upstream.name);
+        let help = match nearest(name, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.list.is_empty() => {
+                format!(
+                    "the file has none; add upstreams: {{ {name}: {{ servers: [tls://8.8.8.8#dns.google] }} }}"
+                )
+            }
+            None => {
+                let names: Vec<_> = names.take(20).collect();
+                format!("the names under `upstreams` are {}", names.join(", "))
+            }
+        };
+        (format!("there is no upstream `{name}`"), Some(help))
+    }
+}
+
+/// The servers of an upstream, each once.
+fn servers(entry: &UpstreamEntry, listen: &[Listen], faults: &mut Faults<'_>) -> Vec<ServerAddr> {
+    let Some(given) = &entry.servers else {
+        return Vec::new();
+    };
+    let name = &entry.name.value.0;
+    if given.value.is_empty() {
+        let message = format!("upstream `{name}` has no server");
+        faults.push(given.place, message);
+    }
+    let mut servers: Vec<ServerAddr> = Vec::with_capacity(given.value.len().min(MAX_SERVERS));
+    for server in &given.value {
+        if servers.len() == MAX_SERVERS {
+            let message = format!("{MAX_SERVERS} servers are the most that an upstream may have");
+            faults.push(server.place, message);
+            break;
+        }
+        if servers.contains(&server.value) {
+            let message = format!("{} is there twice in upstream `{name}`", server.value);
+            faults.push(server.place, message);
+            continue;
+        }
+        if let Some(own) = listen.iter().find(|own| is_own(**own, &server.value)) {
+            faults.push_help(
+                server.place,
+                format!(
+                    "{} is dnsgate itself, which listens on {own}: every question would come back",
+                    server.value
+                ),
+                "write the address of another server, or have dnsgate listen elsewhere (`listen`, \
+                 or `--listen` of serve and check)"
+                    .to_owned(),
+            );
+        }
+        servers.push(server.value.clone());
+    }
+    servers
+}
+
+/// Docker's own resolver: what a container sends there is taken off its way by the rules of its
+/// network, and comes to no listener of the container, on every address or not.
+const DOCKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+/// Whether what is sent to a server would arrive at this listener. A listener on every address has
+/// those of this machine, of which only loopback is known before it runs. Who listens on one of them
+/// alone, as systemd-resolved does on 127.0.0.53, and a listener on every address keep each other out:
+/// so where dnsgate runs with one, nobody else has the port on an address of the loopback.
+fn is_own(listen: Listen, server: &ServerAddr) -> bool {
+    let by_transport = match (listen, server) {
+        // What does not fit is asked for again over TCP.
+        (_, ServerAddr::Udp(_)) | (Listen::Tcp(_), _) => true,
+        (Listen::Udp(_), _) => false,
+    };
+    let (own, to): (SocketAddr, SocketAddr) = (listen.address(), server.address());
+    let by_address = match (own.ip(), to.ip()) {
+        // A listener on [::] takes no IPv4.
+        (IpAddr::V4(own), IpAddr::V4(to)) => {
+            own == to || own.is_unspecified() && to.is_loopback() && to != DOCKER
+        }
+        (IpAddr::V6(own), IpAddr::V6(to)) => own == to || own.is_unspecified() && to.is_loopback(),
+        _ => false,
+    };
+    by_transport && by_address && own.port() == to.port()
+}
+
+/// The certificates of an upstream's `ca_file`.
+fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> Option<Arc<[u8]>> {
+    let file = entry.ca_file.as_ref()?;
+    let servers = entry.servers.as_ref()?;
+    if entry.whole
+        && !servers
+            .value
+            .iter()
+            .any(|server| server.value.is_encrypted())
+    {
+        faults.push_help(
+            file.place,
+            "`ca_file` is for tls:// and https://: no server of this upstream has a certificate",
+            "leave the key out".to_owned(),
+        );
+        return None;
+    }
+    let path = dir.join(&file.value);
+    let shown = path.to_string_lossy();
+    let text = match read_named(&path, MAX_CA, faults.files()) {
+        Ok(text) => text,
+        Err(error) => {
+            faults.push(file.place, format!("{:?} {error}", quoted(&shown)));
+            return None;
+        }
+    };
+    match pem::check_certificates(&text) {
+        Ok(0) => {
+            faults.push_help(
+                file.place,
+                format!("{:?} holds no certificate", quoted(&shown)),
+                "it should have one or more of -----BEGIN CERTIFICATE-----: PEM, not DER"
+                    .to_owned(),
+            );
+            None
+        }
+        Ok(_) => Some(text.into_bytes().into()),
+        Err((line, message)) => {
+            let place = Place { line, column: 1 };
+            let file = OtherFile {
+                name: &shown,
+                text: &text,
+            };
+            faults.push_in(file, place, message.to_owned(), None);
+            None
+        }
+    }
+}

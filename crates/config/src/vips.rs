@@ -1,0 +1,235 @@
+//! Never two of Google's addresses in one answer.
+//!
+//! The restricted and the private address lead to different sets of services, and so does an
+//! endpoint of one's own. A name with records of two of them works now and fails then, depending on
+//! which one a client picks (Google's documentation says not to mix A and AAAA of them, either). So
+//! a configuration in which one client could get both for one name is refused.
+//!
+//! Compared are the rules and zones of one name. Two client groups may well be sent two ways.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+use super::{
+    error::Faults,
+    google::Shared,
+    parts::{Parts, Source},
+};
+use dnsgate_core::{
+    dns::{Name, RecordType, Rrset},
+    policy::{Action, Rule},
+};
+
+/// Which way an address leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Shared(Shared),
+    Endpoint,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shared(shared) => shared.label(),
+            Self::Endpoint => "psc",
+        })
+    }
+}
+
+/// That a rule, or its zone, leads a name one way.
+#[derive(Clone, Copy)]
+struct Lead<'p> {
+    rule: &'p Rule,
+    source: &'p Source,
+    way: Way,
+}
+
+/// Reports every name for which one client could get addresses of two ways.
+pub(super) fn check(parts: &Parts, endpoints: &[IpAddr], faults: &mut Faults<'_>) {
+    for (name, leads) in leads(parts, endpoints, faults) {
+        let Some((first, other)) = find_mixed(&leads) else {
+            continue;
+        };
+        let name = name.to_string();
+        let name = name.trim_end_matches('.');
+        let (what, way) = (&first.source.what, first.way);
+        let message = if std::ptr::eq(first.rule, other.rule) {
+            format!("{what}: {name} has addresses of {way} and of {}", other.way)
+        } else {
+            let (theirs, leads) = (&other.source.what, other.way);
+            format!("{theirs} leads {name} to {leads}, and {what} leads it to {way}")
+        };
+        report(other.source, message, faults);
+    }
+}
+
+fn report(source: &Source, message: String, faults: &mut Faults<'_>) {
+    let help = "Google serves different APIs on each, so send A and AAAA of a name one way";
+    faults.push_help(source.place, message, help.to_owned());
+}
+
+/// Which ways each name is led, by whom.
+fn leads<'p>(
+    parts: &'p Parts,
+    endpoints: &[IpAddr],
+    faults: &mut Faults<'_>,
+) -> BTreeMap<Name, Vec<Lead<'p>>> {
+    let way = |address: IpAddr| match Shared::holding(address) {
+        Some(shared) => Some(Way::Shared(shared)),
+        None => endpoints.contains(&address).then_some(Way::Endpoint),
+    };
+    let mut leads: BTreeMap<Name, Vec<Lead<'p>>> = BTreeMap::new();
+    for (rule, source) in parts.rules() {
+        match &rule.action {
+            Action::Zone(id) => {
+                let sets = parts.zone(*id).into_iter().flat_map(|zone| zone.rrsets());
+                for (owner, set) in sets {
+                    let mut ways = set.addresses().filter_map(way).peekable();
+                    if ways.peek().is_some() {
+                        let of_name = leads.entry(owner).or_default();
+                        of_name.extend(ways.map(|way| Lead { rule, source, way }));
+                    }
+                }
+            }
+            Action::Answer(records) => {
+                let mut ways = records.iter().flat_map(Rrset::addresses).filter_map(way);
+                let Some(way) = ways.next() else { continue };
+                if let Some(other) = ways.find(|other| *other != way) {
+                    let what = &source.what;
+                    let message =
+                        format!("{what}: its answer has addresses of {way} and of {other}");
+                    report(source, message, faults);
+                    continue;
+                }
+                for pattern in &rule.patterns {
+                    let of_name = leads.entry(pattern.name().to_name()).or_default();
+                    of_name.push(Lead { rule, source, way });
+                }
+            }
+            Action::Forward(_) | Action::Deny => {}
+        }
+    }
+    leads
+}
+
+/// Two leads of one name that one client could follow both. They are compared with each other only where there
+/// are such: thousands of rules may lead one name.
+fn find_mixed<'l, 'p>(leads: &'l [Lead<'p>]) -> Option<(&'l Lead<'p>, &'l Lead<'p>)> {
+    let mut led = Led::default();
+    let at = leads.iter().position(|lead| led.mixes(lead))?;
+    let (earlier, other) = (leads.get(..at)?, leads.get(at)?);
+    let mixed = |first: &&Lead<'_>| {
+        first.way != other.way
+            && (std::ptr::eq(first.rule, other.rule) || one_client(first.rule, other.rule))
+    };
+    Some((earlier.iter().find(mixed)?, other))
+}
+
+/// Who is led which way to one name, so far. Groups are bits; a rule for everybody has them all.
+#[derive(Default)]
+struct Led<'p> {
+    /// For each way the groups that a rule for A and AAAA leads, and those that any rule leads by part of its types.
+    ways: Vec<(Way, u64, u64)>,
+    /// The last rule and its first way.
+    last: Option<(&'p Rule, Way)>,
+}
+
+impl<'p> Led<'p> {
+    /// Adds a lead, and tells whether there is an earlier one that it does not agree with.
+    fn mixes(&mut self, lead: &Lead<'p>) -> bool {
+        let groups = lead.rule.groups.map_or(u64::MAX, |groups| {
+            groups.iter().fold(0, |bits, group| bits | 1 << group.0)
+        });
+        let both = is_for_both(lead.rule);
+        let of_others = self.ways.iter().filter(|(way, _, _)| *way != lead.way);
+        let mixes = of_others.fold(false, |mixes, (_, whole, part)| {
+            let theirs = if both { *part } else { *whole | *part };
+            mixes || theirs & groups != 0
+        });
+        let same = self.last.filter(|(rule, _)| std::ptr::eq(*rule, lead.rule));
+        self.last = same.or(Some((lead.rule, lead.way)));
+        let entry = match self.ways.iter().position(|(way, _, _)| *way == lead.way) {
+            Some(at) => self.ways.get_mut(at),
+            None => {
+                self.ways.push((lead.way, 0, 0));
+                self.ways.last_mut()
+            }
+        };
+        if let Some((_, whole, part)) = entry {
+            *(if both { whole } else { part }) |= groups;
+        }
+        mixes || same.is_some_and(|(_, way)| way != lead.way)
+    }
+}
+
+/// Whether a rule answers both A and AAAA.
+fn is_for_both(rule: &Rule) -> bool {
+    rule.types.contains(RecordType::A) && rule.types.contains(RecordType::AAAA)
+}
+
+/// Whether a client could get A by one rule and AAAA by the other. A rule for both types answers
+/// both or, where a better one goes before it, neither.
+fn one_client(first: &Rule, other: &Rule) -> bool {
+    let share_a_group = match (first.groups, other.groups) {
+        (Some(first), Some(other)) => first.intersects(other),
+        _ => true,
+    };
+    share_a_group && !(is_for_both(first) && is_for_both(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::{config, errors};
+
+    /// The first error of a text, without its place.
+    fn error(text: &str) -> String {
+        let told = errors(text);
+        let first = told.lines().next().unwrap_or_default();
+        first
+            .split_once(": error: ")
+            .expect("an error")
+            .1
+            .to_owned()
+    }
+
+    #[test]
+    fn two_ways_for_one_client_are_refused() {
+        for (text, want) in [
+            (
+                "zones: [{origin: x.example, records: [\"a A 199.36.153.4\", \"a A 199.36.153.8\"]}]",
+                "zone x.example: a.x.example has addresses of restricted and of private",
+            ),
+            (
+                "zones: [{origin: x.example, records: [\"*.w A 199.36.153.7\", \"*.w AAAA 2600:2d00:2:2000::\"]}]",
+                "zone x.example: *.w.x.example has addresses of restricted and of private",
+            ),
+            (
+                "rules: [{name: r, domains: [x.example], answer: [A 199.36.153.10, \"AAAA 2600:2d00:2:1000::\"]}]",
+                "rule `r`: its answer has addresses of private and of restricted",
+            ),
+            (
+                "google_apis: {vip: psc, addresses: [10.1.1.5]}\nzones: [{origin: x.example, records: [\"a A 10.1.1.5\", \"a A 199.36.153.8\"]}]",
+                "zone x.example: a.x.example has addresses of psc and of private",
+            ),
+            (
+                "rules: [{name: r, domains: [gcr.io], types: [A], answer: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io], ipv6: true}",
+                "google_apis (gcr.io) leads gcr.io to restricted, and rule `r` leads it to private",
+            ),
+        ] {
+            assert_eq!(error(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_way_for_each_client_is_fine() {
+        for text in [
+            // Other addresses beside one of Google's.
+            "zones: [{origin: x.example, records: [\"a A 199.36.153.4\", \"a A 10.0.0.1\"]}]",
+            // A rule for both types takes the name from the zone as a whole.
+            "rules: [{name: r, domains: [gcr.io], answer: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io]}",
+            // Two groups, two ways.
+            "rules:\n- {name: r, domains: [x.example], types: [A], groups: [vpc], answer: [A 199.36.153.8]}\n- {name: s, domains: [x.example], types: [AAAA], groups: [cloud-dns], answer: [\"AAAA 2600:2d00:2:1000::\"]}",
+        ] {
+            config(text);
+        }
+    }
+}

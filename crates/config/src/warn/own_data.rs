@@ -1,0 +1,98 @@
+//! Rules whose ranges do not hold the addresses of our own data: an alias from the one into the other
+//! is denied, which is as it should be for what comes from outside and may surprise inside.
+
+use std::net::IpAddr;
+
+use super::super::{
+    error::{Faults, Notice},
+    parts::{Parts, Source},
+    upstream::Upstream,
+};
+use dnsgate_core::{
+    dns::Rrset,
+    policy::{Action, AnswerRanges, Forwarding, GroupSet, Origin, Policy, Ranges, Rule, RuleId},
+};
+
+/// The most addresses of our own that are looked at: they are compared with each rule's ranges, and a
+/// warning that is missing costs less than a `check` that takes long.
+const MAX_LOOKED_AT: usize = 1_000;
+
+/// An address of our own, and whose it is.
+struct Own<'p> {
+    address: IpAddr,
+    source: &'p Source,
+    groups: Option<GroupSet>,
+}
+
+/// One warning, of the first such rule: whoever mends it sees the next. Only rules whose names are
+/// inside are looked at, by their upstream's address or their own ranges. That a name of the internet
+/// is an alias of one of ours is never meant, and being denied is what the ranges are for.
+pub(crate) fn own_data(
+    policy: &Policy,
+    parts: &Parts,
+    upstreams: &[Upstream],
+    faults: &Faults<'_>,
+) -> Option<Notice> {
+    let own: Vec<Own<'_>> = own(policy, parts).take(MAX_LOOKED_AT).collect();
+    let public = Ranges::public();
+    let forwarding = (0..).map(RuleId).zip(policy.rules());
+    let mut forwarding = forwarding.filter(|(_, rule)| match &rule.action {
+        Action::Forward(forwarding) => is_inside(forwarding, upstreams, &public),
+        Action::Zone(_) | Action::Answer(_) | Action::Deny => false,
+    });
+    forwarding.find_map(|(id, rule)| {
+        let ranges = policy.ranges_of(id);
+        let out = own.iter().find(|own| {
+            let meet = match (rule.groups, own.groups) {
+                (Some(one), Some(other)) => one.intersects(other),
+                _ => true,
+            };
+            meet && !ranges.allow(own.address)
+        })?;
+        let source = parts.source(id)?;
+        let message = format!(
+            "{}: its ranges hold to the end of a chain of aliases, so an alias into {}, which has {}, is denied",
+            source.what, out.source.what, out.address
+        );
+        let help = "where such aliases are meant, list the addresses under answers: {within: [...]}";
+        Some(faults.warning(source.place, message, Some(help.to_owned())))
+    })
+}
+
+/// Whether the names of a rule are inside, as far as can be seen.
+fn is_inside(forwarding: &Forwarding, upstreams: &[Upstream], public: &Ranges) -> bool {
+    let lists = match &forwarding.answers {
+        AnswerRanges::Public => false,
+        AnswerRanges::Within(nets) => nets.iter().any(|net| !public.allow(net.addr())),
+    };
+    let upstream = upstreams.get(usize::from(forwarding.upstream.0));
+    let servers = upstream.iter().flat_map(|upstream| &upstream.servers);
+    lists
+        || servers
+            .map(|server| server.address().ip())
+            .any(|ip| !public.allow(ip))
+}
+
+/// The addresses of zones and rules of the file.
+fn own<'p>(policy: &'p Policy, parts: &'p Parts) -> impl Iterator<Item = Own<'p>> {
+    let rules = policy.rules().iter().zip(&parts.sources);
+    let rules = rules.filter(|(rule, _)| rule.origin == Origin::Configured);
+    rules.flat_map(|(rule, source)| {
+        addresses(rule, parts).map(move |address| Own {
+            address,
+            source,
+            groups: rule.groups,
+        })
+    })
+}
+
+fn addresses<'p>(rule: &'p Rule, parts: &'p Parts) -> Box<dyn Iterator<Item = IpAddr> + 'p> {
+    match &rule.action {
+        Action::Zone(id) => {
+            let sets = parts.zone(*id).into_iter().flat_map(|zone| zone.rrsets());
+            Box::new(sets.flat_map(|(_, set)| set.addresses()))
+        }
+        Action::Answer(sets) => Box::new(sets.iter().flat_map(Rrset::addresses)),
+        Action::Forward(_) | Action::Deny => Box::new(std::iter::empty()),
+    }
+}

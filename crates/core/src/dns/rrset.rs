@@ -1,0 +1,301 @@
+//! Record sets in wire form: what zones and rules answer with.
+//!
+//! RDATA is kept uncompressed, as it is compared and as it is written when no name in it repeats.
+//! Which parts of it are names that a reply may compress follows from the type.
+
+use std::{fmt, net::IpAddr};
+
+use hickory_proto::{
+    rr::RData,
+    serialize::binary::{BinEncodable, BinEncoder, NameEncoding},
+};
+
+use super::{Name, NameBuf, NameRef, RecordType, name::MAX_NAME};
+
+/// The most bytes of RDATA that one record can hold: its length field has 16 bits.
+pub const MAX_RDATA: usize = u16::MAX as usize;
+/// The longest TTL, in seconds (RFC 2181 section 8).
+pub const MAX_TTL: u32 = i32::MAX as u32;
+
+/// All records of one owner and type: one TTL, one or more RDATA (RFC 2181 section 5).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Rrset {
+    rtype: RecordType,
+    ttl: u32,
+    count: u16,
+    /// Where a CNAME leads, so that it need not be read for each answer.
+    alias: Option<Name>,
+    /// Each RDATA behind its two-byte length.
+    data: Vec<u8>,
+}
+
+/// Why records cannot become a set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RrsetError {
+    /// hickory-proto could not write the record.
+    #[error("the record cannot be encoded: {0}")]
+    Encode(String),
+    /// More than 65 535 bytes of RDATA.
+    #[error("the record's data is longer than 65535 bytes")]
+    LongRdata,
+    /// More than 65 535 bytes of records.
+    #[error("the records of one name and type are more than 65535 bytes, which no reply can hold")]
+    LargeSet,
+}
+
+impl Rrset {
+    /// An empty set, to be filled by [`Rrset::push`].
+    #[must_use]
+    pub fn new(rtype: RecordType, ttl: u32) -> Self {
+        Self {
+            rtype,
+            ttl: ttl.min(MAX_TTL),
+            count: 0,
+            alias: None,
+            data: Vec::new(),
+        }
+    }
+
+    /// The set of addresses of one family, in the order given; the others are left out.
+    #[must_use]
+    pub fn of_addresses(rtype: RecordType, ttl: u32, addresses: &[IpAddr]) -> Self {
+        let mut set = Self::new(rtype, ttl);
+        for address in addresses {
+            // At most 16 bytes each: `push` has nothing to object to.
+            let _ = match (rtype, address) {
+                (RecordType::A, IpAddr::V4(v4)) => set.push(&v4.octets()),
+                (RecordType::AAAA, IpAddr::V6(v6)) => set.push(&v6.octets()),
+                _ => Ok(()),
+            };
+        }
+        set
+    }
+
+    /// The set of one record whose RDATA is one name: CNAME, NS, PTR, DNAME.
+    #[must_use]
+    pub fn of_name(rtype: RecordType, ttl: u32, target: NameRef<'_>) -> Self {
+        let mut set = Self::new(rtype, ttl);
+        let _ = set.push(target.wire()); // at most 255 bytes
+        set
+    }
+
+    /// Adds one RDATA in uncompressed wire form; a repeated one is left out (RFC 2181 section 5).
+    ///
+    /// # Errors
+    /// When the RDATA or the set is too large.
+    pub fn push(&mut self, rdata: &[u8]) -> Result<(), RrsetError> {
+        if self.rdatas().any(|own| own == rdata) {
+            return Ok(());
+        }
+        self.append(rdata)
+    }
+
+    /// Adds one RDATA that is known not to be there yet: a set of thousands is not searched for
+    /// each.
+    ///
+    /// # Errors
+    /// As [`Rrset::push`].
+    pub fn append(&mut self, rdata: &[u8]) -> Result<(), RrsetError> {
+        let len = u16::try_from(rdata.len()).map_err(|_| RrsetError::LongRdata)?;
+        if !self.is_empty() && self.data.len() + 2 + rdata.len() > MAX_RDATA {
+            return Err(RrsetError::LargeSet);
+        }
+        if self.rtype == RecordType::CNAME && self.is_empty() {
+            let name = NameBuf::read(rdata).ok();
+            self.alias = name.map(|(name, _)| name.as_ref().to_name());
+        }
+        self.count += 1; // at most 65 535 bytes, two or more a record
+        self.data.extend_from_slice(&len.to_be_bytes());
+        self.data.extend_from_slice(rdata);
+        Ok(())
+    }
+
+    /// Gives back the room that was kept for more records.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.data.shrink_to_fit();
+    }
+
+    /// The bytes on the heap.
+    pub(super) fn heap(&self) -> usize {
+        let alias = self.alias();
+        let alias = alias.map_or(0, |name| name.wire().len() + name.label_count() + 1);
+        self.data.capacity() + alias
+    }
+
+    /// The type.
+    #[must_use]
+    pub const fn rtype(&self) -> RecordType {
+        self.rtype
+    }
+
+    /// The TTL in seconds.
+    #[must_use]
+    pub const fn ttl(&self) -> u32 {
+        self.ttl
+    }
+
+    /// Lowers the TTL to `ttl`: sets whose records came with different ones take the least
+    /// (RFC 2181 section 5.2).
+    pub fn lower_ttl(&mut self, ttl: u32) {
+        self.ttl = self.ttl.min(ttl);
+    }
+
+    /// The number of records.
+    #[must_use]
+    pub const fn len(&self) -> u16 {
+        self.count
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The RDATA, uncompressed, in the order added.
+    pub fn rdatas(&self) -> impl Iterator<Item = &[u8]> {
+        self.rdatas_with_length()
+            .map(|rdata| rdata.get(2..).unwrap_or_default())
+    }
+
+    /// The RDATA with the two bytes of length before each: as a record ends on the wire.
+    pub(super) fn rdatas_with_length(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &*self.data;
+        std::iter::from_fn(move || {
+            let &len = rest.first_chunk::<2>()?;
+            let whole = 2 + usize::from(u16::from_be_bytes(len));
+            let (rdata, after) = rest.split_at_checked(whole)?;
+            rest = after;
+            Some(rdata)
+        })
+    }
+
+    /// The name that an alias points to: the whole RDATA of a CNAME or DNAME, letters as written.
+    #[must_use]
+    pub fn target(&self) -> Option<&[u8]> {
+        matches!(self.rtype, RecordType::CNAME | RecordType::DNAME).then(|| self.rdatas().next())?
+    }
+
+    /// The name that a CNAME leads to, as names are compared.
+    #[must_use]
+    pub fn alias(&self) -> Option<NameRef<'_>> {
+        self.alias.as_ref().map(Name::as_ref)
+    }
+
+    /// The addresses of an A or AAAA set.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let rtype = self.rtype;
+        self.rdatas().filter_map(move |rdata| match rtype {
+            RecordType::A => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
+            RecordType::AAAA => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Debug for Rrset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} × {}", self.ttl, self.rtype, self.count)
+    }
+}
+
+/// The uncompressed wire form of a record's data as hickory-proto read it.
+///
+/// # Errors
+/// When hickory-proto cannot write it, or it is too long for a record.
+pub fn wire_rdata(rdata: &RData) -> Result<Vec<u8>, RrsetError> {
+    let mut wire = Vec::new();
+    let mut encoder = BinEncoder::new(&mut wire);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    rdata
+        .emit(&mut encoder)
+        .map_err(|error| RrsetError::Encode(error.to_string()))?;
+    if wire.len() > MAX_RDATA {
+        return Err(RrsetError::LongRdata);
+    }
+    Ok(wire)
+}
+
+/// Where in the RDATA of a type there are names that a reply may compress. Only the types of
+/// RFC 1035 have any: newer ones must be written as they are (RFC 3597 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// No name that may be compressed.
+    Opaque,
+    /// `prefix` bytes, then one name, which is the last of it unless there is `more`: another name,
+    /// then anything.
+    Names { prefix: usize, more: bool },
+}
+
+impl Layout {
+    pub(super) const fn of(rtype: RecordType) -> Self {
+        match rtype {
+            RecordType::NS | RecordType::CNAME | RecordType::PTR => Self::Names {
+                prefix: 0,
+                more: false,
+            },
+            RecordType::SOA => Self::Names {
+                prefix: 0,
+                more: true,
+            },
+            RecordType::MX => Self::Names {
+                prefix: 2,
+                more: false,
+            },
+            _ => Self::Opaque,
+        }
+    }
+}
+
+/// The length of the uncompressed name at the start of `wire`, root byte included.
+pub(super) fn name_len(wire: &[u8]) -> Option<usize> {
+    let mut at = 0usize;
+    loop {
+        let len = usize::from(*wire.get(at)?);
+        at += 1 + len;
+        if len > super::name::MAX_LABEL || at > MAX_NAME {
+            return None;
+        }
+        if len == 0 {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_rdata_is_kept_once() {
+        let addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.1"].map(|a| a.parse().expect("address"));
+        let set = Rrset::of_addresses(RecordType::A, 300, &addresses);
+        assert_eq!(set.len(), 2);
+        assert_eq!(set.addresses().collect::<Vec<_>>(), addresses[..2]);
+        assert!(Rrset::of_addresses(RecordType::AAAA, 300, &addresses).is_empty());
+    }
+
+    #[test]
+    fn rdata_that_does_not_fit_is_refused() {
+        let mut set = Rrset::new(RecordType::NULL, 0);
+        assert_eq!(set.push(&vec![0; MAX_RDATA]), Ok(()));
+        assert_eq!(
+            set.push(&vec![0; MAX_RDATA + 1]),
+            Err(RrsetError::LongRdata)
+        );
+        assert_eq!(set.len(), 1);
+    }
+
+    #[test]
+    fn an_alias_leads_to_its_first_target_in_lower_case() {
+        let mut set = Rrset::new(RecordType::CNAME, 0);
+        assert_eq!(set.alias(), None);
+        for target in [&b"\x03WWW\x01a\0"[..], b"\x01b\0"] {
+            assert_eq!(set.push(target), Ok(()));
+            assert_eq!(set.alias().map(NameRef::wire), Some(&b"\x03www\x01a\0"[..]));
+        }
+        let mut other = Rrset::new(RecordType::DNAME, 0);
+        assert_eq!(other.push(b"\x01b\0"), Ok(()));
+        assert_eq!(other.alias(), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! Looking ahead: what several walks will need is fetched for all of them before the first begins.
+//!
+//! In a long list each walk waits for memory that no cache holds, some hundred nanoseconds, and as
+//! it branches on what it has read, the processor cannot begin the next one meanwhile. But where a
+//! name's nodes stand is known from the name alone. So for a batch of queries those places are
+//! found first, without reading any, and then read one after another with nothing between that
+//! depends on them, so that several are under way at a time. A walk in a list of a million names takes a
+//! third of the time so.
+//!
+//! ```text
+//!   without   walk: wait ……… walk: wait ……… walk: wait ……… walk: wait ………
+//!   with      places  fetch: wait ………… walk walk walk walk
+//!                            wait …………
+//!                            wait …………
+//!                            wait …………
+//! ```
+//!
+//! It is a guess that changes no answer. Names are taken from packets as they came, unchecked; one
+//! with letters in upper case is looked ahead for in vain.
+
+use std::hint;
+
+use super::packed::{PackedTree, Suffix};
+
+/// Bytes of blocks that are fetched for nobody: half of what the second-level cache of a core has
+/// on common servers, so that most of them are there anyway.
+const CACHED: usize = 512 << 10;
+/// Labels of a name that count, from the right. Rules are mostly about names of two or three, and a
+/// walk for any other name ends one deeper.
+const LABELS: usize = 4;
+/// Of these, the first ones: top-level domains are few and always near.
+const NEAR: usize = 1;
+/// How many places are noted: as many as 32 names can have.
+pub(super) const ROOM: usize = 32 * (LABELS - NEAR);
+/// How far a name is read: no name is longer.
+const NAME: usize = 255;
+
+/// The places that walks will need: noted by [`PackedTree::prefetch`] for one name after another,
+/// read by [`PackedTree::fetch`] for all.
+#[derive(Debug)]
+pub struct Prefetch {
+    blocks: [u32; ROOM],
+    count: usize,
+}
+
+impl Prefetch {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            blocks: [0; ROOM],
+            count: 0,
+        }
+    }
+
+    /// Notes a block, if there is room.
+    #[inline]
+    pub(super) fn note(&mut self, block: u32) {
+        if let Some(place) = self.blocks.get_mut(self.count) {
+            *place = block;
+            self.count += 1;
+        }
+    }
+}
+
+impl Default for Prefetch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PackedTree {
+    /// Notes where the nodes stand that a walk to a name may need. `wire` should begin with the
+    /// name, and may be anything. Tells whether that is of use at all, which it is not in a tree
+    /// that is near anyway.
+    #[inline]
+    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
+        let of_use = self.heap_bytes() > CACHED;
+        if of_use {
+            self.note(wire, prefetch);
+        }
+        of_use
+    }
+
+    fn note(&self, wire: &[u8], prefetch: &mut Prefetch) {
+        let mut suffix = Suffix::ROOT;
+        for (depth, label) in last_labels(wire).into_iter().enumerate() {
+            if label.is_empty() {
+                break;
+            }
+            suffix = self.child_of(suffix, label);
+            if depth >= NEAR {
+                prefetch.note(self.home(suffix));
+            }
+        }
+    }
+
+    /// Reads something of all that was noted, which brings it near, and forgets it.
+    pub fn fetch(&self, prefetch: &mut Prefetch) {
+        let noted = prefetch.blocks.get(..prefetch.count).unwrap_or_default();
+        let blocks = noted.iter().filter_map(|&block| self.block(block));
+        hint::black_box(blocks.fold(0, |read, block| read ^ block.touch()));
+        prefetch.count = 0;
+    }
+}
+
+/// The last labels of a name, from the right; empty ones where it has fewer.
+#[inline]
+fn last_labels(wire: &[u8]) -> [&[u8]; LABELS] {
+    let mut last: [&[u8]; LABELS] = [&[]; LABELS];
+    let mut rest = wire.get(..NAME).unwrap_or(wire);
+    while let Some((&len, behind)) = rest.split_first()
+        && len != 0
+        && let Some((label, behind)) = behind.split_at_checked(usize::from(len))
+    {
+        let [first, second, third, _] = last;
+        last = [label, first, second, third];
+        rest = behind;
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::{LabelTree, Name, tree::block::SIZE};
+    use proptest::prelude::*;
+
+    fn tree(count: u32) -> PackedTree {
+        let mut tree = LabelTree::new();
+        for at in 0..count {
+            let name: Name = format!("a{at}.example.com").parse().expect("a name");
+            let node = tree.insert(name.as_ref(), 0).expect("room");
+            tree.set_mark(node, u32::from(at == 77) * 7);
+        }
+        tree.pack().expect("room")
+    }
+
+    fn wire(text: &str) -> Vec<u8> {
+        let name: Name = text.parse().expect(text);
+        name.as_ref().wire().to_vec()
+    }
+
+    #[test]
+    fn the_last_labels_are_found_from_the_right() {
+        for (name, last) in [
+            (&b"\x01a\x01b\0rest"[..], [&b"b"[..], b"a", b"", b""]),
+            (b"\x01a\x01b\x01c\x01d\x01e\0", [b"e", b"d", b"c", b"b"]),
+            (b"\0", [b"", b"", b"", b""]),
+            (b"", [b"", b"", b"", b""]),
+            (b"\x05ab", [b"", b"", b"", b""]),
+            (b"\x01a", [b"a", b"", b"", b""]),
+        ] {
+            assert_eq!(last_labels(name), last, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_walk_needs_is_noted() {
+        let tree = tree(40_000);
+        let mut prefetch = Prefetch::new();
+        assert!(tree.prefetch(&wire("x.a77.example.com"), &mut prefetch));
+        // example.com, a77.example.com, and where x would be.
+        assert_eq!(prefetch.count, 3);
+        let name: Name = "a77.example.com".parse().expect("a name");
+        let (node, depth) = tree.closest(name.as_ref());
+        assert_eq!(depth, 3);
+        let noted = prefetch.blocks.get(1).copied().expect("noted");
+        let block = tree.block(noted).expect("a block");
+        assert!(block.is_over() || block.marks().any(|(_, mark)| mark == 7));
+        assert_eq!(tree.mark(node), 7);
+        tree.fetch(&mut prefetch);
+        assert_eq!(prefetch.count, 0);
+    }
+
+    #[test]
+    fn a_small_tree_needs_no_foresight() {
+        let tree = tree(100);
+        assert!(tree.heap_bytes() < CACHED && CACHED.is_multiple_of(SIZE));
+        let mut prefetch = Prefetch::new();
+        assert!(!tree.prefetch(&wire("a7.example.com"), &mut prefetch));
+        assert_eq!(prefetch.count, 0);
+    }
+
+    #[test]
+    fn no_more_is_noted_than_there_is_room_for() {
+        let tree = tree(40_000);
+        let mut prefetch = Prefetch::new();
+        for _ in 0..1000 {
+            assert!(tree.prefetch(&wire("a.b.c.d.e.f"), &mut prefetch));
+        }
+        assert_eq!(prefetch.count, ROOM);
+        tree.fetch(&mut prefetch);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_will_do(wires in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..600), 1..40)) {
+            let tree = tree(10);
+            let mut prefetch = Prefetch::new();
+            for wire in &wires {
+                tree.note(wire, &mut prefetch);
+            }
+            tree.fetch(&mut prefetch);
+            prop_assert_eq!(prefetch.count, 0);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What is checked: everything that the preset promises, and everything that must not be.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::SystemTime,
+};
+
+use super::{
+    Bucket, Check, Machine, Target,
+    check::{Host, Way, shown},
+};
+use dnsgate_config::{Config, Served};
+use dnsgate_core::{
+    dns::{Name, RecordType},
+    policy::{Action, GroupId, Verdict},
+};
+
+/// Resolvers that anybody may ask: programs that go round the system's resolver have these built
+/// in. Each way is answered by some of them (DNS over QUIC by the last of IPv4), so a way on which
+/// none answers was stopped.
+pub const BYPASS: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)),
+    IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)),
+    IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)),
+    IpAddr::V4(Ipv4Addr::new(94, 140, 14, 14)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888)),
+];
+
+/// Web servers of the internet that are no resolvers, as of 2026: GitHub, Fastly and Cloudflare, over
+/// IPv6 the last one. They take connections on 443 and 80, whatever name is asked for.
+pub const LITERALS: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(140, 82, 112, 3)),
+    IpAddr::V4(Ipv4Addr::new(151, 101, 1, 140)),
+    IpAddr::V4(Ipv4Addr::new(104, 16, 132, 229)),
+    IpAddr::V6(Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0x6810, 0x84e5)),
+];
+/// The ports on which a literal address must not take a connection.
+const LITERAL_PORTS: [u16; 2] = [443, 80];
+
+/// What no check tries, told at the end of each report.
+const NOT_TRIED: [&str; 6] = [
+    "ICMP",
+    "NTP (udp:123)",
+    "other protocols and ports than those listed",
+    "other addresses than those listed",
+    "resolvers that go round resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
+    "data in names that a rule allows",
+];
+/// One more, where a server was named.
+const NOT_RESOLV_CONF: &str = "the name servers of /etc/resolv.conf (--server was given)";
+
+/// What no check of a run tries.
+#[must_use]
+pub fn not_tried(machine: &Machine) -> Vec<&'static str> {
+    let one_more = machine.resolv_conf.is_none().then_some(NOT_RESOLV_CONF);
+    NOT_TRIED.into_iter().chain(one_more).collect()
+}
+
+/// What is to be checked beside the preset.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Services that must be served where their names lead.
+    pub apis: Vec<Name>,
+    /// A bucket that must be readable.
+    pub bucket: Option<Bucket>,
+    /// What must be denied and out of reach.
+    pub blocked: Vec<Target>,
+    /// Resolvers that must be out of reach.
+    pub bypass: Vec<IpAddr>,
+    /// More addresses that must be out of reach on 443 and 80.
+    pub literals: Vec<IpAddr>,
+}
+
+/// The checks, in the order in which they are reported.
+#[must_use]
+pub fn checks(config: &Config, plan: Plan, machine: &Machine, now: SystemTime) -> Vec<Check> {
+    let mut checks: Vec<Check> = preset(config, now);
+    let served = config.served.iter();
+    let in_hosts = served.filter_map(|it| {
+        let vip = it.leads.as_ref().ok()?;
+        machine.hosts_of_preset(&it.name, vip)
+    });
+    let in_hosts: Vec<Check> = in_hosts.collect();
+    checks.extend(vips(&checks));
+    checks.extend(plan.apis.into_iter().map(Check::Api));
+    checks.extend(plan.bucket.map(Check::Bucket));
+    checks.extend(machine.resolv_conf());
+    checks.extend(in_hosts);
+    let mut literals = Vec::new();
+    for target in plan.blocked {
+        match &target.host {
+            Host::Name(name) => {
+                checks.push(Check::Denied(name.clone()));
+                checks.push(Check::Data(name.clone()));
+                checks.push(machine.hosts(name));
+            }
+            Host::Address(address) => literals.push(*address),
+        }
+        checks.push(Check::Unreachable(target));
+    }
+    // The addresses of the preset are where traffic may go.
+    let own = machine.public_addresses().filter(|address| {
+        let vips = config.served.iter().filter_map(|it| it.leads.as_ref().ok());
+        !vips
+            .flat_map(|vip| &vip.ranges)
+            .any(|range| range.contains(address))
+    });
+    literals.extend(plan.literals.into_iter().chain(own));
+    for address in literals {
+        checks.extend(LITERAL_PORTS.map(|port| {
+            Check::Unreachable(Target {
+                host: Host::Address(address),
+                port,
+            })
+        }));
+    }
+    checks.extend(machine.proxies());
+    for address in plan.bypass {
+        checks.extend(Way::ALL.map(|way| Check::Bypass(address, way)));
+    }
+    let mut distinct: Vec<Check> = Vec::with_capacity(checks.len());
+    for check in checks {
+        // An argument may be given twice; two results under one label would be a mistake.
+        if !distinct.contains(&check) {
+            distinct.push(check);
+        }
+    }
+    distinct
+}
+
+fn preset(config: &Config, now: SystemTime) -> Vec<Check> {
+    if config.served.is_empty() {
+        let why = "the configuration has vip: off".to_owned();
+        return vec![Check::Skip("preset".to_owned(), why)];
+    }
+    let served = config.served.iter();
+    let check = |served: &Served| {
+        let named = || format!("name {}", shown(&served.name));
+        match &served.leads {
+            Err(why) => Check::Skip(named(), (*why).to_owned()),
+            Ok(vip) => match overruled(config, &served.name, now) {
+                Some(rule) => Check::Skip(named(), format!("rule `{rule}` goes before the preset")),
+                None => Check::Name(served.name.clone(), vip.clone()),
+            },
+        }
+    };
+    served.map(check).collect()
+}
+
+/// The rule by which some client is not answered from the preset.
+fn overruled<'c>(config: &'c Config, name: &Name, now: SystemTime) -> Option<&'c str> {
+    let policy = &config.policy;
+    let groups = 0..policy.groups().len();
+    groups.flat_map(|at| u8::try_from(at).ok()).find_map(|at| {
+        let verdict = policy.decide(GroupId(at), name.as_ref(), RecordType::A, now);
+        let rule = match verdict {
+            Verdict::Zone { rule, .. } | Verdict::Answer { rule, .. } => Some(rule),
+            Verdict::Forward(grant) => grant.rule(),
+            Verdict::Deny(denial) => denial.rule,
+        };
+        let rule = policy.rule(rule?)?;
+        let is_preset =
+            matches!(rule.action, Action::Zone(_)) && rule.name.starts_with("google_apis ");
+        (!is_preset).then_some(&*rule.name)
+    })
+}
+
+/// The addresses that names lead to, each once.
+fn vips(names: &[Check]) -> Vec<Check> {
+    let mut all: Vec<Check> = Vec::new();
+    for check in names {
+        let Check::Name(_, vip) = check else { continue };
+        for &address in &vip.addresses {
+            let check = Check::Vip(address, vip.label);
+            if !all.contains(&check) {
+                all.push(check);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,89 @@
+//! The answer section of a reply, decoded by hickory-proto: by other code than wrote it.
+
+use std::net::IpAddr;
+
+use hickory_proto::{op::Message, rr};
+
+use dnsgate_core::dns::{Name, NameBuf, RecordType, rrset::wire_rdata};
+
+/// One record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Record {
+    pub(super) owner: String,
+    pub(super) rtype: RecordType,
+    pub(super) rdata: Vec<u8>,
+    /// Type and data as in a zone file.
+    pub(super) shown: String,
+}
+
+impl Record {
+    /// Whether this is the record that is meant; the TTL does not count, and neither does the case
+    /// of letters where the data is a name.
+    pub(super) fn is(&self, owner: &Name, rtype: RecordType, rdata: &[u8]) -> bool {
+        let same_data = match rtype {
+            RecordType::CNAME | RecordType::DNAME | RecordType::NS | RecordType::PTR => {
+                self.rdata.eq_ignore_ascii_case(rdata)
+            }
+            _ => self.rdata == rdata,
+        };
+        same_data && self.rtype == rtype && self.owner == owner.to_string()
+    }
+
+    /// The address of an A or AAAA record.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.rtype {
+            RecordType::A => <[u8; 4]>::try_from(&*self.rdata).ok().map(IpAddr::from),
+            RecordType::AAAA => <[u8; 16]>::try_from(&*self.rdata).ok().map(IpAddr::from),
+            _ => None,
+        }
+    }
+}
+
+/// The records of a reply's answer section; none where there is no reply.
+pub(super) fn records(reply: &[u8]) -> Vec<Record> {
+    // The engine writes what hickory-proto reads: tests/scenarios holds that.
+    let answers = Message::from_vec(reply).map_or_else(|_| Vec::new(), |message| message.answers);
+    answers.iter().filter_map(record).collect()
+}
+
+fn record(record: &rr::Record) -> Option<Record> {
+    let mut owner = NameBuf::new();
+    for label in record.name.iter() {
+        owner.push_label(label).ok()?;
+    }
+    let rdata = wire_rdata(&record.data).ok()?;
+    let rtype = RecordType(u16::from(record.record_type()));
+    let data = match NameBuf::read(&rdata) {
+        // hickory-proto has no text for DNAME, and none without a doubt for letters of names.
+        Ok((name, _)) if matches!(rtype, RecordType::CNAME | RecordType::DNAME) => {
+            name.as_ref().to_string()
+        }
+        _ => record.data.to_string(),
+    };
+    Some(Record {
+        owner: owner.as_ref().to_string(),
+        rtype,
+        rdata,
+        shown: format!("{rtype} {data}"),
+    })
+}
+
+/// Whether two answers have the same records, in whatever order.
+pub(super) fn are_same(one: &[Record], other: &[Record]) -> bool {
+    let sorted = |records: &[Record]| {
+        let mut records = records.to_vec();
+        records.sort();
+        records
+    };
+    sorted(one) == sorted(other)
+}
+
+/// Records as text, one after the other.
+pub(super) fn shown(records: &[Record]) -> String {
+    let texts: Vec<_> = records.iter().map(|record| &*record.shown).collect();
+    if texts.is_empty() {
+        "no records".to_owned()
+    } else {
+        texts.join(", ")
+    }
+}

@@ -1,0 +1,378 @@
+//! What two configurations make of the same questions, where it is not the same.
+//!
+//! Questions come from a query log, by whoever reads it, or from [`Diff::probe`], which asks
+//! whatever can tell the two apart: every name that either has a pattern or a record for and one
+//! below it, for every way that client groups meet, in the common types and those that rules name.
+//!
+//! Two verdicts are the same when a client and an operator see the same: ending, reason, rule,
+//! response code, and the answer's records without their TTLs; or, where an upstream has to be
+//! asked, its name and what of its answer may pass. A group of another name alone is
+//! no change. Tables are bounded; what has no room is counted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    net::IpAddr,
+    time::SystemTime,
+};
+
+use super::{Asks, Question, Seen, Subject, answer, ask, rule_of};
+use dnsgate_core::{
+    dns::{Name, RecordType, Transport},
+    engine::Reason,
+    policy::{CnameMode, Origin},
+};
+
+/// The types that are probed whatever the rules say: those that clients ask for.
+const COMMON: [RecordType; 9] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::HTTPS,
+    RecordType::SVCB,
+    RecordType::CNAME,
+    RecordType::TXT,
+    RecordType::MX,
+    RecordType::SRV,
+    RecordType::PTR,
+];
+/// The most types that are probed: rules and zones rarely have others than the common ones.
+const MAX_TYPES: usize = 64;
+/// The label before a name that stands for all names below it.
+const BELOW: &[u8] = b"probe";
+/// The most kinds of change, and the most names of all kinds together, that are kept apart.
+const MAX_KINDS: usize = 10_000;
+const MAX_NAMES: usize = 100_000;
+/// The most kinds, and the most names of each, that are printed.
+const TOP_KINDS: usize = 50;
+const TOP_NAMES: usize = 20;
+
+/// One way in which verdicts change: for whom, from what, to what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Kind {
+    clients: String,
+    old: String,
+    new: String,
+}
+
+/// The questions of one kind of change.
+#[derive(Clone, Debug, Default)]
+struct Changed {
+    count: u64,
+    names: HashMap<Name, ChangedName>,
+}
+
+/// The questions for one name.
+#[derive(Clone, Debug, Default)]
+struct ChangedName {
+    count: u64,
+    types: BTreeSet<RecordType>,
+    /// The records of the first question, where the records are the change.
+    records: Option<(String, String)>,
+}
+
+/// Two configurations, and what was found to be different so far.
+#[derive(Debug)]
+pub struct Diff<'s> {
+    old: Subject<'s>,
+    new: Subject<'s>,
+    now: SystemTime,
+    asked: u64,
+    changed: u64,
+    /// The types that every name was asked for, when names were probed.
+    types: Option<BTreeSet<RecordType>>,
+    kinds: HashMap<Kind, Changed>,
+    /// Names in `kinds`.
+    names: usize,
+    /// Changes that there was no room to keep apart.
+    others: u64,
+}
+
+impl<'s> Diff<'s> {
+    /// Nothing asked so far; everything is asked at `now`.
+    #[must_use]
+    pub fn new(old: Subject<'s>, new: Subject<'s>, now: SystemTime) -> Self {
+        Self {
+            old,
+            new,
+            now,
+            asked: 0,
+            changed: 0,
+            types: None,
+            kinds: HashMap::new(),
+            names: 0,
+            others: 0,
+        }
+    }
+
+    /// How many questions have another verdict.
+    #[must_use]
+    pub const fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// Asks both, and counts what comes of it as often as the question was asked.
+    pub fn ask(&mut self, question: Question<'_>, times: u64) {
+        self.asked += times;
+        let old = ask(question, self.old.snapshot, self.now);
+        let new = ask(question, self.new.snapshot, self.now);
+        let (old_told, new_told) = (told(&old, &self.old), told(&new, &self.new));
+        let mut records = None;
+        if old_told == new_told {
+            // The same bytes under the same rule: nearly all questions end here.
+            records = match (&old.asks, &new.asks) {
+                (Some(old), Some(new)) if !are_same(old, new) => Some((filter(old), filter(new))),
+                _ if old.reply == new.reply => None,
+                _ => other_records(&old, &new),
+            };
+            if records.is_none() {
+                return;
+            }
+        }
+        let kind = Kind {
+            clients: self.clients(&old, &new),
+            new: match (&records, &new.asks) {
+                (Some(_), None) => "other records".to_owned(),
+                (Some(_), Some(_)) => "other answers may pass".to_owned(),
+                (None, _) => new_told,
+            },
+            old: old_told,
+        };
+        self.note(kind, (question, times), records);
+    }
+
+    fn note(
+        &mut self,
+        kind: Kind,
+        (question, times): (Question<'_>, u64),
+        records: Option<(String, String)>,
+    ) {
+        self.changed += times;
+        if !self.kinds.contains_key(&kind) && self.kinds.len() >= MAX_KINDS {
+            self.others += times;
+            return;
+        }
+        let changed = self.kinds.entry(kind).or_default();
+        changed.count += times;
+        let name = question.name.to_name();
+        if !changed.names.contains_key(&name) {
+            if self.names >= MAX_NAMES {
+                return;
+            }
+            self.names += 1;
+        }
+        let name = changed.names.entry(name).or_default();
+        name.count += times;
+        name.types.insert(question.rtype);
+        if name.records.is_none() {
+            name.records = records;
+        }
+    }
+
+    /// The client's group, or both where it has another one now.
+    fn clients(&self, old: &Seen, new: &Seen) -> String {
+        let name = |seen: &Seen, subject: &Subject<'_>| {
+            let group = seen.outcome.group;
+            let group = group.and_then(|id| subject.snapshot.policy().group_of(id));
+            group.map_or_else(|| "no group".to_owned(), |group| group.name.to_string())
+        };
+        let (old, new) = (name(old, &self.old), name(new, &self.new));
+        if old == new {
+            old
+        } else {
+            format!("{old} (now {new})")
+        }
+    }
+
+    /// Asks every question that can tell the two apart.
+    pub fn probe(&mut self) {
+        let types = self.probed_types();
+        let clients = self.probed_clients();
+        let below = |name: &Name| name.child(BELOW).ok();
+        for name in self.probed_names() {
+            for name in below(&name).into_iter().chain([name]) {
+                for &source in &clients {
+                    for &rtype in &types {
+                        let question = Question {
+                            name: name.as_ref(),
+                            rtype,
+                            source,
+                            transport: Transport::Tcp,
+                        };
+                        self.ask(question, 1);
+                    }
+                }
+            }
+        }
+        self.types = Some(types);
+    }
+
+    fn probed_names(&self) -> HashSet<Name> {
+        let both = [self.old.snapshot, self.new.snapshot];
+        let mut names: Vec<Name> = both
+            .iter()
+            .flat_map(|snapshot| snapshot.policy().names())
+            .collect();
+        let zones = both.iter().flat_map(|snapshot| snapshot.zones());
+        names.extend(zones.flat_map(|zone| zone.rrsets().map(|(owner, _)| owner)));
+        // The root's child stands for all that neither knows, and so does the child of any name for
+        // what a wildcard below it answers.
+        let mut names: HashSet<Name> = names.iter().map(without_star).collect();
+        names.insert(Name::root());
+        let mut rules = both.iter().flat_map(|snapshot| snapshot.policy().rules());
+        if rules.any(|rule| rule.origin == Origin::Search) {
+            // A name of one label does not stand for those of more then.
+            names.extend(Name::root().child(BELOW).ok());
+        }
+        names
+    }
+
+    fn probed_types(&self) -> BTreeSet<RecordType> {
+        let mut types = BTreeSet::from(COMMON);
+        for snapshot in [self.old.snapshot, self.new.snapshot] {
+            let rules = snapshot.policy().rules().iter();
+            let named = rules.flat_map(|rule| rule.types.listed().unwrap_or_default());
+            let sets = snapshot.zones().iter().flat_map(|zone| zone.rrsets());
+            let sets = sets.map(|(_, set)| set.rtype());
+            for rtype in named.copied().chain(sets) {
+                if types.len() < MAX_TYPES {
+                    types.insert(rtype);
+                }
+            }
+        }
+        types
+    }
+
+    /// One address for each pair of groups, old and new, that any address is in. Where a range of
+    /// either begins is the only place where the pair can change, so these are all pairs.
+    fn probed_clients(&self) -> Vec<IpAddr> {
+        let (old, new) = (self.old.snapshot.policy(), self.new.snapshot.policy());
+        let mut seen = HashSet::new();
+        let starts = old.range_starts().chain(new.range_starts());
+        let mut starts: Vec<IpAddr> = starts.collect();
+        starts.sort_unstable();
+        starts.retain(|&address| seen.insert((old.admit(address), new.admit(address))));
+        starts
+    }
+}
+
+/// The name that a wildcard is below; any other name itself.
+fn without_star(name: &Name) -> Name {
+    let is_star = name.as_ref().labels().next() == Some(b"*");
+    let parent = name.as_ref().parent().filter(|_| is_star);
+    parent.map_or_else(|| name.clone(), |parent| parent.to_name())
+}
+
+/// What became of a question, for people. The response code tells denials apart that the rule does
+/// not: the group's way to be denied may be the change.
+fn told(seen: &Seen, subject: &Subject<'_>) -> String {
+    let outcome = &seen.outcome;
+    let end = match (&seen.asks, outcome.rcode) {
+        (Some(_), _) => format!("asks {}", subject.upstream_of(outcome).unwrap_or("nobody")),
+        (None, Some(rcode)) => rcode.as_str().to_owned(),
+        (None, None) => "no reply".to_owned(),
+    };
+    let what = match (outcome.reason, rule_of(outcome, subject.snapshot.policy())) {
+        (Reason::Observed, None) => "observed only, no rule allows it".to_owned(),
+        (Reason::Observed, Some(rule)) => format!("observed only, denied by rule {rule}"),
+        // That a rule allows it to others is nothing that these clients see.
+        (Reason::NoRule | Reason::OtherGroup | Reason::OtherType | Reason::Expired, _) => {
+            "denied, no rule allows it".to_owned()
+        }
+        (Reason::UnknownClient, _) => "denied, the client is in no group".to_owned(),
+        (reason, Some(rule)) => {
+            // Built-in rules are many and alike; with a blank in it a name says what it is.
+            let quoted = match rule.split_once(' ') {
+                Some(("built-in", _)) => "a built-in rule".to_owned(),
+                Some(_) => rule.to_owned(),
+                None => format!("rule {rule}"),
+            };
+            let ending = match reason {
+                Reason::ChainTooLong => "failed, aliases without an end",
+                _ => reason.ending().as_str(),
+            };
+            format!("{ending} by {quoted}")
+        }
+        (reason, None) => format!("{}, {}", reason.ending().as_str(), reason.as_str()),
+    };
+    format!("{what} ({end})")
+}
+
+/// The records of both answers as text, where they are not the same.
+fn other_records(old: &Seen, new: &Seen) -> Option<(String, String)> {
+    let (old, new) = (answer::records(&old.reply), answer::records(&new.reply));
+    let differ = !answer::are_same(&old, &new);
+    differ.then(|| (answer::shown(&old), answer::shown(&new)))
+}
+
+/// Whether the same is asked for, and the same may pass; upstreams have other numbers in other
+/// configurations, and are compared by name.
+fn are_same(old: &Asks, new: &Asks) -> bool {
+    let ((one, other), same_name) = ((&old.forwarding, &new.forwarding), old.name == new.name);
+    same_name && one.answers == other.answers && one.cname == other.cname
+}
+
+/// What is asked for, and what of the answer may pass.
+fn filter(asks: &Asks) -> String {
+    let Asks { name, forwarding } = asks;
+    let aliases = match forwarding.cname {
+        CnameMode::Any => "aliases anywhere",
+        CnameMode::Allowed => "aliases to allowed names",
+    };
+    format!("{name} with {}, {aliases}", forwarding.answers)
+}
+
+impl fmt::Display for Diff<'_> {
+    /// A paragraph for each kind of change, the most frequent first, and a line that counts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds: Vec<_> = self.kinds.iter().collect();
+        kinds.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
+        for (kind, changed) in kinds.iter().take(TOP_KINDS) {
+            let Kind { clients, old, new } = kind;
+            writeln!(f, "{clients}: {old} -> {new}: {}", changed.count)?;
+            changed.write(f, self.types.as_ref())?;
+            writeln!(f)?;
+        }
+        let hidden = kinds.iter().skip(TOP_KINDS);
+        let hidden = self.others + hidden.map(|(_, changed)| changed.count).sum::<u64>();
+        if hidden > 0 {
+            writeln!(f, "{hidden} more, of other kinds\n")?;
+        }
+        let Self { changed, asked, .. } = self;
+        match asked {
+            1 => writeln!(f, "{changed} of 1 question has another verdict"),
+            _ => writeln!(f, "{changed} of {asked} questions have another verdict"),
+        }
+    }
+}
+
+impl Changed {
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        probed: Option<&BTreeSet<RecordType>>,
+    ) -> fmt::Result {
+        // By what is printed: names have no order of their own.
+        let mut names: BTreeMap<_, _> = BTreeMap::new();
+        for (name, changed) in &self.names {
+            names.insert((u64::MAX - changed.count, name.to_string()), changed);
+        }
+        let mut left = self.count;
+        for ((_, name), changed) in names.iter().take(TOP_NAMES) {
+            left -= changed.count;
+            let types: Vec<_> = changed.types.iter().map(ToString::to_string).collect();
+            let types = match probed {
+                Some(probed) if *probed == changed.types => "any type".to_owned(),
+                _ => types.join(" "),
+            };
+            write!(f, "  {:>8}  {name} {types}", changed.count)?;
+            if let Some((old, new)) = &changed.records {
+                write!(f, ": {old} -> {new}")?;
+            }
+            writeln!(f)?;
+        }
+        if left > 0 {
+            writeln!(f, "  {left:>8}  for other names")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! What would become of a question, and why. The decision is made by the same code as in the
+//! server, by whoever asks for it; this only writes down what it saw.
+
+use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
+
+use super::{Question, Subject, packet, rule_of};
+use dnsgate_core::{
+    engine::{self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Step},
+    policy::{Action, Candidate, Fate, Pattern},
+};
+
+mod dig;
+mod forward;
+mod tally;
+
+pub use tally::Tally;
+
+/// How far from the left what is said begins.
+const MARGIN: usize = 10;
+
+/// Explains one question, asked at `now`. `origin` is what the policy is called.
+#[must_use]
+pub fn explain(
+    question: Question<'_>,
+    subject: &Subject<'_>,
+    origin: &str,
+    now: SystemTime,
+) -> String {
+    let Question {
+        name,
+        rtype,
+        source,
+        transport,
+    } = question;
+    let snapshot = subject.snapshot;
+    let policy = snapshot.policy();
+    let group = policy.admit(source);
+    let mut text = String::new();
+    let mut say = |what: &str, said: &str| {
+        let _ = writeln!(text, "{what:MARGIN$}{said}");
+    };
+    say("question", &format!("{name} {rtype}"));
+    say("client", &client_line(policy, group, source));
+    say("policy", origin);
+    if let Some(group) = group {
+        let candidates = policy.explain(group, name, rtype, now);
+        say("rules", rules_line(&candidates));
+        table(&candidates, subject)
+            .iter()
+            .for_each(|row| say("", row));
+    }
+    let mut reply = vec![0; engine::max_reply(transport)];
+    let step = engine::begin(
+        &packet(name, rtype),
+        Client { source, transport },
+        &Context::new(snapshot, now),
+        &mut reply,
+    );
+    say("verdict", &verdict_line(subject, step.outcome()));
+    if let Some(near) = near_miss(policy, question, step.outcome(), now) {
+        say("nearest", &near);
+    }
+    if let Step::Ask(ask) = &step {
+        for (what, said) in forward::lines(ask, subject, now) {
+            say(what, &said);
+        }
+    }
+    text.push('\n');
+    match step {
+        Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
+        Step::Drop(..) => {
+            text.push_str(";; no reply is sent: the client waits until it gives up\n")
+        }
+        Step::Ask(ask) => {
+            let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
+            let _ = writeln!(
+                text,
+                ";; the reply has what {} says of {name} {qtype}, as far as it may pass",
+                subject.name_of(ask.permit.upstream())
+            );
+        }
+    }
+    text
+}
+
+fn client_line(policy: &Policy, group: Option<GroupId>, client: IpAddr) -> String {
+    match group.and_then(|id| policy.group_of(id)) {
+        Some(group) => format!("{client}, which is in group {}", group.name),
+        None => {
+            let names: Vec<&str> = policy.groups().iter().map(|group| &*group.name).collect();
+            format!("{client}, which is in no group of: {}", names.join(", "))
+        }
+    }
+}
+
+fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
+    let decided = candidates.iter().any(|it| it.fate == Fate::Wins);
+    match candidates {
+        [] => "none is about this name",
+        _ if !decided => "none of those about this name applies:",
+        [_] => "one is about this name:",
+        _ => "these are about this name, the one marked > decides:",
+    }
+}
+
+/// The candidates, a line each: who wins, with what, and why the others do not.
+fn table(candidates: &[Candidate<'_>], subject: &Subject<'_>) -> Vec<String> {
+    let rows: Vec<[String; 4]> = candidates.iter().map(|it| row(it, subject)).collect();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (name, pattern, action) = (width(0), width(1), width(2));
+    let lines = rows.iter().map(|[rule, about, does, fate]| {
+        format!("{rule:name$}   {about:pattern$}   {does:action$}   {fate}")
+    });
+    let mark = |candidate: &Candidate<'_>| match candidate.fate {
+        Fate::Wins => '>',
+        _ => ' ',
+    };
+    candidates
+        .iter()
+        .zip(lines)
+        .map(|(candidate, line)| format!("{} {line}", mark(candidate)))
+        .collect()
+}
+
+fn row(candidate: &Candidate<'_>, subject: &Subject<'_>) -> [String; 4] {
+    let rule = candidate.rule;
+    let action = match &rule.action {
+        Action::Zone(_) => "answers from its zone".to_owned(),
+        Action::Answer(_) => "answers with its records".to_owned(),
+        Action::Forward(forwarding) => {
+            format!("forwards to {}", subject.name_of(forwarding.upstream))
+        }
+        Action::Deny => "denies".to_owned(),
+    };
+    let reason = rule
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    [
+        rule.name.to_string(),
+        meaning(&candidate.pattern),
+        action,
+        format!("{}{reason}", candidate.fate),
+    ]
+}
+
+/// What a pattern stands for, in words.
+fn meaning(pattern: &Pattern) -> String {
+    match pattern {
+        Pattern::Exact(name) => format!("exactly {name}"),
+        Pattern::Subtree(name) => format!("{name} and all below"),
+        Pattern::Below(name) => format!("all below {name}"),
+    }
+}
+
+/// Of a name that no rule is about, the rule that comes closest to it and what would cover it.
+fn near_miss(
+    policy: &Policy,
+    question: Question<'_>,
+    outcome: &Outcome,
+    now: SystemTime,
+) -> Option<String> {
+    let is_missed = matches!(outcome.reason, Reason::NoRule | Reason::Search);
+    let group = outcome.group.filter(|_| is_missed)?;
+    let near = policy.near_miss(group, question.name, question.rtype, now)?;
+    let has = match near.pattern {
+        Pattern::Exact(_) => format!("exactly {}", written(&near.pattern)),
+        Pattern::Subtree(_) | Pattern::Below(_) => written(&near.pattern),
+    };
+    let (rule, cover) = (&near.rule.name, written(&near.would_cover));
+    Some(format!("{rule} has {has}; {cover} would cover it"))
+}
+
+/// A pattern as it is written in a file.
+fn written(pattern: &Pattern) -> String {
+    let text = pattern.to_string();
+    match pattern.name().is_root() {
+        true => text,
+        false => text.trim_end_matches('.').to_owned(),
+    }
+}
+
+fn verdict_line(subject: &Subject<'_>, outcome: &Outcome) -> String {
+    let rule = rule_of(outcome, subject.snapshot.policy());
+    let upstream = subject.upstream_of(outcome).unwrap_or("nobody");
+    if outcome.reason == Reason::Observed {
+        let why = match rule {
+            Some(rule) => format!("by `{rule}`"),
+            None => "because no rule allows the name".to_owned(),
+        };
+        return format!("would be denied {why}; observed only: forwarded to `{upstream}`");
+    }
+    let rule = rule.unwrap_or_default();
+    match (outcome.reason, outcome.reason.ending()) {
+        (Reason::Zone, _) => format!("answered from its zone by `{rule}`"),
+        (Reason::Rule, _) => format!("answered with its records by `{rule}`"),
+        (Reason::Any, _) => "answered by RFC 8482: no upstream is asked for ANY".to_owned(),
+        (Reason::Upstream, _) => format!("forwarded to `{upstream}` by `{rule}`"),
+        (Reason::Blocked, _) => format!("denied by `{rule}`"),
+        (Reason::NoRule, _) => "denied, because no rule allows the name".to_owned(),
+        (Reason::OtherGroup, _) => format!("denied, because `{rule}` is for other groups"),
+        (Reason::OtherType, _) => format!("denied, because `{rule}` is for other types"),
+        (Reason::Expired, _) => format!("denied, because `{rule}` has ended"),
+        (Reason::Search, _) => {
+            format!("denied by `{rule}`, as a name that cannot exist in the public DNS")
+        }
+        (Reason::UnknownClient, _) => "denied, because the client is in no group".to_owned(),
+        (Reason::ChainTooLong, _) => {
+            "failed: the chain of aliases is a loop or too long".to_owned()
+        }
+        (Reason::MetaType, _) => "refused: the type is not one of records".to_owned(),
+        (reason, Ending::Rejected) => {
+            format!("refused before any rule is asked: {}", reason.as_str())
+        }
+        (reason, _) => reason.as_str().to_owned(),
+    }
+}

@@ -1,0 +1,69 @@
+//! Where a question would be forwarded to, and what of the answer could pass.
+
+use std::time::SystemTime;
+
+use super::Subject;
+use dnsgate_config::Strategy;
+use dnsgate_core::{
+    engine::Ask,
+    policy::{AnswerRanges, CnameMode, Forwarding, Verdict},
+};
+
+/// What there is to say of it, each with its heading.
+pub(super) fn lines(
+    ask: &Ask,
+    subject: &Subject<'_>,
+    now: SystemTime,
+) -> Vec<(&'static str, String)> {
+    let (permit, policy) = (&ask.permit, subject.snapshot.policy());
+    let verdict = ask
+        .outcome
+        .group
+        .map(|group| policy.decide(group, permit.name(), permit.qtype(), now));
+    let mut lines = vec![("upstream", servers(ask, subject))];
+    let Some(Verdict::Forward(grant)) = verdict else {
+        return lines;
+    };
+    lines.push(("answers", answers(grant.forwarding())));
+    lines.push(("aliases", aliases(grant.forwarding())));
+    let rule = grant.rule().and_then(|id| policy.rule(id));
+    if let Some(rule) = rule.filter(|_| !grant.is_observed()) {
+        lines.push(("types", rule.types.to_string()));
+    }
+    lines
+}
+
+fn servers(ask: &Ask, subject: &Subject<'_>) -> String {
+    let id = ask.permit.upstream();
+    let name = subject.name_of(id);
+    let Some(upstream) = subject.upstream(id) else {
+        return name.to_owned();
+    };
+    let servers: Vec<_> = upstream.servers.iter().map(ToString::to_string).collect();
+    let order = match upstream.strategy {
+        _ if servers.len() < 2 => "",
+        Strategy::Fastest => ", the fastest first",
+        Strategy::Ordered => ", in this order",
+        Strategy::Spread => ", each in turn",
+    };
+    format!("{name}: {}{order}", servers.join(" "))
+}
+
+/// Which addresses the reply may have.
+fn answers(forwarding: &Forwarding) -> String {
+    let addresses = match &forwarding.answers {
+        AnswerRanges::Public => "public addresses only".to_owned(),
+        within => format!("addresses within {within} only"),
+    };
+    format!("{addresses}, to the end of an alias chain, whoever has the data")
+}
+
+/// Where its aliases may lead.
+fn aliases(forwarding: &Forwarding) -> String {
+    let mode = forwarding.cname.as_str();
+    let to = match forwarding.cname {
+        CnameMode::Any => "to every name that no rule denies",
+        CnameMode::Allowed => "to allowed names only",
+    };
+    format!("{to} (cname: {mode})")
+}

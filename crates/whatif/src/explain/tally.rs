@@ -1,0 +1,135 @@
+//! Many questions explained at once: what became of each, most asked first.
+//!
+//! What decides is the name, the type and the client's group, so that clients are not told apart
+//! further, and each question is decided once.
+
+use std::{collections::HashMap, fmt, time::SystemTime};
+
+use super::verdict_line;
+use crate::{Question, Subject, ask};
+use dnsgate_core::{
+    dns::{Name, RecordType},
+    engine::GroupId,
+};
+
+/// The most questions that are kept apart, some 20 MB; more are counted. A log in which there are
+/// more different ones is one of a flood of names.
+const MAX_QUESTIONS: usize = 100_000;
+
+/// A question of a group.
+type Key = (Name, RecordType, Option<GroupId>);
+
+/// What was asked so far, and what becomes of it.
+#[derive(Debug)]
+pub struct Tally<'s> {
+    subject: Subject<'s>,
+    now: SystemTime,
+    rows: HashMap<Key, Row>,
+    /// Questions that there was no room for.
+    others: u64,
+}
+
+#[derive(Debug)]
+struct Row {
+    count: u64,
+    verdict: String,
+}
+
+impl<'s> Tally<'s> {
+    /// Nothing asked so far; everything is asked at `now`.
+    #[must_use]
+    pub fn new(subject: Subject<'s>, now: SystemTime) -> Self {
+        Self {
+            subject,
+            now,
+            rows: HashMap::new(),
+            others: 0,
+        }
+    }
+
+    /// Asks a question, and counts it as often as it was asked.
+    pub fn ask(&mut self, question: Question<'_>, times: u64) {
+        let group = self.subject.snapshot.policy().admit(question.source);
+        let key = (question.name.to_name(), question.rtype, group);
+        if let Some(row) = self.rows.get_mut(&key) {
+            row.count += times;
+        } else if self.rows.len() >= MAX_QUESTIONS {
+            self.others += times;
+        } else {
+            let seen = ask(question, self.subject.snapshot, self.now);
+            let row = Row {
+                count: times,
+                verdict: verdict_line(&self.subject, &seen.outcome),
+            };
+            self.rows.insert(key, row);
+        }
+    }
+
+    fn group_name(&self, group: Option<GroupId>) -> &str {
+        let group = group.and_then(|id| self.subject.snapshot.policy().group_of(id));
+        group.map_or("none", |group| &group.name)
+    }
+}
+
+impl fmt::Display for Tally<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows: Vec<_> = self
+            .rows
+            .iter()
+            .map(|((name, rtype, group), row)| {
+                (row, format!("{name} {rtype}"), self.group_name(*group))
+            })
+            .collect();
+        rows.sort_unstable_by(|(a, question_a, group_a), (b, question_b, group_b)| {
+            let counts = b.count.cmp(&a.count);
+            counts.then_with(|| (question_a, group_a).cmp(&(question_b, group_b)))
+        });
+        let question = rows.iter().map(|(_, question, _)| question.len());
+        let question = question.max().unwrap_or_default().max("question".len());
+        let group = rows.iter().map(|(_, _, group)| group.len());
+        let group = group.max().unwrap_or_default().max("group".len());
+        writeln!(
+            f,
+            "{:>10}  {:question$}  {:group$}  verdict",
+            "count", "question", "group"
+        )?;
+        for (row, asked, by) in &rows {
+            let Row { count, verdict } = row;
+            writeln!(f, "{count:>10}  {asked:question$}  {by:group$}  {verdict}")?;
+        }
+        match self.others {
+            0 => Ok(()),
+            others => writeln!(f, "{others:>10}  for other questions"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate as rehearsal;
+    use dnsgate_config as config;
+    use dnsgate_core::dns::Transport;
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        let config = config::default_config();
+        let snapshot = rehearsal::snapshot(config.policy, config.zones, 0);
+        let mut tally = Tally::new(Subject::new(&snapshot, []), SystemTime::UNIX_EPOCH);
+        for number in (0..MAX_QUESTIONS + 3).chain([0, 0]) {
+            let name: Name = format!("n{number}.example").parse().expect("a name");
+            let question = Question {
+                name: name.as_ref(),
+                rtype: RecordType::A,
+                source: [10, 0, 0, 1].into(),
+                transport: Transport::Udp,
+            };
+            tally.ask(question, 5);
+        }
+        let text = tally.to_string();
+        assert_eq!(text.lines().count(), 1 + MAX_QUESTIONS + 1);
+        let first = text.lines().nth(1).unwrap_or_default();
+        assert!(first.starts_with("        15  n0.example. A "), "{first}");
+        assert!(text.ends_with("\n        15  for other questions\n"));
+    }
+}

@@ -1,0 +1,141 @@
+//! Policy tests: each question is asked, and what came of it is held against what was expected.
+
+use std::{fmt, time::SystemTime};
+
+use super::{Question, Seen, Subject, answer, ask, rule_of};
+use dnsgate_config::{Case, ReplyCode};
+
+/// What is seen of a reply that an upstream has to give.
+const UPSTREAMS: &str = "what the upstream says, which a test does not ask";
+
+/// One test that was run.
+#[derive(Clone, Debug)]
+pub struct Tried<'c> {
+    /// The test.
+    pub case: &'c Case,
+    /// What was wanted and what was seen, in one line; `None` when they agree.
+    pub failure: Option<String>,
+    /// When the rule that decided ends, for a test that passes and is always asked now: from then
+    /// on it may fail without anybody having changed anything.
+    pub ends: Option<SystemTime>,
+}
+
+impl fmt::Display for Tried<'_> {
+    /// `file:line: NAME TYPE from IP`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Case {
+            file,
+            line,
+            name,
+            rtype,
+            source,
+            ..
+        } = self.case;
+        write!(f, "{file}:{line}: {name} {rtype} from {source}")
+    }
+}
+
+/// Runs tests against a configuration, in their order. `now` is the time of those that state none.
+pub fn run<'c>(
+    cases: &'c [Case],
+    subject: &Subject<'_>,
+    now: SystemTime,
+) -> impl Iterator<Item = Tried<'c>> {
+    cases.iter().map(move |case| try_one(case, subject, now))
+}
+
+fn try_one<'c>(case: &'c Case, subject: &Subject<'_>, now: SystemTime) -> Tried<'c> {
+    let snapshot = subject.snapshot;
+    let question = Question {
+        name: case.name.as_ref(),
+        rtype: case.rtype,
+        source: case.source,
+        transport: case.transport,
+    };
+    let seen = ask(question, snapshot, case.at.unwrap_or(now));
+    let failure = failure(case, &seen, subject);
+    let rule = seen.outcome.rule.and_then(|id| snapshot.policy().rule(id));
+    let ends = rule.and_then(|rule| rule.until);
+    Tried {
+        case,
+        ends: ends.filter(|_| case.at.is_none() && failure.is_none()),
+        failure,
+    }
+}
+
+/// What was wanted and seen, as far as they differ.
+#[derive(Default)]
+struct Differences {
+    wanted: Vec<String>,
+    seen: Vec<String>,
+}
+
+impl Differences {
+    fn words(&mut self, what: &str, wanted: Option<&str>, seen: &str) {
+        if let Some(wanted) = wanted.filter(|&wanted| wanted != seen) {
+            self.wanted.push(format!("{what} {wanted}"));
+            self.seen.push(format!("{what} {seen}"));
+        }
+    }
+}
+
+fn failure(case: &Case, seen: &Seen, subject: &Subject<'_>) -> Option<String> {
+    let expect = &case.expect;
+    let outcome = &seen.outcome;
+    let mut differ = Differences::default();
+    differ.words("verdict", expect.verdict, outcome.ending().as_str());
+    differ.words("reason", expect.reason, outcome.reason.as_str());
+    let rule = rule_of(outcome, subject.snapshot.policy());
+    differ.words("rule", expect.rule.as_deref(), rule.unwrap_or("none"));
+    let upstream = subject.upstream_of(outcome);
+    differ.words(
+        "upstream",
+        expect.upstream.as_deref(),
+        upstream.unwrap_or("none"),
+    );
+    let rcode = match seen.asks {
+        Some(_) => UPSTREAMS,
+        None => ReplyCode(outcome.rcode).as_str(),
+    };
+    differ.words("rcode", expect.rcode.map(ReplyCode::as_str), rcode);
+    if !expect.contains.is_empty() || !expect.within.is_empty() {
+        of_records(case, seen, &mut differ);
+    }
+    if differ.wanted.is_empty() {
+        return None;
+    }
+    let (wanted, seen) = (differ.wanted.join(", "), differ.seen.join(", "));
+    Some(format!("wanted {wanted}; seen {seen}"))
+}
+
+fn of_records(case: &Case, seen: &Seen, differ: &mut Differences) {
+    let records = answer::records(&seen.reply);
+    let expect = &case.expect;
+    let before = differ.wanted.len();
+    for wanted in &expect.contains {
+        let zone = &wanted.record;
+        let is = |own: &answer::Record| own.is(&zone.owner, zone.rtype, &zone.rdata);
+        if !records.iter().any(is) {
+            differ.wanted.push(format!("record {}", wanted.text));
+        }
+    }
+    if !expect.within.is_empty() {
+        let mut addresses = records
+            .iter()
+            .filter_map(answer::Record::address)
+            .peekable();
+        let some = addresses.peek().is_some();
+        let lies_within = |address| expect.within.iter().any(|net| net.contains(&address));
+        if !some || !addresses.all(lies_within) {
+            let nets: Vec<_> = expect.within.iter().map(ToString::to_string).collect();
+            let nets = nets.join(", ");
+            differ.wanted.push(format!("addresses within {nets}"));
+        }
+    }
+    if differ.wanted.len() > before {
+        differ.seen.push(match seen.asks {
+            Some(_) => UPSTREAMS.to_owned(),
+            None => answer::shown(&records),
+        });
+    }
+}
