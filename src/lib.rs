@@ -4,10 +4,10 @@
 //! `dnsgate-config`, what a configuration would do in `dnsgate-whatif`, and the proof from a workload's place in
 //! `dnsgate-verify`.
 //!
-//! - [`app`]: start and stop, in order. [`cli`]: the verbs.
-//! - [`server`]: UDP and TCP listeners.
+//! - [`run`]: start and stop, in order. [`cli`]: the verbs.
+//! - [`serve`]: the data plane: UDP and TCP listeners, workers, queries that wait for an upstream.
 //! - [`upstream`]: the way to the servers that allowed names are forwarded to.
-//! - [`reload`]: the snapshot in force.
+//! - [`reload`]: another configuration takes the place of the one in force.
 //! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
 
 pub use dnsgate_config as config;
@@ -15,9 +15,17 @@ pub use dnsgate_core::{cache, dns, engine, policy, zone};
 pub use dnsgate_verify as verify;
 pub use dnsgate_whatif as rehearsal;
 
-pub mod app;
+#[path = "app/admin.rs"]
+mod admin;
 pub mod cli;
+mod clock;
+#[path = "app/explain.rs"]
+mod explain;
+#[cfg(feature = "faults")]
+mod faults;
 pub mod reload;
-pub mod server;
+pub mod run;
+pub mod serve;
+mod systemd;
 pub mod telemetry;
 pub mod upstream;

@@ -21,7 +21,7 @@ use dnsgate_config::HostName;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The admin pages, being served.
-pub(super) struct Admin {
+pub(crate) struct Admin {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: JoinHandle<io::Result<()>>,
@@ -30,7 +30,7 @@ pub(super) struct Admin {
 impl Admin {
     /// Binds the address and serves the pages there, to who asks for it by its address or one of the
     /// names. What they cannot do themselves is asked for by way of `requests`.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         address: SocketAddr,
         hosts: &[HostName],
         telemetry: &Telemetry,
@@ -59,12 +59,12 @@ impl Admin {
     }
 
     /// Where the pages are.
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Stops serving them.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         // Nothing hangs on how the last pages ended.
         let _ = time::timeout(PATIENCE, self.served).await;

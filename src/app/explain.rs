@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{aside::Aside, tell};
 use crate::{
-    reload::{Numbered, Reloader},
+    clock::calendar,
+    reload::{Aside, Numbered, Reloader},
     telemetry::http::{Asked, ExplainRequest},
 };
 use dnsgate_core::dns::Transport;
@@ -14,7 +14,7 @@ use dnsgate_whatif::{Question, Subject, explain::explain};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Explains on a thread of its own: should it panic, or there be none, only who asked gets no answer.
-pub(super) fn answer(aside: &Aside, reloader: &Reloader, request: ExplainRequest) {
+pub(crate) fn answer(aside: &Aside, reloader: &Reloader, request: ExplainRequest) {
     let snapshot = reloader.live().current();
     let upstreams = Numbered::clone(reloader.upstreams());
     let origin = match reloader.path() {
@@ -35,7 +35,7 @@ pub(super) fn answer(aside: &Aside, reloader: &Reloader, request: ExplainRequest
             source: *client,
             transport: Transport::Udp,
         };
-        let text = explain(question, &subject, &origin, tell::now());
+        let text = explain(question, &subject, &origin, calendar());
         request.answer(text);
     };
     let aside = aside.clone();
