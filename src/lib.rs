@@ -8,21 +8,21 @@
 //! - [`serve`]: the data plane: UDP and TCP listeners, workers, queries that wait for an upstream.
 //! - [`upstream`]: the way to the servers that allowed names are forwarded to.
 //! - [`reload`]: another configuration takes the place of the one in force.
-//! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
+//! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
+//! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
 pub use dnsgate_config as config;
 pub use dnsgate_core::{cache, dns, engine, policy, zone};
 pub use dnsgate_verify as verify;
 pub use dnsgate_whatif as rehearsal;
 
-#[path = "app/admin.rs"]
-mod admin;
+pub mod admin;
 pub mod cli;
 mod clock;
-#[path = "app/explain.rs"]
-mod explain;
 #[cfg(feature = "faults")]
 mod faults;
+pub mod metrics;
+pub mod querylog;
 pub mod reload;
 pub mod run;
 pub mod serve;

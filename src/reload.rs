@@ -35,7 +35,6 @@ pub(crate) mod report;
 mod task;
 mod watch;
 
-pub(crate) use blocking::Aside;
 pub use partitions::Numbered;
 pub(crate) use task::{Causes, keep};
 

@@ -21,7 +21,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
-    admin::Admin,
+    admin::listener::Admin,
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{

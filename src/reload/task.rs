@@ -28,17 +28,14 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult, explain_answer},
     clock::calendar,
-    explain,
     serve::{
         Forwarder,
         upstream_setup::{self, Made},
     },
     systemd,
-    telemetry::{
-        Telemetry,
-        http::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult},
-    },
+    telemetry::Telemetry,
 };
 
 /// Reloads that were given up and still hang, at most. Each keeps a thread, and what it has read so
@@ -135,7 +132,8 @@ pub(crate) async fn keep(
             Some(request) = causes.requests.recv() => match request {
                 AdminRequest::Reload(request) => waiting.add(request),
                 AdminRequest::Explain(request) => {
-                    explain::answer(&explaining, &keeper.reloader, request);
+                    let (aside, work) = (explaining.clone(), explain_answer::prepare(&keeper.reloader, request, calendar()));
+                    tokio::spawn(async move { aside.run(explain_answer::PATIENCE, work).await });
                 },
             },
             why = watch.cause(telemetry), if reading.is_none() => waiting.watch = Some(why),
