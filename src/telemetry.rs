@@ -48,7 +48,7 @@ use serde_json::Value;
 use dnsgate_config::{LogOutput, LogQueries};
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
+    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
 };
 
 pub use families::{Family, Kind, families};
@@ -215,7 +215,7 @@ struct Tally {
     /// Counted in `denied_total`, under this reason.
     denied: Option<Reason>,
     /// Counted in `filter_rejected_total`, under this check.
-    check: Option<Check>,
+    check: Option<FilterCheck>,
     truncated: bool,
     panicked: bool,
     /// Counted in `shed_total`.

@@ -14,7 +14,9 @@ use dnsgate::dns::{NameRef, Query, RecordType, Rrset, Transport};
 use dnsgate::engine::{
     self, Client, Context, Ending, GroupId, Outcome, Reason, RuleId, Snapshot, Step,
 };
-use dnsgate::policy::{Action, DenyWith, Group, Origin, Pattern, Policy, Rule, TypeSet, ZoneId};
+use dnsgate::policy::{
+    Action, DenyWith, Group, Pattern, Policy, Rule, RuleOrigin, TypeSet, ZoneId,
+};
 use dnsgate::zone::{Zone, parse_zone};
 use hickory_proto::op::{Message, MessageType};
 
@@ -185,7 +187,7 @@ fn rule((patterns, groups, types, ends, does): &Line) -> Result<Rule, String> {
             }
             Does::Deny(_) => Action::Deny,
         },
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     })
 }
 
@@ -222,7 +224,7 @@ pub(crate) fn check(data: &[u8]) {
             check_decision(fixture, packet, source, now, &outcome);
         }
         Step::Drop(outcome, _) => check_decision(fixture, packet, source, now, &outcome),
-        Step::Ask(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
+        Step::Forward(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
     }
 }
 
