@@ -17,9 +17,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use dnsgate::cache::{Cache, CacheSettings};
-use dnsgate::dns::{Failure, Response, Transport};
-use dnsgate::engine::{self, Client, Context, Permit, Reason, Step, UpstreamResult};
+use dnsgate_core::cache::{Cache, CacheSettings};
+use dnsgate_core::dns::{Failure, Response, Transport};
+use dnsgate_core::engine::{self, Client, Context, Permit, Reason, Step, UpstreamResult};
 
 #[path = "upstream/address.rs"]
 mod address;
