@@ -15,7 +15,7 @@
 //! panicked over it. So one poisonous packet costs one answer, never a worker.
 //!
 //! Not here: which addresses and how many workers (configuration), what the answer is (engine),
-//! what is counted (telemetry; the handler is told of every [`Event`]).
+//! what is counted (telemetry; the handler is told of every [`ListenerEvent`]).
 
 mod bind;
 mod catch_panic;
@@ -47,15 +47,15 @@ use dnsgate_core::{dns::Transport, engine::Outcome};
 
 pub use bind::BindError;
 pub(crate) use forward::Forwarder;
-pub use live::{Live, Reader};
-pub(crate) use rate::Gate;
-pub use responder::{Later, ReplyTo, Unsent};
+pub use live::{LiveSnapshot, SnapshotReader};
+pub(crate) use rate::RateLimiter;
+pub use responder::{DetachedResponder, Responder, Unsent};
 pub use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 
 /// One message from a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'p> {
+pub struct ClientMessage<'p> {
     /// The bytes of the message, without any framing. Of a datagram that is longer than any query
     /// can sensibly be (4096 bytes), the header only: that is no well-formed query either.
     pub packet: &'p [u8],
@@ -84,22 +84,27 @@ pub trait Handler: Send + 'static {
     /// Writes the reply to `message` into `out`, whose length is the most that the transport can
     /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
     /// `later` gives. The bytes in `out` are those of an earlier reply.
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize>;
+    fn handle(
+        &mut self,
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+        responder: &dyn Responder,
+    ) -> Option<usize>;
 
     /// All messages of the batch have been handled; their replies have not been sent.
     fn end_batch(&mut self) {}
 
     /// [`handle`](Self::handle) panicked over `message`: that is its outcome, and the client gets
     /// `reply`, if that is not empty.
-    fn panicked(&mut self, message: Message<'_>, outcome: Outcome, reply: &[u8]);
+    fn panicked(&mut self, message: ClientMessage<'_>, outcome: Outcome, reply: &[u8]);
 
     /// Something happened that is no query.
-    fn observe(&mut self, event: Event);
+    fn observe(&mut self, event: ListenerEvent);
 }
 
 /// What happens at the listeners apart from queries: a closed set, to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum ListenerEvent {
     /// The kernel did not take a reply: no room in the send buffer, no route, a firewall's rule.
     ReplyLost,
     /// A datagram that cannot be answered, from port 0. The handler does not see it.
@@ -125,7 +130,7 @@ pub enum Event {
     ConnectionUnread,
 }
 
-impl Event {
+impl ListenerEvent {
     /// Every event, in the order of their positions (`as usize`).
     pub const ALL: [Self; 11] = [
         Self::ReplyLost,
@@ -162,7 +167,7 @@ impl Event {
 
 /// `None` while the listeners run; then how long messages in progress may still take. A sender
 /// that is gone is an order to stop, too.
-type Stop = watch::Receiver<Option<Duration>>;
+type StopSignal = watch::Receiver<Option<Duration>>;
 
 /// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
 pub struct Server {
@@ -354,9 +359,9 @@ impl Running {
         ended: mpsc::Sender<()>,
         work: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
-        let last_words = LastWords(ended);
+        let end_notice = EndNotice(ended);
         let thread = thread::Builder::new().name(name).spawn(move || {
-            let _last_words = last_words;
+            let _end_notice = end_notice;
             work()
         })?;
         self.threads.push(thread);
@@ -365,9 +370,9 @@ impl Running {
 }
 
 /// Says that a thread has ended, even when it panics.
-struct LastWords(mpsc::Sender<()>);
+struct EndNotice(mpsc::Sender<()>);
 
-impl Drop for LastWords {
+impl Drop for EndNotice {
     fn drop(&mut self) {
         // There is room for one from each thread; without a receiver nobody wants to know.
         let _ = self.0.try_send(());

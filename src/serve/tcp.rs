@@ -32,7 +32,7 @@ use tokio::{
     time,
 };
 
-use super::{Event, Handler, Stop};
+use super::{Handler, ListenerEvent, StopSignal};
 
 pub(super) use connections::Connections;
 pub(super) use unread::Unread;
@@ -68,20 +68,20 @@ pub struct StreamLimits {
 }
 
 /// What the connections of one worker share. One thread: nobody else has it.
-struct Worker<H> {
-    state: RefCell<State<H>>,
+struct TcpWorker<H> {
+    state: RefCell<HandlerState<H>>,
     connections: Arc<Connections>,
     limits: StreamLimits,
 }
 
-struct State<H> {
+struct HandlerState<H> {
     handler: H,
     /// Where replies are written before their length is known.
     out: Box<[u8]>,
 }
 
-impl<H: Handler> Worker<H> {
-    fn observe(&self, event: Event) {
+impl<H: Handler> TcpWorker<H> {
+    fn observe(&self, event: ListenerEvent) {
         // It is borrowed only when the handler panicked, and then by nobody who counts.
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.handler.observe(event);
@@ -95,14 +95,14 @@ pub(super) fn serve<H: Handler>(
     handler: H,
     connections: Arc<Connections>,
     limits: StreamLimits,
-    stop: Stop,
+    stop: StopSignal,
 ) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
-    let worker = Rc::new(Worker {
-        state: RefCell::new(State {
+    let worker = Rc::new(TcpWorker {
+        state: RefCell::new(HandlerState {
             handler,
             out: vec![0; MESSAGE].into_boxed_slice(),
         }),
@@ -123,7 +123,7 @@ pub(super) fn serve<H: Handler>(
 }
 
 /// Accepts connections until told to stop, then waits for them.
-async fn listen<H: Handler>(listener: TcpListener, worker: Rc<Worker<H>>, mut stop: Stop) {
+async fn listen<H: Handler>(listener: TcpListener, worker: Rc<TcpWorker<H>>, mut stop: StopSignal) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
@@ -135,10 +135,10 @@ async fn listen<H: Handler>(listener: TcpListener, worker: Rc<Worker<H>>, mut st
                 Ok((stream, source)) => admit(&mut open, &worker, &stop, stream, source),
                 Err(error) if of_one_client(&error) => {}
                 Err(_) => {
-                    worker.observe(Event::AcceptFailed);
+                    worker.observe(ListenerEvent::AcceptFailed);
                     // The usual reason is that no file descriptor is left: let one go.
                     if worker.connections.evict() {
-                        worker.observe(Event::ConnectionEvicted);
+                        worker.observe(ListenerEvent::ConnectionEvicted);
                     }
                     time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -155,24 +155,24 @@ async fn listen<H: Handler>(listener: TcpListener, worker: Rc<Worker<H>>, mut st
 
 fn admit<H: Handler>(
     open: &mut JoinSet<()>,
-    worker: &Rc<Worker<H>>,
-    stop: &Stop,
+    worker: &Rc<TcpWorker<H>>,
+    stop: &StopSignal,
     stream: TcpStream,
     source: SocketAddr,
 ) {
-    let Some((permit, evicted)) = worker.connections.admit(source.ip()) else {
-        worker.observe(Event::ConnectionRefused);
+    let Some((slot, evicted)) = worker.connections.admit(source.ip()) else {
+        worker.observe(ListenerEvent::ConnectionRefused);
         return;
     };
     if evicted {
-        worker.observe(Event::ConnectionEvicted);
+        worker.observe(ListenerEvent::ConnectionEvicted);
     }
     // Replies go out whole, and at once.
     let _ = stream.set_nodelay(true);
     open.spawn_local(connection::serve(
         stream,
         source,
-        permit,
+        slot,
         Rc::clone(worker),
         stop.clone(),
     ));

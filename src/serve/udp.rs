@@ -25,11 +25,11 @@ use std::{io, net::SocketAddr, thread, time::Duration};
 
 use socket2::Socket;
 
-use super::Stop;
+use super::StopSignal;
 use dnsgate_core::dns::edns::UDP_PAYLOAD;
 
 #[cfg(target_os = "linux")]
-pub(super) use batch::Envelope;
+pub(super) use batch::OwnedReturnAddress;
 #[cfg(target_os = "linux")]
 pub(super) use batched::serve;
 #[cfg(not(target_os = "linux"))]
@@ -71,7 +71,7 @@ pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 }
 
 /// Whether the worker is to stop. One atomic load.
-fn stopped(stop: &Stop) -> bool {
+fn stopped(stop: &StopSignal) -> bool {
     !matches!(stop.has_changed(), Ok(false))
 }
 

@@ -25,9 +25,9 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::watch, time};
 
 use super::{
-    Event, Shared,
+    UpstreamEvent, UpstreamShared,
     share::Party,
-    transport::{Fault, Turn},
+    transport::{Requester, TransportFault},
 };
 use crate::clock::monotonic;
 use dnsgate_core::policy::Permit;
@@ -62,16 +62,16 @@ const CLOUD_DNS: (Ipv4Addr, u32) = (Ipv4Addr::new(35, 199, 192, 0), 19);
 pub(super) struct Probes {
     /// As many as `out` has: most of the time none, and then names of probes cost no lock.
     count: AtomicUsize,
-    known: Mutex<Known>,
+    table: Mutex<ProbeTable>,
 }
 
 #[derive(Default)]
-struct Known {
-    out: VecDeque<Probe>,
-    servers: Vec<Server>,
+struct ProbeTable {
+    out: VecDeque<SentProbe>,
+    servers: Vec<ProbeHistory>,
 }
 
-struct Probe {
+struct SentProbe {
     token: u128,
     server: usize,
     /// Whether it came back from the server's own address.
@@ -82,7 +82,7 @@ struct Probe {
 
 /// What probes have said of a server.
 #[derive(Clone, Copy, Default)]
-struct Server {
+struct ProbeHistory {
     /// When one came back last, from the server's own address.
     returned: Option<Instant>,
     /// Probes in a row that neither came back nor were answered.
@@ -91,7 +91,7 @@ struct Server {
 
 /// What the return of a probe says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Returned {
+pub(super) enum ProbeReturn {
     /// It came from elsewhere.
     Elsewhere,
     /// It has come back before, from the server's own address: servers ask again.
@@ -106,26 +106,26 @@ impl Probes {
     pub(super) fn new(servers: usize) -> Self {
         Self {
             count: AtomicUsize::new(0),
-            known: Mutex::new(Known {
+            table: Mutex::new(ProbeTable {
                 out: VecDeque::new(),
-                servers: vec![Server::default(); servers],
+                servers: vec![ProbeHistory::default(); servers],
             }),
         }
     }
 
     /// A probe goes out.
     fn sent(&self, token: u128, server: usize) {
-        let mut known = self.lock();
-        if known.out.len() >= REMEMBERED {
-            known.out.pop_front();
+        let mut table = self.lock();
+        if table.out.len() >= REMEMBERED {
+            table.out.pop_front();
         }
-        known.out.push_back(Probe {
+        table.out.push_back(SentProbe {
             token,
             server,
             returned: false,
             copied: false,
         });
-        self.count.store(known.out.len(), Ordering::Relaxed);
+        self.count.store(table.out.len(), Ordering::Relaxed);
     }
 
     /// A probe's name came to our listener. Returns the server that the probe was sent to, and what
@@ -136,12 +136,12 @@ impl Probes {
         token: u128,
         is_own: impl FnOnce(usize) -> bool,
         now: Instant,
-    ) -> Option<(usize, Returned)> {
+    ) -> Option<(usize, ProbeReturn)> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let mut known = self.lock();
-        let Known { out, servers } = &mut *known;
+        let mut table = self.lock();
+        let ProbeTable { out, servers } = &mut *table;
         let probe = out.iter_mut().find(|probe| probe.token == token)?;
         let (number, is_own) = (probe.server, is_own(probe.server));
         // Its name is good for one return of each kind: nobody makes two of one, nor a flood of news.
@@ -151,18 +151,18 @@ impl Probes {
             &mut probe.copied
         };
         if std::mem::replace(before, true) {
-            return is_own.then_some((number, Returned::Again));
+            return is_own.then_some((number, ProbeReturn::Again));
         }
         let server = servers.get_mut(number)?;
         if !is_own {
-            return Some((number, Returned::Elsewhere));
+            return Some((number, ProbeReturn::Elsewhere));
         }
         let before = server.returned.replace(now);
         let is_recent = |at| now.saturating_duration_since(at) <= TWICE;
         let said = if before.is_some_and(is_recent) {
-            Returned::Twice
+            ProbeReturn::Twice
         } else {
-            Returned::Once
+            ProbeReturn::Once
         };
         Some((number, said))
     }
@@ -170,8 +170,8 @@ impl Probes {
     /// A probe is over, which was answered or not. Returns whether it came back, and whether what is
     /// known of its server says that there is no loop.
     fn over(&self, token: u128, answered: bool) -> (bool, bool) {
-        let mut known = self.lock();
-        let Known { out, servers } = &mut *known;
+        let mut table = self.lock();
+        let ProbeTable { out, servers } = &mut *table;
         let at = out.iter().position(|probe| probe.token == token);
         let probe = at.and_then(|at| out.remove(at));
         self.count.store(out.len(), Ordering::Relaxed);
@@ -189,8 +189,8 @@ impl Probes {
         (probe.returned, gone)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ProbeTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -208,26 +208,26 @@ pub(super) fn is_own_address(server: IpAddr, source: IpAddr) -> bool {
 }
 
 /// Sends probes until the upstream is dropped.
-pub(super) async fn run(shared: Arc<Shared>, mut alive: watch::Receiver<()>) {
+pub(super) async fn run(shared: Arc<UpstreamShared>, mut alive: watch::Receiver<()>) {
     let mut next_round = monotonic();
     let mut probes = FuturesUnordered::new();
     loop {
         let start = monotonic();
-        let mut servers = shared.book.take_probes(start);
+        let mut servers = shared.stats.take_probes(start);
         if next_round <= start {
-            servers = (0..shared.ways.len()).collect();
+            servers = (0..shared.transports.len()).collect();
             next_round = start + until_next(&shared);
         }
         for server in servers {
             probes.push(probe(Arc::clone(&shared), server));
         }
         let wake = shared
-            .book
+            .stats
             .next_probe()
             .map_or(next_round, |at| at.min(next_round));
         tokio::select! {
             () = time::sleep_until(wake.into()) => {}
-            () = shared.book.news.notified() => {}
+            () = shared.stats.news.notified() => {}
             Some(soon) = probes.next(), if !probes.is_empty() => if let Some(soon) = soon {
                 next_round = next_round.min(monotonic() + soon);
             },
@@ -237,27 +237,27 @@ pub(super) async fn run(shared: Arc<Shared>, mut alive: watch::Receiver<()>) {
     }
 }
 
-fn until_next(shared: &Shared) -> Duration {
-    let looping = (0..shared.ways.len()).any(|server| shared.book.is_looping(server));
+fn until_next(shared: &UpstreamShared) -> Duration {
+    let looping = (0..shared.transports.len()).any(|server| shared.stats.is_looping(server));
     let pause = if looping { ROUND_IN_LOOP } else { ROUND };
     pause.mul_f64(1.0 + JITTER * (2.0 * rand::random::<f64>() - 1.0))
 }
 
 /// Probes a server. Returns the pause before the next round, if that is to come soon.
-async fn probe(shared: Arc<Shared>, server: usize) -> Option<Duration> {
+async fn probe(shared: Arc<UpstreamShared>, server: usize) -> Option<Duration> {
     let token = rand::random();
     shared.probes.sent(token, server);
     let end = time::Instant::now() + PATIENCE;
     let asked = time::timeout_at(end, ask(&shared, server, token)).await;
     if asked.is_err() {
-        shared.book.timed_out(server, PATIENCE, monotonic());
+        shared.stats.timed_out(server, PATIENCE, monotonic());
     }
     time::sleep_until(end).await;
     let (returned, gone) = shared.probes.over(token, asked.unwrap_or(false));
     if gone {
-        shared.book.set_looping(server, false);
+        shared.stats.set_looping(server, false);
     }
-    match (returned, shared.book.is_looping(server)) {
+    match (returned, shared.stats.is_looping(server)) {
         (_, true) => Some(ROUND_IN_LOOP),
         (true, false) => Some(ROUND_IN_DOUBT),
         (false, false) => None,
@@ -265,50 +265,51 @@ async fn probe(shared: Arc<Shared>, server: usize) -> Option<Duration> {
 }
 
 /// Asks, and takes note of whether the server lives. Returns whether it answered.
-async fn ask(shared: &Shared, server: usize, token: u128) -> bool {
-    let Some(way) = shared.ways.get(server) else {
+async fn ask(shared: &UpstreamShared, server: usize, token: u128) -> bool {
+    let Some(transport) = shared.transports.get(server) else {
         return pending().await;
     };
     let permit = Permit::probe(shared.id, token);
-    let turn = Turn {
+    let requester = Requester {
         party: Party::OWN,
         again: false,
     };
-    match way.ask(&permit, PATIENCE, turn).await {
+    match transport.ask(&permit, PATIENCE, requester).await {
         // How long it takes to find out that a name does not exist says nothing about the others.
-        Ok(_) | Err(Fault::Malformed) => {
-            shared.book.answered(server, None);
+        Ok(_) | Err(TransportFault::Malformed) => {
+            shared.stats.answered(server, None);
             true
         }
-        Err(Fault::Server(fault)) => {
+        Err(TransportFault::Server(fault)) => {
             shared.faulty(server, fault);
             false
         }
-        Err(Fault::Silent) => {
-            shared.book.timed_out(server, PATIENCE, monotonic());
+        Err(TransportFault::Silent) => {
+            shared.stats.timed_out(server, PATIENCE, monotonic());
             false
         }
-        Err(Fault::Busy) => false,
+        Err(TransportFault::Busy) => false,
     }
 }
 
-impl Shared {
+impl UpstreamShared {
     /// A probe's name came to our listener from `source`. Returns whether the probe was this upstream's.
     pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         let is_own = |server: usize| {
-            let way = self.ways.get(server);
-            way.is_some_and(|way| is_own_address(way.address().ip(), source))
+            let transport = self.transports.get(server);
+            transport.is_some_and(|transport| is_own_address(transport.address().ip(), source))
         };
         let Some((server, said)) = self.probes.returned(token, is_own, monotonic()) else {
             return false;
         };
         match said {
-            Returned::Elsewhere => {
+            ProbeReturn::Elsewhere => {
                 let from = source.to_canonical();
-                self.observer.observe(Event::Copied { server, from });
+                self.observer
+                    .observe(UpstreamEvent::Copied { server, from });
             }
-            Returned::Once | Returned::Again => {}
-            Returned::Twice => self.book.set_looping(server, true),
+            ProbeReturn::Once | ProbeReturn::Again => {}
+            ProbeReturn::Twice => self.stats.set_looping(server, true),
         }
         true
     }
@@ -329,8 +330,8 @@ mod tests {
         probes.sent(7, 1);
         probes.sent(8, 0);
         assert_eq!(probes.returned(9, OWN, now), None, "another one's");
-        assert_eq!(probes.returned(7, OWN, now), Some((1, Returned::Once)));
-        let again = Some((1, Returned::Again));
+        assert_eq!(probes.returned(7, OWN, now), Some((1, ProbeReturn::Once)));
+        let again = Some((1, ProbeReturn::Again));
         assert_eq!(probes.returned(7, OWN, now), again, "the server asks again");
         assert_eq!(probes.over(7, true), (true, false));
         assert_eq!(probes.over(8, true), (false, true), "it did not come back");
@@ -340,12 +341,12 @@ mod tests {
         }
         assert_eq!(probes.returned(0, OWN, now), None, "too long ago");
         let last = probes.returned(999, OWN, now);
-        assert_eq!(last, Some((0, Returned::Once)));
+        assert_eq!(last, Some((0, ProbeReturn::Once)));
     }
 
     #[test]
     fn two_that_come_back_within_a_minute_from_the_servers_address_are_a_loop() {
-        use Returned::{Elsewhere, Once, Twice};
+        use ProbeReturn::{Elsewhere, Once, Twice};
         let (probes, start) = (Probes::new(2), Instant::now());
         for (token, (at, server, is_own, want)) in (0..).zip([
             (0, 0, OWN, Once),
@@ -372,10 +373,10 @@ mod tests {
         let (probes, now) = (Probes::new(1), Instant::now());
         probes.sent(1, 0);
         let copy = probes.returned(1, OTHER, now);
-        assert_eq!(copy, Some((0, Returned::Elsewhere)));
+        assert_eq!(copy, Some((0, ProbeReturn::Elsewhere)));
         assert_eq!(probes.returned(1, OTHER, now), None, "told once");
         let itself = probes.returned(1, OWN, now);
-        assert_eq!(itself, Some((0, Returned::Once)));
+        assert_eq!(itself, Some((0, ProbeReturn::Once)));
     }
 
     #[test]

@@ -18,9 +18,9 @@ use tokio::{
 };
 
 use super::{
-    Fault, Reply, Tell,
-    dial::{Dialer, Line},
-    fault::Failed,
+    Reply, ServerReporter, TransportFault,
+    dial::{Dialer, Established},
+    fault::ConnectError,
     https, stream,
 };
 use crate::upstream::sockets::Descriptor;
@@ -32,18 +32,18 @@ const CONNECT: Duration = Duration::from_secs(3);
 pub(super) const IDLE: Duration = Duration::from_secs(8);
 
 /// A question in the queue of a connection.
-pub(super) struct Order {
+pub(super) struct StreamRequest {
     /// The encoded query. On a pipeline, its id is set by the connection.
     pub(super) query: Vec<u8>,
     /// Dropped without a word when the connection is lost.
-    pub(super) reply: oneshot::Sender<Result<Reply, Fault>>,
+    pub(super) reply: oneshot::Sender<Result<Reply, TransportFault>>,
 }
 
 /// What the task lets be seen from outside.
-pub(super) struct Signs {
+pub(super) struct ConnectionState {
     connected: OnceLock<Instant>,
     /// Why it never stood.
-    failed: OnceLock<Fault>,
+    failed: OnceLock<TransportFault>,
     heard: AtomicU64,
     answered: AtomicUsize,
     /// Questions that may be under way, as configured.
@@ -52,7 +52,7 @@ pub(super) struct Signs {
     places: AtomicUsize,
 }
 
-impl Signs {
+impl ConnectionState {
     /// Of a connection that may have so many questions under way.
     pub(super) fn new(places: usize) -> Self {
         Self {
@@ -88,14 +88,14 @@ impl Signs {
 }
 
 /// The connection was lost with the question on it.
-pub(super) struct Lost;
+pub(super) struct ConnectionLost;
 
 /// One connection, or the attempt to have one.
 pub(super) struct Connection {
     /// Later connections have higher numbers.
     pub(super) number: u64,
-    orders: mpsc::Sender<Order>,
-    signs: Arc<Signs>,
+    requests: mpsc::Sender<StreamRequest>,
+    state: Arc<ConnectionState>,
     waiting: AtomicUsize,
     /// Questions that were put on it, ever.
     taken: AtomicUsize,
@@ -104,7 +104,7 @@ pub(super) struct Connection {
 }
 
 /// What a connection is for.
-pub(super) struct Plan {
+pub(super) struct ConnectionPlan {
     /// Later connections have higher numbers.
     pub(super) number: u64,
     /// The questions that are put on it, ever, as far as can be.
@@ -116,9 +116,9 @@ pub(super) struct Plan {
 }
 
 /// A place in the pipeline; it is free again when dropped.
-pub(super) struct Slot(Arc<Connection>);
+pub(super) struct PipelineSlot(Arc<Connection>);
 
-impl Drop for Slot {
+impl Drop for PipelineSlot {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -126,24 +126,29 @@ impl Drop for Slot {
 
 impl Connection {
     /// Begins to connect, on `runtime`.
-    pub(super) fn open(plan: Plan, dialer: Arc<Dialer>, tell: Tell, runtime: &Handle) -> Arc<Self> {
-        let Plan {
+    pub(super) fn open(
+        plan: ConnectionPlan,
+        dialer: Arc<Dialer>,
+        reporter: ServerReporter,
+        runtime: &Handle,
+    ) -> Arc<Self> {
+        let ConnectionPlan {
             number,
             share,
             places,
             descriptor,
         } = plan;
-        let (orders, queue) = mpsc::channel(places);
-        let signs = Arc::new(Signs::new(places));
-        let run = run(dialer, queue, Arc::clone(&signs), tell);
+        let (requests, queue) = mpsc::channel(places);
+        let state = Arc::new(ConnectionState::new(places));
+        let run = run(dialer, queue, Arc::clone(&state), reporter);
         runtime.spawn(async move {
             run.await;
             drop(descriptor);
         });
         Arc::new(Self {
             number,
-            orders,
-            signs,
+            requests,
+            state,
             waiting: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             share,
@@ -152,12 +157,12 @@ impl Connection {
 
     /// Whether it has ended.
     pub(super) fn is_closed(&self) -> bool {
-        self.orders.is_closed()
+        self.requests.is_closed()
     }
 
     /// Questions that may be under way on it.
     pub(super) fn places(&self) -> usize {
-        self.signs.places()
+        self.state.places()
     }
 
     /// Whether as many questions were put on it as it is for.
@@ -171,18 +176,18 @@ impl Connection {
     }
 
     /// A place for one more question, if there is one.
-    pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
+    pub(super) fn slot(self: &Arc<Self>) -> Option<PipelineSlot> {
         // Taken under the lock of the pool, so nobody else adds in between.
         if self.waiting.load(Ordering::Relaxed) >= self.places() {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.taken.fetch_add(1, Ordering::Relaxed);
-        Some(Slot(Arc::clone(self)))
+        Some(PipelineSlot(Arc::clone(self)))
     }
 }
 
-impl Slot {
+impl PipelineSlot {
     /// The connection's number.
     pub(super) fn number(&self) -> u64 {
         self.0.number
@@ -190,7 +195,7 @@ impl Slot {
 
     /// How many questions the connection has answered.
     pub(super) fn answered(&self) -> usize {
-        self.0.signs.answered.load(Ordering::Relaxed)
+        self.0.state.answered.load(Ordering::Relaxed)
     }
 
     /// Asks. When `patience` has passed without any reply on the connection, and not because it was
@@ -200,61 +205,66 @@ impl Slot {
         query: Vec<u8>,
         patience: Duration,
         silent: impl FnOnce(),
-    ) -> Result<Result<Reply, Fault>, Lost> {
+    ) -> Result<Result<Reply, TransportFault>, ConnectionLost> {
         let Self(connection) = self;
-        let heard = connection.signs.heard.load(Ordering::Relaxed);
+        let heard = connection.state.heard.load(Ordering::Relaxed);
         let (reply, mut answer) = oneshot::channel();
-        match connection.orders.try_send(Order { query, reply }) {
+        match connection.requests.try_send(StreamRequest { query, reply }) {
             Ok(()) => {}
             // Questions that nobody waits for any longer are still in the queue.
-            Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(Fault::Busy)),
+            Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(TransportFault::Busy)),
             Err(mpsc::error::TrySendError::Closed(_)) => {
-                let failed = connection.signs.failed.get();
-                return failed.map(|&fault| Err(fault)).ok_or(Lost);
+                let failed = connection.state.failed.get();
+                return failed.map(|&fault| Err(fault)).ok_or(ConnectionLost);
             }
         }
         if let Ok(answer) = time::timeout(patience, &mut answer).await {
-            return answer.map_err(|_| Lost);
+            return answer.map_err(|_| ConnectionLost);
         }
-        let stands = connection.signs.connected.get();
+        let stands = connection.state.connected.get();
         if stands.is_some_and(|since| since.elapsed() >= patience / 2)
-            && connection.signs.heard.load(Ordering::Relaxed) == heard
+            && connection.state.heard.load(Ordering::Relaxed) == heard
         {
             silent();
         }
-        answer.await.map_err(|_| Lost)
+        answer.await.map_err(|_| ConnectionLost)
     }
 }
 
 async fn run(
     dialer: Arc<Dialer>,
-    mut orders: mpsc::Receiver<Order>,
-    signs: Arc<Signs>,
-    tell: Tell,
+    mut requests: mpsc::Receiver<StreamRequest>,
+    state: Arc<ConnectionState>,
+    reporter: ServerReporter,
 ) {
     let fault = match time::timeout(CONNECT, dialer.dial()).await {
-        Ok(Ok(line)) => return serve(line, orders, &signs, &tell).await,
-        Ok(Err(Failed { fault, detail })) => {
-            if let Fault::Server(fault) = fault {
-                tell.trouble(fault, &detail);
+        Ok(Ok(established)) => return serve(established, requests, &state, &reporter).await,
+        Ok(Err(ConnectError { fault, detail })) => {
+            if let TransportFault::Server(fault) = fault {
+                reporter.trouble(fault, &detail);
             }
             fault
         }
-        Err(_) => Fault::Silent,
+        Err(_) => TransportFault::Silent,
     };
     // First, so that whoever comes too late for the queue learns it, too.
-    let _ = signs.failed.set(fault);
-    orders.close();
-    while let Some(order) = orders.recv().await {
-        let _ = order.reply.send(Err(fault));
+    let _ = state.failed.set(fault);
+    requests.close();
+    while let Some(request) = requests.recv().await {
+        let _ = request.reply.send(Err(fault));
     }
 }
 
-async fn serve(line: Line, orders: mpsc::Receiver<Order>, signs: &Signs, tell: &Tell) {
-    let _ = signs.connected.set(Instant::now());
-    match line {
-        Line::Plain(stream) => stream::serve(stream, orders, signs, tell).await,
-        Line::Tls(stream) => stream::serve(*stream, orders, signs, tell).await,
-        Line::Http(line) => https::serve(*line, orders, signs).await,
+async fn serve(
+    established: Established,
+    requests: mpsc::Receiver<StreamRequest>,
+    state: &ConnectionState,
+    reporter: &ServerReporter,
+) {
+    let _ = state.connected.set(Instant::now());
+    match established {
+        Established::Plain(stream) => stream::serve(stream, requests, state, reporter).await,
+        Established::Tls(stream) => stream::serve(*stream, requests, state, reporter).await,
+        Established::Http(established) => https::serve(*established, requests, state).await,
     }
 }
