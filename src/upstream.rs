@@ -24,11 +24,14 @@ mod hedge_budget;
 mod hedging;
 mod observer;
 mod prober;
+mod probes;
 mod rtt;
 mod server_stats;
 mod share;
+mod shared;
 mod sockets;
 mod transport;
+mod upstream_limits;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +42,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::time;
@@ -51,55 +54,20 @@ pub use self::{
     share::{Party, may_take},
     sockets::bound_sockets,
     transport::OpenError,
+    upstream_limits::UpstreamLimits,
 };
 use self::{
     coalescing::{InFlightQueries, InFlightQuery, Joined, Resolution},
-    prober::Probes,
+    probes::Probes,
     server_stats::{Availability, ServerStats},
+    shared::UpstreamShared,
     transport::{Roots, ServerReporter, ServerTransport},
 };
 use crate::clock::monotonic;
 use dnsgate_core::{
-    dns::{Failure, Response, ServerFault},
+    dns::{Failure, Response},
     policy::{Permit, UpstreamId},
 };
-
-/// How much of everything there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpstreamLimits {
-    /// How long a question may take in all, whoever is asked how often, where whoever asks has as
-    /// much time.
-    pub deadline: Duration,
-    /// How many may wait for the same question.
-    pub coalesced: usize,
-    /// How many questions may be in flight.
-    pub questions: usize,
-    /// How many connections there may be to one server.
-    pub connections: usize,
-    /// How many questions may be under way on one of them.
-    pub pipeline: usize,
-    /// How many questions are asked at a time while all servers are down.
-    pub probing: usize,
-    /// After how many datagrams that are no reply to it a question goes to TCP.
-    pub near_misses: usize,
-}
-
-impl Default for UpstreamLimits {
-    /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name; the rest as the configuration has it. Its limits say
-    /// more of each.
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(2),
-            coalesced: 1000,
-            questions: 10_000,
-            connections: 4,
-            pipeline: 512,
-            probing: 10,
-            near_misses: 3,
-        }
-    }
-}
 
 /// Servers that know the same, and the way to them.
 pub struct UpstreamClient {
@@ -107,18 +75,6 @@ pub struct UpstreamClient {
     in_flight: Arc<InFlightQueries>,
     /// Ends [`Self::watch`] when dropped.
     alive: tokio::sync::watch::Sender<()>,
-}
-
-/// What questions under way hold on to.
-struct UpstreamShared {
-    id: UpstreamId,
-    transports: Vec<ServerTransport>,
-    stats: ServerStats,
-    probes: Probes,
-    /// Questions that were let in while all servers were down, and have not ended.
-    probing: AtomicUsize,
-    limits: UpstreamLimits,
-    observer: Arc<dyn Observer>,
 }
 
 impl UpstreamClient {
@@ -277,14 +233,6 @@ impl Probing {
 async fn wait(query: InFlightQuery, until: Instant) -> Resolution {
     let ended = time::timeout_at(until.into(), query).await;
     ended.unwrap_or(Err(Failure::Timeout))
-}
-
-impl UpstreamShared {
-    /// A server cannot be used.
-    fn faulty(&self, server: usize, fault: ServerFault) {
-        self.observer.trouble(server, Some(fault), "");
-        self.stats.unreachable(server, monotonic());
-    }
 }
 
 impl Drop for Probing {

@@ -7,7 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dnsgate_core::engine::{self, Reason};
 
-use super::{ClientMessage, Handler, Responder};
+use super::{
+    handler::{ClientMessage, Handler},
+    responder::Responder,
+};
 
 /// The handler's reply to `message`, or SERVFAIL when it panicked; the length of what is in `out`.
 pub(super) fn answer<H: Handler>(

@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    ClientMessage,
+    handler::ClientMessage,
     self_query::{QUESTION, own_question},
 };
 use crate::clock::monotonic;

@@ -9,14 +9,14 @@ use std::{fmt, io, sync::Arc};
 use socket2::Socket;
 use tokio::sync::mpsc::OwnedPermit;
 
-use super::tcp::Unread;
+use super::tcp::unread::Unread;
 #[cfg(target_os = "linux")]
 use super::udp::OwnedReturnAddress;
 
 /// The way back of one message.
-pub struct DetachedResponder(Path_);
+pub struct DetachedResponder(ReplyRoute);
 
-enum Path_ {
+enum ReplyRoute {
     #[cfg(target_os = "linux")]
     Datagram(Arc<Socket>, Box<OwnedReturnAddress>),
     #[cfg(any(not(target_os = "linux"), test))]
@@ -43,16 +43,16 @@ impl fmt::Debug for DetachedResponder {
 impl DetachedResponder {
     #[cfg(target_os = "linux")]
     pub(super) fn datagram(socket: Arc<Socket>, address: OwnedReturnAddress) -> Self {
-        Self(Path_::Datagram(socket, Box::new(address)))
+        Self(ReplyRoute::Datagram(socket, Box::new(address)))
     }
 
     #[cfg(any(not(target_os = "linux"), test))]
     pub(super) fn plain(socket: Arc<Socket>, client: std::net::SocketAddr) -> Self {
-        Self(Path_::Plain(socket, Box::new(client.into())))
+        Self(ReplyRoute::Plain(socket, Box::new(client.into())))
     }
 
     pub(super) fn stream(permit: OwnedPermit<Vec<u8>>, unread: Arc<Unread>) -> Self {
-        Self(Path_::Stream(permit, unread))
+        Self(ReplyRoute::Stream(permit, unread))
     }
 
     /// Sends the reply, without waiting.
@@ -62,18 +62,18 @@ impl DetachedResponder {
     pub fn send(self, reply: &[u8]) -> Result<(), Unsent> {
         match self.0 {
             #[cfg(target_os = "linux")]
-            Path_::Datagram(socket, mut address) => {
+            ReplyRoute::Datagram(socket, mut address) => {
                 address.send(&socket, reply).map_err(Unsent::Lost)
             }
             #[cfg(any(not(target_os = "linux"), test))]
-            Path_::Plain(socket, client) => socket
+            ReplyRoute::Plain(socket, client) => socket
                 .send_to_with_flags(reply, &client, libc::MSG_DONTWAIT)
                 .map(drop)
                 .map_err(Unsent::Lost),
-            Path_::Stream(permit, unread) => {
+            ReplyRoute::Stream(permit, unread) => {
                 // Before the reply takes memory.
                 if !unread.take(reply.len()) {
-                    return Err(Unsent::Unread(Self(Path_::Stream(permit, unread))));
+                    return Err(Unsent::Unread(Self(ReplyRoute::Stream(permit, unread))));
                 }
                 permit.send(reply.to_vec());
                 Ok(())

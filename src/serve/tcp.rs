@@ -18,9 +18,11 @@
 mod connection;
 mod connections;
 mod deadlined;
+mod stream_limits;
+mod tcp_worker;
 #[cfg(test)]
 mod tests;
-mod unread;
+pub(super) mod unread;
 
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
@@ -32,62 +34,16 @@ use tokio::{
     time,
 };
 
-use super::{Handler, ListenerEvent, StopSignal};
+use self::tcp_worker::{HandlerState, TcpWorker};
+use super::handler::{Handler, ListenerEvent, StopSignal};
 
 pub(super) use connections::Connections;
-pub(super) use unread::Unread;
+pub use stream_limits::StreamLimits;
 
 /// Pause after a connection could not be accepted: the reason is seldom gone a moment later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest message that the two bytes of length can announce.
 const MESSAGE: usize = u16::MAX as usize;
-
-/// What streams may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLimits {
-    /// Connections in all. One more closes the one that has waited longest.
-    pub connections: usize,
-    /// Connections of one client: an IPv4 address, or an IPv6 network of 64 bits. One more is
-    /// closed at once.
-    pub per_client: usize,
-    /// How long a connection may wait for the first byte of a message.
-    pub idle: Duration,
-    /// How long a message may take from its first byte to its last.
-    pub message: Duration,
-    /// How long a client may take to read one reply.
-    pub write: Duration,
-    /// Messages that are answered on one connection before it is others' turn.
-    pub pipeline: usize,
-    /// Bytes of replies that clients have not read, of all connections. More of them close the one
-    /// whose client has not read for longest.
-    pub unread: usize,
-    /// The same of one connection: what comes later and finds no room is not taken.
-    pub unread_per_connection: usize,
-    /// What the kernel is asked to hold of one connection, each way.
-    pub socket_buffer: usize,
-}
-
-/// What the connections of one worker share. One thread: nobody else has it.
-struct TcpWorker<H> {
-    state: RefCell<HandlerState<H>>,
-    connections: Arc<Connections>,
-    limits: StreamLimits,
-}
-
-struct HandlerState<H> {
-    handler: H,
-    /// Where replies are written before their length is known.
-    out: Box<[u8]>,
-}
-
-impl<H: Handler> TcpWorker<H> {
-    fn observe(&self, event: ListenerEvent) {
-        // It is borrowed only when the handler panicked, and then by nobody who counts.
-        if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.handler.observe(event);
-        }
-    }
-}
 
 /// Serves one worker's sockets until told to stop, and then the messages in progress.
 pub(super) fn serve<H: Handler>(

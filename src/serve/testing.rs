@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use dnsgate_core::engine::Outcome;
 
 pub(super) const LIMITS: StreamLimits = StreamLimits {
     connections: 1000,

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{testing::*, *};
+use dnsgate_core::engine::Outcome;
 
 const UDP: (Transport, &str) = (Transport::Udp, "127.0.0.1:0");
 const TCP: (Transport, &str) = (Transport::Tcp, "127.0.0.1:0");

@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    ClientMessage, Handler, ListenerEvent, Responder,
     forward::{Forwarder, Waiting},
+    handler::{ClientMessage, Handler, ListenerEvent},
     live::SnapshotReader,
     rate::RateLimiter,
+    responder::Responder,
     self_query::own_question,
 };
 use crate::{

@@ -10,9 +10,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time;
 
 use super::{
-    Observer, OpenError, UpstreamEvent, UpstreamLimits,
-    share::Party,
-    transport::{Requester, Roots, ServerReporter, ServerTransport, TransportFault},
+    observer::{Observer, UpstreamEvent},
+    share::{Party, Requester},
+    transport::{OpenError, Roots, ServerReporter, ServerTransport, TransportFault},
+    upstream_limits::UpstreamLimits,
 };
 use dnsgate_config::ServerAddr;
 use dnsgate_core::{

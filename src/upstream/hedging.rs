@@ -21,10 +21,11 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time;
 
 use super::{
-    QueryEnd, UpstreamEvent, UpstreamShared,
     coalescing::Resolution,
-    share::Party,
-    transport::{Reply, Requester, TransportFault},
+    observer::{QueryEnd, UpstreamEvent},
+    share::{Party, Requester},
+    shared::UpstreamShared,
+    transport::{Reply, TransportFault},
 };
 use crate::clock::monotonic;
 use dnsgate_core::{
@@ -199,8 +200,8 @@ impl Hedging {
             again: attempt > 0,
         };
         self.attempts.push(Box::pin(async move {
-            let attempt_ = ReportedAttempt::new(shared, server, since, until - since);
-            (attempt, attempt_.ask(&permit, requester).await)
+            let reported = ReportedAttempt::new(shared, server, since, until - since);
+            (attempt, reported.ask(&permit, requester).await)
         }));
     }
 

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::ServerStatus;
+use super::health::ServerStatus;
 use dnsgate_core::dns::ServerFault;
 
 /// Whoever counts what happens.

@@ -14,10 +14,10 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Observer, ServerStatus, UpstreamEvent,
     choice::{self, ServerCandidate},
-    health::ServerHealth,
+    health::{ServerHealth, ServerStatus},
     hedge_budget::HedgeBudget,
+    observer::{Observer, UpstreamEvent},
     rtt::Rtt,
 };
 use dnsgate_config::Strategy;

@@ -19,6 +19,7 @@
 //! Not here: whom to ask, how long to wait, what the reply says. Nothing in here gives up by
 //! itself: whoever asks drops the future.
 
+mod connection_state;
 mod datagram;
 mod dial;
 mod edns;
@@ -27,11 +28,15 @@ mod https;
 mod pinned;
 mod pool;
 mod pooled_connection;
+mod reply;
+mod reporter;
 mod stream;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
+pub(super) use reply::{Reply, TransportFault};
+pub(super) use reporter::ServerReporter;
 pub use tls::OpenError;
 pub(super) use tls::Roots;
 
@@ -41,22 +46,10 @@ use self::{
     edns::EdnsSupport,
     pool::Pool,
 };
-use super::{Observer, UpstreamEvent, UpstreamLimits, share::Party, sockets};
+use super::{share::Requester, sockets, upstream_limits::UpstreamLimits};
 use crate::clock::monotonic;
 use dnsgate_config::ServerAddr;
-use dnsgate_core::{
-    dns::{ServerFault, ask},
-    policy::Permit,
-};
-
-/// Whose turn it is to ask.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Requester {
-    /// Whose question it is.
-    pub(super) party: Party,
-    /// Whether it has been asked before, here or elsewhere. Then it leaves room to those that have not.
-    pub(super) again: bool,
-}
+use dnsgate_core::{dns::ask, policy::Permit};
 
 /// The way to one server.
 pub(super) struct ServerTransport {
@@ -73,69 +66,6 @@ enum Channel {
     Udp { address: SocketAddr, tcp: Pool },
     /// Connections only.
     Stream(Pool),
-}
-
-/// A server's reply.
-#[derive(Debug)]
-pub(super) struct Reply {
-    /// The message as it came, with the question if it had none. It is a response to the question;
-    /// nothing else of it was looked at.
-    pub(super) message: Vec<u8>,
-    /// From the query to the reply.
-    pub(super) rtt: Duration,
-}
-
-/// Why there is no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TransportFault {
-    /// The server cannot be used.
-    Server(ServerFault),
-    /// Connecting to the server took too long.
-    Silent,
-    /// What came is not what the transport promises.
-    Malformed,
-    /// There was no room to ask.
-    Busy,
-}
-
-/// Tells of messages that were ignored, and of what was found out about the server.
-#[derive(Clone)]
-pub(super) struct ServerReporter {
-    observer: Arc<dyn Observer>,
-    server: usize,
-}
-
-impl ServerReporter {
-    pub(super) const fn new(observer: Arc<dyn Observer>, server: usize) -> Self {
-        Self { observer, server }
-    }
-
-    fn full(&self) {
-        self.observer.observe(UpstreamEvent::Full {
-            server: self.server,
-        });
-    }
-
-    fn mismatch(&self) {
-        let server = self.server;
-        self.observer.observe(UpstreamEvent::Mismatch { server });
-    }
-
-    /// A question is asked again over TCP because its replies may be forged.
-    fn forged(&self) {
-        let server = self.server;
-        self.observer.observe(UpstreamEvent::Forged { server });
-    }
-
-    fn without_edns(&self) {
-        let server = self.server;
-        self.observer.observe(UpstreamEvent::WithoutEdns { server });
-    }
-
-    /// The server cannot be used, in words for the log.
-    fn trouble(&self, fault: ServerFault, detail: &str) {
-        self.observer.trouble(self.server, Some(fault), detail);
-    }
 }
 
 impl ServerTransport {

@@ -23,14 +23,16 @@ use tokio::{
 
 use super::{
     super::{
-        ClientMessage, DetachedResponder, Handler, ListenerEvent, Responder, StopSignal,
         catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
     },
-    HandlerState, TcpWorker, Unread,
     connections::ConnectionSlot,
     deadlined::{Deadlined, Deadlines, MessageProgress},
+    stream_limits::StreamLimits,
+    tcp_worker::{HandlerState, TcpWorker},
+    unread::Unread,
 };
-use crate::serve::StreamLimits;
 use dnsgate_core::dns::Transport;
 
 /// Bytes read ahead: a query with its length in one system call, and most pipelines.
@@ -121,7 +123,7 @@ pub(super) async fn serve<H: Handler, S>(
         BufReader::with_capacity(READ_AHEAD, stream),
         deadlines(limits),
     );
-    let unread = slot.unread();
+    let unread = Unread::of(&slot);
     let stream = stream.counting(&unread);
     worker.observe(ListenerEvent::ConnectionOpened);
     let _counted = CountedConnection(&worker, &progress, &unread);

@@ -22,7 +22,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{StreamLimits, Unread};
+use super::stream_limits::StreamLimits;
 
 /// The connections of all workers.
 pub(in crate::serve) struct Connections {
@@ -99,9 +99,9 @@ impl From<IpAddr> for ClientNetwork {
 
 /// The right to be connected; it ends when dropped.
 pub(super) struct ConnectionSlot {
-    connections: Arc<Connections>,
-    number: u64,
-    flags: Arc<ConnectionFlags>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) number: u64,
+    pub(super) flags: Arc<ConnectionFlags>,
 }
 
 impl Connections {
@@ -316,16 +316,6 @@ impl ConnectionSlot {
     /// Ready when the connection is to be closed in favour of another.
     pub(super) async fn evicted(&self) {
         self.flags.evicted.notified().await;
-    }
-
-    /// Where the bytes of its replies are counted.
-    pub(super) fn unread(&self) -> Arc<Unread> {
-        let connections = Arc::clone(&self.connections);
-        Arc::new(Unread::new(
-            connections,
-            self.number,
-            Arc::clone(&self.flags),
-        ))
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{super::ListenerEvent, Unread};
+use super::{super::handler::ListenerEvent, unread::Unread};
 
 /// What the stream and its reader tell each other. (Atomic because the framing wants a stream that
 /// is `Sync`; there is one thread.)

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::connections::{ConnectionFlags, Connections};
+use super::connections::{ConnectionFlags, ConnectionSlot, Connections};
 
 /// The count of one connection, which ends when nobody can add to it any more.
 pub(in crate::serve) struct Unread {
@@ -22,16 +22,13 @@ pub(in crate::serve) struct Unread {
 }
 
 impl Unread {
-    pub(super) const fn new(
-        connections: Arc<Connections>,
-        number: u64,
-        flags: Arc<ConnectionFlags>,
-    ) -> Self {
-        Self {
-            connections,
-            number,
-            flags,
-        }
+    /// The count of the connection that has this slot.
+    pub(super) fn of(slot: &ConnectionSlot) -> Arc<Self> {
+        Arc::new(Self {
+            connections: Arc::clone(&slot.connections),
+            number: slot.number,
+            flags: Arc::clone(&slot.flags),
+        })
     }
 
     /// Takes room for a reply; `false` where there is none: in this connection, or in all, with nobody
@@ -93,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::serve::{
-        tcp::{StreamLimits, connections::ConnectionSlot},
+        tcp::StreamLimits,
         testing::{LIMITS, SOON},
     };
 
@@ -113,7 +110,7 @@ mod tests {
     #[test]
     fn a_connection_has_room_for_so_much() {
         let (connections, slots) = connected(1);
-        let unread = slots[0].unread();
+        let unread = Unread::of(&slots[0]);
         assert!(unread.take(60) && unread.take(40));
         assert!(!unread.take(1));
         // What is there at once is counted all the same.
@@ -129,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_stuck_for_longest_makes_room() {
         let (connections, slots) = connected(4);
-        let unread: Vec<_> = slots.iter().map(ConnectionSlot::unread).collect();
+        let unread: Vec<_> = slots.iter().map(Unread::of).collect();
         assert!(unread[0].take(100) && unread[1].take(100));
         // Nobody is stuck: there is no room for more.
         assert!(!unread[2].take(60) && unread[2].take(50));

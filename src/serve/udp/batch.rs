@@ -5,9 +5,13 @@
 //! was asked. They are allocated once and never move. The kernel is given pointers into a slot and
 //! uses them during a system call only; between calls the slots are ours.
 //!
-//! The kernel's structures (socket address, control message) are read and changed as bytes, which
-//! needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a loop of
-//! `sendmsg`.
+//! The kernel's structures (socket address, control message) are read and changed as bytes in
+//! `kernel_layout`, which needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a
+//! loop of `sendmsg`.
+//!
+//! Miri runs what makes no system call: the layout of the kernel's structures, and how a batch gives out its
+//! slots (`MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib udp::kernel_layout udp::batch::tests::slots`).
+//! It cannot run `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, for it has no kernel.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
@@ -17,7 +21,7 @@ use std::{
     cell::UnsafeCell,
     io,
     mem::{self, size_of},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::SocketAddr,
     os::fd::AsRawFd,
     ptr,
     sync::Arc,
@@ -27,26 +31,14 @@ use libc::{c_int, c_long};
 use socket2::Socket;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{QUERY, REPLY};
+use super::{
+    common::{QUERY, REPLY},
+    kernel_layout::{CONTROL, Control, RawAddress},
+};
 use dnsgate_core::dns::query::HEADER;
 
 /// Datagrams per system call. From eight on, more hardly matters; thirty-two cost 170 KiB a worker.
 pub(super) const BATCH: usize = 32;
-
-/// Bytes of a control message before its data.
-const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>();
-/// Bytes of the longer of the two kinds of packet info, with its header, rounded up.
-const CONTROL: usize = 64;
-
-/// A socket address of either family, as the kernel writes it.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct RawAddress([u8; size_of::<libc::sockaddr_in6>()]);
-
-/// A control message: none, or one `IP_PKTINFO`, or one `IPV6_PKTINFO`.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Control([u8; CONTROL]);
 
 /// What belongs to one datagram. Its size is no multiple of 4096, so that the beginnings of the
 /// slots, which are all that is used of most, do not compete for the same lines of the cache.
@@ -382,59 +374,6 @@ fn set_option(socket: &Socket, level: c_int, name: c_int, value: c_int) -> io::R
     }
 }
 
-impl RawAddress {
-    /// The address: family, port, then (IPv4) the address or (IPv6) flow, address and scope.
-    fn address(&self) -> Option<SocketAddr> {
-        let [f0, f1, p0, p1, rest @ ..] = &self.0;
-        let port = u16::from_be_bytes([*p0, *p1]);
-        match c_int::from(u16::from_ne_bytes([*f0, *f1])) {
-            libc::AF_INET => {
-                let address = Ipv4Addr::from(*rest.first_chunk::<4>()?);
-                Some(SocketAddr::new(IpAddr::V4(address), port))
-            }
-            libc::AF_INET6 => {
-                let (_flow, rest) = rest.split_first_chunk::<4>()?;
-                let (address, scope) = rest.split_first_chunk::<16>()?;
-                let scope = u32::from_ne_bytes(*scope.first_chunk::<4>()?);
-                let address = Ipv6Addr::from(*address);
-                Some(SocketAddrV6::new(address, port, 0, scope).into())
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Control {
-    /// Clears the interface of a packet info, so that it says from which address to send and
-    /// leaves it to the routing table by which way: the way back need not be the way in. A
-    /// link-local address means nothing without its interface and keeps it.
-    ///
-    /// The data are, for IPv4: interface, address, address; for IPv6: address, interface. Without a
-    /// packet info nothing in here is sent, and whatever is changed does not matter.
-    fn leave_route_open(&mut self) {
-        let Some((header, data)) = self.0.split_first_chunk_mut::<CONTROL_HEADER>() else {
-            return;
-        };
-        let level = header
-            .get(size_of::<usize>()..)
-            .and_then(|rest| rest.first_chunk::<4>())
-            .map(|level| c_int::from_ne_bytes(*level));
-        let interface = match level {
-            Some(libc::IPPROTO_IP) => data.first_chunk_mut::<4>(),
-            Some(libc::IPPROTO_IPV6) => match data.split_first_chunk_mut::<16>() {
-                Some((address, interface)) if !Ipv6Addr::from(*address).is_unicast_link_local() => {
-                    interface.first_chunk_mut::<4>()
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(interface) = interface {
-            interface.fill(0);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -542,41 +481,5 @@ mod tests {
             assert_eq!(name.address(), Some(want));
         }
         assert_eq!(RawAddress([0; _]).address(), None);
-    }
-
-    #[test]
-    fn the_interface_is_left_to_the_routing_table() {
-        let control = |level: c_int, data: &[u8]| {
-            let mut control = Control([0; _]);
-            let at = size_of::<usize>();
-            control.0[at..at + 4].copy_from_slice(&level.to_ne_bytes());
-            control.0[CONTROL_HEADER..CONTROL_HEADER + data.len()].copy_from_slice(data);
-            control
-        };
-        let v6 = |address: &str, interface: u8| {
-            let address: Ipv6Addr = address.parse().expect("an address");
-            [&address.octets()[..], &[interface; 4]].concat()
-        };
-        let cases = [
-            (
-                libc::IPPROTO_IP,
-                vec![9; 12],
-                [&[0; 4][..], &[9; 8]].concat(),
-            ),
-            (
-                libc::IPPROTO_IPV6,
-                v6("2001:db8::1", 9),
-                v6("2001:db8::1", 0),
-            ),
-            (libc::IPPROTO_IPV6, v6("fe80::1", 9), v6("fe80::1", 9)),
-        ];
-        for (level, before, after) in cases {
-            let mut control = control(level, &before);
-            control.leave_route_open();
-            assert_eq!(
-                control.0[CONTROL_HEADER..CONTROL_HEADER + after.len()],
-                after
-            );
-        }
     }
 }

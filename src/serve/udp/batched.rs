@@ -10,13 +10,13 @@ use socket2::Socket;
 
 use super::{
     super::{
-        ClientMessage, DetachedResponder, Handler, ListenerEvent, Responder, StopSignal,
         catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
     },
-    DRAIN, after_error,
     batch::{BATCH, Batch, ReturnAddress, Wait},
+    common::{DRAIN, after_error, stopped},
     reactor::Reactor,
-    stopped,
 };
 use dnsgate_core::dns::Transport;
 

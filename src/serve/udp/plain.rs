@@ -13,10 +13,11 @@ use socket2::Socket;
 
 use super::{
     super::{
-        ClientMessage, DetachedResponder, Handler, ListenerEvent, Responder, StopSignal,
         catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
     },
-    DRAIN, QUERY, REPLY, after_error, stopped,
+    common::{DRAIN, QUERY, REPLY, after_error, stopped},
 };
 use dnsgate_core::dns::{Transport, query::HEADER};
 

@@ -12,7 +12,11 @@ use std::{
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket, time::Instant};
 
-use super::{Reply, ServerReporter, TransportFault, fault::of_io};
+use super::{
+    fault::of_io,
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
+};
 use dnsgate_core::dns::ask;
 
 /// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.

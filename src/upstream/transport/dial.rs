@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    TransportFault,
     fault::ConnectError,
     https::{self, Http},
+    reply::TransportFault,
     tls::Tls,
 };
 use dnsgate_core::dns::ServerFault;

@@ -5,7 +5,7 @@ use std::io;
 use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::TransportFault;
+use super::reply::TransportFault;
 use dnsgate_core::dns::ServerFault;
 
 /// An error while connecting: what kind it is, and in the words of whoever found it.

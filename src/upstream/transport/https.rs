@@ -16,8 +16,8 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    Reply, TransportFault,
-    pooled_connection::{ConnectionState, IDLE, StreamRequest},
+    connection_state::{ConnectionState, IDLE, StreamRequest},
+    reply::{Reply, TransportFault},
     tls::OpenError,
 };
 use dnsgate_core::dns::{ServerFault, ask};

@@ -15,13 +15,15 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    Reply, Requester, ServerReporter, TransportFault, UpstreamLimits,
     dial::Dialer,
     pooled_connection::{Connection, ConnectionPlan, PipelineSlot},
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
 };
 use crate::upstream::{
-    share::{Party, may_take},
+    share::{Party, Requester, may_take},
     sockets,
+    upstream_limits::UpstreamLimits,
 };
 use dnsgate_core::dns::ServerFault;
 

@@ -6,8 +6,8 @@
 //! closes, when it has been idle, and when nobody holds the connection any longer.
 
 use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 use std::time::Duration;
 
@@ -18,75 +18,18 @@ use tokio::{
 };
 
 use super::{
-    Reply, ServerReporter, TransportFault,
+    connection_state::{ConnectionState, StreamRequest},
     dial::{Dialer, Established},
     fault::ConnectError,
-    https, stream,
+    https,
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
+    stream,
 };
 use crate::upstream::sockets::Descriptor;
 
 /// How long connecting may take, TLS and all.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a connection without a question is kept. Most servers wait for longer than this, and
-/// so it is we who close (RFC 7766 section 6.2.3).
-pub(super) const IDLE: Duration = Duration::from_secs(8);
-
-/// A question in the queue of a connection.
-pub(super) struct StreamRequest {
-    /// The encoded query. On a pipeline, its id is set by the connection.
-    pub(super) query: Vec<u8>,
-    /// Dropped without a word when the connection is lost.
-    pub(super) reply: oneshot::Sender<Result<Reply, TransportFault>>,
-}
-
-/// What the task lets be seen from outside.
-pub(super) struct ConnectionState {
-    connected: OnceLock<Instant>,
-    /// Why it never stood.
-    failed: OnceLock<TransportFault>,
-    heard: AtomicU64,
-    answered: AtomicUsize,
-    /// Questions that may be under way, as configured.
-    most: usize,
-    /// The same, or fewer where the server wants that.
-    places: AtomicUsize,
-}
-
-impl ConnectionState {
-    /// Of a connection that may have so many questions under way.
-    pub(super) fn new(places: usize) -> Self {
-        Self {
-            connected: OnceLock::new(),
-            failed: OnceLock::new(),
-            heard: AtomicU64::new(0),
-            answered: AtomicUsize::new(0),
-            most: places,
-            places: AtomicUsize::new(places),
-        }
-    }
-
-    /// Questions that may be under way.
-    pub(super) fn places(&self) -> usize {
-        self.places.load(Ordering::Relaxed)
-    }
-
-    /// The server takes no more than so many at a time.
-    pub(super) fn wants(&self, most: usize) {
-        self.places
-            .store(most.clamp(1, self.most), Ordering::Relaxed);
-    }
-
-    /// A message has come.
-    pub(super) fn heard(&self) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A question was answered.
-    pub(super) fn answered(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// The connection was lost with the question on it.
 pub(super) struct ConnectionLost;
 

@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use super::{
-    Reply, ServerReporter, TransportFault,
-    pooled_connection::{ConnectionState, IDLE, StreamRequest},
+    connection_state::{ConnectionState, IDLE, StreamRequest},
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
 };
 use dnsgate_core::dns::ask;
 
