@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -27,7 +27,7 @@ use tokio::time;
 
 use crate::{
     server::{ReplyTo, Unsent},
-    telemetry::{self, Latency, Reading, Recorder, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Reading, Shared, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, Upstream},
 };
 use dnsgate_config::Limits;
@@ -85,8 +85,7 @@ pub(super) struct Forwarder {
     cache: Cache,
     room: Arc<Room>,
     limits: Limits,
-    /// One for all: a query that has waited for another server can wait for this.
-    recorder: Mutex<Recorder>,
+    telemetry: Telemetry,
     shared: Arc<Shared>,
 }
 
@@ -98,7 +97,7 @@ impl Forwarder {
             cache,
             room: Room::new(limits.in_flight),
             limits,
-            recorder: Mutex::new(telemetry.recorder()),
+            telemetry: telemetry.clone(),
             shared: Arc::clone(telemetry.shared()),
         }
     }
@@ -288,7 +287,7 @@ impl Forwarder {
                 }
             }
         }
-        self.record(&telemetry::Event {
+        self.telemetry.record(&telemetry::Event {
             outcome: *step.outcome(),
             transport,
             source,
@@ -434,13 +433,6 @@ impl Forwarder {
 
     fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
         Context::new(snapshot, now).with_cache(&self.cache, monotonic())
-    }
-
-    fn record(&self, event: &telemetry::Event<'_>) {
-        let recorder = self.recorder.lock();
-        recorder
-            .unwrap_or_else(PoisonError::into_inner)
-            .record(event);
     }
 }
 
