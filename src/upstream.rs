@@ -71,7 +71,7 @@ pub struct Limits {
     /// much time.
     pub deadline: Duration,
     /// How many may wait for the same question.
-    pub waiters: usize,
+    pub coalesced: usize,
     /// How many questions may be in flight.
     pub questions: usize,
     /// How many connections there may be to one server.
@@ -91,7 +91,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),
-            waiters: 1000,
+            coalesced: 1000,
             questions: 10_000,
             connections: 4,
             pipeline: 512,
@@ -141,7 +141,7 @@ impl Upstream {
             ways.push(Way::new(address, &mut roots, tell, &limits)?);
         }
         Ok(Self {
-            flights: Flights::new(limits.questions, limits.waiters),
+            flights: Flights::new(limits.questions, limits.coalesced),
             alive: tokio::sync::watch::Sender::new(()),
             shared: Arc::new(Shared {
                 id,

@@ -54,7 +54,7 @@ fn make(
     };
     let limits = upstream::Limits {
         deadline: limits.upstream_timeout,
-        waiters: limits.waiters,
+        coalesced: limits.coalesced,
         questions: limits.in_flight,
         connections: limits.upstream_connections,
         pipeline: limits.upstream_pipeline,
@@ -98,7 +98,7 @@ impl Observer for Told {
             ),
             Event::Hedged { .. } => counters.hedged(),
             Event::Merged => counters.merged(),
-            Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
+            Event::Shed => self.telemetry.shared().shed(Shed::Coalesced),
             Event::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
             Event::Refused { looping } => counters.refused(if looping {
                 telemetry::Refused::Looping

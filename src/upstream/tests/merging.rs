@@ -51,7 +51,7 @@ async fn many_who_ask_the_same_send_one_query() {
 async fn only_so_many_wait_for_the_same_and_for_all() {
     let server = Held::new().await;
     let few = Limits {
-        waiters: 3,
+        coalesced: 3,
         questions: 1,
         ..limits(LONG)
     };
