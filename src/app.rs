@@ -36,10 +36,8 @@ use crate::{
 use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
 use dnsgate_core::{cache::Cache, dns::Transport};
 
-mod admin;
 mod aside;
 mod descriptors;
-mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod files;
@@ -58,7 +56,7 @@ mod upstreams;
 mod watching;
 mod worker;
 
-use admin::Admin;
+use crate::admin::listener::Admin;
 use forward::Forwarder;
 use rate::Gate;
 use reload::Causes;

@@ -8,15 +8,19 @@
 //! - [`server`]: UDP and TCP listeners.
 //! - [`upstream`]: the way to the servers that allowed names are forwarded to.
 //! - [`reload`]: the snapshot in force.
-//! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
+//! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
+//! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
 pub use dnsgate_config as config;
 pub use dnsgate_core::{cache, dns, engine, policy, zone};
 pub use dnsgate_verify as verify;
 pub use dnsgate_whatif as rehearsal;
 
+pub mod admin;
 pub mod app;
 pub mod cli;
+pub mod metrics;
+pub mod querylog;
 pub mod reload;
 pub mod server;
 pub mod telemetry;

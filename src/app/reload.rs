@@ -23,18 +23,15 @@ use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
     aside::{Aside, Failed},
-    explain,
     forward::Forwarder,
     notify, tell,
     upstreams::{self, Made},
     watching::Watch,
 };
 use crate::{
+    admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult, explain_answer},
     reload::{Attempt, Next, Read, Refused, Reloader},
-    telemetry::{
-        Telemetry,
-        http::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult},
-    },
+    telemetry::Telemetry,
 };
 
 /// Reloads that were given up and still hang, at most. Each keeps a thread, and what it has read so
@@ -131,7 +128,8 @@ pub(super) async fn keep(
             Some(request) = causes.requests.recv() => match request {
                 AdminRequest::Reload(request) => waiting.add(request),
                 AdminRequest::Explain(request) => {
-                    explain::answer(&explaining, &keeper.reloader, request);
+                    let (aside, work) = (explaining.clone(), explain_answer::prepare(&keeper.reloader, request, tell::now()));
+                    tokio::spawn(async move { aside.run(explain_answer::PATIENCE, work).await });
                 },
             },
             why = watch.cause(telemetry), if reading.is_none() => waiting.watch = Some(why),

@@ -15,7 +15,7 @@ use super::{
     http::{Request, Url, encoded},
     replay::{self, Replayed},
 };
-use crate::{app, telemetry::http::EXPLAIN_HEADER};
+use crate::{admin::EXPLAIN_HEADER, app};
 use dnsgate_config::Upstream;
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
