@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Check, Ending, Reason},
+    engine::{Ending, FilterCheck, Reason},
 };
 
 use super::{
@@ -41,7 +41,7 @@ const _: () = assert!(Ending::ALL.len() <= 1 << ENDING_BITS && BUCKETS <= 1 << 8
 /// The most counters that there can be of no operator's name: what is [`Key::nameless`].
 pub(crate) const NAMELESS: usize = 2 * Transport::ALL.len() * Ending::ALL.len() * RCODES * TYPES
     + 4 * DENIALS
-    + 2 * Check::ALL.len()
+    + 2 * FilterCheck::ALL.len()
     + Ending::ALL.len() * (BUCKETS + 1)
     + Transport::ALL.len()
     + 3;
@@ -75,7 +75,7 @@ impl Key {
     }
 
     /// One of `filter_rejected_total`.
-    pub(crate) const fn filtered(rule: NameId, check: Check) -> Self {
+    pub(crate) const fn filtered(rule: NameId, check: FilterCheck) -> Self {
         Self::new(FILTERED, NONE_ID, rule, check as usize)
     }
 
@@ -146,7 +146,7 @@ impl Key {
             }),
             FILTERED => Some(KeyLabels::Filtered {
                 rule,
-                check: label_of(&Check::ALL, rest, Check::as_str),
+                check: label_of(&FilterCheck::ALL, rest, FilterCheck::as_str),
             }),
             _ => None,
         }
@@ -223,7 +223,7 @@ mod tests {
             (0..BUCKETS).for_each(|bucket| add(Key::bucket(ending, bucket)));
         }
         for rule in [0, 1, 7, 65_535] {
-            Check::ALL
+            FilterCheck::ALL
                 .into_iter()
                 .for_each(|check| add(Key::filtered(rule, check)));
             for group in [0, 1, 65_535] {
@@ -272,7 +272,7 @@ mod tests {
             rule: 300,
             check: "cname",
         };
-        assert_eq!(Key::filtered(300, Check::Cname).labels(), Some(want));
+        assert_eq!(Key::filtered(300, FilterCheck::Cname).labels(), Some(want));
         assert_eq!(Key::denied(7, 300, Reason::Zone), None);
         assert_eq!(Key::PANICS.labels(), None);
     }

@@ -208,7 +208,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dnsgate_core::engine::{Check, Reason};
+    use dnsgate_core::engine::{FilterCheck, Reason};
 
     fn denied(group: u16, rule: u16) -> Key {
         Key::denied(group, rule, Reason::Blocked).expect("a denial")
@@ -258,7 +258,7 @@ mod tests {
             for rule in 0..=u16::MAX {
                 own.add(denied(7, rule), 1);
             }
-            own.add(Key::filtered(2, Check::Cname), 1);
+            own.add(Key::filtered(2, FilterCheck::Cname), 1);
             assert_eq!(own.table.places.len(), MOST);
         }
         let sum = all.sum();
@@ -266,6 +266,6 @@ mod tests {
         assert!(sum.len() < MOST / 2 + NAMELESS, "{}", sum.len());
         assert_eq!(sum[&denied(7, 9)], 2, "who was first keeps the name");
         assert!(sum[&denied(1, 1)] > 60_000);
-        assert_eq!(sum[&Key::filtered(1, Check::Cname)], 2);
+        assert_eq!(sum[&Key::filtered(1, FilterCheck::Cname)], 2);
     }
 }

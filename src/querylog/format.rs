@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::metrics::names::LabelSet;
-use dnsgate_core::{dns::Transport, engine::Check};
+use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
 use super::{lifecycle::Severity, message_text, record::QueryRecord};
 
@@ -138,7 +138,7 @@ pub(crate) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels:
         rule: outcome.rule.map(|rule| labels.rule(rule)),
         group: outcome.group.map(|group| labels.group(group)),
         upstream: outcome.upstream.map(|upstream| labels.upstream(upstream)),
-        check: outcome.check.map(Check::as_str),
+        check: outcome.check.map(FilterCheck::as_str),
         rejected: record.rejected.as_deref(),
         generation: record.generation,
         sample_rate: record.sample_rate(),

@@ -22,7 +22,10 @@ use crate::{
 };
 use dnsgate_core::{
     dns::Prefetch,
-    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
+    engine::{
+        self, Client, Context, FollowUp, Forward, Outcome, RateVerdict, Reason, Snapshot, Step,
+        UpstreamResult,
+    },
 };
 
 /// The handler of one worker.
@@ -69,8 +72,8 @@ impl Worker {
             .gate
             .as_ref()
             .map(|gate| gate.pass(message, self.began));
-        if let Some(over @ (Pass::Slip | Pass::Over)) = pass {
-            return engine::limited(message.packet, over == Pass::Slip, out);
+        if let Some(over @ (RateVerdict::Slip | RateVerdict::Over)) = pass {
+            return engine::limited(message.packet, over == RateVerdict::Slip, out);
         }
         #[cfg(feature = "faults")]
         crate::faults::strike(crate::faults::At::Worker, message.packet);
@@ -112,7 +115,7 @@ impl Worker {
     /// was let in unless it goes on elsewhere.
     fn admit(
         &self,
-        ask: &Ask,
+        ask: &Forward,
         message: Message<'_>,
         out: &mut [u8],
     ) -> Result<Option<Admitted>, Step> {
@@ -122,14 +125,18 @@ impl Worker {
         };
         let context =
             Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
-        let arrived = [Arrived::new(ask.permit.clone(), Err(failure), &context)];
+        let arrived = [UpstreamResult::new(
+            ask.permit.clone(),
+            Err(failure),
+            &context,
+        )];
         let client = Client {
             source: message.source.ip(),
             transport: message.transport,
         };
-        match engine::finish(message.packet, client, &context, &arrived, out) {
+        match engine::resume(message.packet, client, &context, &arrived, out) {
             // An alias of what the cache had leads to an upstream that may be asked.
-            Step::Ask(_) => Ok(None),
+            Step::Forward(_) => Ok(None),
             step => Err(step),
         }
     }
@@ -137,7 +144,7 @@ impl Worker {
     /// Hands a query over that must wait; the reply's length where it cannot.
     fn wait(
         &mut self,
-        (ask, admitted): (Ask, Option<Admitted>),
+        (ask, admitted): (Forward, Option<Admitted>),
         message: Message<'_>,
         out: &mut [u8],
         later: &dyn Later,
@@ -173,7 +180,7 @@ impl Worker {
     }
 
     /// What a reply asks for beside being sent.
-    fn follow_up(&self, more: Option<&More>) {
+    fn follow_up(&self, more: Option<&FollowUp>) {
         if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
             let snapshot = Arc::clone(&self.snapshot);
             self.forwarder.refresh(permit, snapshot, self.now);
@@ -237,7 +244,7 @@ impl Handler for Worker {
                 self.record(outcome, message, &[], rejected);
                 None
             }
-            Step::Ask(ask) => match self.admit(&ask, message, out) {
+            Step::Forward(ask) => match self.admit(&ask, message, out) {
                 Err(step) => {
                     let len = step.len();
                     let reply = out.get(..len).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::*;
 use dnsgate_config::LogQueries;
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
+    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
 };
 
 /// A DNS query for `x. A`.
@@ -89,7 +89,7 @@ fn many_outcomes() -> Vec<Outcome> {
                             qtype,
                             rcode,
                             upstream: None,
-                            check: (reason == Reason::Filtered).then_some(Check::Hint),
+                            check: (reason == Reason::Filtered).then_some(FilterCheck::Hint),
                             truncated: rcode == Some(Rcode::NoError),
                         });
                     }
@@ -182,7 +182,7 @@ fn filtered() -> Case {
             rule: Some(RuleId(1)),
             qtype: Some(RecordType(65280)),
             rcode: Some(Rcode::NxDomain),
-            check: Some(Check::Cname),
+            check: Some(FilterCheck::Cname),
             ..Outcome::new(Reason::Filtered)
         },
         Transport::Udp,
@@ -348,7 +348,7 @@ fn counters_do_not_go_backward_over_a_reload() {
             Outcome {
                 group: Some(GroupId(group)),
                 rule: Some(RuleId(rule)),
-                check: Some(Check::Hint),
+                check: Some(FilterCheck::Hint),
                 ..Outcome::new(Reason::Filtered)
             },
             Transport::Udp,

@@ -45,7 +45,7 @@ use super::{Event, Limits, Observer, share::Party, sockets};
 use crate::clock::monotonic;
 use dnsgate_config::ServerAddr;
 use dnsgate_core::{
-    dns::{ServerFault, ask},
+    dns::{ServerFault, upstream_query},
     policy::Permit,
 };
 
@@ -198,14 +198,14 @@ impl Way {
             return self.exchange(permit, false, patience, turn).await;
         }
         let reply = self.exchange(permit, true, patience, turn).await?;
-        if !ask::rejects_edns(&reply.message) {
+        if !upstream_query::rejects_edns(&reply.message) {
             self.edns.works();
             return Ok(reply);
         }
         match self.exchange(permit, false, patience, turn).await {
             Ok(plain) => {
                 // Else it is the question that it does not like.
-                if !ask::rejects_edns(&plain.message) && self.edns.fails(monotonic()) {
+                if !upstream_query::rejects_edns(&plain.message) && self.edns.fails(monotonic()) {
                     self.tell.without_edns();
                 }
                 Ok(plain)
@@ -224,7 +224,7 @@ impl Way {
     ) -> Result<Reply, Fault> {
         let query = |id| match edns {
             true => encode(id, permit),
-            false => ask::without_edns(encode(id, permit)),
+            false => upstream_query::without_edns(encode(id, permit)),
         };
         let (address, tcp) = match &self.transport {
             Transport::Stream(pool) => return pool.ask(query(0), patience, turn).await,
@@ -236,7 +236,9 @@ impl Way {
         let heard = datagram::ask(address, query(id), most, &self.tell).await?;
         drop(descriptor);
         let rtt = match heard {
-            Heard::Reply(reply) if !ask::is_truncated(&reply.message) => return Ok(reply),
+            Heard::Reply(reply) if !upstream_query::is_truncated(&reply.message) => {
+                return Ok(reply);
+            }
             // It tells how far the server is; the second one has to connect.
             Heard::Reply(truncated) => Some(truncated.rtt),
             Heard::Forgeries => {
@@ -255,7 +257,7 @@ impl Way {
 /// The only place where a message to a server is made, and it takes a permit.
 fn encode(id: u16, permit: &Permit) -> Vec<u8> {
     let bits = permit.bits();
-    ask::encode(
+    upstream_query::encode(
         id,
         permit.name(),
         permit.qtype(),
