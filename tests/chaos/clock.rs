@@ -1,6 +1,6 @@
-//! The clock steps, by hours and by years, both ways: `until` follows the calendar, and nothing else does.
+//! The clock steps by hours and by years, forward and back: `until` follows the calendar, and nothing else does.
 //!
-//! It is the clock that this one process sees: the machine's is not touched.
+//! Only this one process sees another time. The machine's clock is not touched.
 
 use std::{
     fs,
@@ -75,7 +75,7 @@ fn step(dir: &Path, seconds: i64) {
 }
 
 #[test]
-fn clock_steps() {
+fn clock_steps_lose_no_query() {
     if !installed(&["faketime"]) {
         return;
     }

@@ -1,5 +1,4 @@
-//! A crowd of connections that want nothing, and some that send a byte a second: they are as many as there may be, and
-//! keep nobody out.
+//! As many connections as the limits allow, idle or sending one byte a second. They keep no other client out.
 
 use std::{
     io::Write as _,
@@ -45,7 +44,7 @@ fn wait_for(gate: &Gate, accepted: usize) {
 }
 
 #[test]
-fn idle_connections() {
+fn idle_connections_cost_no_query() {
     let all = IDLE + SLOW;
     if !many_descriptors(all as u64 + 500) {
         return;

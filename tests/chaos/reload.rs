@@ -1,4 +1,4 @@
-//! A hundred reloads, half of them bad: each reply is of one policy, and the bad ones change nothing.
+//! A hundred reloads, half of them with an invalid file: each reply comes from one policy, and invalid files change nothing.
 
 use std::time::Instant;
 
@@ -55,7 +55,7 @@ fn bad(number: usize, is_b: bool) -> String {
 }
 
 #[test]
-fn reloads() {
+fn reloads_lose_no_query() {
     let (mut done, mut refused) = (0, 0);
     let gate = Gate::start_with(&policy(false), "", |_, command| {
         command.arg("--no-watch");

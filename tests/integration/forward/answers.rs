@@ -1,4 +1,4 @@
-//! What dig and kdig see of names that a rule forwards, and of those that none does.
+//! Replies that dig and kdig get for names that a rule forwards, and for names that no rule forwards.
 
 use super::unbound::{Unbound, have};
 use crate::{reply::Reply, running::Running};

@@ -29,7 +29,7 @@ fn start(zones: &[ZoneFile], folder: &Path) -> Nsd {
 }
 
 #[test]
-fn an_alias_into_a_delegated_zone_is_followed() {
+fn alias_into_a_delegated_zone_is_followed() {
     if !installed(&["dig", "nsd"]) {
         return;
     }
@@ -144,7 +144,7 @@ fn sign(folder: &Path) -> (PathBuf, PathBuf, String) {
 }
 
 #[test]
-fn what_is_signed_can_be_validated_behind_dnsgate() {
+fn validator_behind_dnsgate_accepts_signed_answers() {
     if !installed(&[
         "nsd",
         "dig",
