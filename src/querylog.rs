@@ -37,7 +37,7 @@ use serde_json::Value;
 
 use dnsgate_config::{
     LogFormat, LogOutput, LogQueries,
-    limits::{LOG_QUEUE, LOG_SAMPLE},
+    limits::{LOG_SAMPLE, Limits},
 };
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
@@ -78,7 +78,7 @@ impl Default for LogSettings {
             sample: LOG_SAMPLE.default,
             format: LogFormat::default(),
             output: LogOutput::default(),
-            queue: LOG_QUEUE.default,
+            queue: Limits::default().log_queue,
         }
     }
 }
