@@ -173,7 +173,7 @@ impl Shared {
 
     pub(crate) fn loaded(&self, generation: u64, at: SystemTime) {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.loaded.store(super::block::nanos(since), Relaxed);
+        self.loaded.store(super::duration::nanos(since), Relaxed);
         self.generation.store(generation, Relaxed);
     }
 

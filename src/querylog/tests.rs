@@ -8,6 +8,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use serde_json::Value;
+
 use super::*;
 use crate::telemetry::{Event, Labels, Latency, Telemetry};
 use dnsgate_core::{
@@ -15,7 +17,7 @@ use dnsgate_core::{
         Name, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter, Rrset, Transport,
         reply::Section,
     },
-    engine::{Check, GroupId, RuleId, UpstreamId},
+    engine::{FilterCheck, GroupId, RuleId, UpstreamId},
 };
 
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -204,7 +206,7 @@ fn logs_the_record_that_the_filter_withheld() {
     let denied = reply(&packet, &[]);
     let filtered = Outcome {
         upstream: Some(UpstreamId(0)),
-        check: Some(Check::Address),
+        check: Some(FilterCheck::Address),
         ..Outcome {
             reason: Reason::Filtered,
             ..blocked()
@@ -258,7 +260,7 @@ fn what_is_forwarded_is_routine_and_what_is_observed_is_not() {
         (Reason::Timeout, "WARNING"),
         (Reason::Shed, "WARNING"),
     ] {
-        assert_eq!(Severity::of(&Outcome::new(reason)).as_str(), severity);
+        assert_eq!(record::severity(&Outcome::new(reason)).as_str(), severity);
     }
 }
 
@@ -317,7 +319,7 @@ fn hostile_bytes_break_no_line() {
         telemetry.loaded(8, labels, UNIX_EPOCH);
         let filtered = Outcome {
             upstream: Some(UpstreamId(0)),
-            check: Some(Check::Cname),
+            check: Some(FilterCheck::Cname),
             ..blocked()
         };
         telemetry.recorder().record(&Event {
@@ -516,7 +518,11 @@ fn what_waits_is_written_when_telemetry_ends() {
 
 #[test]
 fn a_waiting_query_takes_what_is_stated() {
-    assert!(size_of::<Signal>() <= 640, "{}", size_of::<Signal>());
+    assert!(
+        size_of::<QueryRecord>() <= 640,
+        "{}",
+        size_of::<QueryRecord>()
+    );
 }
 
 #[test]

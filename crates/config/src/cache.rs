@@ -6,10 +6,10 @@ use super::{
     limits::{self, Bound, within},
     value::{Bytes, Seconds},
 };
-use dnsgate_core::cache::Settings;
+use dnsgate_core::cache::CacheSettings;
 
 /// What is in force where the file says nothing.
-pub(super) const DEFAULT: Settings = Settings {
+pub(super) const DEFAULT: CacheSettings = CacheSettings {
     size: SIZE.default.0,
     min_ttl: MIN_TTL.default.0,
     max_ttl: MAX_TTL.default.0,
@@ -53,7 +53,7 @@ pub(super) const SERVE_STALE: Bound<Seconds> = Bound {
 };
 
 /// The settings of a `cache` section.
-pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> Settings {
+pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> CacheSettings {
     let before = faults.count();
     let Seconds(min_ttl) = within("min_ttl", *section.min_ttl, MIN_TTL, faults);
     let Seconds(max_ttl) = within("max_ttl", *section.max_ttl, MAX_TTL, faults);
@@ -80,7 +80,7 @@ pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> Setti
             "give `serve_stale` a time, or leave `serve_stale_on` out".to_owned(),
         );
     }
-    Settings {
+    CacheSettings {
         size: size(section, faults),
         min_ttl,
         max_ttl,

@@ -42,7 +42,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
     zone::Zone,
 };
 
@@ -198,7 +198,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
         reason: None,
         action: Action::Zone(id),
         deny_with: None,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     };
     parts.note_zone(&shown);
     parts.add_rule(

@@ -28,7 +28,7 @@ use super::{
     said::{Said, hash, word},
 };
 use dnsgate_core::{
-    cache::Settings,
+    cache::CacheSettings,
     policy::{Action, Rule},
     zone::Zone,
 };
@@ -275,8 +275,8 @@ impl Contents {
         self.add("built_in".to_owned(), entry);
     }
 
-    fn cache(&mut self, settings: Settings) {
-        let Settings {
+    fn cache(&mut self, settings: CacheSettings) {
+        let CacheSettings {
             size,
             min_ttl,
             max_ttl,

@@ -16,7 +16,7 @@ use crate::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
 };
 
 /// Whether a name is under one of the subtrees that are carved out.
@@ -56,7 +56,7 @@ fn add(parts: &mut Parts, name: &str, pattern: fn(Name) -> Pattern, reason: &str
         reason: Some(reason.into()),
         action: Action::Deny,
         deny_with: None,
-        origin: Origin::BuiltIn,
+        origin: RuleOrigin::BuiltIn,
     };
     parts.add_rule(rule, Source::built_in());
 }
