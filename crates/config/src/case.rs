@@ -23,8 +23,8 @@ use serde::{Deserialize, Deserializer};
 use super::{
     Upstream,
     error::{Faults, Place, nearest},
-    file::required,
     given::{FileValue, Given, List, Span, words},
+    key_table::required,
     read::{advised, bad_value, read},
     value::{Address, Cidr},
     yaml::{self, Value},

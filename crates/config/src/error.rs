@@ -16,7 +16,7 @@ mod snippet;
 pub(super) use faults::{Faults, OtherFile};
 pub(super) use nearest::nearest;
 use snippet::plain;
-pub(super) use snippet::{escaped, is_unsafe};
+pub(super) use snippet::{escaped, is_unsafe, quoted};
 
 /// The most notices that one report holds; further ones are counted. A file with more faults than
 /// these is the wrong file.

@@ -31,6 +31,7 @@ mod given;
 mod google;
 mod groups;
 mod host;
+mod key_table;
 pub mod limits;
 mod list;
 mod listen;

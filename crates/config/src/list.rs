@@ -10,9 +10,8 @@
 use std::{cell::OnceCell, collections::HashMap, path::Path};
 
 use super::{
-    error::{Faults, Message, OtherFile, Place},
+    error::{Faults, Message, OtherFile, Place, quoted},
     given::At,
-    read::quoted,
     text::read_named,
 };
 use dnsgate_core::policy::Pattern;

@@ -2,13 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use super::{
-    error::Faults,
-    file::LogSection,
-    given::At,
-    limits::{LOG_SAMPLE, within},
-    value::OneIn,
-};
+use super::limits::LOG_SAMPLE;
 
 /// The longest path of a Unix socket, in bytes: what `sun_path` holds besides its final zero
 /// (unix(7)).
@@ -123,33 +117,6 @@ impl Default for Log {
             format: LogFormat::default(),
             output: LogOutput::default(),
         }
-    }
-}
-
-/// What a `log` section says.
-pub(super) fn log(section: &LogSection, faults: &mut Faults<'_>) -> Log {
-    let is_known = section.span.has_known_keys && !section.queries.is_bad;
-    let queries = section.queries.into_value().unwrap_or_default();
-    let given = section.sample.map(
-        |At {
-             value: OneIn(value),
-             place,
-         }| At { value, place },
-    );
-    let sample = within("sample", given, LOG_SAMPLE, faults);
-    let place = section.sample.place();
-    if let Some(place) = place.filter(|_| is_known && sample > 1 && queries != LogQueries::All) {
-        faults.push_help(
-            place,
-            "`sample` thins out a log of all queries, and this one is none",
-            "add `queries: all`, or leave `sample` out".to_owned(),
-        );
-    }
-    Log {
-        queries,
-        sample,
-        format: section.format.into_value().unwrap_or_default(),
-        output: section.output.value().cloned().unwrap_or_default(),
     }
 }
 

@@ -15,15 +15,15 @@ use serde::{
 };
 
 use super::{
-    error::{Faults, Message, Place, nearest},
-    file::{FORMER, required},
+    error::{Faults, Message, Place, nearest, quoted},
+    key_table::{FORMER, required},
     yaml::{Entry, Node, Value},
 };
 
 mod quoted;
 
 use quoted::{as_list, former_value, listed, shape};
-pub(super) use quoted::{bad_value, quoted, respelt};
+pub(super) use quoted::{bad_value, respelt};
 
 /// The newtype by which [`Given`](super::given::Given) asks for a value together with its place.
 pub(super) const PLACED: &str = "a value and its place";

@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    error::{Faults, Place},
+    error::{Faults, Place, quoted},
     file::{Deny, RuleEntry},
     forward,
     given::{At, List},
     groups::Groups,
-    read::{bad_value, quoted},
+    read::bad_value,
     upstreams::Upstreams,
 };
 use dnsgate_core::{

@@ -7,13 +7,12 @@ use std::{
 };
 
 use super::{
-    HostName, Listen, Log, Startup, cache,
+    HostName, Listen, Log, LogQueries, Startup, cache,
     error::{Faults, Place},
-    file::File,
-    given::{Given, List},
-    limits::{Bounded as _, Limits},
-    log,
-    value::{Bytes, Count},
+    file::{File, LogSection},
+    given::{At, Given, List},
+    limits::{Bounded as _, LOG_SAMPLE, Limits, within},
+    value::{Bytes, Count, OneIn},
 };
 
 /// The most workers: the cores of the largest machines. No official reference.
@@ -52,7 +51,7 @@ pub(super) fn startup(file: &File, faults: &mut Faults<'_>) -> Startup {
         log: file
             .log
             .value()
-            .map_or_else(Log::default, |section| log::log(section, faults)),
+            .map_or_else(Log::default, |section| log(section, faults)),
     }
 }
 
@@ -160,4 +159,31 @@ fn limits(file: &File, faults: &mut Faults<'_>) -> Limits {
         Bytes(all).shown(),
     );
     limits
+}
+
+/// What a `log` section says.
+fn log(section: &LogSection, faults: &mut Faults<'_>) -> Log {
+    let is_known = section.span.has_known_keys && !section.queries.is_bad;
+    let queries = section.queries.into_value().unwrap_or_default();
+    let given = section.sample.map(
+        |At {
+             value: OneIn(value),
+             place,
+         }| At { value, place },
+    );
+    let sample = within("sample", given, LOG_SAMPLE, faults);
+    let place = section.sample.place();
+    if let Some(place) = place.filter(|_| is_known && sample > 1 && queries != LogQueries::All) {
+        faults.push_help(
+            place,
+            "`sample` thins out a log of all queries, and this one is none",
+            "add `queries: all`, or leave `sample` out".to_owned(),
+        );
+    }
+    Log {
+        queries,
+        sample,
+        format: section.format.into_value().unwrap_or_default(),
+        output: section.output.value().cloned().unwrap_or_default(),
+    }
 }

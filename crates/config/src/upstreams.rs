@@ -9,12 +9,11 @@ use std::{
 };
 
 use super::{
-    error::{Faults, OtherFile, Place, nearest},
+    error::{Faults, OtherFile, Place, nearest, quoted},
     file::{File, UpstreamEntry},
     given::{At, NamedEntry},
     listen::Listen,
     pem,
-    read::quoted,
     text::read_named,
     upstream::{ServerAddr, Upstream},
     value::Label,

@@ -10,10 +10,7 @@
 
 use serde_yaml::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span};
 
-use super::{
-    error::{Faults, Message, Place},
-    read::quoted,
-};
+use super::error::{Faults, Message, Place, quoted};
 
 /// The deepest nesting: the format itself needs 4.
 const MAX_DEPTH: usize = 12;

@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    error::{Faults, Message, OtherFile, Place},
+    error::{Faults, Message, OtherFile, Place, quoted},
     file::ZoneEntry,
     given::{At, List},
-    read::{bad_value, quoted},
+    read::bad_value,
     text::{MAX_ZONE, ReadFile, read_named},
 };
 use dnsgate_core::{

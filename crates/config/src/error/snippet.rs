@@ -8,6 +8,8 @@ use super::Place;
 pub(super) const MAX_SNIPPET: usize = 120;
 /// The most characters of one message: some repeat what the file says.
 const MAX_MESSAGE: usize = 600;
+/// The most characters of a bad value that its error repeats.
+const MAX_QUOTED: usize = 80;
 
 /// Where a line of a text begins: the one that was looked for last. Faults are mostly found from top to bottom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +113,14 @@ pub(crate) fn escaped(text: &str, most: usize) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// A text of the file, short enough to stand in a message.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// Whether a character steers the terminal or the direction of writing instead of being shown.

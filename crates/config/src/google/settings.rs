@@ -5,10 +5,10 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use super::{DOCUMENTED_WORD, Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
+use super::{Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
 use crate::{
     error::{Faults, MAX_NOTICES, Notice, Place, nearest},
-    file::{Domains, GoogleApis, GoogleVip},
+    file::{DOCUMENTED_WORD, Domains, GoogleApis, GoogleVip},
     given::{At, Given, List},
     text::shown,
 };

@@ -3,12 +3,10 @@
 use std::{fmt::Display, str::FromStr};
 
 use super::super::{
-    error::Message,
+    error::{Message, quoted},
     yaml::{Node, Value},
 };
 
-/// The most characters of a bad value that its error repeats.
-const MAX_QUOTED: usize = 80;
 /// The most entries that the help for a list repeats.
 const MAX_LISTED: usize = 4;
 
@@ -16,14 +14,6 @@ const MAX_LISTED: usize = 4;
 pub(crate) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
     let told = format!("{key} {:?}: {error}", quoted(text));
     Message::of("the value is none that its key takes", told)
-}
-
-/// A text of the file, short enough to stand in a message.
-pub(crate) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
 
 pub(super) fn shape(value: &Value) -> &'static str {
