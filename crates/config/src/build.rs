@@ -20,7 +20,7 @@ use super::{
     groups::Groups,
     list,
     parts::{Parts, Source},
-    rules::{self, Named},
+    rules::{self, RuleContext},
     startup::startup,
     text::{self, MAX_CONFIG, ReadFile},
     upstreams::Upstreams,
@@ -156,7 +156,7 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     };
     let google = Settings::of(&file.google_apis, faults);
     let mut parts = Parts::default();
-    let named = Named {
+    let named = RuleContext {
         groups: &groups,
         upstreams: &upstreams,
         dir,
@@ -224,7 +224,7 @@ fn add_preset(google: Option<&Settings>, parts: &mut Parts, faults: &mut Faults<
 
 fn add_rules(
     entries: &Given<List<RuleEntry>>,
-    named: Named<'_>,
+    named: RuleContext<'_>,
     parts: &mut Parts,
     faults: &mut Faults<'_>,
 ) {

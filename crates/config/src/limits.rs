@@ -2,7 +2,7 @@
 //! metric that tells when it is reached.
 //!
 //! Nothing in dnsgate is unbounded, so each bound has a name here. A value out of bounds is an error that tells the
-//! bounds, never a silent correction. The `limits` section of `config/reference.yaml` is this table ([`reference`]).
+//! bounds, never a silent correction. The `limits` section of `config/reference.yaml` is this table ([`reference()`]).
 
 use std::{fmt, time::Duration};
 
@@ -69,7 +69,7 @@ impl Bounded for u32 {
 }
 
 /// A kind of limit: how it is written, and as what it is used.
-pub(super) trait Kind: Bounded + PartialOrd {
+pub(super) trait LimitKind: Bounded + PartialOrd {
     /// As what it is used.
     type Plain;
     fn plain(self) -> Self::Plain;
@@ -85,7 +85,7 @@ pub(super) trait Kind: Bounded + PartialOrd {
 /// Kinds that wrap what they are used as.
 macro_rules! kinds {
     ($($kind:ident: $plain:ty;)+) => {
-        $(impl Kind for $kind {
+        $(impl LimitKind for $kind {
             type Plain = $plain;
 
             fn plain(self) -> $plain {

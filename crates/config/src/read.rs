@@ -1,6 +1,6 @@
 //! A `serde::Deserializer` over the tree of a file. It reports every fault with its place, and goes on.
 //!
-//! serde stops at the first error. This reader does not: each value of the file's types is a [`Given`], which is
+//! serde stops at the first error. This reader does not: each value of the file's types is a [`Given`](super::given::Given), which is
 //! read through [`PLACED`]. A value that cannot be read is reported here and is then merely not there.
 
 use std::{cell::RefCell, collections::HashMap, fmt::Display};

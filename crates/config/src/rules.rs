@@ -23,7 +23,7 @@ use dnsgate_core::{
 
 /// What rules may name.
 #[derive(Clone, Copy)]
-pub(super) struct Named<'b> {
+pub(super) struct RuleContext<'b> {
     pub(super) groups: &'b Groups,
     pub(super) upstreams: &'b Upstreams,
     /// Where relative paths start.
@@ -34,7 +34,7 @@ pub(super) struct Named<'b> {
 pub(super) fn rule(
     entry: &RuleEntry,
     listed: Option<Vec<Pattern>>,
-    named: Named<'_>,
+    named: RuleContext<'_>,
     faults: &mut Faults<'_>,
 ) -> Option<Rule> {
     let types = entry.types.as_ref().map(|types| type_set(types, faults));
