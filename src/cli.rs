@@ -78,6 +78,8 @@ enum Verb {
     /// Exit code 0 if no check failed, 1 if one did, 2 for trouble. Skipped is what the configuration leaves nothing to
     /// prove of. It connects to the addresses that it is told of, so run it where that may happen.
     Verify(verify::Args),
+    /// Print the JSON Schema of the configuration file, for editors that check and complete it.
+    Schema,
     /// Print completions for a shell.
     Completions {
         /// The shell to print them for.
@@ -133,6 +135,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Verify(args) => return end(verify::run(&args), 2),
+        Verb::Schema => io::stdout()
+            .write_all(dnsgate_config::schema().as_bytes())
+            .map_err(Into::into),
         Verb::Completions { shell } => completions(shell),
     };
     end(done.map(|()| ExitCode::SUCCESS), 1)

@@ -31,7 +31,7 @@ use std::{
 
 use dnsgate_config::{
     LogFormat, LogOutput, LogQueries,
-    limits::{LOG_QUEUE, LOG_SAMPLE},
+    limits::{LOG_SAMPLE, Limits},
 };
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
@@ -75,7 +75,7 @@ impl Default for LogSettings {
             sample: LOG_SAMPLE.default,
             format: LogFormat::default(),
             output: LogOutput::default(),
-            queue: LOG_QUEUE.default,
+            queue: Limits::default().log_queue,
         }
     }
 }

@@ -15,11 +15,12 @@ use super::{
     contents::{Built, Contents},
     error::{Faults, Message, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
+    given::{Given, List},
     google::{self, Settings},
     groups::Groups,
     list,
     parts::{Parts, Source},
-    rules::{self, Named},
+    rules::{self, RuleContext},
     startup::startup,
     text::{self, MAX_CONFIG, ReadFile},
     upstreams::Upstreams,
@@ -103,11 +104,8 @@ fn parse_of(
     let mut file = File::read(&tree, &mut faults);
     let mut config = build(&file, name, around, &mut faults);
     let whole = faults.is_empty();
-    add_cases(
-        (std::mem::take(&mut file.tests), whole),
-        &mut config,
-        &mut faults,
-    );
+    let tests = case::entries(std::mem::take(&mut file.tests), &mut faults);
+    add_cases((tests, whole), &mut config, &mut faults);
     if let Some((text, name)) = beside {
         let mut own = Faults::new(name, text);
         let entries = case::read_file(text, &mut own);
@@ -146,19 +144,19 @@ fn add_cases(
 fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -> Option<Config> {
     let Around { dir, listen } = around;
     let startup = startup(file, faults);
-    let groups = Groups::of(file.clients.as_ref(), file.named.groups, faults);
+    let groups = Groups::of(file, faults);
     let own = match listen {
         [] => &startup.listen,
         listen => listen,
     };
-    let upstreams = Upstreams::of((&file.upstreams, file.named.upstreams), own, dir, faults);
-    let observe = match &file.mode {
+    let upstreams = Upstreams::of(file, own, dir, faults);
+    let observe = match file.mode.value() {
         Some(Mode::Observe(name)) => upstreams.find(name, faults),
         Some(Mode::Enforce) | None => None,
     };
-    let google = Settings::of(file.google_apis.as_ref(), faults);
+    let google = Settings::of(&file.google_apis, faults);
     let mut parts = Parts::default();
-    let named = Named {
+    let named = RuleContext {
         groups: &groups,
         upstreams: &upstreams,
         dir,
@@ -166,12 +164,12 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     add_rules(&file.rules, named, &mut parts, faults);
     add_zones(&file.zones, google.as_ref(), dir, &mut parts, faults);
     add_preset(google.as_ref(), &mut parts, faults);
-    builtin::add(file.built_in, &mut parts);
+    builtin::add(file.built_in.value(), &mut parts);
     let endpoints = google.iter().flat_map(Settings::endpoints);
     let endpoints: Vec<_> = endpoints.map(|&v4| v4.into()).collect();
     vips::check(&parts, &endpoints, faults);
 
-    let deny_with = file.deny_with.map_or(DenyWith::Refused, |at| at.value);
+    let deny_with = file.deny_with.into_value().unwrap_or(DenyWith::Refused);
     let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
     notes.extend(warn::of_parts(file, google.as_ref(), &parts, faults));
     let expiries = warn::expiries(file, faults);
@@ -224,20 +222,25 @@ fn add_preset(google: Option<&Settings>, parts: &mut Parts, faults: &mut Faults<
     }
 }
 
-fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults: &mut Faults<'_>) {
-    rules::report_repeated_names(entries, faults);
+fn add_rules(
+    entries: &Given<List<RuleEntry>>,
+    named: RuleContext<'_>,
+    parts: &mut Parts,
+    faults: &mut Faults<'_>,
+) {
+    rules::report_repeated_names(entries.values(), faults);
     let mut total = list::Total::default();
-    for entry in entries {
+    for entry in entries.values() {
         let before = faults.count();
         let file = entry.domains_file.as_ref();
         let read = file.and_then(|file| list::read(file, named.dir, &mut total, faults));
         let (listed, list) = read.unzip();
         let rule = rules::rule(entry, listed, named, faults);
         // A rule that is wrong in part would be tied with others for that reason alone.
-        let Some(rule) = rule.filter(|_| entry.whole && faults.count() == before) else {
+        let Some(rule) = rule.filter(|_| entry.span.is_whole && faults.count() == before) else {
             continue;
         };
-        let place = entry.name.as_ref().map_or(entry.place, |name| name.place);
+        let place = entry.name.place().unwrap_or(entry.span.place);
         let mut source = Source::new(format!("rule `{}`", rule.name), place);
         let domains = entry.domains.iter().flat_map(|domains| &domains.value);
         source.names = domains.map(|at| (at.value.clone(), at.place)).collect();
@@ -247,7 +250,7 @@ fn add_rules(entries: &[RuleEntry], named: Named<'_>, parts: &mut Parts, faults:
 }
 
 fn add_zones(
-    entries: &[ZoneEntry],
+    entries: &Given<List<ZoneEntry>>,
     google: Option<&Settings>,
     dir: &Path,
     parts: &mut Parts,
@@ -255,17 +258,12 @@ fn add_zones(
 ) {
     let mut seen: HashMap<&Name, Place> = HashMap::new();
     let of_google: HashSet<&Name> = google.into_iter().flat_map(Settings::origins).collect();
-    for entry in entries {
+    for entry in entries.values() {
         let zone = zones::load(entry, dir, faults);
-        let Some(origin) = &entry.origin else {
+        let Some(origin) = &*entry.origin else {
             continue;
         };
-        let shown = origin.value.to_string();
-        let shown = if shown == "." {
-            "."
-        } else {
-            shown.trim_end_matches('.')
-        };
+        let shown = text::shown(origin.value.as_ref());
         if let Some(first) = seen.insert(&origin.value, origin.place) {
             faults.push(
                 origin.place,
@@ -286,7 +284,7 @@ fn add_zones(
         }
         let Some(zone) = zone else { continue };
         let id = parts.add_zone(zone);
-        parts.note_zone(shown);
+        parts.note_zone(&shown);
         let rule = Rule {
             name: format!("zone {shown}").into(),
             patterns: vec![Pattern::Subtree(origin.value.clone())],
@@ -322,11 +320,11 @@ fn summary(name: &str, groups: usize, file: &File, zones: &[String]) -> String {
     if !listed.is_empty() {
         listed = format!(" ({listed})");
     }
-    let upstreams = match file.upstreams.entries.len() {
+    let upstreams = match file.upstreams.entries().len() {
         0 => "sealed (no upstreams)".to_owned(),
         count => plural(count, "upstream"),
     };
-    let mode = match file.mode {
+    let mode = match file.mode.value() {
         Some(Mode::Observe(_)) => ", mode observe (nothing is denied)",
         Some(Mode::Enforce) | None => "",
     };
@@ -334,6 +332,6 @@ fn summary(name: &str, groups: usize, file: &File, zones: &[String]) -> String {
         "{name}: ok: {}, {}{listed}, {}, {upstreams}{mode}",
         plural(groups, "client group"),
         plural(zones.len(), "zone"),
-        plural(file.rules.len(), "rule"),
+        plural(file.rules.values().count(), "rule"),
     )
 }

@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     file::BuiltIn,
+    given::Given,
     parts::{Parts, Source},
 };
 use dnsgate_core::{
@@ -68,23 +69,29 @@ const REVERSE_SOA: [u32; 5] = [1, 3_600, 1_200, 604_800, 10_800];
 const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
 
 /// Adds what the switches leave on.
-pub(super) fn add(on: BuiltIn, parts: &mut Parts) {
-    if on.metadata {
+pub(super) fn add(section: Option<&BuiltIn>, parts: &mut Parts) {
+    let is_on = |switch: fn(&BuiltIn) -> &Given<bool>| {
+        section
+            .and_then(|section| switch(section).value())
+            .copied()
+            .unwrap_or(true)
+    };
+    if is_on(|on| &on.metadata) {
         let (name, address) = METADATA;
         let set = Rrset::of_addresses(RecordType::A, METADATA_TTL, &[address.into()]);
         add_rule(parts, name, Pattern::Exact, Action::Answer(vec![set]), None);
     }
-    if on.private_reverse {
+    if is_on(|on| &on.private_reverse) {
         for origin in reverse_zones() {
             add_reverse(parts, &origin);
         }
     }
-    if on.doh_canaries {
+    if is_on(|on| &on.doh_canaries) {
         for (name, reason) in CANARIES {
             add_rule(parts, name, Pattern::Subtree, Action::Deny, Some(reason));
         }
     }
-    if on.search {
+    if is_on(|on| &on.search) {
         search::add(parts);
     }
 }

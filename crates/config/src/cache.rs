@@ -1,7 +1,9 @@
-//! The bounds of the cache's settings, each with its reason.
+//! The settings of the cache: their bounds, each with its reason, and what the `cache` section makes of them.
 
 use super::{
-    limits::Bound,
+    error::Faults,
+    file::{CacheSection, StaleOn},
+    limits::{self, Bound, within},
     value::{Bytes, Seconds},
 };
 use dnsgate_core::cache::CacheSettings;
@@ -49,3 +51,56 @@ pub(super) const SERVE_STALE: Bound<Seconds> = Bound {
     least: Seconds(0),
     most: Seconds(7 * 86_400),
 };
+
+/// The settings of a `cache` section.
+pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> CacheSettings {
+    let before = faults.count();
+    let Seconds(min_ttl) = within("min_ttl", *section.min_ttl, MIN_TTL, faults);
+    let Seconds(max_ttl) = within("max_ttl", *section.max_ttl, MAX_TTL, faults);
+    // What is bad has its default here, with which the other one is not compared.
+    let is_whole = section.span.has_known_keys
+        && !(section.min_ttl.is_bad || section.max_ttl.is_bad)
+        && faults.count() == before;
+    if let Some(place) = section
+        .min_ttl
+        .place()
+        .filter(|_| is_whole && min_ttl > max_ttl)
+    {
+        let longest = limits::seconds(max_ttl.into());
+        let message = format!("`min_ttl` must not be above `max_ttl`, which is {longest}");
+        faults.push(place, message);
+    }
+    let Seconds(serve_stale) = within("serve_stale", *section.serve_stale, SERVE_STALE, faults);
+    let on = section.serve_stale_on;
+    let bridge_denials = on.into_value() == Some(StaleOn::Denial);
+    if let Some(place) = on.place().filter(|_| bridge_denials && serve_stale == 0) {
+        faults.push_help(
+            place,
+            "`serve_stale_on: denial` bridges nothing: `serve_stale` is 0s",
+            "give `serve_stale` a time, or leave `serve_stale_on` out".to_owned(),
+        );
+    }
+    CacheSettings {
+        size: size(section, faults),
+        min_ttl,
+        max_ttl,
+        serve_stale,
+        bridge_denials,
+    }
+}
+
+/// The size of the cache. Nothing is less than the least, and means something: no cache.
+fn size(section: &CacheSection, faults: &mut Faults<'_>) -> usize {
+    let Some(given) = *section.size else {
+        return SIZE.default.0;
+    };
+    if given.value == Bytes(0) {
+        return 0;
+    }
+    let size = SIZE.check(given.value).unwrap_or_else(|error| {
+        let message = format!("`size` {error}");
+        faults.push_help(given.place, message, "0 is for no cache".to_owned());
+        SIZE.default
+    });
+    size.0
+}

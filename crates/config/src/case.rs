@@ -17,14 +17,17 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
 
 use super::{
     Upstream,
     error::{Faults, Place, nearest},
-    keys,
-    read::{At, Choice, Fields, bad_value},
+    given::{FileValue, Given, List, Span, words},
+    key_table::required,
+    read::{advised, bad_value, read},
     value::{Address, Cidr},
-    yaml::{self, Node, Value},
+    yaml::{self, Value},
 };
 use dnsgate_core::{
     dns::{Name, Rcode, RecordType, Transport},
@@ -119,51 +122,44 @@ impl FromStr for ReplyCode {
     }
 }
 
-/// One of the engine's words for what became of a question.
-#[derive(Clone, Copy)]
-struct Verdict(&'static str);
+impl FileValue for ReplyCode {
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::read(from)?;
+        text.parse().map_err(|error| {
+            let words = Rcode::ALL.iter().map(|code| code.as_str());
+            let near = nearest(&text, words.chain([Self::NONE]));
+            advised(error, near.map(|near| format!("did you mean {near}?")))
+        })
+    }
 
-impl Choice for Verdict {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("answered", Self("answered")),
-        ("forwarded", Self("forwarded")),
-        ("denied", Self("denied")),
-        ("rejected", Self("rejected")),
-        ("failed", Self("failed")),
-    ];
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["NXDOMAIN", "none"] })
+    }
 }
+
+/// One of the engine's words for what became of a question.
+#[derive(Clone, Copy, Debug)]
+struct Verdict(&'static str);
 
 /// One of the engine's words for why, of those that a well-formed question can meet to which no
 /// upstream has been asked yet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Reason(&'static str);
 
-impl Choice for Reason {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("zone", Self("zone")),
-        ("rule", Self("rule")),
-        ("any", Self("any")),
-        ("upstream", Self("upstream")),
-        ("observed", Self("observed")),
-        ("blocked", Self("blocked")),
-        ("no_rule", Self("no_rule")),
-        ("other_group", Self("other_group")),
-        ("other_type", Self("other_type")),
-        ("expired", Self("expired")),
-        ("search", Self("search")),
-        ("unknown_client", Self("unknown_client")),
-        ("meta_type", Self("meta_type")),
-        ("loop_probe", Self("loop_probe")),
-        ("chain_too_long", Self("chain_too_long")),
-    ];
-}
-
-impl Choice for Transport {
-    const CHOICES: &'static [(&'static str, Self)] = &[("udp", Self::Udp), ("tcp", Self::Tcp)];
+words! {
+    Verdict: "answered" = Self("answered"), "forwarded" = Self("forwarded"), "denied" = Self("denied"),
+        "rejected" = Self("rejected"), "failed" = Self("failed");
+    Reason: "zone" = Self("zone"), "rule" = Self("rule"), "any" = Self("any"), "upstream" = Self("upstream"),
+        "observed" = Self("observed"), "blocked" = Self("blocked"), "no_rule" = Self("no_rule"),
+        "other_group" = Self("other_group"), "other_type" = Self("other_type"), "expired" = Self("expired"),
+        "search" = Self("search"), "unknown_client" = Self("unknown_client"), "meta_type" = Self("meta_type"),
+        "loop_probe" = Self("loop_probe"), "chain_too_long" = Self("chain_too_long");
+    Transport: "udp" = Self::Udp, "tcp" = Self::Tcp;
 }
 
 /// `ask`: a name, and perhaps a type.
-struct Ask(Name, RecordType);
+#[derive(Debug)]
+pub(super) struct Ask(Name, RecordType);
 
 impl FromStr for Ask {
     type Err = String;
@@ -180,7 +176,8 @@ impl FromStr for Ask {
 }
 
 /// `at`: a day, which stands for its first moment in UTC, or a time.
-struct Moment(SystemTime);
+#[derive(Debug)]
+pub(super) struct Moment(SystemTime);
 
 impl FromStr for Moment {
     type Err = &'static str;
@@ -199,18 +196,69 @@ impl FromStr for Moment {
 }
 
 /// A record of `contains`; names in it are complete.
-struct RecordText(Wanted);
-
-impl FromStr for RecordText {
+impl FromStr for Wanted {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let record = parse_record(text, &Name::root()).map_err(|fault| fault.message)?;
-        Ok(Self(Wanted {
+        Ok(Self {
             text: text.into(),
             record,
-        }))
+        })
     }
+}
+
+/// A file of tests that stands beside a configuration.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "a file of tests")]
+#[schemars(rename = "TestFile", deny_unknown_fields)]
+pub(super) struct TestFile {
+    /// Questions, and what must come of them.
+    tests: Given<List<TestEntry>>,
+}
+
+/// One entry of `tests` as it is written.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "a test")]
+#[schemars(rename = "Test", deny_unknown_fields, extend("required" = required("a test")))]
+pub(super) struct TestEntry {
+    /// The question: a name and, unless it is A, a type.
+    ask: Given<Ask>,
+    /// The client's address.
+    from: Given<Address>,
+    /// What the question comes by.
+    over: Given<Transport>,
+    /// When it is asked: a date or a time.
+    at: Given<Moment>,
+    /// What must come of it; what is left out may be anything.
+    expect: Given<ExpectEntry>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    span: Span,
+}
+
+/// The value of `expect`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "`expect`")]
+#[schemars(rename = "Expect", deny_unknown_fields)]
+pub(super) struct ExpectEntry {
+    /// What becomes of the question.
+    verdict: Given<Verdict>,
+    /// Why, as in logs and metrics.
+    reason: Given<Reason>,
+    /// The rule that decides, as `explain` calls it.
+    rule: Given<String>,
+    /// The upstream that has to be asked.
+    upstream: Given<String>,
+    /// The reply's code; `none` for no reply.
+    rcode: Given<ReplyCode>,
+    /// Records that the answer has.
+    contains: Given<List<Wanted>>,
+    /// Where every address of the answer lies.
+    within: Given<List<Cidr>>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    span: Span,
 }
 
 /// One entry of `tests` as it was read.
@@ -239,100 +287,109 @@ pub(super) fn read_file(text: &str, faults: &mut Faults<'_>) -> Vec<CaseEntry> {
     if root.value == Value::Null {
         return Vec::new();
     }
-    let fields = Fields::of(&root, &keys::TEST_FILE, faults);
-    fields.map_or_else(Vec::new, |fields| entries(&fields, faults))
+    let file = read::<Given<TestFile>>(&root, faults).and_then(Given::into_value);
+    file.map_or_else(Vec::new, |file| entries(file.tests, faults))
 }
 
-/// Reads the key `tests`. What is wrong in part is left out.
-pub(super) fn entries(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<CaseEntry> {
-    let Some(items) = fields.items("tests", faults) else {
-        return Vec::new();
-    };
-    if items.value.len() > MAX_CASES {
+/// The tests under the key `tests`. What is wrong in part is left out.
+pub(super) fn entries(tests: Given<List<TestEntry>>, faults: &mut Faults<'_>) -> Vec<CaseEntry> {
+    if let Some(place) = tests.place().filter(|_| tests.values().count() > MAX_CASES) {
         let message = format!("{MAX_CASES} tests are the most");
-        faults.push(items.place, message);
+        faults.push(place, message);
         return Vec::new();
     }
-    let items = items.value.iter();
-    items.filter_map(|item| entry(item, faults)).collect()
+    tests
+        .into_values()
+        .filter_map(|test| entry(test, faults))
+        .collect()
 }
 
-fn entry(node: &Node, faults: &mut Faults<'_>) -> Option<CaseEntry> {
+fn entry(test: TestEntry, faults: &mut Faults<'_>) -> Option<CaseEntry> {
     let before = faults.count();
-    let fields = Fields::of(node, &keys::TEST, faults)?;
-    for key in ["ask", "from", "expect"] {
-        fields.require(key, faults);
-    }
-    let ask = fields.scalar::<Ask>("ask", faults);
-    let source = fields.scalar::<Address>("from", faults);
-    let transport = fields.choice("over", faults);
-    let at = fields.scalar::<Moment>("at", faults);
-    let expected = fields.get("expect").and_then(|node| expect(node, faults));
-    let (Ask(name, rtype), source, (expect, named)) = (ask?.value, source?.value.0, expected?);
-    let whole = faults.count() == before;
-    whole.then(|| CaseEntry {
+    let TestEntry {
+        ask,
+        from,
+        over,
+        at,
+        expect,
+        span,
+    } = test;
+    let place = expect.place().unwrap_or_default();
+    let (expect, named) = expected(expect.into_value()?, place, faults);
+    let (Ask(name, rtype), source) = (ask.into_value()?, from.into_value()?.0);
+    let is_whole = span.is_whole && faults.count() == before;
+    is_whole.then(|| CaseEntry {
         case: Case {
             file: faults.file(),
-            line: fields.place.line,
+            line: span.place.line,
             name,
             rtype,
             source,
-            transport: transport.map_or(Transport::Udp, |at| at.value),
-            at: at.map(|at| at.value.0),
+            transport: over.into_value().unwrap_or(Transport::Udp),
+            at: at.into_value().map(|Moment(time)| time),
             expect,
         },
         named,
     })
 }
 
-/// Reads `expect`, and where its names stand.
-fn expect(node: &Node, faults: &mut Faults<'_>) -> Option<(Expect, Named)> {
-    let before = faults.count();
-    let fields = Fields::of(node, &keys::EXPECT, faults)?;
-    let given = |key: &&str| fields.get(key).is_some();
-    if faults.count() == before && !keys::EXPECT.known.iter().any(given) {
-        faults.push_help(
-            fields.place,
-            "`expect` expects nothing, so the test would always pass",
-            format!("its keys are {}", keys::EXPECT.known.join(", ")),
-        );
-    }
-    for key in ["contains", "within"] {
-        if let Some(place) = is_empty(&fields, key) {
+/// What `expect` says, and where its names stand.
+fn expected(given: ExpectEntry, place: Place, faults: &mut Faults<'_>) -> (Expect, Named) {
+    let ExpectEntry {
+        verdict,
+        reason,
+        rule,
+        upstream,
+        rcode,
+        contains,
+        within,
+        span,
+    } = given;
+    let named = Named {
+        rule: rule.place(),
+        upstream: upstream.place(),
+    };
+    for (key, place) in [
+        (
+            "contains",
+            contains
+                .place()
+                .filter(|_| contains.values().next().is_none()),
+        ),
+        (
+            "within",
+            within.place().filter(|_| within.values().next().is_none()),
+        ),
+    ] {
+        if let Some(place) = place {
             let message = format!("`{key}` is empty, so it would always hold");
             faults.push_help(place, message, "leave the key out".to_owned());
         }
     }
-    let rule: Option<At<String>> = fields.scalar("rule", faults);
-    let upstream: Option<At<String>> = fields.scalar("upstream", faults);
-    let named = Named {
-        rule: rule.as_ref().map(|rule| rule.place),
-        upstream: upstream.as_ref().map(|upstream| upstream.place),
-    };
-    let contains = fields.scalars::<RecordText>("contains", faults);
-    let within = fields.scalars::<Cidr>("within", faults);
-    let verdict: Option<At<Verdict>> = fields.choice("verdict", faults);
-    let reason: Option<At<Reason>> = fields.choice("reason", faults);
+    let is_empty = verdict.is_none()
+        && reason.is_none()
+        && rule.is_none()
+        && upstream.is_none()
+        && rcode.is_none()
+        && contains.is_none()
+        && within.is_none();
+    if span.is_whole && is_empty {
+        faults.push_help(
+            place,
+            "`expect` expects nothing, so the test would always pass",
+            "its keys are verdict, reason, rule, upstream, rcode, contains, within".to_owned(),
+        );
+    }
     let expect = Expect {
-        verdict: verdict.map(|at| at.value.0),
-        reason: reason.map(|at| at.value.0),
-        rule: rule.map(|at| at.value.into()),
-        upstream: upstream.map(|at| at.value.into()),
-        rcode: fields.scalar("rcode", faults).map(|at| at.value),
-        contains: values(contains).map(|text| text.0).collect(),
-        within: values(within).map(|cidr| cidr.0).collect(),
+        verdict: verdict.into_value().map(|verdict| verdict.0),
+        reason: reason.into_value().map(|reason| reason.0),
+        rule: rule.into_value().map(Into::into),
+        upstream: upstream.into_value().map(Into::into),
+        rcode: rcode.into_value(),
+        contains: contains.into_values().collect(),
+        within: within.into_values().map(|cidr| cidr.0).collect(),
     };
-    Some((expect, named))
-}
-
-fn is_empty(fields: &Fields<'_>, key: &str) -> Option<Place> {
-    let node = fields.get(key)?;
-    matches!(&node.value, Value::Seq(items) if items.is_empty()).then_some(node.place)
-}
-
-fn values<T>(list: Option<At<Vec<At<T>>>>) -> impl Iterator<Item = T> {
-    let list = list.into_iter().flat_map(|list| list.value);
-    list.map(|at| at.value)
+    (expect, named)
 }
 
 /// Reports tests of rules and upstreams that there are not: they would fail for a reason that is

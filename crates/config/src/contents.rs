@@ -12,7 +12,6 @@ mod said;
 
 pub(super) use keys::Built;
 
-use dnsgate_core::dns::Name;
 use said::{NOT_SET, Said, Say};
 
 /// The names that a report lists of each kind of change; the others are counted.
@@ -125,14 +124,6 @@ fn different(old: &Entry, new: &Entry) -> Vec<(&'static str, String)> {
         .map(|key| (key, old.get(key), new.get(key)));
     let changed = said.filter(|(_, old, new)| !old.is_same(new));
     changed.map(|(key, old, new)| (key, old.to(&new))).collect()
-}
-
-/// A zone's name as the file has it.
-fn shown(name: &Name) -> String {
-    match name.to_string() {
-        root if root == "." => root,
-        shown => shown.trim_end_matches('.').to_owned(),
-    }
 }
 
 /// How one configuration differs from another, by name: `rule github`, `zone corp.example`.

@@ -1,170 +1,80 @@
-//! The file as it is written: its keys, and the shape of what stands behind each.
+//! The file as it is written: its keys, and the type of what stands behind each.
 //!
-//! No logic: what a value means together with others (a rule's group that nobody defined, two
-//! zones of one origin) is for `build` and its helpers. What is bad on its own is reported here and
-//! left out. The names of the keys are in `keys`.
+//! No logic: what a value means together with others (a rule's group that nobody defined, two zones of one origin)
+//! is for `build` and its helpers. The JSON Schema of the file comes from these types, too.
+
+use std::{fmt, marker::PhantomData};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Visitor};
 
 use super::{
-    case::{self, CaseEntry},
-    error::{Faults, Place, nearest},
-    google::DOCUMENTED_WORD,
+    case::{Ask, ExpectEntry, Moment, TestEntry, TestFile, Wanted},
+    error::Faults,
+    given::{At, ByName, FileValue, Given, List, Named, Span, mappings, texts, words},
     host::HostName,
-    keys::{self, Keys},
-    limits::LOG_SAMPLE,
+    key_table::required,
+    limits::LimitsSection,
     listen::Listen,
-    log::{Log, LogFormat, LogOutput, LogQueries},
-    read::{At, Choice, Fields, bad_value, choice, listed, mapping, quoted, scalar, shape},
-    value::{Address, Admin, Cidr, Count, Label, Version},
-    yaml::{Entry, Node, Value},
+    log::{LogFormat, LogOutput, LogQueries},
+    read::{self, WORD_OR_MAPPING, advised, told},
+    upstream::{ServerAddr, Strategy},
+    value::{
+        Address, Admin, Bytes, Cidr, Count, Interval, Label, OneIn, ReasonText, Seconds, Until,
+        Version,
+    },
+    yaml::{Node, Value},
 };
-use dnsgate_core::{dns::Name, policy::DenyWith};
+use dnsgate_core::{
+    dns::{Name, RecordType},
+    policy::{CnameMode, DenyWith, Pattern},
+};
 
-mod limits;
-mod rules;
-mod upstreams;
+/// What `domains` says for every name that Google documents.
+pub(super) const DOCUMENTED_WORD: &str = "documented";
 
-pub(super) use limits::{CacheSection, LimitsSection};
-use limits::{read_cache, read_limits, within};
-pub(super) use rules::{Deny, RuleEntry};
-pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
-
-/// The whole file. What is `None` was left out, and `build` has its default.
-#[derive(Debug, Default)]
+/// The whole file. What was left out has its default in `build`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "the configuration")]
+#[schemars(rename = "Configuration", deny_unknown_fields)]
 pub(super) struct File {
-    pub(super) listen: Option<At<Vec<At<Listen>>>>,
-    pub(super) admin: Option<At<Admin>>,
-    pub(super) admin_hosts: Option<At<Vec<At<HostName>>>>,
-    pub(super) workers: Option<At<Count>>,
-    pub(super) clients: Option<At<Vec<ClientGroup>>>,
-    pub(super) google_apis: Option<GoogleApis>,
-    pub(super) zones: Vec<ZoneEntry>,
-    pub(super) rules: Vec<RuleEntry>,
-    pub(super) deny_with: Option<At<DenyWith>>,
-    pub(super) upstreams: UpstreamsSection,
-    pub(super) mode: Option<Mode>,
-    pub(super) built_in: BuiltIn,
-    pub(super) cache: CacheSection,
-    pub(super) limits: LimitsSection,
-    pub(super) log: Log,
-    pub(super) tests: Vec<CaseEntry>,
-    /// Whether each client group and each upstream that rules may name could be read.
-    pub(super) named: AllNamed,
-}
-
-/// Whether what rules name could be read: else a name that is not there may be one that could not.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AllNamed {
-    pub(super) groups: bool,
-    pub(super) upstreams: bool,
-}
-
-impl Default for AllNamed {
-    fn default() -> Self {
-        Self {
-            groups: true,
-            upstreams: true,
-        }
-    }
-}
-
-/// One entry of `clients`.
-#[derive(Debug)]
-pub(super) struct ClientGroup {
-    pub(super) name: At<Label>,
-    /// `None`: none of them could be read.
-    pub(super) cidrs: Option<At<Vec<At<Cidr>>>>,
-    pub(super) deny_with: Option<At<DenyWith>>,
-}
-
-/// The `google_apis` section.
-#[derive(Debug)]
-pub(super) struct GoogleApis {
-    pub(super) place: Place,
-    /// Whether none of the addresses that are there could be read.
-    pub(super) bad_addresses: bool,
-    /// Whether some of the domains could not be read, so that nobody knows what is missing.
-    pub(super) bad_domains: bool,
-    /// Whether it is known which VIP is meant.
-    pub(super) is_known: bool,
-    pub(super) vip: Option<At<Vip>>,
-    pub(super) addresses: Option<At<Vec<At<Address>>>>,
-    pub(super) domains: Option<Domains>,
-    pub(super) ipv6: Option<At<bool>>,
-    pub(super) except: Vec<(At<Name>, At<Vip>)>,
-}
-
-/// Which way the Google APIs are reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vip {
-    Restricted,
-    Private,
-    Psc,
-    Off,
-}
-
-impl Choice for Vip {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("restricted", Self::Restricted),
-        ("private", Self::Private),
-        ("psc", Self::Psc),
-        ("off", Self::Off),
-    ];
-}
-
-/// The domains of the Google preset.
-#[derive(Debug)]
-pub(super) enum Domains {
-    /// Every name that Google documents for the VIP.
-    Documented,
-    /// These.
-    List(At<Vec<At<Name>>>),
-}
-
-/// One entry of `zones`.
-#[derive(Debug)]
-pub(super) struct ZoneEntry {
-    pub(super) place: Place,
-    /// Whether all of it could be read.
-    pub(super) whole: bool,
-    pub(super) origin: Option<At<Name>>,
-    pub(super) file: Option<At<String>>,
-    pub(super) records: Option<At<Vec<At<String>>>>,
-}
-
-impl Choice for LogQueries {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("none", Self::None),
-        ("denied", Self::Denied),
-        ("all", Self::All),
-    ];
-}
-
-impl Choice for LogFormat {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("json", Self::Json),
-        ("text", Self::Text),
-    ];
-}
-
-/// The `built_in` section: which of the built-in answers are on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BuiltIn {
-    pub(super) metadata: bool,
-    pub(super) private_reverse: bool,
-    pub(super) doh_canaries: bool,
-    pub(super) search: bool,
-}
-
-impl Default for BuiltIn {
-    fn default() -> Self {
-        Self {
-            metadata: true,
-            private_reverse: true,
-            doh_canaries: true,
-            search: true,
-        }
-    }
+    /// The version of the file's format.
+    pub(super) version: Given<Version>,
+    /// Where dnsgate listens for queries.
+    pub(super) listen: Given<List<Listen>>,
+    /// Where dnsgate serves metrics, health and the status page.
+    pub(super) admin: Given<Admin>,
+    /// The host names by which clients may ask for the admin pages.
+    pub(super) admin_hosts: Given<List<HostName>>,
+    /// How many threads answer queries for each UDP address, and for all TCP addresses.
+    pub(super) workers: Given<Count>,
+    /// Who may ask: groups of client addresses, each under a name of yours.
+    pub(super) clients: Given<Named<ClientGroup>>,
+    /// Google's own names, sent to one of its private addresses.
+    pub(super) google_apis: Given<GoogleApis>,
+    /// Names that dnsgate has the data of.
+    pub(super) zones: Given<List<ZoneEntry>>,
+    /// What else may be asked, and what may not.
+    pub(super) rules: Given<List<RuleEntry>>,
+    /// The servers that dnsgate may ask, each group of them under a name of yours.
+    pub(super) upstreams: Given<Named<UpstreamEntry>>,
+    /// What happens to denials: `enforce`, or `{ observe: UPSTREAM }`.
+    pub(super) mode: Given<Mode>,
+    /// How denials are answered where neither the rule nor the client group says.
+    pub(super) deny_with: Given<DenyWith>,
+    /// Answers that need no configuration.
+    pub(super) built_in: Given<BuiltIn>,
+    /// How long and how much dnsgate caches of upstreams' answers.
+    pub(super) cache: Given<CacheSection>,
+    /// How much of everything there may be.
+    pub(super) limits: Given<LimitsSection>,
+    /// What is logged, in which form, and where to.
+    pub(super) log: Given<LogSection>,
+    /// Questions, and what must come of them.
+    pub(super) tests: Given<List<TestEntry>>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
 }
 
 impl File {
@@ -173,293 +83,347 @@ impl File {
         if root.value == Value::Null {
             return Self::default();
         }
-        let Some(fields) = Fields::of(root, &keys::FILE, faults) else {
-            return Self::default();
-        };
-        // There is one, so that nothing depends on it yet.
-        let _: Option<At<Version>> = fields.scalar("version", faults);
-        let clients_node = fields.get("clients");
-        let clients = clients_node.and_then(|node| clients(node, faults));
-        let written = clients_node.map_or(0, |node| match &node.value {
-            Value::Map(entries) => entries.len(),
-            _ => usize::MAX,
-        });
-        let groups = clients.as_ref().map_or(0, |at| at.value.len());
-        Self {
-            named: AllNamed {
-                groups: fields.whole && groups == written,
-                upstreams: fields.whole,
-            },
-            listen: fields.scalars("listen", faults),
-            admin: fields.scalar("admin", faults),
-            admin_hosts: fields.scalars("admin_hosts", faults),
-            workers: fields.scalar("workers", faults),
-            clients,
-            google_apis: fields
-                .get("google_apis")
-                .and_then(|node| GoogleApis::read(node, faults)),
-            zones: entries(&fields, "zones", faults, ZoneEntry::read),
-            rules: entries(&fields, "rules", faults, RuleEntry::read),
-            deny_with: fields.choice("deny_with", faults),
-            upstreams: fields
-                .get("upstreams")
-                .map(|node| UpstreamsSection::read(node, faults))
-                .unwrap_or_default(),
-            mode: fields.get("mode").and_then(|node| Mode::read(node, faults)),
-            built_in: section(&fields, "built_in", &keys::BUILT_IN, faults, BuiltIn::read),
-            cache: section(&fields, "cache", &keys::CACHE, faults, read_cache),
-            limits: section(&fields, "limits", &keys::LIMITS, faults, read_limits),
-            log: section(&fields, "log", &keys::LOG, faults, read_log),
-            tests: case::entries(&fields, faults),
+        let file = read::read::<Given<Self>>(root, faults);
+        let file = file.and_then(Given::into_value).unwrap_or_default();
+        let _: Option<Version> = file.version.into_value(); // there is one
+        file
+    }
+}
+
+/// One entry of `clients`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "a client group")]
+#[schemars(rename = "ClientGroup", deny_unknown_fields, extend("required" = required("a client group")))]
+pub(super) struct ClientGroup {
+    /// The client addresses. The longest prefix that holds an address decides its group.
+    pub(super) cidrs: Given<List<Cidr>>,
+    /// How denials of this group are answered.
+    pub(super) deny_with: Given<DenyWith>,
+}
+
+/// The `google_apis` section.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "google_apis")]
+#[schemars(rename = "GoogleApis", deny_unknown_fields)]
+pub(super) struct GoogleApis {
+    /// Which of Google's addresses the names lead to.
+    pub(super) vip: Given<GoogleVip>,
+    /// With psc: the addresses of the endpoints.
+    pub(super) addresses: Given<List<Address>>,
+    /// The domains: a list, or `documented` for every domain that Google documents for the address.
+    pub(super) domains: Given<Domains>,
+    /// Whether AAAA is answered with the address that Google documents.
+    pub(super) ipv6: Given<bool>,
+    /// Names that go to the other address, each with all names below it.
+    pub(super) except: Given<ByName<GoogleVip>>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
+}
+
+/// Which way the Google APIs are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoogleVip {
+    Restricted,
+    Private,
+    Psc,
+    Off,
+}
+
+/// The domains of the Google preset.
+#[derive(Debug)]
+pub(super) enum Domains {
+    /// Every name that Google documents for the VIP.
+    Documented,
+    /// These.
+    List(List<Name>),
+}
+
+/// One entry of `zones`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "a zone")]
+#[schemars(rename = "Zone", deny_unknown_fields, extend("required" = required("a zone")))]
+pub(super) struct ZoneEntry {
+    /// The name at its top.
+    pub(super) origin: Given<Name>,
+    /// A zone file (RFC 1035).
+    pub(super) file: Given<String>,
+    /// Its records, each as in a zone file.
+    pub(super) records: Given<List<String>>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
+}
+
+/// One entry of `rules`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "a rule")]
+#[schemars(rename = "Rule", deny_unknown_fields, extend("required" = required("a rule")))]
+pub(super) struct RuleEntry {
+    /// Its name in denials, logs and metrics.
+    pub(super) name: Given<Label>,
+    /// The names that it is about: `x` exactly, `.x` and all names below it, `*.x` all names below it.
+    pub(super) domains: Given<List<Pattern>>,
+    /// A file with one such name per line.
+    pub(super) domains_file: Given<String>,
+    /// The records to answer with, each as in a zone file without its name.
+    pub(super) records: Given<List<String>>,
+    /// How to deny; `true`: as the client group says, else as the file does.
+    pub(super) deny: Given<Deny>,
+    /// The upstream to ask.
+    pub(super) forward: Given<Label>,
+    /// The addresses that an upstream's answer may hold.
+    pub(super) addresses: Given<List<Cidr>>,
+    /// Where the answer's aliases may lead.
+    pub(super) cname: Given<CnameMode>,
+    /// The client groups that it is for.
+    pub(super) groups: Given<List<Label>>,
+    /// The query types that it is for.
+    pub(super) types: Given<List<RecordType>>,
+    /// When it expires: a date or a time.
+    pub(super) until: Given<Until>,
+    /// Why the rule exists.
+    pub(super) reason: Given<ReasonText>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
+}
+
+/// The value of a rule's `deny`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deny {
+    /// `true`: as `deny_with` of the group or the file says.
+    Yes,
+    /// In this way.
+    With(DenyWith),
+}
+
+/// One entry of `upstreams`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "an upstream")]
+#[schemars(rename = "Upstream", deny_unknown_fields, extend("required" = required("an upstream")))]
+pub(super) struct UpstreamEntry {
+    /// Its servers: udp://, tcp://, tls:// or https://, each with its address.
+    pub(super) servers: Given<List<ServerAddr>>,
+    /// Which server is asked first.
+    pub(super) strategy: Given<Strategy>,
+    /// The certificates (PEM) that the servers' certificates must chain to, or be.
+    pub(super) ca_file: Given<String>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
+}
+
+/// The value of `mode`.
+#[derive(Clone, Debug)]
+pub(super) enum Mode {
+    /// What is denied is denied.
+    Enforce,
+    /// It is forwarded to this upstream instead, and recorded.
+    Observe(At<Label>),
+}
+
+/// `mode` where it is not the word `enforce`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "`mode`")]
+#[schemars(rename = "Observe", deny_unknown_fields, extend("required" = required("`mode`")))]
+struct ObserveKeys {
+    /// The upstream that gets what would be denied.
+    observe: Given<Label>,
+}
+
+/// The `built_in` section: which of the built-in answers are on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "built_in")]
+#[schemars(rename = "BuiltIn", deny_unknown_fields)]
+pub(super) struct BuiltIn {
+    /// metadata.google.internal is 169.254.169.254.
+    pub(super) metadata: Given<bool>,
+    /// Reverse zones of private and reserved addresses are empty (RFC 6303).
+    pub(super) private_reverse: Given<bool>,
+    /// use-application-dns.net and resolver.arpa do not exist.
+    pub(super) doh_canaries: Given<bool>,
+    /// Names that search lists make and that cannot exist in the public DNS do not exist.
+    pub(super) search: Given<bool>,
+}
+
+/// The `cache` section.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "`cache`")]
+#[schemars(rename = "Cache", deny_unknown_fields)]
+pub(super) struct CacheSection {
+    /// Memory for it; 0 for no cache.
+    pub(super) size: Given<Bytes>,
+    /// The least time that an answer is kept.
+    pub(super) min_ttl: Given<Seconds>,
+    /// The longest time that an answer is kept.
+    pub(super) max_ttl: Given<Seconds>,
+    /// How long an answer is used beyond its time while no upstream answers.
+    pub(super) serve_stale: Given<Seconds>,
+    /// What such an answer stands in for.
+    pub(super) serve_stale_on: Given<StaleOn>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
+}
+
+/// What answers past their time stand in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StaleOn {
+    /// No answer at all.
+    Failure,
+    /// That, and a denial of what there was.
+    Denial,
+}
+
+/// The `log` section.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename = "log")]
+#[schemars(rename = "Log", deny_unknown_fields)]
+pub(super) struct LogSection {
+    /// Which queries are logged.
+    pub(super) queries: Given<LogQueries>,
+    /// With `queries: all`: one in this many of the queries that were neither denied nor failed is logged.
+    pub(super) sample: Given<OneIn>,
+    /// The form of a line.
+    pub(super) format: Given<LogFormat>,
+    /// Where queries are logged: stderr, stdout, file:/PATH or unix:/PATH.
+    pub(super) output: Given<LogOutput>,
+    #[serde(rename = "")]
+    #[schemars(skip)]
+    pub(super) span: Span,
+}
+
+/// The visitor of a value that is a word or something else.
+struct WordOr<T>(PhantomData<T>);
+
+impl<'de> Visitor<'de> for WordOr<Mode> {
+    type Value = Mode;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("enforce, or { observe: UPSTREAM }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Mode, E> {
+        if word == "enforce" {
+            return Ok(Mode::Enforce);
         }
+        let help = match super::error::nearest(word, ["enforce", "observe"]) {
+            Some("enforce") => "did you mean enforce?",
+            _ => "observe needs the upstream that is asked what would be denied",
+        };
+        let error = "write enforce, or { observe: UPSTREAM }";
+        Err(advised(error, Some(help.to_owned())))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Mode, D::Error> {
+        let ObserveKeys { observe } = Deserialize::deserialize(from)?;
+        (*observe).clone().map(Mode::Observe).ok_or_else(told)
     }
 }
 
-/// The items of a list that are mappings each.
-fn entries<T>(
-    fields: &Fields<'_>,
-    key: &str,
-    faults: &mut Faults<'_>,
-    read: fn(&Node, &mut Faults<'_>) -> Option<T>,
-) -> Vec<T> {
-    let items = fields
-        .items(key, faults)
-        .map_or(&[][..], |items| items.value);
-    items.iter().filter_map(|item| read(item, faults)).collect()
-}
-
-/// A section that is a mapping, or its default.
-fn section<T: Default>(
-    fields: &Fields<'_>,
-    key: &str,
-    keys: &Keys,
-    faults: &mut Faults<'_>,
-    read: fn(&Fields<'_>, &mut Faults<'_>) -> T,
-) -> T {
-    fields
-        .get(key)
-        .and_then(|node| Fields::of(node, keys, faults))
-        .map(|fields| read(&fields, faults))
-        .unwrap_or_default()
-}
-
-/// The entries of a mapping whose keys are the operator's names, each with its own keys. What is
-/// `None` is no mapping, and was told.
-fn named<'t>(
-    node: &'t Node,
-    section: &str,
-    kind: &str,
-    keys: &Keys,
-    faults: &mut Faults<'_>,
-) -> Option<Vec<(At<Label>, Option<Fields<'t>>)>> {
-    let entries = mapping(node, section, faults)?;
-    let mut all = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let key = Node {
-            place: entry.key_place,
-            value: Value::Scalar(entry.key.clone()),
-        };
-        let name = scalar(&key, kind, faults);
-        let fields = match &entry.node.value {
-            Value::Map(_) | Value::Bad => Fields::of(&entry.node, keys, faults),
-            other => {
-                unwrapped(entry, other, (kind, keys), faults);
-                None
-            }
-        };
-        all.extend(name.map(|name| (name, fields)));
+impl FileValue for Mode {
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_newtype_struct(WORD_OR_MAPPING, WordOr(PhantomData::<Self>))
     }
-    Some(all)
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let observe = generator.subschema_for::<ObserveKeys>();
+        json_schema!({ "anyOf": [{ "const": "enforce" }, observe] })
+    }
 }
 
-/// The most entries of a list that are repeated in a help.
-const MAX_SHOWN: usize = 4;
+impl<'de> Visitor<'de> for WordOr<Domains> {
+    type Value = Domains;
 
-/// Reports an entry that is the value of its main key and not a mapping with that key.
-fn unwrapped(entry: &Entry, value: &Value, (kind, keys): (&str, &Keys), faults: &mut Faults<'_>) {
-    let (name, main) = (
-        quoted(&entry.key),
-        keys.known.first().copied().unwrap_or_default(),
-    );
-    let given = match value {
-        Value::Scalar(text) => listed(text),
-        Value::Seq(items) => {
-            let texts = items.iter().filter_map(|item| match &item.value {
-                Value::Scalar(text) => Some(text.as_str()),
-                _ => None,
-            });
-            listed(&texts.take(MAX_SHOWN).collect::<Vec<_>>().join(","))
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names, or documented")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Domains, E> {
+        if word == DOCUMENTED_WORD {
+            return Ok(Domains::Documented);
         }
-        _ => "[…]".to_owned(),
-    };
-    let message = format!(
-        "{kind} `{name}` must be a mapping (`key: value`), not {}",
-        shape(value)
-    );
-    let help = format!("write {name}: {{ {main}: {given} }}");
-    faults.push_help(entry.node.place, message, help);
-}
-
-/// Reports a section whose entries have names and that is no mapping.
-fn nameless(node: &Node, section: &str, example: &str, faults: &mut Faults<'_>) -> bool {
-    let wrong = matches!(node.value, Value::Scalar(_) | Value::Seq(_));
-    if wrong {
-        let message = format!(
-            "`{section}` must be a mapping (`key: value`), not {}",
-            shape(&node.value)
-        );
-        let help = format!("give each entry a name: {section}: {{ {example} }}");
-        faults.push_help(node.place, message, help);
+        let help = format!("did you mean {DOCUMENTED_WORD}?");
+        let error = "write a list of names, or documented";
+        Err(advised(error, Some(help)))
     }
-    wrong
-}
 
-fn clients(node: &Node, faults: &mut Faults<'_>) -> Option<At<Vec<ClientGroup>>> {
-    if nameless(node, "clients", "vpc: { cidrs: [10.0.0.0/8] }", faults) {
-        return None;
-    }
-    let before = faults.count();
-    let entries = named(
-        node,
-        "`clients`",
-        "client group",
-        &keys::CLIENT_GROUP,
-        faults,
-    )?;
-    let all_bad = entries.is_empty() && faults.count() > before;
-    let mut groups = Vec::with_capacity(entries.len());
-    for (name, fields) in entries {
-        // A group that is wrong is still one: rules that name it are not.
-        let mut group = ClientGroup {
-            name,
-            cidrs: None,
-            deny_with: None,
-        };
-        if let Some(fields) = fields {
-            fields.require("cidrs", faults);
-            group.cidrs = fields.scalars("cidrs", faults);
-            group.deny_with = fields.choice("deny_with", faults);
-        }
-        groups.push(group);
-    }
-    (!all_bad).then_some(At {
-        value: groups,
-        place: node.place,
-    })
-}
-
-impl GoogleApis {
-    fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
-        let fields = Fields::of(node, &keys::GOOGLE_APIS, faults)?;
-        let domains = fields.get("domains");
-        let is_word = domains.is_some_and(|node| is_documented(node, faults));
-        let excepted = fields
-            .get("except")
-            .and_then(|node| mapping(node, "`except`", faults))
-            .unwrap_or_default();
-        let vip = fields.choice("vip", faults);
-        let addresses = fields.scalars("addresses", faults);
-        let bad_addresses = fields.is_bad("addresses", addresses.as_ref());
-        let before = faults.count();
-        let domains = if is_word {
-            Some(Domains::Documented)
-        } else {
-            fields.scalars("domains", faults).map(Domains::List)
-        };
-        Some(Self {
-            place: fields.place,
-            is_known: fields.whole && !fields.is_bad("vip", vip.as_ref()),
-            vip,
-            addresses,
-            bad_addresses,
-            bad_domains: faults.count() > before,
-            domains,
-            ipv6: fields.choice("ipv6", faults),
-            except: excepted
-                .into_iter()
-                .filter_map(|entry| {
-                    let key = Node {
-                        place: entry.key_place,
-                        value: Value::Scalar(entry.key.clone()),
-                    };
-                    let name = scalar(&key, "except", faults);
-                    let vip = choice(&entry.node, "except", faults);
-                    name.zip(vip)
-                })
-                .collect(),
-        })
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Domains, D::Error> {
+        List::read(from).map(Domains::List)
     }
 }
 
-/// Whether the domains are the word for all of them, perhaps misspelt.
-fn is_documented(node: &Node, faults: &mut Faults<'_>) -> bool {
-    const WORD: &str = DOCUMENTED_WORD;
-    let Value::Scalar(text) = &node.value else {
-        return false;
-    };
-    if text != WORD && nearest(text, [WORD]).is_some() {
-        let message = bad_value("domains", text, &"write a list of names, or documented");
-        faults.push_help(node.place, message, format!("did you mean {WORD}?"));
-        return true;
+impl FileValue for Domains {
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_newtype_struct(DOCUMENTED_WORD, WordOr(PhantomData::<Self>))
     }
-    text == WORD
-}
 
-impl ZoneEntry {
-    fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
-        let before = faults.count();
-        let fields = Fields::of(node, &keys::ZONE, faults)?;
-        fields.require("origin", faults);
-        let mut zone = Self {
-            place: fields.place,
-            whole: true,
-            origin: fields.scalar("origin", faults),
-            file: fields.scalar("file", faults),
-            records: fields.scalars("records", faults),
-        };
-        zone.whole = faults.count() == before;
-        Some(zone)
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let list = List::<Name>::schema(generator);
+        json_schema!({ "anyOf": [{ "const": DOCUMENTED_WORD }, list] })
     }
 }
 
-impl BuiltIn {
-    fn read(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Self {
-        let mut on = |key| {
-            fields
-                .choice(key, faults)
-                .is_none_or(|on: At<bool>| on.value)
-        };
-        Self {
-            metadata: on("metadata"),
-            private_reverse: on("private_reverse"),
-            doh_canaries: on("doh_canaries"),
-            search: on("search"),
-        }
-    }
+mappings!(
+    BuiltIn,
+    CacheSection,
+    ClientGroup,
+    ExpectEntry,
+    File,
+    GoogleApis,
+    LimitsSection,
+    LogSection,
+    RuleEntry,
+    TestEntry,
+    TestFile,
+    UpstreamEntry,
+    ZoneEntry,
+);
+
+words! {
+    bool: "true" = true, "false" = false;
+    CnameMode: "any" = Self::Any, "allowed" = Self::Allowed;
+    Deny: "true" = Self::Yes, "refused" = Self::With(DenyWith::Refused),
+        "nxdomain" = Self::With(DenyWith::NxDomain), "nodata" = Self::With(DenyWith::NoData),
+        "drop" = Self::With(DenyWith::Drop);
+    DenyWith: "refused" = Self::Refused, "nxdomain" = Self::NxDomain, "nodata" = Self::NoData, "drop" = Self::Drop;
+    GoogleVip: "restricted" = Self::Restricted, "private" = Self::Private, "psc" = Self::Psc, "off" = Self::Off;
+    LogFormat: "auto" = Self::Auto, "json" = Self::Json, "text" = Self::Text;
+    LogQueries: "none" = Self::None, "denied" = Self::Denied, "all" = Self::All;
+    StaleOn: "failure" = Self::Failure, "denial" = Self::Denial;
+    Strategy: "fastest" = Self::Fastest, "ordered" = Self::Ordered, "spread" = Self::Spread;
 }
 
-fn read_log(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Log {
-    let queries: Option<At<LogQueries>> = fields.choice("queries", faults);
-    let known = fields.whole && !fields.is_bad("queries", queries.as_ref());
-    let queries = queries.map(|at| at.value).unwrap_or_default();
-    let sample: Option<At<Count>> = fields.scalar("sample", faults);
-    // What does not fit is above the most.
-    let sample = sample.map(|at| at.map(|Count(count)| count.try_into().unwrap_or(u32::MAX)));
-    let place = sample.map(|at| at.place);
-    let sample = within("sample", sample, LOG_SAMPLE, faults);
-    if let Some(place) = place.filter(|_| known && sample > 1 && queries != LogQueries::All) {
-        faults.push_help(
-            place,
-            "`sample` thins out a log of all queries, and this one is none",
-            "add `queries: all`, or leave `sample` out".to_owned(),
-        );
-    }
-    let format: Option<At<LogFormat>> = fields.choice("format", faults);
-    let output: Option<At<LogOutput>> = fields.scalar("output", faults);
-    Log {
-        queries,
-        sample,
-        format: format.map(|at| at.value).unwrap_or_default(),
-        output: output.map(|at| at.value).unwrap_or_default(),
-    }
+texts! {
+    Address: { "type": "string", "examples": ["10.1.1.5"] };
+    Admin: { "type": "string", "examples": ["127.0.0.1:9153", "off"] };
+    Ask: { "type": "string", "examples": ["db.example AAAA"] };
+    Bytes: { "type": ["string", "integer"], "pattern": "^(0|[1-9][0-9]*(KiB|MiB|GiB))$" };
+    Cidr: { "type": "string", "examples": ["10.0.0.0/8"] };
+    Count: { "type": "integer", "minimum": 0 };
+    HostName: { "type": "string", "examples": ["dnsgate.monitoring"] };
+    Interval: { "type": "string", "pattern": "^(0|[1-9][0-9]*)(ms|s|m|h|d)$" };
+    Label: { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" };
+    Listen: { "type": "string", "pattern": "^(udp|tcp)://" };
+    LogOutput: { "type": "string", "pattern": "^(stderr|stdout|(file|unix):/.*)$" };
+    Moment: { "type": "string", "examples": ["2027-01-31", "2027-01-31T12:00:00Z"] };
+    Name: { "type": "string", "examples": ["db.example"] };
+    OneIn: { "type": "integer", "minimum": 1 };
+    Pattern: { "type": "string", "examples": ["x.example", ".x.example", "*.x.example"] };
+    ReasonText: { "type": "string", "maxLength": 160 };
+    RecordType: { "type": "string", "examples": ["AAAA", "TYPE65280"] };
+    Seconds: { "type": "string", "pattern": "^(0|[1-9][0-9]*)(ms|s|m|h|d)$" };
+    ServerAddr: { "type": "string", "pattern": "^(udp|tcp|tls|https)://" };
+    String: { "type": "string" };
+    Until: { "type": "string", "examples": ["2027-01-31", "2027-01-31T12:00:00Z"] };
+    Version: { "const": 1 };
+    Wanted: { "type": "string", "examples": ["db.example A 10.0.0.5"] };
+}
+
+/// The JSON Schema of the file, as text.
+#[must_use]
+pub fn schema() -> String {
+    let schema = SchemaGenerator::default().into_root_schema_for::<File>();
+    format!("{:#}\n", schema.as_value())
 }

@@ -1,6 +1,6 @@
 //! The part of a rule that forwards: whom to ask, which questions, and what of the answer may pass.
 
-use super::{error::Faults, file::RuleEntry, read::At, upstreams::Upstreams, value::Label};
+use super::{error::Faults, file::RuleEntry, given::At, upstreams::Upstreams, value::Label};
 use dnsgate_core::{
     dns::RecordType,
     policy::{AnswerRanges, Forwarding, TypeSet},
@@ -43,7 +43,8 @@ pub(super) fn forwarding(
     faults: &mut Faults<'_>,
 ) -> Option<Forwarding> {
     let found = upstreams.find(upstream, faults);
-    let answers = match &entry.addresses {
+    let answers = match &*entry.addresses {
+        None if entry.addresses.is_bad => return None,
         None => AnswerRanges::Public,
         Some(addresses) => {
             if addresses.value.is_empty() {
@@ -68,14 +69,13 @@ pub(super) fn forwarding(
     Some(Forwarding {
         upstream: found?,
         answers,
-        cname: entry.cname.map(|at| at.value).unwrap_or_default(),
+        cname: entry.cname.into_value().unwrap_or_default(),
     })
 }
 
 /// Reports what has no meaning in a rule that does not forward.
 pub(super) fn report_idle(entry: &RuleEntry, faults: &mut Faults<'_>) {
-    let addresses = entry.addresses.as_ref().map(|addresses| addresses.place);
-    let cname = entry.cname.map(|at| at.place);
+    let (addresses, cname) = (entry.addresses.place(), entry.cname.place());
     for (key, place) in [("addresses", addresses), ("cname", cname)] {
         if let Some(place) = place {
             let message = format!(

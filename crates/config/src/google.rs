@@ -38,6 +38,7 @@ pub(super) use settings::Settings;
 use super::{
     error::{Faults, Place},
     parts::{Parts, Source},
+    text::shown,
 };
 use dnsgate_core::{
     dns::Name,
@@ -47,8 +48,6 @@ use dnsgate_core::{
 
 /// The TTL of every record of the preset, in seconds: as in Google's examples.
 pub(super) const TTL: u32 = 300;
-/// What `domains` says for every name that Google documents.
-pub(super) const DOCUMENTED_WORD: &str = "documented";
 /// The domain whose addresses have names of their own.
 const GOOGLEAPIS: &str = "googleapis.com";
 
@@ -135,9 +134,24 @@ struct Domain {
     except: Vec<(Name, Shared)>,
 }
 
+impl Domain {
+    /// Where a name goes: as the longest exception says, else as the domain does.
+    fn target(&self, name: &Name, settings: &Settings) -> Target {
+        let except = self
+            .except
+            .iter()
+            .filter(|(above, _)| name.as_ref().is_within(above.as_ref()))
+            .max_by_key(|(above, _)| above.as_ref().label_count());
+        match except.map(|&(_, shared)| shared).or(self.whole) {
+            Some(shared) => Target::Shared(shared),
+            None => settings.main.clone(),
+        }
+    }
+}
+
 /// Whether a domain is the one whose addresses have names of their own.
 fn is_googleapis(domain: &Domain) -> bool {
-    domain.name.to_string().trim_end_matches('.') == GOOGLEAPIS
+    shown(domain.name.as_ref()) == GOOGLEAPIS
 }
 
 fn child(name: &Name, label: &str) -> Option<Name> {
@@ -172,8 +186,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
             .filter(|(name, _)| is_carved_out(name))
             .map(|(name, _)| Pattern::Subtree(name.clone())),
     );
-    let shown = domain.name.to_string();
-    let shown = shown.trim_end_matches('.');
+    let shown = shown(domain.name.as_ref());
     let rule = Rule {
         name: format!("google_apis {shown}").into(),
         patterns,
@@ -185,7 +198,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
         deny_with: None,
         origin: RuleOrigin::Configured,
     };
-    parts.note_zone(shown);
+    parts.note_zone(&shown);
     parts.add_rule(
         rule,
         Source::new(format!("google_apis ({shown})"), domain.place),

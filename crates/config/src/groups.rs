@@ -1,13 +1,13 @@
 //! Client groups: of the file, or the default ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ipnet::IpNet;
 
 use super::{
     error::{Faults, Place, nearest},
-    file::ClientGroup,
-    read::At,
+    file::{ClientGroup, File},
+    given::{At, List, NamedEntry},
     value::{Cidr, Label},
 };
 use dnsgate_core::policy::{DenyWith, Group, GroupId, GroupSet, MAX_GROUPS};
@@ -45,13 +45,9 @@ const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
 
 impl Groups {
     /// The groups of the file, or the default ones.
-    pub(super) fn of(
-        clients: Option<&At<Vec<ClientGroup>>>,
-        all_named: bool,
-        faults: &mut Faults<'_>,
-    ) -> Self {
-        let lenient = !all_named;
-        let Some(clients) = clients else {
+    pub(super) fn of(file: &File, faults: &mut Faults<'_>) -> Self {
+        let lenient = !(file.span.has_known_keys && file.clients.is_whole());
+        let Some(clients) = &*file.clients else {
             return Self {
                 lenient,
                 ..Self::default_groups()
@@ -61,20 +57,20 @@ impl Groups {
             lenient,
             ..Self::default()
         };
-        if clients.value.is_empty() {
+        if clients.value.entries.is_empty() {
             faults.push_help(
                 clients.place,
                 "`clients` has no group, so nobody could ask",
                 "name at least one group, such as vpc: { cidrs: [10.0.0.0/8] }".to_owned(),
             );
         }
-        for (number, client) in clients.value.iter().enumerate() {
+        for (number, client) in clients.value.entries.iter().enumerate() {
             let Some(id) = u8::try_from(number).ok().filter(|_| number < MAX_GROUPS) else {
                 faults.push(
                     client.name.place,
                     format!(
                         "there are {} client groups; {MAX_GROUPS} are the most",
-                        clients.value.len()
+                        clients.value.entries.len()
                     ),
                 );
                 groups.lenient = true;
@@ -85,13 +81,12 @@ impl Groups {
         groups
     }
 
-    fn add(&mut self, id: GroupId, client: &ClientGroup, faults: &mut Faults<'_>) {
+    fn add(&mut self, id: GroupId, client: &NamedEntry<ClientGroup>, faults: &mut Faults<'_>) {
         let group = Group {
             name: client.name.value.0.clone(),
-            deny_with: client.deny_with.map(|at| at.value),
+            deny_with: client.deny_with.into_value(),
         };
-        let none = Vec::new();
-        let given = client.cidrs.as_ref().map_or(&none, |cidrs| &cidrs.value);
+        let given = client.cidrs.iter().flat_map(|cidrs| &cidrs.value);
         if let Some(empty) = client.cidrs.as_ref().filter(|cidrs| cidrs.value.is_empty()) {
             faults.push(
                 empty.place,
@@ -102,10 +97,9 @@ impl Groups {
             );
         }
         self.ids.insert(group.name.clone(), id);
-        let mut cidrs = Vec::with_capacity(given.len());
-        let mut seen = HashMap::with_capacity(given.len());
+        let (mut cidrs, mut seen) = (Vec::new(), HashSet::new());
         for cidr in given {
-            if seen.insert(cidr.value.0, cidr.place).is_some() {
+            if !seen.insert(cidr.value.0) {
                 faults.push(
                     cidr.place,
                     format!(
@@ -164,7 +158,7 @@ impl Groups {
     }
 
     /// The groups of these names; unknown and repeated ones are reported.
-    pub(super) fn set(&self, names: &At<Vec<At<Label>>>, faults: &mut Faults<'_>) -> GroupSet {
+    pub(super) fn set(&self, names: &At<List<Label>>, faults: &mut Faults<'_>) -> GroupSet {
         let mut set = GroupSet::EMPTY;
         if names.value.is_empty() {
             faults.push_help(

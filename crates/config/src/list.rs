@@ -10,8 +10,8 @@
 use std::{cell::OnceCell, collections::HashMap, path::Path};
 
 use super::{
-    error::{Faults, Message, OtherFile, Place},
-    read::{At, quoted},
+    error::{Faults, Message, OtherFile, Place, quoted},
+    given::At,
     text::read_named,
 };
 use dnsgate_core::policy::Pattern;
@@ -56,7 +56,7 @@ impl Total {
 
 /// A list that was read, for messages about its lines.
 #[derive(Clone, Debug)]
-pub(super) struct List {
+pub(super) struct NameList {
     /// The file, as it was opened.
     pub(super) path: Box<str>,
     text: String,
@@ -70,7 +70,7 @@ pub(super) fn read(
     dir: &Path,
     total: &mut Total,
     faults: &mut Faults<'_>,
-) -> Option<(Vec<Pattern>, List)> {
+) -> Option<(Vec<Pattern>, NameList)> {
     let named = file;
     let path = dir.join(&file.value);
     let path = path.to_string_lossy();
@@ -111,7 +111,7 @@ pub(super) fn read(
     if let Err(message) = total.add(&patterns, &text) {
         faults.push(named.place, message);
     }
-    let list = List {
+    let list = NameList {
         path: path.into(),
         text,
         lines: OnceCell::new(),
@@ -119,7 +119,7 @@ pub(super) fn read(
     (faults.count() == before).then_some((patterns, list))
 }
 
-impl List {
+impl NameList {
     /// The file, to say something about it.
     pub(super) fn file(&self) -> OtherFile<'_> {
         OtherFile {

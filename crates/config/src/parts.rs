@@ -1,6 +1,6 @@
 //! What a policy is built from: its rules and zones, and where each of them comes from.
 
-use super::{error::Place, list::List};
+use super::{error::Place, list::NameList};
 use dnsgate_core::{
     policy::{Pattern, Rule, RuleId, ZoneId},
     zone::Zone,
@@ -16,13 +16,13 @@ pub(super) struct Source {
     /// Its patterns and their places, where they have some of their own.
     pub(super) names: Vec<(Pattern, Place)>,
     /// The list that it names, whose patterns are the first of its rule.
-    pub(super) list: Option<List>,
+    pub(super) list: Option<NameList>,
 }
 
 /// A place in the configuration, or in a list that it names.
 #[derive(Clone, Copy)]
 pub(super) struct Spot<'s> {
-    pub(super) list: Option<&'s List>,
+    pub(super) list: Option<&'s NameList>,
     pub(super) place: Place,
 }
 

@@ -1,408 +1,484 @@
-//! From the tree to values: a reader that reports what is wrong and goes on.
+//! A `serde::Deserializer` over the tree of a file. It reports every fault with its place, and goes on.
 //!
-//! Each function answers with what could be read. What could not is in [`Faults`] by then, so that
-//! nobody has to pass it on, and no function but the last one asks whether there is any.
+//! serde stops at the first error. This reader does not: each value of the file's types is a [`Given`](super::given::Given), which is
+//! read through [`PLACED`]. A value that cannot be read is reported here and is then merely not there.
 
-use std::{collections::HashMap, fmt::Display, str::FromStr};
+use std::{cell::RefCell, collections::HashMap, fmt::Display};
+
+use serde::{
+    Deserialize, Deserializer, de,
+    de::{
+        DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+        value::{SeqDeserializer, StrDeserializer, U32Deserializer},
+    },
+    forward_to_deserialize_any,
+};
 
 use super::{
-    error::{Faults, Message, Place, nearest},
-    keys::Keys,
+    error::{Faults, Message, Place, nearest, quoted},
+    key_table::{FORMER, required},
     yaml::{Entry, Node, Value},
 };
 
-/// The most characters of a bad value that its error repeats.
-const MAX_QUOTED: usize = 80;
-/// The most entries that the help for a list repeats.
-const MAX_LISTED: usize = 4;
+mod quoted;
 
-/// A value and where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) place: Place,
-}
+use quoted::{as_list, former_value, listed, shape};
+pub(super) use quoted::{bad_value, respelt};
 
-impl<T> At<T> {
-    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
-        At {
-            value: f(self.value),
-            place: self.place,
-        }
+/// The newtype by which [`Given`](super::given::Given) asks for a value together with its place.
+pub(super) const PLACED: &str = "a value and its place";
+/// The newtype of a value that is a word or a mapping.
+pub(super) const WORD_OR_MAPPING: &str = "a word or a mapping";
+/// The key under which a mapping gives its [`Span`](super::given::Span).
+pub(super) const SPAN: &str = "";
+/// What separates an error from advice.
+const HELP: char = '\u{f8ff}';
+
+/// Why a value cannot be read: an error and perhaps advice, or nothing where it has been reported.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Wrong(String);
+
+impl de::Error for Wrong {
+    fn custom<T: Display>(text: T) -> Self {
+        Self(text.to_string())
     }
 }
 
-/// A word of the file that is one of a few.
-pub(super) trait Choice: Copy + 'static {
-    /// The words and what they stand for.
-    const CHOICES: &'static [(&'static str, Self)];
-}
-
-impl Choice for bool {
-    const CHOICES: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
-}
-
-/// A mapping whose keys have been checked.
-pub(super) struct Fields<'t> {
-    pub(super) place: Place,
-    what: &'static str,
-    entries: Vec<&'t Entry>,
-    /// Whether every key is one that the mapping may have. What is missing otherwise may be what was misspelt.
-    pub(super) whole: bool,
-}
-
-impl<'t> Fields<'t> {
-    /// Takes a mapping with these keys: others, and repeated ones, are reported.
-    pub(super) fn of(node: &'t Node, keys: &Keys, faults: &mut Faults<'_>) -> Option<Self> {
-        let entries = mapping(node, keys.what, faults)?;
-        let known = |entry: &&Entry| keys.known.contains(&&*entry.key);
-        let mut whole = true;
-        for unknown_client in entries.iter().filter(|entry| !known(entry)) {
-            unknown_key(unknown_client, keys, faults);
-            whole = false;
-        }
-        Some(Self {
-            place: node.place,
-            what: keys.what,
-            entries: entries.into_iter().filter(known).collect(),
-            whole,
-        })
-    }
-
-    /// Whether a key has a value that could not be read.
-    pub(super) fn is_bad<T>(&self, key: &str, read: Option<&T>) -> bool {
-        read.is_none() && self.get(key).is_some()
-    }
-
-    /// The value of a key; `None` when there is none, not even `null`.
-    pub(super) fn get(&self, key: &str) -> Option<&'t Node> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        (entry.node.value != Value::Null).then_some(&entry.node)
-    }
-
-    /// The place of a key that is there.
-    pub(super) fn key_place(&self, key: &str) -> Option<Place> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(entry.key_place)
-    }
-
-    /// Reports a key that must be there and is not.
-    pub(super) fn require(&self, key: &str, faults: &mut Faults<'_>) {
-        if self.whole && self.get(key).is_none() {
-            let place = self.key_place(key).unwrap_or(self.place);
-            faults.push_with(place, || {
-                let text = format!("{} needs the key `{key}`", self.what);
-                (Message::of("a key is missing", text), None)
-            });
-        }
-    }
-
-    /// A value that is read from its text.
-    pub(super) fn scalar<T>(&self, key: &str, faults: &mut Faults<'_>) -> Option<At<T>>
-    where
-        T: FromStr<Err: Display>,
-    {
-        scalar(self.get(key)?, key, faults)
-    }
-
-    /// A value that is one of a few words.
-    pub(super) fn choice<T: Choice>(&self, key: &str, faults: &mut Faults<'_>) -> Option<At<T>> {
-        choice(self.get(key)?, key, faults)
-    }
-
-    /// A list of values that are read from their texts. What is bad is left out, and the whole list
-    /// where all of it is: an empty list is one that was written so.
-    pub(super) fn scalars<T>(&self, key: &str, faults: &mut Faults<'_>) -> Option<At<Vec<At<T>>>>
-    where
-        T: FromStr<Err: Display>,
-    {
-        let items = self.items(key, faults)?;
-        let good: Vec<_> = items
-            .value
-            .iter()
-            .filter_map(|item| match &item.value {
-                Value::Scalar(_) => scalar(item, key, faults),
-                other => {
-                    let what = format!("an entry of `{key}`");
-                    wrong_shape(item.place, &what, "a single value", other, faults);
-                    None
-                }
-            })
-            .collect();
-        (items.value.is_empty() || !good.is_empty()).then_some(At {
-            value: good,
-            place: items.place,
-        })
-    }
-
-    /// The items of a list.
-    pub(super) fn items(&self, key: &str, faults: &mut Faults<'_>) -> Option<At<&'t [Node]>> {
-        let node = self.get(key)?;
-        match &node.value {
-            Value::Seq(items) => Some(At {
-                value: items,
-                place: node.place,
-            }),
-            Value::Scalar(text) => {
-                faults.push_with(node.place, || {
-                    let told = format!("`{key}` must be a list, not a single value");
-                    let message = Message::of("a list is needed, not a single value", told);
-                    (message, Some(format!("write {key}: {}", listed(text))))
-                });
-                None
-            }
-            Value::Bad => None,
-            other => {
-                faults.push_with(node.place, || {
-                    let message = format!("`{key}` must be a list, not {}", shape(other));
-                    let help = format!(
-                        "write {key}: [ONE, TWO], or a line for each, with a dash before it"
-                    );
-                    (message, Some(help))
-                });
-                None
-            }
-        }
+/// An error with advice.
+pub(super) fn advised<E: de::Error>(error: impl Display, help: Option<String>) -> E {
+    match help {
+        Some(help) => E::custom(format_args!("{error}{HELP}{help}")),
+        None => E::custom(error),
     }
 }
 
-/// The entries of a mapping, each key once; repeated ones are reported.
-pub(super) fn mapping<'t>(
+/// The error of what has been reported already.
+pub(super) fn told<E: de::Error>() -> E {
+    E::custom("")
+}
+
+/// Reads a tree. `None`: it could not be read, which has been reported.
+pub(super) fn read<'t, T: Deserialize<'t>>(root: &'t Node, faults: &mut Faults<'_>) -> Option<T> {
+    let own = std::mem::replace(faults, Faults::new("", ""));
+    let own = RefCell::new(own);
+    let reader = Reader {
+        node: root,
+        key: "",
+        role: Role::Value,
+        faults: &own,
+    };
+    let value = T::deserialize(reader).map_err(|wrong| reader.report(&wrong));
+    *faults = own.into_inner();
+    value.ok()
+}
+
+/// What a value is to the collection that it stands in.
+#[derive(Clone, Copy)]
+enum Role<'t> {
+    /// The value of a key of the format.
+    Value,
+    /// An entry of a list.
+    Item,
+    /// What stands under this name of the operator's.
+    Named(&'t str),
+}
+
+/// A node that is to be read.
+struct Reader<'t, 'f, 'x> {
     node: &'t Node,
-    what: &str,
-    faults: &mut Faults<'_>,
-) -> Option<Vec<&'t Entry>> {
-    let entries = match &node.value {
-        Value::Map(entries) => entries,
-        Value::Bad => return None,
-        other => {
-            faults.push(
-                node.place,
-                format!(
-                    "{what} must be a mapping (`key: value`), not {}",
-                    shape(other)
-                ),
-            );
-            return None;
-        }
-    };
-    let mut seen: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
-    let mut first = Vec::with_capacity(entries.len());
-    for entry in entries {
-        match seen.insert(&entry.key, entry.key_place) {
-            Some(earlier) => faults.push_with(entry.key_place, || {
-                let message = format!(
-                    "the key `{}` is there twice, first at line {}, column {}",
-                    quoted(&entry.key),
-                    earlier.line,
-                    earlier.column
-                );
-                (message, Some("keep one of them".to_owned()))
-            }),
-            None => first.push(entry),
-        }
-    }
-    Some(first)
+    /// What messages call it: its key, or what the entry of a list or of a named mapping is.
+    key: &'t str,
+    role: Role<'t>,
+    faults: &'f RefCell<Faults<'x>>,
 }
 
-/// A value that is read from its text.
-pub(super) fn scalar<T>(node: &Node, key: &str, faults: &mut Faults<'_>) -> Option<At<T>>
-where
-    T: FromStr<Err: Display>,
-{
-    let text = text(node, key, faults)?;
-    match text.parse() {
-        Ok(value) => Some(At {
-            value,
-            place: node.place,
-        }),
-        Err(error) => {
-            faults.push_with(node.place, || {
-                let help = respelt::<T>(text).map(|other| format!("did you mean {other}?"));
-                (bad_value(key, text, &error), help)
-            });
-            None
-        }
+impl Clone for Reader<'_, '_, '_> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// What an error says of a text that is not what its key needs.
-pub(super) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
-    let told = format!("{key} {:?}: {error}", quoted(text));
-    Message::of("the value is none that its key takes", told)
-}
+impl Copy for Reader<'_, '_, '_> {}
 
-/// A value that is one of a few words.
-pub(super) fn choice<T: Choice>(node: &Node, key: &str, faults: &mut Faults<'_>) -> Option<At<T>> {
-    let text = text(node, key, faults)?;
-    match T::CHOICES.iter().find(|(word, _)| *word == text) {
-        Some(&(_, value)) => Some(At {
-            value,
-            place: node.place,
-        }),
-        None => {
-            faults.push_with(node.place, || {
-                let words: Vec<_> = T::CHOICES.iter().map(|&(word, _)| word).collect();
-                let help = boolean(text, &words).or_else(|| {
-                    let near = nearest(text, words.iter().copied());
-                    near.map(|word| format!("did you mean {word}?"))
-                });
-                let message = format!("write one of {}", words.join(", "));
-                (bad_value(key, text, &message), help)
-            });
-            None
+impl<'t> Reader<'t, '_, '_> {
+    fn of(self, node: &'t Node, key: &'t str, role: Role<'t>) -> Self {
+        Self {
+            node,
+            key,
+            role,
+            ..self
         }
     }
-}
 
-/// What to write for a word that YAML once took for true or false, where one of them may stand.
-fn boolean(text: &str, words: &[&str]) -> Option<String> {
-    let is = |known: &[&str]| known.iter().any(|word| word.eq_ignore_ascii_case(text));
-    let meant = if is(&["true", "yes", "on", "y", "1"]) {
-        "true"
-    } else if is(&["false", "no", "off", "n", "0"]) {
-        "false"
-    } else {
-        return None;
-    };
-    match (words.contains(&meant), words.contains(&"true")) {
-        (true, _) => Some(format!("write {meant}, in lower case")),
-        (false, true) => Some("leave the key out instead".to_owned()),
-        (false, false) => None,
+    fn push<M: Into<Message>>(self, place: Place, words: impl FnOnce() -> (M, Option<String>)) {
+        self.faults.borrow_mut().push_with(place, words);
     }
-}
 
-/// The text of a scalar.
-pub(super) fn text<'t>(node: &'t Node, key: &str, faults: &mut Faults<'_>) -> Option<&'t str> {
-    match &node.value {
-        Value::Scalar(text) => Some(text),
-        other => {
-            wrong_shape(
-                node.place,
-                &format!("`{key}`"),
-                "a single value",
-                other,
-                faults,
-            );
-            None
+    /// Reports what is wrong with the value, unless it has been.
+    fn report(self, wrong: &Wrong) {
+        if wrong.0.is_empty() {
+            return;
         }
-    }
-}
-
-/// A text as the list that it should be: one that has commas was meant to have several entries.
-pub(super) fn listed(text: &str) -> String {
-    let entries = text
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty());
-    let shown: Vec<_> = entries
-        .take(MAX_LISTED)
-        .map(|entry| format!("{:?}", quoted(entry)))
-        .collect();
-    format!("[{}]", shown.join(", "))
-}
-
-fn wrong_shape(place: Place, what: &str, wanted: &str, found: &Value, faults: &mut Faults<'_>) {
-    if *found != Value::Bad {
-        faults.push_with(place, || {
-            let kind = "the value has another shape than its key needs";
-            let text = format!("{what} must be {wanted}, not {}", shape(found));
-            (Message::of(kind, text), None)
+        self.push(self.node.place, || {
+            let (error, help) = match wrong.0.split_once(HELP) {
+                Some((error, help)) => (error, Some(help.to_owned())),
+                None => (&*wrong.0, None),
+            };
+            let text = match &self.node.value {
+                Value::Scalar(text) => text,
+                _ => "",
+            };
+            (bad_value(self.key, text, &error), help)
         });
     }
-}
 
-pub(super) fn shape(value: &Value) -> &'static str {
-    match value {
-        Value::Null | Value::Bad => "nothing",
-        Value::Scalar(_) => "a single value",
-        Value::Seq(_) => "a list",
-        Value::Map(_) => "a mapping",
-    }
-}
-
-fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
-    faults.push_with(entry.key_place, || {
-        let key = quoted(&entry.key);
-        let former = keys.former.iter();
-        if let Some(&(old, new)) = former.clone().find(|(old, _)| *old == entry.key) {
-            let message = format!("`{old}` is now `{new}`");
-            let kind = "the key has another name now";
-            let value = former_value(old, &entry.node);
-            let value = match (old, &value.value) {
-                ("answer" | "answers", Value::Scalar(_)) => format!("[{}]", written(value)),
-                _ => written(value),
-            };
-            let help = format!("write {new}: {value}");
-            return (Message::of(kind, message), Some(help));
+    /// Reports a value of the wrong shape.
+    fn misshapen(self, message: Message, help: Option<String>) -> Wrong {
+        if self.node.value != Value::Bad {
+            self.push(self.node.place, || (message, help));
         }
-        let help = match nearest(&entry.key, keys.known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the keys of {} are {}", keys.what, keys.known.join(", ")),
+        told()
+    }
+
+    fn not_a_scalar(self) -> Wrong {
+        let what = match self.role {
+            Role::Item => format!("an entry of `{}`", self.key),
+            Role::Value | Role::Named(_) => format!("`{}`", self.key),
         };
-        let text = format!("{} has no key `{key}`", keys.what);
-        (Message::of("there is no such key", text), Some(help))
-    });
-}
+        let text = format!(
+            "{what} must be a single value, not {}",
+            shape(&self.node.value)
+        );
+        let kind = "the value has another shape than its key needs";
+        self.misshapen(Message::of(kind, text), None)
+    }
 
-/// The part of the value of a former key that the new one takes.
-fn former_value<'n>(old: &str, node: &'n Node) -> &'n Node {
-    match &node.value {
-        // `answers: { within: [CIDR, …] }` is `addresses: [CIDR, …]`.
-        Value::Map(entries) if old == "answers" => entries
-            .iter()
-            .find(|entry| entry.key == "within")
-            .map_or(node, |entry| &entry.node),
-        _ => node,
+    fn not_a_list(self) -> Wrong {
+        let (key, found) = (self.key, shape(&self.node.value));
+        let message = format!("`{key}` must be a list, not {found}");
+        match &self.node.value {
+            Value::Scalar(text) => {
+                let kind = "a list is needed, not a single value";
+                let help = format!("write {key}: {}", listed(text));
+                self.misshapen(Message::of(kind, message), Some(help))
+            }
+            _ => {
+                let help =
+                    format!("write {key}: [ONE, TWO], or a line for each, with a dash before it");
+                self.misshapen(message.into(), Some(help))
+            }
+        }
+    }
+
+    /// Reports what is no mapping. `main` is the first of the keys that it should have.
+    fn not_a_mapping(self, what: &str, main: Option<&str>) -> Wrong {
+        let found = shape(&self.node.value);
+        let (what, help) = match (self.role, main) {
+            (Role::Named(name), Some(main)) => {
+                let name = quoted(name);
+                let help = format!("write {name}: {{ {main}: {} }}", as_list(self.node));
+                (&*format!("{} `{name}`", self.key), Some(help))
+            }
+            _ => {
+                let named = NAMED.iter().find(|(section, ..)| *section == self.key);
+                let example = named.and_then(|(.., example)| *example);
+                let help =
+                    example.map(|it| format!("give each entry a name: {}: {{ {it} }}", self.key));
+                (what, help)
+            }
+        };
+        let message = format!("{what} must be a mapping (`key: value`), not {found}");
+        self.misshapen(message.into(), help)
+    }
+
+    /// The entries of a mapping, each key once; repeated ones are reported.
+    fn entries(self, what: &str, main: Option<&str>) -> Result<Vec<&'t Entry>, Wrong> {
+        let Value::Map(entries) = &self.node.value else {
+            return Err(self.not_a_mapping(what, main));
+        };
+        let mut seen: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
+        let mut first = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match seen.insert(entry.name(), entry.key.place) {
+                Some(earlier) => self.push(entry.key.place, || {
+                    let Place { line, column } = earlier;
+                    let key = quoted(entry.name());
+                    let message = format!(
+                        "the key `{key}` is there twice, first at line {line}, column {column}"
+                    );
+                    (message, Some("keep one of them".to_owned()))
+                }),
+                None => first.push(entry),
+            }
+        }
+        Ok(first)
+    }
+
+    /// Reports a key that the mapping cannot have.
+    fn unknown_key(self, entry: &Entry, what: &str, known: &[&str]) {
+        self.push(entry.key.place, || {
+            let former = FORMER
+                .iter()
+                .find(|(of, old, _)| *of == what && *old == entry.name());
+            if let Some((_, old, new)) = former {
+                let message = format!("`{old}` is now `{new}`");
+                let help = format!("write {new}: {}", former_value(old, &entry.node));
+                return (
+                    Message::of("the key has another name now", message),
+                    Some(help),
+                );
+            }
+            let help = match nearest(entry.name(), known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the keys of {what} are {}", known.join(", ")),
+            };
+            let text = format!("{what} has no key `{}`", quoted(entry.name()));
+            (Message::of("there is no such key", text), Some(help))
+        });
+    }
+
+    /// Reports the keys that the mapping must have and has not.
+    fn missing_keys(self, what: &str, entries: &[&Entry]) {
+        for key in required(what) {
+            let entry = entries.iter().find(|entry| entry.name() == *key);
+            if entry.is_none_or(|entry| entry.node.value == Value::Null) {
+                let place = entry.map_or(self.node.place, |entry| entry.key.place);
+                self.push(place, || {
+                    let text = format!("{what} needs the key `{key}`");
+                    (Message::of("a key is missing", text), None)
+                });
+            }
+        }
     }
 }
 
-/// A value as it may be written, with at most [`MAX_LISTED`] entries.
-fn written(node: &Node) -> String {
-    match &node.value {
-        Value::Scalar(text) => {
-            let plain = |c: char| c.is_ascii_alphanumeric() || " ./_-".contains(c);
-            match text.starts_with(char::is_alphanumeric) && text.chars().all(plain) {
-                true => quoted(text),
-                false => format!("{:?}", quoted(text)),
-            }
+/// Sections whose keys are names of the operator's: what an entry is called, and an example of one.
+const NAMED: [(&str, &str, Option<&str>); 3] = [
+    (
+        "clients",
+        "client group",
+        Some("vpc: { cidrs: [10.0.0.0/8] }"),
+    ),
+    (
+        "upstreams",
+        "upstream",
+        Some("public: { servers: [tls://8.8.8.8#dns.google] }"),
+    ),
+    ("except", "except", None),
+];
+
+impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.node.value {
+            Value::Scalar(_) => self.deserialize_str(visitor),
+            Value::Seq(_) => self.deserialize_seq(visitor),
+            Value::Map(_) => self.deserialize_map(visitor),
+            Value::Null | Value::Bad => Err(told()),
         }
-        Value::Seq(items) => {
-            let mut shown: Vec<_> = items.iter().take(MAX_LISTED).map(written).collect();
-            if items.len() > MAX_LISTED {
-                shown.push("…".to_owned());
-            }
-            format!("[{}]", shown.join(", "))
+    }
+
+    fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.node.value {
+            Value::Scalar(text) => visitor.visit_borrowed_str(text),
+            _ => Err(self.not_a_scalar()),
         }
-        Value::Null | Value::Bad | Value::Map(_) => "…".to_owned(),
+    }
+
+    fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Value::Seq(items) = &self.node.value else {
+            return Err(self.not_a_list());
+        };
+        visitor.visit_seq(Items {
+            reader: self,
+            items: items.iter(),
+        })
+    }
+
+    /// A mapping whose keys are names of the operator's.
+    fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let entries = self.entries(&format!("`{}`", self.key), None)?;
+        let kind = NAMED.iter().find(|(section, ..)| *section == self.key);
+        visitor.visit_map(Names {
+            reader: self,
+            kind: kind.map_or("", |(_, kind, _)| kind),
+            entries: entries.into_iter(),
+            value: None,
+        })
+    }
+
+    /// A mapping with these keys: others are reported, and so are those that are missing.
+    fn deserialize_struct<V: Visitor<'t>>(
+        self,
+        what: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let before = self.faults.borrow().count();
+        let known: Vec<_> = fields.iter().copied().filter(|key| *key != SPAN).collect();
+        let mut entries = self.entries(what, known.first().copied())?;
+        let all = entries.len();
+        entries.retain(|entry| {
+            let is_known = known.contains(&entry.name());
+            if !is_known {
+                self.unknown_key(entry, what, &known);
+            }
+            is_known
+        });
+        let keys = entries.len() == all;
+        if keys {
+            self.missing_keys(what, &entries);
+        }
+        // A key with nothing behind it counts as left out.
+        entries.retain(|entry| entry.node.value != Value::Null);
+        visitor.visit_map(Fields {
+            reader: self,
+            entries: entries.into_iter(),
+            value: None,
+            span: fields.contains(&SPAN).then_some((before, keys)),
+        })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'t>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        match &self.node.value {
+            _ if name == PLACED => visitor.visit_seq(Placed {
+                reader: self,
+                at: 0,
+            }),
+            // Where the name is that of a word, also that word misspelt.
+            Value::Scalar(text) if name == WORD_OR_MAPPING || nearest(text, [name]).is_some() => {
+                visitor.visit_borrowed_str(text)
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        <V: Visitor<'t>>
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf option unit
+        unit_struct tuple tuple_struct enum identifier ignored_any
     }
 }
 
-/// The text in another spelling that its key takes: a word or the part before a colon in lower case, a unit in
-/// the right case, a number without leading zeros.
-fn respelt<T: FromStr>(text: &str) -> Option<String> {
-    const UNITS: [&str; 8] = ["ms", "s", "m", "h", "d", "KiB", "MiB", "GiB"];
-    let (head, tail) = text.split_at(text.find(':').unwrap_or(text.len()));
-    let digits = text.find(|c: char| !c.is_ascii_digit());
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    let number = match number.trim_start_matches('0') {
-        "" => number.get(..1).unwrap_or_default(),
-        trimmed => trimmed,
-    };
-    let units = UNITS
-        .iter()
-        .filter(|known| known.eq_ignore_ascii_case(unit));
-    let units = units.copied().chain(unit.is_empty().then_some(""));
-    [format!("{}{tail}", head.to_ascii_lowercase())]
-        .into_iter()
-        .chain(units.map(|unit| format!("{number}{unit}")))
-        .find(|other| other != text && other.parse::<T>().is_ok())
+/// A value together with its place: line, column, and the value unless it could not be read.
+struct Placed<'t, 'f, 'x> {
+    reader: Reader<'t, 'f, 'x>,
+    at: u8,
 }
 
-/// A text of the file, short enough to stand in a message.
-pub(super) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+impl<'t> SeqAccess<'t> for Placed<'t, '_, '_> {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'t>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Wrong> {
+        self.at += 1;
+        let Place { line, column } = self.reader.node.place;
+        let number = |number: u32| -> U32Deserializer<Wrong> { number.into_deserializer() };
+        match self.at {
+            1 => seed.deserialize(number(line)).map(Some),
+            2 => seed.deserialize(number(column)).map(Some),
+            _ => Ok(seed
+                .deserialize(self.reader)
+                .map_err(|wrong| self.reader.report(&wrong))
+                .ok()),
+        }
+    }
+}
+
+/// The items of a list.
+struct Items<'t, 'f, 'x> {
+    reader: Reader<'t, 'f, 'x>,
+    items: std::slice::Iter<'t, Node>,
+}
+
+impl<'t> SeqAccess<'t> for Items<'t, '_, '_> {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'t>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Wrong> {
+        let Some(item) = self.items.next() else {
+            return Ok(None);
+        };
+        let reader = self.reader.of(item, self.reader.key, Role::Item);
+        seed.deserialize(reader).map(Some)
+    }
+}
+
+/// The entries of a mapping with keys of the format.
+struct Fields<'t, 'f, 'x> {
+    reader: Reader<'t, 'f, 'x>,
+    entries: std::vec::IntoIter<&'t Entry>,
+    value: Option<&'t Entry>,
+    /// What is told as [`SPAN`], last: how many faults there were before it, and whether all keys are known.
+    span: Option<(usize, bool)>,
+}
+
+impl<'t> MapAccess<'t> for Fields<'t, '_, '_> {
+    type Error = Wrong;
+
+    fn next_key_seed<S: DeserializeSeed<'t>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Wrong> {
+        self.value = self.entries.next();
+        let key = match (self.value, self.span) {
+            (Some(entry), _) => entry.name(),
+            (None, Some(_)) => SPAN,
+            (None, None) => return Ok(None),
+        };
+        seed.deserialize(StrDeserializer::new(key)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        if let Some(entry) = self.value.take() {
+            return seed.deserialize(self.reader.of(&entry.node, entry.name(), Role::Value));
+        }
+        let (before, keys) = self.span.take().unwrap_or_default();
+        let whole = self.reader.faults.borrow().count() == before;
+        let Place { line, column } = self.reader.node.place;
+        let span = [line, column, u32::from(keys), u32::from(whole)];
+        seed.deserialize(SeqDeserializer::new(span.into_iter()))
+    }
+}
+
+/// The entries of a mapping whose keys are names of the operator's, which are read like values.
+struct Names<'t, 'f, 'x> {
+    reader: Reader<'t, 'f, 'x>,
+    kind: &'static str,
+    entries: std::vec::IntoIter<&'t Entry>,
+    value: Option<&'t Entry>,
+}
+
+impl<'t> MapAccess<'t> for Names<'t, '_, '_> {
+    type Error = Wrong;
+
+    fn next_key_seed<S: DeserializeSeed<'t>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Wrong> {
+        self.value = self.entries.next();
+        let Some(entry) = self.value else {
+            return Ok(None);
+        };
+        let reader = self.reader.of(&entry.key, self.kind, Role::Value);
+        seed.deserialize(reader).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        let Some(entry) = self.value.take() else {
+            return Err(told());
+        };
+        let role = Role::Named(entry.name());
+        seed.deserialize(self.reader.of(&entry.node, self.kind, role))
     }
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::{
-    error::{Faults, Place},
+    error::{Faults, Place, quoted},
     file::{Deny, RuleEntry},
     forward,
+    given::{At, List},
     groups::Groups,
-    read::{At, bad_value, quoted},
+    read::bad_value,
     upstreams::Upstreams,
 };
 use dnsgate_core::{
@@ -22,7 +23,7 @@ use dnsgate_core::{
 
 /// What rules may name.
 #[derive(Clone, Copy)]
-pub(super) struct Named<'b> {
+pub(super) struct RuleContext<'b> {
     pub(super) groups: &'b Groups,
     pub(super) upstreams: &'b Upstreams,
     /// Where relative paths start.
@@ -33,7 +34,7 @@ pub(super) struct Named<'b> {
 pub(super) fn rule(
     entry: &RuleEntry,
     listed: Option<Vec<Pattern>>,
-    named: Named<'_>,
+    named: RuleContext<'_>,
     faults: &mut Faults<'_>,
 ) -> Option<Rule> {
     let types = entry.types.as_ref().map(|types| type_set(types, faults));
@@ -42,6 +43,14 @@ pub(super) fn rule(
         .groups
         .as_ref()
         .map(|names| named.groups.set(names, faults));
+    let has_names = entry.domains.is_some() || entry.domains.is_bad;
+    let has_list = entry.domains_file.is_some() || entry.domains_file.is_bad;
+    if entry.span.has_known_keys && !has_names && !has_list {
+        faults.push(
+            entry.span.place,
+            "a rule needs the key `domains` or `domains_file`",
+        );
+    }
     if let Some(empty) = entry.domains.as_ref().filter(|list| list.value.is_empty()) {
         faults.push(
             empty.place,
@@ -101,30 +110,30 @@ fn action(
         return None;
     }
     let does_other = entry.records.is_some() || entry.deny.is_some();
-    if entry.forward.is_none() && entry.whole && does_other {
+    if entry.forward.is_none() && entry.span.is_whole && does_other {
         forward::report_idle(entry, faults);
     }
-    if let Some(answer) = &entry.records {
+    if let Some(answer) = &*entry.records {
         // A type that could not be read may be the one that is missing.
-        let types = types.filter(|_| entry.whole);
+        let types = types.filter(|_| entry.span.is_whole);
         return records(answer, types, faults).map(|records| (Action::Answer(records), None));
     }
-    if let Some(deny) = entry.deny {
+    if let Some(deny) = *entry.deny {
         let with = match deny.value {
             Deny::Yes => None,
             Deny::With(way) => Some(way),
         };
         return Some((Action::Deny, with));
     }
-    if let Some(upstream) = &entry.forward {
+    if let Some(upstream) = &*entry.forward {
         let forwarding = forward::forwarding(entry, upstream, upstreams, faults);
         return forwarding.map(|forwarding| (Action::Forward(forwarding), None));
     }
-    if !entry.whole {
+    if !entry.span.is_whole {
         return None; // one of them is there and could not be read, or misspelt
     }
     faults.push_help(
-        entry.place,
+        entry.span.place,
         "a rule needs `records`, `deny` or `forward`",
         "write deny: true; or the records to answer with, records: [A 10.0.0.5]; or an upstream to ask, forward: public".to_owned(),
     );
@@ -136,7 +145,7 @@ const MAX_TYPES: usize = 64;
 /// The most records of one answer: more fit into no reply over UDP, and few into one over TCP.
 const MAX_RECORDS: usize = 1_000;
 
-fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet {
+fn type_set(types: &At<List<RecordType>>, faults: &mut Faults<'_>) -> TypeSet {
     if types.value.is_empty() {
         faults.push_help(
             types.place,
@@ -171,7 +180,7 @@ fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet
 
 /// The record sets of `records`, each record as in a zone file without its owner.
 fn records(
-    answer: &At<Vec<At<String>>>,
+    answer: &At<List<String>>,
     types: Option<&TypeSet>,
     faults: &mut Faults<'_>,
 ) -> Option<Vec<Rrset>> {
@@ -253,9 +262,12 @@ fn push_record(
 }
 
 /// Reports rules of one name: metrics and denials could not tell them apart.
-pub(super) fn report_repeated_names(rules: &[RuleEntry], faults: &mut Faults<'_>) {
-    let mut seen: HashMap<&str, Place> = HashMap::with_capacity(rules.len());
-    for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
+pub(super) fn report_repeated_names<'r>(
+    rules: impl Iterator<Item = &'r RuleEntry>,
+    faults: &mut Faults<'_>,
+) {
+    let mut seen: HashMap<&str, Place> = HashMap::new();
+    for name in rules.filter_map(|rule| rule.name.as_ref()) {
         if let Some(first) = seen.insert(&name.value.0, name.place) {
             faults.push_with(name.place, || {
                 let message = format!(

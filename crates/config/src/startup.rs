@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    HostName, Listen, Startup,
-    error::Faults,
-    file::File,
-    limits::{self, Bounded as _},
-    read::At,
-    value::{Bytes, Count},
+    HostName, Listen, Log, LogQueries, Startup, cache,
+    error::{Faults, Place},
+    file::{File, LogSection},
+    given::{At, Given, List},
+    limits::{Bounded as _, LOG_SAMPLE, Limits, within},
+    value::{Bytes, Count, OneIn},
 };
 
 /// The most workers: the cores of the largest machines. No official reference.
@@ -37,22 +37,26 @@ const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST
 
 /// The startup part of a file.
 pub(super) fn startup(file: &File, faults: &mut Faults<'_>) -> Startup {
-    let listen = listen(file.listen.as_ref(), faults);
-    let workers = workers(file.workers, faults);
-    check_limits(file, faults);
+    let admin = file.admin.value();
     Startup {
-        listen,
-        admin: file.admin.map_or(Some(DEFAULT_ADMIN), |at| at.value.0),
-        admin_hosts: admin_hosts(file.admin_hosts.as_ref(), faults),
-        workers,
-        cache: file.cache.settings,
-        limits: file.limits.limits,
-        log: file.log.clone(),
+        listen: listen(&file.listen, faults),
+        admin: admin.map_or(Some(DEFAULT_ADMIN), |admin| admin.0),
+        admin_hosts: admin_hosts(&file.admin_hosts, faults),
+        workers: workers(file.workers, faults),
+        cache: file
+            .cache
+            .value()
+            .map_or(cache::DEFAULT, |section| cache::settings(section, faults)),
+        limits: limits(file, faults),
+        log: file
+            .log
+            .value()
+            .map_or_else(Log::default, |section| log(section, faults)),
     }
 }
 
-fn listen(given: Option<&At<Vec<At<Listen>>>>, faults: &mut Faults<'_>) -> Vec<Listen> {
-    let Some(given) = given else {
+fn listen(given: &Given<List<Listen>>, faults: &mut Faults<'_>) -> Vec<Listen> {
+    let Some(given) = &**given else {
         return vec![Listen::Udp(DEFAULT_LISTEN), Listen::Tcp(DEFAULT_LISTEN)];
     };
     if given.value.is_empty() {
@@ -79,18 +83,17 @@ fn listen(given: Option<&At<Vec<At<Listen>>>>, faults: &mut Faults<'_>) -> Vec<L
     listen
 }
 
-fn admin_hosts(given: Option<&At<Vec<At<HostName>>>>, faults: &mut Faults<'_>) -> Vec<HostName> {
-    let given = given.map_or(&[][..], |at| &at.value);
-    if let Some(one_more) = given.get(MAX_ADMIN_HOSTS) {
+fn admin_hosts(given: &Given<List<HostName>>, faults: &mut Faults<'_>) -> Vec<HostName> {
+    let one_more = given.value().and_then(|list| list.get(MAX_ADMIN_HOSTS));
+    if let Some(one_more) = one_more {
         let message = format!("{MAX_ADMIN_HOSTS} names of `admin_hosts` are the most");
         faults.push(one_more.place, message);
     }
-    let names = given.iter().take(MAX_ADMIN_HOSTS);
-    names.map(|at| at.value.clone()).collect()
+    given.values().take(MAX_ADMIN_HOSTS).cloned().collect()
 }
 
-fn workers(given: Option<At<Count>>, faults: &mut Faults<'_>) -> Option<NonZeroUsize> {
-    let given = given?;
+fn workers(given: Given<Count>, faults: &mut Faults<'_>) -> Option<NonZeroUsize> {
+    let given = (*given)?;
     if !WORKERS.contains(&given.value.0) {
         let (least, most) = (WORKERS.start(), WORKERS.end());
         faults.push_help(
@@ -102,36 +105,85 @@ fn workers(given: Option<At<Count>>, faults: &mut Faults<'_>) -> Option<NonZeroU
     NonZeroUsize::new(given.value.0)
 }
 
-/// Limits that bound each other.
-fn check_limits(file: &File, faults: &mut Faults<'_>) {
-    let limits = &file.limits.limits;
-    let (all, one) = (limits.tcp_connections, limits.tcp_connections_per_client);
-    if let Some(place) = file.limits.per_client.filter(|_| one > all) {
-        faults.push(
+/// The limits, of which some bound each other.
+fn limits(file: &File, faults: &mut Faults<'_>) -> Limits {
+    let Some(given) = file.limits.value() else {
+        return Limits::default();
+    };
+    let before = faults.count();
+    let limits = given.limits(faults);
+    // What is bad has its default, with which nothing else is compared.
+    if !given.span.is_whole || faults.count() > before {
+        return limits;
+    }
+    let mut above = |place: Option<Place>,
+                     (key, one): (&str, usize),
+                     (most, all): (&str, usize),
+                     shown: String| {
+        if let Some(place) = place.filter(|_| one > all) {
+            let message = format!("`{key}` must not be above `{most}`, which is {shown}");
+            faults.push(place, message);
+        }
+    };
+    let Limits {
+        tcp_connections: all,
+        tcp_connections_per_client: one,
+        ..
+    } = limits;
+    above(
+        given.tcp_connections_per_client.place(),
+        ("tcp_connections_per_client", one),
+        ("tcp_connections", all),
+        all.to_string(),
+    );
+    let Limits {
+        in_flight: all,
+        coalesced: one,
+        ..
+    } = limits;
+    above(
+        given.coalesced.place(),
+        ("coalesced", one),
+        ("in_flight", all),
+        all.to_string(),
+    );
+    let Limits {
+        tcp_unread: all,
+        tcp_unread_per_connection: one,
+        ..
+    } = limits;
+    above(
+        given.tcp_unread_per_connection.place(),
+        ("tcp_unread_per_connection", one),
+        ("tcp_unread", all),
+        Bytes(all).shown(),
+    );
+    limits
+}
+
+/// What a `log` section says.
+fn log(section: &LogSection, faults: &mut Faults<'_>) -> Log {
+    let is_known = section.span.has_known_keys && !section.queries.is_bad;
+    let queries = section.queries.into_value().unwrap_or_default();
+    let given = section.sample.map(
+        |At {
+             value: OneIn(value),
+             place,
+         }| At { value, place },
+    );
+    let sample = within("sample", given, LOG_SAMPLE, faults);
+    let place = section.sample.place();
+    if let Some(place) = place.filter(|_| is_known && sample > 1 && queries != LogQueries::All) {
+        faults.push_help(
             place,
-            format!(
-                "`tcp_connections_per_client` must not be above `tcp_connections`, which is {all}"
-            ),
+            "`sample` thins out a log of all queries, and this one is none",
+            "add `queries: all`, or leave `sample` out".to_owned(),
         );
     }
-    let (all, one) = (limits.in_flight, limits.coalesced);
-    if let Some(place) = file.limits.coalesced.filter(|_| one > all) {
-        let message = format!("`coalesced` must not be above `in_flight`, which is {all}");
-        faults.push(place, message);
-    }
-    let (all, one) = (limits.tcp_unread, limits.tcp_unread_per_connection);
-    if let Some(place) = file.limits.unread_per_connection.filter(|_| one > all) {
-        let all = Bytes(all).shown();
-        faults.push(
-            place,
-            format!("`tcp_unread_per_connection` must not be above `tcp_unread`, which is {all}"),
-        );
-    }
-    let cache = &file.cache.settings;
-    let (longest, shortest) = (cache.max_ttl, cache.min_ttl);
-    if let Some(place) = file.cache.min_ttl.filter(|_| shortest > longest) {
-        let longest = limits::seconds(longest.into());
-        let message = format!("`min_ttl` must not be above `max_ttl`, which is {longest}");
-        faults.push(place, message);
+    Log {
+        queries,
+        sample,
+        format: section.format.into_value().unwrap_or_default(),
+        output: section.output.value().cloned().unwrap_or_default(),
     }
 }

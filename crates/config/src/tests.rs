@@ -2,16 +2,19 @@
 
 mod bad;
 mod changes;
-mod forward;
+mod forwarding;
 mod random;
 mod samples;
 mod warnings;
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     path::Path,
     time::{Duration, SystemTime},
 };
+
+use serde_json::Value;
 
 use super::{Config, parse};
 use dnsgate_core::{
@@ -23,6 +26,22 @@ use dnsgate_core::{
 /// 2027-01-01T00:00:00Z.
 pub(super) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_798_761_600)
+}
+
+/// Every key of the format, whatever mapping has it.
+pub(super) fn keys_of_the_schema() -> BTreeSet<String> {
+    fn collect(schema: &Value, keys: &mut BTreeSet<String>) {
+        if let Some(properties) = schema["properties"].as_object() {
+            keys.extend(properties.keys().cloned());
+        }
+    }
+    let schema: Value = serde_json::from_str(&super::schema()).expect("JSON");
+    let mut keys = BTreeSet::new();
+    collect(&schema, &mut keys);
+    for mapping in schema["$defs"].as_object().expect("mappings").values() {
+        collect(mapping, &mut keys);
+    }
+    keys
 }
 
 /// The configuration of a text that must be valid.

@@ -8,6 +8,8 @@ use std::{
     sync::OnceLock,
 };
 
+use dnsgate_core::dns::NameRef;
+
 /// The largest configuration file, in bytes: some hundred thousand names. Longer lists are no
 /// longer read by people.
 pub(super) const MAX_CONFIG: u64 = 16 << 20;
@@ -37,6 +39,14 @@ fn stdin(most: u64) -> Result<Vec<u8>, ReadError> {
         Ok(bytes) if bytes.len() as u64 > most => Err(ReadError::TooLarge(most)),
         Ok(bytes) => Ok(bytes.clone()),
         Err(error) => Err(ReadError::Io(io::Error::other(error.clone()))),
+    }
+}
+
+/// A name without its final dot, as the file has it.
+pub(super) fn shown(name: NameRef<'_>) -> String {
+    match name.is_root() {
+        true => ".".to_owned(),
+        false => name.to_string().trim_end_matches('.').to_owned(),
     }
 }
 

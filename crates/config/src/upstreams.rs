@@ -9,11 +9,11 @@ use std::{
 };
 
 use super::{
-    error::{Faults, OtherFile, Place, nearest},
-    file::{UpstreamEntry, UpstreamsSection},
+    error::{Faults, OtherFile, Place, nearest, quoted},
+    file::{File, UpstreamEntry},
+    given::{At, NamedEntry},
     listen::Listen,
     pem,
-    read::{At, quoted},
     text::read_named,
     upstream::{ServerAddr, Upstream},
     value::Label,
@@ -39,22 +39,18 @@ pub(super) struct Upstreams {
 
 impl Upstreams {
     /// The upstreams of the file; relative paths start at `dir`.
-    pub(super) fn of(
-        (section, all_named): (&UpstreamsSection, bool),
-        listen: &[Listen],
-        dir: &Path,
-        faults: &mut Faults<'_>,
-    ) -> Self {
+    pub(super) fn of(file: &File, listen: &[Listen], dir: &Path, faults: &mut Faults<'_>) -> Self {
         let mut upstreams = Self {
-            lenient: !(section.whole && all_named),
+            lenient: !(file.span.has_known_keys && file.upstreams.is_whole()),
             ..Self::default()
         };
-        for (number, entry) in section.entries.iter().enumerate() {
+        let entries = file.upstreams.entries();
+        for (number, entry) in entries.iter().enumerate() {
             let id = u16::try_from(number)
                 .ok()
                 .filter(|_| number < MAX_UPSTREAMS);
             let Some(id) = id else {
-                let count = section.entries.len();
+                let count = entries.len();
                 let message = format!("there are {count} upstreams; {MAX_UPSTREAMS} are the most");
                 faults.push(entry.name.place, message);
                 upstreams.lenient = true;
@@ -65,7 +61,7 @@ impl Upstreams {
             upstreams.list.push(Upstream {
                 name: name.clone(),
                 servers: servers(entry, listen, faults),
-                strategy: entry.strategy.map(|at| at.value).unwrap_or_default(),
+                strategy: entry.strategy.into_value().unwrap_or_default(),
                 ca: certificates(entry, dir, faults),
             });
         }
@@ -101,8 +97,12 @@ impl Upstreams {
 }
 
 /// The servers of an upstream, each once.
-fn servers(entry: &UpstreamEntry, listen: &[Listen], faults: &mut Faults<'_>) -> Vec<ServerAddr> {
-    let Some(given) = &entry.servers else {
+fn servers(
+    entry: &NamedEntry<UpstreamEntry>,
+    listen: &[Listen],
+    faults: &mut Faults<'_>,
+) -> Vec<ServerAddr> {
+    let Some(given) = &*entry.servers else {
         return Vec::new();
     };
     let name = &entry.name.value.0;
@@ -166,10 +166,14 @@ fn is_own(listen: Listen, server: &ServerAddr) -> bool {
 }
 
 /// The certificates of an upstream's `ca_file`.
-fn certificates(entry: &UpstreamEntry, dir: &Path, faults: &mut Faults<'_>) -> Option<Arc<[u8]>> {
+fn certificates(
+    entry: &NamedEntry<UpstreamEntry>,
+    dir: &Path,
+    faults: &mut Faults<'_>,
+) -> Option<Arc<[u8]>> {
     let file = entry.ca_file.as_ref()?;
     let servers = entry.servers.as_ref()?;
-    if entry.whole
+    if entry.span.is_whole
         && !servers
             .value
             .iter()

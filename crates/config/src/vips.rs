@@ -13,6 +13,7 @@ use super::{
     error::Faults,
     google::Shared,
     parts::{Parts, Source},
+    text::shown,
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Rrset},
@@ -49,8 +50,7 @@ pub(super) fn check(parts: &Parts, endpoints: &[IpAddr], faults: &mut Faults<'_>
         let Some((first, other)) = find_mixed(&leads) else {
             continue;
         };
-        let name = name.to_string();
-        let name = name.trim_end_matches('.');
+        let name = shown(name.as_ref());
         let (what, way) = (&first.source.what, first.way);
         let message = if std::ptr::eq(first.rule, other.rule) {
             format!("{what}: {name} has addresses of {way} and of {}", other.way)

@@ -20,12 +20,12 @@ mod cloud_dns;
 mod own_data;
 mod preset;
 mod suffixes;
-mod upstreams;
+mod unused;
 
 pub(super) use own_data::own_data;
 use preset::preset;
 use suffixes::suffixes;
-use upstreams::upstreams;
+use unused::upstreams;
 
 /// A rule that ends within this span is warned of: two weeks are enough to ask for more, whoever
 /// has to be asked.
@@ -61,8 +61,8 @@ impl Expiry {
 
 /// The rules of the file that end.
 pub(super) fn expiries(file: &File, faults: &Faults<'_>) -> Vec<Expiry> {
-    let ending = file.rules.iter().filter_map(|rule| {
-        let until = rule.until?;
+    let ending = file.rules.values().filter_map(|rule| {
+        let until = (*rule.until)?;
         Some(Expiry {
             until: until.value.0,
             name: rule.name.as_ref()?.value.0.clone(),
@@ -129,7 +129,7 @@ pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>)
 
 /// Zones with records that dnsgate leaves out.
 fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
-    let warned = file.zones.iter().filter_map(|entry| {
+    let warned = file.zones.values().filter_map(|entry| {
         let origin = entry.origin.as_ref()?;
         let zone = zones
             .iter()

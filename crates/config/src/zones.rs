@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    error::{Faults, Message, OtherFile, Place},
+    error::{Faults, Message, OtherFile, Place, quoted},
     file::ZoneEntry,
-    read::{At, bad_value, quoted},
+    given::{At, List},
+    read::bad_value,
     text::{MAX_ZONE, ReadFile, read_named},
 };
 use dnsgate_core::{
@@ -18,9 +19,9 @@ use dnsgate_core::{
 
 /// Reads the zone of an entry; relative paths start at `dir`.
 pub(super) fn load(entry: &ZoneEntry, dir: &Path, faults: &mut Faults<'_>) -> Option<Zone> {
-    if entry.whole && entry.file.is_some() == entry.records.is_some() {
+    if entry.span.is_whole && entry.file.is_some() == entry.records.is_some() {
         faults.push_help(
-            entry.place,
+            entry.span.place,
             if entry.file.is_some() {
                 "a zone has either `file` or `records`, not both"
             } else {
@@ -39,7 +40,7 @@ pub(super) fn load(entry: &ZoneEntry, dir: &Path, faults: &mut Faults<'_>) -> Op
         );
         return None;
     }
-    match (&entry.file, &entry.records) {
+    match (&*entry.file, &*entry.records) {
         (Some(file), None) => from_file(&origin.value, file, dir, faults),
         (None, Some(records)) => from_records(origin, &records.value, faults),
         _ => None,
@@ -48,7 +49,7 @@ pub(super) fn load(entry: &ZoneEntry, dir: &Path, faults: &mut Faults<'_>) -> Op
 
 fn from_records(
     origin: &At<Name>,
-    records: &[At<String>],
+    records: &List<String>,
     faults: &mut Faults<'_>,
 ) -> Option<Zone> {
     let mut builder = ZoneBuilder::new(origin.value.clone()).with_default_soa();

@@ -18,6 +18,7 @@ const VERBS: &[&str] = &[
     "test",
     "healthcheck",
     "verify",
+    "schema",
     "completions",
 ];
 /// Options of other programs that the prose names on their own.

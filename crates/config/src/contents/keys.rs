@@ -12,13 +12,15 @@ use super::{
         Startup,
         case::{Case, Expect},
         file::{
-            BuiltIn, CacheSection, ClientGroup, Domains, File, GoogleApis, LimitsSection, Mode,
-            RuleEntry, UpstreamEntry, UpstreamsSection, ZoneEntry,
+            BuiltIn, ClientGroup, Domains, File, GoogleApis, Mode, RuleEntry, UpstreamEntry,
+            ZoneEntry,
         },
+        given::NamedEntry,
         groups::Groups,
         host::HostName,
         limits::{Bounded as _, Limits},
         log::Log,
+        text::shown,
         upstream::Upstream,
         value::{Bytes, Seconds},
     },
@@ -57,28 +59,15 @@ impl Contents {
             upstreams,
             mode,
             built_in,
-            cache,
-            limits,
-            log,
+            cache: _, // built.startup has these, too
+            limits: _,
+            log: _,
             tests: _, // added one by one, with those of the file beside
-            named: _, // what a faulty file could not name
+            version: _,
+            span: _,
         } = file;
         let mut contents = Self::default();
-        let Startup {
-            listen,
-            admin,
-            admin_hosts,
-            ..
-        } = built.startup;
-        contents.alone(
-            "admin_hosts",
-            Said::set(admin_hosts.iter().map(HostName::as_str)),
-        );
-        contents.alone("listen", Said::set(listen));
-        contents.alone(
-            "admin",
-            admin.map_or_else(|| Said::one(&"off"), |at| Said::one(&at)),
-        );
+        contents.startup(built.startup);
         let one = Said::one(&"one a core");
         contents.alone("workers", workers.map_or(one, |at| Said::one(&at.value.0)));
         let refused = Said::one(&"refused");
@@ -86,41 +75,57 @@ impl Contents {
             "deny_with",
             deny_with.map_or(refused, |at| Said::one(&at.value)),
         );
-        contents.alone("mode", said_mode(mode.as_ref()));
-        match clients {
-            Some(clients) => clients.value.iter().for_each(|group| contents.group(group)),
+        contents.alone("mode", said_mode(mode.value()));
+        match clients.value() {
+            Some(clients) => clients
+                .entries
+                .iter()
+                .for_each(|group| contents.group(group)),
             None => contents.default_groups(built.groups),
         }
-        contents.google(google_apis.as_ref());
+        contents.google(google_apis.value());
         let rules_of: HashMap<&str, &Rule> =
             built.rules.iter().map(|rule| (&*rule.name, rule)).collect();
-        for zone in zones {
+        for zone in zones.values() {
             contents.zone(zone, &rules_of, built.zones);
         }
-        for rule in rules {
+        for rule in rules.values() {
             contents.rule(rule, &rules_of);
         }
-        let UpstreamsSection { entries, whole: _ } = upstreams;
-        for entry in entries {
+        for entry in upstreams.entries() {
             contents.upstream(entry, built.upstreams);
         }
-        contents.built_in(*built_in);
-        contents.cache(cache);
-        contents.limits(limits);
-        contents.log(log);
+        contents.built_in(built_in.value());
         contents
     }
 
-    fn group(&mut self, group: &ClientGroup) {
-        let ClientGroup {
-            name,
-            cidrs,
-            deny_with,
-        } = group;
+    /// What takes effect at a start only, with its defaults.
+    fn startup(&mut self, startup: &Startup) {
+        let Startup {
+            listen,
+            admin,
+            admin_hosts,
+            workers: _, // as the file has it
+            cache,
+            limits,
+            log,
+        } = startup;
+        let hosts = admin_hosts.iter().map(HostName::as_str);
+        self.alone("admin_hosts", Said::set(hosts));
+        self.alone("listen", Said::set(listen));
+        let off = Said::one(&"off");
+        self.alone("admin", admin.map_or(off, |at| Said::one(&at)));
+        self.cache(*cache);
+        self.limits(limits);
+        self.log(log);
+    }
+
+    fn group(&mut self, group: &NamedEntry<ClientGroup>) {
+        let ClientGroup { cidrs, deny_with } = &**group;
         let mut entry = Entry::default();
         entry.say("cidrs", cidrs);
         entry.say("deny_with", deny_with);
-        self.add(format!("group {}", name.value.0), entry);
+        self.add(format!("group {}", group.name.value.0), entry);
     }
 
     /// The groups of a file without `clients`, said as a file would say them.
@@ -143,10 +148,7 @@ impl Contents {
             return self.add("google_apis".to_owned(), entry);
         };
         let GoogleApis {
-            place: _,
-            is_known: _,
-            bad_addresses: _,
-            bad_domains: _,
+            span: _,
             vip,
             addresses,
             domains,
@@ -154,18 +156,18 @@ impl Contents {
             except,
         } = section;
         entry.say("vip", vip);
-        let addresses = addresses.iter().flat_map(|list| &list.value);
-        entry.set("addresses", Said::set(addresses.map(|at| at.value.0)));
+        let addresses = addresses.values().map(|address| address.0);
+        entry.set("addresses", Said::set(addresses));
         entry.set(
             "domains",
-            match domains {
+            match domains.value() {
                 None => default,
                 Some(Domains::Documented) => Said::one(&"documented"),
-                Some(Domains::List(list)) => Said::set(list.value.iter().map(|at| &at.value)),
+                Some(Domains::List(list)) => Said::set(list.iter().map(|at| &at.value)),
             },
         );
         entry.say("ipv6", ipv6);
-        let except = except.iter();
+        let except = except.iter().flat_map(|except| &except.value.0);
         let except = except.map(|(name, vip)| format!("{} {}", name.value, word(vip.value)));
         entry.set("except", Said::set(except));
         self.add("google_apis".to_owned(), entry);
@@ -173,21 +175,20 @@ impl Contents {
 
     fn zone(&mut self, zone: &ZoneEntry, rules: &HashMap<&str, &Rule>, zones: &[Zone]) {
         let ZoneEntry {
-            place: _,
-            whole: _,
+            span: _,
             origin,
             file,
             records,
         } = zone;
-        let Some(origin) = origin else { return };
-        let name = format!("zone {}", super::shown(&origin.value));
+        let Some(origin) = origin.value() else { return };
+        let name = format!("zone {}", shown(origin.as_ref()));
         let mut entry = Entry::default();
         entry.say("file", file);
         let data = match rules.get(&*name).map(|rule| &rule.action) {
             Some(Action::Zone(id)) => zones.get(id.0 as usize),
             _ => None,
         };
-        match (records, data) {
+        match (&**records, data) {
             (Some(_), _) => entry.say("records", records),
             // The order in which it lists its records follows its file.
             (None, Some(data)) => entry.set("records", all(data.rrsets())),
@@ -198,7 +199,7 @@ impl Contents {
 
     fn rule(&mut self, rule: &RuleEntry, rules: &HashMap<&str, &Rule>) {
         let RuleEntry {
-            place: _,
+            span: _,
             name,
             domains,
             domains_file,
@@ -211,10 +212,10 @@ impl Contents {
             types,
             until,
             reason,
-            whole: _,
         } = rule;
-        let Some(name) = name else { return };
-        let name = &name.value.0;
+        let Some(name) = name.value().map(|name| &name.0) else {
+            return;
+        };
         let mut entry = Entry::default();
         entry.say("domains", domains);
         entry.say("domains_file", domains_file);
@@ -233,19 +234,17 @@ impl Contents {
         self.add(format!("rule {name}"), entry);
     }
 
-    fn upstream(&mut self, upstream: &UpstreamEntry, built: &[Upstream]) {
+    fn upstream(&mut self, upstream: &NamedEntry<UpstreamEntry>, built: &[Upstream]) {
         let UpstreamEntry {
-            name,
             servers,
             strategy,
             ca_file,
-            whole: _,
-        } = upstream;
-        let name = &name.value.0;
+            span: _,
+        } = &**upstream;
+        let name = &upstream.name.value.0;
         let mut entry = Entry::default();
         // In the order in which they are asked.
-        let servers = servers.iter().flat_map(|list| &list.value);
-        let servers: Vec<String> = servers.map(|at| at.value.to_string()).collect();
+        let servers: Vec<String> = servers.values().map(ToString::to_string).collect();
         entry.set("servers", Said::one(&servers.join(" ")));
         entry.say("strategy", strategy);
         entry.say("ca_file", ca_file);
@@ -256,33 +255,34 @@ impl Contents {
         self.add(format!("upstream {name}"), entry);
     }
 
-    fn built_in(&mut self, section: BuiltIn) {
+    fn built_in(&mut self, section: Option<&BuiltIn>) {
+        let default = BuiltIn::default();
         let BuiltIn {
             metadata,
             private_reverse,
             doh_canaries,
             search,
-        } = section;
+        } = section.unwrap_or(&default);
         let mut entry = Entry::default();
-        entry.say("metadata", &metadata);
-        entry.say("private_reverse", &private_reverse);
-        entry.say("doh_canaries", &doh_canaries);
-        entry.say("search", &search);
+        for (key, switch) in [
+            ("metadata", metadata),
+            ("private_reverse", private_reverse),
+            ("doh_canaries", doh_canaries),
+            ("search", search),
+        ] {
+            entry.say(key, &switch.into_value().unwrap_or(true));
+        }
         self.add("built_in".to_owned(), entry);
     }
 
-    fn cache(&mut self, section: &CacheSection) {
-        let CacheSection {
-            settings,
-            min_ttl: _, // a place
-        } = section;
+    fn cache(&mut self, settings: CacheSettings) {
         let CacheSettings {
             size,
             min_ttl,
             max_ttl,
             serve_stale,
             bridge_denials,
-        } = *settings;
+        } = settings;
         let mut entry = Entry::default();
         let none = Said::one(&0);
         let some = |size| Said::one(&Bytes(size).shown());
@@ -299,47 +299,11 @@ impl Contents {
         self.add("cache".to_owned(), entry);
     }
 
-    fn limits(&mut self, section: &LimitsSection) {
-        /// Each by the name that it has in the file.
-        macro_rules! say {
-            ($limits:expr, $($key:ident),+ $(,)?) => {{
-                let Limits { $($key),+ } = $limits;
-                let mut entry = Entry::default();
-                $(entry.say(stringify!($key), $key);)+
-                entry
-            }};
+    fn limits(&mut self, limits: &Limits) {
+        let mut entry = Entry::default();
+        for (key, value) in limits.shown() {
+            entry.say(key, &value);
         }
-        let LimitsSection {
-            limits,
-            per_client: _, // places
-            coalesced: _,
-            unread_per_connection: _,
-        } = section;
-        let entry = say!(
-            limits,
-            tcp_connections,
-            tcp_connections_per_client,
-            tcp_idle_timeout,
-            tcp_message_timeout,
-            tcp_pipeline,
-            tcp_unread,
-            tcp_unread_per_connection,
-            tcp_socket_buffer,
-            log_queue,
-            in_flight,
-            coalesced,
-            upstream_timeout,
-            upstream_near_misses,
-            upstream_connections,
-            upstream_pipeline,
-            upstream_probes,
-            drain,
-            reload_timeout,
-            per_client_qps,
-            per_client_slip,
-            per_client_ipv4_prefix,
-            per_client_ipv6_prefix,
-        );
         self.add("limits".to_owned(), entry);
     }
 

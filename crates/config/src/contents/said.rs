@@ -6,17 +6,17 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     net::SocketAddr,
     sync::LazyLock,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use jiff::Timestamp;
 
 use super::super::{
-    file::{Deny, Vip},
-    limits::Bounded,
+    error::escaped,
+    file::{Deny, GoogleVip},
+    given::{At, Choice, Given, List},
     listen::Listen,
     log::{LogFormat, LogOutput, LogQueries},
-    read::{At, Choice},
     upstream::{ServerAddr, Strategy},
     value::{Address, Admin, Cidr, Count, Label, ReasonText, Until},
 };
@@ -156,21 +156,7 @@ fn listed(sign: char, items: &[String]) -> String {
 
 /// A value as a terminal may see it, and not too much of it.
 fn cut(value: &str) -> String {
-    let mut shown = String::new();
-    for (at, c) in value.chars().enumerate() {
-        if at == MAX_CHARS {
-            shown.push('…');
-            break;
-        }
-        if c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
+    escaped(value, MAX_CHARS).into_owned()
 }
 
 /// A value of the file that can be compared with another.
@@ -197,8 +183,14 @@ impl<T: Say> Say for Option<T> {
     }
 }
 
+impl<T: Say> Say for Given<T> {
+    fn say(&self) -> Said {
+        (**self).say()
+    }
+}
+
 /// A list, whose order does not matter.
-impl<T: fmt::Display> Say for Vec<At<T>> {
+impl<T: fmt::Display> Say for List<T> {
     fn say(&self) -> Said {
         Said::set(self.iter().map(|at| &at.value))
     }
@@ -217,7 +209,6 @@ macro_rules! displayed {
 
 displayed!(
     bool,
-    usize,
     u32,
     String,
     Box<str>,
@@ -242,7 +233,7 @@ macro_rules! words {
     };
 }
 
-words!(CnameMode, Deny, LogFormat, LogQueries, Strategy, Vip);
+words!(CnameMode, Deny, LogFormat, LogQueries, Strategy, GoogleVip);
 
 /// The word of a value.
 pub(super) fn word<T: Choice + PartialEq>(value: T) -> &'static str {
@@ -274,12 +265,6 @@ impl Say for Admin {
     fn say(&self) -> Said {
         self.0
             .map_or_else(|| Said::one(&"off"), |address| Said::one(&address))
-    }
-}
-
-impl Say for Duration {
-    fn say(&self) -> Said {
-        Said::one(&self.shown())
     }
 }
 

@@ -9,7 +9,7 @@
 //! - `private.googleapis.com` and `restricted.googleapis.com` where they are not what the preset
 //!   points to: the name of the one with the address of the other would be a lie.
 
-use super::{GOOGLEAPIS, Settings, Shared, Target};
+use super::{GOOGLEAPIS, Settings, Shared, Target, table::elsewhere};
 use crate::{
     builtin,
     parts::{Parts, Source},
@@ -19,22 +19,9 @@ use dnsgate_core::{
     policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
 };
 
-/// Subtrees of googleapis.com that are not on the virtual addresses, and what to do about it.
-pub(super) const ELSEWHERE: [(&str, &str); 2] = [
-    (
-        "p.googleapis.com",
-        "Private Service Connect names need a zone or rule with the endpoint's address",
-    ),
-    (
-        "rep.googleapis.com",
-        "regional endpoints are not on this address; add a zone or rule with the endpoint's",
-    ),
-];
-
 /// Whether a name is under one of the subtrees that are carved out.
 pub(crate) fn is_carved_out(name: &Name) -> bool {
-    ELSEWHERE
-        .iter()
+    elsewhere()
         .filter_map(|(subtree, _)| subtree.parse::<Name>().ok())
         .any(|subtree| name.as_ref().is_within(subtree.as_ref()))
 }
@@ -44,7 +31,7 @@ pub(crate) fn add_carve_outs(settings: &Settings, parts: &mut Parts) {
     let Some(domain) = settings.domain(GOOGLEAPIS) else {
         return;
     };
-    for (subtree, reason) in ELSEWHERE {
+    for (subtree, reason) in elsewhere() {
         add(parts, subtree, Pattern::Subtree, reason);
     }
     for shared in Shared::ALL {

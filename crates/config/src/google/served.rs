@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{Domain, Form, Settings, Shared, Target, carve, child, is_googleapis};
+use super::{Domain, Form, Settings, Shared, Target, child, is_googleapis, table::elsewhere};
 use dnsgate_core::dns::Name;
 
 /// The label of a name below a domain. Under googleapis.com it is a service that every address
@@ -44,13 +44,13 @@ pub(crate) fn served(settings: &Settings) -> Vec<Served> {
                 all.push(Served { name, leads });
             }
         };
-        let to = |name: &Name| Ok(vip(target(domain, name, settings), settings.ipv6));
+        let to = |name: &Name| Ok(vip(domain.target(name, settings), settings.ipv6));
         for name in names(domain, settings) {
             let leads = to(&name);
             add(name, leads);
         }
         if is_googleapis(domain) {
-            for (name, why) in carve::ELSEWHERE {
+            for (name, why) in elsewhere() {
                 if let Ok(name) = name.parse() {
                     add(name, Err(why));
                 }
@@ -70,7 +70,7 @@ pub(crate) fn addresses(settings: &Settings) -> Vec<IpAddr> {
 
 fn names(domain: &Domain, settings: &Settings) -> Vec<Name> {
     let mut names = Vec::new();
-    let main = target(domain, &domain.name, settings);
+    let main = domain.target(&domain.name, settings);
     match &main {
         Target::Shared(shared) if is_googleapis(domain) => {
             names.extend(child(&domain.name, shared.label()));
@@ -83,19 +83,6 @@ fn names(domain: &Domain, settings: &Settings) -> Vec<Name> {
     }
     names.extend(domain.except.iter().map(|(name, _)| name.clone()));
     names
-}
-
-/// Where a name goes: as the longest exception says, else as the domain does.
-fn target(domain: &Domain, name: &Name, settings: &Settings) -> Target {
-    let except = domain
-        .except
-        .iter()
-        .filter(|(above, _)| name.as_ref().is_within(above.as_ref()))
-        .max_by_key(|(above, _)| above.as_ref().label_count());
-    match except.map(|&(_, shared)| shared).or(domain.whole) {
-        Some(shared) => Target::Shared(shared),
-        None => settings.main.clone(),
-    }
 }
 
 fn vip(target: Target, ipv6: bool) -> Vip {

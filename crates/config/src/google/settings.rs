@@ -5,11 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use super::{DOCUMENTED_WORD, Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
+use super::{Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
 use crate::{
     error::{Faults, MAX_NOTICES, Notice, Place, nearest},
-    file::{Domains, GoogleApis, Vip},
-    read::At,
+    file::{DOCUMENTED_WORD, Domains, GoogleApis, GoogleVip},
+    given::{At, Given, List},
+    text::shown,
 };
 use dnsgate_core::dns::Name;
 
@@ -33,20 +34,20 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Reads the section; `None` when the preset is off.
-    pub(crate) fn of(section: Option<&GoogleApis>, faults: &mut Faults<'_>) -> Option<Self> {
-        let Some(section) = section else {
+    pub(crate) fn of(section: &Given<GoogleApis>, faults: &mut Faults<'_>) -> Option<Self> {
+        let Some(section) = section.value() else {
             return Some(Self::default());
         };
-        if !section.is_known {
+        if !section.span.has_known_keys || section.vip.is_bad {
             return None; // what the rest means depends on it
         }
-        let vip = section.vip.map_or(Vip::Restricted, |at| at.value);
-        if vip == Vip::Off {
+        let vip = section.vip.into_value().unwrap_or(GoogleVip::Restricted);
+        if vip == GoogleVip::Off {
             report_useless(section, faults);
             return None;
         }
         let mut settings = Self {
-            place: section.place,
+            place: section.span.place,
             main: target(vip, section, faults),
             ipv6: ipv6(vip, section, faults),
             domains: Vec::new(),
@@ -83,7 +84,7 @@ impl Settings {
     }
 
     fn read_domains(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
-        let list = match &section.domains {
+        let list = match section.domains.value() {
             None => {
                 self.domains.extend(documented(GOOGLEAPIS, self.place));
                 return;
@@ -99,19 +100,19 @@ impl Settings {
             }
             Some(Domains::List(list)) => list,
         };
-        if list.value.is_empty() {
+        if list.is_empty() {
             faults.push_help(
-                list.place,
+                section.domains.place().unwrap_or_default(),
                 "`domains` is empty, so the preset would serve no name",
                 "write vip: off for that".to_owned(),
             );
         }
         let mut seen: HashMap<&Name, ()> = HashMap::new();
-        for domain in within(&list.value, "domains", faults) {
+        for domain in within(list, "domains", faults) {
             if seen.insert(&domain.value, ()).is_some() {
                 faults.push(
                     domain.place,
-                    format!("{} is there twice", shown(&domain.value)),
+                    format!("{} is there twice", shown(domain.value.as_ref())),
                 );
             } else if let Some(found) = self.read_domain(domain, faults) {
                 self.domains.push(found);
@@ -120,7 +121,7 @@ impl Settings {
     }
 
     fn read_domain(&mut self, domain: &At<Name>, faults: &mut Faults<'_>) -> Option<Domain> {
-        let name = shown(&domain.value);
+        let name = shown(domain.value.as_ref());
         if name == DOCUMENTED_WORD {
             faults.push_help(
                 domain.place,
@@ -165,16 +166,19 @@ impl Settings {
 
     fn read_exceptions(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
         // Whole domains first: what is excepted below one goes elsewhere than that.
-        let mut except: Vec<_> = section.except.iter().take(MAX_NAMES).collect();
-        if let Some((name, _)) = section.except.get(MAX_NAMES) {
+        let given = section.except.value().map_or(&[][..], |except| &except.0);
+        let mut except: Vec<_> = given.iter().take(MAX_NAMES).collect();
+        if let Some((name, _)) = given.get(MAX_NAMES) {
             faults.push(name.place, format!("{MAX_NAMES} exceptions are the most"));
         }
+        let bad_domains = section.domains.is_bad
+            || matches!(section.domains.value(), Some(Domains::List(list)) if !list.is_whole());
         except.sort_by_key(|(name, _)| name.value.as_ref().label_count());
         for (name, vip) in except {
             let shared = match vip.value {
-                Vip::Restricted => Shared::Restricted,
-                Vip::Private => Shared::Private,
-                Vip::Psc | Vip::Off => {
+                GoogleVip::Restricted => Shared::Restricted,
+                GoogleVip::Private => Shared::Private,
+                GoogleVip::Psc | GoogleVip::Off => {
                     faults.push_help(
                         vip.place,
                         "an exception goes to restricted or to private",
@@ -188,7 +192,7 @@ impl Settings {
             let known = self
                 .origins()
                 .any(|origin| name.value.as_ref().is_within(origin.as_ref()));
-            if section.bad_domains && !known {
+            if bad_domains && !known {
                 continue;
             }
             if let Err((message, help)) = self.except(&name.value, shared) {
@@ -199,7 +203,7 @@ impl Settings {
 
     /// Notes an exception, or says what is wrong with it and what to do.
     fn except(&mut self, name: &Name, shared: Shared) -> Result<(), (String, Option<String>)> {
-        let text = shown(name);
+        let text = shown(name.as_ref());
         let reserved = |shared: Shared| {
             address_name(shared).is_some_and(|address| name.as_ref().is_within(address.as_ref()))
         };
@@ -209,7 +213,11 @@ impl Settings {
             let help = "an exception is a plain name and covers all below it".to_owned();
             return Err((format!("{text} cannot be an exception"), Some(help)));
         }
-        let domains: Vec<_> = self.origins().take(8).map(shown).collect();
+        let domains: Vec<_> = self
+            .origins()
+            .take(8)
+            .map(|name| shown(name.as_ref()))
+            .collect();
         let domain = self
             .domains
             .iter_mut()
@@ -228,7 +236,7 @@ impl Settings {
             return Err((message, Some("leave the exception out".to_owned())));
         }
         if *name != domain.name && domain.form == Form::Exact {
-            let served = shown(&domain.name);
+            let served = shown(domain.name.as_ref());
             return Err((
                 format!("Google serves {served} itself and nothing below it"),
                 None,
@@ -286,7 +294,7 @@ fn address_name(shared: Shared) -> Option<Name> {
 }
 
 /// The first [`MAX_NAMES`] of a list; more are reported.
-fn within<'l, T>(list: &'l [At<T>], key: &str, faults: &mut Faults<'_>) -> &'l [At<T>] {
+fn within<'l, T>(list: &'l List<T>, key: &str, faults: &mut Faults<'_>) -> &'l [At<T>] {
     if let Some(first) = list.get(MAX_NAMES) {
         faults.push(
             first.place,
@@ -296,19 +304,13 @@ fn within<'l, T>(list: &'l [At<T>], key: &str, faults: &mut Faults<'_>) -> &'l [
     list.get(..MAX_NAMES).unwrap_or(list)
 }
 
-/// A name without its final dot, as the file has it.
-fn shown(name: &Name) -> String {
-    let text = name.to_string();
-    text.trim_end_matches('.').to_owned()
-}
-
-fn target(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> Target {
+fn target(vip: GoogleVip, section: &GoogleApis, faults: &mut Faults<'_>) -> Target {
     let shared = match vip {
-        Vip::Restricted | Vip::Off => Shared::Restricted,
-        Vip::Private => Shared::Private,
-        Vip::Psc => return Target::Psc(endpoints(section, faults)),
+        GoogleVip::Restricted | GoogleVip::Off => Shared::Restricted,
+        GoogleVip::Private => Shared::Private,
+        GoogleVip::Psc => return Target::Psc(endpoints(section, faults)),
     };
-    if let Some(addresses) = &section.addresses {
+    if let Some(addresses) = &*section.addresses {
         faults.push_help(
             addresses.place,
             format!(
@@ -323,12 +325,12 @@ fn target(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> Target {
 
 /// The addresses of Private Service Connect endpoints.
 fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
-    if section.bad_addresses {
+    if section.addresses.is_bad {
         return Vec::new(); // which has been told
     }
-    let Some(addresses) = &section.addresses else {
+    let Some(addresses) = &*section.addresses else {
         faults.push_help(
-            section.vip.map_or(section.place, |at| at.place),
+            section.vip.place().unwrap_or(section.span.place),
             "psc needs `addresses`",
             "write the endpoint's address: addresses: [10.1.1.5]".to_owned(),
         );
@@ -362,11 +364,11 @@ fn endpoints(section: &GoogleApis, faults: &mut Faults<'_>) -> Vec<Ipv4Addr> {
     found
 }
 
-fn ipv6(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> bool {
-    let Some(ipv6) = section.ipv6 else {
+fn ipv6(vip: GoogleVip, section: &GoogleApis, faults: &mut Faults<'_>) -> bool {
+    let Some(ipv6) = *section.ipv6 else {
         return false;
     };
-    if ipv6.value && vip == Vip::Psc {
+    if ipv6.value && vip == GoogleVip::Psc {
         faults.push(ipv6.place, "psc has no IPv6: Google offers none there");
     }
     ipv6.value
@@ -374,15 +376,13 @@ fn ipv6(vip: Vip, section: &GoogleApis, faults: &mut Faults<'_>) -> bool {
 
 /// Reports settings that `vip: off` makes void.
 fn report_useless(section: &GoogleApis, faults: &mut Faults<'_>) {
-    let domains = match &section.domains {
-        Some(Domains::List(list)) => Some(list.place),
-        _ => None,
-    };
+    let is_list = matches!(section.domains.value(), Some(Domains::List(_)));
+    let except = section.except.value().and_then(|except| except.0.first());
     let places = [
-        domains,
-        section.addresses.as_ref().map(|at| at.place),
-        section.ipv6.map(|at| at.place),
-        section.except.first().map(|(name, _)| name.place),
+        section.domains.place().filter(|_| is_list),
+        section.addresses.place(),
+        section.ipv6.place(),
+        except.map(|(name, _)| name.place),
     ];
     for place in places.into_iter().flatten() {
         faults.push(place, "this has no effect with vip: off; leave it out");

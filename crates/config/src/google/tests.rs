@@ -66,7 +66,7 @@ fn every_row_is_served_on_every_address() {
         ("vip: psc, addresses: [10.1.1.5, 10.1.1.6]", psc, None),
     ] {
         let config = config(&format!("google_apis: {{{vip}, domains: documented}}"));
-        for row in &DOCUMENTED {
+        for row in DOCUMENTED.iter() {
             let host = host.filter(|_| row.domain == "googleapis.com");
             let mut want = wanted(row, addresses, host);
             if vip == "vip: restricted" && !row.restricted {

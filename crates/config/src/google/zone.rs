@@ -1,6 +1,6 @@
 //! The records of one domain of the preset.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{Domain, Form, Settings, Shared, TTL, Target, child, is_googleapis};
 use dnsgate_core::{
@@ -15,21 +15,32 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
         errors: Vec::new(),
         ipv6: settings.ipv6,
     };
-    let main = match domain.whole {
-        Some(shared) => &Target::Shared(shared),
-        None => &settings.main,
+    let main = domain.target(&domain.name, settings);
+    let named = |target: &Target| match target {
+        // The addresses have names here, so that an answer shows which one it is.
+        Target::Shared(shared) if is_googleapis(domain) => child(&domain.name, shared.label()),
+        _ => None,
     };
-    let is_googleapis = is_googleapis(domain);
-    let home = match main {
-        Target::Shared(shared) if is_googleapis => {
-            child(&domain.name, shared.label()).unwrap_or_else(|| domain.name.clone())
-        }
-        _ => domain.name.clone(),
-    };
-    records.addresses(&home, main);
+    let home = named(&main).unwrap_or_else(|| domain.name.clone());
+    records.addresses(&home, &main);
     if domain.form != Form::Exact {
         records.alias_below(&domain.name, &home);
-        add_exceptions(domain, &home, is_googleapis, &mut records);
+    }
+    let mut done = BTreeSet::from([home.clone()]);
+    for name in points(domain) {
+        let target = domain.target(&name, settings);
+        // Where everything else goes, or where it is excepted to: a name of the address, else the name itself.
+        let owner = match target == main {
+            true => home.clone(),
+            false => named(&target).unwrap_or_else(|| name.clone()),
+        };
+        if done.insert(owner.clone()) {
+            records.addresses(&owner, &target);
+        }
+        if owner != name {
+            records.alias(&name, &owner);
+        }
+        records.alias_below(&name, &owner);
     }
     if !records.errors.is_empty() {
         return Err(records.errors);
@@ -37,48 +48,15 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
     records.builder.finish()
 }
 
-/// Sends the excepted names to the other address, and those between them and the domain where
-/// everything else goes.
-fn add_exceptions(domain: &Domain, home: &Name, is_googleapis: bool, records: &mut Records) {
-    let mut points: BTreeMap<Name, Option<Shared>> = BTreeMap::new();
-    for (name, shared) in &domain.except {
-        points.insert(name.clone(), Some(*shared));
-    }
-    for (name, _) in &domain.except {
-        for between in above(name, &domain.name) {
-            let inherited = domain
-                .except
-                .iter()
-                .filter(|(other, _)| between.is_within(other.as_ref()))
-                .max_by_key(|(other, _)| other.as_ref().label_count())
-                .map(|&(_, shared)| shared);
-            points.entry(between.to_name()).or_insert(inherited);
-        }
-    }
-    let mut named: Vec<Shared> = Vec::new();
-    for (name, point) in points {
-        let target = match point {
-            None => home.clone(),
-            // The address has a name here, so that an answer shows which one it is.
-            Some(shared) if is_googleapis => {
-                let Some(target) = child(&domain.name, shared.label()) else {
-                    continue;
-                };
-                if target != *home && !named.contains(&shared) {
-                    records.addresses(&target, &Target::Shared(shared));
-                    named.push(shared);
-                }
-                target
-            }
-            Some(shared) => {
-                records.addresses(&name, &Target::Shared(shared));
-                records.alias_below(&name, &name);
-                continue;
-            }
-        };
-        records.alias(&name, &target);
-        records.alias_below(&name, &target);
-    }
+/// The excepted names and those between them and the domain: a wildcard ends where a name begins (RFC 4592).
+fn points(domain: &Domain) -> BTreeSet<Name> {
+    let with_above = |(name, _): &(Name, Shared)| {
+        let above: Vec<Name> = above(name, &domain.name)
+            .map(|name| name.to_name())
+            .collect();
+        above.into_iter().chain([name.clone()])
+    };
+    domain.except.iter().flat_map(with_above).collect()
 }
 
 /// The names above `name` and below `domain`.

@@ -1,6 +1,6 @@
 //! The files that ship with dnsgate are valid, say what they mean, and are held by the checks.
 
-use super::{super::keys, answer_to, config, now};
+use super::{answer_to, config, keys_of_the_schema, now};
 use crate::{
     DEFAULT,
     error::Faults,
@@ -11,6 +11,7 @@ use std::path::Path;
 
 const SERVER_POLICY: &str = include_str!("../../../../config/server-policy-target.yaml");
 const REFERENCE: &str = include_str!("../../../../config/reference.yaml");
+const SCHEMA: &str = include_str!("../../../../config/schema.json");
 const SAMPLES: [(&str, &str); 3] = [
     ("default", DEFAULT),
     ("server-policy-target", SERVER_POLICY),
@@ -64,14 +65,45 @@ fn behind_cloud_dns_what_is_not_allowed_does_not_exist() {
 #[test]
 fn the_reference_has_every_key() {
     // `file` and `addresses` exclude keys that it shows, so it has them in comments.
-    for keys in keys::ALL {
-        for key in keys.known {
-            let shown = REFERENCE
-                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
-                .any(|word| word.strip_suffix(':') == Some(key));
-            assert!(shown, "{} of {}", key, keys.what);
-        }
+    let keys = keys_of_the_schema();
+    assert!(keys.len() > 70, "{}", keys.len());
+    for key in &keys {
+        let shown = REFERENCE
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
+            .any(|word| word.strip_suffix(':') == Some(key));
+        assert!(shown, "{key}");
     }
+}
+
+#[test]
+fn the_committed_schema_is_the_one_that_is_printed() {
+    let hint = "run `dnsgate schema > config/schema.json`";
+    assert_eq!(SCHEMA, crate::schema(), "{hint}");
+}
+
+#[test]
+fn the_reference_tells_the_limits_that_are_in_force() {
+    let (_, shown) = REFERENCE.split_once("\nlimits:\n").expect("limits");
+    let (shown, _) = shown.split_once("\n\n").expect("an end");
+    let want = crate::limits::reference();
+    assert_eq!(
+        format!("limits:\n{shown}\n"),
+        want,
+        "the table is in limits.rs"
+    );
+}
+
+#[test]
+fn a_rule_of_the_schema_says_what_it_takes() {
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("JSON");
+    let rule = &schema["$defs"]["Rule"];
+    assert_eq!(rule["additionalProperties"], false);
+    assert_eq!(rule["required"], serde_json::json!(["name"]));
+    let deny = &rule["properties"]["deny"]["enum"];
+    let words = serde_json::json!([true, "refused", "nxdomain", "nodata", "drop"]);
+    assert_eq!(*deny, words);
+    let limit = &schema["$defs"]["Limits"]["properties"]["in_flight"];
+    assert_eq!(limit["default"], 10_000);
 }
 
 #[test]
@@ -100,7 +132,7 @@ fn an_unknown_key_in_any_mapping_of_a_sample_is_found() {
 fn mappings(node: &Node, text: &str, places: &mut Vec<(usize, String)>) {
     match &node.value {
         Value::Map(entries) => {
-            let first = entries[0].key_place;
+            let first = entries[0].key.place;
             let line_start: usize = text
                 .split_inclusive('\n')
                 .take(first.line as usize - 1)

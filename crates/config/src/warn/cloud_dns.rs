@@ -35,7 +35,7 @@ pub(super) fn warnings(
         .filter_map(|(_, (group, _))| of_group(file, group, deny_with, faults));
     let by_rule = file
         .rules
-        .iter()
+        .values()
         .filter_map(|rule| of_rule(rule, groups, &asking, faults));
     by_group.chain(by_rule).take(MAX_NOTICES).collect()
 }
@@ -95,9 +95,8 @@ fn of_group(
     faults: &Faults<'_>,
 ) -> Option<Notice> {
     // The default groups are the operator's no more than the default way to deny is.
-    let clients = file.clients.as_ref()?;
     let consequence = consequence(group.deny_with.unwrap_or(deny_with))?;
-    let mut entries = clients.value.iter();
+    let mut entries = file.clients.entries().iter();
     let entry = entries.find(|entry| entry.name.value.0 == group.name)?;
     Some(faults.warning(
         entry.name.place,
@@ -118,7 +117,7 @@ fn of_rule(
 ) -> Option<Notice> {
     let (way, place) = way_of(rule)?;
     let consequence = consequence(way)?;
-    let is_for = |at: usize, group: &Group| match &rule.groups {
+    let is_for = |at: usize, group: &Group| match &*rule.groups {
         None => asking.contains(at),
         Some(names) => {
             let mut names = names.value.iter();
@@ -140,7 +139,7 @@ fn of_rule(
 
 /// The way to deny that a rule says itself, and where.
 fn way_of(rule: &RuleEntry) -> Option<(DenyWith, Place)> {
-    let deny = rule.deny?;
+    let deny = (*rule.deny)?;
     match deny.value {
         Deny::With(way) => Some((way, deny.place)),
         Deny::Yes => None,

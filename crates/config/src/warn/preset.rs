@@ -10,6 +10,7 @@ use super::super::{
     error::{Faults, MAX_NOTICES, Notice},
     google::{Settings, Shared, is_carved_out},
     parts::{Parts, Source},
+    text::shown,
 };
 use dnsgate_core::{
     dns::Name,
@@ -96,8 +97,7 @@ impl<'g> Preset<'g> {
         let room = MAX_NOTICES.saturating_sub(notes.len());
         let told = |pattern: &Pattern| {
             let domain = self.domain_of(pattern)?;
-            let domain = domain.to_string();
-            let domain = domain.trim_end_matches('.');
+            let domain = shown(domain.as_ref());
             Some(format!(
                 "rule `{}` {does} `{pattern}`, which google_apis would answer ({domain}): clients leave the VIP for another address",
                 rule.name

@@ -3,9 +3,10 @@
 use super::super::{
     error::{Faults, MAX_NOTICES, Notice},
     file::{File, RuleEntry, ZoneEntry},
+    given::At,
     parts::{Parts, Source},
-    read::At,
     suffix::is_open,
+    text::shown,
 };
 use dnsgate_core::{
     dns::{Name, NameRef},
@@ -14,10 +15,13 @@ use dnsgate_core::{
 
 /// What rules and zones cover that belongs to anybody.
 pub(crate) fn suffixes(file: &File, parts: &Parts, faults: &Faults<'_>) -> Vec<Notice> {
-    let rules = file.rules.iter().flat_map(|rule| in_domains(rule, faults));
+    let rules = file
+        .rules
+        .values()
+        .flat_map(|rule| in_domains(rule, faults));
     let zones = file
         .zones
-        .iter()
+        .values()
         .filter_map(|zone| hidden_suffix(zone, faults));
     let mut notes: Vec<_> = rules.chain(zones).take(MAX_NOTICES).collect();
     for (rule, source) in parts.rules() {
@@ -67,7 +71,7 @@ fn in_list(rule: &Rule, source: &Source, room: usize) -> Vec<Notice> {
 const HELP: &str = "name the domains that are meant";
 
 fn message(pattern: &Pattern) -> String {
-    let name = shown(pattern.name());
+    let name = described(pattern.name());
     format!("anybody can have a name under {name}, and `{pattern}` covers all of them")
 }
 
@@ -83,7 +87,7 @@ fn covers_open(pattern: &Pattern, text: &mut Vec<u8>) -> bool {
 fn hidden_suffix(zone: &ZoneEntry, faults: &Faults<'_>) -> Option<Notice> {
     let origin: &At<Name> = zone.origin.as_ref()?;
     is_open(origin.value.as_ref(), &mut Vec::new()).then(|| {
-        let name = shown(origin.value.as_ref());
+        let name = described(origin.value.as_ref());
         faults.warning(
             origin.place,
             format!(
@@ -94,9 +98,9 @@ fn hidden_suffix(zone: &ZoneEntry, faults: &Faults<'_>) -> Option<Notice> {
     })
 }
 
-fn shown(name: NameRef<'_>) -> String {
-    if name.is_root() {
-        return "the root".to_owned();
+fn described(name: NameRef<'_>) -> String {
+    match name.is_root() {
+        true => "the root".to_owned(),
+        false => shown(name),
     }
-    name.to_string().trim_end_matches('.').to_owned()
 }

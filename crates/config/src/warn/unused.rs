@@ -8,6 +8,7 @@ use std::{
 use super::super::{
     error::{Faults, MAX_NOTICES, Notice},
     file::{File, Mode, UpstreamEntry},
+    given::NamedEntry,
 };
 
 /// The metadata server of Compute Engine, which is the name server of its machines, too.
@@ -15,13 +16,13 @@ const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 
 /// Warnings of upstreams and of the mode.
 pub(crate) fn upstreams(file: &File, faults: &Faults<'_>) -> Vec<Notice> {
-    let observed = match &file.mode {
+    let observed = match file.mode.value() {
         Some(Mode::Observe(upstream)) => Some(upstream),
         Some(Mode::Enforce) | None => None,
     };
-    let forwarded = file.rules.iter().filter_map(|rule| rule.forward.as_ref());
+    let forwarded = file.rules.values().filter_map(|rule| rule.forward.as_ref());
     let used: HashSet<_> = forwarded.chain(observed).map(|name| &name.value).collect();
-    let entries = &file.upstreams.entries;
+    let entries = file.upstreams.entries();
     let unused = entries
         .iter()
         .filter(|entry| !used.contains(&entry.name.value))
@@ -39,7 +40,7 @@ pub(crate) fn upstreams(file: &File, faults: &Faults<'_>) -> Vec<Notice> {
     all.take(MAX_NOTICES).collect()
 }
 
-fn unused(entry: &UpstreamEntry, faults: &Faults<'_>) -> Notice {
+fn unused(entry: &NamedEntry<UpstreamEntry>, faults: &Faults<'_>) -> Notice {
     let name = &entry.name.value.0;
     faults.warning(
         entry.name.place,
@@ -50,7 +51,7 @@ fn unused(entry: &UpstreamEntry, faults: &Faults<'_>) -> Notice {
 
 /// Servers that may well ask us.
 fn metadata<'f>(
-    entry: &'f UpstreamEntry,
+    entry: &'f NamedEntry<UpstreamEntry>,
     faults: &'f Faults<'_>,
 ) -> impl Iterator<Item = Notice> + 'f {
     let servers = entry.servers.iter().flat_map(|servers| &servers.value);
