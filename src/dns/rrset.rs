@@ -170,6 +170,17 @@ impl Rrset {
         })
     }
 
+    /// The RDATA of an A set with the two bytes of length before each, if all are of four bytes.
+    #[inline]
+    pub(super) fn ipv4(&self) -> Option<&[[u8; 6]]> {
+        if self.rtype != RecordType::A {
+            return None;
+        }
+        let (rdatas, rest) = self.data.as_chunks();
+        let fits = |rdata: &[u8; 6]| rdata.starts_with(&[0, 4]);
+        (rest.is_empty() && rdatas.iter().all(fits)).then_some(rdatas)
+    }
+
     /// The name that an alias points to: the whole RDATA of a CNAME or DNAME, letters as written.
     #[must_use]
     pub fn target(&self) -> Option<&[u8]> {

@@ -273,6 +273,30 @@ impl NameTree {
         }
     }
 
+    /// The first of them.
+    #[inline]
+    pub(super) fn first(&self, spot: Spot) -> Option<Entry> {
+        let (mut above, mut mark) = self.tree.above(spot.node);
+        let mut labels = spot.labels;
+        loop {
+            let entry = match Mark::of(mark).place() {
+                Some(Place::Here(only)) => only,
+                Some(Place::From(first)) => *self.shared.get(first as usize)?,
+                None => {
+                    (above, mark) = self.tree.above(above?);
+                    labels = labels.saturating_sub(1);
+                    continue;
+                }
+            };
+            return Some(Entry {
+                rule: entry.rule(),
+                kind: entry.kind(),
+                labels,
+                on_name: labels == spot.asked,
+            });
+        }
+    }
+
     /// Every name that has a pattern, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();
