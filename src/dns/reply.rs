@@ -214,18 +214,8 @@ impl<'b> ReplyWriter<'b> {
         ttl: u32,
     ) -> Result<(), Full> {
         let owner = owner.into();
-        debug_assert!(
-            owner
-                .at
-                .is_none_or(|at| stands_at(self.out, at, owner.name.wire())),
-            "{owner:?}"
-        );
         self.all_or_nothing(section, set.len(), |reply| {
-            if let (Some(at), Some(addresses)) = (owner.at, set.ipv4()) {
-                reply.put_addresses(pointer(at), fixed_fields(RecordType::A, ttl), addresses)
-            } else {
-                reply.write_records(owner, set, ttl)
-            }
+            reply.write_records(owner, set, ttl)
         })
     }
 
@@ -264,6 +254,16 @@ impl<'b> ReplyWriter<'b> {
     }
 
     fn write_records(&mut self, owner: Owner<'_>, set: &Rrset, ttl: u32) -> Result<(), Full> {
+        debug_assert!(
+            owner
+                .at
+                .is_none_or(|at| stands_at(self.out, at, owner.name.wire())),
+            "{owner:?}"
+        );
+        if let (Some(at), Some(addresses)) = (owner.at, set.ipv4()) {
+            let fields = fixed_fields(RecordType::A, ttl);
+            return self.put_addresses(pointer(at), fields, addresses);
+        }
         let fields = fixed_fields(set.rtype(), ttl);
         let layout = Layout::of(set.rtype());
         let mut owner_at = owner.at.map(pointer);

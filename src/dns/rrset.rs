@@ -298,6 +298,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_set_of_four_bytes_each_is_ipv4() {
+        for (rtype, rdatas, want) in [
+            (RecordType::A, &[b"\x0a\0\0\x01"][..], Some(1)),
+            (RecordType::A, &[b"\x0a\0\0\x01", b"\x0a\0\0\x02"], Some(2)),
+            (RecordType::NULL, &[b"\x0a\0\0\x01"], None),
+        ] {
+            let mut set = Rrset::new(rtype, 0);
+            for rdata in rdatas {
+                assert_eq!(set.push(*rdata), Ok(()));
+            }
+            assert_eq!(set.ipv4().map(<[_]>::len), want, "{rtype}");
+            // As long as two addresses, and with the length of one in it.
+            assert_eq!(set.push(b"\0\x04abcdefgh"), Ok(()));
+            assert_eq!(set.ipv4(), None, "{rtype}");
+        }
+    }
+
+    #[test]
     fn an_alias_leads_to_its_first_target_in_lower_case() {
         let mut set = Rrset::new(RecordType::CNAME, 0);
         assert_eq!(set.alias(), None);
