@@ -25,9 +25,10 @@
 use crate::{
     dns::{
         Ede, Failure, Malformed, NameBuf, NameRef, Prefetch, Query, Rcode, RecordType, ReplyWriter,
-        Transport,
+        Rrset, Transport,
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
         query::{CLASS_IN, HEADER},
+        reply::{OwnerName, Section},
     },
     policy::{Grant, QueryBits, RuleOrigin, Verdict, ZoneId, probe_token},
     zone::Zone,
@@ -247,15 +248,16 @@ fn reject_malformed(
     };
     let outcome = Outcome::new(reason);
     let max = classic_limit(transport);
-    let writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
-    let (Some(rcode), Some(mut writer)) = (fault.rcode(), writer) else {
+    // It stays where it was made: it is some hundred bytes.
+    let mut writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
+    let (Some(rcode), Some(writer)) = (fault.rcode(), &mut writer) else {
         return Step::Drop(outcome, None);
     };
     if admitted {
         writer.set_recursion_available();
     }
     writer.set_rcode(rcode);
-    sent(&mut writer, None, outcome)
+    sent(writer, None, outcome)
 }
 
 fn refuse(reason: Reason, writer: &mut ReplyWriter<'_>, mut outcome: Outcome) -> Step {
@@ -291,6 +293,11 @@ impl<'t> QueryRun<'t> {
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
+        if let Verdict::Answer { records, rule } = verdict
+            && let Some(set) = records.iter().find(|set| set.rtype() == self.qtype())
+        {
+            return self.answer_at_once(rule, set, writer, outcome);
+        }
         let mut chain = CnameChain::default();
         let (reason, rule) = match &verdict {
             Verdict::Zone { rule, .. } => (Some(Reason::Zone), Some(*rule)),
@@ -329,6 +336,24 @@ impl<'t> QueryRun<'t> {
             }));
         }
         step
+    }
+
+    /// The same where a rule has the records themselves: there is no chain to follow.
+    fn answer_at_once(
+        self,
+        rule: RuleId,
+        set: &Rrset,
+        writer: &mut ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        (outcome.reason, outcome.rule) = (Reason::Rule, Some(rule));
+        writer.set_authoritative();
+        let owner = OwnerName::question(self.query.name());
+        if writer.rrset(Section::Answer, owner, set).is_err() {
+            writer.truncate();
+            outcome.truncated = true;
+        }
+        sent(writer, None, outcome)
     }
 
     /// Ends an answer that could not be completed.
@@ -373,19 +398,28 @@ impl<'t> QueryRun<'t> {
         }
     }
 
+    #[inline]
     fn decide<'q>(self, group: GroupId, name: NameRef<'q>, qtype: RecordType) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
-        let verdict = policy.decide(group, name, qtype, self.context.now);
-        match verdict {
-            Verdict::Zone { zone, rule } if qtype == RecordType::DS => {
-                let zone = self
-                    .zone(zone)
-                    .filter(|zone| self.is_parents(rule, zone, name));
-                zone.and_then(|_| self.ask_parent(group, name))
-                    .map_or(verdict, Verdict::Forward)
-            }
-            verdict => verdict,
+        if qtype == RecordType::DS {
+            return self.decide_ds(group, name);
         }
+        policy.decide(group, name, qtype, self.context.now)
+    }
+
+    /// The same for the DS.
+    #[cold]
+    fn decide_ds<'q>(self, group: GroupId, name: NameRef<'q>) -> Verdict<'t, 'q> {
+        let policy = self.context.snapshot.policy();
+        let verdict = policy.decide(group, name, RecordType::DS, self.context.now);
+        let Verdict::Zone { zone, rule } = verdict else {
+            return verdict;
+        };
+        let zone = self
+            .zone(zone)
+            .filter(|zone| self.is_parents(rule, zone, name));
+        zone.and_then(|_| self.ask_parent(group, name))
+            .map_or(verdict, Verdict::Forward)
     }
 
     /// Whether the question is for the DS at the top of a built-in zone: a DS stands on the parent's

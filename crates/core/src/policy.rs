@@ -228,28 +228,76 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let asked = AskedBy { group, qtype, now };
         let position = self.names.find(name);
-        let found = self.found(asked, position);
-        if let Some((id, rule)) = found.winner {
-            match &rule.action {
-                &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
-                Action::Answer(records) => return Verdict::Answer { records, rule: id },
-                Action::Forward(forwarding) => {
-                    let by = (forwarding, self.rule_ranges.of_rule(id));
-                    return Verdict::Forward(Grant::new(name, qtype, by, Some(id), false));
-                }
-                Action::Deny => {}
-            }
+        // Of most names no rule is about one on the way, or the first one that is decides.
+        let Some(entry) = self.names.first(position) else {
+            return self.denied(name, asked, position, &self.unmentioned(position));
+        };
+        if entry.reaches(Coverage::Name)
+            && let Some(rule) = self.rule(entry.rule)
+            && asked.obstacle(rule).is_none()
+        {
+            let winner = (entry.rule, rule);
+            return self.allowed(name, qtype, winner).unwrap_or_else(|| {
+                let mut found = self.unmentioned(position);
+                found.winner = Some(winner);
+                self.denied(name, asked, position, &found)
+            });
         }
+        self.contested(name, asked, position)
+    }
+
+    /// What becomes of a question that the first rule about its name does not decide.
+    #[inline(never)]
+    fn contested<'q>(
+        &self,
+        name: NameRef<'q>,
+        asked: AskedBy,
+        position: NamePosition,
+    ) -> Verdict<'_, 'q> {
+        let found = self.found(asked, position);
+        let allowed = found.winner;
+        let allowed = allowed.and_then(|winner| self.allowed(name, asked.qtype, winner));
+        allowed.unwrap_or_else(|| self.denied(name, asked, position, &found))
+    }
+
+    /// What becomes of a question that no rule allows.
+    #[inline(never)]
+    fn denied<'q>(
+        &self,
+        name: NameRef<'q>,
+        asked: AskedBy,
+        position: NamePosition,
+        found: &RuleMatch<'_>,
+    ) -> Verdict<'_, 'q> {
         let winner = found.winner;
         let built_in = winner.is_some_and(|(_, rule)| rule.origin == RuleOrigin::BuiltIn);
         match &self.observe {
             Some(forwarding) if !built_in => {
                 let id = winner.map(|(id, _)| id);
                 let by = (forwarding, self.rule_ranges.observed());
-                Verdict::Forward(Grant::new(name, qtype, by, id, true))
+                Verdict::Forward(Grant::new(name, asked.qtype, by, id, true))
             }
             _ => Verdict::Deny(self.denial(asked, position, found)),
         }
+    }
+
+    /// What follows for a question that a rule wins, unless it denies.
+    #[inline]
+    fn allowed<'p, 'q>(
+        &'p self,
+        name: NameRef<'q>,
+        qtype: RecordType,
+        (id, rule): (RuleId, &'p Rule),
+    ) -> Option<Verdict<'p, 'q>> {
+        Some(match &rule.action {
+            &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
+            Action::Answer(records) => Verdict::Answer { records, rule: id },
+            Action::Forward(forwarding) => {
+                let by = (forwarding, self.rule_ranges.of_rule(id));
+                Verdict::Forward(Grant::new(name, qtype, by, Some(id), false))
+            }
+            Action::Deny => return None,
+        })
     }
 
     /// Whether a name below this one is allowed to anybody, at any time: then nobody should hear
@@ -359,7 +407,8 @@ impl Policy {
 
     /// What the rules about a name say to a question, in one walk.
     fn found(&self, asked: AskedBy, position: NamePosition) -> RuleMatch<'_> {
-        let mut found = RuleMatch::default();
+        let mut found = self.unmentioned(position);
+        let single_label = found.search.take();
         for entry in self.names.entries(position) {
             if entry.kind == PatternKind::Search {
                 found.search = found.search.or(Some(entry.rule));
@@ -383,10 +432,17 @@ impl Policy {
                 found.missed = Some((entry.rule, obstacle));
             }
         }
-        if position.is_single_label() {
-            found.search = found.search.or(self.single_label);
-        }
+        found.search = found.search.or(single_label);
         found
+    }
+
+    /// The same of a name that no rule is about.
+    #[inline]
+    fn unmentioned(&self, position: NamePosition) -> RuleMatch<'_> {
+        RuleMatch {
+            search: self.single_label.filter(|_| position.is_single_label()),
+            ..RuleMatch::default()
+        }
     }
 
     /// The entry of the rule about names that search lists leave behind, if the name is one of its.
@@ -395,8 +451,8 @@ impl Policy {
         entries.find(|entry| entry.kind == PatternKind::Search)
     }
 
-    fn denial(&self, asked: AskedBy, position: NamePosition, found: RuleMatch<'_>) -> Denial<'_> {
-        let (why, rule) = match found {
+    fn denial(&self, asked: AskedBy, position: NamePosition, found: &RuleMatch<'_>) -> Denial<'_> {
+        let (why, rule) = match *found {
             RuleMatch {
                 winner: Some((id, _)),
                 ..
@@ -411,13 +467,18 @@ impl Policy {
             _ => (DenialReason::Default, None),
         };
         let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
-        let with = by_rule.or_else(|| {
+        let with = by_rule.unwrap_or_else(|| {
+            let by_group = self.deny_with(asked.group);
             // The walk ended with the winner: a search list's name may be one of those above it.
             let above = || found.winner.is_some() && self.search_entry(position).is_some();
-            let searched = found.search.is_some() || above();
-            searched.then_some(DenyWith::NxDomain)
+            let searched = || found.search.is_some() || above();
+            match by_group {
+                DenyWith::NxDomain => by_group,
+                _ if searched() => DenyWith::NxDomain,
+                _ => by_group,
+            }
         });
-        let with = match with.unwrap_or_else(|| self.deny_with(asked.group)) {
+        let with = match with {
             DenyWith::NxDomain if self.allows_more(asked, position) => DenyWith::NoData,
             with => with,
         };
@@ -442,6 +503,20 @@ impl Policy {
     /// Whether there is any type that the group may ask for, at the name or at the unmentioned
     /// names below it.
     fn allows_some_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
+        // Most often the first rule is about every type, so that it is the last one, too.
+        if let Some(entry) = self.names.first(position)
+            && entry.reaches(reach)
+            && let Some(rule) = self.rule(entry.rule)
+            && rule.is_for(asked.group)
+            && !rule.has_expired(asked.now)
+            && rule.types.listed().is_none()
+        {
+            return rule.action.allows();
+        }
+        self.allows_any_type(asked, position, reach)
+    }
+
+    fn allows_any_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
         for (_, rule) in self.contest(position, reach) {
             if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
                 continue;

@@ -276,6 +276,30 @@ impl NameIndex {
         }
     }
 
+    /// The first of them.
+    #[inline]
+    pub(super) fn first(&self, position: NamePosition) -> Option<PatternEntry> {
+        let (mut above, mut mark) = self.tree.above(position.node);
+        let mut labels = position.labels;
+        loop {
+            let entry = match NodeData::of(mark).place() {
+                Some(EntryPlace::Here(only)) => only,
+                Some(EntryPlace::From(first)) => *self.shared.get(first as usize)?,
+                None => {
+                    (above, mark) = self.tree.above(above?);
+                    labels = labels.saturating_sub(1);
+                    continue;
+                }
+            };
+            return Some(PatternEntry {
+                rule: entry.rule(),
+                kind: entry.kind(),
+                labels,
+                on_name: labels == position.asked,
+            });
+        }
+    }
+
     /// Every name that has a pattern, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();

@@ -159,8 +159,9 @@ impl NameBuf {
         // stands behind it in the last block matters to nobody, and most often there is something.
         if let Some(wire) = wire.get(..len.next_multiple_of(BLOCK)) {
             for (block, from) in blocks.iter_mut().zip(wire.as_chunks().0) {
-                *block = *from;
-                block.make_ascii_lowercase();
+                let mut lower = *from;
+                lower.make_ascii_lowercase();
+                *block = lower;
             }
         } else {
             let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {

@@ -73,6 +73,7 @@ impl CompressionTable {
 
 /// Whether the name in the reply at `at` is `name`, letter case aside. Pointers in the reply are our
 /// own and lead backward; the bound is for the reader.
+#[inline]
 pub(super) fn stands_at(reply: &[u8], at: u16, mut name: &[u8]) -> bool {
     let mut at = usize::from(at);
     // Most often it stands there byte for byte, without a pointer in between.
