@@ -20,10 +20,12 @@
 
 use std::{net::IpAddr, time::SystemTime};
 
-use crate::dns::{Name, NameRef, Prefetch, RecordType, Rrset};
+use crate::dns::{Name, NameRef, RecordType, Rrset};
 
-pub mod build;
+mod build;
 mod clients;
+pub mod conflict;
+mod denial_text;
 mod embedded;
 mod explain;
 mod name_index;
@@ -39,7 +41,7 @@ mod special;
 mod tests;
 mod ties;
 
-pub use build::Conflict;
+pub use conflict::Conflict;
 pub use explain::{Candidate, Disposition, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Grant, Permit, QueryBits, probe_token};
@@ -52,9 +54,10 @@ pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
 
-use build::DenialTexts;
 use clients::ClientSet;
-use name_index::{Coverage, NameIndex, NamePosition, PatternEntry, PatternKind};
+use denial_text::DenialTexts;
+pub use name_index::NameIndex;
+use name_index::{Coverage, NamePosition, PatternEntry, PatternKind};
 use rule_ranges::RuleRanges;
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
@@ -205,16 +208,10 @@ impl Policy {
         self.observe.as_ref()
     }
 
-    /// Notes what a decision about a name will read, so that [`Policy::fetch`] can bring it near for
-    /// several at once. `wire` should begin with the name, and may be anything: nothing depends on
-    /// it but how long the decision takes. Tells whether it is of use, which it is in long lists.
-    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
-        self.names.prefetch(wire, prefetch)
-    }
-
-    /// Brings near what was noted, and forgets it.
-    pub fn fetch(&self, prefetch: &mut Prefetch) {
-        self.names.fetch(prefetch);
+    /// The index of names, to prefetch from before decisions are made.
+    #[must_use]
+    pub const fn name_index(&self) -> &NameIndex {
+        &self.names
     }
 
     /// What becomes of a question.
@@ -227,7 +224,7 @@ impl Policy {
         now: SystemTime,
     ) -> Verdict<'_, 'q> {
         let asked = AskedBy { group, qtype, now };
-        let position = self.names.find(name);
+        let position = self.names.lookup(name);
         // Of most names no rule is about one on the way, or the first one that is decides.
         let Some(entry) = self.names.first(position) else {
             return self.denied(name, asked, position, &self.unmentioned(position));
@@ -304,7 +301,7 @@ impl Policy {
     /// that the name does not exist, since nothing would exist below it (RFC 8020).
     #[must_use]
     pub fn has_allowed_below(&self, name: NameRef<'_>) -> bool {
-        self.names.has_allowed_below(self.names.find(name))
+        self.names.has_allowed_below(self.names.lookup(name))
     }
 
     /// The way in which a denial for this group is answered where no rule says it.

@@ -9,69 +9,21 @@
 
 use crate::{
     dns::{
-        Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
-        reply::{OwnerName, ReplyFull, Section},
+        NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
+        reply::{OwnerName, Section},
         response::substitute,
     },
-    policy::{Grant, GroupId, Permit, Verdict},
+    policy::{Grant, GroupId, Verdict},
     zone::{Zone, ZoneLookup},
 };
 
 use super::{
-    QueryRun,
-    filter::{Filter, Rejection},
-    forward::{self, CnameChain},
+    chain::CnameChain,
+    filter::Filter,
+    forward,
+    incomplete::{Incomplete, NextName},
+    query_run::QueryRun,
 };
-
-/// Why the answer was not completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Incomplete {
-    /// An upstream must be asked first.
-    Forward {
-        /// The question to it.
-        permit: Permit,
-        /// Whether the cache has responses past their time, should nobody answer.
-        stale: bool,
-    },
-    /// An upstream was asked in vain.
-    Failed {
-        /// Why.
-        failure: Failure,
-        /// Whether that is remembered from an earlier query.
-        cached: bool,
-    },
-    /// What the upstream said may not pass.
-    Filtered(Rejection),
-    /// An upstream would have to be asked, and the client does not want that.
-    NoRecursion,
-    /// It does not fit into the reply.
-    Full,
-    /// The chain of aliases is a circle, or longer than [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
-    Endless,
-}
-
-impl From<ReplyFull> for Incomplete {
-    fn from(_: ReplyFull) -> Self {
-        Self::Full
-    }
-}
-
-impl From<Rejection> for Incomplete {
-    fn from(rejection: Rejection) -> Self {
-        Self::Filtered(rejection)
-    }
-}
-
-/// Where the chain goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NextName<'t> {
-    /// Nowhere: this was its end.
-    End,
-    /// At this name.
-    At(NameRef<'t>),
-    /// At the name that was put into the target.
-    Target,
-}
 
 /// Writes the answer to the run's question, whose verdict is `verdict`.
 pub(super) fn write(

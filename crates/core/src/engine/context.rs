@@ -7,7 +7,7 @@ use std::{
 
 use crate::{cache::Cache, dns::Transport};
 
-use super::Snapshot;
+use super::snapshot::Snapshot;
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

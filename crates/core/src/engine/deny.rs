@@ -8,7 +8,12 @@ use crate::{
     policy::{Denial, DenialReason, DenyWith, GroupId},
 };
 
-use super::{FollowUp, Outcome, QueryRun, Reason, Step, filter::Rejection, sent};
+use super::{
+    outcome::{Outcome, Reason},
+    query_run::QueryRun,
+    rejection::Rejection,
+    step::{FollowUp, Step},
+};
 
 impl QueryRun<'_> {
     /// Writes a denial, in the form that the rule, the group or the policy asks for.
@@ -88,6 +93,6 @@ impl QueryRun<'_> {
                 outcome.truncated = true;
             }
         }
-        sent(writer, Some(ede), outcome)
+        Step::reply(writer, Some(ede), outcome)
     }
 }

@@ -5,153 +5,26 @@
 //! is taken the whole way once more when that has come: so there is one path for a question, its
 //! waiting costs nobody but the shell, and what arrives is judged like everything else.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use crate::{
-    cache::{CacheEntry, CacheKey, CacheLookup},
+    cache::{CacheEntry, CacheLookup},
     dns::{
-        Failure, Name, NameBuf, NameRef, RecordType, ReplyWriter, Response, Rrset,
+        Name, NameBuf, NameRef, ReplyWriter, Rrset,
         reply::Section,
-        response::{ChainEnd, Dname, MAX_ALIASES},
+        response::{ChainEnd, Dname},
     },
-    policy::{Grant, GroupId, Permit, QueryBits, RuleId, UpstreamId, Verdict},
+    policy::{Grant, GroupId, UpstreamId, Verdict},
 };
 
 use super::{
-    Context, QueryRun, Reason,
-    answer::{Incomplete, NextName},
-    filter::{Filter, Rejection},
+    chain::CnameChain,
+    filter::Filter,
+    incomplete::{Incomplete, NextName},
+    query_run::QueryRun,
+    rejection::Rejection,
+    upstream_result::key,
 };
-
-/// What came of a permit.
-#[derive(Clone, Debug)]
-pub struct UpstreamResult {
-    permit: Permit,
-    result: Result<Arc<CacheEntry>, Failure>,
-}
-
-impl UpstreamResult {
-    /// Takes what an upstream said, or that it said nothing, into the cache. Where it said nothing
-    /// and the cache has responses that are past their time, they stand in (RFC 8767).
-    #[must_use]
-    pub fn new(
-        permit: Permit,
-        result: Result<Arc<Response>, Failure>,
-        context: &Context<'_>,
-    ) -> Self {
-        let result = match (&result, context.cache_view, context.key(&permit)) {
-            (Ok(response), Some(cache_view), Some(key)) => {
-                Ok(cache_view.cache.put(&key, response, cache_view.now))
-            }
-            (Err(failure), Some(cache_view), Some(key)) => {
-                cache_view.cache.fail(&key, *failure, cache_view.now);
-                cache_view.cache.stale(&key, cache_view.now).ok_or(*failure)
-            }
-            (Err(failure), _, _) => Err(*failure),
-            (Ok(_), _, _) => Err(Failure::Unreachable),
-        };
-        Self { permit, result }
-    }
-
-    /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
-    /// next asks anew. That is what the cache has past its time, or else the failure.
-    #[must_use]
-    pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
-        let cache_view = context.cache_view.zip(context.key(&permit));
-        let stale =
-            cache_view.and_then(|(cache_view, key)| cache_view.cache.stale(&key, cache_view.now));
-        let result = stale.ok_or(failure);
-        Self { permit, result }
-    }
-
-    fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {
-        let permit = &self.permit;
-        permit.name() == grant.name()
-            && permit.qtype() == grant.qtype()
-            && permit.bits() == bits
-            && permit.upstream() == grant.forwarding().upstream
-    }
-}
-
-impl Context<'_> {
-    fn key<'k>(&self, permit: &'k Permit) -> Option<CacheKey<'k>> {
-        key(
-            self,
-            permit.name(),
-            permit.qtype(),
-            permit.bits(),
-            permit.upstream(),
-        )
-    }
-}
-
-fn key<'k>(
-    context: &Context<'_>,
-    name: NameRef<'k>,
-    qtype: RecordType,
-    bits: QueryBits,
-    upstream: UpstreamId,
-) -> Option<CacheKey<'k>> {
-    Some(CacheKey {
-        name,
-        qtype,
-        dnssec_ok: bits.dnssec_ok,
-        checking_disabled: bits.checking_disabled,
-        partition: context.snapshot.partition(upstream)?.0,
-    })
-}
-
-/// What an answer owes to upstreams.
-#[derive(Debug, Default)]
-pub(super) struct CnameChain {
-    /// The last one whose responses are in it.
-    pub(super) upstream: Option<UpstreamId>,
-    /// Whether any of it came from the cache.
-    pub(super) cached: bool,
-    /// Whether any of it is past its time.
-    pub(super) stale: bool,
-    /// Whether what is past its time stands in for a denial, not for an answer that did not come.
-    pub(super) bridges: bool,
-    /// The aliases so far, whoever has the data.
-    aliases: usize,
-    /// The answers that the chain went on from, each with the number of its aliases that count: their
-    /// proofs stand behind the end's.
-    left: Vec<(Arc<CacheEntry>, usize)>,
-    /// What should be asked for anew before it is past its time.
-    pub(super) refresh: Option<Permit>,
-    /// The rule that would deny an alias of it, where denials are only observed.
-    pub(super) observed: Option<RuleId>,
-}
-
-impl CnameChain {
-    /// Notes whether responses that are in the answer are past their time.
-    fn note(&mut self, entry: &CacheEntry, now: Instant) {
-        self.stale |= entry.is_stale(now);
-        self.bridges |= entry.is_stale(now) && entry.is_denied(now);
-    }
-
-    /// Counts aliases of the chain: more than [`MAX_ALIASES`], over all who have a part in it, are
-    /// followed for nobody.
-    pub(super) const fn count(&mut self, aliases: usize) -> Result<(), Incomplete> {
-        self.aliases += aliases;
-        if self.aliases > MAX_ALIASES {
-            return Err(Incomplete::Endless);
-        }
-        Ok(())
-    }
-
-    /// The reason of an answer that began with an upstream's responses.
-    pub(super) const fn reason(&self) -> Reason {
-        if self.observed.is_some() {
-            return Reason::Observed;
-        }
-        match (self.stale, self.cached) {
-            (true, _) => Reason::Stale,
-            (false, true) => Reason::Cache,
-            (false, false) => Reason::Upstream,
-        }
-    }
-}
 
 /// The responses for a grant.
 pub(super) fn response(
@@ -162,8 +35,8 @@ pub(super) fn response(
     let upstream = grant.forwarding().upstream;
     chain.upstream = Some(upstream);
     let bits = run.bits();
-    if let Some(results) = run.results.iter().find(|it| it.is_for(grant, bits)) {
-        return match &results.result {
+    if let Some(arrived) = run.results.iter().find(|it| it.is_for(grant, bits)) {
+        return match &arrived.result {
             Ok(entry) => {
                 if let Some(cache_view) = run.cache_view() {
                     chain.note(entry, cache_view.now);

@@ -8,7 +8,7 @@ use crate::{
     policy::{GroupId, RuleId, UpstreamId},
 };
 
-use super::filter::FilterCheck;
+use super::rejection::FilterCheck;
 
 /// The end of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

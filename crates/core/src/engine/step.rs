@@ -1,6 +1,9 @@
 //! What a query comes to: a reply, silence, or a question to an upstream first.
 
-use super::{Outcome, Permit};
+use crate::dns::{Ede, Rcode, ReplyWriter};
+use crate::policy::Permit;
+
+use super::outcome::{Outcome, Reason};
 
 /// What to do about a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,31 @@ pub struct Forward {
 }
 
 impl Step {
+    /// Ends the reply and notes its code.
+    pub(super) fn reply(
+        writer: &mut ReplyWriter<'_>,
+        ede: Option<(Ede, &str)>,
+        mut outcome: Outcome,
+    ) -> Self {
+        outcome.rcode = Some(writer.rcode());
+        Self::Reply {
+            len: writer.finish(ede),
+            outcome,
+            more: None,
+        }
+    }
+
+    /// Refuses the query, for `reason`.
+    pub(super) fn refuse(
+        reason: Reason,
+        writer: &mut ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Self {
+        outcome.reason = reason;
+        writer.set_rcode(Rcode::Refused);
+        Self::reply(writer, None, outcome)
+    }
+
     /// The reply's length in bytes; 0 when there is none.
     #[must_use]
     pub const fn len(&self) -> usize {

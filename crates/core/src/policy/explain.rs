@@ -106,7 +106,7 @@ impl Policy {
         now: SystemTime,
     ) -> Vec<Candidate<'_>> {
         let asked = AskedBy { group, qtype, now };
-        let position = self.names.find(name);
+        let position = self.names.lookup(name);
         let mut winner: Option<(PatternEntry, &Rule)> = None;
         let mut candidates: Vec<_> = self
             .contest(position, Coverage::Name)
@@ -166,7 +166,7 @@ impl Policy {
         now: SystemTime,
     ) -> Option<NearMiss<'_>> {
         let asked = AskedBy { group, qtype, now };
-        let position = self.names.find(name);
+        let position = self.names.lookup(name);
         let above = self.names.entries(position).find_map(|entry| {
             let rule = self.near(asked, entry.rule)?;
             let own = suffix(name, entry.labels);
@@ -199,7 +199,7 @@ impl Policy {
                 continue;
             }
             let labels = below.as_ref().label_count();
-            let entries = self.names.entries(self.names.find(below.as_ref()));
+            let entries = self.names.entries(self.names.lookup(below.as_ref()));
             let mut own = entries.take_while(|entry| entry.labels == labels);
             let miss = own.find_map(|entry| {
                 Some(NearMiss {

@@ -211,7 +211,7 @@ fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
 
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
-pub(super) struct NameIndex {
+pub struct NameIndex {
     tree: PackedTree,
     /// The entries of names that have several, one name's after another's.
     shared: Vec<PackedEntry>,
@@ -243,7 +243,7 @@ impl NamePosition {
 
 impl NameIndex {
     /// Walks down to `name`, or as close as there is a known name.
-    pub(super) fn find(&self, name: NameRef<'_>) -> NamePosition {
+    pub(super) fn lookup(&self, name: NameRef<'_>) -> NamePosition {
         let (node, labels) = self.tree.closest(name);
         let asked = name.label_count();
         NamePosition {
@@ -253,13 +253,15 @@ impl NameIndex {
         }
     }
 
-    /// As [`PackedTree::prefetch`].
-    pub(super) fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
+    /// Notes in `prefetch` what the lookup of a name will read, so that [`NameIndex::fetch`] can read it for several names
+    /// at once. `wire` should begin with the name, and may be anything: only the speed of the lookup depends on it. Returns
+    /// whether prefetching is of use, which it is in long lists.
+    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
         self.tree.prefetch(wire, prefetch)
     }
 
-    /// As [`PackedTree::fetch`].
-    pub(super) fn fetch(&self, prefetch: &mut Prefetch) {
+    /// Reads what was noted, so that it is in the processor's cache, and empties `prefetch`.
+    pub fn fetch(&self, prefetch: &mut Prefetch) {
         self.tree.fetch(prefetch);
     }
 
