@@ -217,6 +217,10 @@ const fn seconds(count: u32) -> Duration {
 }
 
 /// Wide enough for any age that a process gets to.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "milliseconds in 64 bits last longer than any process"
+)]
 const fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }

@@ -144,6 +144,10 @@ impl<'a> NameRef<'a> {
 
     /// An owned copy.
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 127 labels"
+    )]
     pub fn to_name(self) -> Name {
         let count = [self.starts.len() as u8]; // at most 127
         Name([self.wire, self.starts, &count].concat().into())

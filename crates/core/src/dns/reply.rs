@@ -40,6 +40,9 @@ pub enum Section {
 
 /// A compression pointer has 14 bits.
 const MAX_POINTER: usize = 0x3fff;
+/// Where the name of the question stands.
+const QUESTION_AT: u16 = 12;
+const _: () = assert!(QUESTION_AT as usize == HEADER);
 
 /// Writes one reply.
 pub struct ReplyWriter<'b> {
@@ -71,7 +74,7 @@ impl<'n> OwnerName<'n> {
     #[must_use]
     pub fn question(name: NameRef<'n>) -> Self {
         // One byte is shorter than a pointer to it.
-        let at = (!name.is_root()).then_some(HEADER as u16);
+        let at = (!name.is_root()).then_some(QUESTION_AT);
         Self { name, at }
     }
 
@@ -351,6 +354,10 @@ impl<'b> ReplyWriter<'b> {
     }
 
     /// Writes the length of the RDATA that begins behind the two bytes at `length_at` into them.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the length of RDATA that is within a message"
+    )]
     fn set_length(&mut self, length_at: usize) {
         let written = self.len - length_at - 2;
         if let Some(slot) = self.out.get_mut(length_at..length_at + 2) {
@@ -471,6 +478,10 @@ impl<'b> ReplyWriter<'b> {
         self.len
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the upper eight of twelve bits, and a text within a message"
+    )]
     fn put_opt(&mut self, edns: Edns, ede: Option<(Ede, &str)>) {
         let room = self.limit - self.len;
         self.limit += OPT_LEN;
@@ -534,6 +545,10 @@ const fn pointer(at: u16) -> [u8; 2] {
     (0xc000 | at).to_be_bytes()
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "compared with the largest pointer"
+)]
 fn pointer_to(at: usize) -> Option<u16> {
     (at <= MAX_POINTER).then_some(at as u16)
 }

@@ -18,7 +18,7 @@ use std::{
     net::IpAddr,
     num::NonZeroU32,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// The buckets of a table, 8 bytes each: 512 KiB. With a thousand clients that send at the same
@@ -26,7 +26,7 @@ use std::{
 pub const RATE_BUCKETS: usize = 65_536;
 
 /// The time within which a bucket is full again, and so what a client may save up.
-const SECOND: u64 = Duration::from_secs(1).as_nanos() as u64;
+const SECOND: u64 = 1_000_000_000;
 /// The bits of a bucket that count queries over the limit; the others are nanoseconds since the
 /// table began, and last for 36 years.
 const SLIP_BITS: u32 = 4;
@@ -119,6 +119,10 @@ impl RateLimiter {
     }
 
     /// The place of a client's bucket.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the remainder is below the number of buckets"
+    )]
     fn position(&self, client: IpAddr) -> usize {
         let key = match client.to_canonical() {
             IpAddr::V4(address) => {
@@ -139,7 +143,7 @@ impl RateLimiter {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{thread, time::Duration};
 
     use proptest::prelude::*;
 

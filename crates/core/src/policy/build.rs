@@ -45,7 +45,10 @@ impl Policy {
         let names = draft.finish().map_err(|_| vec![Conflict::TooManyNames])?;
         let is_unnamed =
             |rule: &Rule| rule.origin == RuleOrigin::Search && rule.patterns.is_empty();
-        let single_label = rules.iter().position(is_unnamed);
+        let mut numbered = (0..).map(RuleId).zip(&rules);
+        let single_label = numbered
+            .find(|(_, rule)| is_unnamed(rule))
+            .map(|(id, _)| id);
         let mut rules = rules;
         for rule in &mut rules {
             rule.patterns = Vec::new();
@@ -60,7 +63,7 @@ impl Policy {
             rules,
             clients,
             names,
-            single_label: single_label.map(|at| RuleId(at as u32)),
+            single_label,
             deny_with,
             observe: None,
         })

@@ -179,6 +179,10 @@ impl<T: Address> Ranges<T> {
     }
 
     /// The starts behind the lowest address with this first byte, up to the highest one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a configuration has fewer than 2^32 CIDRs"
+    )]
     fn starts_of(&self, byte: u8) -> (u32, u32) {
         let low = T::lowest(byte);
         let from = self.starts.partition_point(|&start| start <= low);

@@ -164,6 +164,10 @@ impl NameIndexBuilder {
     ///
     /// # Errors
     /// When the names do not fit.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "`new` has checked that the entries fit"
+    )]
     pub(super) fn finish(self) -> Result<NameIndex, TreeFull> {
         let Self { mut tree, placed } = self;
         let mut shared = Vec::new();

@@ -49,6 +49,10 @@ impl NameBuf {
     ///
     /// # Errors
     /// When the label is empty or longer than 63 bytes, or the name would be longer than 255.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     pub fn push_label(&mut self, label: &[u8]) -> Result<(), NameError> {
         match label.len() {
             0 => return Err(NameError::EmptyLabel),
@@ -127,6 +131,10 @@ impl NameBuf {
     /// Notes where the labels of the name at the start of `wire` start, as yet counted from there.
     /// Its length and how many there are.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     fn find_labels(&mut self, wire: &[u8]) -> Result<(usize, usize), NameError> {
         let name = wire.get(..MAX_NAME).unwrap_or(wire);
         let mut at = 0;
@@ -153,6 +161,10 @@ impl NameBuf {
 
     /// Takes over the name of `len` bytes whose labels were found.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     fn fill(&mut self, wire: &[u8], len: usize, count: usize) -> Result<usize, NameError> {
         let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
         // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
@@ -188,6 +200,10 @@ impl NameBuf {
 }
 
 impl From<NameRef<'_>> for NameBuf {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     fn from(name: NameRef<'_>) -> Self {
         let mut buf = Self::new();
         let room = buf.bytes.get_mut(..name.wire.len());

@@ -28,6 +28,10 @@ impl CompressionTable {
     }
 
     /// Notes a suffix of `len` bytes that stands at `at`, if there is room and a pointer reaches it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes"
+    )]
     pub(super) fn add(&mut self, at: usize, len: usize) {
         let slots = (
             self.places.get_mut(self.count),

@@ -72,6 +72,10 @@ impl Suffix {
     }
 
     /// What of it goes on to the children: one half.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "one half of the hash is wanted"
+    )]
     const fn passed_on(self) -> u32 {
         self.0 as u32
     }
@@ -88,6 +92,10 @@ impl Suffix {
 
     /// What is compared first: not 0, which is where there is no node.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "eight bits of the hash are wanted"
+    )]
     const fn tag(self) -> u8 {
         self.0 as u8 | 1
     }
@@ -189,6 +197,10 @@ impl PackedTree {
     }
 
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "that the place has a number was checked when the node was put there"
+    )]
     fn child(&self, parent: PackedId, label: &[u8], suffix: Suffix) -> Option<PackedId> {
         let mut at = self.home(suffix) as usize;
         loop {

@@ -213,7 +213,7 @@ impl<'a> ZoneReader<'a> {
                 MAX_INCLUDED_TEXT >> 20
             )));
         }
-        let number = self.included.len() as u32; // below MAX_INCLUDES
+        let number = u32::try_from(self.included.len()).unwrap_or(u32::MAX); // below MAX_INCLUDES
         self.included.push(path);
         // RFC 1035 section 5.1: the including file's origin stands; BIND keeps its owner, too.
         let outer_origin = self.state.origin.clone();
