@@ -105,14 +105,9 @@ pub fn resume(
     let mut query = Query::unread(packet);
     if let Err(fault) = query.read() {
         let admitted = fault.rcode().is_some() && policy.admit(client.source).is_some();
-        return reject_malformed(packet, fault, (client.transport, admitted), out);
+        return reject_malformed(packet, fault, client.transport, admitted, out);
     }
     let query = &query;
-    let run = QueryRun {
-        query,
-        context,
-        results,
-    };
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
     let max = reply_limit(query, client.transport);
@@ -131,12 +126,19 @@ pub fn resume(
         return Step::refuse(reason, writer, outcome);
     }
     let Some(group) = group else {
-        return run.deny(policy.deny_unknown_client(), writer, outcome);
+        let denial = policy.deny_unknown_client();
+        return deny::deny(query, context.snapshot, denial, writer, outcome);
     };
     outcome.group = Some(group);
-    match run.decide(group, query.name(), query.qtype()) {
-        Verdict::Deny(denial) => run.deny(denial, writer, outcome),
-        verdict => run.answer(group, verdict, writer, outcome),
+    let run = QueryRun {
+        query,
+        group,
+        context,
+        results,
+    };
+    match run.decide(query.name(), query.qtype()) {
+        Verdict::Deny(denial) => deny::deny(query, context.snapshot, denial, writer, outcome),
+        verdict => run.answer(verdict, writer, outcome),
     }
 }
 
@@ -235,7 +237,8 @@ fn not_served(query: &Query<'_>) -> Option<Reason> {
 fn reject_malformed(
     packet: &[u8],
     fault: Malformed,
-    (transport, admitted): (Transport, bool),
+    transport: Transport,
+    admitted: bool,
     out: &mut [u8],
 ) -> Step {
     let (reason, question, edns) = match fault {

@@ -234,11 +234,13 @@ impl Policy {
             && asked.obstacle(rule).is_none()
         {
             let winner = (entry.rule, rule);
-            return self.allowed(name, qtype, winner).unwrap_or_else(|| {
-                let mut found = self.unmentioned(position);
-                found.winner = Some(winner);
-                self.denied(name, asked, position, &found)
-            });
+            return self
+                .allowed(name, qtype, entry.rule, rule)
+                .unwrap_or_else(|| {
+                    let mut found = self.unmentioned(position);
+                    found.winner = Some(winner);
+                    self.denied(name, asked, position, &found)
+                });
         }
         self.contested(name, asked, position)
     }
@@ -253,7 +255,7 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let found = self.found(asked, position);
         let allowed = found.winner;
-        let allowed = allowed.and_then(|winner| self.allowed(name, asked.qtype, winner));
+        let allowed = allowed.and_then(|(id, rule)| self.allowed(name, asked.qtype, id, rule));
         allowed.unwrap_or_else(|| self.denied(name, asked, position, &found))
     }
 
@@ -271,8 +273,8 @@ impl Policy {
         match &self.observe {
             Some(forwarding) if !built_in => {
                 let id = winner.map(|(id, _)| id);
-                let by = (forwarding, self.rule_ranges.observed());
-                Verdict::Forward(Grant::new(name, asked.qtype, by, id, true))
+                let ranges = self.rule_ranges.observed();
+                Verdict::Forward(Grant::new(name, asked.qtype, forwarding, ranges, id, true))
             }
             _ => Verdict::Deny(self.denial(asked, position, found)),
         }
@@ -284,14 +286,15 @@ impl Policy {
         &'p self,
         name: NameRef<'q>,
         qtype: RecordType,
-        (id, rule): (RuleId, &'p Rule),
+        id: RuleId,
+        rule: &'p Rule,
     ) -> Option<Verdict<'p, 'q>> {
         Some(match &rule.action {
             &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
             Action::Answer(records) => Verdict::Answer { records, rule: id },
             Action::Forward(forwarding) => {
-                let by = (forwarding, self.rule_ranges.of_rule(id));
-                Verdict::Forward(Grant::new(name, qtype, by, Some(id), false))
+                let ranges = self.rule_ranges.of_rule(id);
+                Verdict::Forward(Grant::new(name, qtype, forwarding, ranges, Some(id), false))
             }
             Action::Deny => return None,
         })

@@ -5,12 +5,13 @@ use crate::{
         Ede, Failure, Rcode, RecordType, ReplyWriter, Rrset,
         reply::{OwnerName, Section},
     },
-    policy::{GroupId, RuleId, Verdict},
+    policy::{RuleId, Verdict},
 };
 
 use super::{
     answer,
     chain::CnameChain,
+    deny::deny_filtered,
     incomplete::Incomplete,
     outcome::{Outcome, Reason},
     query_run::QueryRun,
@@ -28,7 +29,6 @@ impl<'t> QueryRun<'t> {
     /// Writes the answer that the verdict leads to.
     pub(super) fn answer(
         self,
-        group: GroupId,
         verdict: Verdict<'t, '_>,
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
@@ -52,7 +52,7 @@ impl<'t> QueryRun<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
-        let written = answer::write(self, group, verdict, writer, &mut chain);
+        let written = answer::write(self, verdict, writer, &mut chain);
         outcome.upstream = chain.upstream;
         outcome.reason = reason.unwrap_or(chain.reason());
         if reason.is_none() {
@@ -64,7 +64,7 @@ impl<'t> QueryRun<'t> {
                 writer.truncate();
                 outcome.truncated = true;
             }
-            Err(incomplete) => return self.end_incomplete(group, incomplete, writer, outcome),
+            Err(incomplete) => return self.end_incomplete(incomplete, writer, outcome),
         }
         let text = if chain.bridges { BRIDGES } else { STALE };
         let ede = chain.stale.then_some((Ede::StaleAnswer, text));
@@ -99,7 +99,6 @@ impl<'t> QueryRun<'t> {
     /// Ends an answer that could not be completed.
     fn end_incomplete(
         self,
-        group: GroupId,
         incomplete: Incomplete,
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
@@ -111,9 +110,7 @@ impl<'t> QueryRun<'t> {
                 stale,
                 outcome,
             })),
-            Incomplete::Filtered(rejection) => {
-                self.deny_filtered(group, rejection, writer, outcome)
-            }
+            Incomplete::Filtered(rejection) => deny_filtered(self, rejection, writer, outcome),
             Incomplete::NoRecursion => Step::refuse(Reason::NoRecursion, writer, outcome),
             Incomplete::Failed { failure, cached } => {
                 outcome.reason = failed(failure);

@@ -113,7 +113,8 @@ impl<'t> Filter<'t> {
         &self,
         owner: NameRef<'_>,
         target: NameRef<'_>,
-        (policy, denial): (&Policy, &Denial<'_>),
+        policy: &Policy,
+        denial: &Denial<'_>,
     ) -> Result<(), Rejection> {
         if self.binding(policy, denial.rule).is_none() {
             return Ok(());

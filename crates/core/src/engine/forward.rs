@@ -14,7 +14,7 @@ use crate::{
         reply::Section,
         response::{ChainEnd, Dname},
     },
-    policy::{Grant, GroupId, UpstreamId, Verdict},
+    policy::{Grant, UpstreamId, Verdict},
 };
 
 use super::{
@@ -80,23 +80,32 @@ pub(super) fn response(
     Ok(entry)
 }
 
+/// What an upstream said to a question, and the grant by which it was asked.
+#[derive(Clone, Copy)]
+pub(super) struct Forwarded<'a> {
+    pub(super) grant: &'a Grant<'a, 'a>,
+    pub(super) entry: &'a Arc<CacheEntry>,
+}
+
 /// Filters what an upstream said and writes it. Where one of its aliases leads to a name that we have the
 /// data of, or that the policy sends to another upstream, that one's take the place of this one's.
 pub(super) fn write<'t>(
     run: QueryRun<'t>,
-    group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &Arc<CacheEntry>, &mut Filter<'t>),
-    (writer, chain): (&mut ReplyWriter<'_>, &mut CnameChain),
+    said: Forwarded<'_>,
+    filter: &mut Filter<'t>,
+    writer: &mut ReplyWriter<'_>,
+    chain: &mut CnameChain,
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'static>, Incomplete> {
+    let Forwarded { grant, entry } = said;
     let response = entry.response();
-    let passed = follow(run, group, (grant, entry, filter), chain)?;
+    let passed = follow(run, said, filter, chain)?;
     chain.count(passed.aliases)?;
     let ttl = ttl(run, entry);
     let mut owner = grant.name();
     for link in response.aliases.iter().take(passed.aliases) {
         if let Some(dname) = &link.dname {
-            write_dname(run, group, (grant, entry), dname, writer)?;
+            write_dname(run, said, dname, writer)?;
         }
         for set in [Some(&link.cname), link.signatures.as_ref()]
             .into_iter()
@@ -114,7 +123,7 @@ pub(super) fn write<'t>(
         return Ok(NextName::Target);
     }
     if let Some(dname) = &response.dname {
-        write_dname(run, group, (grant, entry), dname, writer)?;
+        write_dname(run, said, dname, writer)?;
     }
     for set in &response.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
@@ -140,17 +149,16 @@ fn ttl<'e>(run: QueryRun<'_>, entry: &'e CacheEntry) -> impl Fn(&Rrset) -> u32 +
 /// upstream's business.
 fn write_dname(
     run: QueryRun<'_>,
-    group: GroupId,
-    (grant, entry): (&Grant<'_, '_>, &CacheEntry),
+    said: Forwarded<'_>,
     dname: &Dname,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Incomplete> {
     let owner = dname.owner.as_ref();
-    let Verdict::Forward(above) = run.decide(group, owner, run.qtype()) else {
+    let Verdict::Forward(above) = run.decide(owner, run.qtype()) else {
         return Ok(());
     };
-    if above.forwarding().upstream == grant.forwarding().upstream {
-        let ttl = ttl(run, entry);
+    if above.forwarding().upstream == said.grant.forwarding().upstream {
+        let ttl = ttl(run, said.entry);
         for set in dname.sets() {
             writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
         }
@@ -198,16 +206,17 @@ struct Followed {
 /// Follows the aliases and filters all that the answer would have, before anything is written.
 fn follow<'t>(
     run: QueryRun<'t>,
-    group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &CacheEntry, &mut Filter<'t>),
+    said: Forwarded<'_>,
+    filter: &mut Filter<'t>,
     chain: &mut CnameChain,
 ) -> Result<Followed, Incomplete> {
+    let Forwarded { grant, entry } = said;
     let response = entry.response();
-    let asked = (group, grant.forwarding().upstream);
+    let upstream = grant.forwarding().upstream;
     let mut owner = grant.name();
     for (before, link) in response.aliases.iter().enumerate() {
         let target = link.target.as_ref();
-        match lead(run, asked, (owner, target), filter, chain)? {
+        match lead(run, upstream, owner, target, filter, chain)? {
             AliasTarget::Elsewhere => {
                 return Ok(Followed {
                     aliases: before + 1,
@@ -227,7 +236,7 @@ fn follow<'t>(
     // Where aliases are what was asked for, they are the answer; what they lead to is told all the
     // same.
     for target in response.answers.iter().flat_map(Filter::targets) {
-        lead(run, asked, (owner, target.as_ref()), filter, chain)?;
+        lead(run, upstream, owner, target.as_ref(), filter, chain)?;
     }
     filter.check_entry(owner, entry)?;
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
@@ -251,13 +260,14 @@ enum AliasTarget<'t, 'n> {
 /// Decides where an alias of `owner` leads, if it may lead there at all.
 fn lead<'t, 'n>(
     run: QueryRun<'t>,
-    (group, upstream): (GroupId, UpstreamId),
-    (owner, target): (NameRef<'_>, NameRef<'n>),
+    upstream: UpstreamId,
+    owner: NameRef<'_>,
+    target: NameRef<'n>,
     filter: &Filter<'t>,
     chain: &mut CnameChain,
 ) -> Result<AliasTarget<'t, 'n>, Rejection> {
     let policy = run.context.snapshot.policy();
-    match run.decide(group, target, run.qtype()) {
+    match run.decide(target, run.qtype()) {
         Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(AliasTarget::Elsewhere),
         // What would be denied is only observed.
         Verdict::Forward(next) if next.is_observed() => {
@@ -271,7 +281,7 @@ fn lead<'t, 'n>(
         }
         Verdict::Forward(next) => Ok(AliasTarget::On(next)),
         Verdict::Deny(denial) => {
-            filter.check_target(owner, target, (policy, &denial))?;
+            filter.check_target(owner, target, policy, &denial)?;
             Ok(AliasTarget::Nowhere)
         }
     }

@@ -16,37 +16,35 @@ use super::{
 #[derive(Clone, Copy)]
 pub(super) struct QueryRun<'t> {
     pub(super) query: &'t Query<'t>,
+    /// The client's group.
+    pub(super) group: GroupId,
     pub(super) context: &'t Context<'t>,
     pub(super) results: &'t [UpstreamResult],
 }
 
 impl<'t> QueryRun<'t> {
+    /// What the policy says to a name, in this query.
     #[inline]
-    pub(super) fn decide<'q>(
-        self,
-        group: GroupId,
-        name: NameRef<'q>,
-        qtype: RecordType,
-    ) -> Verdict<'t, 'q> {
+    pub(super) fn decide<'q>(self, name: NameRef<'q>, qtype: RecordType) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
         if qtype == RecordType::DS {
-            return self.decide_ds(group, name);
+            return self.decide_ds(name);
         }
-        policy.decide(group, name, qtype, self.context.now)
+        policy.decide(self.group, name, qtype, self.context.now)
     }
 
-    /// The same for the DS.
+    /// The same for a DS, which stands on the parent's side of a zone cut.
     #[cold]
-    pub(super) fn decide_ds<'q>(self, group: GroupId, name: NameRef<'q>) -> Verdict<'t, 'q> {
+    fn decide_ds<'q>(self, name: NameRef<'q>) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
-        let verdict = policy.decide(group, name, RecordType::DS, self.context.now);
+        let verdict = policy.decide(self.group, name, RecordType::DS, self.context.now);
         let Verdict::Zone { zone, rule } = verdict else {
             return verdict;
         };
         let zone = self
             .zone(zone)
             .filter(|zone| self.is_parents(rule, zone, name));
-        zone.and_then(|_| self.ask_parent(group, name))
+        zone.and_then(|_| self.ask_parent(name))
             .map_or(verdict, Verdict::Forward)
     }
 
@@ -63,12 +61,17 @@ impl<'t> QueryRun<'t> {
     }
 
     /// Leave to ask for the DS of `name`, if a name beside it would be forwarded.
-    pub(super) fn ask_parent<'q>(self, group: GroupId, name: NameRef<'q>) -> Option<Grant<'t, 'q>> {
+    fn ask_parent<'q>(self, name: NameRef<'q>) -> Option<Grant<'t, 'q>> {
         let mut beside = NameBuf::new();
         beside.push_label(b"*").ok()?;
         beside.push_name(name.parent()?).ok()?;
         let policy = self.context.snapshot.policy();
-        let verdict = policy.decide(group, beside.as_ref(), RecordType::DS, self.context.now);
+        let verdict = policy.decide(
+            self.group,
+            beside.as_ref(),
+            RecordType::DS,
+            self.context.now,
+        );
         match verdict {
             Verdict::Forward(grant) if self.may_be_forwarded() => grant.beside(name),
             _ => None,

@@ -45,7 +45,8 @@ impl<'p, 'q> Grant<'p, 'q> {
     pub(super) const fn new(
         name: NameRef<'q>,
         qtype: RecordType,
-        (forwarding, ranges): (&'p Forwarding, &'p Ranges),
+        forwarding: &'p Forwarding,
+        ranges: &'p Ranges,
         rule: Option<RuleId>,
         observed: bool,
     ) -> Self {
