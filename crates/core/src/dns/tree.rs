@@ -17,6 +17,7 @@ mod block;
 mod map;
 mod packed;
 mod prefetch;
+mod prefetch_list;
 mod seed;
 
 use hashbrown::HashTable;
@@ -26,7 +27,7 @@ use seed::Seed;
 
 pub use map::LabelMap;
 pub use packed::{PackedId, PackedTree};
-pub use prefetch::Prefetch;
+pub use prefetch_list::Prefetch;
 pub use seed::fix_seed;
 
 /// A node of a [`LabelTree`]; the root is the least.

@@ -24,7 +24,7 @@ use std::ops::Range;
 use super::{
     HEAD, NONE, Node, TreeFull, arena,
     block::{BODY, Block, SIZE, SLOTS},
-    prefetch::{self, Prefetch},
+    prefetch_list::{self, Prefetch},
     seed::Seed,
 };
 use crate::dns::name::NameRef;
@@ -136,7 +136,7 @@ impl PackedTree {
     /// packed already; ends where the next ones begin. A long list is packed twice as fast so.
     fn look_ahead(&self, nodes: &[u8], from: u32, prefetch: &mut Prefetch) -> u32 {
         let mut here = from;
-        for _ in 0..prefetch::ROOM {
+        for _ in 0..prefetch_list::ROOM {
             let Some(node) = arena::at(nodes, here) else {
                 break;
             };

@@ -1,6 +1,6 @@
 //! The data of a LOC record (RFC 1876): where on the earth a host is.
 
-use super::{Fault, field::shown, record_data::RdataText, scan::Word};
+use super::{Fault, field::shown, rdata_text::RdataText, scan::Word};
 
 /// The equator and the prime meridian (RFC 1876 section 2).
 const ZERO_ANGLE: i64 = 1 << 31;

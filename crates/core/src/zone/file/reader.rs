@@ -9,7 +9,8 @@ use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
     ZoneFault, ZoneRecord,
     field::{self, short, shown},
-    record_data::{self, RdataText},
+    rdata_text::RdataText,
+    record_data,
     scan::{LogicalLine, Scanner, TextPosition, Word},
     word::{WrittenName, push_string, time},
 };
