@@ -9,6 +9,8 @@
 //! spoofing harder compare it.
 
 mod compression;
+mod opt;
+mod rdata_writer;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +19,7 @@ use super::{
     edns::{Edns, OPT_LEN, UDP_PAYLOAD},
     name::NameRef,
     query::{CLASS_IN, HEADER, Query},
-    rrset::{Layout, Rrset, name_len},
+    rrset::{Layout, Rrset},
     rtype::RecordType,
 };
 
@@ -317,99 +319,6 @@ impl<'b> ReplyWriter<'b> {
         Ok(())
     }
 
-    /// RDATA, given and written behind its two bytes of length, the names in it compressed.
-    fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), ReplyFull> {
-        let Layout::Names { prefix, more } = layout else {
-            return self.put(rdata);
-        };
-        let length_at = self.len;
-        let (length, rest) = rdata.split_first_chunk::<2>().ok_or(ReplyFull)?;
-        self.put(length)?; // it is put right below
-        let (head, mut rest) = rest.split_at_checked(prefix).ok_or(ReplyFull)?;
-        if !head.is_empty() {
-            self.put(head)?;
-        }
-        if more {
-            for _ in 0..2 {
-                let (name, after) = name_len(rest)
-                    .and_then(|len| rest.split_at_checked(len))
-                    .ok_or(ReplyFull)?;
-                self.put_name(name)?;
-                rest = after;
-            }
-            self.put(rest)?;
-        } else {
-            self.put_target(rest)?;
-        }
-        self.set_length(length_at);
-        Ok(())
-    }
-
-    /// The name in the data of an alias: its records may follow.
-    fn put_target(&mut self, wire: &[u8]) -> Result<(), ReplyFull> {
-        let at = self.put_name(wire)?;
-        // Where there was no room to remember it, it is written out again, as any name is.
-        self.target = at.filter(|_| !self.known.is_full());
-        Ok(())
-    }
-
-    /// Writes the length of the RDATA that begins behind the two bytes at `length_at` into them.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the length of RDATA that is within a message"
-    )]
-    fn set_length(&mut self, length_at: usize) {
-        let written = self.len - length_at - 2;
-        if let Some(slot) = self.out.get_mut(length_at..length_at + 2) {
-            slot.copy_from_slice(&(written as u16).to_be_bytes());
-        }
-    }
-
-    /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
-    /// whole name can lead.
-    fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, ReplyFull> {
-        if self.known.count() == 0 {
-            self.know_question();
-        }
-        let begin = self.len;
-        let mut rest = wire;
-        while let Some((&len, tail)) = rest.split_first() {
-            if len == 0 {
-                break;
-            }
-            let fresh = wire.len() - rest.len();
-            if let Some(at) = self.known.find(self.out, rest) {
-                if fresh == 0 {
-                    self.put(&pointer(at))?;
-                    return Ok(Some(at));
-                }
-                self.put(wire.get(..fresh).ok_or(ReplyFull)?)?;
-                self.put(&pointer(at))?;
-                return Ok(pointer_to(begin));
-            }
-            self.known.add(begin + fresh, rest.len());
-            rest = tail.get(usize::from(len)..).ok_or(ReplyFull)?;
-        }
-        self.put(wire)?;
-        Ok(pointer_to(begin))
-    }
-
-    /// Makes the name of the question one to point to. It is a well-formed one.
-    fn know_question(&mut self) {
-        let question = self.out.get(HEADER..self.body).unwrap_or_default();
-        let mut left = question.len().saturating_sub(4); // type and class
-        let mut at = HEADER;
-        while let Some(&len) = self.out.get(at) {
-            let step = 1 + usize::from(len);
-            if len == 0 || left <= step {
-                break;
-            }
-            self.known.add(at, left);
-            at += step;
-            left -= step;
-        }
-    }
-
     /// Two pieces of known size.
     #[inline]
     fn put_two<const A: usize, const B: usize>(
@@ -477,48 +386,6 @@ impl<'b> ReplyWriter<'b> {
         }
         self.len
     }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper eight of twelve bits, and a text within a message"
-    )]
-    fn put_opt(&mut self, edns: Edns, ede: Option<(Ede, &str)>) {
-        let room = self.limit - self.len;
-        self.limit += OPT_LEN;
-        let [payload_high, payload_low] = UDP_PAYLOAD.to_be_bytes();
-        let upper_rcode = (self.rcode.number() >> 4) as u8;
-        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        // 4 bytes of option header, 2 of INFO-CODE, then the text (RFC 8914 section 2).
-        let ede = ede
-            .filter(|_| room >= 6)
-            .map(|(code, text)| (code, fitting(text, room - 6)));
-        let rdata_len = ede.map_or(0, |(_, text)| 6 + text.len() as u16);
-        let [rdata_high, rdata_low] = rdata_len.to_be_bytes();
-        let [_, opt_type] = RecordType::OPT.0.to_be_bytes();
-        let fixed = [
-            0,
-            0,
-            opt_type,
-            payload_high,
-            payload_low,
-            upper_rcode,
-            0,
-            dnssec_ok,
-            0,
-            rdata_high,
-            rdata_low,
-        ];
-        // The room was reserved for the fixed part and measured for the rest.
-        let _ = if let Some((code, text)) = ede {
-            let [length_high, length_low] = (2 + text.len() as u16).to_be_bytes();
-            let [code_high, code_low] = code.number().to_be_bytes();
-            let option = [0, 15, length_high, length_low, code_high, code_low];
-            self.put_two(&fixed, &option)
-                .and_then(|()| self.put(text.as_bytes()))
-        } else {
-            self.put(&fixed)
-        };
-    }
 }
 
 /// Type, class and TTL of a record.
@@ -526,18 +393,6 @@ fn fixed_fields(rtype: RecordType, ttl: u32) -> [u8; 8] {
     let [[t1, t0], [c1, c0]] = [rtype.0, CLASS_IN].map(u16::to_be_bytes);
     let [l3, l2, l1, l0] = ttl.to_be_bytes();
     [t1, t0, c1, c0, l3, l2, l1, l0]
-}
-
-/// As much of `text` as fits into `room` bytes, whole characters only.
-fn fitting(text: &str, room: usize) -> &str {
-    if text.len() <= room {
-        return text;
-    }
-    let end = (0..=room)
-        .rev()
-        .find(|&end| text.is_char_boundary(end))
-        .unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }
 
 /// A compression pointer to this place.

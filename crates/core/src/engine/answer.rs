@@ -115,7 +115,7 @@ pub(super) fn write(
     }
 }
 
-/// What an upstream says, from `grant`'s name on.
+/// Answers from an upstream, from `grant`'s name on.
 fn forwarded<'t>(
     run: QueryRun<'t>,
     grant: &Grant<'_, '_>,
@@ -170,7 +170,7 @@ fn put(
     Ok(writer.rrset(Section::Answer, owner, set)?)
 }
 
-/// One link, or the end, from a zone; `first` of the chain or not.
+/// Writes one alias, or the end of the chain, from a zone.
 fn from_zone<'t>(
     run: QueryRun<'t>,
     zone: &'t Zone,
@@ -209,13 +209,13 @@ fn from_zone<'t>(
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
         ZoneLookup::Referral { cut_labels, ns } => {
-            refer(zone, ns, last_labels(name, cut_labels), filter, writer)?
+            refer(zone, ns, name.last_labels(cut_labels), filter, writer)?
         }
     }
     Ok(NextName::End)
 }
 
-/// One link, or the end, from the records of a rule.
+/// Writes one alias, or the end of the chain, from the records of a rule.
 fn from_records<'t>(
     run: QueryRun<'t>,
     records: &'t [Rrset],
@@ -280,7 +280,7 @@ fn redirect(
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'static>, Incomplete> {
-    writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
+    writer.rrset(Section::Answer, name.last_labels(owner_labels), dname)?;
     let Some(substituted) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
         writer.set_rcode(Rcode::YxDomain);
@@ -323,15 +323,4 @@ fn refer(
         }
     }
     Ok(())
-}
-
-/// The name made of the last `count` labels of `name`.
-fn last_labels(name: NameRef<'_>, count: usize) -> NameRef<'_> {
-    let starts = name.label_starts();
-    let starts = starts.as_slice();
-    let first = starts
-        .len()
-        .checked_sub(count)
-        .and_then(|at| starts.get(at));
-    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
 }

@@ -1,9 +1,9 @@
-//! The part of an answer that an upstream gives: found in the cache, at hand, or to be asked for;
-//! then filtered and written.
+//! The part of an answer that comes from an upstream: from the cache, from the results at hand, or to be asked for; then
+//! filtered and written.
 //!
-//! A query that must wait is not kept here. It ends with the permit to ask for what is missing, and
-//! is taken the whole way once more when that has come: so there is one path for a question, its
-//! waiting costs nobody but the shell, and what arrives is judged like everything else.
+//! A query that must wait is not kept here. It ends with the permit to ask, and is taken up again from the start when the
+//! upstream has answered ([`resume`](super::resume)): so a question has one path, and a result is filtered like any other
+//! response.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What happened to one query: exactly one [`Outcome`] each.
+//! The outcome of a query: exactly one [`Outcome`] each.
 //!
 //! Counters and log lines are derived from it, in one place, so that their sums agree: every query
 //! has one [`Reason`], and the reason decides the [`Ending`].

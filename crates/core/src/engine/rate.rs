@@ -31,13 +31,12 @@ const SECOND: u64 = 1_000_000_000;
 /// table began, and last for 36 years.
 const SLIP_BITS: u32 = 4;
 
-/// What a client may send, and what a client is.
+/// How many queries a client may send, and which addresses count as one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Queries a second, and as many at once after a second of silence. At most 10⁹.
     pub per_second: NonZeroU32,
-    /// Of the queries over the limit every which one slips through to a short answer: 1 for each,
-    /// 0 for none; at most 15.
+    /// Of the queries over the limit one in this many is answered with TC; 1 for each, 0 for none; at most 15.
     pub slip: u8,
     /// The bits of an IPv4 address that make a client.
     pub ipv4_prefix: u8,

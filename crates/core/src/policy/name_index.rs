@@ -1,4 +1,4 @@
-//! Every pattern of every rule in one tree of names, so that a decision is one walk.
+//! The name index: every pattern of every rule in one tree of names, so that a decision is one walk.
 //!
 //! ```text
 //!   question a.b.example        the walk down ends at the closest known name, b.example;
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The order of the entries *is* the precedence of rules (longest name, then exact, then named
-//! group, then configured), sorted once when the tree is built; whoever reads them in order and
-//! takes the first that applies has decided. Whether one applies is not known here.
+//! group, then configured), sorted once when the tree is built; the first one in
+//! that order that applies decides. Whether one applies is not known here.
 //!
 //! A million names should cost tens of megabytes and a decision few lines of memory. So an entry is
 //! four bytes, stands in its node where it is the only one there ([`node_data`]), and the names
@@ -19,7 +19,7 @@
 mod node_data;
 
 use self::node_data::{EntryPlace, NodeData, PackedEntry};
-use super::{Disposition, Pattern, Rule, RuleId, RuleOrigin};
+use super::{Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition};
 use crate::dns::{
     LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
@@ -68,7 +68,7 @@ impl PatternKind {
     }
 }
 
-/// The place of an entry among those on the same name, best first. EntriesOfName of equal rank are tied
+/// The place of an entry among those on the same name, best first. Entries of equal rank are tied
 /// where both apply, which is an error when the policy is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::dns::Name;
+use crate::dns::{RecordType, Rrset};
 
 mod naive;
 mod scale;
