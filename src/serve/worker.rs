@@ -22,7 +22,7 @@ use crate::{
     upstream::Admitted,
 };
 use dnsgate_core::{
-    dns::Prefetch,
+    dns::{Prefetch, query::HEADER},
     engine::{
         self, Client, Context, FollowUp, Forward, Outcome, RateVerdict, Reason, Snapshot, Step,
         UpstreamResult,
@@ -222,11 +222,15 @@ impl Handler for Worker {
     }
 
     fn prefetch(&mut self, packet: &[u8]) -> bool {
-        engine::prefetch(packet, &self.snapshot, &mut self.prefetch)
+        // The name that is asked for stands behind the header.
+        let question = packet.get(HEADER..).unwrap_or_default();
+        let names = self.snapshot.policy().name_index();
+        names.prefetch(question, &mut self.prefetch)
     }
 
     fn fetch(&mut self) {
-        self.snapshot.policy().fetch(&mut self.prefetch);
+        let names = self.snapshot.policy().name_index();
+        names.fetch(&mut self.prefetch);
     }
 
     fn handle(

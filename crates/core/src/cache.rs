@@ -1,7 +1,6 @@
-//! What upstreams said, for as long as it is true: a cache bounded in bytes.
+//! The cache of upstreams' responses, bounded in bytes.
 //!
-//! It keeps responses, not verdicts: whoever takes something out filters it under the policy in force
-//! at that moment. Time is an argument.
+//! It keeps responses, not verdicts: each hit is filtered under the policy in force at that moment. Time is an argument.
 //!
 //! A hit costs one keyed hash of the name, one shard's lock taken for reading, one comparison of
 //! the whole key, and an `Arc` counted up; it allocates nothing and waits for no writer elsewhere.
@@ -11,7 +10,7 @@
 //! and moves nothing, so that readers share the lock; weights are ours to define. The hash is the
 //! standard library's SipHash, keyed anew in each process, because unknown clients choose the names.
 //!
-//! Not here: who may ask (`policy`), what of it may pass (`engine`), who is asked (`upstream`).
+//! Not here: who may ask (`policy`), which records may pass (`engine`), which server is asked (the program's `upstream`).
 
 mod entry;
 mod slot;
@@ -35,7 +34,7 @@ use stats::{Counters, LookupResult};
 
 use crate::dns::{Failure, NameRef, RecordType, Response};
 
-/// How long it is remembered that asking failed (RFC 9520 section 3.2: at least a second, at most
+/// How long a failure is remembered (RFC 9520 section 3.2: at least a second, at most
 /// five minutes). Long enough that a storm of retries asks once, short enough that nobody notices
 /// when the upstream is back.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
@@ -47,24 +46,22 @@ const MAX_SHARDS: usize = 64;
 /// many as there would be entries of this weight.
 const TYPICAL_ENTRY: usize = 1 << 10;
 
-/// How the cache keeps what it is given.
+/// How the cache keeps responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CacheSettings {
     /// The most bytes; 0 keeps nothing.
     pub size: usize,
-    /// Response count as true for at least this long, in seconds.
+    /// A response is fresh for at least this long, in seconds.
     pub min_ttl: u32,
-    /// Response count as true for at most this long, in seconds. Beats `min_ttl`.
+    /// A response is fresh for at most this long, in seconds. Takes precedence over `min_ttl`.
     pub max_ttl: u32,
-    /// How long responses may still be used after that, in seconds, when asking fails.
+    /// How long a response may be served stale after that, in seconds, when the upstream fails (RFC 8767).
     pub serve_stale: u32,
-    /// Whether they may be used as well when the upstream says all of a sudden that there is no such
-    /// name, or no such data.
+    /// Whether a stale response is served, too, when the upstream suddenly denies the name or the data.
     pub bridge_denials: bool,
 }
 
-/// What responses are found by: a question in class IN, the bits that change its answer, and where it
-/// was asked.
+/// The key of a response: a question in class IN, the bits that change its answer, and the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheKey<'k> {
     /// The name asked for.
@@ -75,28 +72,28 @@ pub struct CacheKey<'k> {
     pub dnssec_ok: bool,
     /// Whether the upstream was not to validate.
     pub checking_disabled: bool,
-    /// The upstream: what one says is nothing to those who may only ask another.
+    /// The partition of the upstream: its responses serve only those who may ask it.
     pub partition: u32,
 }
 
 /// What the cache has for a question.
 #[derive(Clone, Debug)]
 pub enum CacheLookup {
-    /// True now.
+    /// Fresh.
     Fresh(Arc<CacheEntry>),
-    /// True now, asked for often, and near its end: whoever gets this is the one to ask again.
+    /// Fresh, asked for often, and near its end: the caller that gets this one renews it.
     Refresh(Arc<CacheEntry>),
-    /// Past its time: to be used only when asking fails or takes too long.
+    /// Stale: to be used only when the upstream fails or takes too long.
     Stale(Arc<CacheEntry>),
-    /// Past its time, and asking failed a moment ago: to be used at once.
+    /// Stale, and the upstream failed a moment ago: to be used at once.
     StaleNow(Arc<CacheEntry>),
-    /// Asking failed a moment ago, and there is nothing else.
+    /// The upstream failed a moment ago, and there is nothing else.
     Failed(Failure),
     /// Nothing.
     Missing,
 }
 
-/// Response by question, for all workers.
+/// The responses by key, for all workers.
 pub struct Cache {
     settings: CacheSettings,
     table: Table<OwnedKey, CacheSlot, SlotWeigher, RandomState, EvictionCounter>,
@@ -210,7 +207,7 @@ impl Cache {
         entry
     }
 
-    /// Remembers for a few seconds that asking failed (RFC 9520). Response that can still be used stay,
+    /// Remembers for a few seconds that asking failed (RFC 9520). A response that can still be used stays,
     /// with a note of it. That there was no room to ask says nothing of the question, and is not
     /// remembered; nor is that its upstream is down or leads back here, which is known of the upstream:
     /// a flood of names for one that is down would push out what others can still use.
@@ -225,7 +222,7 @@ impl Cache {
         if matches!(failure, Failure::Down | Failure::Looping) {
             return;
         }
-        // Response that somebody puts between these two are lost for a few seconds. Questions that are
+        // A response that another thread puts between these two is lost for a few seconds. Questions that are
         // the same are merged, so there is hardly a second one to do so.
         let until = now + FAILURE_TTL;
         let kept = CacheSlot::Failed { failure, until };

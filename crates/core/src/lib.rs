@@ -4,10 +4,10 @@
 //! clock, a task or a metric, so the same code serves UDP, TCP, `dnsgate explain`, policy tests and the fuzzers.
 //!
 //! - [`dns`]: names, queries, replies, record sets. Imports nothing of ours.
-//! - [`policy`]: which client may ask, and what becomes of a question.
-//! - [`zone`]: what our own data says to a name and type.
-//! - [`cache`]: what upstreams said, for as long as it is true.
-//! - [`engine`]: one query's path through them, in the order that stands nowhere else.
+//! - [`policy`]: which clients may ask, and whether a question is answered, forwarded or denied.
+//! - [`zone`]: the answers of our own zones.
+//! - [`cache`]: the responses of upstreams, until they expire.
+//! - [`engine`]: the path of one query through them; the order of its steps stands only there.
 //!
 //! # Invariants
 //!
@@ -27,6 +27,16 @@
 //!    answered SERVFAIL.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
 
 pub mod cache;
 pub mod dns;

@@ -1,4 +1,4 @@
-//! What a client may ask: who is admitted, and what becomes of a question.
+//! The policy: which clients are admitted, and what is done with a question.
 //!
 //! ```text
 //!   source address ─▶ admit ─▶ group ─┐
@@ -8,22 +8,26 @@
 //! Among the rules that are for the group and the type and have not ended, the longest name wins;
 //! on the same name an exact pattern beats a wider one, then the rule that names the group beats
 //! the one for everybody, then a configured rule beats a built-in one. What is still tied is
-//! refused when the policy is built. Nobody's win is a denial: so is a source in no group, and
-//! so would be any fault in here. A policy that is only observed forwards where it would deny.
+//! refused when the policy is built. If no rule wins, the question is denied; so is one from a source in no group, and so
+//! would be one that meets a fault in here. A policy in observe mode forwards where it would deny.
 //!
 //! A denial by default tells three cases apart: a rule allows the name for other groups or types or
 //! has ended, the name is one that search lists leave behind ([`RuleOrigin::Search`]), or neither.
 //!
-//! Not here: what a zone or an upstream answers (they are numbers here), how a denial looks on the
-//! wire (`engine`), and how rules are written (`config`). Nothing in here reads a clock or keeps state between
+//! Not here: the answers of zones and upstreams (they are numbers here), the reply that denies (`engine`), and the syntax of
+//! rules (`config`). Nothing in here reads a clock or keeps state between
 //! questions, and `admit` and `decide` do not allocate.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::net::IpAddr;
 
-use crate::dns::{Name, NameRef, Prefetch, RecordType, Rrset};
+use crate::dns::{Name, NameRef};
 
-pub mod build;
+mod build;
 mod clients;
+pub mod conflict;
+mod decide;
+mod denial_text;
+mod disposition;
 mod embedded;
 mod explain;
 mod name_index;
@@ -38,9 +42,11 @@ mod special;
 #[cfg(test)]
 mod tests;
 mod ties;
+mod verdict;
 
-pub use build::Conflict;
-pub use explain::{Candidate, Disposition, NearMiss};
+pub use conflict::Conflict;
+pub use disposition::Disposition;
+pub use explain::{Candidate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Grant, Permit, QueryBits, probe_token};
 pub use ranges::{AnswerRanges, Ranges};
@@ -51,18 +57,13 @@ pub use rule::{
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
+pub use verdict::{Denial, DenialReason, Verdict, ZoneId};
 
-use build::DenialTexts;
 use clients::ClientSet;
-use name_index::{Coverage, NameIndex, NamePosition, PatternEntry, PatternKind};
+use denial_text::DenialTexts;
+pub use name_index::NameIndex;
 use rule_ranges::RuleRanges;
 
-/// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ZoneId(pub u32);
-
-/// What a denial says where no rule is about the name.
-const NO_RULE: &str = "no rule allows this name";
 /// What a denial says to a client that may not ask at all.
 const UNKNOWN_CLIENT: &str = "client is in no group";
 
@@ -82,86 +83,6 @@ pub struct Policy {
     observe: Option<Forwarding>,
     /// The ranges of the rules that forward, as answers are compared with them.
     rule_ranges: RuleRanges,
-}
-
-/// What becomes of a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<'p, 'q> {
-    /// The data of a zone answers it.
-    Zone {
-        /// Which zone.
-        zone: ZoneId,
-        /// The rule that stands for the zone.
-        rule: RuleId,
-    },
-    /// A rule's records answer it: those of its type, and their absence is an answer, too.
-    Answer {
-        /// All records of the rule.
-        records: &'p [Rrset],
-        /// Which rule.
-        rule: RuleId,
-    },
-    /// An upstream is asked.
-    Forward(Grant<'p, 'q>),
-    /// It is denied.
-    Deny(Denial<'p>),
-}
-
-/// A denial, and all that its reply should say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denial<'p> {
-    /// How to answer: as the rule says, else the group, else the policy. But not with NXDOMAIN
-    /// where the name is more than a denied one: where it is allowed to this group in another
-    /// type, or a name below it is allowed (to this group, or, where a rule spells the lower name
-    /// out, to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place. And
-    /// what cannot exist in the public DNS is NXDOMAIN whatever the group and the policy say, unless
-    /// the rule that denies says it.
-    pub with: DenyWith,
-    /// The rule that denies, if it is one, or the one that allows the name to others.
-    pub rule: Option<RuleId>,
-    /// Why.
-    pub why: DenialReason,
-    /// Why, for the client (the text of an extended DNS error).
-    pub text: &'p str,
-}
-
-/// Why a question is denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DenialReason {
-    /// A rule denies it.
-    Rule,
-    /// A rule allows the name to other groups only.
-    OtherGroup,
-    /// A rule allows the name for other types only.
-    OtherType,
-    /// The rule that allowed it has ended.
-    Expired,
-    /// Nothing is about the name, and it cannot exist in the public DNS: a search list made it.
-    Search,
-    /// No rule allows it.
-    Default,
-    /// The client is in no group.
-    UnknownClient,
-}
-
-/// What one walk over the rules about a name found.
-#[derive(Clone, Copy, Default)]
-struct RuleMatch<'p> {
-    /// The rule that decides.
-    winner: Option<(RuleId, &'p Rule)>,
-    /// Where none does: the rule that would allow the question but for this. One that is for the
-    /// group goes before one that is not, and one that has ended before one for other types.
-    missed: Option<(RuleId, Disposition)>,
-    /// Where none does: the rule about names that search lists leave behind.
-    search: Option<RuleId>,
-}
-
-/// Who asks, for what, and when: what a rule must be for to apply.
-#[derive(Clone, Copy)]
-struct AskedBy {
-    group: GroupId,
-    qtype: RecordType,
-    now: SystemTime,
 }
 
 impl Policy {
@@ -205,58 +126,17 @@ impl Policy {
         self.observe.as_ref()
     }
 
-    /// Notes what a decision about a name will read, so that [`Policy::fetch`] can bring it near for
-    /// several at once. `wire` should begin with the name, and may be anything: nothing depends on
-    /// it but how long the decision takes. Tells whether it is of use, which it is in long lists.
-    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
-        self.names.prefetch(wire, prefetch)
-    }
-
-    /// Brings near what was noted, and forgets it.
-    pub fn fetch(&self, prefetch: &mut Prefetch) {
-        self.names.fetch(prefetch);
-    }
-
-    /// What becomes of a question.
+    /// The index of names, to prefetch from before decisions are made.
     #[must_use]
-    pub fn decide<'q>(
-        &self,
-        group: GroupId,
-        name: NameRef<'q>,
-        qtype: RecordType,
-        now: SystemTime,
-    ) -> Verdict<'_, 'q> {
-        let asked = AskedBy { group, qtype, now };
-        let position = self.names.find(name);
-        let found = self.found(asked, position);
-        if let Some((id, rule)) = found.winner {
-            match &rule.action {
-                &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
-                Action::Answer(records) => return Verdict::Answer { records, rule: id },
-                Action::Forward(forwarding) => {
-                    let by = (forwarding, self.rule_ranges.of_rule(id));
-                    return Verdict::Forward(Grant::new(name, qtype, by, Some(id), false));
-                }
-                Action::Deny => {}
-            }
-        }
-        let winner = found.winner;
-        let built_in = winner.is_some_and(|(_, rule)| rule.origin == RuleOrigin::BuiltIn);
-        match &self.observe {
-            Some(forwarding) if !built_in => {
-                let id = winner.map(|(id, _)| id);
-                let by = (forwarding, self.rule_ranges.observed());
-                Verdict::Forward(Grant::new(name, qtype, by, id, true))
-            }
-            _ => Verdict::Deny(self.denial(asked, position, found)),
-        }
+    pub const fn name_index(&self) -> &NameIndex {
+        &self.names
     }
 
     /// Whether a name below this one is allowed to anybody, at any time: then nobody should hear
     /// that the name does not exist, since nothing would exist below it (RFC 8020).
     #[must_use]
     pub fn has_allowed_below(&self, name: NameRef<'_>) -> bool {
-        self.names.has_allowed_below(self.names.find(name))
+        self.names.has_allowed_below(self.names.lookup(name))
     }
 
     /// The way in which a denial for this group is answered where no rule says it.
@@ -331,158 +211,5 @@ impl Policy {
     #[must_use]
     pub fn pattern_count(&self) -> usize {
         self.names.len()
-    }
-
-    /// The rules that are about the name (or the unmentioned names below it), best first.
-    fn contest(
-        &self,
-        position: NamePosition,
-        reach: Coverage,
-    ) -> impl Iterator<Item = (PatternEntry, &Rule)> {
-        self.names
-            .entries(position)
-            .filter(move |entry| entry.reaches(reach))
-            // Every entry has its rule. Were one missing, those behind it must not win instead.
-            .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
-    }
-
-    fn winner(
-        &self,
-        asked: AskedBy,
-        position: NamePosition,
-        reach: Coverage,
-    ) -> Option<(RuleId, &Rule)> {
-        self.contest(position, reach)
-            .find(|(_, rule)| asked.obstacle(rule).is_none())
-            .map(|(entry, rule)| (entry.rule, rule))
-    }
-
-    /// What the rules about a name say to a question, in one walk.
-    fn found(&self, asked: AskedBy, position: NamePosition) -> RuleMatch<'_> {
-        let mut found = RuleMatch::default();
-        for entry in self.names.entries(position) {
-            if entry.kind == PatternKind::Search {
-                found.search = found.search.or(Some(entry.rule));
-            }
-            if !entry.reaches(Coverage::Name) {
-                continue;
-            }
-            // Every entry has its rule. Were one missing, those behind it must not win instead.
-            let Some(rule) = self.rule(entry.rule) else {
-                break;
-            };
-            let Some(obstacle) = asked.obstacle(rule) else {
-                found.winner = Some((entry.rule, rule));
-                break;
-            };
-            let is_nearer =
-                |(_, other): (RuleId, Disposition)| obstacle.nearness() > other.nearness();
-            if asked.would_be_allowed_elsewhere(rule, obstacle)
-                && found.missed.is_none_or(is_nearer)
-            {
-                found.missed = Some((entry.rule, obstacle));
-            }
-        }
-        if position.is_single_label() {
-            found.search = found.search.or(self.single_label);
-        }
-        found
-    }
-
-    /// The entry of the rule about names that search lists leave behind, if the name is one of its.
-    fn search_entry(&self, position: NamePosition) -> Option<PatternEntry> {
-        let mut entries = self.names.entries(position);
-        entries.find(|entry| entry.kind == PatternKind::Search)
-    }
-
-    fn denial(&self, asked: AskedBy, position: NamePosition, found: RuleMatch<'_>) -> Denial<'_> {
-        let (why, rule) = match found {
-            RuleMatch {
-                winner: Some((id, _)),
-                ..
-            } => (DenialReason::Rule, Some(id)),
-            RuleMatch {
-                missed: Some((id, obstacle)),
-                ..
-            } => (obstacle.denial(), Some(id)),
-            RuleMatch {
-                search: Some(id), ..
-            } => (DenialReason::Search, Some(id)),
-            _ => (DenialReason::Default, None),
-        };
-        let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
-        let with = by_rule.or_else(|| {
-            // The walk ended with the winner: a search list's name may be one of those above it.
-            let above = || found.winner.is_some() && self.search_entry(position).is_some();
-            let searched = found.search.is_some() || above();
-            searched.then_some(DenyWith::NxDomain)
-        });
-        let with = match with.unwrap_or_else(|| self.deny_with(asked.group)) {
-            DenyWith::NxDomain if self.allows_more(asked, position) => DenyWith::NoData,
-            with => with,
-        };
-        let texts = rule.and_then(|id| self.texts.get(id.0 as usize));
-        Denial {
-            with,
-            rule,
-            why,
-            text: texts.map_or(NO_RULE, |texts| texts.of_denial(why)),
-        }
-    }
-
-    /// Whether a denied name is allowed in another type, or names below it are. The root always
-    /// counts as if they were: who hears that it does not exist takes every name for gone.
-    fn allows_more(&self, asked: AskedBy, position: NamePosition) -> bool {
-        position.is_root()
-            || self.names.has_allowed_below(position)
-            || self.allows_some_type(asked, position, Coverage::Name)
-            || self.allows_some_type(asked, position, Coverage::Below)
-    }
-
-    /// Whether there is any type that the group may ask for, at the name or at the unmentioned
-    /// names below it.
-    fn allows_some_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
-        for (_, rule) in self.contest(position, reach) {
-            if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
-                continue;
-            }
-            match rule.types.listed() {
-                // No type gets past this rule, and there are always some that got as far as it.
-                None => return rule.action.allows(),
-                // The types listed here may all have been denied by a better rule.
-                Some(types) if rule.action.allows() => {
-                    let allows = |&qtype: &RecordType| {
-                        self.winner(AskedBy { qtype, ..asked }, position, reach)
-                            .is_some_and(|(_, rule)| rule.action.allows())
-                    };
-                    if types.iter().any(allows) {
-                        return true;
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-        false
-    }
-}
-
-impl AskedBy {
-    /// Whether a rule that does not apply, for this reason, allows the name to somebody else, or did
-    /// allow it. One that is for others and has ended does neither.
-    fn would_be_allowed_elsewhere(self, rule: &Rule, obstacle: Disposition) -> bool {
-        rule.action.allows() && (obstacle == Disposition::Expired || !rule.has_expired(self.now))
-    }
-
-    /// Why a rule does not apply; `None` when it does.
-    fn obstacle(self, rule: &Rule) -> Option<Disposition> {
-        if !rule.is_for(self.group) {
-            Some(Disposition::OtherGroup)
-        } else if !rule.types.contains(self.qtype) {
-            Some(Disposition::OtherType)
-        } else if rule.has_expired(self.now) {
-            Some(Disposition::Expired)
-        } else {
-            None
-        }
     }
 }

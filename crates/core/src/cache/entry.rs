@@ -1,5 +1,5 @@
-//! Response and their time: how long they are true, how long they may be used after that, and when to
-//! ask again before it is over.
+//! A cached response and its lifetime: how long it is fresh, how long it may be served stale after that, and when to renew
+//! it before it expires.
 
 use std::{
     sync::{
@@ -17,24 +17,23 @@ use crate::dns::Response;
 const MAX_NEGATIVE_TTL: u32 = 3 * 60 * 60;
 /// The TTL of records past their time, in seconds (RFC 8767 section 4).
 const STALE_TTL: u32 = 30;
-/// Response are asked for again in the last part of their life: one in this many.
+/// A response may be renewed in the last part of its lifetime: the last one of this many parts.
 const LAST_PART: u32 = 10;
-/// How often responses must have been asked for in their life to be asked for again before its end.
+/// How often a response must have been asked for in its lifetime to be renewed.
 const POPULAR: u32 = 3;
-/// How long one caller is left to ask again before another one is told to: longer than any question
-/// to an upstream takes.
+/// How long one caller has to renew an entry before another one is told to: longer than any question to an upstream takes.
 const CLAIM: Duration = Duration::from_secs(5);
 
 /// For so many ranges it is kept that the records are in them: for those of the rules of two client
 /// groups, or of two links of a chain. Where more take turns, the records are looked through again.
 const RANGES: usize = 2;
 
-/// What an upstream said at one time. Several threads use it; what changes in it are notes.
+/// A response of an upstream, as the cache keeps it. Several threads use it; only its notes change.
 #[derive(Debug)]
 pub struct CacheEntry {
     response: Arc<Response>,
     since: Instant,
-    /// For how long this is true, in seconds; 0 is not kept.
+    /// How long this is fresh, in seconds; 0 is not kept.
     life: u32,
     /// What the TTL of a record is raised and lowered to, in seconds.
     least: u32,
@@ -54,7 +53,7 @@ pub struct CacheEntry {
     passed: [AtomicU64; RANGES],
 }
 
-/// What responses are good for at a time.
+/// Whether a response may be used at a given time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     True,
@@ -217,6 +216,10 @@ const fn seconds(count: u32) -> Duration {
 }
 
 /// Wide enough for any age that a process gets to.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "milliseconds in 64 bits last longer than any process"
+)]
 const fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }

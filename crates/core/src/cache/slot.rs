@@ -1,7 +1,7 @@
-//! A place in the table: the key as it is kept, what is kept under it, and what both weigh.
+//! One slot of the table: the key as it is stored, its value, and the weight of both.
 //!
-//! The weight of a place is what it takes from the heap: the name, the responses with all they own, the
-//! entry, and [`SLOT`] for the table's own part. Response that are also in use elsewhere count in full.
+//! The weight of a slot is what it takes from the heap: the name, the response with all that it owns, the
+//! entry, and [`SLOT`] for the table's own part. A response that is in use elsewhere, too, counts in full.
 //! Not counted: the keys that the table remembers after it threw them out, which are at most half
 //! as many as there would be typical entries, without their names.
 

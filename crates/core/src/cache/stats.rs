@@ -1,5 +1,5 @@
-//! How often something was found. Counted in several places, one for a few threads each, so that
-//! workers do not pass one cache line around; added up when somebody looks.
+//! Counts hits and misses. Each of a few threads has counters of its own, so that workers do not share a cache line; they are
+//! summed when they are read.
 
 use std::{
     cell::Cell,
@@ -9,7 +9,7 @@ use std::{
 /// The number of places: as many as there commonly are workers.
 const PLACES: usize = 16;
 
-/// What a look-up came to.
+/// The result of one lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LookupResult {
     Hit,
@@ -17,20 +17,20 @@ pub(super) enum LookupResult {
     Miss,
 }
 
-/// How the cache has been doing.
+/// The cache's statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
-    /// Look-ups that found what is true, or that asking had just failed.
+    /// Lookups answered from an unexpired entry, a remembered failure included.
     pub hits: u64,
-    /// Look-ups that found nothing.
+    /// Lookups that found nothing.
     pub misses: u64,
-    /// Look-ups that found responses past their time.
+    /// Lookups that found a stale entry.
     pub stale: u64,
-    /// Entries thrown out, or not let in, because there was no room.
+    /// Entries evicted, or not admitted, because there was no room.
     pub evictions: u64,
-    /// Entries there are, remembered failures among them.
+    /// Entries in the cache, remembered failures included.
     pub entries: usize,
-    /// What they weigh, in bytes; never more than the cache's size.
+    /// Their weight in bytes; never more than the cache's size.
     pub bytes: u64,
 }
 

@@ -90,7 +90,7 @@ fn time_counts_down_within_bounds() {
         ..SETTINGS
     };
     let day = 86400;
-    // CacheSettings, what was said, the TTL of a record in it; then at which second what is found.
+    // Settings, the response, the TTL of a record in it; then at which second what is found.
     for (settings, response, own, at, want, ttl) in [
         (bounds(0, 3600), answer(300, 4), 300, 0.0, "fresh", 300),
         (bounds(0, 3600), answer(300, 4), 300, 0.9, "fresh", 300),
@@ -254,7 +254,7 @@ fn a_failure_is_remembered_for_a_moment() {
     assert_eq!(found(5.0), "missing");
     assert!(cache.stale(&key(ROOT), at(1.0)).is_none());
 
-    // Response take its place; a failure does not take theirs.
+    // A response takes its place; a failure does not take theirs.
     cache.put(&key(ROOT), &answer(10, 4), at(6.0));
     assert_eq!(found(6.0), "fresh");
     cache.fail(&key(ROOT), Failure::Timeout, at(15.0));

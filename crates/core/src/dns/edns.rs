@@ -26,10 +26,11 @@ impl Edns {
     /// Reads the fixed part of an OPT record: its class and TTL fields.
     #[must_use]
     pub fn from_fields(class: u16, ttl: u32) -> Self {
+        let [_, version, ..] = ttl.to_be_bytes();
         Self {
             // RFC 6891 section 6.2.3: values below 512 count as 512.
             udp_payload: class.max(UDP_PAYLOAD_CLASSIC),
-            version: (ttl >> 16) as u8,
+            version,
             dnssec_ok: ttl & 0x8000 != 0,
         }
     }

@@ -9,6 +9,8 @@
 //! spoofing harder compare it.
 
 mod compression;
+mod opt;
+mod rdata_writer;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +19,7 @@ use super::{
     edns::{Edns, OPT_LEN, UDP_PAYLOAD},
     name::NameRef,
     query::{CLASS_IN, HEADER, Query},
-    rrset::{Layout, Rrset, name_len},
+    rrset::{Layout, Rrset},
     rtype::RecordType,
 };
 
@@ -40,6 +42,9 @@ pub enum Section {
 
 /// A compression pointer has 14 bits.
 const MAX_POINTER: usize = 0x3fff;
+/// Where the name of the question stands.
+const QUESTION_AT: u16 = 12;
+const _: () = assert!(QUESTION_AT as usize == HEADER);
 
 /// Writes one reply.
 pub struct ReplyWriter<'b> {
@@ -71,7 +76,7 @@ impl<'n> OwnerName<'n> {
     #[must_use]
     pub fn question(name: NameRef<'n>) -> Self {
         // One byte is shorter than a pointer to it.
-        let at = (!name.is_root()).then_some(HEADER as u16);
+        let at = (!name.is_root()).then_some(QUESTION_AT);
         Self { name, at }
     }
 
@@ -264,14 +269,18 @@ impl<'b> ReplyWriter<'b> {
         set: &Rrset,
         ttl: u32,
     ) -> Result<(), ReplyFull> {
-        let fields = fixed_fields(set.rtype(), ttl);
-        let layout = Layout::of(set.rtype());
         debug_assert!(
             owner
                 .at
                 .is_none_or(|at| stands_at(self.out, at, owner.name.wire())),
             "{owner:?}"
         );
+        if let (Some(at), Some(addresses)) = (owner.at, set.ipv4()) {
+            let fields = fixed_fields(RecordType::A, ttl);
+            return self.put_addresses(pointer(at), fields, addresses);
+        }
+        let fields = fixed_fields(set.rtype(), ttl);
+        let layout = Layout::of(set.rtype());
         let mut owner_at = owner.at.map(pointer);
         for rdata in set.rdatas_with_length() {
             let Some([high, low]) = owner_at else {
@@ -282,104 +291,32 @@ impl<'b> ReplyWriter<'b> {
             };
             let [t1, t0, c1, c0, l3, l2, l1, l0] = fields;
             let head = [high, low, t1, t0, c1, c0, l3, l2, l1, l0];
-            // Most are IPv4 addresses: what has a known size is copied without a call.
-            if let (Layout::Opaque, Ok(address)) = (layout, <&[u8; 6]>::try_from(rdata)) {
-                self.put_two(&head, address)?;
-            } else {
-                self.put(&head)?;
-                self.put_rdata(layout, rdata)?;
-            }
+            self.put(&head)?;
+            self.put_rdata(layout, rdata)?;
         }
         Ok(())
     }
 
-    /// RDATA, given and written behind its two bytes of length, the names in it compressed.
-    fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), ReplyFull> {
-        let Layout::Names { prefix, more } = layout else {
-            return self.put(rdata);
-        };
-        let length_at = self.len;
-        let (length, rest) = rdata.split_first_chunk::<2>().ok_or(ReplyFull)?;
-        self.put(length)?; // it is put right below
-        let (head, mut rest) = rest.split_at_checked(prefix).ok_or(ReplyFull)?;
-        if !head.is_empty() {
-            self.put(head)?;
+    /// The records of an A set, which most are: all of one size, so that the room is measured once.
+    fn put_addresses(
+        &mut self,
+        [high, low]: [u8; 2],
+        [t1, t0, c1, c0, l3, l2, l1, l0]: [u8; 8],
+        addresses: &[[u8; 6]],
+    ) -> Result<(), ReplyFull> {
+        let end = self.len + 16 * addresses.len();
+        if end > self.limit {
+            return Err(ReplyFull);
         }
-        if more {
-            for _ in 0..2 {
-                let (name, after) = name_len(rest)
-                    .and_then(|len| rest.split_at_checked(len))
-                    .ok_or(ReplyFull)?;
-                self.put_name(name)?;
-                rest = after;
-            }
-            self.put(rest)?;
-        } else {
-            self.put_target(rest)?;
+        let room = self.out.get_mut(self.len..end).ok_or(ReplyFull)?;
+        for (record, &[n1, n0, a3, a2, a1, a0]) in room.as_chunks_mut().0.iter_mut().zip(addresses)
+        {
+            *record = [
+                high, low, t1, t0, c1, c0, l3, l2, l1, l0, n1, n0, a3, a2, a1, a0,
+            ];
         }
-        self.set_length(length_at);
+        self.len = end;
         Ok(())
-    }
-
-    /// The name in the data of an alias: its records may follow.
-    fn put_target(&mut self, wire: &[u8]) -> Result<(), ReplyFull> {
-        let at = self.put_name(wire)?;
-        // Where there was no room to remember it, it is written out again, as any name is.
-        self.target = at.filter(|_| !self.known.is_full());
-        Ok(())
-    }
-
-    /// Writes the length of the RDATA that begins behind the two bytes at `length_at` into them.
-    fn set_length(&mut self, length_at: usize) {
-        let written = self.len - length_at - 2;
-        if let Some(slot) = self.out.get_mut(length_at..length_at + 2) {
-            slot.copy_from_slice(&(written as u16).to_be_bytes());
-        }
-    }
-
-    /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
-    /// whole name can lead.
-    fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, ReplyFull> {
-        if self.known.count() == 0 {
-            self.know_question();
-        }
-        let begin = self.len;
-        let mut rest = wire;
-        while let Some((&len, tail)) = rest.split_first() {
-            if len == 0 {
-                break;
-            }
-            let fresh = wire.len() - rest.len();
-            if let Some(at) = self.known.find(self.out, rest) {
-                if fresh == 0 {
-                    self.put(&pointer(at))?;
-                    return Ok(Some(at));
-                }
-                self.put(wire.get(..fresh).ok_or(ReplyFull)?)?;
-                self.put(&pointer(at))?;
-                return Ok(pointer_to(begin));
-            }
-            self.known.add(begin + fresh, rest.len());
-            rest = tail.get(usize::from(len)..).ok_or(ReplyFull)?;
-        }
-        self.put(wire)?;
-        Ok(pointer_to(begin))
-    }
-
-    /// Makes the name of the question one to point to. It is a well-formed one.
-    fn know_question(&mut self) {
-        let question = self.out.get(HEADER..self.body).unwrap_or_default();
-        let mut left = question.len().saturating_sub(4); // type and class
-        let mut at = HEADER;
-        while let Some(&len) = self.out.get(at) {
-            let step = 1 + usize::from(len);
-            if len == 0 || left <= step {
-                break;
-            }
-            self.known.add(at, left);
-            at += step;
-            left -= step;
-        }
     }
 
     /// Two pieces of known size.
@@ -449,43 +386,6 @@ impl<'b> ReplyWriter<'b> {
         }
         self.len
     }
-
-    fn put_opt(&mut self, edns: Edns, ede: Option<(Ede, &str)>) {
-        let room = self.limit - self.len;
-        self.limit += OPT_LEN;
-        let [payload_high, payload_low] = UDP_PAYLOAD.to_be_bytes();
-        let upper_rcode = (self.rcode.number() >> 4) as u8;
-        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        // 4 bytes of option header, 2 of INFO-CODE, then the text (RFC 8914 section 2).
-        let ede = ede
-            .filter(|_| room >= 6)
-            .map(|(code, text)| (code, fitting(text, room - 6)));
-        let rdata_len = ede.map_or(0, |(_, text)| 6 + text.len() as u16);
-        let [rdata_high, rdata_low] = rdata_len.to_be_bytes();
-        let [_, opt_type] = RecordType::OPT.0.to_be_bytes();
-        let fixed = [
-            0,
-            0,
-            opt_type,
-            payload_high,
-            payload_low,
-            upper_rcode,
-            0,
-            dnssec_ok,
-            0,
-            rdata_high,
-            rdata_low,
-        ];
-        // The room was reserved for the fixed part and measured for the rest.
-        let _ = self.put(&fixed);
-        if let Some((code, text)) = ede {
-            let mut option = [0, 15, 0, 0, 0, 0];
-            option[2..4].copy_from_slice(&(2 + text.len() as u16).to_be_bytes());
-            option[4..].copy_from_slice(&code.number().to_be_bytes());
-            let _ = self.put(&option);
-            let _ = self.put(text.as_bytes());
-        }
-    }
 }
 
 /// Type, class and TTL of a record.
@@ -495,20 +395,15 @@ fn fixed_fields(rtype: RecordType, ttl: u32) -> [u8; 8] {
     [t1, t0, c1, c0, l3, l2, l1, l0]
 }
 
-/// As much of `text` as fits into `room` bytes, whole characters only.
-fn fitting(text: &str, room: usize) -> &str {
-    let end = (0..=room.min(text.len()))
-        .rev()
-        .find(|&end| text.is_char_boundary(end))
-        .unwrap_or(0);
-    text.get(..end).unwrap_or_default()
-}
-
 /// A compression pointer to this place.
 const fn pointer(at: u16) -> [u8; 2] {
     (0xc000 | at).to_be_bytes()
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "compared with the largest pointer"
+)]
 fn pointer_to(at: usize) -> Option<u16> {
     (at <= MAX_POINTER).then_some(at as u16)
 }

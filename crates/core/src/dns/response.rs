@@ -5,8 +5,9 @@
 //! the policy says: a record of another name cannot get into a reply, nor into the cache. What of
 //! the responses may pass is for the policy in force at the time of each reply (`engine::response filter`).
 
-mod chain;
+mod cursor;
 mod decompress;
+mod follow;
 mod message;
 mod relevant;
 #[cfg(test)]
@@ -57,7 +58,7 @@ impl Response {
         qtype: RecordType,
         dnssec_ok: bool,
     ) -> Result<Self, Failure> {
-        chain::response(message, name, qtype, dnssec_ok)
+        follow::response(message, name, qtype, dnssec_ok)
     }
 
     /// The name that the answer is about: the end of the chain, or the question where there is

@@ -170,6 +170,17 @@ impl Rrset {
         })
     }
 
+    /// The RDATA of an A set with the two bytes of length before each, if all are of four bytes.
+    #[inline]
+    pub(super) fn ipv4(&self) -> Option<&[[u8; 6]]> {
+        if self.rtype != RecordType::A {
+            return None;
+        }
+        let (rdatas, rest) = self.data.as_chunks();
+        let fits = |rdata: &[u8; 6]| rdata.starts_with(&[0, 4]);
+        (rest.is_empty() && rdatas.iter().all(fits)).then_some(rdatas)
+    }
+
     /// The name that an alias points to: the whole RDATA of a CNAME or DNAME, letters as written.
     #[must_use]
     pub fn target(&self) -> Option<&[u8]> {
@@ -284,6 +295,24 @@ mod tests {
             Err(RrsetError::LongRdata)
         );
         assert_eq!(set.len(), 1);
+    }
+
+    #[test]
+    fn only_a_set_of_four_bytes_each_is_ipv4() {
+        for (rtype, rdatas, want) in [
+            (RecordType::A, &[b"\x0a\0\0\x01"][..], Some(1)),
+            (RecordType::A, &[b"\x0a\0\0\x01", b"\x0a\0\0\x02"], Some(2)),
+            (RecordType::NULL, &[b"\x0a\0\0\x01"], None),
+        ] {
+            let mut set = Rrset::new(rtype, 0);
+            for rdata in rdatas {
+                assert_eq!(set.push(*rdata), Ok(()));
+            }
+            assert_eq!(set.ipv4().map(<[_]>::len), want, "{rtype}");
+            // As long as two addresses, and with the length of one in it.
+            assert_eq!(set.push(b"\0\x04abcdefgh"), Ok(()));
+            assert_eq!(set.ipv4(), None, "{rtype}");
+        }
     }
 
     #[test]

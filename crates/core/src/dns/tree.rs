@@ -17,6 +17,7 @@ mod block;
 mod map;
 mod packed;
 mod prefetch;
+mod prefetch_list;
 mod seed;
 
 use hashbrown::HashTable;
@@ -26,7 +27,7 @@ use seed::Seed;
 
 pub use map::LabelMap;
 pub use packed::{PackedId, PackedTree};
-pub use prefetch::Prefetch;
+pub use prefetch_list::Prefetch;
 pub use seed::fix_seed;
 
 /// A node of a [`LabelTree`]; the root is the least.
@@ -138,10 +139,11 @@ impl LabelTree {
     }
 
     fn add_child(&mut self, parent: NodeId, label: &[u8]) -> Result<NodeId, TreeFull> {
-        let id = self.arena.len();
+        let start = self.arena.len();
         // Its end has a number, too, so that none of the nodes is at `NONE` or behind.
-        let end = u32::try_from(id + arena::OVERHEAD + label.len());
-        let id = end.map(|_| id as u32).map_err(|_| TreeFull)?;
+        let end = u32::try_from(start + arena::OVERHEAD + label.len());
+        let id = u32::try_from(start).map_err(|_| TreeFull)?;
+        end.map_err(|_| TreeFull)?;
         arena::put(&mut self.arena, Node::new(parent.0, 0, label));
         let (arena, seed) = (&self.arena, self.seed);
         self.children

@@ -9,74 +9,36 @@
 
 use crate::{
     dns::{
-        Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
-        reply::{OwnerName, ReplyFull, Section},
+        NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
+        reply::{OwnerName, Section},
         response::substitute,
     },
-    policy::{Grant, GroupId, Permit, Verdict},
+    policy::{Grant, Verdict},
     zone::{Zone, ZoneLookup},
 };
 
 use super::{
-    QueryRun,
-    filter::{Filter, Rejection},
-    forward::{self, CnameChain},
+    chain::CnameChain,
+    filter::Filter,
+    forward::{self, Forwarded},
+    incomplete::{Incomplete, NextName},
+    query_run::QueryRun,
 };
 
-/// Why the answer was not completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Incomplete {
-    /// An upstream must be asked first.
-    Forward {
-        /// The question to it.
-        permit: Permit,
-        /// Whether the cache has responses past their time, should nobody answer.
-        stale: bool,
-    },
-    /// An upstream was asked in vain.
-    Failed {
-        /// Why.
-        failure: Failure,
-        /// Whether that is remembered from an earlier query.
-        cached: bool,
-    },
-    /// What the upstream said may not pass.
-    Filtered(Rejection),
-    /// An upstream would have to be asked, and the client does not want that.
-    NoRecursion,
-    /// It does not fit into the reply.
-    Full,
-    /// The chain of aliases is a circle, or longer than [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
-    Endless,
-}
-
-impl From<ReplyFull> for Incomplete {
-    fn from(_: ReplyFull) -> Self {
-        Self::Full
-    }
-}
-
-impl From<Rejection> for Incomplete {
-    fn from(rejection: Rejection) -> Self {
-        Self::Filtered(rejection)
-    }
-}
-
-/// Where the chain goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NextName<'t> {
-    /// Nowhere: this was its end.
-    End,
-    /// At this name.
-    At(NameRef<'t>),
-    /// At the name that was put into the target.
-    Target,
+/// Where in the chain of aliases a part of the answer begins.
+#[derive(Clone, Copy)]
+struct ChainPosition<'a, 't> {
+    /// The name that the chain has come to.
+    owner: OwnerName<'a>,
+    /// Whether that is the name of the question.
+    first: bool,
+    /// What holds for the records, where the chain came through a forwarded name.
+    filter: Option<&'a Filter<'t>>,
 }
 
 /// Writes the answer to the run's question, whose verdict is `verdict`.
 pub(super) fn write(
     run: QueryRun<'_>,
-    group: GroupId,
     verdict: Verdict<'_, '_>,
     writer: &mut ReplyWriter<'_>,
     chain: &mut CnameChain,
@@ -97,14 +59,22 @@ pub(super) fn write(
                     no_data(run, owner, writer)?
                 }
                 Some(zone) => {
-                    let zone = parent_side(run, group, zone, owner.name()).unwrap_or(zone);
-                    let at = (owner, first, filter.as_ref());
+                    let zone = parent_side(run, zone, owner.name()).unwrap_or(zone);
+                    let at = ChainPosition {
+                        owner,
+                        first,
+                        filter: filter.as_ref(),
+                    };
                     from_zone(run, zone, at, writer, target)?
                 }
                 None => NextName::End,
             },
             Verdict::Answer { records, .. } => {
-                let at = (owner, first, filter.as_ref());
+                let at = ChainPosition {
+                    owner,
+                    first,
+                    filter: filter.as_ref(),
+                };
                 from_records(run, records, at, writer)?
             }
             Verdict::Forward(_) if !run.may_be_forwarded() && first => {
@@ -118,12 +88,12 @@ pub(super) fn write(
                     chain.observed = filter.binding(policy, grant.rule()).filter(|_| !first);
                 }
                 filter.add(&grant)?;
-                forwarded(run, group, (&grant, filter), (writer, chain), target)?
+                forwarded(run, &grant, filter, writer, chain, target)?
             }
             Verdict::Deny(denial) => {
                 if let Some(filter) = &filter {
                     let policy = run.context.snapshot.policy();
-                    filter.check_target(run.query.name(), owner.name(), (policy, &denial))?;
+                    filter.check_target(run.query.name(), owner.name(), policy, &denial)?;
                 }
                 NextName::End
             }
@@ -141,16 +111,17 @@ pub(super) fn write(
         }
         first = false;
         owner = writer.target(name);
-        verdict = run.decide(group, owner.name(), run.qtype());
+        verdict = run.decide(owner.name(), run.qtype());
     }
 }
 
-/// What an upstream says, from `grant`'s name on.
+/// Answers from an upstream, from `grant`'s name on.
 fn forwarded<'t>(
     run: QueryRun<'t>,
-    group: GroupId,
-    (grant, filter): (&Grant<'_, '_>, &mut Filter<'t>),
-    (writer, chain): (&mut ReplyWriter<'_>, &mut CnameChain),
+    grant: &Grant<'_, '_>,
+    filter: &mut Filter<'t>,
+    writer: &mut ReplyWriter<'_>,
+    chain: &mut CnameChain,
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'static>, Incomplete> {
     if run.qtype() == RecordType::ANY {
@@ -159,22 +130,21 @@ fn forwarded<'t>(
         return Ok(NextName::End);
     }
     let entry = forward::response(run, grant, chain)?;
-    forward::write(run, group, (grant, &entry, filter), (writer, chain), target)
+    let said = Forwarded {
+        grant,
+        entry: &entry,
+    };
+    forward::write(run, said, filter, writer, chain, target)
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
 /// and this client is answered from it: a DS stands on the parent's side of the cut (RFC 4035
 /// section 3.1.4.1).
-fn parent_side<'t>(
-    run: QueryRun<'t>,
-    group: GroupId,
-    child: &Zone,
-    name: NameRef<'_>,
-) -> Option<&'t Zone> {
+fn parent_side<'t>(run: QueryRun<'t>, child: &Zone, name: NameRef<'_>) -> Option<&'t Zone> {
     if run.qtype() != RecordType::DS || name != child.origin() {
         return None;
     }
-    let verdict = run.decide(group, name.parent()?, RecordType::DS);
+    let verdict = run.decide(name.parent()?, RecordType::DS);
     let Verdict::Zone { zone, .. } = verdict else {
         return None;
     };
@@ -200,14 +170,19 @@ fn put(
     Ok(writer.rrset(Section::Answer, owner, set)?)
 }
 
-/// One link, or the end, from a zone; `first` of the chain or not.
+/// Writes one alias, or the end of the chain, from a zone.
 fn from_zone<'t>(
     run: QueryRun<'t>,
     zone: &'t Zone,
-    (owner, first, filter): (OwnerName<'_>, bool, Option<&Filter<'_>>),
+    at: ChainPosition<'_, '_>,
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'t>, Incomplete> {
+    let ChainPosition {
+        owner,
+        first,
+        filter,
+    } = at;
     let name = owner.name();
     let found = zone.lookup(name, run.qtype());
     // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
@@ -221,7 +196,7 @@ fn from_zone<'t>(
         ZoneLookup::Dname {
             owner_labels,
             dname,
-        } => return redirect(run, (dname, owner_labels), name, writer, target),
+        } => return redirect(run, dname, owner_labels, name, writer, target),
         ZoneLookup::NoData => {
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?
         }
@@ -234,19 +209,24 @@ fn from_zone<'t>(
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
         ZoneLookup::Referral { cut_labels, ns } => {
-            refer(zone, (ns, filter), last_labels(name, cut_labels), writer)?
+            refer(zone, ns, name.last_labels(cut_labels), filter, writer)?
         }
     }
     Ok(NextName::End)
 }
 
-/// One link, or the end, from the records of a rule.
+/// Writes one alias, or the end of the chain, from the records of a rule.
 fn from_records<'t>(
     run: QueryRun<'t>,
     records: &'t [Rrset],
-    (owner, first, filter): (OwnerName<'_>, bool, Option<&Filter<'_>>),
+    at: ChainPosition<'_, '_>,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<NextName<'t>, Incomplete> {
+    let ChainPosition {
+        owner,
+        first,
+        filter,
+    } = at;
     if first {
         writer.set_authoritative();
     }
@@ -294,12 +274,13 @@ fn alias<'t>(
 /// CNAME that is the answer, as it is for ANY (see [`alias`]).
 fn redirect(
     run: QueryRun<'_>,
-    (dname, owner_labels): (&Rrset, usize),
+    dname: &Rrset,
+    owner_labels: usize,
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'static>, Incomplete> {
-    writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
+    writer.rrset(Section::Answer, name.last_labels(owner_labels), dname)?;
     let Some(substituted) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
         writer.set_rcode(Rcode::YxDomain);
@@ -323,8 +304,9 @@ fn substituted(name: NameRef<'_>, owner_labels: usize, dname: &Rrset) -> Option<
 /// does not fit makes the reply a truncated one (RFC 9471 section 3.1).
 fn refer(
     zone: &Zone,
-    (ns, filter): (&Rrset, Option<&Filter<'_>>),
+    ns: &Rrset,
     cut: NameRef<'_>,
+    filter: Option<&Filter<'_>>,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Incomplete> {
     writer.rrset(Section::Authority, cut, ns)?;
@@ -341,15 +323,4 @@ fn refer(
         }
     }
     Ok(())
-}
-
-/// The name made of the last `count` labels of `name`.
-fn last_labels(name: NameRef<'_>, count: usize) -> NameRef<'_> {
-    let starts = name.label_starts();
-    let starts = starts.as_slice();
-    let first = starts
-        .len()
-        .checked_sub(count)
-        .and_then(|at| starts.get(at));
-    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
 }

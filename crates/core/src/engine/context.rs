@@ -1,4 +1,4 @@
-//! What a query is decided by: who asks, the configuration, the time, and what upstreams said.
+//! The inputs of a decision: the client, the configuration, the time and the cache.
 
 use std::{
     net::IpAddr,
@@ -7,25 +7,25 @@ use std::{
 
 use crate::{cache::Cache, dns::Transport};
 
-use super::Snapshot;
+use super::snapshot::Snapshot;
 
-/// Who asks, and over what.
+/// The client of a query, and its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The source address of the packet or connection.
     pub source: IpAddr,
-    /// What it came by.
+    /// The transport of the query.
     pub transport: Transport,
 }
 
-/// What a query is decided by and answered from, all of it for one moment.
+/// The inputs that a query is decided by and answered from, all of one moment.
 #[derive(Clone, Copy)]
 pub struct Context<'t> {
     /// The configuration in force.
     pub snapshot: &'t Snapshot,
     /// The time of the calendar, for what expires.
     pub now: SystemTime,
-    /// What upstreams said; `None` for nothing, and then every forward must be asked for.
+    /// The cache; without one, every forwarded question must be asked.
     pub cache_view: Option<CacheView<'t>>,
 }
 
@@ -34,12 +34,12 @@ pub struct Context<'t> {
 pub struct CacheView<'t> {
     /// The cache.
     pub cache: &'t Cache,
-    /// The time by a clock that nobody sets.
+    /// The monotonic time.
     pub now: Instant,
 }
 
 impl<'t> Context<'t> {
-    /// A context without a cache_view.
+    /// A context without a cache.
     #[must_use]
     pub const fn new(snapshot: &'t Snapshot, now: SystemTime) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl<'t> Context<'t> {
         }
     }
 
-    /// The same with a cache_view.
+    /// The same with a cache.
     #[must_use]
     pub const fn with_cache(self, cache: &'t Cache, now: Instant) -> Self {
         Self {

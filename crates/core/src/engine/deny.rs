@@ -2,92 +2,99 @@
 
 use crate::{
     dns::{
-        Ede, Rcode, ReplyWriter,
+        Ede, Query, Rcode, ReplyWriter,
         reply::{OwnerName, Section},
     },
-    policy::{Denial, DenialReason, DenyWith, GroupId},
+    policy::{Denial, DenialReason, DenyWith},
 };
 
-use super::{FollowUp, Outcome, QueryRun, Reason, Step, filter::Rejection, sent};
+use super::{
+    outcome::{Outcome, Reason},
+    query_run::QueryRun,
+    rejection::Rejection,
+    snapshot::Snapshot,
+    step::{FollowUp, Step},
+};
 
-impl QueryRun<'_> {
-    /// Writes a denial, in the form that the rule, the group or the policy asks for.
-    pub(super) fn deny(
-        self,
-        denial: Denial<'_>,
-        writer: &mut ReplyWriter<'_>,
-        mut outcome: Outcome,
-    ) -> Step {
-        outcome.rule = denial.rule;
-        let ede = match denial.why {
-            DenialReason::UnknownClient => Ede::Prohibited,
-            _ => Ede::Blocked,
-        };
-        outcome.reason = match denial.why {
-            DenialReason::Rule => Reason::Blocked,
-            DenialReason::OtherGroup => Reason::OtherGroup,
-            DenialReason::OtherType => Reason::OtherType,
-            DenialReason::Expired => Reason::Expired,
-            DenialReason::Search => Reason::Search,
-            DenialReason::Default => Reason::NoRule,
-            DenialReason::UnknownClient => Reason::UnknownClient,
-        };
-        self.deny_with(denial.with, (ede, denial.text), writer, outcome)
+/// Writes a denial, in the form that the rule, the group or the policy asks for.
+pub(super) fn deny(
+    query: &Query<'_>,
+    snapshot: &Snapshot,
+    denial: Denial<'_>,
+    writer: &mut ReplyWriter<'_>,
+    mut outcome: Outcome,
+) -> Step {
+    outcome.rule = denial.rule;
+    let code = match denial.why {
+        DenialReason::UnknownClient => Ede::Prohibited,
+        _ => Ede::Blocked,
+    };
+    outcome.reason = match denial.why {
+        DenialReason::Rule => Reason::Blocked,
+        DenialReason::OtherGroup => Reason::OtherGroup,
+        DenialReason::OtherType => Reason::OtherType,
+        DenialReason::Expired => Reason::Expired,
+        DenialReason::Search => Reason::Search,
+        DenialReason::Default => Reason::NoRule,
+        DenialReason::UnknownClient => Reason::UnknownClient,
+    };
+    let ede = (code, denial.text);
+    write(query, snapshot, denial.with, ede, writer, outcome)
+}
+
+/// Writes the denial of an answer that the response filter rejected.
+pub(super) fn deny_filtered(
+    run: QueryRun<'_>,
+    rejection: Rejection,
+    writer: &mut ReplyWriter<'_>,
+    mut outcome: Outcome,
+) -> Step {
+    outcome.reason = Reason::Filtered;
+    outcome.check = Some(rejection.check);
+    let snapshot = run.context.snapshot;
+    let with = match snapshot.policy().deny_with(run.group) {
+        // The name is an allowed one: another type of it may well pass.
+        DenyWith::NxDomain => DenyWith::NoData,
+        with => with,
+    };
+    // The record is withheld: only the log has it, whether there is a reply or not.
+    let text = rejection.text(snapshot.policy());
+    let ede = (Ede::Filtered, text.as_str());
+    let mut step = write(run.query, snapshot, with, ede, writer, outcome);
+    if let Step::Reply { more, .. } | Step::Drop(_, more) = &mut step {
+        *more = Some(Box::new(FollowUp {
+            refresh: None,
+            rejected: Some(rejection.record),
+        }));
     }
+    step
+}
 
-    /// Writes the denial of an answer that may not pass.
-    pub(super) fn deny_filtered(
-        self,
-        group: GroupId,
-        rejection: Rejection,
-        writer: &mut ReplyWriter<'_>,
-        mut outcome: Outcome,
-    ) -> Step {
-        outcome.reason = Reason::Filtered;
-        outcome.check = Some(rejection.check);
-        let with = match self.context.snapshot.policy().deny_with(group) {
-            // The name is an allowed one: another type of it may well pass.
-            DenyWith::NxDomain => DenyWith::NoData,
-            with => with,
-        };
-        // The record is withheld: only the log has it, whether there is a reply or not.
-        let text = rejection.text(self.context.snapshot.policy());
-        let mut step = self.deny_with(with, (Ede::Filtered, &text), writer, outcome);
-        if let Step::Reply { more, .. } | Step::Drop(_, more) = &mut step {
-            *more = Some(Box::new(FollowUp {
-                refresh: None,
-                rejected: Some(rejection.record),
-            }));
+fn write(
+    query: &Query<'_>,
+    snapshot: &Snapshot,
+    with: DenyWith,
+    ede: (Ede, &str),
+    writer: &mut ReplyWriter<'_>,
+    mut outcome: Outcome,
+) -> Step {
+    let rcode = match with {
+        DenyWith::Drop => return Step::Drop(outcome, None),
+        DenyWith::Refused => Rcode::Refused,
+        DenyWith::NoData => Rcode::NoError,
+        DenyWith::NxDomain => Rcode::NxDomain,
+    };
+    writer.set_rcode(rcode);
+    if rcode != Rcode::Refused {
+        // Without AA a forwarder in front may take this server for lame, and without a SOA it asks again at once
+        // (RFC 2308 section 5).
+        writer.set_authoritative();
+        let owner = OwnerName::question(query.name());
+        let written = writer.rrset(Section::Authority, owner, snapshot.denial_soa());
+        if written.is_err() {
+            writer.truncate();
+            outcome.truncated = true;
         }
-        step
     }
-
-    fn deny_with(
-        self,
-        with: DenyWith,
-        ede: (Ede, &str),
-        writer: &mut ReplyWriter<'_>,
-        mut outcome: Outcome,
-    ) -> Step {
-        let rcode = match with {
-            DenyWith::Drop => return Step::Drop(outcome, None),
-            DenyWith::Refused => Rcode::Refused,
-            DenyWith::NoData => Rcode::NoError,
-            DenyWith::NxDomain => Rcode::NxDomain,
-        };
-        writer.set_rcode(rcode);
-        if rcode != Rcode::Refused {
-            // A negative answer is ours to give, and for a time: without AA a forwarder in front
-            // may take us for lame, without a SOA it asks again at once (RFC 2308 section 5).
-            writer.set_authoritative();
-            let soa = self.context.snapshot.denial_soa();
-            let owner = OwnerName::question(self.query.name());
-            let written = writer.rrset(Section::Authority, owner, soa);
-            if written.is_err() {
-                writer.truncate();
-                outcome.truncated = true;
-            }
-        }
-        sent(writer, Some(ede), outcome)
-    }
+    Step::reply(writer, Some(ede), outcome)
 }

@@ -1,157 +1,30 @@
-//! The part of an answer that an upstream gives: found in the cache, at hand, or to be asked for;
-//! then filtered and written.
+//! The part of an answer that comes from an upstream: from the cache, from the results at hand, or to be asked for; then
+//! filtered and written.
 //!
-//! A query that must wait is not kept here. It ends with the permit to ask for what is missing, and
-//! is taken the whole way once more when that has come: so there is one path for a question, its
-//! waiting costs nobody but the shell, and what arrives is judged like everything else.
+//! A query that must wait is not kept here. It ends with the permit to ask, and is taken up again from the start when the
+//! upstream has answered ([`resume`](super::resume)): so a question has one path, and a result is filtered like any other
+//! response.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use crate::{
-    cache::{CacheEntry, CacheKey, CacheLookup},
+    cache::{CacheEntry, CacheLookup},
     dns::{
-        Failure, Name, NameBuf, NameRef, RecordType, ReplyWriter, Response, Rrset,
+        Name, NameBuf, NameRef, ReplyWriter, Rrset,
         reply::Section,
-        response::{ChainEnd, Dname, MAX_ALIASES},
+        response::{ChainEnd, Dname},
     },
-    policy::{Grant, GroupId, Permit, QueryBits, RuleId, UpstreamId, Verdict},
+    policy::{Grant, UpstreamId, Verdict},
 };
 
 use super::{
-    Context, QueryRun, Reason,
-    answer::{Incomplete, NextName},
-    filter::{Filter, Rejection},
+    chain::CnameChain,
+    filter::Filter,
+    incomplete::{Incomplete, NextName},
+    query_run::QueryRun,
+    rejection::Rejection,
+    upstream_result::key,
 };
-
-/// What came of a permit.
-#[derive(Clone, Debug)]
-pub struct UpstreamResult {
-    permit: Permit,
-    result: Result<Arc<CacheEntry>, Failure>,
-}
-
-impl UpstreamResult {
-    /// Takes what an upstream said, or that it said nothing, into the cache. Where it said nothing
-    /// and the cache has responses that are past their time, they stand in (RFC 8767).
-    #[must_use]
-    pub fn new(
-        permit: Permit,
-        result: Result<Arc<Response>, Failure>,
-        context: &Context<'_>,
-    ) -> Self {
-        let result = match (&result, context.cache_view, context.key(&permit)) {
-            (Ok(response), Some(cache_view), Some(key)) => {
-                Ok(cache_view.cache.put(&key, response, cache_view.now))
-            }
-            (Err(failure), Some(cache_view), Some(key)) => {
-                cache_view.cache.fail(&key, *failure, cache_view.now);
-                cache_view.cache.stale(&key, cache_view.now).ok_or(*failure)
-            }
-            (Err(failure), _, _) => Err(*failure),
-            (Ok(_), _, _) => Err(Failure::Unreachable),
-        };
-        Self { permit, result }
-    }
-
-    /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
-    /// next asks anew. That is what the cache has past its time, or else the failure.
-    #[must_use]
-    pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
-        let cache_view = context.cache_view.zip(context.key(&permit));
-        let stale =
-            cache_view.and_then(|(cache_view, key)| cache_view.cache.stale(&key, cache_view.now));
-        let result = stale.ok_or(failure);
-        Self { permit, result }
-    }
-
-    fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {
-        let permit = &self.permit;
-        permit.name() == grant.name()
-            && permit.qtype() == grant.qtype()
-            && permit.bits() == bits
-            && permit.upstream() == grant.forwarding().upstream
-    }
-}
-
-impl Context<'_> {
-    fn key<'k>(&self, permit: &'k Permit) -> Option<CacheKey<'k>> {
-        key(
-            self,
-            permit.name(),
-            permit.qtype(),
-            permit.bits(),
-            permit.upstream(),
-        )
-    }
-}
-
-fn key<'k>(
-    context: &Context<'_>,
-    name: NameRef<'k>,
-    qtype: RecordType,
-    bits: QueryBits,
-    upstream: UpstreamId,
-) -> Option<CacheKey<'k>> {
-    Some(CacheKey {
-        name,
-        qtype,
-        dnssec_ok: bits.dnssec_ok,
-        checking_disabled: bits.checking_disabled,
-        partition: context.snapshot.partition(upstream)?.0,
-    })
-}
-
-/// What an answer owes to upstreams.
-#[derive(Debug, Default)]
-pub(super) struct CnameChain {
-    /// The last one whose responses are in it.
-    pub(super) upstream: Option<UpstreamId>,
-    /// Whether any of it came from the cache.
-    pub(super) cached: bool,
-    /// Whether any of it is past its time.
-    pub(super) stale: bool,
-    /// Whether what is past its time stands in for a denial, not for an answer that did not come.
-    pub(super) bridges: bool,
-    /// The aliases so far, whoever has the data.
-    aliases: usize,
-    /// The answers that the chain went on from, each with the number of its aliases that count: their
-    /// proofs stand behind the end's.
-    left: Vec<(Arc<CacheEntry>, usize)>,
-    /// What should be asked for anew before it is past its time.
-    pub(super) refresh: Option<Permit>,
-    /// The rule that would deny an alias of it, where denials are only observed.
-    pub(super) observed: Option<RuleId>,
-}
-
-impl CnameChain {
-    /// Notes whether responses that are in the answer are past their time.
-    fn note(&mut self, entry: &CacheEntry, now: Instant) {
-        self.stale |= entry.is_stale(now);
-        self.bridges |= entry.is_stale(now) && entry.is_denied(now);
-    }
-
-    /// Counts aliases of the chain: more than [`MAX_ALIASES`], over all who have a part in it, are
-    /// followed for nobody.
-    pub(super) const fn count(&mut self, aliases: usize) -> Result<(), Incomplete> {
-        self.aliases += aliases;
-        if self.aliases > MAX_ALIASES {
-            return Err(Incomplete::Endless);
-        }
-        Ok(())
-    }
-
-    /// The reason of an answer that began with an upstream's responses.
-    pub(super) const fn reason(&self) -> Reason {
-        if self.observed.is_some() {
-            return Reason::Observed;
-        }
-        match (self.stale, self.cached) {
-            (true, _) => Reason::Stale,
-            (false, true) => Reason::Cache,
-            (false, false) => Reason::Upstream,
-        }
-    }
-}
 
 /// The responses for a grant.
 pub(super) fn response(
@@ -162,8 +35,8 @@ pub(super) fn response(
     let upstream = grant.forwarding().upstream;
     chain.upstream = Some(upstream);
     let bits = run.bits();
-    if let Some(results) = run.results.iter().find(|it| it.is_for(grant, bits)) {
-        return match &results.result {
+    if let Some(arrived) = run.results.iter().find(|it| it.is_for(grant, bits)) {
+        return match &arrived.result {
             Ok(entry) => {
                 if let Some(cache_view) = run.cache_view() {
                     chain.note(entry, cache_view.now);
@@ -207,23 +80,32 @@ pub(super) fn response(
     Ok(entry)
 }
 
+/// What an upstream said to a question, and the grant by which it was asked.
+#[derive(Clone, Copy)]
+pub(super) struct Forwarded<'a> {
+    pub(super) grant: &'a Grant<'a, 'a>,
+    pub(super) entry: &'a Arc<CacheEntry>,
+}
+
 /// Filters what an upstream said and writes it. Where one of its aliases leads to a name that we have the
 /// data of, or that the policy sends to another upstream, that one's take the place of this one's.
 pub(super) fn write<'t>(
     run: QueryRun<'t>,
-    group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &Arc<CacheEntry>, &mut Filter<'t>),
-    (writer, chain): (&mut ReplyWriter<'_>, &mut CnameChain),
+    said: Forwarded<'_>,
+    filter: &mut Filter<'t>,
+    writer: &mut ReplyWriter<'_>,
+    chain: &mut CnameChain,
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'static>, Incomplete> {
+    let Forwarded { grant, entry } = said;
     let response = entry.response();
-    let passed = follow(run, group, (grant, entry, filter), chain)?;
+    let passed = follow(run, said, filter, chain)?;
     chain.count(passed.aliases)?;
     let ttl = ttl(run, entry);
     let mut owner = grant.name();
     for link in response.aliases.iter().take(passed.aliases) {
         if let Some(dname) = &link.dname {
-            write_dname(run, group, (grant, entry), dname, writer)?;
+            write_dname(run, said, dname, writer)?;
         }
         for set in [Some(&link.cname), link.signatures.as_ref()]
             .into_iter()
@@ -241,7 +123,7 @@ pub(super) fn write<'t>(
         return Ok(NextName::Target);
     }
     if let Some(dname) = &response.dname {
-        write_dname(run, group, (grant, entry), dname, writer)?;
+        write_dname(run, said, dname, writer)?;
     }
     for set in &response.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
@@ -267,17 +149,16 @@ fn ttl<'e>(run: QueryRun<'_>, entry: &'e CacheEntry) -> impl Fn(&Rrset) -> u32 +
 /// upstream's business.
 fn write_dname(
     run: QueryRun<'_>,
-    group: GroupId,
-    (grant, entry): (&Grant<'_, '_>, &CacheEntry),
+    said: Forwarded<'_>,
     dname: &Dname,
     writer: &mut ReplyWriter<'_>,
 ) -> Result<(), Incomplete> {
     let owner = dname.owner.as_ref();
-    let Verdict::Forward(above) = run.decide(group, owner, run.qtype()) else {
+    let Verdict::Forward(above) = run.decide(owner, run.qtype()) else {
         return Ok(());
     };
-    if above.forwarding().upstream == grant.forwarding().upstream {
-        let ttl = ttl(run, entry);
+    if above.forwarding().upstream == said.grant.forwarding().upstream {
+        let ttl = ttl(run, said.entry);
         for set in dname.sets() {
             writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
         }
@@ -325,16 +206,17 @@ struct Followed {
 /// Follows the aliases and filters all that the answer would have, before anything is written.
 fn follow<'t>(
     run: QueryRun<'t>,
-    group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &CacheEntry, &mut Filter<'t>),
+    said: Forwarded<'_>,
+    filter: &mut Filter<'t>,
     chain: &mut CnameChain,
 ) -> Result<Followed, Incomplete> {
+    let Forwarded { grant, entry } = said;
     let response = entry.response();
-    let asked = (group, grant.forwarding().upstream);
+    let upstream = grant.forwarding().upstream;
     let mut owner = grant.name();
     for (before, link) in response.aliases.iter().enumerate() {
         let target = link.target.as_ref();
-        match lead(run, asked, (owner, target), filter, chain)? {
+        match lead(run, upstream, owner, target, filter, chain)? {
             AliasTarget::Elsewhere => {
                 return Ok(Followed {
                     aliases: before + 1,
@@ -354,7 +236,7 @@ fn follow<'t>(
     // Where aliases are what was asked for, they are the answer; what they lead to is told all the
     // same.
     for target in response.answers.iter().flat_map(Filter::targets) {
-        lead(run, asked, (owner, target.as_ref()), filter, chain)?;
+        lead(run, upstream, owner, target.as_ref(), filter, chain)?;
     }
     filter.check_entry(owner, entry)?;
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
@@ -378,13 +260,14 @@ enum AliasTarget<'t, 'n> {
 /// Decides where an alias of `owner` leads, if it may lead there at all.
 fn lead<'t, 'n>(
     run: QueryRun<'t>,
-    (group, upstream): (GroupId, UpstreamId),
-    (owner, target): (NameRef<'_>, NameRef<'n>),
+    upstream: UpstreamId,
+    owner: NameRef<'_>,
+    target: NameRef<'n>,
     filter: &Filter<'t>,
     chain: &mut CnameChain,
 ) -> Result<AliasTarget<'t, 'n>, Rejection> {
     let policy = run.context.snapshot.policy();
-    match run.decide(group, target, run.qtype()) {
+    match run.decide(target, run.qtype()) {
         Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(AliasTarget::Elsewhere),
         // What would be denied is only observed.
         Verdict::Forward(next) if next.is_observed() => {
@@ -398,7 +281,7 @@ fn lead<'t, 'n>(
         }
         Verdict::Forward(next) => Ok(AliasTarget::On(next)),
         Verdict::Deny(denial) => {
-            filter.check_target(owner, target, (policy, &denial))?;
+            filter.check_target(owner, target, policy, &denial)?;
             Ok(AliasTarget::Nowhere)
         }
     }

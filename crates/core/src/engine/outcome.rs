@@ -1,4 +1,4 @@
-//! What happened to one query: exactly one [`Outcome`] each.
+//! The outcome of a query: exactly one [`Outcome`] each.
 //!
 //! Counters and log lines are derived from it, in one place, so that their sums agree: every query
 //! has one [`Reason`], and the reason decides the [`Ending`].
@@ -8,7 +8,7 @@ use crate::{
     policy::{GroupId, RuleId, UpstreamId},
 };
 
-use super::filter::FilterCheck;
+use super::rejection::FilterCheck;
 
 /// The end of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use std::{
     net::IpAddr,
     num::NonZeroU32,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// The buckets of a table, 8 bytes each: 512 KiB. With a thousand clients that send at the same
@@ -26,18 +26,17 @@ use std::{
 pub const RATE_BUCKETS: usize = 65_536;
 
 /// The time within which a bucket is full again, and so what a client may save up.
-const SECOND: u64 = Duration::from_secs(1).as_nanos() as u64;
+const SECOND: u64 = 1_000_000_000;
 /// The bits of a bucket that count queries over the limit; the others are nanoseconds since the
 /// table began, and last for 36 years.
 const SLIP_BITS: u32 = 4;
 
-/// What a client may send, and what a client is.
+/// How many queries a client may send, and which addresses count as one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Queries a second, and as many at once after a second of silence. At most 10⁹.
     pub per_second: NonZeroU32,
-    /// Of the queries over the limit every which one slips through to a short answer: 1 for each,
-    /// 0 for none; at most 15.
+    /// Of the queries over the limit one in this many is answered with TC; 1 for each, 0 for none; at most 15.
     pub slip: u8,
     /// The bits of an IPv4 address that make a client.
     pub ipv4_prefix: u8,
@@ -119,6 +118,10 @@ impl RateLimiter {
     }
 
     /// The place of a client's bucket.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the remainder is below the number of buckets"
+    )]
     fn position(&self, client: IpAddr) -> usize {
         let key = match client.to_canonical() {
             IpAddr::V4(address) => {
@@ -139,7 +142,7 @@ impl RateLimiter {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{thread, time::Duration};
 
     use proptest::prelude::*;
 

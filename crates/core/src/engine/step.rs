@@ -1,8 +1,11 @@
-//! What a query comes to: a reply, silence, or a question to an upstream first.
+//! The result of one call of the engine: a reply, silence, or a question to an upstream first.
 
-use super::{Outcome, Permit};
+use crate::dns::{Ede, Rcode, ReplyWriter};
+use crate::policy::Permit;
 
-/// What to do about a packet.
+use super::outcome::{Outcome, Reason};
+
+/// What the caller must do about a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Send the first `len` bytes of the buffer back.
@@ -11,36 +14,61 @@ pub enum Step {
         len: usize,
         /// What happened.
         outcome: Outcome,
-        /// What there is to it that is rare.
+        /// What few replies have with them.
         more: Option<Box<FollowUp>>,
     },
-    /// Send nothing. What was not sent may have more to it for the log.
+    /// Send nothing. The log may need the follow-up.
     Drop(Outcome, Option<Box<FollowUp>>),
     /// Forward an upstream, then [`resume`](super::resume).
     Forward(Box<Forward>),
 }
 
-/// What some replies have with them.
+/// What few replies have with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FollowUp {
-    /// A question to ask anew, as the responses of this reply are near their end and often asked for.
+    /// The permit to renew the cached response of this reply, which is near its end and asked for often.
     pub refresh: Option<Permit>,
     /// The record that failed the response filter, for the log.
     pub rejected: Option<String>,
 }
 
-/// What must be known before there is a reply.
+/// The question that an upstream must answer before there is a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// Leave to ask.
+    /// The permit to ask it.
     pub permit: Permit,
     /// Whether there are responses past their time to fall back on ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
     pub stale: bool,
-    /// What is known of the query so far: its reason is the one that it has when all goes well.
+    /// The outcome so far; its reason is the one that the query has when all goes well.
     pub outcome: Outcome,
 }
 
 impl Step {
+    /// Ends the reply and notes its code.
+    pub(super) fn reply(
+        writer: &mut ReplyWriter<'_>,
+        ede: Option<(Ede, &str)>,
+        mut outcome: Outcome,
+    ) -> Self {
+        outcome.rcode = Some(writer.rcode());
+        Self::Reply {
+            len: writer.finish(ede),
+            outcome,
+            more: None,
+        }
+    }
+
+    /// Refuses the query, for `reason`.
+    pub(super) fn refuse(
+        reason: Reason,
+        writer: &mut ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Self {
+        outcome.reason = reason;
+        writer.set_rcode(Rcode::Refused);
+        Self::reply(writer, None, outcome)
+    }
+
     /// The reply's length in bytes; 0 when there is none.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    dns::Name,
+    dns::{Name, RecordType},
     policy::{Action, DenyWith, Group, Pattern, Rule, RuleOrigin, TypeSet, ZoneId},
     zone::ZoneBuilder,
 };

@@ -77,6 +77,7 @@ impl ClientSet {
     }
 
     /// The group of a source address; `None` when no CIDR holds it.
+    #[inline]
     pub(super) fn group_of(&self, source: IpAddr) -> Option<GroupId> {
         match source.to_canonical() {
             IpAddr::V4(v4) => self.v4.find(v4.to_bits()),
@@ -117,6 +118,37 @@ struct Ranges<T> {
     starts: Vec<T>,
     /// `None` for a gap between CIDRs.
     groups: Vec<Option<GroupId>>,
+    /// Which starts a search is among, by the first byte of the address: in most networks one of
+    /// a few, and where a CIDR is as wide as that, of none.
+    by_byte: Box<[(u32, u32)]>,
+}
+
+/// An address as a number.
+trait Address: Copy + Ord {
+    /// Its first byte.
+    fn first_byte(self) -> u8;
+    /// The lowest address with this first byte.
+    fn lowest(first_byte: u8) -> Self;
+}
+
+impl Address for u32 {
+    fn first_byte(self) -> u8 {
+        (self >> 24) as u8
+    }
+
+    fn lowest(first_byte: u8) -> Self {
+        Self::from(first_byte) << 24
+    }
+}
+
+impl Address for u128 {
+    fn first_byte(self) -> u8 {
+        (self >> 120) as u8
+    }
+
+    fn lowest(first_byte: u8) -> Self {
+        Self::from(first_byte) << 120
+    }
 }
 
 impl<T> Default for Ranges<T> {
@@ -124,11 +156,12 @@ impl<T> Default for Ranges<T> {
         Self {
             starts: Vec::new(),
             groups: Vec::new(),
+            by_byte: Box::default(),
         }
     }
 }
 
-impl<T: Copy + Ord> Ranges<T> {
+impl<T: Address> Ranges<T> {
     /// From CIDRs as (first address, the address after the last or `None` at the end of the
     /// space, group), each before those inside it.
     fn new(cidrs: impl Iterator<Item = (T, Option<T>, GroupId)>) -> Self {
@@ -141,7 +174,22 @@ impl<T: Copy + Ord> Ranges<T> {
             open.push((after, group));
         }
         ranges.close(&mut open, None);
+        ranges.by_byte = (0..=u8::MAX).map(|byte| ranges.starts_of(byte)).collect();
         ranges
+    }
+
+    /// The starts behind the lowest address with this first byte, up to the highest one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a configuration has fewer than 2^32 CIDRs"
+    )]
+    fn starts_of(&self, byte: u8) -> (u32, u32) {
+        let low = T::lowest(byte);
+        let from = self.starts.partition_point(|&start| start <= low);
+        let to = self
+            .starts
+            .partition_point(|&start| start.first_byte() <= byte);
+        (from as u32, to as u32) // a configuration has no 2^32 CIDRs
     }
 
     /// Ends the CIDRs that end by `at` (`None`: all of them, as nothing more begins).
@@ -167,8 +215,14 @@ impl<T: Copy + Ord> Ranges<T> {
         }
     }
 
+    #[inline]
     fn find(&self, address: T) -> Option<GroupId> {
-        let after = self.starts.partition_point(|&start| start <= address);
+        let &(from, to) = self.by_byte.get(usize::from(address.first_byte()))?;
+        let mut after = from as usize;
+        if from != to {
+            let starts = self.starts.get(after..to as usize)?;
+            after += starts.partition_point(|&start| start <= address);
+        }
         *self.groups.get(after.checked_sub(1)?)?
     }
 }

@@ -3,10 +3,12 @@
 //! It reads the same entries in the same order and asks each the same question, so that what it
 //! says won did win. It allocates, and nobody's query waits for it.
 
-use std::{fmt, time::SystemTime};
+use std::time::SystemTime;
 
 use super::{
-    AskedBy, DenialReason, GroupId, Pattern, Policy, Rule, RuleId,
+    GroupId, Pattern, Policy, Rule, RuleId,
+    decide::AskedBy,
+    disposition::Disposition,
     name_index::{Coverage, NamePosition, PatternEntry, Rank},
 };
 use crate::dns::{Name, NameRef, RecordType};
@@ -22,65 +24,6 @@ pub struct Candidate<'p> {
     pub pattern: Pattern,
     /// What came of it.
     pub disposition: Disposition,
-}
-
-/// Why a candidate wins or does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Disposition {
-    /// It decides.
-    Wins,
-    /// It is not for the client's group.
-    OtherGroup,
-    /// It is not for the type asked for.
-    OtherType,
-    /// It has ended.
-    Expired,
-    /// The winner has a longer name.
-    LongerNameWins,
-    /// The winner is for exactly the name, this one for a subtree.
-    ExactWins,
-    /// The winner names the client's group, this one is for everybody.
-    NamedGroupWins,
-    /// The winner is the operator's, this one is built in.
-    ConfiguredWins,
-    /// It is for names that no other rule is for, and the winner is.
-    OtherWins,
-}
-
-impl Disposition {
-    /// How near a rule that does not apply is to one that does: the higher the nearer.
-    pub(super) const fn nearness(self) -> u8 {
-        match self {
-            Self::Expired => 2,
-            Self::OtherType => 1,
-            _ => 0,
-        }
-    }
-
-    /// Why a question is denied that only such a rule would have allowed.
-    pub(super) const fn denial(self) -> DenialReason {
-        match self {
-            Self::Expired => DenialReason::Expired,
-            Self::OtherType => DenialReason::OtherType,
-            _ => DenialReason::OtherGroup,
-        }
-    }
-}
-
-impl fmt::Display for Disposition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wins => "wins",
-            Self::OtherGroup => "is for other groups",
-            Self::OtherType => "is for other types",
-            Self::Expired => "has ended",
-            Self::LongerNameWins => "loses to a longer name",
-            Self::ExactWins => "loses to the exact name",
-            Self::NamedGroupWins => "loses to a rule that names the group",
-            Self::ConfiguredWins => "is built in, loses to a configured rule",
-            Self::OtherWins => "is built in, for what no other rule is for",
-        })
-    }
 }
 
 /// A rule that is about names close to a denied one, and what it would take.
@@ -106,14 +49,14 @@ impl Policy {
         now: SystemTime,
     ) -> Vec<Candidate<'_>> {
         let asked = AskedBy { group, qtype, now };
-        let position = self.names.find(name);
+        let position = self.names.lookup(name);
         let mut winner: Option<(PatternEntry, &Rule)> = None;
         let mut candidates: Vec<_> = self
             .contest(position, Coverage::Name)
             .map(|(entry, rule)| Candidate {
                 id: entry.rule,
                 rule,
-                pattern: entry.kind.pattern(suffix(name, entry.labels)),
+                pattern: entry.kind.pattern(name.last_labels(entry.labels)),
                 disposition: match (asked.obstacle(rule), winner) {
                     (Some(obstacle), _) => obstacle,
                     (None, Some(winner)) => disposition_against(winner, (entry, rule)),
@@ -145,7 +88,7 @@ impl Policy {
         name: NameRef<'_>,
     ) -> Option<(RuleId, &Rule, Pattern)> {
         let listed = self.search_entry(position).map(|entry| {
-            let pattern = entry.kind.pattern(suffix(name, entry.labels));
+            let pattern = entry.kind.pattern(name.last_labels(entry.labels));
             (entry.rule, pattern)
         });
         let single = self.single_label.filter(|_| position.is_single_label());
@@ -166,10 +109,10 @@ impl Policy {
         now: SystemTime,
     ) -> Option<NearMiss<'_>> {
         let asked = AskedBy { group, qtype, now };
-        let position = self.names.find(name);
+        let position = self.names.lookup(name);
         let above = self.names.entries(position).find_map(|entry| {
             let rule = self.near(asked, entry.rule)?;
-            let own = suffix(name, entry.labels);
+            let own = name.last_labels(entry.labels);
             // An exact name says nothing of those below it, nor a `*.x` of x: what covers both is .x.
             (!entry.reaches(Coverage::Name)).then(|| NearMiss {
                 rule,
@@ -199,7 +142,7 @@ impl Policy {
                 continue;
             }
             let labels = below.as_ref().label_count();
-            let entries = self.names.entries(self.names.find(below.as_ref()));
+            let entries = self.names.entries(self.names.lookup(below.as_ref()));
             let mut own = entries.take_while(|entry| entry.labels == labels);
             let miss = own.find_map(|entry| {
                 Some(NearMiss {
@@ -227,15 +170,4 @@ fn disposition_against(winner: (PatternEntry, &Rule), loser: (PatternEntry, &Rul
         return Disposition::LongerNameWins;
     }
     Rank::of(winner.0.kind, winner.1).disposition_of(Rank::of(loser.0.kind, loser.1))
-}
-
-/// The last `labels` labels of a name.
-fn suffix(name: NameRef<'_>, labels: usize) -> NameRef<'_> {
-    let starts = name.label_starts();
-    let starts = starts.as_slice();
-    let first = starts
-        .len()
-        .checked_sub(labels)
-        .and_then(|at| starts.get(at));
-    first.map_or(NameRef::ROOT, |&start| name.from_label(start))
 }

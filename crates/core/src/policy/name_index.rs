@@ -1,4 +1,4 @@
-//! Every pattern of every rule in one tree of names, so that a decision is one walk.
+//! The name index: every pattern of every rule in one tree of names, so that a decision is one walk.
 //!
 //! ```text
 //!   question a.b.example        the walk down ends at the closest known name, b.example;
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The order of the entries *is* the precedence of rules (longest name, then exact, then named
-//! group, then configured), sorted once when the tree is built; whoever reads them in order and
-//! takes the first that applies has decided. Whether one applies is not known here.
+//! group, then configured), sorted once when the tree is built; the first one in
+//! that order that applies decides. Whether one applies is not known here.
 //!
 //! A million names should cost tens of megabytes and a decision few lines of memory. So an entry is
 //! four bytes, stands in its node where it is the only one there ([`node_data`]), and the names
@@ -19,7 +19,7 @@
 mod node_data;
 
 use self::node_data::{EntryPlace, NodeData, PackedEntry};
-use super::{Disposition, Pattern, Rule, RuleId, RuleOrigin};
+use super::{Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition};
 use crate::dns::{
     LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
@@ -68,7 +68,7 @@ impl PatternKind {
     }
 }
 
-/// The place of an entry among those on the same name, best first. EntriesOfName of equal rank are tied
+/// The place of an entry among those on the same name, best first. Entries of equal rank are tied
 /// where both apply, which is an error when the policy is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
@@ -164,6 +164,10 @@ impl NameIndexBuilder {
     ///
     /// # Errors
     /// When the names do not fit.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "`new` has checked that the entries fit"
+    )]
     pub(super) fn finish(self) -> Result<NameIndex, TreeFull> {
         let Self { mut tree, placed } = self;
         let mut shared = Vec::new();
@@ -211,7 +215,7 @@ fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
 
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
-pub(super) struct NameIndex {
+pub struct NameIndex {
     tree: PackedTree,
     /// The entries of names that have several, one name's after another's.
     shared: Vec<PackedEntry>,
@@ -243,7 +247,7 @@ impl NamePosition {
 
 impl NameIndex {
     /// Walks down to `name`, or as close as there is a known name.
-    pub(super) fn find(&self, name: NameRef<'_>) -> NamePosition {
+    pub(super) fn lookup(&self, name: NameRef<'_>) -> NamePosition {
         let (node, labels) = self.tree.closest(name);
         let asked = name.label_count();
         NamePosition {
@@ -253,13 +257,15 @@ impl NameIndex {
         }
     }
 
-    /// As [`PackedTree::prefetch`].
-    pub(super) fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
+    /// Notes in `prefetch` what the lookup of a name will read, so that [`NameIndex::fetch`] can read it for several names
+    /// at once. `wire` should begin with the name, and may be anything: only the speed of the lookup depends on it. Returns
+    /// whether prefetching is of use, which it is in long lists.
+    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
         self.tree.prefetch(wire, prefetch)
     }
 
-    /// As [`PackedTree::fetch`].
-    pub(super) fn fetch(&self, prefetch: &mut Prefetch) {
+    /// Reads what was noted, so that it is in the processor's cache, and empties `prefetch`.
+    pub fn fetch(&self, prefetch: &mut Prefetch) {
         self.tree.fetch(prefetch);
     }
 
@@ -273,6 +279,30 @@ impl NameIndex {
             labels: position.labels,
             asked: position.asked,
             here: self.at(NodeData::of(mark)),
+        }
+    }
+
+    /// The first of them.
+    #[inline]
+    pub(super) fn first(&self, position: NamePosition) -> Option<PatternEntry> {
+        let (mut above, mut mark) = self.tree.above(position.node);
+        let mut labels = position.labels;
+        loop {
+            let entry = match NodeData::of(mark).place() {
+                Some(EntryPlace::Here(only)) => only,
+                Some(EntryPlace::From(first)) => *self.shared.get(first as usize)?,
+                None => {
+                    (above, mark) = self.tree.above(above?);
+                    labels = labels.saturating_sub(1);
+                    continue;
+                }
+            };
+            return Some(PatternEntry {
+                rule: entry.rule(),
+                kind: entry.kind(),
+                labels,
+                on_name: labels == position.asked,
+            });
         }
     }
 

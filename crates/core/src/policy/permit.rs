@@ -1,4 +1,4 @@
-//! Leave to ask an upstream: minted here, and nowhere else.
+//! Permission to ask an upstream: minted here, and nowhere else.
 //!
 //! ```text
 //!   decide ─▶ Grant (borrowed, costs nothing) ─▶ permit() ─▶ Permit (owned) ─▶ an upstream
@@ -45,7 +45,8 @@ impl<'p, 'q> Grant<'p, 'q> {
     pub(super) const fn new(
         name: NameRef<'q>,
         qtype: RecordType,
-        (forwarding, ranges): (&'p Forwarding, &'p Ranges),
+        forwarding: &'p Forwarding,
+        ranges: &'p Ranges,
         rule: Option<RuleId>,
         observed: bool,
     ) -> Self {
@@ -71,7 +72,7 @@ impl<'p, 'q> Grant<'p, 'q> {
         self.qtype
     }
 
-    /// Whom to ask, and what of the answer may pass.
+    /// The upstream to ask, and the checks of its answer.
     #[must_use]
     pub const fn forwarding(&self) -> &'p Forwarding {
         self.forwarding
@@ -110,7 +111,7 @@ impl<'p, 'q> Grant<'p, 'q> {
         })
     }
 
-    /// Leave to ask, to be kept for as long as that takes.
+    /// The permit to ask the upstream, which can be kept until the answer comes.
     #[must_use]
     pub fn permit(&self, bits: QueryBits) -> Permit {
         Permit {
@@ -122,7 +123,7 @@ impl<'p, 'q> Grant<'p, 'q> {
     }
 }
 
-/// Leave to ask one upstream one question, in class IN.
+/// Permission to ask one upstream one question, in class IN.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Permit {
     name: Name,
@@ -132,8 +133,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Leave to ask for a name that only we could know, to see whether anybody answers and whether
-    /// the question comes back to us.
+    /// The permit of a probe: a question for a name that nobody else knows, which shows whether the upstream answers and
+    /// whether the question comes back to dnsgate.
     #[must_use]
     pub fn probe(upstream: UpstreamId, token: u128) -> Self {
         let mut name = NameBuf::new();
@@ -168,14 +169,14 @@ impl Permit {
         self.bits
     }
 
-    /// Whom to ask.
+    /// The upstream to ask.
     #[must_use]
     pub const fn upstream(&self) -> UpstreamId {
         self.upstream
     }
 }
 
-/// The token of a probe, if that is what a name is: ours, or that of another dnsgate.
+/// The token of a probe, if the name is one of a probe, of this dnsgate or of another one.
 #[must_use]
 #[inline]
 pub fn probe_token(name: NameRef<'_>) -> Option<u128> {

@@ -259,7 +259,8 @@ impl GroupSet {
 
     /// The groups, in ascending order.
     pub fn iter(self) -> impl Iterator<Item = GroupId> {
-        (0..MAX_GROUPS as u8)
+        (0..=u8::MAX)
+            .take(MAX_GROUPS)
             .map(GroupId)
             .filter(move |&group| self.contains(group))
     }

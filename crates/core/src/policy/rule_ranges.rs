@@ -33,7 +33,7 @@ impl<'r> RangeTable<'r> {
         *self.known.entry(answers).or_insert_with(|| {
             self.ranges.push(Ranges::new(answers, always));
             // No more than there are rules, which are numbered in 28 bits, and one.
-            (self.ranges.len() - 1) as u32
+            u32::try_from(self.ranges.len() - 1).unwrap_or(u32::MAX)
         })
     }
 }
@@ -58,7 +58,7 @@ impl RuleRanges {
 
     /// The same with what is observed.
     pub(super) fn observing(mut self, observed: &Forwarding) -> Self {
-        self.observed = Some(self.ranges.len() as u32);
+        self.observed = u32::try_from(self.ranges.len()).ok();
         self.ranges
             .push(Ranges::new(&observed.answers, &self.always));
         self

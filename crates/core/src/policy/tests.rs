@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::dns::Name;
+use crate::dns::{RecordType, Rrset};
 
 mod naive;
 mod scale;
@@ -541,10 +542,10 @@ fn tied_rules_are_reported() {
 #[test]
 fn conflicts_are_bounded() {
     let conflicts = build(&[".x"; 40]).expect_err("780 pairs are tied");
-    assert_eq!(conflicts.len(), build::MAX_CONFLICTS + 1);
+    assert_eq!(conflicts.len(), conflict::MAX_CONFLICTS + 1);
     assert_eq!(conflicts.last(), Some(&Conflict::More));
 
-    for (count, fits) in [(build::MAX_RULES_OF_NAME, true), (1001, false)] {
+    for (count, fits) in [(conflict::MAX_RULES_OF_NAME, true), (1001, false)] {
         let rules = (1..=count).map(|number| rule(&format!(".x; types TYPE{number}")));
         let built = Policy::build(vec![], rules.collect(), DenyWith::Refused);
         let pattern = ".x".parse().expect("pattern");

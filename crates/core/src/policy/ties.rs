@@ -6,8 +6,8 @@
 //! for. The work grows with the types that the rules list, not with its square.
 
 use super::{
-    Conflict, Pattern, Rule, RuleId,
-    build::{MAX_CONFLICTS, MAX_RULES_OF_NAME},
+    Pattern, Rule, RuleId,
+    conflict::{Conflict, MAX_CONFLICTS, MAX_RULES_OF_NAME},
     name_index::{NameIndexBuilder, PlacedPattern},
 };
 

@@ -14,6 +14,7 @@ mod form;
 mod gateway;
 mod location;
 mod prefixes;
+mod rdata_text;
 mod reader;
 mod record_data;
 mod scan;

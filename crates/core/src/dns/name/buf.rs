@@ -49,6 +49,10 @@ impl NameBuf {
     ///
     /// # Errors
     /// When the label is empty or longer than 63 bytes, or the name would be longer than 255.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     pub fn push_label(&mut self, label: &[u8]) -> Result<(), NameError> {
         match label.len() {
             0 => return Err(NameError::EmptyLabel),
@@ -127,6 +131,10 @@ impl NameBuf {
     /// Notes where the labels of the name at the start of `wire` start, as yet counted from there.
     /// Its length and how many there are.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     fn find_labels(&mut self, wire: &[u8]) -> Result<(usize, usize), NameError> {
         let name = wire.get(..MAX_NAME).unwrap_or(wire);
         let mut at = 0;
@@ -153,14 +161,19 @@ impl NameBuf {
 
     /// Takes over the name of `len` bytes whose labels were found.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     fn fill(&mut self, wire: &[u8], len: usize, count: usize) -> Result<usize, NameError> {
         let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
         // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
         // stands behind it in the last block matters to nobody, and most often there is something.
         if let Some(wire) = wire.get(..len.next_multiple_of(BLOCK)) {
             for (block, from) in blocks.iter_mut().zip(wire.as_chunks().0) {
-                *block = *from;
-                block.make_ascii_lowercase();
+                let mut lower = *from;
+                lower.make_ascii_lowercase();
+                *block = lower;
             }
         } else {
             let (Some(room), Some(name)) = (self.bytes.get_mut(..len), wire.get(..len)) else {
@@ -187,6 +200,10 @@ impl NameBuf {
 }
 
 impl From<NameRef<'_>> for NameBuf {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes and 127 labels"
+    )]
     fn from(name: NameRef<'_>) -> Self {
         let mut buf = Self::new();
         let room = buf.bytes.get_mut(..name.wire.len());

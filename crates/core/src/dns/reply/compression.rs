@@ -28,6 +28,10 @@ impl CompressionTable {
     }
 
     /// Notes a suffix of `len` bytes that stands at `at`, if there is room and a pointer reaches it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a name has at most 255 bytes"
+    )]
     pub(super) fn add(&mut self, at: usize, len: usize) {
         let slots = (
             self.places.get_mut(self.count),
@@ -73,6 +77,7 @@ impl CompressionTable {
 
 /// Whether the name in the reply at `at` is `name`, letter case aside. Pointers in the reply are our
 /// own and lead backward; the bound is for the reader.
+#[inline]
 pub(super) fn stands_at(reply: &[u8], at: u16, mut name: &[u8]) -> bool {
     let mut at = usize::from(at);
     // Most often it stands there byte for byte, without a pointer in between.

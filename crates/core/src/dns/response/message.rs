@@ -8,16 +8,12 @@
 //! Only where they cannot be followed is the rest of a message lost. Bytes behind the last record
 //! are nobody's, and of the additional section nothing matters but the OPT record.
 
-use super::decompress;
+use super::{cursor::MessageCursor, decompress};
 use crate::dns::{
     NameRef, RecordType,
     name::{MAX_NAME, NameBuf},
     query::{CLASS_IN, HEADER},
 };
-
-/// The most that all names of a message may expand to, in bytes and pointers: 64 kB of addresses,
-/// each at a name of full length, are just within it.
-const MAX_EXPANSION: usize = 1 << 20;
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +62,7 @@ pub(super) fn read(
         return None;
     }
     let mut reader = MessageReader {
-        message,
-        at: HEADER,
-        expansion: MAX_EXPANSION,
+        cursor: MessageCursor::behind_header(message),
         owner: Vec::with_capacity(MAX_NAME),
         rdata: Vec::new(),
         upper_code: None,
@@ -111,12 +105,9 @@ struct Fields {
     len: usize,
 }
 
-/// A place in a message.
-pub(super) struct MessageReader<'m> {
-    message: &'m [u8],
-    at: usize,
-    /// What names may still expand to.
-    expansion: usize,
+/// Reads one record after another.
+struct MessageReader<'m> {
+    cursor: MessageCursor<'m>,
     /// The last record's owner, uncompressed.
     owner: Vec<u8>,
     /// The last record's RDATA, uncompressed.
@@ -125,12 +116,13 @@ pub(super) struct MessageReader<'m> {
     upper_code: Option<u8>,
 }
 
-impl<'m> MessageReader<'m> {
+impl MessageReader<'_> {
     fn question(&mut self, name: NameRef<'_>, qtype: RecordType) -> Option<()> {
-        let (asked, len) = NameBuf::read(self.message.get(self.at..)?).ok()?;
-        self.at += len;
+        let cursor = &mut self.cursor;
+        let (asked, len) = NameBuf::read(cursor.rest()?).ok()?;
+        cursor.bytes(len)?;
         let same =
-            asked.as_ref() == name && self.number()? == qtype.0 && self.number()? == CLASS_IN;
+            asked.as_ref() == name && cursor.number()? == qtype.0 && cursor.number()? == CLASS_IN;
         same.then_some(())
     }
 
@@ -140,17 +132,17 @@ impl<'m> MessageReader<'m> {
         section: MessageSection,
         take: &mut impl FnMut(MessageRecord<'_>) -> Option<()>,
     ) -> Result<Option<()>, Torn> {
-        let owner_at = self.at;
-        self.at = self.after_name().ok_or(Torn)?;
-        let fields = self.fields().ok_or(Torn)?;
-        let (start, end) = (self.at, self.at + fields.len);
-        if end > self.message.len() {
-            return Err(Torn);
-        }
-        self.at = end;
+        let cursor = &mut self.cursor;
+        let owner_at = cursor.at();
+        let behind = cursor.after_name().ok_or(Torn)?;
+        cursor.go_to(behind);
+        let fields = fields(cursor).ok_or(Torn)?;
+        let start = cursor.at();
+        cursor.bytes(fields.len).ok_or(Torn)?;
+        let end = cursor.at();
         if section == MessageSection::Additional {
-            if fields.rtype == RecordType::OPT {
-                self.opt(owner_at, fields.ttl);
+            if fields.rtype == RecordType::OPT && cursor.is_root(owner_at) {
+                self.opt(fields.ttl);
             }
             return Ok(Some(()));
         }
@@ -158,18 +150,14 @@ impl<'m> MessageReader<'m> {
         if fields.rtype == RecordType::OPT || fields.class != CLASS_IN {
             return Ok(Some(()));
         }
-        let mut owner = std::mem::take(&mut self.owner);
-        owner.clear();
-        let named = self.read_at(owner_at, |reader| reader.name(&mut owner));
-        self.owner = owner;
-        let mut uncompressed = std::mem::take(&mut self.rdata);
-        uncompressed.clear();
+        self.owner.clear();
+        let named = cursor.read_at(owner_at, |cursor| cursor.name(&mut self.owner));
+        self.rdata.clear();
         let rtype = fields.rtype;
-        let formed = self.read_at(start, |reader| {
-            decompress::read(reader, rtype, end, &mut uncompressed)
+        let formed = cursor.read_at(start, |cursor| {
+            decompress::read(cursor, rtype, end, &mut self.rdata)
         });
-        self.rdata = uncompressed;
-        if self.expansion == 0 {
+        if cursor.is_exhausted() {
             return Err(Torn);
         }
         let owner = named.and_then(|()| NameBuf::read(&self.owner).ok());
@@ -183,105 +171,20 @@ impl<'m> MessageReader<'m> {
         }))
     }
 
-    /// What stands between a record's owner and its RDATA.
-    fn fields(&mut self) -> Option<Fields> {
-        Some(Fields {
-            rtype: RecordType(self.number()?),
-            class: self.number()?,
-            ttl: u32::from(self.number()?) << 16 | u32::from(self.number()?),
-            len: usize::from(self.number()?),
-        })
+    /// Takes the upper bits of the response code from the first OPT record at the root (RFC 6891 section 6.1.1). Later ones
+    /// and the options do not matter.
+    fn opt(&mut self, ttl: u32) {
+        let [upper_code, ..] = ttl.to_be_bytes();
+        self.upper_code.get_or_insert(upper_code);
     }
+}
 
-    /// Reads something that begins elsewhere, and stays here.
-    fn read_at(&mut self, at: usize, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
-        let here = std::mem::replace(&mut self.at, at);
-        let found = read(self);
-        self.at = here;
-        found
-    }
-
-    /// RFC 6891 section 6.1.1: one OPT record, at the root. Others are nobody's, and what its options
-    /// say does not matter.
-    fn opt(&mut self, owner_at: usize, ttl: u32) {
-        if self.message.get(owner_at) == Some(&0) {
-            self.upper_code.get_or_insert((ttl >> 24) as u8);
-        }
-    }
-
-    /// Where the name that begins here ends, whatever it points to.
-    fn after_name(&self) -> Option<usize> {
-        let mut at = self.at;
-        loop {
-            match *self.message.get(at)? {
-                0 => return Some(at + 1),
-                len @ 1..=63 => at += 1 + usize::from(len),
-                0xc0.. => return Some(at + 2),
-                _ => return None,
-            }
-        }
-    }
-
-    /// Where the next byte is.
-    pub(super) const fn at(&self) -> usize {
-        self.at
-    }
-
-    /// The next `len` bytes.
-    pub(super) fn bytes(&mut self, len: usize) -> Option<&'m [u8]> {
-        let bytes = self.message.get(self.at..)?.get(..len)?;
-        self.at += len;
-        Some(bytes)
-    }
-
-    fn number(&mut self) -> Option<u16> {
-        let bytes = self.bytes(2)?;
-        Some(u16::from_be_bytes(bytes.try_into().ok()?))
-    }
-
-    /// Reads a name, compressed or not, and adds it to `out` uncompressed, letters as they are.
-    ///
-    /// Each pointer must lead to before the labels that it follows, so that no walk can go in
-    /// circles (RFC 1035 section 4.1.4: to a prior occurrence).
-    pub(super) fn name(&mut self, out: &mut Vec<u8>) -> Option<()> {
-        let mut at = self.at;
-        let mut first = at;
-        let mut after = None;
-        let mut len = 0;
-        loop {
-            let &byte = self.message.get(at)?;
-            let size = match byte {
-                0xc0.. => 2,
-                0..=63 => 1 + usize::from(byte),
-                _ => return None,
-            };
-            self.expansion = self.expansion.saturating_sub(size);
-            if self.expansion == 0 {
-                return None;
-            }
-            match byte {
-                0xc0.. => {
-                    let to = u16::from_be_bytes([byte & 0x3f, *self.message.get(at + 1)?]);
-                    after.get_or_insert(at + 2);
-                    at = usize::from(to);
-                    if at >= first || at < HEADER {
-                        return None;
-                    }
-                    first = at;
-                }
-                _ => {
-                    len += size;
-                    if len > MAX_NAME {
-                        return None;
-                    }
-                    out.extend_from_slice(self.message.get(at..at + size)?);
-                    at += size;
-                    if byte == 0 {
-                        self.at = after.unwrap_or(at);
-                        return Some(());
-                    }
-                }
-            }
-        }
-    }
+/// What stands between a record's owner and its RDATA.
+fn fields(cursor: &mut MessageCursor<'_>) -> Option<Fields> {
+    Some(Fields {
+        rtype: RecordType(cursor.number()?),
+        class: cursor.number()?,
+        ttl: u32::from(cursor.number()?) << 16 | u32::from(cursor.number()?),
+        len: usize::from(cursor.number()?),
+    })
 }

@@ -11,6 +11,10 @@ use super::{HEAD, Node};
 pub(super) const OVERHEAD: usize = HEAD + 1;
 
 /// Appends a node. A label has at most 63 bytes.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a label has at most 63 bytes"
+)]
 pub(super) fn put(arena: &mut Vec<u8>, node: Node<'_>) {
     arena.extend_from_slice(&node.head());
     arena.push(node.label.len() as u8);
@@ -26,6 +30,10 @@ pub(super) fn at(arena: &[u8], id: u32) -> Option<Node<'_>> {
 }
 
 /// Where the node behind this one begins. That it has a number is seen to where nodes are added.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the end of each node was seen to have a number when it was added"
+)]
 pub(super) fn behind(id: u32, node: Node<'_>) -> u32 {
     id + (OVERHEAD + node.label.len()) as u32
 }

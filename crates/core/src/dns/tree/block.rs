@@ -97,6 +97,10 @@ impl Block {
         slot
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a node ends within its block of 128 bytes"
+    )]
     fn try_put(&mut self, tag: u8, node: Node<'_>) -> Option<usize> {
         let slot = self.tags.iter().position(|&tag| tag == 0)?;
         let start = usize::from(*self.bounds.get(slot)?);

@@ -41,6 +41,10 @@ impl<T> LabelMap<T> {
     }
 
     /// The value at a node, made by `default` where there was none.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "there are no more values than nodes, and fewer than 2^32 of those"
+    )]
     pub fn value_or_insert_with(
         &mut self,
         node: NodeId,

@@ -24,7 +24,7 @@ use std::ops::Range;
 use super::{
     HEAD, NONE, Node, TreeFull, arena,
     block::{BODY, Block, SIZE, SLOTS},
-    prefetch::{self, Prefetch},
+    prefetch_list::{self, Prefetch},
     seed::Seed,
 };
 use crate::dns::name::NameRef;
@@ -72,6 +72,10 @@ impl Suffix {
     }
 
     /// What of it goes on to the children: one half.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "one half of the hash is wanted"
+    )]
     const fn passed_on(self) -> u32 {
         self.0 as u32
     }
@@ -88,6 +92,10 @@ impl Suffix {
 
     /// What is compared first: not 0, which is where there is no node.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "eight bits of the hash are wanted"
+    )]
     const fn tag(self) -> u8 {
         self.0 as u8 | 1
     }
@@ -128,7 +136,7 @@ impl PackedTree {
     /// packed already; ends where the next ones begin. A long list is packed twice as fast so.
     fn look_ahead(&self, nodes: &[u8], from: u32, prefetch: &mut Prefetch) -> u32 {
         let mut here = from;
-        for _ in 0..prefetch::ROOM {
+        for _ in 0..prefetch_list::ROOM {
             let Some(node) = arena::at(nodes, here) else {
                 break;
             };
@@ -189,6 +197,10 @@ impl PackedTree {
     }
 
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "that the place has a number was checked when the node was put there"
+    )]
     fn child(&self, parent: PackedId, label: &[u8], suffix: Suffix) -> Option<PackedId> {
         let mut at = self.home(suffix) as usize;
         loop {

@@ -20,54 +20,16 @@
 
 use std::hint;
 
-use super::packed::{PackedTree, Suffix};
+use super::{
+    packed::{PackedTree, Suffix},
+    prefetch_list::{LABELS, NEAR, Prefetch},
+};
 
 /// Bytes of blocks that are fetched for nobody: half of what the second-level cache of a core has
 /// on common servers, so that most of them are there anyway.
 const CACHED: usize = 512 << 10;
-/// Labels of a name that count, from the right. Rules are mostly about names of two or three, and a
-/// walk for any other name ends one deeper.
-const LABELS: usize = 4;
-/// Of these, the first ones: top-level domains are few and always near.
-const NEAR: usize = 1;
-/// How many places are noted: as many as 32 names can have.
-pub(super) const ROOM: usize = 32 * (LABELS - NEAR);
 /// How far a name is read: no name is longer.
 const NAME: usize = 255;
-
-/// The places that walks will need: noted by [`PackedTree::prefetch`] for one name after another,
-/// read by [`PackedTree::fetch`] for all.
-#[derive(Debug)]
-pub struct Prefetch {
-    blocks: [u32; ROOM],
-    count: usize,
-}
-
-impl Prefetch {
-    /// None yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            blocks: [0; ROOM],
-            count: 0,
-        }
-    }
-
-    /// Notes a block, if there is room.
-    #[inline]
-    pub(super) fn note(&mut self, block: u32) {
-        if let Some(place) = self.blocks.get_mut(self.count) {
-            *place = block;
-            self.count += 1;
-        }
-    }
-}
-
-impl Default for Prefetch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 impl PackedTree {
     /// Notes where the nodes stand that a walk to a name may need. `wire` should begin with the
@@ -123,7 +85,10 @@ fn last_labels(wire: &[u8]) -> [&[u8]; LABELS] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{LabelTree, Name, tree::block::SIZE};
+    use crate::dns::{
+        LabelTree, Name,
+        tree::{block::SIZE, prefetch_list::ROOM},
+    };
     use proptest::prelude::*;
 
     fn tree(count: u32) -> PackedTree {

@@ -49,7 +49,7 @@ impl Seed {
     /// The hash of a label below what `above` stands for.
     #[inline]
     pub(super) fn hash(&self, above: u32, label: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.begin ^ above as u64, &self.shared);
+        let mut hasher = FoldHasher::with_seed(self.begin ^ u64::from(above), &self.shared);
         hasher.write(label);
         hasher.finish()
     }

@@ -320,15 +320,11 @@ fn check(
         .into_iter()
         .partition(|candidate| candidate.rule.origin == RuleOrigin::Search);
     prop_assert_eq!(searched.len(), usize::from(is_searched(specs, asked)));
+    let wins = |candidate: &Candidate<'_>| candidate.disposition == Disposition::Wins;
     for candidate in searched {
-        prop_assert_eq!(
-            candidate.disposition == Disposition::Wins,
-            expected.is_none()
-        );
+        prop_assert_eq!(wins(&candidate), expected.is_none());
     }
-    let winners = candidates
-        .iter()
-        .filter(|c| c.disposition == Disposition::Wins);
+    let winners = candidates.iter().filter(|c| wins(c));
     let winners: Vec<_> = winners.map(|c| c.id.0 as usize).collect();
     prop_assert_eq!(winners, Vec::from_iter(expected));
     for candidate in &candidates {

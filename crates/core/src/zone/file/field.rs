@@ -167,8 +167,8 @@ pub(super) fn hex(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
         for character in word.text.chars() {
             let digit = character.to_digit(16).filter(|_| !word.quoted);
             let digit = digit
-                .ok_or_else(|| word.fault(format!("{:?} is not hexadecimal", shown(word))))?
-                as u8; // below 16
+                .and_then(|digit| u8::try_from(digit).ok())
+                .ok_or_else(|| word.fault(format!("{:?} is not hexadecimal", shown(word))))?;
             match high.take() {
                 Some(high) => out.push(high << 4 | digit),
                 None => high = Some(digit),

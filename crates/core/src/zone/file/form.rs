@@ -50,9 +50,9 @@ pub(super) enum RdataField {
     Hex,
     /// Base 64.
     Base64,
-    /// ZoneRecord types, as a bitmap (RFC 4034 section 4.1.2).
+    /// Record types, as a bitmap (RFC 4034 section 4.1.2).
     Types,
-    /// ZoneRecord types below 128, as the older bitmap (RFC 2535 section 5.2).
+    /// Record types below 128, as the older bitmap (RFC 2535 section 5.2).
     OldTypes,
     /// A place on the earth (RFC 1876).
     Location,

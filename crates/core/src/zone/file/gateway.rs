@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{
     Fault,
     field::{U8, base64, hex, name, number},
-    record_data::RdataText,
+    rdata_text::RdataText,
     scan::Word,
     word::WrittenName,
 };

@@ -1,6 +1,6 @@
 //! The data of a LOC record (RFC 1876): where on the earth a host is.
 
-use super::{Fault, field::shown, record_data::RdataText, scan::Word};
+use super::{Fault, field::shown, rdata_text::RdataText, scan::Word};
 
 /// The equator and the prime meridian (RFC 1876 section 2).
 const ZERO_ANGLE: i64 = 1 << 31;
@@ -39,7 +39,7 @@ pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fa
         altitude + LOWEST,
     ] {
         // Each is within 32 bits by the bounds of its parts.
-        out.extend((value as u32).to_be_bytes());
+        out.extend(u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes());
     }
     Ok(())
 }
@@ -118,11 +118,16 @@ fn fixed(word: &Word<'_>, decimals: usize) -> Option<i64> {
 }
 
 /// A length as one digit and a power of ten (RFC 1876 section 2): what is behind the first digit is cut off.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "digit and power are below ten, as the largest length has ten digits"
+)]
 fn rounded(centimetres: i64) -> u8 {
     let (mut digit, mut power) = (centimetres, 0u8);
     while digit >= 10 {
         digit /= 10;
         power += 1;
     }
-    (digit as u8) << 4 | power // both below ten, as the largest length has ten digits
+    (digit as u8) << 4 | power
 }

@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use super::{Fault, field::shown, scan::Word};
 
 /// `[!]afi:address/prefix` (RFC 3123 section 5).
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "an address has at most 16 bytes"
+)]
 pub(super) fn read(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     for word in words {
         let item = item(word.text).filter(|_| !word.quoted);

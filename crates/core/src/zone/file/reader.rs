@@ -9,7 +9,8 @@ use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
     ZoneFault, ZoneRecord,
     field::{self, short, shown},
-    record_data::{self, RdataText},
+    rdata_text::RdataText,
+    record_data,
     scan::{LogicalLine, Scanner, TextPosition, Word},
     word::{WrittenName, push_string, time},
 };
@@ -213,7 +214,7 @@ impl<'a> ZoneReader<'a> {
                 MAX_INCLUDED_TEXT >> 20
             )));
         }
-        let number = self.included.len() as u32; // below MAX_INCLUDES
+        let number = u32::try_from(self.included.len()).unwrap_or(u32::MAX); // below MAX_INCLUDES
         self.included.push(path);
         // RFC 1035 section 5.1: the including file's origin stands; BIND keeps its owner, too.
         let outer_origin = self.state.origin.clone();

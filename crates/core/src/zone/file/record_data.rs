@@ -11,9 +11,9 @@ use super::{
     field::{self, hex, number, shown},
     form::{self, RdataField, RdataForm},
     gateway, location, prefixes,
+    rdata_text::RdataText,
     scan::Word,
     services, svcb, types,
-    word::WrittenName,
 };
 
 /// The type that a word names.
@@ -27,23 +27,6 @@ pub(super) fn type_of(word: &Word<'_>) -> Result<RecordType, Fault> {
              blank has the name of the one before"
         ))
     })
-}
-
-/// A record's data as written.
-pub(super) struct RdataText<'a, 't> {
-    pub(super) rtype: RecordType,
-    /// The word that named the type.
-    pub(super) head: &'a Word<'t>,
-    /// The words behind it.
-    pub(super) words: &'a [Word<'t>],
-    pub(super) origin: &'a WrittenName,
-}
-
-impl RdataText<'_, '_> {
-    /// A fault at the end of the data.
-    pub(super) fn fault_at_end(&self, message: impl Into<String>) -> Fault {
-        self.words.last().unwrap_or(self.head).fault(message)
-    }
 }
 
 /// Reads the data of a record into `out`.

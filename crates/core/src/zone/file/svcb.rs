@@ -14,7 +14,7 @@ use data_encoding::BASE64;
 use super::{
     Fault,
     field::{U16, name, number, shown},
-    record_data::RdataText,
+    rdata_text::RdataText,
     scan::Word,
     word::push_string,
 };

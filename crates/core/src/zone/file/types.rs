@@ -8,6 +8,10 @@ const WINDOW: u16 = 256;
 const OLD_END: u16 = 128;
 
 /// The bitmap of NSEC, NSEC3 and CSYNC (RFC 4034 section 4.1.2): blocks of 256 types, each with its number and length.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "there are 256 windows of at most 32 bytes"
+)]
 pub(super) fn bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut types = Vec::with_capacity(words.len());
     for word in words {

@@ -73,12 +73,16 @@ impl WrittenName {
         NameBuf::read(self.wire()).map_or_else(|_| NameBuf::new(), |(name, _)| name)
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a label has at most 63 bytes"
+    )]
     fn push(&mut self, label: &[u8]) -> Result<(), NameError> {
         if label.is_empty() {
             return Err(NameError::EmptyLabel);
         }
         let start = self.len;
-        self.end(&[label.len() as u8])?; // at most 63
+        self.end(&[label.len() as u8])?;
         self.end(label).inspect_err(|_| self.len = start)
     }
 

@@ -1,4 +1,4 @@
-//! ZoneLookup and sense of a zone, written once more from the words of the RFCs: names in a map and
+//! Lookup and sense of a zone, written once more from the words of the RFCs: names in a map and
 //! scans over all of it, no tree and no walk. Random small zones must look the same to both.
 
 use std::collections::{BTreeMap, BTreeSet};

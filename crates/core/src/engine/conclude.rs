@@ -1,0 +1,150 @@
+//! The reply of a query that the policy lets through: with its answer, or with what kept it from having one.
+
+use crate::{
+    dns::{
+        Ede, Failure, Rcode, RecordType, ReplyWriter, Rrset,
+        reply::{OwnerName, Section},
+    },
+    policy::{RuleId, Verdict},
+};
+
+use super::{
+    answer,
+    chain::CnameChain,
+    deny::deny_filtered,
+    incomplete::Incomplete,
+    outcome::{Outcome, Reason},
+    query_run::QueryRun,
+    step::{FollowUp, Forward, Step},
+};
+
+/// What a reply says that is past its time.
+const STALE: &str = "no upstream answers";
+/// The same, where it stands in for a denial.
+const BRIDGES: &str = "the upstream says now that there is none";
+/// What a reply says whose chain of aliases has no end: [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
+const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
+
+impl<'t> QueryRun<'t> {
+    /// Writes the answer that the verdict leads to.
+    pub(super) fn answer(
+        self,
+        verdict: Verdict<'t, '_>,
+        writer: &mut ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        if let Verdict::Answer { records, rule } = verdict
+            && let Some(set) = records.iter().find(|set| set.rtype() == self.qtype())
+        {
+            return self.answer_at_once(rule, set, writer, outcome);
+        }
+        let mut chain = CnameChain::default();
+        let (reason, rule) = match &verdict {
+            Verdict::Zone { rule, .. } => (Some(Reason::Zone), Some(*rule)),
+            Verdict::Answer { rule, .. } => (Some(Reason::Rule), Some(*rule)),
+            Verdict::Forward(grant) if self.qtype() == RecordType::ANY => {
+                (Some(Reason::Any), grant.rule())
+            }
+            Verdict::Forward(grant) if grant.is_observed() => {
+                (Some(Reason::Observed), grant.rule())
+            }
+            Verdict::Forward(grant) => (None, grant.rule()),
+            Verdict::Deny(_) => (Some(Reason::NoRule), None),
+        };
+        outcome.rule = rule;
+        let written = answer::write(self, verdict, writer, &mut chain);
+        outcome.upstream = chain.upstream;
+        outcome.reason = reason.unwrap_or(chain.reason());
+        if reason.is_none() {
+            outcome.rule = chain.observed.or(rule);
+        }
+        match written {
+            Ok(()) => {}
+            Err(Incomplete::Full) => {
+                writer.truncate();
+                outcome.truncated = true;
+            }
+            Err(incomplete) => return self.end_incomplete(incomplete, writer, outcome),
+        }
+        let text = if chain.bridges { BRIDGES } else { STALE };
+        let ede = chain.stale.then_some((Ede::StaleAnswer, text));
+        let mut step = Step::reply(writer, ede, outcome);
+        if let (Step::Reply { more, .. }, Some(permit)) = (&mut step, chain.refresh) {
+            *more = Some(Box::new(FollowUp {
+                refresh: Some(permit),
+                rejected: None,
+            }));
+        }
+        step
+    }
+
+    /// The same where a rule has the records themselves: there is no chain to follow.
+    fn answer_at_once(
+        self,
+        rule: RuleId,
+        set: &Rrset,
+        writer: &mut ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        (outcome.reason, outcome.rule) = (Reason::Rule, Some(rule));
+        writer.set_authoritative();
+        let owner = OwnerName::question(self.query.name());
+        if writer.rrset(Section::Answer, owner, set).is_err() {
+            writer.truncate();
+            outcome.truncated = true;
+        }
+        Step::reply(writer, None, outcome)
+    }
+
+    /// Ends an answer that could not be completed.
+    fn end_incomplete(
+        self,
+        incomplete: Incomplete,
+        writer: &mut ReplyWriter<'_>,
+        mut outcome: Outcome,
+    ) -> Step {
+        writer.clear();
+        match incomplete {
+            Incomplete::Forward { permit, stale } => Step::Forward(Box::new(Forward {
+                permit,
+                stale,
+                outcome,
+            })),
+            Incomplete::Filtered(rejection) => deny_filtered(self, rejection, writer, outcome),
+            Incomplete::NoRecursion => Step::refuse(Reason::NoRecursion, writer, outcome),
+            Incomplete::Failed { failure, cached } => {
+                outcome.reason = failed(failure);
+                writer.set_rcode(Rcode::ServFail);
+                let text = failure.to_string();
+                let ede = match failure {
+                    _ if cached => Ede::CachedError,
+                    Failure::Code(_) | Failure::Malformed | Failure::Looping => Ede::NetworkError,
+                    Failure::Server(fault) if fault.is_answer() => Ede::NetworkError,
+                    _ => Ede::NoReachableAuthority,
+                };
+                Step::reply(writer, Some((ede, &text)), outcome)
+            }
+            Incomplete::Endless | Incomplete::Full => {
+                writer.set_rcode(Rcode::ServFail);
+                outcome.reason = match outcome.upstream {
+                    Some(_) => Reason::UpstreamChain,
+                    None => Reason::ChainTooLong,
+                };
+                Step::reply(writer, Some((Ede::Other, ENDLESS)), outcome)
+            }
+        }
+    }
+}
+
+/// The reason of a failure.
+const fn failed(failure: Failure) -> Reason {
+    match failure {
+        Failure::Timeout => Reason::Timeout,
+        Failure::Unreachable | Failure::Server(_) => Reason::Unreachable,
+        Failure::Code(_) => Reason::UpstreamError,
+        Failure::Malformed => Reason::UpstreamMalformed,
+        Failure::Shed => Reason::Shed,
+        Failure::Down => Reason::UpstreamDown,
+        Failure::Looping => Reason::UpstreamLooping,
+    }
+}

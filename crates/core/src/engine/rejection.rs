@@ -1,0 +1,74 @@
+//! Why the response filter did not let an answer pass.
+
+use std::fmt;
+
+use crate::{
+    dns::NameRef,
+    policy::{Policy, RuleId},
+};
+
+/// What the response filter looks at: the label `check` of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FilterCheck {
+    /// The address of an A or AAAA record is in the rule's ranges.
+    Address,
+    /// The address hints of an HTTPS or SVCB record are in the rule's ranges (RFC 9460 section 7.3).
+    Hint,
+    /// An alias leads to a name that the client may ask for.
+    Cname,
+}
+
+impl FilterCheck {
+    /// Every check, in the order of their positions (`as usize`).
+    pub const ALL: [Self; 3] = [Self::Address, Self::Hint, Self::Cname];
+
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Hint => "hint",
+            Self::Cname => "cname",
+        }
+    }
+}
+
+/// The record that failed a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    pub(super) check: FilterCheck,
+    /// The rule whose check it was; `None` of what is only observed.
+    rule: Option<RuleId>,
+    /// The record, or what is wrong, for the log: not for the client, from whom it is withheld.
+    pub(super) record: String,
+}
+
+impl Rejection {
+    pub(super) fn new(
+        check: FilterCheck,
+        rule: Option<RuleId>,
+        owner: NameRef<'_>,
+        what: impl fmt::Display,
+    ) -> Self {
+        Self {
+            check,
+            rule,
+            record: format!("{owner} {what}"),
+        }
+    }
+
+    /// What the client is told: which check of which rule, and nothing of the record.
+    pub(super) fn text(&self, policy: &Policy) -> String {
+        let why = match self.check {
+            FilterCheck::Address => "the answer has an address outside of the ranges",
+            FilterCheck::Hint => {
+                "an address hint of the answer is outside of the ranges, or cannot be read"
+            }
+            FilterCheck::Cname => "an alias leads to a name that is not allowed",
+        };
+        match self.rule.and_then(|id| policy.rule(id)) {
+            Some(rule) => format!("rule {}: {why}", rule.name),
+            None => why.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What an upstream said to a query that waited, and how it comes into the cache.
+
+use std::sync::Arc;
+
+use crate::{
+    cache::{CacheEntry, CacheKey},
+    dns::{Failure, NameRef, RecordType, Response},
+    policy::{Grant, Permit, QueryBits, UpstreamId},
+};
+
+use super::context::Context;
+
+/// What came of a permit.
+#[derive(Clone, Debug)]
+pub struct UpstreamResult {
+    permit: Permit,
+    pub(super) result: Result<Arc<CacheEntry>, Failure>,
+}
+
+impl UpstreamResult {
+    /// Takes what an upstream said, or that it said nothing, into the cache. Where it said nothing
+    /// and the cache has responses that are past their time, they stand in (RFC 8767).
+    #[must_use]
+    pub fn new(
+        permit: Permit,
+        result: Result<Arc<Response>, Failure>,
+        context: &Context<'_>,
+    ) -> Self {
+        let result = match (&result, context.cache_view, context.key(&permit)) {
+            (Ok(response), Some(cache_view), Some(key)) => {
+                Ok(cache_view.cache.put(&key, response, cache_view.now))
+            }
+            (Err(failure), Some(cache_view), Some(key)) => {
+                cache_view.cache.fail(&key, *failure, cache_view.now);
+                cache_view.cache.stale(&key, cache_view.now).ok_or(*failure)
+            }
+            (Err(failure), _, _) => Err(*failure),
+            (Ok(_), _, _) => Err(Failure::Unreachable),
+        };
+        Self { permit, result }
+    }
+
+    /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
+    /// next asks anew. That is what the cache has past its time, or else the failure.
+    #[must_use]
+    pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
+        let cache_view = context.cache_view.zip(context.key(&permit));
+        let stale =
+            cache_view.and_then(|(cache_view, key)| cache_view.cache.stale(&key, cache_view.now));
+        let result = stale.ok_or(failure);
+        Self { permit, result }
+    }
+
+    pub(super) fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {
+        let permit = &self.permit;
+        permit.name() == grant.name()
+            && permit.qtype() == grant.qtype()
+            && permit.bits() == bits
+            && permit.upstream() == grant.forwarding().upstream
+    }
+}
+
+impl Context<'_> {
+    fn key<'k>(&self, permit: &'k Permit) -> Option<CacheKey<'k>> {
+        key(
+            self,
+            permit.name(),
+            permit.qtype(),
+            permit.bits(),
+            permit.upstream(),
+        )
+    }
+}
+
+/// The key of a question to an upstream; `None` where the snapshot has no such upstream.
+pub(super) fn key<'k>(
+    context: &Context<'_>,
+    name: NameRef<'k>,
+    qtype: RecordType,
+    bits: QueryBits,
+    upstream: UpstreamId,
+) -> Option<CacheKey<'k>> {
+    Some(CacheKey {
+        name,
+        qtype,
+        dnssec_ok: bits.dnssec_ok,
+        checking_disabled: bits.checking_disabled,
+        partition: context.snapshot.partition(upstream)?.0,
+    })
+}

@@ -1,0 +1,305 @@
+//! How the policy decides a question: the best rule about its name that applies, or a denial and its reason.
+
+use std::time::SystemTime;
+
+use crate::dns::{NameRef, RecordType};
+
+use super::{
+    Policy,
+    disposition::Disposition,
+    name_index::{Coverage, NamePosition, PatternEntry, PatternKind},
+    permit::Grant,
+    rule::{Action, DenyWith, GroupId, Rule, RuleId, RuleOrigin},
+    verdict::{Denial, DenialReason, Verdict},
+};
+
+/// What a denial says where no rule is about the name.
+const NO_RULE: &str = "no rule allows this name";
+
+/// What one walk over the rules about a name found.
+#[derive(Clone, Copy, Default)]
+struct RuleMatch<'p> {
+    /// The rule that decides.
+    winner: Option<(RuleId, &'p Rule)>,
+    /// Where none does: the rule that would allow the question but for this. One that is for the
+    /// group goes before one that is not, and one that has ended before one for other types.
+    missed: Option<(RuleId, Disposition)>,
+    /// Where none does: the rule about names that search lists leave behind.
+    search: Option<RuleId>,
+}
+
+/// Who asks, for what, and when: what a rule must be for to apply.
+#[derive(Clone, Copy)]
+pub(super) struct AskedBy {
+    pub(super) group: GroupId,
+    pub(super) qtype: RecordType,
+    pub(super) now: SystemTime,
+}
+
+impl Policy {
+    /// What becomes of a question.
+    #[must_use]
+    pub fn decide<'q>(
+        &self,
+        group: GroupId,
+        name: NameRef<'q>,
+        qtype: RecordType,
+        now: SystemTime,
+    ) -> Verdict<'_, 'q> {
+        let asked = AskedBy { group, qtype, now };
+        let position = self.names.lookup(name);
+        // Of most names no rule is about one on the way, or the first one that is decides.
+        let Some(entry) = self.names.first(position) else {
+            return self.denied(name, asked, position, &self.unmentioned(position));
+        };
+        if entry.reaches(Coverage::Name)
+            && let Some(rule) = self.rule(entry.rule)
+            && asked.obstacle(rule).is_none()
+        {
+            let winner = (entry.rule, rule);
+            return self
+                .allowed(name, qtype, entry.rule, rule)
+                .unwrap_or_else(|| {
+                    let mut found = self.unmentioned(position);
+                    found.winner = Some(winner);
+                    self.denied(name, asked, position, &found)
+                });
+        }
+        self.contested(name, asked, position)
+    }
+
+    /// What becomes of a question that the first rule about its name does not decide.
+    #[inline(never)]
+    fn contested<'q>(
+        &self,
+        name: NameRef<'q>,
+        asked: AskedBy,
+        position: NamePosition,
+    ) -> Verdict<'_, 'q> {
+        let found = self.found(asked, position);
+        let allowed = found.winner;
+        let allowed = allowed.and_then(|(id, rule)| self.allowed(name, asked.qtype, id, rule));
+        allowed.unwrap_or_else(|| self.denied(name, asked, position, &found))
+    }
+
+    /// What becomes of a question that no rule allows.
+    #[inline(never)]
+    fn denied<'q>(
+        &self,
+        name: NameRef<'q>,
+        asked: AskedBy,
+        position: NamePosition,
+        found: &RuleMatch<'_>,
+    ) -> Verdict<'_, 'q> {
+        let winner = found.winner;
+        let built_in = winner.is_some_and(|(_, rule)| rule.origin == RuleOrigin::BuiltIn);
+        match &self.observe {
+            Some(forwarding) if !built_in => {
+                let id = winner.map(|(id, _)| id);
+                let ranges = self.rule_ranges.observed();
+                Verdict::Forward(Grant::new(name, asked.qtype, forwarding, ranges, id, true))
+            }
+            _ => Verdict::Deny(self.denial(asked, position, found)),
+        }
+    }
+
+    /// What follows for a question that a rule wins, unless it denies.
+    #[inline]
+    fn allowed<'p, 'q>(
+        &'p self,
+        name: NameRef<'q>,
+        qtype: RecordType,
+        id: RuleId,
+        rule: &'p Rule,
+    ) -> Option<Verdict<'p, 'q>> {
+        Some(match &rule.action {
+            &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
+            Action::Answer(records) => Verdict::Answer { records, rule: id },
+            Action::Forward(forwarding) => {
+                let ranges = self.rule_ranges.of_rule(id);
+                Verdict::Forward(Grant::new(name, qtype, forwarding, ranges, Some(id), false))
+            }
+            Action::Deny => return None,
+        })
+    }
+
+    /// The rules that are about the name (or the unmentioned names below it), best first.
+    pub(super) fn contest(
+        &self,
+        position: NamePosition,
+        reach: Coverage,
+    ) -> impl Iterator<Item = (PatternEntry, &Rule)> {
+        self.names
+            .entries(position)
+            .filter(move |entry| entry.reaches(reach))
+            // Every entry has its rule. Were one missing, those behind it must not win instead.
+            .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
+    }
+
+    fn winner(
+        &self,
+        asked: AskedBy,
+        position: NamePosition,
+        reach: Coverage,
+    ) -> Option<(RuleId, &Rule)> {
+        self.contest(position, reach)
+            .find(|(_, rule)| asked.obstacle(rule).is_none())
+            .map(|(entry, rule)| (entry.rule, rule))
+    }
+
+    /// What the rules about a name say to a question, in one walk.
+    fn found(&self, asked: AskedBy, position: NamePosition) -> RuleMatch<'_> {
+        let mut found = self.unmentioned(position);
+        let single_label = found.search.take();
+        for entry in self.names.entries(position) {
+            if entry.kind == PatternKind::Search {
+                found.search = found.search.or(Some(entry.rule));
+            }
+            if !entry.reaches(Coverage::Name) {
+                continue;
+            }
+            // Every entry has its rule. Were one missing, those behind it must not win instead.
+            let Some(rule) = self.rule(entry.rule) else {
+                break;
+            };
+            let Some(obstacle) = asked.obstacle(rule) else {
+                found.winner = Some((entry.rule, rule));
+                break;
+            };
+            let is_nearer =
+                |(_, other): (RuleId, Disposition)| obstacle.nearness() > other.nearness();
+            if asked.would_be_allowed_elsewhere(rule, obstacle)
+                && found.missed.is_none_or(is_nearer)
+            {
+                found.missed = Some((entry.rule, obstacle));
+            }
+        }
+        found.search = found.search.or(single_label);
+        found
+    }
+
+    /// The same of a name that no rule is about.
+    #[inline]
+    fn unmentioned(&self, position: NamePosition) -> RuleMatch<'_> {
+        RuleMatch {
+            search: self.single_label.filter(|_| position.is_single_label()),
+            ..RuleMatch::default()
+        }
+    }
+
+    /// The entry of the rule about names that search lists leave behind, if the name is one of its.
+    pub(super) fn search_entry(&self, position: NamePosition) -> Option<PatternEntry> {
+        let mut entries = self.names.entries(position);
+        entries.find(|entry| entry.kind == PatternKind::Search)
+    }
+
+    fn denial(&self, asked: AskedBy, position: NamePosition, found: &RuleMatch<'_>) -> Denial<'_> {
+        let (why, rule) = match *found {
+            RuleMatch {
+                winner: Some((id, _)),
+                ..
+            } => (DenialReason::Rule, Some(id)),
+            RuleMatch {
+                missed: Some((id, obstacle)),
+                ..
+            } => (obstacle.denial(), Some(id)),
+            RuleMatch {
+                search: Some(id), ..
+            } => (DenialReason::Search, Some(id)),
+            _ => (DenialReason::Default, None),
+        };
+        let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
+        let with = by_rule.unwrap_or_else(|| {
+            let by_group = self.deny_with(asked.group);
+            // The walk ended with the winner: a search list's name may be one of those above it.
+            let above = || found.winner.is_some() && self.search_entry(position).is_some();
+            let searched = || found.search.is_some() || above();
+            match by_group {
+                DenyWith::NxDomain => by_group,
+                _ if searched() => DenyWith::NxDomain,
+                _ => by_group,
+            }
+        });
+        let with = match with {
+            DenyWith::NxDomain if self.allows_more(asked, position) => DenyWith::NoData,
+            with => with,
+        };
+        let texts = rule.and_then(|id| self.texts.get(id.0 as usize));
+        Denial {
+            with,
+            rule,
+            why,
+            text: texts.map_or(NO_RULE, |texts| texts.of_denial(why)),
+        }
+    }
+
+    /// Whether a denied name is allowed in another type, or names below it are. The root always
+    /// counts as if they were: who hears that it does not exist takes every name for gone.
+    fn allows_more(&self, asked: AskedBy, position: NamePosition) -> bool {
+        position.is_root()
+            || self.names.has_allowed_below(position)
+            || self.allows_some_type(asked, position, Coverage::Name)
+            || self.allows_some_type(asked, position, Coverage::Below)
+    }
+
+    /// Whether there is any type that the group may ask for, at the name or at the unmentioned
+    /// names below it.
+    fn allows_some_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
+        // Most often the first rule is about every type, so that it is the last one, too.
+        if let Some(entry) = self.names.first(position)
+            && entry.reaches(reach)
+            && let Some(rule) = self.rule(entry.rule)
+            && rule.is_for(asked.group)
+            && !rule.has_expired(asked.now)
+            && rule.types.listed().is_none()
+        {
+            return rule.action.allows();
+        }
+        self.allows_any_type(asked, position, reach)
+    }
+
+    fn allows_any_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
+        for (_, rule) in self.contest(position, reach) {
+            if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
+                continue;
+            }
+            match rule.types.listed() {
+                // No type gets past this rule, and there are always some that got as far as it.
+                None => return rule.action.allows(),
+                // The types listed here may all have been denied by a better rule.
+                Some(types) if rule.action.allows() => {
+                    let allows = |&qtype: &RecordType| {
+                        self.winner(AskedBy { qtype, ..asked }, position, reach)
+                            .is_some_and(|(_, rule)| rule.action.allows())
+                    };
+                    if types.iter().any(allows) {
+                        return true;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        false
+    }
+}
+
+impl AskedBy {
+    /// Whether a rule that does not apply, for this reason, allows the name to somebody else, or did
+    /// allow it. One that is for others and has ended does neither.
+    fn would_be_allowed_elsewhere(self, rule: &Rule, obstacle: Disposition) -> bool {
+        rule.action.allows() && (obstacle == Disposition::Expired || !rule.has_expired(self.now))
+    }
+
+    /// Why a rule does not apply; `None` when it does.
+    pub(super) fn obstacle(self, rule: &Rule) -> Option<Disposition> {
+        if !rule.is_for(self.group) {
+            Some(Disposition::OtherGroup)
+        } else if !rule.types.contains(self.qtype) {
+            Some(Disposition::OtherType)
+        } else if rule.has_expired(self.now) {
+            Some(Disposition::Expired)
+        } else {
+            None
+        }
+    }
+}
