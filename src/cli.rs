@@ -22,9 +22,9 @@ mod diff;
 mod explain;
 mod healthcheck;
 mod http;
+mod input;
 mod learn;
 mod reload;
-mod replay;
 mod test;
 mod verify;
 
@@ -51,33 +51,33 @@ enum Verb {
     Serve(ServeArgs),
     /// Read a configuration and everything it names, and run its tests; print everything that is
     /// wrong, or what it holds.
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Run the policy tests of configurations: exit code 1 when one fails.
-    Test(test::Args),
+    Test(test::TestArgs),
     /// Tell which questions two configurations do not treat alike.
     ///
     /// Exit code 0 when there is none, 1 when there are some, 2 for trouble.
-    Diff(diff::Args),
+    Diff(diff::DiffArgs),
     /// Tell what would become of a question, and why.
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Write the rules that would allow what a dnsgate in mode observe has let through.
-    Learn(learn::Args),
+    Learn(learn::LearnArgs),
     /// Have the running dnsgate read its configuration again; print what changed, or all that is
     /// wrong with it, in which case nothing changes.
-    Reload(reload::Args),
+    Reload(reload::ReloadArgs),
     /// Ask a running dnsgate whether it is ready; for containers that have no shell.
     Healthcheck {
         /// An admin address (127.0.0.1:9153, localhost:9153 or an http:// URL), whose page must answer 200, or a
         /// listener (127.0.0.1:53, udp://127.0.0.1:53), which must answer a query.
         #[arg(default_value = "http://127.0.0.1:9153/readyz")]
-        target: healthcheck::Target,
+        target: healthcheck::HealthTarget,
     },
     /// Prove, from a workload's place, that egress is limited: names lead to the VIP, it can be
     /// reached, and nothing else can.
     ///
     /// Exit code 0 if no check failed, 1 if one did, 2 for trouble. Skipped is what the configuration leaves nothing to
     /// prove of. It connects to the addresses that it is told of, so run it where that may happen.
-    Verify(verify::Args),
+    Verify(verify::VerifyArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell to print them for.
@@ -153,14 +153,6 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
     io::stdout().write_all(&script)?;
     Ok(())
-}
-
-/// A count and what is counted.
-fn plural(count: u64, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
-    }
 }
 
 /// A failure as standard error shows it. Faults of a configuration begin with their places, which

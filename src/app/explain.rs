@@ -8,7 +8,7 @@ use crate::{
     telemetry::http::{Asked, ExplainRequest},
 };
 use dnsgate_core::dns::Transport;
-use dnsgate_whatif::{Question, Subject, explain::explain};
+use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
 
 /// Longer than the admin pages let anybody wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) fn answer(aside: &Aside, reloader: &Reloader, request: ExplainRequest
             rtype,
             client,
         } = request.asked();
-        let question = Question {
+        let question = ClientQuestion {
             name: name.as_ref(),
             rtype: *rtype,
             source: *client,

@@ -21,7 +21,7 @@ use super::test;
 
 /// The arguments of the verb.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct CheckArgs {
     /// The configuration, - for standard input; the built-in one if absent.
     file: Option<PathBuf>,
     /// Check it for a dnsgate that is started with this --listen; may be repeated.
@@ -34,7 +34,7 @@ pub(super) struct Args {
 }
 
 /// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let listen: Vec<_> = args.listen.into_iter().flatten().collect();
     let config = app::read_config_for(args.file.as_deref(), &listen)?;
     #[expect(
@@ -49,12 +49,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (cases, summary) = (config.cases, config.summary);
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, config.upstreams.len());
     let subject = dnsgate_whatif::Subject::new(&snapshot, &config.upstreams);
-    for tried in dnsgate_whatif::run(&cases, &subject, now) {
+    for tried in dnsgate_whatif::run_tests(&cases, &subject, now) {
         if let Some(warning) = test::warning(&tried) {
             writeln!(io::stderr(), "{warning}")?;
         }
     }
-    dnsgate_whatif::check(&cases, &subject, now)?;
+    dnsgate_whatif::check_tests(&cases, &subject, now)?;
     let tests = match cases.len() {
         0 => "no tests".to_owned(),
         1 => "1 test passed".to_owned(),

@@ -11,14 +11,13 @@ use std::{
 
 use anyhow::bail;
 
+use super::input;
 use crate::app;
 use dnsgate_whatif::{Diff, Subject};
 
-use super::replay;
-
 /// What is compared, and by which questions.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct DiffArgs {
     /// The configuration that is in force; - for standard input.
     old: PathBuf,
     /// The one that is to take its place; - for standard input.
@@ -30,7 +29,7 @@ pub(super) struct Args {
 }
 
 /// Compares two files.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     #[expect(clippy::disallowed_methods, reason = "the questions are asked now")]
     let now = SystemTime::now();
     let (text, code) = compared(args, now)?;
@@ -39,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The whole text, and the exit code.
-fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
+fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
     let (old, new) = (
         app::read_config(Some(&args.old))?,
         app::read_config(Some(&args.new))?,
@@ -53,7 +52,7 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         now,
     );
     let replayed = match &args.replay {
-        Some(log) => Some(replay::read(log, |question, times| {
+        Some(log) => Some(input::replay(log, |question, times| {
             diff.ask(question, times)
         })?),
         None => {
@@ -77,4 +76,34 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_diff() {
+        const OLD: &str = "rules: [{ name: ci, domains: [ci.test], deny: nxdomain }]\n";
+        let dir = tempfile::tempdir().expect("directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect(name);
+            path
+        };
+        let (old, same) = (write("old.yaml", OLD), write("same.yaml", OLD));
+        let new = write("new.yaml", &OLD.replace("ci.test", "cd.test"));
+        let code = |new: &Path| {
+            let args = DiffArgs {
+                old: old.clone(),
+                new: new.to_owned(),
+                replay: None,
+            };
+            compared(&args, SystemTime::UNIX_EPOCH)
+                .map(|(_, code)| code)
+                .ok()
+        };
+        assert_eq!(code(&same), Some(ExitCode::SUCCESS));
+        assert_eq!(code(&new), Some(ExitCode::from(1)));
+        assert_eq!(code(&dir.path().join("gone.yaml")), None);
+    }
+}

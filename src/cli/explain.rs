@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
-    http::{Request, Url, encoded},
-    replay::{self, Replayed},
+    http::{AdminRequest, AdminUrl, encoded},
+    input,
 };
 use crate::{app, telemetry::http::EXPLAIN_HEADER};
 use dnsgate_config::Upstream;
@@ -22,8 +22,9 @@ use dnsgate_core::{
     engine::Snapshot,
 };
 use dnsgate_whatif::{
-    self, Question, Subject,
-    explain::{Tally, explain},
+    ClientQuestion, Subject,
+    explain::{VerdictTally, explain},
+    query_log::LogSummary,
 };
 
 /// How long to wait for a running dnsgate: longer than its admin port lets a request last.
@@ -33,7 +34,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 
 /// What is asked, by whom.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ExplainArgs {
     /// The name to ask about.
     #[arg(required_unless_present = "replay")]
     name: Option<Name>,
@@ -49,7 +50,7 @@ pub(super) struct Args {
     /// Ask the dnsgate that runs with this admin address (127.0.0.1:9153, localhost:9153 or the URL), by the policy
     /// that it has in force; it answers its own machine only.
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
-    admin: Option<Url>,
+    admin: Option<AdminUrl>,
     /// Explain every question of a query log, most asked first: JSON lines as dnsgate writes them, or lines or an
     /// array of entries as Cloud Logging exports them; - for standard input. Exit code 2 if it has none.
     #[arg(long, value_name = "LOG", conflicts_with_all = ["name", "rtype", "client", "admin"])]
@@ -57,7 +58,7 @@ pub(super) struct Args {
 }
 
 /// Explains what is asked.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let text = match (&args.name, &args.admin, &args.replay) {
         (_, _, Some(log)) => match replayed(args, log)? {
             Ok(text) => text,
@@ -78,10 +79,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// By a configuration.
-fn explained(args: &Args, name: &Name) -> anyhow::Result<String> {
+fn explained(args: &ExplainArgs, name: &Name) -> anyhow::Result<String> {
     let (snapshot, upstreams) = read(args)?;
     let subject = Subject::new(&snapshot, &upstreams);
-    let question = Question {
+    let question = ClientQuestion {
         name: name.as_ref(),
         rtype: args.rtype,
         source: args.client,
@@ -95,12 +96,12 @@ fn explained(args: &Args, name: &Name) -> anyhow::Result<String> {
 }
 
 /// By what a running dnsgate has in force.
-fn running(args: &Args, name: &Name, url: &Url) -> anyhow::Result<String> {
+fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<String> {
     let (name, rtype) = (encoded(&name.to_string()), args.rtype);
     let path = format!("/explain?name={name}&type={rtype}&client={}", args.client);
     let asked = url.clone().or_path(&path);
     let response = asked
-        .ask(Request {
+        .ask(AdminRequest {
             method: "GET",
             header: Some(EXPLAIN_HEADER),
             patience: PATIENCE,
@@ -116,10 +117,10 @@ fn running(args: &Args, name: &Name, url: &Url) -> anyhow::Result<String> {
 }
 
 /// Every question of a log; where there is none, what there is.
-fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>> {
+fn replayed(args: &ExplainArgs, log: &Path) -> anyhow::Result<Result<String, LogSummary>> {
     let (snapshot, upstreams) = read(args)?;
-    let mut tally = Tally::new(Subject::new(&snapshot, &upstreams), now());
-    let replayed = replay::read(log, |question, times| tally.ask(question, times))?;
+    let mut tally = VerdictTally::new(Subject::new(&snapshot, &upstreams), now());
+    let replayed = input::replay(log, |question, times| tally.ask(question, times))?;
     Ok(match replayed.questions {
         0 => Err(replayed),
         _ => Ok(format!("{tally}\n{replayed}\n")),
@@ -127,7 +128,7 @@ fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>>
 }
 
 /// The configuration, as it would be in force.
-fn read(args: &Args) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
+fn read(args: &ExplainArgs) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
     let config = app::read_config(args.config.as_deref())?;
     let count = config.upstreams.len();
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::http::{Request, Url};
+use super::http::{AdminRequest, AdminUrl};
 use crate::telemetry::http::RELOAD_HEADER;
 
 /// How long to wait: longer than the admin port lets a request last.
@@ -19,18 +19,18 @@ const PATH: &str = "/reload";
 
 /// What `reload` is told on the command line.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ReloadArgs {
     /// The admin address of the running dnsgate (127.0.0.1:9153, localhost:9153 or the URL); it takes reloads from its
     /// own machine only.
     #[arg(long, value_name = "ADDR", default_value = "http://127.0.0.1:9153")]
-    admin: Url,
+    admin: AdminUrl,
 }
 
 /// Asks and prints the report; an error is the report of a reload that was refused.
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: ReloadArgs) -> anyhow::Result<()> {
     let url = args.admin.or_path(PATH);
     let response = url
-        .ask(Request {
+        .ask(AdminRequest {
             method: "POST",
             header: Some(RELOAD_HEADER),
             patience: PATIENCE,

@@ -12,14 +12,14 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
-use super::plural;
 use crate::app;
+use dnsgate_whatif::plural;
 
 mod junit;
 
 /// What is tested, and where it is reported.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct TestArgs {
     /// Configurations, - for standard input; the built-in one if absent. A file of tests stands for the configuration
     /// beside it.
     #[arg(value_name = "FILE")]
@@ -55,7 +55,7 @@ impl Suite {
 }
 
 /// Runs the tests of every file.
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test that states no time is asked now"
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What must be heard of a test that passes: that it will not always.
-pub(super) fn warning(tried: &dnsgate_whatif::Tried<'_>) -> Option<String> {
+pub(super) fn warning(tried: &dnsgate_whatif::PolicyTestResult<'_>) -> Option<String> {
     let ends = Timestamp::try_from(tried.ends?).ok()?;
     Some(format!(
         "{tried}: warning: its rule ends {ends}, and the outcome changes then; write `at:`"
@@ -120,7 +120,7 @@ fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
             let count = config.upstreams.len();
             let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);
             let subject = dnsgate_whatif::Subject::new(&snapshot, &config.upstreams);
-            let tried = dnsgate_whatif::run(&config.cases, &subject, now);
+            let tried = dnsgate_whatif::run_tests(&config.cases, &subject, now);
             suite.results = tried
                 .map(|tried| Ran {
                     name: tried.to_string(),

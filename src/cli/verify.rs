@@ -31,7 +31,7 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// What is proved, and how.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct VerifyArgs {
     /// The configuration that dnsgate runs with, - for standard input; the built-in one if absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(super) struct Args {
 }
 
 /// Verifies, once or until it is told to stop. An error is that nothing could be checked.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// One round. Its files are read anew, because tokens and configurations change.
-async fn round(args: &Args) -> anyhow::Result<(Report, Duration)> {
+async fn round(args: &VerifyArgs) -> anyhow::Result<(Report, Duration)> {
     let (checks, probe) = prepare(args)?;
     let begin = now();
     let mut shown = Progress::new(checks.len());
@@ -111,7 +111,7 @@ async fn round(args: &Args) -> anyhow::Result<(Report, Duration)> {
     Ok((report, now().saturating_duration_since(begin)))
 }
 
-fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
+fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<Check>, Probe)> {
     let stdin = Some(Path::new("-"));
     let files = [&args.config, &args.token_file, &args.ca];
     if files.iter().filter(|it| it.as_deref() == stdin).count() > 1 {
@@ -158,7 +158,7 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
 }
 
 /// The table, or one line of JSON.
-fn print(args: &Args, report: &Report, took: Duration) -> io::Result<()> {
+fn print(args: &VerifyArgs, report: &Report, took: Duration) -> io::Result<()> {
     let text = if args.json {
         format!("{}\n", report.json(took))
     } else {

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 
-use super::{Question, Subject, packet, rule_of};
+use super::ask::{ClientQuestion, Subject, packet, rule_of};
 use dnsgate_core::{
     engine::{self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Step},
     policy::{Action, Candidate, Fate, Pattern},
@@ -13,7 +13,7 @@ mod dig;
 mod forward;
 mod tally;
 
-pub use tally::Tally;
+pub use tally::VerdictTally;
 
 /// How far from the left what is said begins.
 const MARGIN: usize = 10;
@@ -21,12 +21,12 @@ const MARGIN: usize = 10;
 /// Explains one question, asked at `now`. `origin` is what the policy is called.
 #[must_use]
 pub fn explain(
-    question: Question<'_>,
+    question: ClientQuestion<'_>,
     subject: &Subject<'_>,
     origin: &str,
     now: SystemTime,
 ) -> String {
-    let Question {
+    let ClientQuestion {
         name,
         rtype,
         source,
@@ -162,7 +162,7 @@ fn meaning(pattern: &Pattern) -> String {
 /// Of a name that no rule is about, the rule that comes closest to it and what would cover it.
 fn near_miss(
     policy: &Policy,
-    question: Question<'_>,
+    question: ClientQuestion<'_>,
     outcome: &Outcome,
     now: SystemTime,
 ) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::Subject;
+use crate::ask::Subject;
 use dnsgate_config::Strategy;
 use dnsgate_core::{
     engine::Ask,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::*;
+use crate::snapshot;
 use dnsgate_config::Config;
 use dnsgate_core::engine::{Ending, Reason};
 
@@ -39,7 +40,7 @@ fn tried(test: &str) -> (Option<String>, bool) {
 fn of_one(config: Config) -> (Option<String>, bool) {
     let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
     let subject = Subject::new(&snapshot, &config.upstreams);
-    let tried: Vec<_> = run(&config.cases, &subject, now()).collect();
+    let tried: Vec<_> = run_tests(&config.cases, &subject, now()).collect();
     assert_eq!(tried.len(), 1);
     (tried[0].failure.clone(), tried[0].ends.is_some())
 }
@@ -238,7 +239,7 @@ fn failures_are_told_and_counted() {
     let config = config(&failing.repeat(MAX_TOLD + 2));
     let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
     let subject = Subject::new(&snapshot, &config.upstreams);
-    let told = check(&config.cases, &subject, now())
+    let told = check_tests(&config.cases, &subject, now())
         .expect_err("all fail")
         .to_string();
     assert!(
@@ -246,7 +247,7 @@ fn failures_are_told_and_counted() {
         "{told}"
     );
     assert!(told.ends_with("\n… and 2 more"), "{told}");
-    assert_eq!(check(&[], &subject, now()), Ok(()));
+    assert_eq!(check_tests(&[], &subject, now()), Ok(()));
 }
 
 #[test]
