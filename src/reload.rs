@@ -20,8 +20,7 @@ use std::{
     time::SystemTime,
 };
 
-use arc_swap::{ArcSwap, Cache};
-
+use crate::serve::Live;
 use dnsgate_config::{
     self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report, Startup,
     Unquoted,
@@ -29,47 +28,20 @@ use dnsgate_config::{
 use dnsgate_core::engine::Snapshot;
 use dnsgate_whatif::{Failures, Subject};
 
+mod blocking;
+mod files;
 mod partitions;
+pub(crate) mod report;
+mod task;
+mod watch;
 
 pub use partitions::Numbered;
+pub(crate) use task::{Causes, keep};
 
 use partitions::Partitions;
 
 /// The number of the first snapshot of a process.
 const FIRST_GENERATION: u64 = 1;
-
-/// The snapshot in force. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Live(Arc<ArcSwap<Snapshot>>);
-
-impl Live {
-    fn new(snapshot: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(snapshot)))
-    }
-
-    /// A worker's view of it.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader(Cache::new(Arc::clone(&self.0)))
-    }
-
-    /// The snapshot in force at this moment.
-    #[must_use]
-    pub fn current(&self) -> Arc<Snapshot> {
-        self.0.load_full()
-    }
-}
-
-/// One worker's view of the snapshot in force.
-#[derive(Debug)]
-pub struct Reader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
-
-impl Reader {
-    /// The snapshot in force at this moment.
-    pub fn snapshot(&mut self) -> &Arc<Snapshot> {
-        self.0.load()
-    }
-}
 
 /// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -305,7 +277,7 @@ impl Reloader {
     pub fn apply(&mut self, next: Next) -> Applied {
         let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
-        self.live.0.store(Arc::new(next.snapshot));
+        self.live.set(next.snapshot);
         self.contents = next.contents;
         self.startup = next.startup;
         Applied {

@@ -18,21 +18,7 @@
 //!
 //! Not here: what is decided (`engine`), who listens for DNS (`server`), who is asked (`upstream`).
 
-mod block;
-mod families;
-mod health;
-pub mod http;
-mod labels;
-mod ledger;
-mod log;
-mod metrics;
-pub mod observed;
-mod reading;
-mod recorder;
-mod series;
-mod shared;
-mod totals;
-mod upstreams;
+pub(crate) mod recorder;
 
 #[cfg(test)]
 mod tests;
@@ -51,19 +37,24 @@ use dnsgate_core::{
     engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
 };
 
-pub use families::{Family, Kind, families};
-pub use health::{Health, Phase};
-pub use labels::Labels;
-pub use log::{LogSettings, Severity};
-pub use metrics::CONTENT_TYPE;
-pub use reading::Reading;
+pub use crate::{
+    admin::readiness::{Health, Phase},
+    metrics::{
+        exporter::CONTENT_TYPE,
+        families::{Family, Kind, families},
+        labels::Labels,
+        reading::Reading,
+        shared_counters::{Reload, SelfQuery, Shared, Shed, TcpLimit},
+        upstream_counters::{Asked, Refused, UpstreamCounters},
+    },
+    querylog::{LogSettings, Severity},
+};
 pub use recorder::{Event, Latency, Recorder};
-pub use shared::{Reload, SelfQuery, Shared, Shed, TcpLimit};
-pub use upstreams::{Asked, Refused, UpstreamCounters};
 
-use log::{Log, Sink};
-use metrics::{Metrics, Sources};
-use observed::Observed;
+use crate::{
+    metrics::exporter::{Metrics, Sources},
+    querylog::{Log, Sink, observed::Observed},
+};
 
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +81,7 @@ pub enum StartError {
 /// The whole of it; clones share it.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    sources: Sources,
+    pub(crate) sources: Sources,
     metrics: Arc<Metrics>,
     log: Log,
 }
@@ -105,7 +96,7 @@ impl Telemetry {
         Self::start_into(settings, Box::new(io::stderr()))
     }
 
-    fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
+    pub(crate) fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
         let sources = Sources::default();
         let metrics = Arc::new(Metrics::new(sources.clone())?);
         let log = Log::start(settings, sink, &sources.ledger, &sources.shared)?;
@@ -156,7 +147,7 @@ impl Telemetry {
     }
 
     /// What would have been denied, in a policy that is observed only.
-    fn observed(&self) -> Observed {
+    pub(crate) fn observed(&self) -> Observed {
         let generation = self.sources.shared.generation();
         self.sources.observed.read(generation)
     }
@@ -195,7 +186,7 @@ impl Telemetry {
 }
 
 /// The time of an event of our own life.
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     #[expect(
         clippy::disallowed_methods,
         reason = "an event is now; nothing is decided by this time"
@@ -205,28 +196,28 @@ fn now() -> SystemTime {
 
 /// What one query adds to the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tally {
-    transport: Transport,
-    group: Option<GroupId>,
-    rule: Option<RuleId>,
-    ending: Ending,
-    rcode: Option<Rcode>,
-    qtype: Option<RecordType>,
+pub(crate) struct Tally {
+    pub(crate) transport: Transport,
+    pub(crate) group: Option<GroupId>,
+    pub(crate) rule: Option<RuleId>,
+    pub(crate) ending: Ending,
+    pub(crate) rcode: Option<Rcode>,
+    pub(crate) qtype: Option<RecordType>,
     /// Counted in `denied_total`, under this reason.
-    denied: Option<Reason>,
+    pub(crate) denied: Option<Reason>,
     /// Counted in `filter_rejected_total`, under this check.
-    check: Option<Check>,
-    truncated: bool,
-    panicked: bool,
+    pub(crate) check: Option<Check>,
+    pub(crate) truncated: bool,
+    pub(crate) panicked: bool,
     /// Counted in `shed_total`.
-    rate_limited: bool,
+    pub(crate) rate_limited: bool,
 }
 
 impl Tally {
     /// The one place where an outcome becomes counters. Every outcome is one of `queries_total`
     /// and one observation of `query_duration_seconds`, both under its ending; what else it counts
     /// stands in the match.
-    fn of(outcome: &Outcome, transport: Transport) -> Self {
+    pub(crate) fn of(outcome: &Outcome, transport: Transport) -> Self {
         let Outcome {
             reason,
             group,

@@ -1,11 +1,10 @@
 //! Toward the servers of an upstream: a permit goes in, responses come out.
 //!
 //! ```text
-//!  resolve(permit) ─▶ flights ─▶ race ─▶ exchange ─▶ a server
-//!                     merged     plan     UDP, TCP, TLS, HTTPS
-//!                        ▲        │
-//!                        │        ▼
-//!                      watch ─▶ book: health, times, order
+//!  resolve(permit) ─▶ coalescing ─▶ hedging ─▶ transport ─▶ a server
+//!                                     │  ▲      UDP, TCP, TLS, HTTPS
+//!                                     ▼  │
+//!                         prober ─▶ server stats: health, times, order
 //! ```
 //!
 //! [`Upstream::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
@@ -17,19 +16,19 @@
 //! Not here: what of the responses may pass (`engine`), how long they are kept (`cache`), what is
 //! counted (`telemetry`).
 
-mod book;
 mod budget;
+mod check_servers;
 mod choice;
-mod descriptors;
-mod exchange;
-mod flights;
+mod coalescing;
 mod health;
+mod hedging;
 mod observer;
-mod probe;
-mod race;
+mod prober;
 mod rtt;
+mod server_stats;
 mod share;
-mod watch;
+mod sockets;
+mod transport;
 
 #[cfg(test)]
 mod tests;
@@ -45,20 +44,21 @@ use std::{
 
 use tokio::time;
 
-use self::{
-    book::{Book, Door},
-    exchange::{Roots, Tell, Way},
-    flights::{Flight, Flights, Joined, Landing},
-    watch::Probes,
-};
 pub use self::{
-    descriptors::bound_sockets,
-    exchange::OpenError,
+    check_servers::{Alive, Dead, probe},
     health::Standing,
     observer::{Asked, Event, Observer},
-    probe::{Alive, Dead, probe},
     share::{Party, may_take},
+    sockets::bound_sockets,
+    transport::OpenError,
 };
+use self::{
+    coalescing::{Flight, Flights, Joined, Landing},
+    prober::Probes,
+    server_stats::{Book, Door},
+    transport::{Roots, Tell, Way},
+};
+use crate::clock::monotonic;
 use dnsgate_core::{
     dns::{Failure, Response, ServerFault},
     policy::{Permit, UpstreamId},
@@ -189,7 +189,7 @@ impl Upstream {
             Some(_) => admitted,
             None => self.admit()?,
         };
-        let (now, whole) = (now(), self.shared.limits.deadline);
+        let (now, whole) = (monotonic(), self.shared.limits.deadline);
         let until = until.min(now + whole);
         let left = until.saturating_duration_since(now);
         if left.is_zero() {
@@ -198,7 +198,7 @@ impl Upstream {
         // Others may come to wait for the same answer, and they must not suffer for it that whoever
         // asked first had little time left.
         let end = if left < whole / 2 { now + whole } else { until };
-        let ask = |permit| race::run(Arc::clone(&self.shared), permit, party, end);
+        let ask = |permit| hedging::run(Arc::clone(&self.shared), permit, party, end);
         match self.flights.join(permit, ask) {
             Joined::First(flight) if end == until => flight.await,
             Joined::First(flight) => wait(flight, until).await,
@@ -219,7 +219,7 @@ impl Upstream {
     /// questions come back to us; those that failed more often, to see whether they are back. Ends
     /// when the upstream is dropped. To be spawned once.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
-        watch::run(Arc::clone(&self.shared), self.alive.subscribe())
+        prober::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
     /// Lets a question in that is to be asked. Costs no lock.
@@ -279,7 +279,7 @@ impl Shared {
     /// A server cannot be used.
     fn faulty(&self, server: usize, fault: ServerFault) {
         self.observer.trouble(server, Some(fault), "");
-        self.book.unreachable(server, now());
+        self.book.unreachable(server, monotonic());
     }
 }
 
@@ -287,9 +287,4 @@ impl Drop for Probing {
     fn drop(&mut self) {
         self.0.probing.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The clock of this module, read in one place: tokio's, which tests can stop.
-fn now() -> Instant {
-    time::Instant::now().into_std()
 }

@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use running::{Running, SOON, installed, signal};
 
-#[expect(dead_code, reason = "the tests of the program use more of it")]
+#[expect(dead_code, reason = "the integration tests use more of it")]
+#[path = "support/running.rs"]
 mod running;
 
 /// Faults of each kind and transport: enough clients to come to every worker, so that one that was

@@ -6,8 +6,8 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use dnsgate::config;
-use dnsgate::engine::Snapshot;
+use dnsgate_config as config;
+use dnsgate_core::engine::Snapshot;
 
 /// Where relative paths of the input begin: nowhere, so that no file is read.
 const DIRECTORY: &str = "/nonexistent";

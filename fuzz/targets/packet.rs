@@ -10,12 +10,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use dnsgate::dns::{NameRef, Query, RecordType, Rrset, Transport};
-use dnsgate::engine::{
+use dnsgate_core::dns::{NameRef, Query, RecordType, Rrset, Transport};
+use dnsgate_core::engine::{
     self, Client, Context, Ending, GroupId, Outcome, Reason, RuleId, Snapshot, Step,
 };
-use dnsgate::policy::{Action, DenyWith, Group, Origin, Pattern, Policy, Rule, TypeSet, ZoneId};
-use dnsgate::zone::{Zone, parse_zone};
+use dnsgate_core::policy::{
+    Action, DenyWith, Group, Origin, Pattern, Policy, Rule, TypeSet, ZoneId,
+};
+use dnsgate_core::zone::{Zone, parse_zone};
 use hickory_proto::op::{Message, MessageType};
 
 /// The moment at which a rule of the table ends.

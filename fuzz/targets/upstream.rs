@@ -17,9 +17,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use dnsgate::cache::{Cache, Settings};
-use dnsgate::dns::{Failure, Response, Transport};
-use dnsgate::engine::{self, Arrived, Client, Context, Permit, Reason, Step};
+use dnsgate_core::cache::{Cache, Settings};
+use dnsgate_core::dns::{Failure, Response, Transport};
+use dnsgate_core::engine::{self, Arrived, Client, Context, Permit, Reason, Step};
 
 #[path = "upstream/address.rs"]
 mod address;

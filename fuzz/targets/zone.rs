@@ -3,8 +3,8 @@
 //! Held: no panic; a text that is refused has faults with places inside it, and not without end; in a zone that is
 //! accepted every record set is found again by its own name, or hidden by a delegation or a DNAME above it.
 
-use dnsgate::dns::Name;
-use dnsgate::zone::{Lookup, MAX_FAULTS, ParsedZone, ZoneFault, parse_zone};
+use dnsgate_core::dns::Name;
+use dnsgate_core::zone::{Lookup, MAX_FAULTS, ParsedZone, ZoneFault, parse_zone};
 
 /// What the one file holds that an input can include.
 const INCLUDED: &str = "included 60 A 10.0.0.9\n$ORIGIN sub\n@ TXT text\n";

@@ -12,7 +12,6 @@ use std::{
 use anyhow::bail;
 
 use super::input;
-use crate::app;
 use dnsgate_whatif::{Diff, Subject};
 
 /// What is compared, and by which questions.
@@ -40,8 +39,8 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
 /// The whole text, and the exit code.
 fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
     let (old, new) = (
-        app::read_config(Some(&args.old))?,
-        app::read_config(Some(&args.new))?,
+        dnsgate_config::read(Some(&args.old))?,
+        dnsgate_config::read(Some(&args.new))?,
     );
     let changes = old.contents.changes(&new.contents);
     let one = dnsgate_whatif::snapshot(old.policy, old.zones, old.upstreams.len());

@@ -6,7 +6,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use anyhow::{Context as _, bail};
 
 use super::http::{AdminRequest, AdminUrl};
-use crate::app::probe;
+use crate::serve::self_query;
 use dnsgate_config::strict;
 
 /// How long the whole check may wait for each step: below Docker's own default of 30 s, above what
@@ -68,9 +68,11 @@ impl fmt::Display for HealthTarget {
 pub(super) fn run(target: &HealthTarget) -> anyhow::Result<()> {
     match target {
         HealthTarget::Http(url) => http(url),
-        HealthTarget::Dns(address) => probe::ask(*address, PATIENCE).map_err(anyhow::Error::from),
+        HealthTarget::Dns(address) => {
+            self_query::ask(*address, PATIENCE).map_err(anyhow::Error::from)
+        }
         // Nobody takes datagrams at an admin address, which the kernel says at once.
-        HealthTarget::Either(address, url) => match probe::ask(*address, PATIENCE) {
+        HealthTarget::Either(address, url) => match self_query::ask(*address, PATIENCE) {
             Ok(()) => Ok(()),
             Err(error) => http(url).with_context(|| format!("no answer to a query ({error})")),
         },

@@ -14,7 +14,6 @@ use super::{
     http::{AdminRequest, AdminUrl, BadAdminUrl},
     input,
 };
-use crate::app;
 use dnsgate_config::Config;
 use dnsgate_whatif::learn::{ExistingPolicy, ObservedPage, is_label, proposal};
 
@@ -91,7 +90,7 @@ pub(super) fn run(args: LearnArgs) -> anyhow::Result<()> {
         ObservedSource::Url(url) => ObservedSource::Url(url.or_path(PATH)),
         other => other,
     };
-    let config = args.config.as_deref().map(Some).map(app::read_config);
+    let config = args.config.as_deref().map(Some).map(dnsgate_config::read);
     let config = config.transpose()?;
     let upstream = upstream(args.upstream, config.as_ref())?;
     let page = read(&source)?;

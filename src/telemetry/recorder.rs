@@ -4,7 +4,7 @@
 //! On the way of a query there is no lock, no allocation and, unless it is logged, no clock: queries
 //! are counted one by one, and the time that a batch of them took, at its end. A new generation of labels
 //! costs a worker one block and one lock, once. A query that is observed only costs a lock: see
-//! [`super::observed`].
+//! [`crate::querylog::observed`].
 
 use std::{
     mem,
@@ -18,13 +18,14 @@ use dnsgate_core::{
     engine::{Ending, Outcome, Reason},
 };
 
-use super::{
-    Tally,
-    block::{Block, ENDINGS},
-    ledger::Ledger,
-    log::{LogQueue, QueryRecord},
-    metrics::Sources,
-    observed::Record,
+use super::Tally;
+use crate::{
+    metrics::{
+        block::{Block, ENDINGS},
+        exporter::Sources,
+        ledger::Ledger,
+    },
+    querylog::{LogQueue, QueryRecord, observed::Record},
 };
 
 /// One query at its end, as its worker saw it.
@@ -66,7 +67,7 @@ pub enum Latency {
 
 impl Latency {
     /// So long as yet.
-    pub(super) fn as_yet(self) -> Duration {
+    pub(crate) fn as_yet(self) -> Duration {
         match self {
             Self::Known(latency) => latency,
             Self::Batch { since, clock } => clock().saturating_duration_since(since),
@@ -86,7 +87,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(sources: &Sources, log: LogQueue) -> Self {
+    pub(crate) fn new(sources: &Sources, log: LogQueue) -> Self {
         let ledger = Arc::clone(&sources.ledger);
         Self {
             block: ledger.open(),

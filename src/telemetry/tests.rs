@@ -424,7 +424,7 @@ fn many_reloads_keep_neither_blocks_nor_labels() {
 
 #[test]
 fn what_is_kept_of_old_generations_is_bounded() {
-    use super::{block::Block, totals::Totals};
+    use crate::metrics::{block::Block, totals::Totals};
     let mut totals = Totals::default();
     for generation in 0..10 {
         let names = labels(&[&format!("g{generation}")], &[&format!("r{generation}")]);

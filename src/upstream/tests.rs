@@ -10,7 +10,8 @@ use std::{
 use futures_util::future::join_all;
 
 use self::fake::Udp;
-use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, flights::Landing, now};
+use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, coalescing::Landing};
+use crate::clock::monotonic;
 use dnsgate_config::{ServerAddr, Strategy};
 use dnsgate_core::{
     dns::{Failure, ServerFault},
@@ -127,6 +128,6 @@ fn short(landing: &Landing) -> Result<u16, Failure> {
 }
 
 async fn resolve(upstream: &Upstream, number: u128) -> Result<u16, Failure> {
-    let until = now() + LONG;
+    let until = monotonic() + LONG;
     short(&upstream.resolve(&question(number), Party(0), until).await)
 }

@@ -190,6 +190,22 @@ pub fn load_for(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     build::load(path, listen)
 }
 
+/// The configuration in the file, or the built-in one; `-` is standard input.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn read(file: Option<&Path>) -> Result<Config, Report> {
+    read_for(file, &[])
+}
+
+/// The same for a server that listens there instead of where the file says, if that is anywhere.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn read_for(file: Option<&Path>, listen: &[Listen]) -> Result<Config, Report> {
+    file.map_or_else(|| Ok(default_config()), |path| load_for(path, listen))
+}
+
 /// Reads a configuration from its text. `name` stands in messages, relative paths start at `dir`.
 ///
 /// # Errors

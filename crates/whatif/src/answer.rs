@@ -41,7 +41,7 @@ impl AnswerRecord {
 
 /// The records of a reply's answer section; none where there is no reply.
 pub(super) fn records(reply: &[u8]) -> Vec<AnswerRecord> {
-    // The engine writes what hickory-proto reads: tests/scenarios.rs holds that.
+    // The engine writes what hickory-proto reads: tests/scenarios holds that.
     let answers = Message::from_vec(reply).map_or_else(|_| Vec::new(), |message| message.answers);
     answers.iter().filter_map(record).collect()
 }

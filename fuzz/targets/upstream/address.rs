@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 
-use dnsgate::policy::AnswerRanges;
+use dnsgate_core::policy::AnswerRanges;
 use ipnet::IpNet;
 
 use super::table::net;

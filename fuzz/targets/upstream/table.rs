@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use dnsgate::dns::{NameBuf, RecordType, Rrset};
-use dnsgate::engine::{Partition, Snapshot};
-use dnsgate::policy::{
+use dnsgate_core::dns::{NameBuf, RecordType, Rrset};
+use dnsgate_core::engine::{Partition, Snapshot};
+use dnsgate_core::policy::{
     Action, AnswerRanges, CnameMode, DenyWith, Forwarding, Group, GroupId, Origin, Pattern, Policy,
     Rule, TypeSet, UpstreamId, ZoneId,
 };
-use dnsgate::zone::parse_zone;
+use dnsgate_core::zone::parse_zone;
 use ipnet::IpNet;
 
 /// The moment at which a rule of the table ends.

@@ -129,7 +129,8 @@ async fn who_has_little_time_left_waits_no_longer_and_costs_nobody_theirs() {
     let server = Held::new().await;
     let (upstream, told) = server.upstream(limits(LONG));
     let permit = question(7);
-    let short_of_time = upstream.resolve(&permit, Party(0), now() + Duration::from_millis(50));
+    let short_of_time =
+        upstream.resolve(&permit, Party(0), monotonic() + Duration::from_millis(50));
     let second = async {
         while upstream.flights.len() == 0 {
             tokio::task::yield_now().await;
@@ -146,7 +147,7 @@ async fn who_has_little_time_left_waits_no_longer_and_costs_nobody_theirs() {
     });
     assert_eq!(short(&first), Err(Failure::Timeout));
     assert_eq!(second, Ok(0));
-    let none = upstream.resolve(&permit, Party(0), now()).await;
+    let none = upstream.resolve(&permit, Party(0), monotonic()).await;
     assert_eq!(short(&none), Err(Failure::Timeout), "no time at all");
     assert!(server.is_done(), "nobody was asked for it");
 }

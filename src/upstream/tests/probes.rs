@@ -82,7 +82,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
     };
     let (upstream, told) = open(&config(Strategy::Ordered, vec![server]), few);
     assert!(upstream.admit().is_ok());
-    let start = now();
+    let start = monotonic();
     for second in 0..3 {
         let at = start + Duration::from_secs(second);
         upstream.shared.book.unreachable(0, at);
@@ -119,7 +119,7 @@ async fn as_few_are_let_in_before_any_of_them_has_its_turn() {
     };
     let nobody = ServerAddr::Udp("127.0.0.1:9".parse().expect("an address"));
     let (upstream, _) = open(&config(Strategy::Ordered, vec![nobody]), few);
-    let start = now();
+    let start = monotonic();
     for second in 0..3 {
         let at = start + Duration::from_secs(second);
         upstream.shared.book.unreachable(0, at);

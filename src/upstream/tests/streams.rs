@@ -191,7 +191,7 @@ async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
     let (upstream, told) = open(&config(Strategy::Ordered, servers), narrow);
     let ask = |number, party| {
         let upstream = Arc::clone(&upstream);
-        let (question, until) = (question(number), now() + LONG);
+        let (question, until) = (question(number), monotonic() + LONG);
         tokio::spawn(async move { short(&upstream.resolve(&question, party, until).await) })
     };
     let slow: Vec<_> = (0..100).map(|number| ask(number, Party(0))).collect();

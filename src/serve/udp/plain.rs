@@ -1,0 +1,81 @@
+//! Datagrams one by one, with nothing but what every system has: the fallback off Linux.
+//!
+//! It does not know which address of a wildcard was asked; the system chooses the reply's source.
+//! What the handler spawns runs on the runtime that the thread was given, not in the thread.
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
+
+use socket2::Socket;
+
+use super::{
+    super::{Event, Handler, Later, Message, ReplyTo, Stop, catch_panic},
+    DRAIN, QUERY, REPLY, after_error, stopped,
+};
+use dnsgate_core::dns::{Transport, query::HEADER};
+
+/// The way back of one datagram.
+struct FromHere<'b>(&'b Arc<Socket>, SocketAddr);
+
+impl Later for FromHere<'_> {
+    fn reply_to(&self) -> Option<ReplyTo> {
+        Some(ReplyTo::plain(Arc::clone(self.0), self.1))
+    }
+}
+
+/// Serves one socket until told to stop, and then what the system still holds.
+///
+/// # Errors
+/// There is no descriptor to be had.
+pub(in crate::serve) fn serve<H: Handler>(
+    shared: &Arc<Socket>,
+    mut handler: H,
+    stop: &Stop,
+) -> io::Result<()> {
+    let socket = UdpSocket::from(shared.try_clone()?);
+    // One byte more than a query may have: that byte tells that it has been cut.
+    let mut query = [0; QUERY + 1];
+    let mut reply = [0; REPLY];
+    let mut one = |handler: &mut H| -> io::Result<()> {
+        let (len, source) = socket.recv_from(&mut query)?;
+        handler.begin_batch();
+        if source.port() == 0 {
+            handler.observe(Event::Unanswerable);
+            return Ok(());
+        }
+        let packet = query
+            .get(..if len > QUERY { HEADER } else { len })
+            .unwrap_or_default();
+        let message = Message {
+            packet,
+            source,
+            transport: Transport::Udp,
+        };
+        let len = catch_panic::answer(handler, message, &mut reply, &FromHere(shared, source));
+        handler.end_batch();
+        if let Some(reply) = len.and_then(|len| reply.get(..len))
+            && shared
+                .send_to_with_flags(reply, &source.into(), libc::MSG_DONTWAIT)
+                .is_err()
+        {
+            handler.observe(Event::ReplyLost);
+        }
+        Ok(())
+    };
+    while !stopped(stop) {
+        if let Err(error) = one(&mut handler) {
+            after_error(&error);
+        }
+    }
+    if socket.set_nonblocking(true).is_ok() {
+        for _ in 0..DRAIN {
+            if one(&mut handler).is_err() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}

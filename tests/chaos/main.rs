@@ -1,0 +1,41 @@
+//! Hostile weather: what must not cost a query, while a load runs that counts every query and every reply. Each test is
+//! one kind of it and prints one row of the table in `docs/reliability.md`; `scripts/soak` runs them again and again.
+//!
+//! They take turns, because each is about what one dnsgate does with the whole machine. That process may have 64 MiB,
+//! which a control group holds it to where there is one to be had.
+//!
+//! Not here: how fast it is (`bench`), and what single messages do (`hostile`, `fuzz`).
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so; each prints its row, and a load knows when it sent what"
+)]
+
+mod clock;
+mod descriptors;
+mod drain;
+mod flood;
+mod gate;
+mod group;
+mod idle;
+mod lifetime;
+mod load;
+mod log;
+mod memory;
+#[expect(dead_code, reason = "the integration tests use more of it")]
+#[path = "../support/message.rs"]
+mod message;
+mod neighbours;
+mod reload;
+#[expect(dead_code, reason = "the integration tests use more of it")]
+#[path = "../support/running.rs"]
+mod running;
+mod siege;
+mod tally;
+mod unread;
+mod upstream;
+mod upstreams;
+mod wire;

@@ -1,0 +1,6 @@
+//! The documentation is executed: what it shows is what happens, and what it names exists.
+
+mod commands;
+mod config;
+mod metrics;
+mod text;

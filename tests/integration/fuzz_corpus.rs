@@ -1,0 +1,72 @@
+//! The fuzzers' corpus without a fuzzer: every committed input goes through the same check as under cargo-fuzz, and so
+//! does everything that is near one of them: each beginning of it, and it with any one byte changed.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+#[path = "../../fuzz/targets/config.rs"]
+mod config;
+#[path = "../../fuzz/targets/packet.rs"]
+mod packet;
+mod seeds;
+#[path = "../../fuzz/targets/upstream.rs"]
+mod upstream;
+#[path = "../../fuzz/targets/zone.rs"]
+mod zone;
+
+/// What a byte is changed into, one after the other.
+const CHANGES: &[fn(u8) -> u8] = &[
+    |_| 0,
+    |_| 0xff,
+    |byte| byte ^ 1,
+    |byte| byte ^ 0x80,
+    |byte| byte.wrapping_add(1),
+];
+
+/// About as many bytes of each input are checked, over and over: a long one is changed here and there only.
+const BYTES: usize = 1 << 19;
+
+/// Runs the check over the corpus of a target, changing each input in as many places as there is time for.
+fn replay(target: &str, least: usize, check: fn(&[u8])) -> Result<(), Box<dyn Error>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(&directory)? {
+        let input = fs::read(entry?.path())?;
+        count += 1;
+        check(&input);
+        let stride = (input.len() * input.len()).div_ceil(BYTES).max(1);
+        for at in (0..input.len()).step_by(stride) {
+            check(&input[..at]);
+            let mut changed = input.clone();
+            for change in CHANGES {
+                changed[at] = change(input[at]);
+                check(&changed);
+            }
+        }
+    }
+    assert!(count >= least, "{count} inputs in {}", directory.display());
+    Ok(())
+}
+
+#[test]
+fn packets() -> Result<(), Box<dyn Error>> {
+    replay("packet", 40, packet::check)
+}
+
+#[test]
+fn answers_of_upstreams() -> Result<(), Box<dyn Error>> {
+    replay("upstream", 20, upstream::check)
+}
+
+#[test]
+fn zone_files() -> Result<(), Box<dyn Error>> {
+    replay("zone", 9, zone::check)
+}
+
+#[test]
+fn configurations() -> Result<(), Box<dyn Error>> {
+    replay("config", 10, config::check)
+}
