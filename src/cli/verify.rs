@@ -17,7 +17,8 @@ use anyhow::{Context as _, bail};
 use dnsgate_config::strict;
 use dnsgate_core::dns::Name;
 use dnsgate_verify::{
-    self, BYPASS, Bucket, Check, LITERALS, Plan, Ports, Probe, Report, Resolver, Roots, Target,
+    self, BYPASS, Bucket, EgressCheck, Endpoint, LITERALS, Ports, Probe, Resolver, Roots,
+    VerifyPlan, VerifyReport,
 };
 
 mod machine;
@@ -50,7 +51,7 @@ pub(super) struct VerifyArgs {
     token_file: Option<PathBuf>,
     /// Its name must be denied, and no connection possible; may be repeated.
     #[arg(long, value_name = "URL", default_value = BLOCKED)]
-    expect_blocked: Vec<Target>,
+    expect_blocked: Vec<Endpoint>,
     /// Resolvers that must not answer on udp:53, tcp:53, tcp:853, udp:853, tcp:443, udp:443 and
     /// tcp:80; a list by commas, or repeated.
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = BYPASS)]
@@ -101,7 +102,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// One round. Its files are read anew, because tokens and configurations change.
-async fn round(args: &VerifyArgs) -> anyhow::Result<(Report, Duration)> {
+async fn round(args: &VerifyArgs) -> anyhow::Result<(VerifyReport, Duration)> {
     let (checks, probe) = prepare(args)?;
     let begin = now();
     let mut shown = Progress::new(checks.len());
@@ -110,7 +111,7 @@ async fn round(args: &VerifyArgs) -> anyhow::Result<(Report, Duration)> {
     Ok((report, now().saturating_duration_since(begin)))
 }
 
-fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<Check>, Probe)> {
+fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<EgressCheck>, Probe)> {
     let stdin = Some(Path::new("-"));
     let files = [&args.config, &args.token_file, &args.ca];
     if files.iter().filter(|it| it.as_deref() == stdin).count() > 1 {
@@ -138,7 +139,7 @@ fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<Check>, Probe)> {
         timeout: patience,
         ports,
     };
-    let plan = Plan {
+    let plan = VerifyPlan {
         apis: args.api.clone(),
         bucket: args.bucket.clone(),
         blocked: args.expect_blocked.clone(),
@@ -157,7 +158,7 @@ fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<Check>, Probe)> {
 }
 
 /// The table, or one line of JSON.
-fn print(args: &VerifyArgs, report: &Report, took: Duration) -> io::Result<()> {
+fn print(args: &VerifyArgs, report: &VerifyReport, took: Duration) -> io::Result<()> {
     let text = if args.json {
         format!("{}\n", report.json(took))
     } else {

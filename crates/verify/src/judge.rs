@@ -1,66 +1,18 @@
 //! What was seen becomes a result, and what to do about it.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use super::{
     answer::{Answer, listed},
-    bucket::{Listing, Unlisted},
-    check::{Target, Way},
-    report::{Finding, Outcome},
-    resolver::Said,
+    check::{BypassWay, Endpoint},
+    fault::ProbeFault,
+    https::HttpResponse,
+    listing::{Listing, Unlisted},
+    report::{CheckResult, Finding},
+    resolver::ServerAnswer,
 };
 use dnsgate_config::Vip;
 use dnsgate_core::dns::{Rcode, RecordType};
-
-/// Why nothing came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Nothing within the time.
-    TimedOut(&'static str),
-    /// Somebody said no: a reset, or an ICMP message.
-    Refused(&'static str),
-    /// This machine does not let it out: no route, no such addresses, a firewall of its own.
-    Local(String),
-    /// It was not tried: no descriptor, no memory. It proves nothing.
-    Untried(String),
-    /// A connection stands, but TLS does not.
-    Tls(String),
-    /// What came back is not what was asked for.
-    Garbled(String),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut(what) => write!(f, "{what}: time-out"),
-            Self::Refused(what) => write!(f, "{what}: refused"),
-            Self::Local(error) | Self::Untried(error) => f.write_str(error),
-            Self::Tls(error) => write!(f, "TLS: {error}"),
-            Self::Garbled(error) => f.write_str(error),
-        }
-    }
-}
-
-/// A response to an HTTPS request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    /// The header `Server`.
-    pub(super) server: String,
-}
-
-impl fmt::Display for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}", self.status)?;
-        match &*self.server {
-            "" => Ok(()),
-            server => write!(f, " from {server}"),
-        }
-    }
-}
 
 const RESOLVER: &str = "see that the system's resolver leads to dnsgate and that dnsgate runs: \
      dnsgate healthcheck ADDR:53; behind a server policy, gcloud dns policies describe POLICY";
@@ -72,8 +24,8 @@ const DATA: &str = "the question gets out, and data in it, and an answer can bri
 
 /// A name of the preset, by every server: one must answer, and none may answer otherwise, since any
 /// of them may be asked.
-pub(super) fn name_everywhere(vip: &Vip, a: &[Said], aaaa: &[Said]) -> Finding {
-    let usable = |said: &Result<Answer, Fault>| said.as_ref().is_ok_and(|it| !it.is_trouble());
+pub(super) fn name_everywhere(vip: &Vip, a: &[ServerAnswer], aaaa: &[ServerAnswer]) -> Finding {
+    let usable = |said: &Result<Answer, ProbeFault>| said.as_ref().is_ok_and(|it| !it.is_trouble());
     let all: Vec<_> = a.iter().zip(aaaa).collect();
     let one_answers = all.iter().any(|((_, a), _)| usable(a));
     let judged = all
@@ -91,7 +43,7 @@ pub(super) fn worst(
 ) -> Finding {
     let mut first = None;
     for (server, mut finding) in findings {
-        if finding.outcome == Outcome::Fail {
+        if finding.outcome == CheckResult::Fail {
             if servers > 1 {
                 finding.seen = format!("{server}: {}", finding.seen);
             }
@@ -103,7 +55,11 @@ pub(super) fn worst(
 }
 
 /// A name of the preset: its A and AAAA records.
-pub(super) fn name(vip: &Vip, a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) -> Finding {
+pub(super) fn name(
+    vip: &Vip,
+    a: &Result<Answer, ProbeFault>,
+    aaaa: &Result<Answer, ProbeFault>,
+) -> Finding {
     let (a, aaaa) = match (a, aaaa) {
         (Ok(a), Ok(aaaa)) => (a, aaaa),
         (Err(fault), _) | (_, Err(fault)) => return Finding::fail(fault.to_string(), RESOLVER),
@@ -159,7 +115,7 @@ pub(super) fn name(vip: &Vip, a: &Result<Answer, Fault>, aaaa: &Result<Answer, F
 }
 
 /// A request to an address of the preset, or to a service.
-pub(super) fn reached(label: &str, response: &Result<Response, Fault>) -> Finding {
+pub(super) fn reached(label: &str, response: &Result<HttpResponse, ProbeFault>) -> Finding {
     let response = match response {
         Ok(response) => response,
         Err(fault) => return Finding::fail(fault.to_string(), unreached(fault)),
@@ -179,26 +135,26 @@ pub(super) fn reached(label: &str, response: &Result<Response, Fault>) -> Findin
 }
 
 /// What to do when an address of Google's cannot be reached.
-const fn unreached(fault: &Fault) -> &'static str {
+const fn unreached(fault: &ProbeFault) -> &'static str {
     match fault {
-        Fault::TimedOut(_) | Fault::Refused(_) | Fault::Local(_) => {
+        ProbeFault::TimedOut(_) | ProbeFault::Refused(_) | ProbeFault::Local(_) => {
             "route, firewall or Private Google Access missing: a route for 199.36.153.4/30 (private VIP: \
              199.36.153.8/30) to default-internet-gateway, an egress rule that allows tcp:443 to it, and \
              gcloud compute networks subnets update SUBNET --region=REGION --enable-private-ip-google-access"
         }
-        Fault::Tls(_) => {
+        ProbeFault::Tls(_) => {
             "whoever answers there is not who it should be, or its certificate is by a CA that is not \
              trusted here: --ca FILE, or install ca-certificates"
         }
-        Fault::Untried(_) => "give this machine what it lacks, and verify again",
-        Fault::Garbled(_) => {
+        ProbeFault::Untried(_) => "give this machine what it lacks, and verify again",
+        ProbeFault::Garbled(_) => {
             "something that speaks no HTTP answers there: look for a proxy on the way"
         }
     }
 }
 
 /// A name that must be denied: its A and AAAA records.
-pub(super) fn denied(a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) -> Finding {
+pub(super) fn denied(a: &Result<Answer, ProbeFault>, aaaa: &Result<Answer, ProbeFault>) -> Finding {
     for answer in [a, aaaa] {
         match answer {
             Err(fault) => {
@@ -225,7 +181,7 @@ pub(super) fn denied(a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) ->
 }
 
 /// A name that must be denied, over TCP: who takes no connection answers nothing there.
-pub(super) fn denied_over_tcp(a: &Result<Answer, Fault>) -> Finding {
+pub(super) fn denied_over_tcp(a: &Result<Answer, ProbeFault>) -> Finding {
     match a {
         Ok(answer) if answer.records > 0 || (answer.rcode == 0 && !answer.is_denial()) => {
             let mut finding = denied(a, a);
@@ -241,8 +197,8 @@ pub(super) fn denied_over_tcp(a: &Result<Answer, Fault>) -> Finding {
 /// the same server is `denial`.
 pub(super) fn data(
     rtype: RecordType,
-    answer: &Result<Answer, Fault>,
-    denial: &Result<Answer, Fault>,
+    answer: &Result<Answer, ProbeFault>,
+    denial: &Result<Answer, ProbeFault>,
 ) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
@@ -273,25 +229,25 @@ pub(super) fn data(
 
 /// What became of a try to connect where it must not be possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(super) enum ConnectAttempt {
     /// Nobody said whether there is an address.
-    Unresolved(Fault),
+    Unresolved(ProbeFault),
     /// There was nowhere to connect to.
     NoAddress,
     /// This address took the connection.
     Connected(IpAddr),
     /// None did; the first one's reason.
-    Failed(IpAddr, Fault),
+    Failed(IpAddr, ProbeFault),
 }
 
 /// A connection that must fail.
-pub(super) fn unreachable(target: &Target, attempt: &Attempt) -> Finding {
+pub(super) fn unreachable(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     match attempt {
-        Attempt::Unresolved(fault) => Finding::fail(format!("not tried: {fault}"), RESOLVER),
-        Attempt::NoAddress => Finding::pass("no address to connect to".to_owned()),
-        Attempt::Failed(_, Fault::Untried(error)) => untried(error),
-        Attempt::Failed(address, fault) => Finding::pass(format!("{address}: {fault}")),
-        Attempt::Connected(address) => Finding::fail(
+        ConnectAttempt::Unresolved(fault) => Finding::fail(format!("not tried: {fault}"), RESOLVER),
+        ConnectAttempt::NoAddress => Finding::pass("no address to connect to".to_owned()),
+        ConnectAttempt::Failed(_, ProbeFault::Untried(error)) => untried(error),
+        ConnectAttempt::Failed(address, fault) => Finding::pass(format!("{address}: {fault}")),
+        ConnectAttempt::Connected(address) => Finding::fail(
             format!("connected to {address} port {}", target.port),
             "traffic gets out: deny egress to 0.0.0.0/0 and ::/0 by a firewall rule, remove the default \
              route, and see that no NAT serves this subnet",
@@ -300,15 +256,15 @@ pub(super) fn unreachable(target: &Target, attempt: &Attempt) -> Finding {
 }
 
 /// A proxy that a variable names.
-pub(super) fn proxy(target: &Target, attempt: &Attempt) -> Finding {
+pub(super) fn proxy(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     match attempt {
-        Attempt::Unresolved(fault) => {
+        ConnectAttempt::Unresolved(fault) => {
             Finding::fail(format!("{target}, not tried: {fault}"), RESOLVER)
         }
-        Attempt::NoAddress => Finding::pass(format!("{target}: no address to connect to")),
-        Attempt::Failed(_, Fault::Untried(error)) => untried(error),
-        Attempt::Failed(_, fault) => Finding::pass(format!("{target}: {fault}")),
-        Attempt::Connected(address) => Finding::fail(
+        ConnectAttempt::NoAddress => Finding::pass(format!("{target}: no address to connect to")),
+        ConnectAttempt::Failed(_, ProbeFault::Untried(error)) => untried(error),
+        ConnectAttempt::Failed(_, fault) => Finding::pass(format!("{target}: {fault}")),
+        ConnectAttempt::Connected(address) => Finding::fail(
             format!("{target} takes connections at {address}"),
             "programs that honour the variable send everything by this proxy: unset it, or deny egress to \
              the proxy; what the proxy lets through is not tried",
@@ -317,26 +273,28 @@ pub(super) fn proxy(target: &Target, attempt: &Attempt) -> Finding {
 }
 
 /// A way round the resolver: what came back, or why nothing did.
-pub(super) fn bypass(way: Way, tried: &Result<(), Fault>) -> Finding {
+pub(super) fn bypass(way: BypassWay, tried: &Result<(), ProbeFault>) -> Finding {
     let fault = match tried {
-        Err(Fault::Untried(error)) => return untried(error),
+        Err(ProbeFault::Untried(error)) => return untried(error),
         Err(fault) => return Finding::pass(fault.to_string()),
         Ok(()) => match way {
-            Way::Udp | Way::Doq | Way::Quic => "it answered",
-            Way::Tcp | Way::Dot | Way::Https | Way::Http => "it took a connection",
+            BypassWay::Udp | BypassWay::Doq | BypassWay::Quic => "it answered",
+            BypassWay::Tcp | BypassWay::Dot | BypassWay::Https | BypassWay::Http => {
+                "it took a connection"
+            }
         },
     };
     let remedy = match way {
-        Way::Udp | Way::Tcp => {
+        BypassWay::Udp | BypassWay::Tcp => {
             "who asks it directly goes round dnsgate: deny egress on udp:53 and tcp:53 to all but dnsgate"
         }
-        Way::Dot => "DNS over TLS goes round dnsgate: deny egress on tcp:853",
-        Way::Doq => "DNS over QUIC goes round dnsgate: deny egress on udp:853",
-        Way::Quic => {
+        BypassWay::Dot => "DNS over TLS goes round dnsgate: deny egress on tcp:853",
+        BypassWay::Doq => "DNS over QUIC goes round dnsgate: deny egress on udp:853",
+        BypassWay::Quic => {
             "anything can leave by it, DNS over HTTP/3 included: deny egress on udp:443 to all but the VIP"
         }
-        Way::Http => "anything can leave by it: deny egress on tcp:80",
-        Way::Https => {
+        BypassWay::Http => "anything can leave by it: deny egress on tcp:80",
+        BypassWay::Https => {
             "anything can leave by it, DNS over HTTPS included: deny egress on tcp:443 to all but the VIP"
         }
     };
@@ -389,3 +347,6 @@ pub(super) fn bucket(listing: &Result<Listing, Unlisted>) -> Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
