@@ -1,9 +1,9 @@
 //! The command line: verbs, their arguments, and what they print.
 //!
-//! Each verb's work is in the module that it is named after; this one turns arguments into a call
-//! and the call's end into an exit code: 0 for yes, 1 for no or failed, 2 for arguments that make
-//! no sense (clap's), and for a log without any question. `diff` keeps to diff(1): 0 for no difference, 1 for some,
-//! 2 for trouble; so does `verify`, for proved and not proved.
+//! Each verb has the module that it is named after; `http` and `input` are shared by several. This one turns
+//! arguments into a call and its result into an exit code: 0 for success, 1 for failure, 2 for wrong arguments
+//! and for a log without any question. `diff` and `verify` exit as diff(1) does: 0 for equal or proved, 1 for
+//! different or not proved, 2 for trouble.
 
 use std::{
     ffi::OsString,
@@ -49,21 +49,21 @@ enum Verb {
     /// Without --config it serves *.googleapis.com by the restricted VIP and denies every other
     /// name; it needs no file and no upstream for that.
     Serve(ServeArgs),
-    /// Read a configuration and everything it names, and run its tests; print everything that is
-    /// wrong, or what it holds.
+    /// Check a configuration, every file that it names, and its tests; print every error, or a
+    /// summary.
     Check(check::CheckArgs),
-    /// Run the policy tests of configurations: exit code 1 when one fails.
+    /// Run the policy tests of configurations; exit code 1 if one fails.
     Test(test::TestArgs),
-    /// Tell which questions two configurations do not treat alike.
+    /// Show which queries two configurations treat differently.
     ///
-    /// Exit code 0 when there is none, 1 when there are some, 2 for trouble.
+    /// Exit code 0 if there are none, 1 if there are some, 2 if the configurations cannot be compared.
     Diff(diff::DiffArgs),
-    /// Tell what would become of a question, and why.
+    /// Show what dnsgate would do with a query, and why.
     Explain(explain::ExplainArgs),
-    /// Write the rules that would allow what a dnsgate in mode observe has let through.
+    /// Print rules that would allow the names that a dnsgate in mode observe has recorded.
     Learn(learn::LearnArgs),
-    /// Have the running dnsgate read its configuration again; print what changed, or all that is
-    /// wrong with it, in which case nothing changes.
+    /// Make the running dnsgate read its configuration again, and print what changed. If the
+    /// configuration is not valid, print every error and change nothing.
     Reload(reload::ReloadArgs),
     /// Ask a running dnsgate whether it is ready; for containers that have no shell.
     Healthcheck {
@@ -72,13 +72,14 @@ enum Verb {
         #[arg(default_value = "http://127.0.0.1:9153/readyz")]
         target: healthcheck::HealthTarget,
     },
-    /// Prove, from a workload's place, that egress is limited: names lead to the VIP, it can be
-    /// reached, and nothing else can.
+    /// Prove, from where a workload runs, that egress is limited: names resolve to the VIP, the VIP can
+    /// be reached, and nothing else can.
     ///
-    /// Exit code 0 if no check failed, 1 if one did, 2 for trouble. Skipped is what the configuration leaves nothing to
-    /// prove of. It connects to the addresses that it is told of, so run it where that may happen.
+    /// Exit code 0 if no check failed, 1 if one failed, 2 if the checks could not be run. A check is skipped only if
+    /// the configuration makes it meaningless. verify connects to the addresses that it checks, so run it only where
+    /// that is allowed.
     Verify(verify::VerifyArgs),
-    /// Print completions for a shell.
+    /// Print shell completions.
     Completions {
         /// The shell to print them for.
         shell: clap_complete::Shell,
@@ -88,7 +89,7 @@ enum Verb {
 /// What `serve` is told on the command line; each overrides the configuration's own value.
 #[derive(Debug, clap::Args)]
 struct ServeArgs {
-    /// The configuration, - for standard input; the built-in one if absent.
+    /// The configuration file; - for standard input. Default: the built-in configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Listen here instead: 127.0.0.1:5353 (UDP and TCP), udp://…, tcp://…; may be repeated.

@@ -1,5 +1,5 @@
-//! `dnsgate diff`: what would change if one configuration took the place of another: by name, and
-//! by question, probed or taken from a query log.
+//! `dnsgate diff`: what would change if one configuration replaced another: by key, and by question, which
+//! are probed or taken from a query log.
 
 use std::{
     fmt::Write as _,
@@ -17,12 +17,12 @@ use dnsgate_whatif::{Diff, Subject};
 /// What is compared, and by which questions.
 #[derive(Debug, clap::Args)]
 pub(super) struct DiffArgs {
-    /// The configuration that is in force; - for standard input.
+    /// The old configuration file; - for standard input.
     old: PathBuf,
-    /// The one that is to take its place; - for standard input.
+    /// The new configuration file; - for standard input.
     new: PathBuf,
-    /// Ask what was really asked: a query log, JSON lines as dnsgate writes them, or a JSON array of entries as Cloud
-    /// Logging exports them; - for standard input. The log must have every query, or a sample: `log: { queries: all }`.
+    /// Compare by the queries of this log: JSON lines as dnsgate writes them, or a JSON array of entries as Cloud
+    /// Logging exports them; - for standard input. Write it with `log: { queries: all }`, all queries or a sample.
     #[arg(long, value_name = "LOG")]
     replay: Option<PathBuf>,
 }
@@ -60,7 +60,7 @@ fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCod
         }
     };
     if let Some(replayed) = replayed.filter(|replayed| replayed.questions == 0) {
-        bail!("there is no question to compare by; {replayed}");
+        bail!("the log has no question to compare; {replayed}");
     }
     let mut text = format!(
         "{} -> {}: {changes}\n\n",

@@ -1,5 +1,5 @@
-//! `dnsgate explain`: what would become of a question, and why: by a configuration, or by the one
-//! that a running dnsgate has in force. Or of every question of a query log, a line each.
+//! `dnsgate explain`: what dnsgate would do with a question, and why, by a configuration file or by the
+//! configuration that a running dnsgate has in force; or with every question of a query log, a line each.
 
 use std::{
     io::{self, Write as _},
@@ -41,14 +41,14 @@ pub(super) struct ExplainArgs {
     /// The type to ask for.
     #[arg(value_name = "TYPE", default_value = "A")]
     rtype: RecordType,
-    /// The address that asks.
+    /// The address of the client.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
-    /// The configuration, - for standard input; the built-in one if absent.
+    /// The configuration file; - for standard input. Default: the built-in configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask the dnsgate that runs with this admin address (127.0.0.1:9153, localhost:9153 or the URL), by the policy
-    /// that it has in force; it answers its own machine only.
+    /// Ask the running dnsgate at this admin address (127.0.0.1:9153, localhost:9153 or the URL), which explains by
+    /// the policy in force; it answers requests from its own machine only.
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     admin: Option<AdminUrl>,
     /// Explain every question of a query log, most asked first: JSON lines as dnsgate writes them, or lines or an
@@ -65,14 +65,14 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             Err(none) => {
                 writeln!(
                     io::stderr(),
-                    "dnsgate: there is no question to explain; {none}"
+                    "dnsgate: the log has no question to explain; {none}"
                 )?;
                 return Ok(ExitCode::from(2));
             }
         },
         (Some(name), Some(url), None) => running(args, name, url)?,
         (Some(name), None, None) => explained(args, name)?,
-        (None, _, None) => bail!("there is no NAME to explain"),
+        (None, _, None) => bail!("give the NAME to explain"),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -90,7 +90,7 @@ fn explained(args: &ExplainArgs, name: &Name) -> anyhow::Result<String> {
     };
     let origin = match &args.config {
         Some(path) => path.display().to_string(),
-        None => "the built-in one; --config FILE reads another".to_owned(),
+        None => "built-in; give another with --config FILE".to_owned(),
     };
     Ok(explain(question, &subject, &origin, now()))
 }
@@ -111,7 +111,7 @@ fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<St
     match response.code() {
         Some("200") => Ok(response.body),
         Some("400" | "403" | "503") => bail!("{}", response.body.trim_end()),
-        Some("404") => bail!("{url} has no page /explain: is it another version?"),
+        Some("404") => bail!("{url} has no page /explain: does it run another version?"),
         _ => bail!("{url} answered {:?}", response.status),
     }
 }

@@ -30,18 +30,18 @@ const PATH: &str = "/observed";
 /// What is learnt from, and for which configuration.
 #[derive(Debug, clap::Args)]
 pub(super) struct LearnArgs {
-    /// The record of mode observe: the admin address of the running dnsgate (127.0.0.1:9153, or
-    /// the whole URL), a file with what its page /observed said, or - for standard input.
+    /// Where to read the record of mode observe: the admin address of the running dnsgate (127.0.0.1:9153, or
+    /// the whole URL), a file that holds its page /observed, or - for standard input.
     #[arg(value_name = "URL or FILE")]
     source: ObservedSource,
-    /// The upstream that the rules forward to; that of `mode: { observe: … }` if absent.
+    /// The upstream that the rules forward to. Default: that of `mode: { observe: … }`.
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
-    /// The configuration that the rules are for, - for standard input: what it allows is left out, what it denies by a
-    /// rule stays denied, and groups are named only where not all of them asked.
+    /// The configuration that the rules are for; - for standard input. Names that it allows are left out, names that
+    /// its rules deny stay denied, and a rule names groups only if not all of them asked.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Leave out names that were asked for fewer times in all.
+    /// Leave out names that were asked for fewer than N times in all.
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_count: u64,
 }
@@ -133,11 +133,11 @@ fn upstream(given: Option<String>, config: Option<&Config>) -> anyhow::Result<St
             let observed = observed.and_then(|it| known.get(usize::from(it.upstream.0)));
             observed.map(|&name| name.to_owned()).with_context(|| {
                 let listed = listed(&known);
-                format!("the configuration is not in mode observe, so --upstream NAME must tell whom the rules forward to; {listed}")
+                format!("the configuration is not in mode observe, so name the upstream of the rules with --upstream NAME; {listed}")
             })
         }
         (None, None) => bail!(
-            "tell whom the rules forward to: --upstream NAME, or --config FILE with the configuration that observes"
+            "name the upstream of the rules: --upstream NAME, or --config FILE with the configuration in mode observe"
         ),
     }
 }
@@ -162,7 +162,7 @@ fn fetch(url: &AdminUrl) -> anyhow::Result<Vec<u8>> {
         .with_context(|| format!("{url} does not answer; is it the admin address of dnsgate?"))?;
     match response.code() {
         Some("200") => Ok(response.body.into_bytes()),
-        Some("404") => bail!("{url} is not there; the record is at {PATH} of the admin port"),
+        Some("404") => bail!("{url} does not exist; the record is at {PATH} of the admin port"),
         _ => bail!("{url} answered {:?}", response.status),
     }
 }

@@ -19,11 +19,11 @@ mod junit;
 /// What is tested, and where it is reported.
 #[derive(Debug, clap::Args)]
 pub(super) struct TestArgs {
-    /// Configurations, - for standard input; the built-in one if absent. A file of tests stands for the configuration
-    /// beside it.
+    /// Configuration files; - for standard input. Default: the built-in configuration. NAME.test.yaml stands for
+    /// NAME.yaml beside it.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Write the results here as JUnit XML, too.
+    /// Also write the results to this file as JUnit XML; - writes them to standard output, and the report to standard error.
     #[arg(long, value_name = "OUT")]
     junit: Option<PathBuf>,
 }
@@ -61,10 +61,19 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
     )]
     let now = SystemTime::now();
     let suites = suites(&args.files, now);
-    io::stdout().write_all(report(&suites).as_bytes())?;
-    if let Some(path) = &args.junit {
-        fs::write(path, junit::document(&suites))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+    let report = report(&suites);
+    match &args.junit {
+        // Standard output is one document then.
+        Some(path) if path.as_os_str() == "-" => {
+            io::stderr().write_all(report.as_bytes())?;
+            io::stdout().write_all(junit::document(&suites).as_bytes())?;
+        }
+        Some(path) => {
+            io::stdout().write_all(report.as_bytes())?;
+            fs::write(path, junit::document(&suites))
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        None => io::stdout().write_all(report.as_bytes())?,
     }
     let good = |suite: &Suite| suite.invalid.is_none() && suite.failed() == 0;
     if suites.iter().all(good) {
@@ -74,7 +83,7 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
     }
 }
 
-/// What must be heard of a test that passes: that it will not always.
+/// The warning about a test that passes now, but will fail when its rule ends.
 pub(super) fn warning(tried: &dnsgate_whatif::PolicyTestResult<'_>) -> Option<String> {
     let ends = Timestamp::try_from(tried.ends?).ok()?;
     Some(format!(

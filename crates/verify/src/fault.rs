@@ -25,7 +25,7 @@ pub(super) enum ProbeFault {
 impl fmt::Display for ProbeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut(what) => write!(f, "{what}: time-out"),
+            Self::TimedOut(what) => write!(f, "{what}: timed out"),
             Self::Refused(what) => write!(f, "{what}: refused"),
             Self::Local(error) | Self::Untried(error) => f.write_str(error),
             Self::Tls(error) => write!(f, "TLS: {error}"),

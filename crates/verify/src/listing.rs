@@ -123,9 +123,7 @@ pub(super) async fn list(bucket: &Bucket, probe: &Probe) -> Result<Listing, Unli
                 return Ok(listing);
             }
             Some(token) if !seen.insert(token.clone()) => {
-                return Err(Unlisted::Garbled(
-                    "the pages of the listing go round in a circle",
-                ));
+                return Err(Unlisted::Garbled("the pages of the listing form a loop"));
             }
             Some(_) => {}
         }
@@ -197,7 +195,7 @@ fn read_page(response: &HttpResponse, body: Option<&Bytes>) -> Result<ListingPag
         let why = why.unwrap_or_default().chars().take(300).collect();
         return Err(Unlisted::Status(response.status, why));
     }
-    let value = value.ok_or(Unlisted::Garbled("the listing breaks off, or is no JSON"))?;
+    let value = value.ok_or(Unlisted::Garbled("the listing is cut off, or is not JSON"))?;
     let items = value.get("items").and_then(Value::as_array);
     let names = items
         .into_iter()

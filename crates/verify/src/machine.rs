@@ -51,8 +51,8 @@ impl Machine {
             let each = read.differences.iter().map(ToString::to_string);
             Finding::fail(
                 each.collect::<Vec<_>>().join("; "),
-                "programs resolve by other servers or names than one library reads: write the line as \
-                 both read it, without carriage returns, with zones that exist",
+                "glibc and musl read this file differently, so some programs use other servers or names: write the line as \
+                 both read it, without carriage returns, and with zones that exist",
             )
         };
         Some(EgressCheck::Known("resolv.conf".to_owned(), finding))
@@ -66,11 +66,11 @@ impl Machine {
             .map(|line| format!("line {}: {}", line.line, line.address))
             .collect();
         let finding = if led.is_empty() {
-            Finding::pass("/etc/hosts leads it nowhere".to_owned())
+            Finding::pass("/etc/hosts does not resolve it".to_owned())
         } else {
             Finding::fail(
                 format!("/etc/hosts resolves it, {}", led.join("; ")),
-                "programs take the address and never ask dnsgate: remove the name from /etc/hosts",
+                "programs use this address and never ask dnsgate: remove the name from /etc/hosts",
             )
         };
         EgressCheck::Known(format!("hosts {}", shown(blocked)), finding)
@@ -89,7 +89,7 @@ impl Machine {
         let (at, address, label) = (line.line, line.address, vip.label);
         let finding = Finding::fail(
             format!("/etc/hosts line {at}: {address}, none of {label}"),
-            "programs take the address and never ask dnsgate: remove the line from /etc/hosts",
+            "programs use this address and never ask dnsgate: remove the line from /etc/hosts",
         );
         Some(EgressCheck::Known(
             format!("hosts {}", shown(served)),
@@ -145,7 +145,7 @@ impl Machine {
 /// A proxy variable.
 fn proxy(variable: &str, value: &str) -> EgressCheck {
     if variable.eq_ignore_ascii_case("no_proxy") {
-        let said = Finding::pass(format!("hosts that no proxy is used for: {value}"));
+        let said = Finding::pass(format!("hosts for which no proxy is used: {value}"));
         return EgressCheck::Known(format!("proxy {variable}"), said);
     }
     // What is before the last `@` is a user and a password, which no report shows.
@@ -160,8 +160,8 @@ fn proxy(variable: &str, value: &str) -> EgressCheck {
         Ok(target) if has_port => EgressCheck::Proxy(variable.to_owned(), target),
         _ => {
             let finding = Finding::fail(
-                "it is set, and not tried: it names no HOST:PORT".to_owned(),
-                "programs may send everything to this proxy: unset the variable, or write host and port",
+                "it is set, but not tried: it does not name HOST:PORT".to_owned(),
+                "programs may send everything to this proxy: unset the variable, or write a host and a port",
             );
             EgressCheck::Known(format!("proxy {variable}"), finding)
         }
@@ -304,12 +304,12 @@ mod tests {
             (
                 "http_proxy",
                 "http://me:secret@proxy.example",
-                "it is set, and not tried: it names no HOST:PORT",
+                "it is set, but not tried: it does not name HOST:PORT",
             ),
             (
                 "no_proxy",
                 "localhost",
-                "hosts that no proxy is used for: localhost",
+                "hosts for which no proxy is used: localhost",
             ),
         ] {
             let machine = Machine {

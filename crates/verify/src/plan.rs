@@ -44,7 +44,7 @@ const NOT_TRIED: [&str; 6] = [
     "NTP (udp:123)",
     "other protocols and ports than those listed",
     "other addresses than those listed",
-    "resolvers that go round resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
+    "resolvers that bypass resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
     "data in names that a rule allows",
 ];
 /// One more, where a server was named.
@@ -136,7 +136,7 @@ pub fn checks(
 
 fn preset(config: &Config, now: SystemTime) -> Vec<EgressCheck> {
     if config.served.is_empty() {
-        let why = "the configuration has vip: off".to_owned();
+        let why = "the configuration says vip: off".to_owned();
         return vec![EgressCheck::Skip("preset".to_owned(), why)];
     }
     let served = config.served.iter();
@@ -145,9 +145,10 @@ fn preset(config: &Config, now: SystemTime) -> Vec<EgressCheck> {
         match &served.leads {
             Err(why) => EgressCheck::Skip(named(), (*why).to_owned()),
             Ok(vip) => match overruled(config, &served.name, now) {
-                Some(rule) => {
-                    EgressCheck::Skip(named(), format!("rule `{rule}` goes before the preset"))
-                }
+                Some(rule) => EgressCheck::Skip(
+                    named(),
+                    format!("rule `{rule}` takes precedence over the preset"),
+                ),
                 None => EgressCheck::Name(served.name.clone(), vip.clone()),
             },
         }

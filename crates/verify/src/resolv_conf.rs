@@ -86,7 +86,7 @@ enum LineMeaning {
 impl fmt::Display for LineMeaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str("passes over it"),
+            Self::Nothing => f.write_str("ignores it"),
             Self::Server(server) => write!(f, "reads name server {}", server.ip_text()),
             Self::Search(list) => write!(f, "reads search list `{}`", list.join(" ")),
         }
@@ -115,7 +115,7 @@ pub fn resolv_conf(text: &[u8], port: u16, around: &Surroundings<'_>) -> ResolvC
     let mut search: [Option<Vec<String>>; 2] = [None, None];
     for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
         if line.contains(&0) {
-            let why = "it holds a zero byte, which hides what follows from one of the libraries";
+            let why = "it holds a zero byte: one of the libraries does not read what follows";
             read.differences.push(Difference {
                 line: at + 1,
                 why: why.to_owned(),
@@ -171,7 +171,8 @@ impl ResolvConf {
                 Ok(name) if self.search.contains(&name) => {}
                 Ok(name) if self.search.len() < MAX_SEARCH => self.search.push(name),
                 Ok(_) => {
-                    let why = format!("more than {MAX_SEARCH} names to search are not tried");
+                    let why =
+                        format!("more than {MAX_SEARCH} names of the search list are not tried");
                     if self.differences.iter().all(|it| it.why != why) {
                         self.differences.push(Difference { line: 0, why });
                     }

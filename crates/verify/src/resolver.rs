@@ -126,8 +126,9 @@ fn read(
     name: &Name,
     rtype: RecordType,
 ) -> Result<Answer, ProbeFault> {
-    Answer::read(reply, name, rtype)
-        .ok_or_else(|| ProbeFault::Garbled(format!("{server} sent what is no DNS message")))
+    Answer::read(reply, name, rtype).ok_or_else(|| {
+        ProbeFault::Garbled(format!("{server} sent something that is not a DNS message"))
+    })
 }
 
 /// A datagram there, a datagram back.

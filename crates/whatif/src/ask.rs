@@ -105,7 +105,7 @@ impl Forwarded {
     }
 }
 
-/// Forwarded one question.
+/// Asks one question.
 pub(super) fn ask(question: ClientQuestion<'_>, snapshot: &Snapshot, now: SystemTime) -> Decided {
     let ClientQuestion {
         source, transport, ..

@@ -1,13 +1,13 @@
-//! What two configurations make of the same questions, where it is not the same.
+//! Which questions two configurations do not treat alike, and how.
 //!
-//! Questions come from a query log, by whoever reads it, or from [`Diff::probe`], which asks
-//! whatever can tell the two apart: every name that either has a pattern or a record for and one
-//! below it, for every way that client groups meet, in the common types and those that rules name.
+//! Questions come from a query log or from [`Diff::probe`]. The probe asks for every name that either
+//! configuration has a pattern or a record for, and for one name below it, from an address of every
+//! pair of client groups, in the common types and those that rules name.
 //!
-//! Two verdicts are the same when a client and an operator see the same: ending, reason, rule,
-//! response code, and the answer's records without their TTLs; or, where an upstream has to be
-//! asked, its name and what of its answer may pass. A group of another name alone is
-//! no change. Tables are bounded; what has no room is counted.
+//! Two verdicts are the same if a client and an operator see the same: ending, reason, rule,
+//! response code, and the answer's records without their TTLs; or, if an upstream has to be
+//! asked, its name and what of its answer may pass. A new name of a group alone is not a
+//! change. Tables are bounded; what does not fit is counted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -49,7 +49,7 @@ const MAX_NAMES: usize = 100_000;
 const TOP_KINDS: usize = 50;
 const TOP_NAMES: usize = 20;
 
-/// One way in which verdicts change: for whom, from what, to what.
+/// A kind of change: the client group, the old verdict, the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct ChangeKind {
     clients: String,
@@ -86,7 +86,7 @@ pub struct Diff<'s> {
     kinds: HashMap<ChangeKind, Changed>,
     /// Names in `kinds`.
     names: usize,
-    /// Changes that there was no room to keep apart.
+    /// Changes whose kind did not fit into the table.
     others: u64,
 }
 
@@ -107,13 +107,13 @@ impl<'s> Diff<'s> {
         }
     }
 
-    /// How many questions have another verdict.
+    /// How many questions get another verdict.
     #[must_use]
     pub const fn changed(&self) -> u64 {
         self.changed
     }
 
-    /// Forwarded both, and counts what comes of it as often as the question was asked.
+    /// Asks both, and counts what comes of it as often as the question was asked.
     pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         self.asked += times;
         let old = ask(question, self.old.snapshot, self.now);
@@ -134,8 +134,8 @@ impl<'s> Diff<'s> {
         let kind = ChangeKind {
             clients: self.clients(&old, &new),
             new: match (&records, &new.asks) {
-                (Some(_), None) => "other records".to_owned(),
-                (Some(_), Some(_)) => "other answers may pass".to_owned(),
+                (Some(_), None) => "different records".to_owned(),
+                (Some(_), Some(_)) => "the response filter lets other answers pass".to_owned(),
                 (None, _) => new_told,
             },
             old: old_told,
@@ -186,7 +186,7 @@ impl<'s> Diff<'s> {
         }
     }
 
-    /// Forwarded every question that can tell the two apart.
+    /// Asks every question that can tell the two apart.
     pub fn probe(&mut self) {
         let types = self.probed_types();
         let clients = self.probed_clients();
@@ -290,7 +290,7 @@ fn told(seen: &Decided, subject: &Subject<'_>) -> String {
                 None => format!("rule {rule}"),
             };
             let ending = match reason {
-                Reason::ChainTooLong => "failed, aliases without an end",
+                Reason::ChainTooLong => "failed, the alias chain is a loop or too long",
                 _ => reason.ending().as_str(),
             };
             format!("{ending} by {quoted}")
@@ -338,12 +338,12 @@ impl fmt::Display for Diff<'_> {
         let hidden = kinds.iter().skip(TOP_KINDS);
         let hidden = self.others + hidden.map(|(_, changed)| changed.count).sum::<u64>();
         if hidden > 0 {
-            writeln!(f, "{hidden} more, of other kinds\n")?;
+            writeln!(f, "{hidden} more, of other kinds of change\n")?;
         }
         let Self { changed, asked, .. } = self;
         match asked {
-            1 => writeln!(f, "{changed} of 1 question has another verdict"),
-            _ => writeln!(f, "{changed} of {asked} questions have another verdict"),
+            1 => writeln!(f, "{changed} of 1 question gets another verdict"),
+            _ => writeln!(f, "{changed} of {asked} questions get another verdict"),
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The questions of a query log: dnsgate's own JSON lines, or those that Cloud Logging hands out,
-//! which have them one level deeper: a line each, or all in one array over many lines, as
-//! `gcloud logging read --format=json` prints them.
+//! Reads the questions of a query log: dnsgate's own JSON lines, or entries as Cloud Logging exports
+//! them, one a line or all in one JSON array (`gcloud logging read --format=json`).
 //!
 //! A log is cut, mixed with other programs' lines, and full of what clients sent. A line or an entry that is no
 //! question is counted and passed over.
@@ -12,6 +11,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Number;
 
 use super::{ask::ClientQuestion, words::plural};
 use dnsgate_config::limits::LOG_SAMPLE;
@@ -39,7 +39,7 @@ impl fmt::Display for LogSummary {
         };
         write!(
             f,
-            "log: {}, {} without one",
+            "log: {}, {} without a question",
             plural(self.questions, "question", "questions"),
             plural(self.others, one, many)
         )
@@ -57,8 +57,18 @@ struct LoggedQuery {
     #[serde(rename = "sourceIP")]
     source_ip: IpAddr,
     protocol: Option<String>,
-    /// For how many questions it stands. Cloud Logging knows no whole numbers.
-    sample_rate: Option<f64>,
+    /// How many questions it stands for. Cloud Logging stores all numbers as floating point.
+    sample_rate: Option<Number>,
+}
+
+impl LoggedQuery {
+    fn times(&self) -> u64 {
+        let rate = self.sample_rate.as_ref().map(Number::to_string);
+        // A whole number as floating point is written `10.0`.
+        let whole = rate.as_deref().and_then(|rate| rate.split('.').next());
+        let times: Option<u64> = whole.and_then(|whole| whole.parse().ok());
+        times.unwrap_or(1).clamp(1, LOG_SAMPLE.most.into())
+    }
 }
 
 /// A line as Cloud Logging exports it.
@@ -84,8 +94,7 @@ pub fn read(
     while let Some(entry) = entries.next()? {
         match question(entry) {
             Some((name, rtype, line)) => {
-                let rate = line.sample_rate.unwrap_or(1.0) as u64;
-                let times = rate.clamp(1, LOG_SAMPLE.most.into());
+                let times = line.times();
                 done.questions += times;
                 let tcp = line.protocol.as_deref() == Some("TCP");
                 let question = ClientQuestion {

@@ -29,7 +29,7 @@ fn the_plan_has_what_is_promised_and_what_is_forbidden() {
         .collect();
     let mut want = vec![
         "name restricted.googleapis.com",
-        "name storage.googleapis.com: rule `own` goes before the preset",
+        "name storage.googleapis.com: rule `own` takes precedence over the preset",
         "name p.googleapis.com: Private Service Connect names need a zone or rule with the endpoint's address",
         "name rep.googleapis.com: regional endpoints are not on this address; add a zone or rule with the endpoint's",
     ];
@@ -81,7 +81,7 @@ fn every_check_of_a_plan_has_a_name_of_its_own() {
         &machine,
         SystemTime::UNIX_EPOCH,
     );
-    let preset = "the configuration has vip: off".to_owned();
+    let preset = "the configuration says vip: off".to_owned();
     assert_eq!(
         off.first(),
         Some(&EgressCheck::Skip("preset".to_owned(), preset))

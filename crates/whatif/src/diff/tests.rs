@@ -140,11 +140,11 @@ fn a_log_is_replayed_with_counts_and_its_garbage_passed_over() {
 build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 14
         14  ci.test. A NAPTR
 
-vpc: answered by rule github (NOERROR) -> other records: 5
+vpc: answered by rule github (NOERROR) -> different records: 5
          4  a.github.test. A: A 10.1.0.1 -> A 10.1.0.9
          1  b.github.test. A: A 10.1.0.1 -> A 10.1.0.9
 
-19 of 21 questions have another verdict
+19 of 21 questions get another verdict
 "
     );
 }

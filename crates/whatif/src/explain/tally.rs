@@ -1,7 +1,7 @@
-//! Many questions explained at once: what became of each, most asked first.
+//! Explains every question of a query log: the verdict of each, most asked first.
 //!
-//! What decides is the name, the type and the client's group, so that clients are not told apart
-//! further, and each question is decided once.
+//! The verdict depends on the name, the type and the client's group. So clients of one group share
+//! a row, and each row is decided once.
 
 use std::{collections::HashMap, fmt, time::SystemTime};
 
@@ -47,7 +47,7 @@ impl<'s> VerdictTally<'s> {
         }
     }
 
-    /// Forwarded a question, and counts it as often as it was asked.
+    /// Asks a question, and counts it as often as it was asked.
     pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         let group = self.subject.snapshot.policy().admit(question.source);
         let key = (question.name.to_name(), question.rtype, group);
@@ -107,14 +107,13 @@ impl fmt::Display for VerdictTally<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate as rehearsal;
-    use dnsgate_config as config;
+    use crate::snapshot;
     use dnsgate_core::dns::Transport;
 
     #[test]
     fn what_has_no_room_is_counted() {
-        let config = config::default_config();
-        let snapshot = rehearsal::snapshot(config.policy, config.zones, 0);
+        let config = dnsgate_config::default_config();
+        let snapshot = snapshot(config.policy, config.zones, 0);
         let mut tally = VerdictTally::new(Subject::new(&snapshot, []), SystemTime::UNIX_EPOCH);
         for number in (0..MAX_QUESTIONS + 3).chain([0, 0]) {
             let name: Name = format!("n{number}.example").parse().expect("a name");

@@ -14,7 +14,7 @@ const MAX_LABEL: usize = 64;
 pub struct ObservedPage {
     /// The configuration that was in force when the page was made.
     pub(super) generation: u64,
-    /// How many entries had to go for want of room.
+    /// How many entries were dropped for lack of room.
     pub(super) dropped: u64,
     pub(super) observed: Vec<ObservedQuestion>,
 }

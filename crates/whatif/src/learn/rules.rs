@@ -98,7 +98,7 @@ fn domain_of(name: &Name) -> RuleDomain<'static> {
         // Together, as a rule for each customer of a service would be one for each name.
         let service = domain(suffix.labels);
         let warning = format!(
-            "anybody can have a name under {}; keep those that are meant",
+            "anybody can register a name under {}; keep only the names you mean",
             without_dot(&service)
         );
         (service, Some(warning))

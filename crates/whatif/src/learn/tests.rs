@@ -105,8 +105,8 @@ fn without_a_configuration_every_group_is_named() {
     let told = proposal(&page, "the test", "public", existing, 1);
     assert_eq!(
         told,
-        "  # From the test: 1 question of clients, up to generation 3 of the configuration.
-  # Read them, and paste what is meant under `rules:`.
+        "  # From the test: 1 question of clients, recorded up to generation 3 of the configuration.
+  # Read them, and paste the ones you want under `rules:`.
 
   - name: example.com
     domains:

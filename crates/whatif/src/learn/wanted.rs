@@ -43,7 +43,7 @@ pub(super) struct Wanted<'p> {
     pub(super) wanted: Vec<&'p ObservedQuestion>,
     /// With the rule that is meant, where it is one.
     pub(super) others: BTreeMap<NotAllowed, Vec<(&'p ObservedQuestion, String)>>,
-    /// Names that were asked for too few times.
+    /// Names that were asked for too rarely.
     pub(super) rare: usize,
 }
 

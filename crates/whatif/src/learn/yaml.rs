@@ -53,25 +53,25 @@ fn head(
     let count = plural(observed.len() as u64, "question", "questions");
     let _ = writeln!(
         text,
-        "  # From {source}: {count} of clients, up to generation {generation} of the configuration."
+        "  # From {source}: {count} of clients, recorded up to generation {generation} of the configuration."
     );
     if *dropped > 0 {
         let _ = writeln!(
             text,
-            "  # warning: the record is not complete: {} had to go for want of room.",
+            "  # warning: the record is not complete: {} were dropped for lack of room.",
             plural(*dropped, "entry", "entries")
         );
     }
     if judged.rare > 0 {
         let _ = writeln!(
             text,
-            "  # Left out: {} that were asked for too few times.",
+            "  # Left out: {} that were asked for too rarely.",
             plural(judged.rare as u64, "name", "names")
         );
     }
     text.push_str(match rules {
         [] => "  # There is nothing to allow.\n",
-        _ => "  # Read them, and paste what is meant under `rules:`.\n",
+        _ => "  # Read them, and paste the ones you want under `rules:`.\n",
     });
 }
 
@@ -127,10 +127,8 @@ const fn title(why: NotAllowed) -> &'static str {
             "Not allowed, because the rule that did has ended; renew it if they are needed:"
         }
         NotAllowed::Allowed => "Allowed already:",
-        NotAllowed::NoGroup => {
-            "Not allowed, because the configuration does not have the client group:"
-        }
-        NotAllowed::Unwritable => "Not allowed, because no rule can be about them:",
+        NotAllowed::NoGroup => "Not allowed, because the configuration has no such client group:",
+        NotAllowed::Unwritable => "Not allowed, because no rule can name them:",
     }
 }
 
