@@ -42,7 +42,7 @@ use dnsgate_config::{
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
 use crate::{
-    metrics::{ledger::Ledger, shared_counters::Shared},
+    metrics::{names::Names, shared_counters::Shared},
     telemetry::StartError,
 };
 
@@ -263,7 +263,7 @@ impl Log {
     pub(crate) fn start(
         settings: &LogSettings,
         stderr: Sink,
-        ledger: &Arc<Ledger>,
+        names: &Arc<Names>,
         shared: &Arc<Shared>,
     ) -> Result<Self, StartError> {
         let queue = settings.queue.max(1);
@@ -277,7 +277,7 @@ impl Log {
         })?;
         let stderr = Output::stream(stderr);
         let writer =
-            |output, form| Writer::new(output, form, Arc::clone(ledger), Arc::clone(shared));
+            |output, form| Writer::new(output, form, Arc::clone(names), Arc::clone(shared));
         let form_of_events = form(&LogOutput::Stderr);
         let (queries, events) = match own {
             None => {

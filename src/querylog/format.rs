@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::metrics::labels::Labels;
-use dnsgate_core::{dns::Transport, engine::Check};
+use crate::metrics::names::LabelSet;
+use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
 use super::{
     Severity, message_text,
@@ -96,7 +96,7 @@ pub(crate) fn query(
     out: &mut Vec<u8>,
     (text, sample): (bool, Option<u32>),
     record: &QueryRecord,
-    labels: &Labels,
+    labels: &LabelSet,
 ) {
     let outcome = &record.outcome;
     let qtype = outcome.qtype.map(|qtype| qtype.to_string());
@@ -131,10 +131,10 @@ pub(crate) fn query(
         server_latency: millis(record.latency),
         verdict: outcome.ending().as_str(),
         reason: outcome.reason.as_str(),
-        rule: outcome.rule.map(|rule| labels.rule(Some(rule))),
-        group: outcome.group.map(|group| labels.group(Some(group))),
+        rule: outcome.rule.map(|rule| labels.rule(rule)),
+        group: outcome.group.map(|group| labels.group(group)),
         upstream: outcome.upstream.map(|upstream| labels.upstream(upstream)),
-        check: outcome.check.map(Check::as_str),
+        check: outcome.check.map(FilterCheck::as_str),
         rejected: record.rejected.as_deref(),
         generation: record.generation,
         sample_rate: sample,

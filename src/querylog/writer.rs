@@ -12,7 +12,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    metrics::{labels::Labels, ledger::Ledger, shared_counters::Shared},
+    metrics::{
+        names::{LabelSet, Names},
+        shared_counters::Shared,
+    },
     telemetry,
 };
 
@@ -96,25 +99,20 @@ pub(crate) struct Writer {
     output: Output,
     form: Form,
     telling: Option<Telling>,
-    ledger: Arc<Ledger>,
+    names: Arc<Names>,
     shared: Arc<Shared>,
     buffer: Vec<u8>,
     /// The labels used last.
-    labels: (u64, Arc<Labels>),
+    labels: (u64, Arc<LabelSet>),
 }
 
 impl Writer {
-    pub(crate) fn new(
-        output: Output,
-        form: Form,
-        ledger: Arc<Ledger>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub(crate) fn new(output: Output, form: Form, names: Arc<Names>, shared: Arc<Shared>) -> Self {
         Self {
             output,
             form,
             telling: None,
-            ledger,
+            names,
             shared,
             buffer: Vec::with_capacity(BATCH),
             labels: (0, Arc::default()),
@@ -191,7 +189,7 @@ impl Writer {
             return true;
         };
         if self.labels.0 != record.generation {
-            self.labels = (record.generation, self.ledger.labels(record.generation));
+            self.labels = (record.generation, self.names.of(record.generation));
         }
         let sample = match record.sample {
             rate if rate > 1 && routine(&record.outcome) => Some(rate),

@@ -6,7 +6,9 @@ use std::{net::IpAddr, time::SystemTime};
 use dnsgate_config::Upstream;
 use dnsgate_core::{
     dns::{Name, NameRef, RecordType, Transport},
-    engine::{self, Ask, Client, Context, Outcome, Partition, Policy, Snapshot, Step, UpstreamId},
+    engine::{
+        self, Client, Context, Forward, Outcome, Partition, Policy, Snapshot, Step, UpstreamId,
+    },
     policy::{Forwarding, Verdict},
     zone::Zone,
 };
@@ -92,7 +94,7 @@ pub(super) struct Forwarded {
 
 impl Forwarded {
     /// What a permit was given for: the same decision once more.
-    fn of(ask: &Ask, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
+    fn of(ask: &Forward, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
         let policy = snapshot.policy();
         let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
         match policy.decide(ask.outcome.group?, name, qtype, now) {
@@ -116,7 +118,7 @@ pub(super) fn ask(question: ClientQuestion<'_>, snapshot: &Snapshot, now: System
     let step: Step = engine::begin(&packet, client, &Context::new(snapshot, now), &mut reply);
     reply.truncate(step.len());
     let asks = match &step {
-        Step::Ask(ask) => Forwarded::of(ask, snapshot, now),
+        Step::Forward(ask) => Forwarded::of(ask, snapshot, now),
         Step::Reply { .. } | Step::Drop(..) => None,
     };
     Decided {

@@ -4,14 +4,14 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::testing::{addresses, config, name};
-use dnsgate_core::dns::ask;
+use dnsgate_core::dns::upstream_query;
 
 /// A reply to `asked` as dnsgate would write it by the configuration.
 fn reply(text: &str, asked: &str) -> Answer {
     use dnsgate_core::{dns::Transport, engine};
     let config = config(text);
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, 0);
-    let query = ask::encode(7, name(asked).as_ref(), RecordType::A, false, false);
+    let query = upstream_query::encode(7, name(asked).as_ref(), RecordType::A, false, false);
     let client = engine::Client {
         source: "127.0.0.1".parse().expect("an address"),
         transport: Transport::Udp,
