@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exit_code_is_that_of_diff() {
+    fn exit_code_is_0_for_equal_and_1_for_different() {
         const OLD: &str = "rules: [{ name: ci, domains: [ci.test], deny: nxdomain }]\n";
         let dir = tempfile::tempdir().expect("directory");
         let write = |name: &str, text: &str| {

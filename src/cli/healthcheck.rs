@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_urls_or_addresses() {
+    fn target_is_a_url_or_an_address() {
         for (text, shown) in [
             (
                 "http://127.0.0.1:9153/readyz",

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_server_has_several_spellings() {
+    fn reads_each_spelling_of_an_admin_address() {
         for (text, shown) in [
             ("127.0.0.1:9153", "http://127.0.0.1:9153/"),
             ("http://127.0.0.1:9153", "http://127.0.0.1:9153/"),

@@ -45,3 +45,15 @@ pub(super) fn replay(
     query_log::read(BufReader::new(open(log)?), ask)
         .with_context(|| format!("{} cannot be read", log.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_input_above_the_limit() {
+        assert_eq!(read_all(&b"abc"[..], 3).expect("it fits"), b"abc");
+        let error = read_all(&b"abcd"[..], 3).expect_err("too large");
+        assert_eq!(error.to_string(), "it is larger than 3 bytes");
+    }
+}

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_source_is_a_url_or_a_file() {
+    fn source_is_a_url_or_a_file() {
         for (text, shown) in [
             ("127.0.0.1:9153", "http://127.0.0.1:9153/"),
             ("dns.corp:9153", "http://dns.corp:9153/"),

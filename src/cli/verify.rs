@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_have_units_and_bounds() {
+    fn durations_have_units_and_bounds() {
         for (text, want) in [
             ("60s", Some(60_000)),
             ("500ms", Some(500)),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_addresses() {
+    fn server_must_be_an_address() {
         for (text, want) in [
             ("10.0.0.53", Some("10.0.0.53:53")),
             ("127.0.0.1:5353", Some("127.0.0.1:5353")),

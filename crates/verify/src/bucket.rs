@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_have_names() {
+    fn accepts_only_valid_bucket_names() {
         for (text, fits) in [
             ("my-bucket_1.example", true),
             ("ab", false),

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_of_pages_are_escaped() {
+    fn escapes_page_tokens() {
         let bucket: Bucket = "abc".parse().expect("a name");
         let first = "/storage/v1/b/abc/o?fields=items(name)%2CnextPageToken";
         assert_eq!(path(&bucket, None), first);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again() {
+    fn retries_only_transient_failures() {
         for (unlisted, again) in [
             (Unlisted::Status(503, String::new()), true),
             (Unlisted::Status(429, String::new()), true),

@@ -261,7 +261,7 @@ mod tests {
                 "{hosts}"
             );
             assert!(
-                finding.seen.contains(want.unwrap_or("nowhere")),
+                finding.seen.contains(want.unwrap_or("does not resolve it")),
                 "{hosts}: {}",
                 finding.seen
             );

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_next_server_is_asked_as_a_stub_resolver_does() {
+    async fn asks_the_next_server_as_a_stub_resolver_does() {
         let of = |rcode| server(0, rcode, rcode);
         let (fine, no_name) = (of(0).await, of(3).await);
         let (failing, refusing) = (of(2).await, of(5).await);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_truncated_is_asked_for_over_tcp() {
+    async fn asks_over_tcp_after_truncation() {
         assert_eq!(rcode(vec![server(TRUNCATED, 0, 3).await]).await, Ok(3));
         assert_eq!(rcode(vec![server(0, 0, 3).await]).await, Ok(0));
     }

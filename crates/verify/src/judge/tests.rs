@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{answer, vip};
 
 #[test]
-fn names_lead_to_one_vip() {
+fn a_preset_name_must_resolve_to_its_vip_alone() {
     let (v4, v6) = ("199.36.153.4 199.36.153.5", "2600:2d00:2:1000::");
     for (what, ipv6, a, aaaa, want) in [
         ("as it should be", false, answer(0, v4), answer(0, ""), None),
@@ -21,7 +21,7 @@ fn names_lead_to_one_vip() {
             false,
             answer(0, v4),
             answer(0, v6),
-            Some("AAAA without"),
+            Some("AAAA records without"),
         ),
         (
             "NXDOMAIN for AAAA",
@@ -35,7 +35,7 @@ fn names_lead_to_one_vip() {
             false,
             answer(0, "142.250.1.1"),
             answer(0, ""),
-            Some("somebody else"),
+            Some("another resolver"),
         ),
         (
             "another VIP",
@@ -49,14 +49,14 @@ fn names_lead_to_one_vip() {
             false,
             answer(0, "199.36.153.4 199.36.153.8"),
             answer(0, ""),
-            Some("never mix"),
+            Some("do not mix"),
         ),
         (
             "mixed families",
             true,
             answer(0, v4),
             answer(0, "2600:2d00:2:2000::"),
-            Some("never mix"),
+            Some("do not mix"),
         ),
     ] {
         told(what, &name(&vip(ipv6), &a, &aaaa), want);
@@ -64,7 +64,7 @@ fn names_lead_to_one_vip() {
 }
 
 #[test]
-fn names_without_addresses_are_told_apart() {
+fn a_name_without_address_gets_the_fitting_remedy() {
     let aliased = || {
         let aliases = vec!["restricted.googleapis.com".to_owned()];
         Ok(Answer {
@@ -73,7 +73,7 @@ fn names_without_addresses_are_told_apart() {
         })
     };
     for (what, seen, want) in [
-        ("half a chain", aliased(), "chain of aliases"),
+        ("half a chain", aliased(), "alias chain"),
         ("denied", answer(3, ""), "does not serve"),
         ("SERVFAIL", answer(2, ""), "dnsgate runs"),
         ("silence", Err(ProbeFault::TimedOut("DNS")), "dnsgate runs"),
@@ -95,7 +95,7 @@ fn told(what: &str, finding: &Finding, want: Option<&str>) {
 }
 
 #[test]
-fn a_denial_is_said_and_not_kept_silent() {
+fn no_reply_is_not_a_denial() {
     let blocked = || {
         Ok(Answer {
             rcode: 2,
@@ -138,7 +138,7 @@ fn a_denial_is_said_and_not_kept_silent() {
 }
 
 #[test]
-fn no_type_of_question_carries_data() {
+fn a_record_of_any_type_fails_the_data_check() {
     let by = |rcode, authority: &str, records| {
         Ok(Answer {
             rcode,
@@ -164,31 +164,31 @@ fn no_type_of_question_carries_data() {
             "data",
             by(0, iana, 1),
             &denial,
-            Some("the question gets out"),
+            Some("the query leaves the VPC"),
         ),
         (
             "NXDOMAIN with an alias",
             by(3, iana, 1),
             &denial,
-            Some("the question gets out"),
+            Some("the query leaves the VPC"),
         ),
         (
             "NXDOMAIN of the name's own",
             by(3, iana, 0),
             &denial,
-            Some("the question gets out"),
+            Some("the query leaves the VPC"),
         ),
         (
             "NODATA of the name's own",
             by(0, iana, 0),
             &denial,
-            Some("the question gets out"),
+            Some("the query leaves the VPC"),
         ),
         (
             "NXDOMAIN where REFUSED is the denial",
             by(3, iana, 0),
             &refused,
-            Some("the question gets out"),
+            Some("the query leaves the VPC"),
         ),
         (
             "SERVFAIL",
@@ -208,7 +208,7 @@ fn no_type_of_question_carries_data() {
 }
 
 #[test]
-fn every_server_is_judged() {
+fn one_bad_server_fails_the_check() {
     let at = |last: u8| ([10, 0, 0, last], 53).into();
     let good = || answer(0, "199.36.153.4");
     let public = || answer(0, "142.250.1.1");
@@ -220,7 +220,7 @@ fn every_server_is_judged() {
         (
             "the second leads out",
             vec![good(), public()],
-            Some("somebody else"),
+            Some("another resolver"),
         ),
         (
             "the second denies",
@@ -245,7 +245,7 @@ fn every_server_is_judged() {
 }
 
 #[test]
-fn a_proxy_that_takes_connections_is_a_way_out() {
+fn a_proxy_that_takes_connections_fails() {
     let target: Endpoint = "http://proxy.example:3128/".parse().expect("a URL");
     let ip: IpAddr = "192.0.2.1".parse().expect("an address");
     for (what, attempt, want) in [
@@ -268,7 +268,7 @@ fn a_proxy_that_takes_connections_is_a_way_out() {
         (
             "EMFILE",
             ConnectAttempt::Failed(ip, ProbeFault::Untried("EMFILE".to_owned())),
-            Some("nothing is proved"),
+            Some("this proves nothing"),
         ),
     ] {
         told(what, &proxy(&target, &attempt), want);
@@ -276,7 +276,7 @@ fn a_proxy_that_takes_connections_is_a_way_out() {
 }
 
 #[test]
-fn what_answers_at_the_vip_is_told_apart() {
+fn each_fault_at_the_vip_gets_its_remedy() {
     let response = |status| {
         Ok(HttpResponse {
             status,
@@ -287,22 +287,22 @@ fn what_answers_at_the_vip_is_told_apart() {
         ("200", response(200), None),
         ("400", response(400), None),
         ("404", response(404), None),
-        ("403", response(403), Some("does not serve the service")),
+        ("403", response(403), Some("does not serve this API")),
         ("503", response(503), Some("try again later")),
         (
             "silence",
             Err(ProbeFault::TimedOut("connection")),
-            Some("Private Google Access missing"),
+            Some("Private Google Access is missing"),
         ),
         (
             "refused",
             Err(ProbeFault::Refused("connection")),
-            Some("Private Google Access missing"),
+            Some("Private Google Access is missing"),
         ),
         (
             "no route",
             Err(ProbeFault::Local("no route".to_owned())),
-            Some("Private Google Access missing"),
+            Some("Private Google Access is missing"),
         ),
         (
             "a unknown_client",
@@ -317,7 +317,7 @@ fn what_answers_at_the_vip_is_told_apart() {
         (
             "no descriptors",
             Err(ProbeFault::Untried("EMFILE".to_owned())),
-            Some("what it lacks"),
+            Some("names as missing"),
         ),
     ] {
         told(what, &reached("restricted", &seen), want);
@@ -325,7 +325,7 @@ fn what_answers_at_the_vip_is_told_apart() {
 }
 
 #[test]
-fn what_must_fail_must_have_been_tried() {
+fn an_untried_connection_does_not_pass() {
     let target: Endpoint = "https://www.example.com/".parse().expect("a URL");
     let ip: IpAddr = "192.0.2.1".parse().expect("an address");
     let untried = || ProbeFault::Untried("EMFILE".to_owned());
@@ -344,7 +344,7 @@ fn what_must_fail_must_have_been_tried() {
         (
             "a way out",
             ConnectAttempt::Connected(ip),
-            Some("traffic gets out"),
+            Some("traffic leaves the VPC"),
         ),
         (
             "no resolver",
@@ -354,7 +354,7 @@ fn what_must_fail_must_have_been_tried() {
         (
             "no descriptors",
             ConnectAttempt::Failed(ip, untried()),
-            Some("nothing is proved"),
+            Some("this proves nothing"),
         ),
     ] {
         told(what, &unreachable(&target, &attempt), want);
@@ -368,7 +368,7 @@ fn what_must_fail_must_have_been_tried() {
         told(
             "no descriptors",
             &bypass(way, &Err(untried())),
-            Some("nothing is proved"),
+            Some("this proves nothing"),
         );
         told("a way round", &bypass(way, &Ok(())), Some("deny egress"));
     }

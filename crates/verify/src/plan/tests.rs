@@ -6,7 +6,7 @@ use super::*;
 use crate::testing::{addresses, config, name};
 
 #[test]
-fn the_plan_has_what_is_promised_and_what_is_forbidden() {
+fn plan_checks_the_preset_and_every_argument() {
     let plan = VerifyPlan {
         apis: vec![name("run.googleapis.com")],
         bucket: Some("bucket".parse().expect("a bucket")),
@@ -64,7 +64,7 @@ fn the_plan_has_what_is_promised_and_what_is_forbidden() {
 }
 
 #[test]
-fn every_check_of_a_plan_has_a_name_of_its_own() {
+fn check_names_are_unique() {
     let all = config("google_apis: { vip: private, domains: documented, ipv6: true }");
     let plan = VerifyPlan {
         bypass: BYPASS.to_vec(),
@@ -91,7 +91,7 @@ fn every_check_of_a_plan_has_a_name_of_its_own() {
 }
 
 #[test]
-fn urls_become_targets() {
+fn reads_host_and_port_of_a_url() {
     for (url, want) in [
         ("https://www.example.com/", Some("www.example.com:443")),
         ("http://www.example.com", Some("www.example.com:80")),

@@ -32,7 +32,7 @@ fn report() -> VerifyReport {
 }
 
 #[test]
-fn the_report_is_for_people_and_for_programs() {
+fn report_as_table_and_as_json() {
     let table = "\
 pass     bucket b  1 object, 1 page
 FAIL     denied x   [2Jodd
@@ -68,7 +68,7 @@ not tried: ICMP; NTP (udp:123)
 }
 
 #[test]
-fn the_metrics_are_of_the_last_round() {
+fn metrics_hold_the_last_round() {
     let exporter = Exporter::new().expect("families that agree");
     let page = || String::from_utf8(exporter.page().expect("a page")).expect("UTF-8");
     let mut report = report();

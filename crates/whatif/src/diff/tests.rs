@@ -44,7 +44,7 @@ fn probed(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn every_change_of_a_verdict_is_found() {
+fn probe_finds_every_change_of_a_verdict() {
     let mut text = String::new();
     for (from, to) in [
         ("", ""),
@@ -96,7 +96,7 @@ fn replayed(log: &[u8]) -> (String, LogSummary) {
 }
 
 #[test]
-fn a_log_is_replayed_with_counts_and_its_garbage_passed_over() {
+fn replays_a_log_with_counts_and_skips_garbage() {
     let line = |name: &str, rtype: &str, source: &str| {
         format!(
             "{{\"severity\":\"INFO\",\"queryName\":\"{name}\",\"queryType\":\"{rtype}\",\"sourceIP\":\"{source}\",\"protocol\":\"UDP\",\"rule\":null}}\n"
@@ -150,7 +150,7 @@ vpc: answered by rule github (NOERROR) -> different records: 5
 }
 
 #[test]
-fn tables_are_bounded_and_the_rest_is_summed() {
+fn prints_the_first_names_and_sums_the_rest() {
     let mut log = String::new();
     for number in 0..50 {
         let _ = writeln!(

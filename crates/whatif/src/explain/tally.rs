@@ -111,7 +111,7 @@ mod tests {
     use dnsgate_core::dns::Transport;
 
     #[test]
-    fn what_has_no_room_is_counted() {
+    fn questions_beyond_the_table_are_counted() {
         let config = dnsgate_config::default_config();
         let snapshot = snapshot(config.policy, config.zones, 0);
         let mut tally = VerdictTally::new(Subject::new(&snapshot, []), SystemTime::UNIX_EPOCH);

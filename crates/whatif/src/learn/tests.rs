@@ -65,7 +65,7 @@ fn with_config(entries: &[Entry<'_>], dropped: u64) -> String {
 }
 
 #[test]
-fn what_is_learnt_reads_well() {
+fn proposal_reads_as_documented_and_can_be_pasted() {
     let hosts: Vec<String> = (0..9).map(|at| format!("h{at}.cdn.github.com")).collect();
     let mut entries: Vec<Entry<'_>> = vec![
         ("GitHub.com", "A", "vpc", "", 3),
@@ -119,7 +119,7 @@ fn without_a_configuration_every_group_is_named() {
 }
 
 #[test]
-fn a_page_that_is_none_is_told() {
+fn rejects_a_malformed_page_and_names_the_entry() {
     let with = |key: &str, value: &str| {
         let mut entry = json!({"name": "a.example", "type": "A", "group": "vpc", "rule": null,
             "count": 1, "firstSeen": "2026-12-01T10:00:00Z", "lastSeen": "2026-12-01T10:00:00Z"});
@@ -145,7 +145,7 @@ fn a_page_that_is_none_is_told() {
 }
 
 #[test]
-fn a_subtree_takes_the_place_of_many_names_and_no_more() {
+fn only_many_names_become_a_subtree() {
     let existing = ExistingPolicy::new(None, now());
     let domains = |names: &[String]| {
         let entries: Vec<Entry<'_>> = names.iter().map(|it| (&**it, "A", "vpc", "", 1)).collect();
@@ -251,7 +251,7 @@ fn decided(policy: &Policy, group: GroupId, name: NameRef<'_>, rtype: RecordType
 
 proptest! {
     #[test]
-    fn what_was_asked_for_is_allowed_and_nothing_else(
+    fn learnt_rules_allow_what_was_asked_for_and_nothing_else(
         asked in prop::collection::vec(
             (any_name(), prop::sample::select(&TYPES[..]), prop::sample::select(&GROUPS[..])),
             0..60,
@@ -324,7 +324,7 @@ fn relatives(name: &Name) -> Vec<Name> {
 }
 
 #[test]
-fn many_types_at_one_name_are_several_rules() {
+fn splits_rules_with_more_types_than_a_rule_can_have() {
     let types: Vec<String> = (65280..65280 + 70)
         .map(|number| format!("TYPE{number}"))
         .collect();

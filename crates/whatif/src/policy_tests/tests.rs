@@ -194,7 +194,7 @@ const CASES: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_test_passes_or_says_why_not() {
+fn a_failing_test_says_what_was_wanted_and_seen() {
     for (test, expect, failure) in CASES {
         let from_vpc = format!("{test}, from: 10.0.0.1, expect: {{ {expect} }}");
         let (told, _) = tried(&from_vpc);
@@ -210,7 +210,7 @@ fn a_test_passes_or_says_why_not() {
 }
 
 #[test]
-fn what_is_observed_only_is_told_from_what_is_allowed() {
+fn a_test_distinguishes_observed_from_allowed() {
     for (ask, expect) in [
         ("other.example", "reason: observed, upstream: public"),
         ("a.no.example", "reason: observed, rule: no"),
@@ -226,7 +226,7 @@ fn what_is_observed_only_is_told_from_what_is_allowed() {
 }
 
 #[test]
-fn a_test_that_will_fail_by_itself_is_known() {
+fn a_test_reports_when_its_rule_ends() {
     for (at, ends) in [("", true), (", at: 2027-01-01", false)] {
         let test = format!("ask: soon.example AAAA, from: 10.0.0.1{at}, expect: {{ rule: soon }}");
         assert_eq!(tried(&test), (None, ends), "{test}");
@@ -234,7 +234,7 @@ fn a_test_that_will_fail_by_itself_is_known() {
 }
 
 #[test]
-fn failures_are_told_and_counted() {
+fn check_lists_failures_up_to_the_limit_and_counts_all() {
     let failing = "  - { ask: x.example, from: 10.0.0.1, expect: { verdict: answered } }\n";
     let config = config(&failing.repeat(MAX_TOLD + 2));
     let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
@@ -251,7 +251,7 @@ fn failures_are_told_and_counted() {
 }
 
 #[test]
-fn the_configuration_knows_the_words_of_the_engine() {
+fn a_test_may_expect_every_reason_that_a_question_can_have() {
     let accepted = |key: &str, word: &str| {
         let text = format!("tests: [{{ask: x, from: 10.0.0.1, expect: {{{key}: {word}}}}}]");
         dnsgate_config::parse(&text, "t.yaml", Path::new("")).is_ok()

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_objects_are_told_apart() {
+    fn reads_lines_and_json_arrays() {
         for (log, form, want) in [
             ("", LogForm::Lines, &[][..]),
             (
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_one_piece_of_which_nothing_is_left() {
+    fn skips_an_entry_that_is_too_long() {
         let long = "x".repeat(MAX_ENTRY);
         for (log, form) in [
             (
