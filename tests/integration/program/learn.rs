@@ -135,7 +135,7 @@ fn what_cannot_be_learnt_from_is_told() {
         (
             vec![&*url, "--upstream", "public"],
             "",
-            "/observed is not there",
+            "/observed does not exist",
         ),
     ] {
         let args = [vec!["learn"], args].concat();

@@ -420,9 +420,9 @@ fn a_log_may_be_an_array_of_entries() {
         ] {
             let (code, stdout, stderr) = run_with(args, log);
             assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
-            let want = format!("log: 0 questions, {others} without one\n");
+            let want = format!("log: 0 questions, {others} without a question\n");
             assert!(
-                stderr.starts_with("dnsgate: there is no question to ") && stderr.ends_with(&want),
+                stderr.starts_with("dnsgate: the log has no question to ") && stderr.ends_with(&want),
                 "{stderr}"
             );
         }
