@@ -40,9 +40,10 @@ use dnsgate_config::{LogOutput, LogQueries};
 pub use recorder::{Event, Latency, Recorder};
 
 use crate::{
+    clock::calendar,
     metrics::exporter::{Metrics, Sources},
     querylog::{
-        Log, Sink,
+        LifecycleEvent, Log, Sink,
         observed::{Observed, Record},
     },
 };
@@ -172,7 +173,8 @@ impl Telemetry {
     /// Logs a lifecycle event. It does not wait: an event that finds its queue full is dropped and
     /// counted. A field named as a key of every line (`severity`, `message`, `time`) is left out.
     pub fn event(&self, severity: Severity, message: &str, fields: &[(&str, Value)]) {
-        self.log.event(now(), severity, message, fields);
+        let event = LifecycleEvent::new(calendar(), severity, message, fields);
+        self.log.event(event);
     }
 
     /// Opens the file of the log again by its name, if it goes to one: whoever rotates it has
@@ -186,13 +188,4 @@ impl Telemetry {
     pub fn flush(&self, patience: Duration) -> bool {
         self.log.flush(patience)
     }
-}
-
-/// The time of an event of our own life.
-pub(crate) fn now() -> SystemTime {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an event is now; nothing is decided by this time"
-    )]
-    SystemTime::now()
 }
