@@ -422,7 +422,8 @@ fn a_log_may_be_an_array_of_entries() {
             assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
             let want = format!("log: 0 questions, {others} without a question\n");
             assert!(
-                stderr.starts_with("dnsgate: the log has no question to ") && stderr.ends_with(&want),
+                stderr.starts_with("dnsgate: the log has no question to ")
+                    && stderr.ends_with(&want),
                 "{stderr}"
             );
         }
