@@ -1,9 +1,9 @@
 //! The command line: verbs, their arguments, and what they print.
 //!
-//! Each verb's work is in the module that it is named after; this one turns arguments into a call
-//! and the call's end into an exit code: 0 for yes, 1 for no or failed, 2 for arguments that make
-//! no sense (clap's), and for a log without any question. `diff` keeps to diff(1): 0 for no difference, 1 for some,
-//! 2 for trouble; so does `verify`, for proved and not proved.
+//! Each verb has the module that it is named after; `http` and `input` are shared by several. This one turns
+//! arguments into a call and its result into an exit code: 0 for success, 1 for failure, 2 for wrong arguments
+//! and for a log without any question. `diff` and `verify` exit as diff(1) does: 0 for equal or proved, 1 for
+//! different or not proved, 2 for trouble.
 
 use std::{
     ffi::OsString,
@@ -22,9 +22,9 @@ mod diff;
 mod explain;
 mod healthcheck;
 mod http;
+mod input;
 mod learn;
 mod reload;
-mod replay;
 mod test;
 mod verify;
 
@@ -49,38 +49,39 @@ enum Verb {
     /// Without --config it serves *.googleapis.com by the restricted VIP and denies every other
     /// name; it needs no file and no upstream for that.
     Serve(ServeArgs),
-    /// Read a configuration and everything it names, and run its tests; print everything that is
-    /// wrong, or what it holds.
-    Check(check::Args),
-    /// Run the policy tests of configurations: exit code 1 when one fails.
-    Test(test::Args),
-    /// Tell which questions two configurations do not treat alike.
+    /// Check a configuration, every file that it names, and its tests; print every error, or a
+    /// summary.
+    Check(check::CheckArgs),
+    /// Run the policy tests of configurations; exit code 1 if one fails.
+    Test(test::TestArgs),
+    /// Show which queries two configurations treat differently.
     ///
-    /// Exit code 0 when there is none, 1 when there are some, 2 for trouble.
-    Diff(diff::Args),
-    /// Tell what would become of a question, and why.
-    Explain(explain::Args),
-    /// Write the rules that would allow what a dnsgate in mode observe has let through.
-    Learn(learn::Args),
-    /// Have the running dnsgate read its configuration again; print what changed, or all that is
-    /// wrong with it, in which case nothing changes.
-    Reload(reload::Args),
+    /// Exit code 0 if there are none, 1 if there are some, 2 if the configurations cannot be compared.
+    Diff(diff::DiffArgs),
+    /// Show what dnsgate would do with a query, and why.
+    Explain(explain::ExplainArgs),
+    /// Print rules that would allow the names that a dnsgate in mode observe has recorded.
+    Learn(learn::LearnArgs),
+    /// Make the running dnsgate read its configuration again, and print what changed. If the
+    /// configuration is not valid, print every error and change nothing.
+    Reload(reload::ReloadArgs),
     /// Ask a running dnsgate whether it is ready; for containers that have no shell.
     Healthcheck {
         /// An admin address (127.0.0.1:9153, localhost:9153 or an http:// URL), whose page must answer 200, or a
         /// listener (127.0.0.1:53, udp://127.0.0.1:53), which must answer a query.
         #[arg(default_value = "http://127.0.0.1:9153/readyz")]
-        target: healthcheck::Target,
+        target: healthcheck::HealthTarget,
     },
-    /// Prove, from a workload's place, that egress is limited: names lead to the VIP, it can be
-    /// reached, and nothing else can.
+    /// Prove, from where a workload runs, that egress is limited: names resolve to the VIP, the VIP can
+    /// be reached, and nothing else can.
     ///
-    /// Exit code 0 if no check failed, 1 if one did, 2 for trouble. Skipped is what the configuration leaves nothing to
-    /// prove of. It connects to the addresses that it is told of, so run it where that may happen.
-    Verify(verify::Args),
+    /// Exit code 0 if no check failed, 1 if one failed, 2 if the checks could not be run. A check is skipped only if
+    /// the configuration makes it meaningless. verify connects to the addresses that it checks, so run it only where
+    /// that is allowed.
+    Verify(verify::VerifyArgs),
     /// Print the JSON Schema of the configuration file, for editors that check and complete it.
     Schema,
-    /// Print completions for a shell.
+    /// Print shell completions.
     Completions {
         /// The shell to print them for.
         shell: clap_complete::Shell,
@@ -90,7 +91,7 @@ enum Verb {
 /// What `serve` is told on the command line; each overrides the configuration's own value.
 #[derive(Debug, clap::Args)]
 struct ServeArgs {
-    /// The configuration, - for standard input; the built-in one if absent.
+    /// The configuration file; - for standard input. Default: the built-in configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Listen here instead: 127.0.0.1:5353 (UDP and TCP), udp://…, tcp://…; may be repeated.
@@ -158,14 +159,6 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
     io::stdout().write_all(&script)?;
     Ok(())
-}
-
-/// A count and what is counted.
-fn plural(count: u64, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
-    }
 }
 
 /// A failure as standard error shows it. Faults of a configuration begin with their places, which

@@ -283,7 +283,7 @@ fn rehearse(
     now: SystemTime,
 ) -> Result<(), Failures> {
     let subject = Subject::new(snapshot, upstreams.iter().map(|(_, it)| it));
-    dnsgate_whatif::check(cases, &subject, now)
+    dnsgate_whatif::check_tests(cases, &subject, now)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::explain_page::{Asked, ExplainRequest};
 use crate::reload::{NumberedUpstreams, Reloader};
 use dnsgate_core::dns::Transport;
-use dnsgate_whatif::{Question, Subject, explain::explain};
+use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
 
 /// Longer than the admin pages let anybody wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub(crate) fn prepare(
             rtype,
             client,
         } = request.asked();
-        let question = Question {
+        let question = ClientQuestion {
             name: name.as_ref(),
             rtype: *rtype,
             source: *client,

@@ -1,5 +1,5 @@
-//! `dnsgate check`: everything that is wrong with a configuration, or a line of what it holds. What
-//! it passes can be started: so it runs the tests, too.
+//! `dnsgate check`: prints every error of a configuration, or a line that sums it up. A configuration that
+//! passes can be started, so its tests are run, too.
 //!
 //! With `--probe` each server of each upstream is asked once, which shows what no file can: that it is
 //! there, speaks the protocol and has the certificate that is expected. Without, nothing is sent.
@@ -18,23 +18,24 @@ use dnsgate_config::ListenArg;
 use dnsgate_core::dns::Rcode;
 
 use super::test;
+use dnsgate_whatif::plural;
 
 /// The arguments of the verb.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The configuration, - for standard input; the built-in one if absent.
+pub(super) struct CheckArgs {
+    /// The configuration file; - for standard input. Default: the built-in configuration.
     file: Option<PathBuf>,
-    /// Check it for a dnsgate that is started with this --listen; may be repeated.
+    /// Check the configuration as `dnsgate serve` with this --listen would use it; may be repeated.
     #[arg(long, value_name = "ADDR")]
     listen: Vec<ListenArg>,
-    /// Ask each server of each upstream once, for a name that does not exist, and tell what came:
-    /// exit code 1 if one cannot be used.
+    /// Ask each server of each upstream once, for a name that does not exist, and print the result;
+    /// exit code 1 if a server cannot be used.
     #[arg(long)]
     probe: bool,
 }
 
 /// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let listen: Vec<_> = args.listen.into_iter().flatten().collect();
     let config = dnsgate_config::read_for(args.file.as_deref(), &listen)?;
     #[expect(
@@ -49,20 +50,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (cases, summary) = (config.cases, config.summary);
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, config.upstreams.len());
     let subject = dnsgate_whatif::Subject::new(&snapshot, &config.upstreams);
-    for tried in dnsgate_whatif::run(&cases, &subject, now) {
+    for tried in dnsgate_whatif::run_tests(&cases, &subject, now) {
         if let Some(warning) = test::warning(&tried) {
             writeln!(io::stderr(), "{warning}")?;
         }
     }
-    dnsgate_whatif::check(&cases, &subject, now)?;
-    let tests = match cases.len() {
+    dnsgate_whatif::check_tests(&cases, &subject, now)?;
+    let tests = match cases.len() as u64 {
         0 => "no tests".to_owned(),
-        1 => "1 test passed".to_owned(),
-        count => format!("{count} tests passed"),
+        count => plural(count, "test passed", "tests passed"),
     };
     writeln!(io::stdout(), "{summary}, {tests}")?;
     if args.file.is_none() {
-        let note = "this is the built-in configuration, as no FILE was named";
+        let note = "no FILE was given, so this is the built-in configuration";
         writeln!(io::stdout(), "{note}")?;
     }
     if args.probe {

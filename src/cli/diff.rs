@@ -1,5 +1,5 @@
-//! `dnsgate diff`: what would change if one configuration took the place of another: by name, and
-//! by question, probed or taken from a query log.
+//! `dnsgate diff`: what would change if one configuration replaced another: by key, and by question, which
+//! are probed or taken from a query log.
 
 use std::{
     fmt::Write as _,
@@ -11,25 +11,24 @@ use std::{
 
 use anyhow::bail;
 
+use super::input;
 use dnsgate_whatif::{Diff, Subject};
-
-use super::replay;
 
 /// What is compared, and by which questions.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The configuration that is in force; - for standard input.
+pub(super) struct DiffArgs {
+    /// The old configuration file; - for standard input.
     old: PathBuf,
-    /// The one that is to take its place; - for standard input.
+    /// The new configuration file; - for standard input.
     new: PathBuf,
-    /// Ask what was really asked: a query log, JSON lines as dnsgate writes them, or a JSON array of entries as Cloud
-    /// Logging exports them; - for standard input. The log must have every query, or a sample: `log: { queries: all }`.
+    /// Compare by the queries of this log: JSON lines as dnsgate writes them, or a JSON array of entries as Cloud
+    /// Logging exports them; - for standard input. Write it with `log: { queries: all }`, all queries or a sample.
     #[arg(long, value_name = "LOG")]
     replay: Option<PathBuf>,
 }
 
 /// Compares two files.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     #[expect(clippy::disallowed_methods, reason = "the questions are asked now")]
     let now = SystemTime::now();
     let (text, code) = compared(args, now)?;
@@ -38,7 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The whole text, and the exit code.
-fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
+fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
     let (old, new) = (
         dnsgate_config::read(Some(&args.old))?,
         dnsgate_config::read(Some(&args.new))?,
@@ -52,7 +51,7 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         now,
     );
     let replayed = match &args.replay {
-        Some(log) => Some(replay::read(log, |question, times| {
+        Some(log) => Some(input::replay(log, |question, times| {
             diff.ask(question, times)
         })?),
         None => {
@@ -61,7 +60,7 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
         }
     };
     if let Some(replayed) = replayed.filter(|replayed| replayed.questions == 0) {
-        bail!("there is no question to compare by; {replayed}");
+        bail!("the log has no question to compare; {replayed}");
     }
     let mut text = format!(
         "{} -> {}: {changes}\n\n",
@@ -76,4 +75,34 @@ fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> 
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn exit_code_is_0_for_equal_and_1_for_different() {
+        const OLD: &str = "rules: [{ name: ci, domains: [ci.test], deny: nxdomain }]\n";
+        let dir = tempfile::tempdir().expect("directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect(name);
+            path
+        };
+        let (old, same) = (write("old.yaml", OLD), write("same.yaml", OLD));
+        let new = write("new.yaml", &OLD.replace("ci.test", "cd.test"));
+        let code = |new: &Path| {
+            let args = DiffArgs {
+                old: old.clone(),
+                new: new.to_owned(),
+                replay: None,
+            };
+            compared(&args, SystemTime::UNIX_EPOCH)
+                .map(|(_, code)| code)
+                .ok()
+        };
+        assert_eq!(code(&same), Some(ExitCode::SUCCESS));
+        assert_eq!(code(&new), Some(ExitCode::from(1)));
+        assert_eq!(code(&dir.path().join("gone.yaml")), None);
+    }
+}

@@ -1,5 +1,5 @@
-//! `dnsgate explain`: what would become of a question, and why: by a configuration, or by the one
-//! that a running dnsgate has in force. Or of every question of a query log, a line each.
+//! `dnsgate explain`: what dnsgate would do with a question, and why, by a configuration file or by the
+//! configuration that a running dnsgate has in force; or with every question of a query log, a line each.
 
 use std::{
     io::{self, Write as _},
@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
-    http::{Request, Url, encoded},
-    replay::{self, Replayed},
+    http::{AdminRequest, AdminUrl, encoded},
+    input,
 };
 use crate::admin::EXPLAIN_HEADER;
 use dnsgate_config::Upstream;
@@ -22,8 +22,9 @@ use dnsgate_core::{
     engine::Snapshot,
 };
 use dnsgate_whatif::{
-    self, Question, Subject,
-    explain::{Tally, explain},
+    ClientQuestion, Subject,
+    explain::{VerdictTally, explain},
+    query_log::LogSummary,
 };
 
 /// How long to wait for a running dnsgate: longer than its admin port lets a request last.
@@ -33,23 +34,23 @@ const MAX_ANSWER: u64 = 1 << 20;
 
 /// What is asked, by whom.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ExplainArgs {
     /// The name to ask about.
     #[arg(required_unless_present = "replay")]
     name: Option<Name>,
     /// The type to ask for.
     #[arg(value_name = "TYPE", default_value = "A")]
     rtype: RecordType,
-    /// The address that asks.
+    /// The address of the client.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
-    /// The configuration, - for standard input; the built-in one if absent.
+    /// The configuration file; - for standard input. Default: the built-in configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask the dnsgate that runs with this admin address (127.0.0.1:9153, localhost:9153 or the URL), by the policy
-    /// that it has in force; it answers its own machine only.
+    /// Ask the running dnsgate at this admin address (127.0.0.1:9153, localhost:9153 or the URL), which explains by
+    /// the policy in force; it answers requests from its own machine only.
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
-    admin: Option<Url>,
+    admin: Option<AdminUrl>,
     /// Explain every question of a query log, most asked first: JSON lines as dnsgate writes them, or lines or an
     /// array of entries as Cloud Logging exports them; - for standard input. Exit code 2 if it has none.
     #[arg(long, value_name = "LOG", conflicts_with_all = ["name", "rtype", "client", "admin"])]
@@ -57,31 +58,31 @@ pub(super) struct Args {
 }
 
 /// Explains what is asked.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let text = match (&args.name, &args.admin, &args.replay) {
         (_, _, Some(log)) => match replayed(args, log)? {
             Ok(text) => text,
             Err(none) => {
                 writeln!(
                     io::stderr(),
-                    "dnsgate: there is no question to explain; {none}"
+                    "dnsgate: the log has no question to explain; {none}"
                 )?;
                 return Ok(ExitCode::from(2));
             }
         },
         (Some(name), Some(url), None) => running(args, name, url)?,
         (Some(name), None, None) => explained(args, name)?,
-        (None, _, None) => bail!("there is no NAME to explain"),
+        (None, _, None) => bail!("give the NAME to explain"),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// By a configuration.
-fn explained(args: &Args, name: &Name) -> anyhow::Result<String> {
+fn explained(args: &ExplainArgs, name: &Name) -> anyhow::Result<String> {
     let (snapshot, upstreams) = read(args)?;
     let subject = Subject::new(&snapshot, &upstreams);
-    let question = Question {
+    let question = ClientQuestion {
         name: name.as_ref(),
         rtype: args.rtype,
         source: args.client,
@@ -89,18 +90,18 @@ fn explained(args: &Args, name: &Name) -> anyhow::Result<String> {
     };
     let origin = match &args.config {
         Some(path) => path.display().to_string(),
-        None => "the built-in one; --config FILE reads another".to_owned(),
+        None => "built-in; give another with --config FILE".to_owned(),
     };
     Ok(explain(question, &subject, &origin, now()))
 }
 
 /// By what a running dnsgate has in force.
-fn running(args: &Args, name: &Name, url: &Url) -> anyhow::Result<String> {
+fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<String> {
     let (name, rtype) = (encoded(&name.to_string()), args.rtype);
     let path = format!("/explain?name={name}&type={rtype}&client={}", args.client);
     let asked = url.clone().or_path(&path);
     let response = asked
-        .ask(Request {
+        .ask(AdminRequest {
             method: "GET",
             header: Some(EXPLAIN_HEADER),
             patience: PATIENCE,
@@ -110,16 +111,16 @@ fn running(args: &Args, name: &Name, url: &Url) -> anyhow::Result<String> {
     match response.code() {
         Some("200") => Ok(response.body),
         Some("400" | "403" | "503") => bail!("{}", response.body.trim_end()),
-        Some("404") => bail!("{url} has no page /explain: is it another version?"),
+        Some("404") => bail!("{url} has no page /explain: does it run another version?"),
         _ => bail!("{url} answered {:?}", response.status),
     }
 }
 
 /// Every question of a log; where there is none, what there is.
-fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>> {
+fn replayed(args: &ExplainArgs, log: &Path) -> anyhow::Result<Result<String, LogSummary>> {
     let (snapshot, upstreams) = read(args)?;
-    let mut tally = Tally::new(Subject::new(&snapshot, &upstreams), now());
-    let replayed = replay::read(log, |question, times| tally.ask(question, times))?;
+    let mut tally = VerdictTally::new(Subject::new(&snapshot, &upstreams), now());
+    let replayed = input::replay(log, |question, times| tally.ask(question, times))?;
     Ok(match replayed.questions {
         0 => Err(replayed),
         _ => Ok(format!("{tally}\n{replayed}\n")),
@@ -127,7 +128,7 @@ fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>>
 }
 
 /// The configuration, as it would be in force.
-fn read(args: &Args) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
+fn read(args: &ExplainArgs) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
     let config = dnsgate_config::read(args.config.as_deref())?;
     let count = config.upstreams.len();
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);

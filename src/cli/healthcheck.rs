@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, bail};
 
-use super::http::{Request, Url};
+use super::http::{AdminRequest, AdminUrl};
 use crate::serve::self_query;
 use dnsgate_config::strict;
 
@@ -17,13 +17,13 @@ const MAX_ANSWER: u64 = 4096;
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum HealthTarget {
     /// A page, which must answer 200.
-    Http(Url),
+    Http(AdminUrl),
     /// A listener, which must answer a query over UDP.
     Dns(SocketAddr),
     /// An address that does not say which of them it is.
-    Either(SocketAddr, Url),
+    Either(SocketAddr, AdminUrl),
 }
 
 /// The page that tells whether dnsgate may be asked.
@@ -34,16 +34,18 @@ const PATH: &str = "/readyz";
 #[error(
     "write the admin address, 127.0.0.1:9153, localhost:9153 or http://127.0.0.1:9153/readyz, or a listener, 127.0.0.1:53"
 )]
-pub(super) struct BadTarget;
+pub(super) struct BadHealthTarget;
 
-impl FromStr for Target {
-    type Err = BadTarget;
+impl FromStr for HealthTarget {
+    type Err = BadHealthTarget;
 
-    fn from_str(text: &str) -> Result<Self, BadTarget> {
+    fn from_str(text: &str) -> Result<Self, BadHealthTarget> {
         if let Some(address) = text.strip_prefix("udp://") {
-            return strict::socket(address).map(Self::Dns).ok_or(BadTarget);
+            return strict::socket(address)
+                .map(Self::Dns)
+                .ok_or(BadHealthTarget);
         }
-        let url: Url = text.parse().map_err(|_| BadTarget)?;
+        let url: AdminUrl = text.parse().map_err(|_| BadHealthTarget)?;
         let url = url.or_path(PATH);
         Ok(match strict::socket(text) {
             Some(address) => Self::Either(address, url),
@@ -52,7 +54,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for HealthTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(url) => write!(f, "{url}"),
@@ -63,12 +65,14 @@ impl fmt::Display for Target {
 }
 
 /// Asks; an error says what was seen instead.
-pub(super) fn run(target: &Target) -> anyhow::Result<()> {
+pub(super) fn run(target: &HealthTarget) -> anyhow::Result<()> {
     match target {
-        Target::Http(url) => http(url),
-        Target::Dns(address) => self_query::ask(*address, PATIENCE).map_err(anyhow::Error::from),
+        HealthTarget::Http(url) => http(url),
+        HealthTarget::Dns(address) => {
+            self_query::ask(*address, PATIENCE).map_err(anyhow::Error::from)
+        }
         // Nobody takes datagrams at an admin address, which the kernel says at once.
-        Target::Either(address, url) => match self_query::ask(*address, PATIENCE) {
+        HealthTarget::Either(address, url) => match self_query::ask(*address, PATIENCE) {
             Ok(()) => Ok(()),
             Err(error) => http(url).with_context(|| format!("no answer to a query ({error})")),
         },
@@ -76,8 +80,8 @@ pub(super) fn run(target: &Target) -> anyhow::Result<()> {
     .with_context(|| format!("{target} is not healthy"))
 }
 
-fn http(url: &Url) -> anyhow::Result<()> {
-    let response = url.ask(Request {
+fn http(url: &AdminUrl) -> anyhow::Result<()> {
+    let response = url.ask(AdminRequest {
         method: "GET",
         header: None,
         patience: PATIENCE,
@@ -94,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_urls_or_addresses() {
+    fn target_is_a_url_or_an_address() {
         for (text, shown) in [
             (
                 "http://127.0.0.1:9153/readyz",
@@ -108,7 +112,7 @@ mod tests {
             ("udp://[::1]:53", "udp://[::1]:53"),
         ] {
             assert_eq!(
-                text.parse::<Target>()
+                text.parse::<HealthTarget>()
                     .map(|target| target.to_string())
                     .as_deref(),
                 Ok(shown)
@@ -124,7 +128,11 @@ mod tests {
             "http://x/ y",
             "http://x/\r\ny",
         ] {
-            assert_eq!(text.parse::<Target>(), Err(BadTarget), "{text:?}");
+            assert_eq!(
+                text.parse::<HealthTarget>(),
+                Err(BadHealthTarget),
+                "{text:?}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use dnsgate_config::strict;
 
 /// An `http://` URL, as a person may write it: without the scheme, where it has a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
+pub(super) struct AdminUrl {
     /// `host:port`.
     authority: String,
     /// From the slash on.
@@ -24,12 +24,12 @@ pub(super) struct Url {
 #[error(
     "write an address and a port such as 127.0.0.1:9153, localhost:9153 or [::1]:9153, or a URL such as http://127.0.0.1:9153"
 )]
-pub(super) struct BadUrl;
+pub(super) struct BadAdminUrl;
 
-impl FromStr for Url {
-    type Err = BadUrl;
+impl FromStr for AdminUrl {
+    type Err = BadAdminUrl;
 
-    fn from_str(text: &str) -> Result<Self, BadUrl> {
+    fn from_str(text: &str) -> Result<Self, BadAdminUrl> {
         let (rest, is_bare) = match text.strip_prefix("http://") {
             Some(rest) => (rest, false),
             None => (text, true),
@@ -37,11 +37,11 @@ impl FromStr for Url {
         let at = rest.find('/').unwrap_or(rest.len());
         let (host, path) = rest.split_at(at);
         if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(BadUrl);
+            return Err(BadAdminUrl);
         }
         let (name, port) = split(host)?;
         if !is_host(name) || port.is_none() && is_bare {
-            return Err(BadUrl);
+            return Err(BadAdminUrl);
         }
         let authority = format!("{name}:{}", port.unwrap_or(80));
         let path = if path.is_empty() { "/" } else { path };
@@ -59,14 +59,14 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 /// A host and its port, if it has one.
-fn split(host: &str) -> Result<(&str, Option<u16>), BadUrl> {
+fn split(host: &str) -> Result<(&str, Option<u16>), BadAdminUrl> {
     let name_end = host.rfind(']').map_or(0, |end| end + 1);
     let behind = host.get(name_end..).unwrap_or_default();
     let Some(colon) = behind.rfind(':') else {
         return Ok((host, None));
     };
     let (name, port) = host.split_at(name_end + colon);
-    let port = strict::port(port.trim_start_matches(':')).ok_or(BadUrl)?;
+    let port = strict::port(port.trim_start_matches(':')).ok_or(BadAdminUrl)?;
     Ok((name, Some(port)))
 }
 
@@ -83,7 +83,7 @@ fn is_host(text: &str) -> bool {
     text.parse::<Ipv4Addr>().is_ok() || !text.is_empty() && !is_numeric && text.bytes().all(is_name)
 }
 
-impl fmt::Display for Url {
+impl fmt::Display for AdminUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.authority, self.path)
     }
@@ -104,14 +104,14 @@ pub(super) fn encoded(text: &str) -> String {
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Response {
+pub(super) struct AdminResponse {
     /// The status line.
     pub(super) status: String,
     /// The body, or as much of it as there was room for.
     pub(super) body: String,
 }
 
-impl Response {
+impl AdminResponse {
     /// The code of the status line.
     pub(super) fn code(&self) -> Option<&str> {
         self.status.split_whitespace().nth(1)
@@ -120,7 +120,7 @@ impl Response {
 
 /// A request, but for its URL.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request<'a> {
+pub(super) struct AdminRequest<'a> {
     pub(super) method: &'a str,
     /// One more header.
     pub(super) header: Option<(&'a str, &'a str)>,
@@ -130,7 +130,7 @@ pub(super) struct Request<'a> {
     pub(super) most: u64,
 }
 
-impl Url {
+impl AdminUrl {
     /// The same server, another path, where the URL has none of its own.
     pub(super) fn or_path(mut self, path: &str) -> Self {
         if self.path == "/" {
@@ -140,7 +140,7 @@ impl Url {
     }
 
     /// Asks, and reads the answer to its end.
-    pub(super) fn ask(&self, request: Request<'_>) -> io::Result<Response> {
+    pub(super) fn ask(&self, request: AdminRequest<'_>) -> io::Result<AdminResponse> {
         let address = self
             .authority
             .to_socket_addrs()?
@@ -169,7 +169,7 @@ impl Url {
         stream.take(request.most).read_to_end(&mut answer)?;
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        Ok(Response {
+        Ok(AdminResponse {
             status: head.lines().next().unwrap_or_default().to_owned(),
             body: body.to_owned(),
         })
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_server_has_several_spellings() {
+    fn reads_each_spelling_of_an_admin_address() {
         for (text, shown) in [
             ("127.0.0.1:9153", "http://127.0.0.1:9153/"),
             ("http://127.0.0.1:9153", "http://127.0.0.1:9153/"),
@@ -192,7 +192,7 @@ mod tests {
             ("http://dnsgate.internal", "http://dnsgate.internal:80/"),
             ("http://[::1]/livez", "http://[::1]:80/livez"),
         ] {
-            let url = text.parse::<Url>().map(|url| url.to_string());
+            let url = text.parse::<AdminUrl>().map(|url| url.to_string());
             assert_eq!(url.as_deref(), Ok(shown), "{text}");
         }
         for text in [
@@ -215,7 +215,7 @@ mod tests {
             "http:///readyz",
             "http://a/ b",
         ] {
-            assert_eq!(text.parse::<Url>(), Err(BadUrl), "{text:?}");
+            assert_eq!(text.parse::<AdminUrl>(), Err(BadAdminUrl), "{text:?}");
         }
     }
 }

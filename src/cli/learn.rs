@@ -1,17 +1,8 @@
-//! `dnsgate learn`: the rules that would allow what a dnsgate that only observes has recorded.
-//!
-//! ```text
-//!   page ─▶ judge, against the configuration ─┬─▶ plan ─▶ rules, as YAML
-//!                                             └─▶ what is not allowed, and why, as comments
-//! ```
-//!
-//! A proposal for a person to read, and to paste. It opens as little as stays readable, lifts no
-//! denial that somebody wrote down, and changes no file.
+//! `dnsgate learn`: the rules that would allow what a dnsgate that only observes has recorded. It changes no file.
 
 use std::{
     fmt,
-    fs::File,
-    io::{self, Read, Write as _},
+    io::{self, Write as _},
     path::PathBuf,
     str::FromStr,
     time::{Duration, SystemTime},
@@ -19,19 +10,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::http::{Request, Url};
+use super::{
+    http::{AdminRequest, AdminUrl, BadAdminUrl},
+    input,
+};
 use dnsgate_config::Config;
-
-mod collapse;
-mod judge;
-mod page;
-mod plan;
-#[cfg(test)]
-mod tests;
-mod text;
-
-use judge::Existing;
-use page::Page;
+use dnsgate_whatif::learn::{ExistingPolicy, ObservedPage, is_label, proposal};
 
 /// How long each step of asking for the page may take: it is made while queries are answered.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -45,38 +29,35 @@ const PATH: &str = "/observed";
 
 /// What is learnt from, and for which configuration.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The record of mode observe: the admin address of the running dnsgate (127.0.0.1:9153, or
-    /// the whole URL), a file with what its page /observed said, or - for standard input.
+pub(super) struct LearnArgs {
+    /// Where to read the record of mode observe: the admin address of the running dnsgate (127.0.0.1:9153, or
+    /// the whole URL), a file that holds its page /observed, or - for standard input.
     #[arg(value_name = "URL or FILE")]
-    source: Source,
-    /// The upstream that the rules forward to; that of `mode: { observe: … }` if absent.
+    source: ObservedSource,
+    /// The upstream that the rules forward to. Default: that of `mode: { observe: … }`.
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
-    /// The configuration that the rules are for, - for standard input: what it allows is left out, what it denies by a
-    /// rule stays denied, and groups are named only where not all of them asked.
+    /// The configuration that the rules are for; - for standard input. Names that it allows are left out, names that
+    /// its rules deny stay denied, and a rule names groups only if not all of them asked.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Leave out names that were asked for fewer times in all.
+    /// Leave out names that were asked for fewer than N times in all.
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_count: u64,
 }
 
 /// Where the record comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    Url(Url),
+enum ObservedSource {
+    Url(AdminUrl),
+    /// `-` is standard input.
     File(PathBuf),
-    Stdin,
 }
 
-impl FromStr for Source {
-    type Err = super::http::BadUrl;
+impl FromStr for ObservedSource {
+    type Err = BadAdminUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "-" {
-            return Ok(Self::Stdin);
-        }
         if text.contains("://") {
             return text.parse().map(Self::Url);
         }
@@ -90,57 +71,42 @@ impl FromStr for Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ObservedSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => write!(f, "{url}"),
+            Self::File(path) if path.as_os_str() == dnsgate_config::STDIN => {
+                f.write_str("standard input")
+            }
             // In quotes: a file's name may have a line break.
             Self::File(path) => write!(f, "{path:?}"),
-            Self::Stdin => f.write_str("standard input"),
         }
     }
 }
 
 /// Reads the record and prints the rules.
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: LearnArgs) -> anyhow::Result<()> {
     let source = match args.source {
-        Source::Url(url) => Source::Url(url.or_path(PATH)),
+        ObservedSource::Url(url) => ObservedSource::Url(url.or_path(PATH)),
         other => other,
     };
     let config = args.config.as_deref().map(Some).map(dnsgate_config::read);
     let config = config.transpose()?;
     let upstream = upstream(args.upstream, config.as_ref())?;
     let page = read(&source)?;
-    let page = Page::parse(&page).with_context(|| format!("{source} is not the page {PATH}"))?;
+    let page =
+        ObservedPage::parse(&page).with_context(|| format!("{source} is not the page {PATH}"))?;
     #[expect(
         clippy::disallowed_methods,
         reason = "what has expired has expired now"
     )]
     let now = SystemTime::now();
     let policy = config.as_ref().map(|config| &config.policy);
-    let existing = Existing::new(policy, now);
-    let text = learnt(
-        &page,
-        &source.to_string(),
-        &upstream,
-        existing,
-        args.min_count,
-    );
+    let existing = ExistingPolicy::new(policy, now);
+    let source = source.to_string();
+    let text = proposal(&page, &source, &upstream, existing, args.min_count);
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
-}
-
-/// The whole text.
-fn learnt(
-    page: &Page,
-    source: &str,
-    upstream: &str,
-    existing: Existing<'_>,
-    min_count: u64,
-) -> String {
-    let judged = judge::all(page, existing, min_count);
-    let rules = plan::rules(&judged.wanted, existing);
-    text::written(page, source, upstream, &judged, &rules)
 }
 
 /// The upstream that the rules name.
@@ -158,7 +124,7 @@ fn upstream(given: Option<String>, config: Option<&Config>) -> anyhow::Result<St
                 listed(&known)
             )
         }
-        (Some(name), _) if !page::is_label(&name) => {
+        (Some(name), _) if !is_label(&name) => {
             bail!("{name:?} cannot be the name of an upstream")
         }
         (Some(name), _) => Ok(name),
@@ -167,43 +133,27 @@ fn upstream(given: Option<String>, config: Option<&Config>) -> anyhow::Result<St
             let observed = observed.and_then(|it| known.get(usize::from(it.upstream.0)));
             observed.map(|&name| name.to_owned()).with_context(|| {
                 let listed = listed(&known);
-                format!("the configuration is not in mode observe, so --upstream NAME must tell whom the rules forward to; {listed}")
+                format!("the configuration is not in mode observe, so name the upstream of the rules with --upstream NAME; {listed}")
             })
         }
         (None, None) => bail!(
-            "tell whom the rules forward to: --upstream NAME, or --config FILE with the configuration that observes"
+            "name the upstream of the rules: --upstream NAME, or --config FILE with the configuration in mode observe"
         ),
     }
 }
 
 /// The bytes of the page.
-fn read(source: &Source) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = MAX_PAGE + 1;
+fn read(source: &ObservedSource) -> anyhow::Result<Vec<u8>> {
     match source {
-        Source::Url(url) => bytes = fetch(url)?,
-        Source::File(path) => {
-            let file = File::open(path).with_context(|| format!("{source} cannot be read"))?;
-            let read = file.take(most).read_to_end(&mut bytes);
-            read.with_context(|| format!("{source} cannot be read"))?;
-        }
-        Source::Stdin if dnsgate_config::stdin_is_read() => {
-            bail!("standard input is the configuration already; name a file for one of the two")
-        }
-        Source::Stdin => {
-            let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
-            read.with_context(|| format!("{source} cannot be read"))?;
-        }
+        ObservedSource::Url(url) => fetch(url),
+        ObservedSource::File(path) => input::read_all(input::open(path)?, MAX_PAGE)
+            .with_context(|| format!("{source} cannot be read")),
     }
-    if bytes.len() as u64 > MAX_PAGE {
-        bail!("{source} has more than {MAX_PAGE} bytes; the page {PATH} never has");
-    }
-    Ok(bytes)
 }
 
-fn fetch(url: &Url) -> anyhow::Result<Vec<u8>> {
+fn fetch(url: &AdminUrl) -> anyhow::Result<Vec<u8>> {
     let response = url
-        .ask(Request {
+        .ask(AdminRequest {
             method: "GET",
             header: None,
             patience: PATIENCE,
@@ -212,7 +162,59 @@ fn fetch(url: &Url) -> anyhow::Result<Vec<u8>> {
         .with_context(|| format!("{url} does not answer; is it the admin address of dnsgate?"))?;
     match response.code() {
         Some("200") => Ok(response.body.into_bytes()),
-        Some("404") => bail!("{url} is not there; the record is at {PATH} of the admin port"),
+        Some("404") => bail!("{url} does not exist; the record is at {PATH} of the admin port"),
         _ => bail!("{url} answered {:?}", response.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_is_a_url_or_a_file() {
+        for (text, shown) in [
+            ("127.0.0.1:9153", "http://127.0.0.1:9153/"),
+            ("dns.corp:9153", "http://dns.corp:9153/"),
+            ("[::1]:9153", "http://[::1]:9153/"),
+            ("http://h:1/observed", "http://h:1/observed"),
+            ("-", "standard input"),
+            ("observed.json", "\"observed.json\""),
+            ("./a:1", "\"./a:1\""),
+        ] {
+            let source: ObservedSource = text.parse().expect(text);
+            assert_eq!(source.to_string(), shown);
+        }
+        assert!("https://h:1/observed".parse::<ObservedSource>().is_err());
+    }
+
+    #[test]
+    fn the_upstream_is_the_one_that_observes() {
+        let text = "google_apis: { vip: off }\nmode: { observe: public }\nupstreams: { corp: { servers: [udp://10.0.0.53] }, public: { servers: [udp://8.8.8.8] } }\n";
+        let config =
+            dnsgate_config::parse(text, "t.yaml", std::path::Path::new("")).expect("valid");
+        let told = |given: Option<&str>, config: Option<&Config>| {
+            upstream(given.map(str::to_owned), config).map_err(|error| error.to_string())
+        };
+        assert_eq!(told(None, Some(&config)).as_deref(), Ok("public"));
+        assert_eq!(told(Some("corp"), Some(&config)).as_deref(), Ok("corp"));
+        assert_eq!(told(Some("any"), None).as_deref(), Ok("any"));
+        for (given, config, wrong) in [
+            (
+                Some("any"),
+                Some(&config),
+                "no upstream \"any\"; it has corp, public",
+            ),
+            (Some("a b"), None, "cannot be the name"),
+            (None, None, "--upstream NAME"),
+            (
+                None,
+                Some(&dnsgate_config::default_config()),
+                "not in mode observe",
+            ),
+        ] {
+            let error = told(given, config).expect_err(wrong);
+            assert!(error.contains(wrong), "{error}");
+        }
     }
 }

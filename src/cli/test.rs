@@ -12,18 +12,18 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
-use super::plural;
+use dnsgate_whatif::plural;
 
 mod junit;
 
 /// What is tested, and where it is reported.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// Configurations, - for standard input; the built-in one if absent. A file of tests stands for the configuration
-    /// beside it.
+pub(super) struct TestArgs {
+    /// Configuration files; - for standard input. Default: the built-in configuration. NAME.test.yaml stands for
+    /// NAME.yaml beside it.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Write the results here as JUnit XML, too.
+    /// Also write the results to this file as JUnit XML; - writes them to standard output, and the report to standard error.
     #[arg(long, value_name = "OUT")]
     junit: Option<PathBuf>,
 }
@@ -54,17 +54,26 @@ impl Suite {
 }
 
 /// Runs the tests of every file.
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test that states no time is asked now"
     )]
     let now = SystemTime::now();
     let suites = suites(&args.files, now);
-    io::stdout().write_all(report(&suites).as_bytes())?;
-    if let Some(path) = &args.junit {
-        fs::write(path, junit::document(&suites))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+    let report = report(&suites);
+    match &args.junit {
+        // Standard output is one document then.
+        Some(path) if path.as_os_str() == "-" => {
+            io::stderr().write_all(report.as_bytes())?;
+            io::stdout().write_all(junit::document(&suites).as_bytes())?;
+        }
+        Some(path) => {
+            io::stdout().write_all(report.as_bytes())?;
+            fs::write(path, junit::document(&suites))
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        None => io::stdout().write_all(report.as_bytes())?,
     }
     let good = |suite: &Suite| suite.invalid.is_none() && suite.failed() == 0;
     if suites.iter().all(good) {
@@ -74,8 +83,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// What must be heard of a test that passes: that it will not always.
-pub(super) fn warning(tried: &dnsgate_whatif::Tried<'_>) -> Option<String> {
+/// The warning about a test that passes now, but will fail when its rule ends.
+pub(super) fn warning(tried: &dnsgate_whatif::PolicyTestResult<'_>) -> Option<String> {
     let ends = Timestamp::try_from(tried.ends?).ok()?;
     Some(format!(
         "{tried}: warning: its rule ends {ends}, and the outcome changes then; write `at:`"
@@ -119,7 +128,7 @@ fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
             let count = config.upstreams.len();
             let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);
             let subject = dnsgate_whatif::Subject::new(&snapshot, &config.upstreams);
-            let tried = dnsgate_whatif::run(&config.cases, &subject, now);
+            let tried = dnsgate_whatif::run_tests(&config.cases, &subject, now);
             suite.results = tried
                 .map(|tried| Ran {
                     name: tried.to_string(),

@@ -1,9 +1,9 @@
-//! `dnsgate verify`: proves, from where it is run, that egress is limited. What is checked and
-//! judged is in [`dnsgate_verify`]; this reads files and clocks, and prints.
+//! `dnsgate verify`: proves, from where it is run, that egress is limited. [`dnsgate_verify`] does the checks;
+//! this reads files and clocks, and prints.
 
 use std::{
-    fmt, fs,
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    fs,
+    io::{self, IsTerminal as _, Write as _},
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -14,10 +14,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use dnsgate_config::strict;
+use super::input;
+use dnsgate_config::{Interval, IntervalError, strict};
 use dnsgate_core::dns::Name;
 use dnsgate_verify::{
-    self, BYPASS, Bucket, Check, LITERALS, Plan, Ports, Probe, Report, Resolver, Roots, Target,
+    self, BYPASS, Bucket, EgressCheck, Endpoint, LITERALS, Ports, Probe, Resolver, Roots,
+    VerifyPlan, VerifyReport,
 };
 
 mod machine;
@@ -30,27 +32,26 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// What is proved, and how.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The configuration that dnsgate runs with, - for standard input; the built-in one if absent.
+pub(super) struct VerifyArgs {
+    /// The configuration that dnsgate runs with; - for standard input. Default: the built-in configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask this name server instead of those of /etc/resolv.conf; the port is 53 if absent.
+    /// Ask this name server instead of those of /etc/resolv.conf. Default port: 53.
     #[arg(long, value_name = "ADDR[:PORT]")]
     server: Option<Server>,
-    /// A service that must be served where its name leads, such as
+    /// An API that must answer at the address that its name resolves to, such as
     /// cloudbilling.googleapis.com; may be repeated.
     #[arg(long, value_name = "NAME")]
     api: Vec<Name>,
-    /// List the objects of this bucket; an empty listing fails.
+    /// List the objects of this bucket; an empty listing is a failure.
     #[arg(long, value_name = "NAME")]
     bucket: Option<Bucket>,
-    /// The token for the bucket, `-` for standard input; the metadata server is asked for one if
-    /// absent.
+    /// The access token for the bucket; `-` for standard input. Default: ask the metadata server.
     #[arg(long, value_name = "FILE", requires = "bucket")]
     token_file: Option<PathBuf>,
-    /// Its name must be denied, and no connection possible; may be repeated.
+    /// A URL that must be blocked: its name denied, and no connection possible; may be repeated.
     #[arg(long, value_name = "URL", default_value = BLOCKED)]
-    expect_blocked: Vec<Target>,
+    expect_blocked: Vec<Endpoint>,
     /// Resolvers that must not answer on udp:53, tcp:53, tcp:853, udp:853, tcp:443, udp:443 and
     /// tcp:80; a list by commas, or repeated.
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = BYPASS)]
@@ -59,20 +60,19 @@ pub(super) struct Args {
     /// repeated. The machine's own addresses outside of private networks are tried as well.
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = LITERALS)]
     literal: Vec<IpAddr>,
-    /// Certificates (PEM) that Google's must go back to, `-` for standard input; the system's if
-    /// absent.
+    /// The root certificates (PEM) to trust; `-` for standard input. Default: the system's.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// How long each step of a check may take.
-    #[arg(long, value_name = "DURATION", default_value = "3s")]
-    timeout: Span,
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = span)]
+    timeout: Duration,
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Repeat it, each time so long after the last, until SIGTERM or SIGINT.
-    #[arg(long, value_name = "DURATION")]
-    watch: Option<Span>,
-    /// Serve the results of the last round to Prometheus here.
+    /// Repeat the checks until SIGTERM or SIGINT, waiting this long after each round.
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    watch: Option<Duration>,
+    /// Serve the results of the last round to Prometheus at this address.
     #[arg(long, value_name = "ADDR", requires = "watch", value_parser = super::http::address)]
     metrics: Option<SocketAddr>,
     /// Other ports, for tests on one machine: dns=5300,dot=8530,https=4430,
@@ -82,14 +82,14 @@ pub(super) struct Args {
 }
 
 /// Verifies, once or until it is told to stop. An error is that nothing could be checked.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
     match args.watch {
         Some(every) => {
-            runtime.block_on(watch::run(args, every.0))?;
+            runtime.block_on(watch::run(args, every))?;
             Ok(ExitCode::SUCCESS)
         }
         None => {
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// One round. Its files are read anew, because tokens and configurations change.
-async fn round(args: &Args) -> anyhow::Result<(Report, Duration)> {
+async fn round(args: &VerifyArgs) -> anyhow::Result<(VerifyReport, Duration)> {
     let (checks, probe) = prepare(args)?;
     let begin = now();
     let mut shown = Progress::new(checks.len());
@@ -110,11 +110,11 @@ async fn round(args: &Args) -> anyhow::Result<(Report, Duration)> {
     Ok((report, now().saturating_duration_since(begin)))
 }
 
-fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
+fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<EgressCheck>, Probe)> {
     let stdin = Some(Path::new("-"));
     let files = [&args.config, &args.token_file, &args.ca];
     if files.iter().filter(|it| it.as_deref() == stdin).count() > 1 {
-        bail!("standard input can be one file only: write `-` once");
+        bail!("only one of the files can be standard input: write `-` once");
     }
     let config = dnsgate_config::read(args.config.as_deref())?;
     let mut ports = Ports::default();
@@ -124,11 +124,11 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
         (Some(Server(address)), _) => vec![address],
         (None, read) => read.iter().flat_map(|it| it.servers.clone()).collect(),
     };
-    let patience = args.timeout.0;
+    let patience = args.timeout;
     let ca = args.ca.as_deref().map(read).transpose()?;
     let roots = Roots::read(ca.as_deref()).with_context(|| match &args.ca {
-        Some(path) => format!("{} is of no use", path.display()),
-        None => "nobody can be trusted".to_owned(),
+        Some(path) => format!("{} cannot be used", path.display()),
+        None => "no root certificate can be used".to_owned(),
     })?;
     let probe = Probe {
         resolver: Resolver { servers, patience },
@@ -138,7 +138,7 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
         timeout: patience,
         ports,
     };
-    let plan = Plan {
+    let plan = VerifyPlan {
         apis: args.api.clone(),
         bucket: args.bucket.clone(),
         blocked: args.expect_blocked.clone(),
@@ -157,7 +157,7 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
 }
 
 /// The table, or one line of JSON.
-fn print(args: &Args, report: &Report, took: Duration) -> io::Result<()> {
+fn print(args: &VerifyArgs, report: &VerifyReport, took: Duration) -> io::Result<()> {
     let text = if args.json {
         format!("{}\n", report.json(took))
     } else {
@@ -170,7 +170,10 @@ fn token(path: &Path) -> anyhow::Result<String> {
     let bytes = read(path)?;
     let token = String::from_utf8_lossy(&bytes).trim().to_owned();
     if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        bail!("{} holds no token: one line without spaces", path.display());
+        bail!(
+            "{} holds no token; a token is one line without spaces",
+            path.display()
+        );
     }
     Ok(token)
 }
@@ -181,22 +184,16 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     static STDIN: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     if path == Path::new("-") {
         let read = STDIN.get_or_init(|| {
-            let mut bytes = Vec::new();
-            let stdin = io::stdin().lock().take(MAX_FILE).read_to_end(&mut bytes);
-            stdin.map(|_| bytes).map_err(|error| error.to_string())
+            let read = input::read_all(io::stdin().lock(), MAX_FILE);
+            read.map_err(|error| error.to_string())
         });
         return match read {
             Ok(bytes) => Ok(bytes.clone()),
             Err(error) => bail!("standard input cannot be read: {error}"),
         };
     }
-    let read = || {
-        let mut bytes = Vec::new();
-        let file = fs::File::open(path)?;
-        file.take(MAX_FILE).read_to_end(&mut bytes)?;
-        io::Result::Ok(bytes)
-    };
-    read().with_context(|| format!("{} cannot be read", path.display()))
+    let read = fs::File::open(path).and_then(|file| input::read_all(file, MAX_FILE));
+    read.with_context(|| format!("{} cannot be read", path.display()))
 }
 
 #[expect(
@@ -258,39 +255,15 @@ impl FromStr for Server {
     }
 }
 
-/// A duration: 3s, 500ms, 5m, 1h.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span(Duration);
-
-/// It is no duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write a duration between 10ms and 24h, such as 3s, 500ms, 5m")]
-struct BadSpan;
-
-impl FromStr for Span {
-    type Err = BadSpan;
-
-    fn from_str(text: &str) -> Result<Self, BadSpan> {
-        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or(BadSpan)?;
-        let (digits, unit) = text.split_at(end);
-        let count: u64 = digits.parse().map_err(|_| BadSpan)?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(BadSpan),
-        };
-        let all = count.checked_mul(millis).ok_or(BadSpan)?;
-        let fits = (10..=86_400_000).contains(&all);
-        fits.then(|| Self(Duration::from_millis(all)))
-            .ok_or(BadSpan)
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.0.as_millis())
+/// A duration between 10ms and 24h, as configurations write it.
+fn span(text: &str) -> Result<Duration, String> {
+    let Interval(span) = text
+        .parse()
+        .map_err(|error: IntervalError| error.to_string())?;
+    if (Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&span) {
+        Ok(span)
+    } else {
+        Err("write a duration between 10ms and 24h, such as 3s, 500ms, 5m".to_owned())
     }
 }
 
@@ -328,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_have_units_and_bounds() {
+    fn durations_have_units_and_bounds() {
         for (text, want) in [
             ("60s", Some(60_000)),
             ("500ms", Some(500)),
@@ -341,13 +314,13 @@ mod tests {
             ("3d", None),
             ("99999999999999999999s", None),
         ] {
-            let span = text.parse::<Span>().ok();
-            assert_eq!(span.map(|it| it.0.as_millis()), want, "{text}");
+            let span = span(text).ok();
+            assert_eq!(span.map(|it| it.as_millis()), want, "{text}");
         }
     }
 
     #[test]
-    fn servers_are_addresses() {
+    fn server_must_be_an_address() {
         for (text, want) in [
             ("10.0.0.53", Some("10.0.0.53:53")),
             ("127.0.0.1:5353", Some("127.0.0.1:5353")),

@@ -225,12 +225,12 @@ fn fails_if_the_bucket_cannot_be_listed() {
         (200, "{}", "the listing is empty"),
         (403, r#"{"error":{"message":"denied"}}"#, "HTTP 403: denied"),
         (404, "", "HTTP 404"),
-        (200, "<html>", "the listing breaks off, or is no JSON"),
+        (200, "<html>", "the listing is cut off, or is not JSON"),
         (500, "", "HTTP 500"),
         (
             200,
             r#"{"items":[],"nextPageToken":"x"}"#,
-            "the pages of the listing go round in a circle",
+            "the pages of the listing form a loop",
         ),
     ] {
         vpc.google.page(list, status, body);

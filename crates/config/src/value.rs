@@ -17,7 +17,8 @@ use super::{error::is_unsafe, strict};
 mod quantity;
 
 pub use quantity::Bytes;
-pub(super) use quantity::{Count, Interval, OneIn, Seconds};
+pub(super) use quantity::{Count, OneIn, Seconds};
+pub use quantity::{Interval, IntervalError};
 
 /// The longest name of a group or a rule: it is a label of metrics and part of every denial.
 pub(super) const MAX_LABEL: usize = 64;

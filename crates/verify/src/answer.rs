@@ -184,3 +184,6 @@ fn extended_error(message: &Message) -> Option<(u16, String)> {
         (u16::from(*code) == 15).then(|| (u16::from_be_bytes(*number), text))
     })
 }
+
+#[cfg(test)]
+mod tests;

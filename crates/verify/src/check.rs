@@ -2,13 +2,13 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use super::{Bucket, Finding};
+use super::{bucket::Bucket, report::Finding};
 use dnsgate_config::Vip;
 use dnsgate_core::dns::Name;
 
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum EgressCheck {
     /// A name of the preset resolves to its address and to nothing else.
     Name(Name, Vip),
     /// Nothing to check, and why.
@@ -26,16 +26,16 @@ pub enum Check {
     /// Questions of all types for it, and for a name below it, are denied: none carries data.
     Data(Name),
     /// No connection can be made.
-    Unreachable(Target),
+    Unreachable(Endpoint),
     /// The proxy that a variable of the environment names takes no connection.
-    Proxy(String, Target),
+    Proxy(String, Endpoint),
     /// There is no way round the resolver.
-    Bypass(IpAddr, Way),
+    Bypass(IpAddr, BypassWay),
 }
 
 /// A way round the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum BypassWay {
     /// DNS over UDP.
     Udp,
     /// DNS over TCP.
@@ -52,7 +52,7 @@ pub enum Way {
     Http,
 }
 
-impl Way {
+impl BypassWay {
     /// Every one.
     pub const ALL: [Self; 7] = [
         Self::Udp,
@@ -79,7 +79,7 @@ impl Way {
     }
 }
 
-impl fmt::Display for Check {
+impl fmt::Display for EgressCheck {
     /// What the check is called: in the table, in JSON and as a label.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -109,7 +109,7 @@ pub(super) fn shown(name: &Name) -> String {
 /// What must not be reachable: the host and port of a URL. Its path does not matter, because
 /// already a connection is too much.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Endpoint {
     /// The host.
     pub host: Host,
     /// The port.
@@ -128,42 +128,42 @@ pub enum Host {
 /// It is no URL of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write a URL such as https://www.example.com/ or https://192.0.2.1/")]
-pub struct BadUrl;
+pub struct BadEndpoint;
 
-impl FromStr for Target {
-    type Err = BadUrl;
+impl FromStr for Endpoint {
+    type Err = BadEndpoint;
 
-    fn from_str(text: &str) -> Result<Self, BadUrl> {
+    fn from_str(text: &str) -> Result<Self, BadEndpoint> {
         let (rest, port) = match text.split_once("://") {
             Some(("https", rest)) => (rest, 443),
             Some(("http", rest)) => (rest, 80),
-            _ => return Err(BadUrl),
+            _ => return Err(BadEndpoint),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = rest.get(..end).unwrap_or_default();
         let (host, port) = match authority.rsplit_once(':') {
             // The colons of an address in brackets are its own.
             Some((_, after)) if after.ends_with(']') => (authority, port),
-            Some((host, digits)) => (host, digits.parse().map_err(|_| BadUrl)?),
+            Some((host, digits)) => (host, digits.parse().map_err(|_| BadEndpoint)?),
             None => (authority, port),
         };
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         let host = match (bare, host.parse()) {
-            (Some(bare), _) => Host::Address(IpAddr::V6(bare.parse().map_err(|_| BadUrl)?)),
+            (Some(bare), _) => Host::Address(IpAddr::V6(bare.parse().map_err(|_| BadEndpoint)?)),
             (None, Ok(address)) => Host::Address(address),
             (None, Err(_)) => {
                 let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
                 if host.is_empty() || host == "." || !host.chars().all(is_host) {
-                    return Err(BadUrl);
+                    return Err(BadEndpoint);
                 }
-                Host::Name(host.parse().map_err(|_| BadUrl)?)
+                Host::Name(host.parse().map_err(|_| BadEndpoint)?)
             }
         };
         Ok(Self { host, port })
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.port;
         match &self.host {

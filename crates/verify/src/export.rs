@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use prometheus::{Encoder as _, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
-use super::{Outcome, Report};
+use super::report::{CheckResult, VerifyReport};
 
 /// The page.
 #[derive(Clone, Debug)]
@@ -54,14 +54,14 @@ impl Exporter {
     }
 
     /// Takes a round's results; `at` is its end, since 1970.
-    pub fn set(&self, report: &Report, at: Duration, took: Duration) {
+    pub fn set(&self, report: &VerifyReport, at: Duration, took: Duration) {
         // A check that is gone with a reload of the configuration goes here, too.
         self.check.reset();
         for (check, finding) in &report.findings {
             let value = match finding.outcome {
-                Outcome::Pass => 1.0,
-                Outcome::Fail => 0.0,
-                Outcome::Skipped => continue,
+                CheckResult::Pass => 1.0,
+                CheckResult::Fail => 0.0,
+                CheckResult::Skipped => continue,
             };
             self.check.with_label_values(&[check]).set(value);
         }

@@ -1,6 +1,6 @@
 //! One HTTP/1.1 request over one connection, with a bounded answer.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -11,7 +11,25 @@ use tokio::{
     time::timeout,
 };
 
-use super::judge::{Fault, Response};
+use super::fault::ProbeFault;
+
+/// A response to an HTTPS request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HttpResponse {
+    pub(super) status: u16,
+    /// The header `Server`.
+    pub(super) server: String,
+}
+
+impl fmt::Display for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}", self.status)?;
+        match &*self.server {
+            "" => Ok(()),
+            server => write!(f, " from {server}"),
+        }
+    }
+}
 
 /// A GET.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +49,9 @@ pub(super) async fn get(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     get: Get<'_>,
     patience: Duration,
-) -> Result<(Response, Option<Bytes>), Fault> {
+) -> Result<(HttpResponse, Option<Bytes>), ProbeFault> {
     let asked = async {
-        let broken = |error: hyper::Error| Fault::Garbled(format!("HTTP: {error}"));
+        let broken = |error: hyper::Error| ProbeFault::Garbled(format!("HTTP: {error}"));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
@@ -42,7 +60,7 @@ pub(super) async fn get(
             let response = sender.send_request(request).await.map_err(broken)?;
             let server = response.headers().get(header::SERVER);
             let server = server.and_then(|it| it.to_str().ok()).unwrap_or_default();
-            let seen = Response {
+            let seen = HttpResponse {
                 status: response.status().as_u16(),
                 server: server.chars().take(100).collect(),
             };
@@ -60,10 +78,10 @@ pub(super) async fn get(
     };
     timeout(patience, asked)
         .await
-        .unwrap_or(Err(Fault::TimedOut("HTTPS request")))
+        .unwrap_or(Err(ProbeFault::TimedOut("HTTPS request")))
 }
 
-fn request(get: Get<'_>) -> Result<Request<Empty<Bytes>>, Fault> {
+fn request(get: Get<'_>) -> Result<Request<Empty<Bytes>>, ProbeFault> {
     let mut request = Request::get(get.path)
         .header(header::HOST, get.host)
         .header(
@@ -76,5 +94,5 @@ fn request(get: Get<'_>) -> Result<Request<Empty<Bytes>>, Fault> {
     }
     request
         .body(Empty::new())
-        .map_err(|error| Fault::Garbled(format!("the request cannot be made: {error}")))
+        .map_err(|error| ProbeFault::Garbled(format!("the request cannot be made: {error}")))
 }

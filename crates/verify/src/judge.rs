@@ -1,79 +1,31 @@
 //! What was seen becomes a result, and what to do about it.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use super::{
     answer::{Answer, listed},
-    bucket::{Listing, Unlisted},
-    check::{Target, Way},
-    report::{Finding, Outcome},
-    resolver::Said,
+    check::{BypassWay, Endpoint},
+    fault::ProbeFault,
+    https::HttpResponse,
+    listing::{Listing, Unlisted},
+    report::{CheckResult, Finding},
+    resolver::ServerAnswer,
 };
 use dnsgate_config::Vip;
 use dnsgate_core::dns::{Rcode, RecordType};
 
-/// Why nothing came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Nothing within the time.
-    TimedOut(&'static str),
-    /// Somebody said no: a reset, or an ICMP message.
-    Refused(&'static str),
-    /// This machine does not let it out: no route, no such addresses, a firewall of its own.
-    Local(String),
-    /// It was not tried: no descriptor, no memory. It proves nothing.
-    Untried(String),
-    /// A connection stands, but TLS does not.
-    Tls(String),
-    /// What came back is not what was asked for.
-    Garbled(String),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut(what) => write!(f, "{what}: time-out"),
-            Self::Refused(what) => write!(f, "{what}: refused"),
-            Self::Local(error) | Self::Untried(error) => f.write_str(error),
-            Self::Tls(error) => write!(f, "TLS: {error}"),
-            Self::Garbled(error) => f.write_str(error),
-        }
-    }
-}
-
-/// A response to an HTTPS request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    /// The header `Server`.
-    pub(super) server: String,
-}
-
-impl fmt::Display for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}", self.status)?;
-        match &*self.server {
-            "" => Ok(()),
-            server => write!(f, " from {server}"),
-        }
-    }
-}
-
-const RESOLVER: &str = "see that the system's resolver leads to dnsgate and that dnsgate runs: \
+const RESOLVER: &str = "make sure that the system's resolver asks dnsgate and that dnsgate runs: \
      dnsgate healthcheck ADDR:53; behind a server policy, gcloud dns policies describe POLICY";
-const SERVER_FAILED: &str = "SERVFAIL is no denial: if Cloud DNS asks dnsgate, its group needs \
-     deny_with: nxdomain, since Cloud DNS turns REFUSED into SERVFAIL; else dnsgate may be down";
+const SERVER_FAILED: &str = "SERVFAIL is not a denial: if Cloud DNS asks dnsgate, its group needs \
+     deny_with: nxdomain, since Cloud DNS turns REFUSED into SERVFAIL; otherwise dnsgate may be down";
 
-const DATA: &str = "the question gets out, and data in it, and an answer can bring data back: see dnsgate explain NAME \
-     TYPE for the rule that lets it through, and that every name server is dnsgate";
+const DATA: &str = "the query leaves the VPC and can carry data out, and an answer can bring data back: run dnsgate explain NAME \
+     TYPE to see the rule that allows it, and make sure that every name server is dnsgate";
 
 /// A name of the preset, by every server: one must answer, and none may answer otherwise, since any
 /// of them may be asked.
-pub(super) fn name_everywhere(vip: &Vip, a: &[Said], aaaa: &[Said]) -> Finding {
-    let usable = |said: &Result<Answer, Fault>| said.as_ref().is_ok_and(|it| !it.is_trouble());
+pub(super) fn name_everywhere(vip: &Vip, a: &[ServerAnswer], aaaa: &[ServerAnswer]) -> Finding {
+    let usable = |said: &Result<Answer, ProbeFault>| said.as_ref().is_ok_and(|it| !it.is_trouble());
     let all: Vec<_> = a.iter().zip(aaaa).collect();
     let one_answers = all.iter().any(|((_, a), _)| usable(a));
     let judged = all
@@ -91,7 +43,7 @@ pub(super) fn worst(
 ) -> Finding {
     let mut first = None;
     for (server, mut finding) in findings {
-        if finding.outcome == Outcome::Fail {
+        if finding.outcome == CheckResult::Fail {
             if servers > 1 {
                 finding.seen = format!("{server}: {}", finding.seen);
             }
@@ -103,7 +55,11 @@ pub(super) fn worst(
 }
 
 /// A name of the preset: its A and AAAA records.
-pub(super) fn name(vip: &Vip, a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) -> Finding {
+pub(super) fn name(
+    vip: &Vip,
+    a: &Result<Answer, ProbeFault>,
+    aaaa: &Result<Answer, ProbeFault>,
+) -> Finding {
     let (a, aaaa) = match (a, aaaa) {
         (Ok(a), Ok(aaaa)) => (a, aaaa),
         (Err(fault), _) | (_, Err(fault)) => return Finding::fail(fault.to_string(), RESOLVER),
@@ -115,27 +71,27 @@ pub(super) fn name(vip: &Vip, a: &Result<Answer, Fault>, aaaa: &Result<Answer, F
     if outside.len() == all.len() && !all.is_empty() {
         return Finding::fail(
             format!("{}, none of {label}", listed(outside.into_iter())),
-            "the name is resolved by somebody else, or for another VIP: see that dnsgate is the \
-             only name server, and that --config is what it runs with",
+            "another resolver answers, or dnsgate serves another VIP: make sure that dnsgate is the \
+             only name server, and that --config names the file that it runs with",
         );
     }
     if !outside.is_empty() {
         return Finding::fail(
             format!("{}: not all of {label}", listed(all.into_iter())),
-            "never mix VIPs in one answer: services differ by VIP, and clients fail now and then",
+            "do not mix VIPs in one answer: the services differ by VIP, so some connections would fail",
         );
     }
     let wants_v6 = vip.addresses.iter().any(IpAddr::is_ipv6);
     if a.addresses.is_empty() {
         let remedy = match (a.aliases.is_empty(), a.is_trouble()) {
             (false, _) => {
-                "the chain of aliases is not complete: Cloud DNS does not follow aliases that a \
-                 target sends, so all of it must be in one answer"
+                "the alias chain is not complete: Cloud DNS does not follow aliases that a \
+                 target sends, so the whole chain must be in one answer"
             }
             (_, true) => RESOLVER,
             _ => {
-                "dnsgate does not serve the name: see dnsgate explain NAME there, and that --config is \
-                 what it runs with"
+                "dnsgate does not serve the name: run dnsgate explain NAME there, and make sure that --config names \
+                 the file that it runs with"
             }
         };
         return Finding::fail(a.to_string(), remedy);
@@ -143,23 +99,23 @@ pub(super) fn name(vip: &Vip, a: &Result<Answer, Fault>, aaaa: &Result<Answer, F
     match (wants_v6, aaaa.addresses.is_empty()) {
         (true, true) => Finding::fail(
             format!("{a}; AAAA: {aaaa}"),
-            "ipv6: true is configured, but there is no AAAA: see that --config is what dnsgate runs with",
+            "ipv6: true is configured, but there is no AAAA record: make sure that --config names the file that dnsgate runs with",
         ),
         (false, false) => Finding::fail(
             listed(all.into_iter()),
-            "AAAA without ipv6: true: clients would try a way that may not be routed",
+            "AAAA records without ipv6: true: clients would try IPv6, which may not be routed",
         ),
         // NXDOMAIN for one type would take the other with it.
         (false, true) if aaaa.rcode != 0 => Finding::fail(
             format!("{a}; AAAA: {aaaa}"),
-            "AAAA must be an empty answer: an error for one type makes clients give up the name",
+            "AAAA must be an empty answer: an error for one type makes clients give up on the name",
         ),
         _ => Finding::pass(listed(all.into_iter())),
     }
 }
 
 /// A request to an address of the preset, or to a service.
-pub(super) fn reached(label: &str, response: &Result<Response, Fault>) -> Finding {
+pub(super) fn reached(label: &str, response: &Result<HttpResponse, ProbeFault>) -> Finding {
     let response = match response {
         Ok(response) => response,
         Err(fault) => return Finding::fail(fault.to_string(), unreached(fault)),
@@ -167,42 +123,42 @@ pub(super) fn reached(label: &str, response: &Result<Response, Fault>) -> Findin
     match response.status {
         403 => Finding::fail(
             format!("{response}: not served by the {label} VIP"),
-            "the way is open, but this VIP does not serve the service: except its name to the private VIP \
-             (google_apis.except), or do without it",
+            "the VIP can be reached, but does not serve this API: map its name to the private VIP \
+             (google_apis.except), or do not use it",
         ),
         500.. => Finding::fail(
             response.to_string(),
-            "the way is open, but the service fails: try again later",
+            "the VIP can be reached, but the service fails: try again later",
         ),
         _ => Finding::pass(response.to_string()),
     }
 }
 
 /// What to do when an address of Google's cannot be reached.
-const fn unreached(fault: &Fault) -> &'static str {
+const fn unreached(fault: &ProbeFault) -> &'static str {
     match fault {
-        Fault::TimedOut(_) | Fault::Refused(_) | Fault::Local(_) => {
-            "route, firewall or Private Google Access missing: a route for 199.36.153.4/30 (private VIP: \
+        ProbeFault::TimedOut(_) | ProbeFault::Refused(_) | ProbeFault::Local(_) => {
+            "a route, a firewall rule or Private Google Access is missing: it takes a route for 199.36.153.4/30 (private VIP: \
              199.36.153.8/30) to default-internet-gateway, an egress rule that allows tcp:443 to it, and \
              gcloud compute networks subnets update SUBNET --region=REGION --enable-private-ip-google-access"
         }
-        Fault::Tls(_) => {
-            "whoever answers there is not who it should be, or its certificate is by a CA that is not \
-             trusted here: --ca FILE, or install ca-certificates"
+        ProbeFault::Tls(_) => {
+            "the server is not the one that is expected, or its certificate is signed by a CA that is not \
+             trusted here: use --ca FILE, or install ca-certificates"
         }
-        Fault::Untried(_) => "give this machine what it lacks, and verify again",
-        Fault::Garbled(_) => {
-            "something that speaks no HTTP answers there: look for a proxy on the way"
+        ProbeFault::Untried(_) => "provide what the error names as missing, and run verify again",
+        ProbeFault::Garbled(_) => {
+            "the answer is not HTTP: look for a proxy between here and the VIP"
         }
     }
 }
 
 /// A name that must be denied: its A and AAAA records.
-pub(super) fn denied(a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) -> Finding {
+pub(super) fn denied(a: &Result<Answer, ProbeFault>, aaaa: &Result<Answer, ProbeFault>) -> Finding {
     for answer in [a, aaaa] {
         match answer {
             Err(fault) => {
-                let seen = format!("{fault}; silence is no denial");
+                let seen = format!("{fault}; no reply is not a denial");
                 return Finding::fail(seen, RESOLVER);
             }
             Ok(answer) if answer.is_denial() => {}
@@ -214,7 +170,7 @@ pub(super) fn denied(a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) ->
             Ok(answer) => {
                 return Finding::fail(
                     format!("it resolves: {answer}"),
-                    "a rule allows the name (dnsgate explain NAME), or another name server is asked: \
+                    "a rule allows the name (run dnsgate explain NAME), or another name server is asked: \
                      /etc/resolv.conf must name dnsgate alone, or a resolver that forwards to it alone",
                 );
             }
@@ -225,7 +181,7 @@ pub(super) fn denied(a: &Result<Answer, Fault>, aaaa: &Result<Answer, Fault>) ->
 }
 
 /// A name that must be denied, over TCP: who takes no connection answers nothing there.
-pub(super) fn denied_over_tcp(a: &Result<Answer, Fault>) -> Finding {
+pub(super) fn denied_over_tcp(a: &Result<Answer, ProbeFault>) -> Finding {
     match a {
         Ok(answer) if answer.records > 0 || (answer.rcode == 0 && !answer.is_denial()) => {
             let mut finding = denied(a, a);
@@ -241,13 +197,16 @@ pub(super) fn denied_over_tcp(a: &Result<Answer, Fault>) -> Finding {
 /// the same server is `denial`.
 pub(super) fn data(
     rtype: RecordType,
-    answer: &Result<Answer, Fault>,
-    denial: &Result<Answer, Fault>,
+    answer: &Result<Answer, ProbeFault>,
+    denial: &Result<Answer, ProbeFault>,
 ) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => {
-            return Finding::fail(format!("{rtype}: {fault}; silence is no denial"), RESOLVER);
+            return Finding::fail(
+                format!("{rtype}: {fault}; no reply is not a denial"),
+                RESOLVER,
+            );
         }
     };
     let refusals = [Rcode::Refused.number(), Rcode::NotImp.number()];
@@ -273,71 +232,73 @@ pub(super) fn data(
 
 /// What became of a try to connect where it must not be possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(super) enum ConnectAttempt {
     /// Nobody said whether there is an address.
-    Unresolved(Fault),
+    Unresolved(ProbeFault),
     /// There was nowhere to connect to.
     NoAddress,
     /// This address took the connection.
     Connected(IpAddr),
     /// None did; the first one's reason.
-    Failed(IpAddr, Fault),
+    Failed(IpAddr, ProbeFault),
 }
 
 /// A connection that must fail.
-pub(super) fn unreachable(target: &Target, attempt: &Attempt) -> Finding {
+pub(super) fn unreachable(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     match attempt {
-        Attempt::Unresolved(fault) => Finding::fail(format!("not tried: {fault}"), RESOLVER),
-        Attempt::NoAddress => Finding::pass("no address to connect to".to_owned()),
-        Attempt::Failed(_, Fault::Untried(error)) => untried(error),
-        Attempt::Failed(address, fault) => Finding::pass(format!("{address}: {fault}")),
-        Attempt::Connected(address) => Finding::fail(
+        ConnectAttempt::Unresolved(fault) => Finding::fail(format!("not tried: {fault}"), RESOLVER),
+        ConnectAttempt::NoAddress => Finding::pass("no address to connect to".to_owned()),
+        ConnectAttempt::Failed(_, ProbeFault::Untried(error)) => untried(error),
+        ConnectAttempt::Failed(address, fault) => Finding::pass(format!("{address}: {fault}")),
+        ConnectAttempt::Connected(address) => Finding::fail(
             format!("connected to {address} port {}", target.port),
-            "traffic gets out: deny egress to 0.0.0.0/0 and ::/0 by a firewall rule, remove the default \
-             route, and see that no NAT serves this subnet",
+            "traffic leaves the VPC: deny egress to 0.0.0.0/0 and ::/0 by a firewall rule, remove the default \
+             route, and make sure that no NAT serves this subnet",
         ),
     }
 }
 
 /// A proxy that a variable names.
-pub(super) fn proxy(target: &Target, attempt: &Attempt) -> Finding {
+pub(super) fn proxy(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     match attempt {
-        Attempt::Unresolved(fault) => {
+        ConnectAttempt::Unresolved(fault) => {
             Finding::fail(format!("{target}, not tried: {fault}"), RESOLVER)
         }
-        Attempt::NoAddress => Finding::pass(format!("{target}: no address to connect to")),
-        Attempt::Failed(_, Fault::Untried(error)) => untried(error),
-        Attempt::Failed(_, fault) => Finding::pass(format!("{target}: {fault}")),
-        Attempt::Connected(address) => Finding::fail(
+        ConnectAttempt::NoAddress => Finding::pass(format!("{target}: no address to connect to")),
+        ConnectAttempt::Failed(_, ProbeFault::Untried(error)) => untried(error),
+        ConnectAttempt::Failed(_, fault) => Finding::pass(format!("{target}: {fault}")),
+        ConnectAttempt::Connected(address) => Finding::fail(
             format!("{target} takes connections at {address}"),
-            "programs that honour the variable send everything by this proxy: unset it, or deny egress to \
-             the proxy; what the proxy lets through is not tried",
+            "programs that read the variable send everything through this proxy: unset it, or deny egress to \
+             the proxy; verify does not check what the proxy lets through",
         ),
     }
 }
 
 /// A way round the resolver: what came back, or why nothing did.
-pub(super) fn bypass(way: Way, tried: &Result<(), Fault>) -> Finding {
+pub(super) fn bypass(way: BypassWay, tried: &Result<(), ProbeFault>) -> Finding {
     let fault = match tried {
-        Err(Fault::Untried(error)) => return untried(error),
+        Err(ProbeFault::Untried(error)) => return untried(error),
         Err(fault) => return Finding::pass(fault.to_string()),
         Ok(()) => match way {
-            Way::Udp | Way::Doq | Way::Quic => "it answered",
-            Way::Tcp | Way::Dot | Way::Https | Way::Http => "it took a connection",
+            BypassWay::Udp | BypassWay::Doq | BypassWay::Quic => "it answered",
+            BypassWay::Tcp | BypassWay::Dot | BypassWay::Https | BypassWay::Http => {
+                "it took a connection"
+            }
         },
     };
     let remedy = match way {
-        Way::Udp | Way::Tcp => {
-            "who asks it directly goes round dnsgate: deny egress on udp:53 and tcp:53 to all but dnsgate"
+        BypassWay::Udp | BypassWay::Tcp => {
+            "a client that asks it directly bypasses dnsgate: deny egress on udp:53 and tcp:53 to all but dnsgate"
         }
-        Way::Dot => "DNS over TLS goes round dnsgate: deny egress on tcp:853",
-        Way::Doq => "DNS over QUIC goes round dnsgate: deny egress on udp:853",
-        Way::Quic => {
-            "anything can leave by it, DNS over HTTP/3 included: deny egress on udp:443 to all but the VIP"
+        BypassWay::Dot => "DNS over TLS bypasses dnsgate: deny egress on tcp:853",
+        BypassWay::Doq => "DNS over QUIC bypasses dnsgate: deny egress on udp:853",
+        BypassWay::Quic => {
+            "any data can leave this way, also as DNS over HTTP/3: deny egress on udp:443 to all but the VIP"
         }
-        Way::Http => "anything can leave by it: deny egress on tcp:80",
-        Way::Https => {
-            "anything can leave by it, DNS over HTTPS included: deny egress on tcp:443 to all but the VIP"
+        BypassWay::Http => "any data can leave this way: deny egress on tcp:80",
+        BypassWay::Https => {
+            "any data can leave this way, also as DNS over HTTPS: deny egress on tcp:443 to all but the VIP"
         }
     };
     Finding::fail(fault.to_owned(), remedy)
@@ -347,7 +308,7 @@ pub(super) fn bypass(way: Way, tried: &Result<(), Fault>) -> Finding {
 fn untried(error: &str) -> Finding {
     Finding::fail(
         format!("not tried: {error}"),
-        "nothing is proved by it: give this machine what it lacks, and verify again",
+        "this proves nothing: provide what the error names as missing, and run verify again",
     )
 }
 
@@ -361,7 +322,7 @@ pub(super) fn bucket(listing: &Result<Listing, Unlisted>) -> Finding {
     match listing {
         Ok(listing) if listing.names.is_empty() => Finding::fail(
             "the listing is empty".to_owned(),
-            "put an object into the bucket, so that there is something to see",
+            "put an object into the bucket, so that the listing is not empty",
         ),
         Ok(listing) => Finding::pass(listing.to_string()),
         Err(unlisted) => {
@@ -372,20 +333,23 @@ pub(super) fn bucket(listing: &Result<Listing, Unlisted>) -> Finding {
                 }
                 Unlisted::Unresolved(_) => RESOLVER,
                 Unlisted::Fault(fault) => unreached(fault),
-                Unlisted::Status(401, _) => "the token is not valid any more, or not for this API",
+                Unlisted::Status(401, _) => "the token has expired, or is not valid for this API",
                 Unlisted::Status(403, _) => {
                     "the service account needs roles/storage.objectViewer on the bucket; inside a service \
                      perimeter the bucket's project must be in it"
                 }
                 Unlisted::Status(404, _) => {
-                    "there is no such bucket, or it is not shown to this account"
+                    "the bucket does not exist, or this account may not see it"
                 }
                 Unlisted::Status(..) => "the service fails: try again later",
                 Unlisted::Garbled(_) => {
-                    "what answers is not Cloud Storage: look for a proxy on the way"
+                    "the answer is not Cloud Storage's: look for a proxy between here and the VIP"
                 }
             };
             Finding::fail(unlisted.to_string(), remedy)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

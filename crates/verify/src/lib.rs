@@ -5,46 +5,54 @@
 //!                                                 (sockets)
 //! ```
 //!
-//! A check passes for what was seen, never for want of it: what should answer must have answered,
-//! and what should not be reachable must have been tried. Who only asked dnsgate would prove that
-//! dnsgate works, not that there is no way round it.
+//! A check passes for what was seen, never because nothing was seen: what should answer must have
+//! answered, and what should not be reachable must have been tried. Asking dnsgate alone would prove
+//! that dnsgate works, not that there is no way round it.
 //!
-//! | file | |
+//! | file | what it does |
 //! |---|---|
-//! | `plan`, `check` | what is checked: from the preset, and from the arguments |
-//! | `resolv_conf`, `machine` | what the machine's files and environment say, and which of it leads out |
-//! | `judge`, `answer` | what was seen becomes a result, and what to do about it |
-//! | `report`, `export` | the results: for people, for programs, for Prometheus |
-//! | `probe`, `resolver`, `udp`, `https`, `tls`, `bucket` | the way out, tried |
+//! | `plan`, `check` | which checks there are: from the preset, and from the arguments |
+//! | `resolv_conf`, `machine` | what the machine's files and environment say, and what in them leads out |
+//! | `run` | does the checks, all side by side |
+//! | `probe`, `resolver`, `udp`, `connect`, `https`, `tls` | the tries: questions, connections, requests |
+//! | `listing`, `bucket` | the objects of a bucket, through the JSON API |
+//! | `answer`, `fault` | what came back, and why nothing did |
+//! | `judge` | what was seen becomes a finding, with what to do about it |
+//! | `report`, `export` | the findings: for people, for programs, for Prometheus |
 //!
-//! Everything but the last row does no input or output. Not here: arguments, files, clocks and
-//! signals, which are the verb's (`cli`).
+//! Not here: arguments, files, clocks and signals, which are in the program's `cli`.
 
 #![forbid(unsafe_code)]
 
 mod answer;
 mod bucket;
 mod check;
+mod connect;
 pub mod export;
+mod fault;
 mod https;
 mod judge;
+mod listing;
 mod machine;
 mod plan;
 mod probe;
 mod report;
 mod resolv_conf;
 mod resolver;
+mod run;
 #[cfg(test)]
-mod tests;
+mod testing;
 mod tls;
 mod udp;
 
 pub use bucket::{BadBucket, Bucket};
-pub use check::{BadUrl, Check, Target};
+pub use check::{BadEndpoint, EgressCheck, Endpoint};
+
 pub use machine::{Machine, PROXY_VARIABLES, own_addresses};
-pub use plan::{BYPASS, LITERALS, Plan, checks, not_tried};
-pub use probe::{Ports, Probe, run};
-pub use report::{Finding, Outcome, Report};
+pub use plan::{BYPASS, LITERALS, VerifyPlan, checks, not_tried};
+pub use probe::{Ports, Probe};
+pub use report::{CheckResult, Finding, VerifyReport};
 pub use resolv_conf::{Difference, HostsLine, ResolvConf, Surroundings, hosts, resolv_conf};
 pub use resolver::Resolver;
+pub use run::run;
 pub use tls::{Roots, RootsError};

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{
-    Check, Finding, Target,
-    check::shown,
+    check::{EgressCheck, Endpoint, shown},
+    report::Finding,
     resolv_conf::{HostsLine, ResolvConf},
 };
 use dnsgate_config::Vip;
@@ -42,7 +42,7 @@ pub const PROXY_VARIABLES: [&str; 10] = [
 
 impl Machine {
     /// Whether glibc and musl read its resolv.conf alike.
-    pub(super) fn resolv_conf(&self) -> Option<Check> {
+    pub(super) fn resolv_conf(&self) -> Option<EgressCheck> {
         let read = self.resolv_conf.as_ref()?;
         let finding = if read.differences.is_empty() {
             let servers: Vec<String> = read.servers.iter().map(ToString::to_string).collect();
@@ -51,33 +51,33 @@ impl Machine {
             let each = read.differences.iter().map(ToString::to_string);
             Finding::fail(
                 each.collect::<Vec<_>>().join("; "),
-                "programs resolve by other servers or names than one library reads: write the line as \
-                 both read it, without carriage returns, with zones that exist",
+                "glibc and musl read this file differently, so some programs use other servers or names: write the line as \
+                 both read it, without carriage returns, and with zones that exist",
             )
         };
-        Some(Check::Known("resolv.conf".to_owned(), finding))
+        Some(EgressCheck::Known("resolv.conf".to_owned(), finding))
     }
 
     /// A blocked name that /etc/hosts resolves without a question.
-    pub(super) fn hosts(&self, blocked: &Name) -> Check {
+    pub(super) fn hosts(&self, blocked: &Name) -> EgressCheck {
         let led: Vec<String> = self
             .lines(blocked)
             .filter(|line| !line.address.is_loopback() && !line.address.is_unspecified())
             .map(|line| format!("line {}: {}", line.line, line.address))
             .collect();
         let finding = if led.is_empty() {
-            Finding::pass("/etc/hosts leads it nowhere".to_owned())
+            Finding::pass("/etc/hosts does not resolve it".to_owned())
         } else {
             Finding::fail(
                 format!("/etc/hosts resolves it, {}", led.join("; ")),
-                "programs take the address and never ask dnsgate: remove the name from /etc/hosts",
+                "programs use this address and never ask dnsgate: remove the name from /etc/hosts",
             )
         };
-        Check::Known(format!("hosts {}", shown(blocked)), finding)
+        EgressCheck::Known(format!("hosts {}", shown(blocked)), finding)
     }
 
     /// A name of the preset, or one below it, that /etc/hosts leads out.
-    pub(super) fn hosts_of_preset(&self, served: &Name, vip: &Vip) -> Option<Check> {
+    pub(super) fn hosts_of_preset(&self, served: &Name, vip: &Vip) -> Option<EgressCheck> {
         let public = Ranges::public();
         let inside = |address: &IpAddr| {
             vip.ranges.iter().any(|range| range.contains(address)) || !public.allow(*address)
@@ -89,9 +89,12 @@ impl Machine {
         let (at, address, label) = (line.line, line.address, vip.label);
         let finding = Finding::fail(
             format!("/etc/hosts line {at}: {address}, none of {label}"),
-            "programs take the address and never ask dnsgate: remove the line from /etc/hosts",
+            "programs use this address and never ask dnsgate: remove the line from /etc/hosts",
         );
-        Some(Check::Known(format!("hosts {}", shown(served)), finding))
+        Some(EgressCheck::Known(
+            format!("hosts {}", shown(served)),
+            finding,
+        ))
     }
 
     /// Where /etc/hosts leads a name, or the name with a suffix of the search list.
@@ -122,12 +125,12 @@ impl Machine {
     }
 
     /// The proxies, each to be tried; one line that says so if there is none.
-    pub(super) fn proxies(&self) -> Vec<Check> {
+    pub(super) fn proxies(&self) -> Vec<EgressCheck> {
         let set = self.proxies.iter().filter(|(_, value)| !value.is_empty());
-        let mut checks: Vec<Check> = set.map(|(name, value)| proxy(name, value)).collect();
+        let mut checks: Vec<EgressCheck> = set.map(|(name, value)| proxy(name, value)).collect();
         if checks.is_empty() {
             let none = Finding::pass("no proxy variable is set".to_owned());
-            checks.push(Check::Known("proxy environment".to_owned(), none));
+            checks.push(EgressCheck::Known("proxy environment".to_owned(), none));
         }
         checks
     }
@@ -140,10 +143,10 @@ impl Machine {
 }
 
 /// A proxy variable.
-fn proxy(variable: &str, value: &str) -> Check {
+fn proxy(variable: &str, value: &str) -> EgressCheck {
     if variable.eq_ignore_ascii_case("no_proxy") {
-        let said = Finding::pass(format!("hosts that no proxy is used for: {value}"));
-        return Check::Known(format!("proxy {variable}"), said);
+        let said = Finding::pass(format!("hosts for which no proxy is used: {value}"));
+        return EgressCheck::Known(format!("proxy {variable}"), said);
     }
     // What is before the last `@` is a user and a password, which no report shows.
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
@@ -153,14 +156,14 @@ fn proxy(variable: &str, value: &str) -> Check {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| {
         !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
     });
-    match format!("http://{authority}/").parse::<Target>() {
-        Ok(target) if has_port => Check::Proxy(variable.to_owned(), target),
+    match format!("http://{authority}/").parse::<Endpoint>() {
+        Ok(target) if has_port => EgressCheck::Proxy(variable.to_owned(), target),
         _ => {
             let finding = Finding::fail(
-                "it is set, and not tried: it names no HOST:PORT".to_owned(),
-                "programs may send everything to this proxy: unset the variable, or write host and port",
+                "it is set, but not tried: it does not name HOST:PORT".to_owned(),
+                "programs may send everything to this proxy: unset the variable, or write a host and a port",
             );
-            Check::Known(format!("proxy {variable}"), finding)
+            EgressCheck::Known(format!("proxy {variable}"), finding)
         }
     }
 }
@@ -214,7 +217,7 @@ mod tests {
         super::resolv_conf::{self as reader, Surroundings},
         *,
     };
-    use crate::Outcome;
+    use crate::CheckResult;
 
     fn name(text: &str) -> Name {
         text.parse().expect(text)
@@ -246,14 +249,19 @@ mod tests {
             ),
             ("0300.0.2.1 www.example.com\n", Some("line 1: 192.0.2.1")),
         ] {
-            let Check::Known(label, finding) = of_hosts(hosts).hosts(&name("www.example.com"))
+            let EgressCheck::Known(label, finding) =
+                of_hosts(hosts).hosts(&name("www.example.com"))
             else {
                 panic!("it is known: {hosts}");
             };
             assert_eq!(label, "hosts www.example.com");
-            assert_eq!(finding.outcome == Outcome::Fail, want.is_some(), "{hosts}");
+            assert_eq!(
+                finding.outcome == CheckResult::Fail,
+                want.is_some(),
+                "{hosts}"
+            );
             assert!(
-                finding.seen.contains(want.unwrap_or("nowhere")),
+                finding.seen.contains(want.unwrap_or("does not resolve it")),
                 "{hosts}: {}",
                 finding.seen
             );
@@ -296,12 +304,12 @@ mod tests {
             (
                 "http_proxy",
                 "http://me:secret@proxy.example",
-                "it is set, and not tried: it names no HOST:PORT",
+                "it is set, but not tried: it does not name HOST:PORT",
             ),
             (
                 "no_proxy",
                 "localhost",
-                "hosts that no proxy is used for: localhost",
+                "hosts for which no proxy is used: localhost",
             ),
         ] {
             let machine = Machine {
@@ -315,8 +323,8 @@ mod tests {
                 .proxies()
                 .into_iter()
                 .map(|check| match check {
-                    Check::Proxy(_, target) => target.to_string(),
-                    Check::Known(_, finding) => finding.seen,
+                    EgressCheck::Proxy(_, target) => target.to_string(),
+                    EgressCheck::Known(_, finding) => finding.seen,
                     other => panic!("{other}"),
                 })
                 .collect();

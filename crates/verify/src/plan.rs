@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Bucket, Check, Machine, Target,
-    check::{Host, Way, shown},
+    bucket::Bucket,
+    check::{BypassWay, EgressCheck, Endpoint, Host, shown},
+    machine::Machine,
 };
 use dnsgate_config::{Config, Served};
 use dnsgate_core::{
@@ -43,7 +44,7 @@ const NOT_TRIED: [&str; 6] = [
     "NTP (udp:123)",
     "other protocols and ports than those listed",
     "other addresses than those listed",
-    "resolvers that go round resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
+    "resolvers that bypass resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
     "data in names that a rule allows",
 ];
 /// One more, where a server was named.
@@ -58,13 +59,13 @@ pub fn not_tried(machine: &Machine) -> Vec<&'static str> {
 
 /// What is to be checked beside the preset.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub struct VerifyPlan {
     /// Services that must be served where their names lead.
     pub apis: Vec<Name>,
     /// A bucket that must be readable.
     pub bucket: Option<Bucket>,
     /// What must be denied and out of reach.
-    pub blocked: Vec<Target>,
+    pub blocked: Vec<Endpoint>,
     /// Resolvers that must be out of reach.
     pub bypass: Vec<IpAddr>,
     /// More addresses that must be out of reach on 443 and 80.
@@ -73,30 +74,35 @@ pub struct Plan {
 
 /// The checks, in the order in which they are reported.
 #[must_use]
-pub fn checks(config: &Config, plan: Plan, machine: &Machine, now: SystemTime) -> Vec<Check> {
-    let mut checks: Vec<Check> = preset(config, now);
+pub fn checks(
+    config: &Config,
+    plan: VerifyPlan,
+    machine: &Machine,
+    now: SystemTime,
+) -> Vec<EgressCheck> {
+    let mut checks: Vec<EgressCheck> = preset(config, now);
     let served = config.served.iter();
     let in_hosts = served.filter_map(|it| {
         let vip = it.leads.as_ref().ok()?;
         machine.hosts_of_preset(&it.name, vip)
     });
-    let in_hosts: Vec<Check> = in_hosts.collect();
+    let in_hosts: Vec<EgressCheck> = in_hosts.collect();
     checks.extend(vips(&checks));
-    checks.extend(plan.apis.into_iter().map(Check::Api));
-    checks.extend(plan.bucket.map(Check::Bucket));
+    checks.extend(plan.apis.into_iter().map(EgressCheck::Api));
+    checks.extend(plan.bucket.map(EgressCheck::Bucket));
     checks.extend(machine.resolv_conf());
     checks.extend(in_hosts);
     let mut literals = Vec::new();
     for target in plan.blocked {
         match &target.host {
             Host::Name(name) => {
-                checks.push(Check::Denied(name.clone()));
-                checks.push(Check::Data(name.clone()));
+                checks.push(EgressCheck::Denied(name.clone()));
+                checks.push(EgressCheck::Data(name.clone()));
                 checks.push(machine.hosts(name));
             }
             Host::Address(address) => literals.push(*address),
         }
-        checks.push(Check::Unreachable(target));
+        checks.push(EgressCheck::Unreachable(target));
     }
     // The addresses of the preset are where traffic may go.
     let own = machine.public_addresses().filter(|address| {
@@ -108,7 +114,7 @@ pub fn checks(config: &Config, plan: Plan, machine: &Machine, now: SystemTime) -
     literals.extend(plan.literals.into_iter().chain(own));
     for address in literals {
         checks.extend(LITERAL_PORTS.map(|port| {
-            Check::Unreachable(Target {
+            EgressCheck::Unreachable(Endpoint {
                 host: Host::Address(address),
                 port,
             })
@@ -116,9 +122,9 @@ pub fn checks(config: &Config, plan: Plan, machine: &Machine, now: SystemTime) -
     }
     checks.extend(machine.proxies());
     for address in plan.bypass {
-        checks.extend(Way::ALL.map(|way| Check::Bypass(address, way)));
+        checks.extend(BypassWay::ALL.map(|way| EgressCheck::Bypass(address, way)));
     }
-    let mut distinct: Vec<Check> = Vec::with_capacity(checks.len());
+    let mut distinct: Vec<EgressCheck> = Vec::with_capacity(checks.len());
     for check in checks {
         // An argument may be given twice; two results under one label would be a mistake.
         if !distinct.contains(&check) {
@@ -128,19 +134,22 @@ pub fn checks(config: &Config, plan: Plan, machine: &Machine, now: SystemTime) -
     distinct
 }
 
-fn preset(config: &Config, now: SystemTime) -> Vec<Check> {
+fn preset(config: &Config, now: SystemTime) -> Vec<EgressCheck> {
     if config.served.is_empty() {
-        let why = "the configuration has vip: off".to_owned();
-        return vec![Check::Skip("preset".to_owned(), why)];
+        let why = "the configuration says vip: off".to_owned();
+        return vec![EgressCheck::Skip("preset".to_owned(), why)];
     }
     let served = config.served.iter();
     let check = |served: &Served| {
         let named = || format!("name {}", shown(&served.name));
         match &served.leads {
-            Err(why) => Check::Skip(named(), (*why).to_owned()),
+            Err(why) => EgressCheck::Skip(named(), (*why).to_owned()),
             Ok(vip) => match overruled(config, &served.name, now) {
-                Some(rule) => Check::Skip(named(), format!("rule `{rule}` goes before the preset")),
-                None => Check::Name(served.name.clone(), vip.clone()),
+                Some(rule) => EgressCheck::Skip(
+                    named(),
+                    format!("rule `{rule}` takes precedence over the preset"),
+                ),
+                None => EgressCheck::Name(served.name.clone(), vip.clone()),
             },
         }
     };
@@ -166,12 +175,14 @@ fn overruled<'c>(config: &'c Config, name: &Name, now: SystemTime) -> Option<&'c
 }
 
 /// The addresses that names lead to, each once.
-fn vips(names: &[Check]) -> Vec<Check> {
-    let mut all: Vec<Check> = Vec::new();
+fn vips(names: &[EgressCheck]) -> Vec<EgressCheck> {
+    let mut all: Vec<EgressCheck> = Vec::new();
     for check in names {
-        let Check::Name(_, vip) = check else { continue };
+        let EgressCheck::Name(_, vip) = check else {
+            continue;
+        };
         for &address in &vip.addresses {
-            let check = Check::Vip(address, vip.label);
+            let check = EgressCheck::Vip(address, vip.label);
             if !all.contains(&check) {
                 all.push(check);
             }
@@ -179,3 +190,6 @@ fn vips(names: &[Check]) -> Vec<Check> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckResult {
     /// What was seen is what should be.
     Pass,
     /// It is not.
@@ -15,7 +15,7 @@ pub enum Outcome {
     Skipped,
 }
 
-impl Outcome {
+impl CheckResult {
     /// The word in the table and in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,7 +31,7 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: CheckResult,
     /// What was seen; of a skipped check why there was nothing to see.
     pub seen: String,
     /// What to do about it; only where it failed.
@@ -41,7 +41,7 @@ pub struct Finding {
 impl Finding {
     pub(super) const fn pass(seen: String) -> Self {
         Self {
-            outcome: Outcome::Pass,
+            outcome: CheckResult::Pass,
             seen,
             remedy: None,
         }
@@ -49,7 +49,7 @@ impl Finding {
 
     pub(super) const fn fail(seen: String, remedy: &'static str) -> Self {
         Self {
-            outcome: Outcome::Fail,
+            outcome: CheckResult::Fail,
             seen,
             remedy: Some(remedy),
         }
@@ -57,7 +57,7 @@ impl Finding {
 
     pub(super) const fn skip(seen: String) -> Self {
         Self {
-            outcome: Outcome::Skipped,
+            outcome: CheckResult::Skipped,
             seen,
             remedy: None,
         }
@@ -66,7 +66,7 @@ impl Finding {
 
 /// The results of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// Each check's name and finding, in the order of the plan.
     pub findings: Vec<(String, Finding)>,
     /// The bucket that was listed.
@@ -79,15 +79,15 @@ pub struct Report {
     pub not_tried: Vec<&'static str>,
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether all is proved: nothing failed, and something passed. What is skipped is so by the
     /// configuration, which says that there is nothing to prove.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.count(Outcome::Fail) == 0 && self.count(Outcome::Pass) > 0
+        self.count(CheckResult::Fail) == 0 && self.count(CheckResult::Pass) > 0
     }
 
-    fn count(&self, outcome: Outcome) -> usize {
+    fn count(&self, outcome: CheckResult) -> usize {
         let findings = self.findings.iter();
         findings
             .filter(|(_, finding)| finding.outcome == outcome)
@@ -98,7 +98,7 @@ impl Report {
     #[must_use]
     pub fn summary(&self) -> String {
         let [pass, fail, skipped] =
-            [Outcome::Pass, Outcome::Fail, Outcome::Skipped].map(|it| self.count(it));
+            [CheckResult::Pass, CheckResult::Fail, CheckResult::Skipped].map(|it| self.count(it));
         let proved = if self.passed() {
             "egress is limited"
         } else {
@@ -170,3 +170,6 @@ fn plain(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

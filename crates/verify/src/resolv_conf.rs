@@ -77,16 +77,16 @@ pub struct Surroundings<'s> {
 
 /// What one line says to one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Said {
+enum LineMeaning {
     Nothing,
     Server(SocketAddr),
     Search(Vec<String>),
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for LineMeaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str("passes over it"),
+            Self::Nothing => f.write_str("ignores it"),
             Self::Server(server) => write!(f, "reads name server {}", server.ip_text()),
             Self::Search(list) => write!(f, "reads search list `{}`", list.join(" ")),
         }
@@ -115,7 +115,7 @@ pub fn resolv_conf(text: &[u8], port: u16, around: &Surroundings<'_>) -> ResolvC
     let mut search: [Option<Vec<String>>; 2] = [None, None];
     for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
         if line.contains(&0) {
-            let why = "it holds a zero byte, which hides what follows from one of the libraries";
+            let why = "it holds a zero byte: one of the libraries does not read what follows";
             read.differences.push(Difference {
                 line: at + 1,
                 why: why.to_owned(),
@@ -134,9 +134,9 @@ pub fn resolv_conf(text: &[u8], port: u16, around: &Surroundings<'_>) -> ResolvC
             .zip(servers.iter_mut().zip(&mut search))
         {
             match said {
-                Said::Server(server) if servers.len() < MAX_SERVERS => servers.push(server),
-                Said::Search(list) => *search = Some(list),
-                Said::Server(_) | Said::Nothing => {}
+                LineMeaning::Server(server) if servers.len() < MAX_SERVERS => servers.push(server),
+                LineMeaning::Search(list) => *search = Some(list),
+                LineMeaning::Server(_) | LineMeaning::Nothing => {}
             }
         }
     }
@@ -171,7 +171,8 @@ impl ResolvConf {
                 Ok(name) if self.search.contains(&name) => {}
                 Ok(name) if self.search.len() < MAX_SEARCH => self.search.push(name),
                 Ok(_) => {
-                    let why = format!("more than {MAX_SEARCH} names to search are not tried");
+                    let why =
+                        format!("more than {MAX_SEARCH} names of the search list are not tried");
                     if self.differences.iter().all(|it| it.why != why) {
                         self.differences.push(Difference { line: 0, why });
                     }
@@ -184,19 +185,19 @@ impl ResolvConf {
 }
 
 /// What a line says.
-fn said(line: &[u8], library: Library, port: u16, around: &Surroundings<'_>) -> Said {
+fn said(line: &[u8], library: Library, port: u16, around: &Surroundings<'_>) -> LineMeaning {
     // In C a line ends at a zero byte.
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
     // The line's end counts: musl puts it into its 255 bytes, too.
     if library == Library::Musl && line.len() >= MUSL_LINE {
-        return Said::Nothing;
+        return LineMeaning::Nothing;
     }
     let text = String::from_utf8_lossy(line);
     if let Some(value) = value_of(&text, "nameserver", library) {
         let word = value.split(|c| ends(c, library)).next().unwrap_or_default();
         return match server(word, library, port, around) {
-            Some(server) => Said::Server(server),
-            None => Said::Nothing,
+            Some(server) => LineMeaning::Server(server),
+            None => LineMeaning::Nothing,
         };
     }
     let (domain, search) = (
@@ -205,7 +206,7 @@ fn said(line: &[u8], library: Library, port: u16, around: &Surroundings<'_>) -> 
     );
     let is_domain = domain.is_some();
     let Some(value) = domain.or(search) else {
-        return Said::Nothing;
+        return LineMeaning::Nothing;
     };
     let list: Vec<String> = value
         .split(|c| ends(c, library))
@@ -214,9 +215,9 @@ fn said(line: &[u8], library: Library, port: u16, around: &Surroundings<'_>) -> 
         .collect();
     match library {
         // An empty value leaves the list before it in force.
-        Library::Glibc if list.is_empty() => Said::Nothing,
-        Library::Glibc if is_domain => Said::Search(list.into_iter().take(1).collect()),
-        Library::Glibc | Library::Musl => Said::Search(list),
+        Library::Glibc if list.is_empty() => LineMeaning::Nothing,
+        Library::Glibc if is_domain => LineMeaning::Search(list.into_iter().take(1).collect()),
+        Library::Glibc | Library::Musl => LineMeaning::Search(list),
     }
 }
 

@@ -19,8 +19,8 @@ use tokio::{
 
 use super::{
     answer::Answer,
-    judge::Fault,
-    probe::{connect, fault_of},
+    connect::connect,
+    fault::{ProbeFault, fault_of},
     udp,
 };
 use dnsgate_core::dns::{Name, RecordType, upstream_query};
@@ -42,8 +42,8 @@ pub struct Resolver {
 impl Resolver {
     /// Asks until a server has an answer that a stub resolver would take; else what the first one
     /// said that said anything.
-    pub(super) async fn ask(&self, name: &Name, rtype: RecordType) -> Result<Answer, Fault> {
-        let mut first: Option<Result<Answer, Fault>> = None;
+    pub(super) async fn ask(&self, name: &Name, rtype: RecordType) -> Result<Answer, ProbeFault> {
+        let mut first: Option<Result<Answer, ProbeFault>> = None;
         for &server in &self.servers {
             let asked = self.ask_one(server, name, rtype).await;
             if asked.as_ref().is_ok_and(|answer| !answer.is_trouble()) {
@@ -55,11 +55,11 @@ impl Resolver {
                 _ => first = Some(asked),
             }
         }
-        first.unwrap_or_else(|| Err(Fault::Local("there is no name server".to_owned())))
+        first.unwrap_or_else(|| Err(ProbeFault::Local("there is no name server".to_owned())))
     }
 
     /// A and AAAA, in that order.
-    pub(super) async fn both(&self, name: &Name) -> [Result<Answer, Fault>; 2] {
+    pub(super) async fn both(&self, name: &Name) -> [Result<Answer, ProbeFault>; 2] {
         let (a, aaaa) = tokio::join!(
             self.ask(name, RecordType::A),
             self.ask(name, RecordType::AAAA)
@@ -68,7 +68,7 @@ impl Resolver {
     }
 
     /// Every address of a name; the fault, if there was nothing else.
-    pub(super) async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, Fault> {
+    pub(super) async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, ProbeFault> {
         let both = self.both(name).await;
         let found: Vec<IpAddr> = both.iter().flatten().flat_map(Answer::all).collect();
         let [a, _] = both;
@@ -79,7 +79,7 @@ impl Resolver {
     }
 
     /// What each server says, in their order.
-    pub(super) async fn each(&self, name: &Name, rtype: RecordType) -> Vec<Said> {
+    pub(super) async fn each(&self, name: &Name, rtype: RecordType) -> Vec<ServerAnswer> {
         let asked = self
             .servers
             .iter()
@@ -88,11 +88,11 @@ impl Resolver {
     }
 
     /// What each server says over TCP, which programs use by `options use-vc` and for what is long.
-    pub(super) async fn each_over_tcp(&self, name: &Name, rtype: RecordType) -> Vec<Said> {
+    pub(super) async fn each_over_tcp(&self, name: &Name, rtype: RecordType) -> Vec<ServerAnswer> {
         let asked = self.servers.iter().map(|&server| async move {
             let query = upstream_query::encode(rand::random(), name.as_ref(), rtype, false, false);
             let reply = timeout(self.patience, over_tcp(server, &query, self.patience)).await;
-            let reply = reply.unwrap_or(Err(Fault::TimedOut("DNS over TCP")));
+            let reply = reply.unwrap_or(Err(ProbeFault::TimedOut("DNS over TCP")));
             let answer = reply.and_then(|reply| read(server, &reply, name, rtype));
             (server, answer)
         });
@@ -104,29 +104,39 @@ impl Resolver {
         server: SocketAddr,
         name: &Name,
         rtype: RecordType,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, ProbeFault> {
         let query = upstream_query::encode(rand::random(), name.as_ref(), rtype, false, false);
         let mut reply = exchange(server, &query, self.patience).await?;
         if upstream_query::is_truncated(&reply) {
             let stream = over_tcp(server, &query, self.patience);
             reply = timeout(self.patience, stream)
                 .await
-                .unwrap_or(Err(Fault::TimedOut("DNS over TCP")))?;
+                .unwrap_or(Err(ProbeFault::TimedOut("DNS over TCP")))?;
         }
         read(server, &reply, name, rtype)
     }
 }
 
 /// A server, and what it said.
-pub(super) type Said = (SocketAddr, Result<Answer, Fault>);
+pub(super) type ServerAnswer = (SocketAddr, Result<Answer, ProbeFault>);
 
-fn read(server: SocketAddr, reply: &[u8], name: &Name, rtype: RecordType) -> Result<Answer, Fault> {
-    Answer::read(reply, name, rtype)
-        .ok_or_else(|| Fault::Garbled(format!("{server} sent what is no DNS message")))
+fn read(
+    server: SocketAddr,
+    reply: &[u8],
+    name: &Name,
+    rtype: RecordType,
+) -> Result<Answer, ProbeFault> {
+    Answer::read(reply, name, rtype).ok_or_else(|| {
+        ProbeFault::Garbled(format!("{server} sent something that is not a DNS message"))
+    })
 }
 
 /// A datagram there, a datagram back.
-async fn exchange(server: SocketAddr, query: &[u8], patience: Duration) -> Result<Vec<u8>, Fault> {
+async fn exchange(
+    server: SocketAddr,
+    query: &[u8],
+    patience: Duration,
+) -> Result<Vec<u8>, ProbeFault> {
     let socket = udp::socket(server).await?;
     let mut reply = vec![0; LARGEST_REPLY];
     for _ in 0..SENDINGS {
@@ -139,7 +149,7 @@ async fn exchange(server: SocketAddr, query: &[u8], patience: Duration) -> Resul
                     .get(..len)
                     .is_some_and(|reply| upstream_query::is_reply_to(reply, query))
                 {
-                    return Ok::<_, Fault>(len);
+                    return Ok::<_, ProbeFault>(len);
                 }
             }
         };
@@ -148,11 +158,15 @@ async fn exchange(server: SocketAddr, query: &[u8], patience: Duration) -> Resul
             return Ok(reply);
         }
     }
-    Err(Fault::TimedOut("DNS"))
+    Err(ProbeFault::TimedOut("DNS"))
 }
 
 /// The same over a stream (RFC 7766).
-async fn over_tcp(server: SocketAddr, query: &[u8], patience: Duration) -> Result<Vec<u8>, Fault> {
+async fn over_tcp(
+    server: SocketAddr,
+    query: &[u8],
+    patience: Duration,
+) -> Result<Vec<u8>, ProbeFault> {
     let broken = |error| fault_of("DNS over TCP", &error);
     let mut stream: TcpStream = connect(server, patience).await?;
     let len = u16::try_from(query.len()).unwrap_or_default();
@@ -164,7 +178,7 @@ async fn over_tcp(server: SocketAddr, query: &[u8], patience: Duration) -> Resul
     if upstream_query::is_reply_to(&reply, query) {
         Ok(reply)
     } else {
-        Err(Fault::Garbled(format!(
+        Err(ProbeFault::Garbled(format!(
             "{server} answered another question"
         )))
     }
@@ -210,7 +224,7 @@ mod tests {
         address
     }
 
-    async fn rcode(servers: Vec<SocketAddr>) -> Result<u16, Fault> {
+    async fn rcode(servers: Vec<SocketAddr>) -> Result<u16, ProbeFault> {
         let patience = Duration::from_secs(5);
         let name: Name = "www.example".parse().expect("a name");
         let resolver = Resolver { servers, patience };
@@ -219,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_next_server_is_asked_as_a_stub_resolver_does() {
+    async fn asks_the_next_server_as_a_stub_resolver_does() {
         let of = |rcode| server(0, rcode, rcode);
         let (fine, no_name) = (of(0).await, of(3).await);
         let (failing, refusing) = (of(2).await, of(5).await);
@@ -234,14 +248,14 @@ mod tests {
             (vec![refusing, failing], Ok(5)),
             (vec![dead_at, fine], Ok(0)),
             (vec![dead_at, refusing], Ok(5)),
-            (vec![dead_at], Err(Fault::Refused("DNS"))),
+            (vec![dead_at], Err(ProbeFault::Refused("DNS"))),
         ] {
             assert_eq!(rcode(servers.clone()).await, want, "{servers:?}");
         }
     }
 
     #[tokio::test]
-    async fn what_is_truncated_is_asked_for_over_tcp() {
+    async fn asks_over_tcp_after_truncation() {
         assert_eq!(rcode(vec![server(TRUNCATED, 0, 3).await]).await, Ok(3));
         assert_eq!(rcode(vec![server(0, 0, 3).await]).await, Ok(0));
     }

@@ -10,7 +10,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::judge::Fault;
+use super::fault::ProbeFault;
 
 /// There is nobody to trust.
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +72,10 @@ impl Roots {
         &self,
         host: &str,
         stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, Fault> {
+    ) -> Result<TlsStream<TcpStream>, ProbeFault> {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Fault::Tls(format!("{host} cannot be the name of a certificate")))?;
+            .map_err(|_| ProbeFault::Tls(format!("{host} cannot be the name of a certificate")))?;
         let shaken = self.0.connect(name, stream).await;
-        shaken.map_err(|error| Fault::Tls(error.to_string()))
+        shaken.map_err(|error| ProbeFault::Tls(error.to_string()))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{net::UdpSocket, time::timeout};
 
-use super::{judge::Fault, probe::fault_of};
+use super::fault::{ProbeFault, fault_of};
 use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
 /// How often a datagram is sent that should not arrive: one that is lost proves nothing.
@@ -40,12 +40,12 @@ impl Datagram {
         }
     }
 
-    fn bytes(self) -> Result<Vec<u8>, Fault> {
+    fn bytes(self) -> Result<Vec<u8>, ProbeFault> {
         match self {
             Self::Dns => {
                 let name: Name = HARMLESS
                     .parse()
-                    .map_err(|_| Fault::Untried("no name".to_owned()))?;
+                    .map_err(|_| ProbeFault::Untried("no name".to_owned()))?;
                 let id = rand::random();
                 Ok(upstream_query::encode(
                     id,
@@ -75,7 +75,7 @@ pub(super) async fn answered(
     to: SocketAddr,
     datagram: Datagram,
     patience: Duration,
-) -> Result<(), Fault> {
+) -> Result<(), ProbeFault> {
     let socket = socket(to).await?;
     let bytes = datagram.bytes()?;
     let what = datagram.what();
@@ -87,11 +87,11 @@ pub(super) async fn answered(
             return received.map(drop).map_err(broken);
         }
     }
-    Err(Fault::TimedOut(what))
+    Err(ProbeFault::TimedOut(what))
 }
 
 /// A socket from which datagrams go to one server alone.
-pub(super) async fn socket(server: SocketAddr) -> Result<UdpSocket, Fault> {
+pub(super) async fn socket(server: SocketAddr) -> Result<UdpSocket, ProbeFault> {
     let local: SocketAddr = if server.is_ipv4() {
         (Ipv4Addr::UNSPECIFIED, 0).into()
     } else {

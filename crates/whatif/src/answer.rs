@@ -8,7 +8,7 @@ use dnsgate_core::dns::{Name, NameBuf, RecordType, rrset::wire_rdata};
 
 /// One record of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record {
+pub(super) struct AnswerRecord {
     pub(super) owner: String,
     pub(super) rtype: RecordType,
     pub(super) rdata: Vec<u8>,
@@ -16,7 +16,7 @@ pub(super) struct Record {
     pub(super) shown: String,
 }
 
-impl Record {
+impl AnswerRecord {
     /// Whether this is the record that is meant; the TTL does not count, and neither does the case
     /// of letters where the data is a name.
     pub(super) fn is(&self, owner: &Name, rtype: RecordType, rdata: &[u8]) -> bool {
@@ -40,13 +40,13 @@ impl Record {
 }
 
 /// The records of a reply's answer section; none where there is no reply.
-pub(super) fn records(reply: &[u8]) -> Vec<Record> {
+pub(super) fn records(reply: &[u8]) -> Vec<AnswerRecord> {
     // The engine writes what hickory-proto reads: tests/scenarios holds that.
     let answers = Message::from_vec(reply).map_or_else(|_| Vec::new(), |message| message.answers);
     answers.iter().filter_map(record).collect()
 }
 
-fn record(record: &rr::Record) -> Option<Record> {
+fn record(record: &rr::Record) -> Option<AnswerRecord> {
     let mut owner = NameBuf::new();
     for label in record.name.iter() {
         owner.push_label(label).ok()?;
@@ -60,7 +60,7 @@ fn record(record: &rr::Record) -> Option<Record> {
         }
         _ => record.data.to_string(),
     };
-    Some(Record {
+    Some(AnswerRecord {
         owner: owner.as_ref().to_string(),
         rtype,
         rdata,
@@ -69,8 +69,8 @@ fn record(record: &rr::Record) -> Option<Record> {
 }
 
 /// Whether two answers have the same records, in whatever order.
-pub(super) fn are_same(one: &[Record], other: &[Record]) -> bool {
-    let sorted = |records: &[Record]| {
+pub(super) fn are_same(one: &[AnswerRecord], other: &[AnswerRecord]) -> bool {
+    let sorted = |records: &[AnswerRecord]| {
         let mut records = records.to_vec();
         records.sort();
         records
@@ -79,7 +79,7 @@ pub(super) fn are_same(one: &[Record], other: &[Record]) -> bool {
 }
 
 /// Records as text, one after the other.
-pub(super) fn shown(records: &[Record]) -> String {
+pub(super) fn shown(records: &[AnswerRecord]) -> String {
     let texts: Vec<_> = records.iter().map(|record| &*record.shown).collect();
     if texts.is_empty() {
         "no records".to_owned()

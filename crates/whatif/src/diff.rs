@@ -1,13 +1,13 @@
-//! What two configurations make of the same questions, where it is not the same.
+//! Which questions two configurations do not treat alike, and how.
 //!
-//! Questions come from a query log, by whoever reads it, or from [`Diff::probe`], which asks
-//! whatever can tell the two apart: every name that either has a pattern or a record for and one
-//! below it, for every way that client groups meet, in the common types and those that rules name.
+//! Questions come from a query log or from [`Diff::probe`]. The probe asks for every name that either
+//! configuration has a pattern or a record for, and for one name below it, from an address of every
+//! pair of client groups, in the common types and those that rules name.
 //!
-//! Two verdicts are the same when a client and an operator see the same: ending, reason, rule,
-//! response code, and the answer's records without their TTLs; or, where an upstream has to be
-//! asked, its name and what of its answer may pass. A group of another name alone is
-//! no change. Tables are bounded; what has no room is counted.
+//! Two verdicts are the same if a client and an operator see the same: ending, reason, rule,
+//! response code, and the answer's records without their TTLs; or, if an upstream has to be
+//! asked, its name and what of its answer may pass. A new name of a group alone is not a
+//! change. Tables are bounded; what does not fit is counted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -16,7 +16,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Asks, Question, Seen, Subject, answer, ask, rule_of};
+use super::{
+    answer,
+    ask::{ClientQuestion, Decided, Forwarded, Subject, ask, rule_of},
+};
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
     engine::Reason,
@@ -46,9 +49,9 @@ const MAX_NAMES: usize = 100_000;
 const TOP_KINDS: usize = 50;
 const TOP_NAMES: usize = 20;
 
-/// One way in which verdicts change: for whom, from what, to what.
+/// A kind of change: the client group, the old verdict, the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Kind {
+struct ChangeKind {
     clients: String,
     old: String,
     new: String,
@@ -80,10 +83,10 @@ pub struct Diff<'s> {
     changed: u64,
     /// The types that every name was asked for, when names were probed.
     types: Option<BTreeSet<RecordType>>,
-    kinds: HashMap<Kind, Changed>,
+    kinds: HashMap<ChangeKind, Changed>,
     /// Names in `kinds`.
     names: usize,
-    /// Changes that there was no room to keep apart.
+    /// Changes whose kind did not fit into the table.
     others: u64,
 }
 
@@ -104,14 +107,14 @@ impl<'s> Diff<'s> {
         }
     }
 
-    /// How many questions have another verdict.
+    /// How many questions get another verdict.
     #[must_use]
     pub const fn changed(&self) -> u64 {
         self.changed
     }
 
     /// Asks both, and counts what comes of it as often as the question was asked.
-    pub fn ask(&mut self, question: Question<'_>, times: u64) {
+    pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         self.asked += times;
         let old = ask(question, self.old.snapshot, self.now);
         let new = ask(question, self.new.snapshot, self.now);
@@ -128,11 +131,11 @@ impl<'s> Diff<'s> {
                 return;
             }
         }
-        let kind = Kind {
+        let kind = ChangeKind {
             clients: self.clients(&old, &new),
             new: match (&records, &new.asks) {
-                (Some(_), None) => "other records".to_owned(),
-                (Some(_), Some(_)) => "other answers may pass".to_owned(),
+                (Some(_), None) => "different records".to_owned(),
+                (Some(_), Some(_)) => "the response filter lets other answers pass".to_owned(),
                 (None, _) => new_told,
             },
             old: old_told,
@@ -142,8 +145,8 @@ impl<'s> Diff<'s> {
 
     fn note(
         &mut self,
-        kind: Kind,
-        (question, times): (Question<'_>, u64),
+        kind: ChangeKind,
+        (question, times): (ClientQuestion<'_>, u64),
         records: Option<(String, String)>,
     ) {
         self.changed += times;
@@ -169,8 +172,8 @@ impl<'s> Diff<'s> {
     }
 
     /// The client's group, or both where it has another one now.
-    fn clients(&self, old: &Seen, new: &Seen) -> String {
-        let name = |seen: &Seen, subject: &Subject<'_>| {
+    fn clients(&self, old: &Decided, new: &Decided) -> String {
+        let name = |seen: &Decided, subject: &Subject<'_>| {
             let group = seen.outcome.group;
             let group = group.and_then(|id| subject.snapshot.policy().group_of(id));
             group.map_or_else(|| "no group".to_owned(), |group| group.name.to_string())
@@ -192,7 +195,7 @@ impl<'s> Diff<'s> {
             for name in below(&name).into_iter().chain([name]) {
                 for &source in &clients {
                     for &rtype in &types {
-                        let question = Question {
+                        let question = ClientQuestion {
                             name: name.as_ref(),
                             rtype,
                             source,
@@ -264,7 +267,7 @@ fn without_star(name: &Name) -> Name {
 
 /// What became of a question, for people. The response code tells denials apart that the rule does
 /// not: the group's way to be denied may be the change.
-fn told(seen: &Seen, subject: &Subject<'_>) -> String {
+fn told(seen: &Decided, subject: &Subject<'_>) -> String {
     let outcome = &seen.outcome;
     let end = match (&seen.asks, outcome.rcode) {
         (Some(_), _) => format!("asks {}", subject.upstream_of(outcome).unwrap_or("nobody")),
@@ -287,7 +290,7 @@ fn told(seen: &Seen, subject: &Subject<'_>) -> String {
                 None => format!("rule {rule}"),
             };
             let ending = match reason {
-                Reason::ChainTooLong => "failed, aliases without an end",
+                Reason::ChainTooLong => "failed, the alias chain is a loop or too long",
                 _ => reason.ending().as_str(),
             };
             format!("{ending} by {quoted}")
@@ -298,7 +301,7 @@ fn told(seen: &Seen, subject: &Subject<'_>) -> String {
 }
 
 /// The records of both answers as text, where they are not the same.
-fn other_records(old: &Seen, new: &Seen) -> Option<(String, String)> {
+fn other_records(old: &Decided, new: &Decided) -> Option<(String, String)> {
     let (old, new) = (answer::records(&old.reply), answer::records(&new.reply));
     let differ = !answer::are_same(&old, &new);
     differ.then(|| (answer::shown(&old), answer::shown(&new)))
@@ -306,14 +309,14 @@ fn other_records(old: &Seen, new: &Seen) -> Option<(String, String)> {
 
 /// Whether the same is asked for, and the same may pass; upstreams have other numbers in other
 /// configurations, and are compared by name.
-fn are_same(old: &Asks, new: &Asks) -> bool {
+fn are_same(old: &Forwarded, new: &Forwarded) -> bool {
     let ((one, other), same_name) = ((&old.forwarding, &new.forwarding), old.name == new.name);
     same_name && one.answers == other.answers && one.cname == other.cname
 }
 
 /// What is asked for, and what of the answer may pass.
-fn filter(asks: &Asks) -> String {
-    let Asks { name, forwarding } = asks;
+fn filter(asks: &Forwarded) -> String {
+    let Forwarded { name, forwarding } = asks;
     let aliases = match forwarding.cname {
         CnameMode::Any => "aliases anywhere",
         CnameMode::Allowed => "aliases to allowed names",
@@ -327,7 +330,7 @@ impl fmt::Display for Diff<'_> {
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
         for (kind, changed) in kinds.iter().take(TOP_KINDS) {
-            let Kind { clients, old, new } = kind;
+            let ChangeKind { clients, old, new } = kind;
             writeln!(f, "{clients}: {old} -> {new}: {}", changed.count)?;
             changed.write(f, self.types.as_ref())?;
             writeln!(f)?;
@@ -335,12 +338,12 @@ impl fmt::Display for Diff<'_> {
         let hidden = kinds.iter().skip(TOP_KINDS);
         let hidden = self.others + hidden.map(|(_, changed)| changed.count).sum::<u64>();
         if hidden > 0 {
-            writeln!(f, "{hidden} more, of other kinds\n")?;
+            writeln!(f, "{hidden} more, of other kinds of change\n")?;
         }
         let Self { changed, asked, .. } = self;
         match asked {
-            1 => writeln!(f, "{changed} of 1 question has another verdict"),
-            _ => writeln!(f, "{changed} of {asked} questions have another verdict"),
+            1 => writeln!(f, "{changed} of 1 question gets another verdict"),
+            _ => writeln!(f, "{changed} of {asked} questions get another verdict"),
         }
     }
 }
@@ -376,3 +379,6 @@ impl Changed {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

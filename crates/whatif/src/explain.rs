@@ -1,9 +1,9 @@
-//! What would become of a question, and why. The decision is made by the same code as in the
-//! server, by whoever asks for it; this only writes down what it saw.
+//! Explains what happens to a question, and why. The engine decides, as it does in the server; this
+//! only describes the decision.
 
 use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 
-use super::{Question, Subject, packet, rule_of};
+use super::ask::{ClientQuestion, Subject, packet, rule_of};
 use dnsgate_core::{
     engine::{self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Step},
     policy::{Action, Candidate, Disposition, Pattern},
@@ -13,7 +13,7 @@ mod dig;
 mod forward;
 mod tally;
 
-pub use tally::Tally;
+pub use tally::VerdictTally;
 
 /// How far from the left what is said begins.
 const MARGIN: usize = 10;
@@ -21,12 +21,12 @@ const MARGIN: usize = 10;
 /// Explains one question, asked at `now`. `origin` is what the policy is called.
 #[must_use]
 pub fn explain(
-    question: Question<'_>,
+    question: ClientQuestion<'_>,
     subject: &Subject<'_>,
     origin: &str,
     now: SystemTime,
 ) -> String {
-    let Question {
+    let ClientQuestion {
         name,
         rtype,
         source,
@@ -69,13 +69,13 @@ pub fn explain(
     match step {
         Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
         Step::Drop(..) => {
-            text.push_str(";; no reply is sent: the client waits until it gives up\n")
+            text.push_str(";; no reply is sent: the client waits until it times out\n")
         }
         Step::Forward(ask) => {
             let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
             let _ = writeln!(
                 text,
-                ";; the reply has what {} says of {name} {qtype}, as far as it may pass",
+                ";; the reply holds what {} says of {name} {qtype}, as far as the response filter lets it pass",
                 subject.name_of(ask.permit.upstream())
             );
         }
@@ -98,10 +98,10 @@ fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
         .iter()
         .any(|it| it.disposition == Disposition::Wins);
     match candidates {
-        [] => "none is about this name",
-        _ if !decided => "none of those about this name applies:",
-        [_] => "one is about this name:",
-        _ => "these are about this name, the one marked > decides:",
+        [] => "no rule matches this name",
+        _ if !decided => "these rules match this name, but none applies:",
+        [_] => "one rule matches this name:",
+        _ => "these rules match this name; the one marked > decides:",
     }
 }
 
@@ -164,7 +164,7 @@ fn meaning(pattern: &Pattern) -> String {
 /// Of a name that no rule is about, the rule that comes closest to it and what would cover it.
 fn near_miss(
     policy: &Policy,
-    question: Question<'_>,
+    question: ClientQuestion<'_>,
     outcome: &Outcome,
     now: SystemTime,
 ) -> Option<String> {
@@ -216,9 +216,9 @@ fn verdict_line(subject: &Subject<'_>, outcome: &Outcome) -> String {
         (Reason::ChainTooLong, _) => {
             "failed: the chain of aliases is a loop or too long".to_owned()
         }
-        (Reason::MetaType, _) => "refused: the type is not one of records".to_owned(),
+        (Reason::MetaType, _) => "refused: the type is not a type of records".to_owned(),
         (reason, Ending::Rejected) => {
-            format!("refused before any rule is asked: {}", reason.as_str())
+            format!("refused before any rule is looked up: {}", reason.as_str())
         }
         (reason, _) => reason.as_str().to_owned(),
     }

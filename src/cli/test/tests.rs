@@ -67,7 +67,7 @@ fn three() -> (tempfile::TempDir, Vec<Suite>) {
 }
 
 #[test]
-fn a_report_says_what_failed_and_counts() {
+fn report_lists_failures_and_counts() {
     let (_dir, suites) = three();
     assert_eq!(
         report(&suites),
@@ -86,7 +86,7 @@ none.yaml: no tests
 }
 
 #[test]
-fn junit_has_the_same_and_is_well_formed() {
+fn junit_is_well_formed_and_agrees_with_the_report() {
     let (_dir, mut suites) = three();
     assert_eq!(
         junit::document(&suites),

@@ -1,12 +1,10 @@
 //! What the machine says: its resolv.conf, its /etc/hosts, its environment, its addresses.
 
-use std::{
-    env, fs,
-    io::{self, Read as _},
-    net::Ipv4Addr,
-};
+use std::{env, fs, io, net::Ipv4Addr};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+
+use super::super::input;
 
 use dnsgate_verify::{Machine, PROXY_VARIABLES, Surroundings};
 
@@ -51,19 +49,11 @@ pub(super) fn read(with_resolv_conf: bool) -> anyhow::Result<Machine> {
 
 /// A file of the system. An absent one is empty to both libraries.
 fn file(path: &str) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match fs::File::open(path) {
-        Ok(file) => {
-            let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
-            read.with_context(|| format!("{path} cannot be read"))?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("{path} cannot be opened")),
+    match fs::File::open(path).and_then(|file| input::read_all(file, MAX_FILE)) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("{path} cannot be read")),
     }
-    if bytes.len() as u64 > MAX_FILE {
-        bail!("{path} is larger than {MAX_FILE} bytes");
-    }
-    Ok(bytes)
 }
 
 /// A file of /proc; without it there is nothing to say.

@@ -15,13 +15,13 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Args, print, round};
+use super::{VerifyArgs, print, round};
 use crate::admin;
 use dnsgate_verify::export::Exporter;
 
 /// Repeats it until a signal says to stop, which is no failure: the results of the rounds are in
 /// what was printed and in the metrics.
-pub(super) async fn run(args: &Args, every: Duration) -> anyhow::Result<()> {
+pub(super) async fn run(args: &VerifyArgs, every: Duration) -> anyhow::Result<()> {
     let exporter = Exporter::new().context("the metrics cannot be registered")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -10,8 +10,8 @@ fn explain_prints_question_policy_rules_and_reply() {
     let answered = "\
 question  storage.googleapis.com. A
 client    10.1.2.3, which is in group vpc
-policy    the built-in one; --config FILE reads another
-rules     one is about this name:
+policy    built-in; give another with --config FILE
+rules     one rule matches this name:
           > google_apis googleapis.com   googleapis.com. and all below   answers from its zone   wins
 verdict   answered from its zone by `google_apis googleapis.com`
 
@@ -29,8 +29,8 @@ restricted.googleapis.com. 300 IN A 199.36.153.7
     let denied = "\
 question  example.com. A
 client    127.0.0.1, which is in group vpc
-policy    the built-in one; --config FILE reads another
-rules     none is about this name
+policy    built-in; give another with --config FILE
+rules     no rule matches this name
 verdict   denied, because no rule allows the name
 
 ;; status: REFUSED, flags: qr rd ra
@@ -40,7 +40,7 @@ verdict   denied, because no rule allows the name
     let unknown_client = "\
 question  example.com. AAAA
 client    192.0.2.1, which is in no group of: vpc, cloud-dns
-policy    the built-in one; --config FILE reads another
+policy    built-in; give another with --config FILE
 verdict   denied, because the client is in no group
 
 ;; status: REFUSED, flags: qr rd
@@ -72,7 +72,7 @@ rules:
 question  db.corp.example. A
 client    10.1.1.1, which is in group build
 policy    {config}
-rules     these are about this name, the one marked > decides:
+rules     these rules match this name; the one marked > decides:
             old-db              exactly db.corp.example.         answers with its records   has ended
           > no-db               db.corp.example. and all below   denies                     wins (SEC-1)
             zone corp.example   corp.example. and all below      answers from its zone      loses to a longer name
@@ -96,7 +96,7 @@ db.corp.example. 60 IN SOA dnsgate.invalid. nobody.invalid. 1 3600 600 86400 60
         (
             "v6.example",
             "127.0.0.1",
-            "rules     none of those about this name applies:",
+            "rules     these rules match this name, but none applies:",
         ),
         ("v6.example", "127.0.0.1", "is for other types"),
         (
@@ -127,15 +127,15 @@ rules:
 question  api.github.com. A
 client    127.0.0.1, which is in group vpc
 policy    {config}
-rules     one is about this name:
+rules     one rule matches this name:
           > github   github.com. and all below   forwards to public   wins
 verdict   forwarded to `public` by `github`
 upstream  public: udp://8.8.8.8:53 tls://8.8.4.4:853#dns.google, the fastest first
-answers   public addresses only, to the end of an alias chain, whoever has the data
+answers   public addresses only, along the whole alias chain, whoever answers
 aliases   to every name that no rule denies (cname: any)
 types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
 
-;; the reply has what public says of api.github.com. A, as far as it may pass
+;; the reply holds what public says of api.github.com. A, as far as the response filter lets it pass
 "
     );
     let explain = |args: &[&str]| stdout(&[&["explain", "--config", &config], args].concat());
@@ -143,11 +143,11 @@ types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
     let filtered = "\
 verdict   answered from its zone by `zone lab.example`
 upstream  corp: tcp://10.0.0.53:53
-answers   addresses within 10.0.0.0/8 only, to the end of an alias chain, whoever has the data
+answers   addresses within 10.0.0.0/8 only, along the whole alias chain, whoever answers
 aliases   to allowed names only (cname: allowed)
 types     A
 
-;; the reply has what corp says of api.corp.example. A, as far as it may pass
+;; the reply holds what corp says of api.corp.example. A, as far as the response filter lets it pass
 ";
     let text = explain(&["api.lab.example"]);
     assert!(text.ends_with(filtered), "{text}");
@@ -176,10 +176,10 @@ rules: [{ name: gists, domains: [gist.github.com], deny: nxdomain }]",
             "
 verdict   would be denied {why}; observed only: forwarded to `public`
 upstream  public: udp://8.8.8.8:53
-answers   public addresses only, to the end of an alias chain, whoever has the data
+answers   public addresses only, along the whole alias chain, whoever answers
 aliases   to every name that no rule denies (cname: any)
 
-;; the reply has what public says of {name}. A, as far as it may pass
+;; the reply holds what public says of {name}. A, as far as the response filter lets it pass
 "
         );
         assert!(text.ends_with(&want), "{text}");
@@ -263,7 +263,7 @@ fn explain_counts_the_questions_of_a_log() {
          1  api.github.com. A   all    denied, because `github` is for other groups
          1  x.example. A        none   denied, because the client is in no group
 
-log: 15 questions, 1 line without one
+log: 15 questions, 1 line without a question
 ";
     assert_eq!(text, want);
     let (code, _, stderr) = run(&["explain", "--replay", "/nowhere/q.log"]);
@@ -298,7 +298,7 @@ fn explain_reads_a_log_that_is_a_json_array() {
         "{stdout}"
     );
     assert!(
-        stdout.ends_with("\nlog: 11 questions, 2 entries without one\n"),
+        stdout.ends_with("\nlog: 11 questions, 2 entries without a question\n"),
         "{stdout}"
     );
 
@@ -321,9 +321,10 @@ fn explain_reads_a_log_that_is_a_json_array() {
         ] {
             let (code, stdout, stderr) = run_with(args, log);
             assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
-            let want = format!("log: 0 questions, {others} without one\n");
+            let want = format!("log: 0 questions, {others} without a question\n");
             assert!(
-                stderr.starts_with("dnsgate: there is no question to ") && stderr.ends_with(&want),
+                stderr.starts_with("dnsgate: the log has no question to ")
+                    && stderr.ends_with(&want),
                 "{stderr}"
             );
         }

@@ -135,7 +135,7 @@ fn reports_input_that_it_cannot_learn_from() {
         (
             vec![&*url, "--upstream", "public"],
             "",
-            "/observed is not there",
+            "/observed does not exist",
         ),
     ] {
         let args = [vec!["learn"], args].concat();

@@ -41,7 +41,7 @@ pub(super) fn file(dir: &Path, text: &str) -> String {
 #[test]
 fn check_summarises_a_valid_file_in_one_line() {
     let line = "config/default.yaml: ok: 2 client groups, 1 zone (googleapis.com), 0 rules, sealed (no upstreams), 3 tests passed\n";
-    let built_in = "this is the built-in configuration, as no FILE was named\n";
+    let built_in = "no FILE was given, so this is the built-in configuration\n";
     assert_eq!(stdout(&["check"]), format!("{line}{built_in}"));
     assert_eq!(stdout(&["check", "config/default.yaml"]), line);
 }
@@ -191,6 +191,15 @@ fn warnings_go_to_standard_error_and_do_not_fail() {
         stderr.contains(": warning: rule `old` ended at"),
         "{stderr}"
     );
+}
+
+#[test]
+fn test_writes_junit_xml_to_standard_output_for_a_dash() {
+    let (code, stdout, stderr) = run(&["test", "--junit", "-"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("<?xml "), "{stdout}");
+    assert!(stdout.ends_with("</testsuites>\n"), "{stdout}");
+    assert!(stderr.contains(" 0 failed"), "{stderr}");
 }
 
 #[test]

@@ -9,17 +9,21 @@ use super::super::{
 
 /// A span of time: a whole number and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(crate) struct Interval(pub(crate) Duration);
+pub struct Interval(pub Duration);
 
 /// Why a text is no span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum IntervalError {
+pub enum IntervalError {
+    /// It is not a whole number and a unit.
     #[error("write a whole number and its unit: 500ms, 10s, 5m, 1h or 1d")]
     Form,
+    /// It is a number without a unit.
     #[error("there is no unit; write {0}s for seconds, or ms, m, h, d")]
     NoUnit(u64),
+    /// It does not fit.
     #[error("this is longer than any span that makes sense")]
     TooLong,
+    /// The number begins with a zero.
     #[error("write the number without zeros before it")]
     LeadingZero,
 }

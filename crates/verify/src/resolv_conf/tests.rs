@@ -17,7 +17,7 @@ fn read(text: &[u8], local_domain: Option<&str>, host_name: &str) -> [String; 3]
 }
 
 #[test]
-fn name_servers_are_those_that_glibc_and_musl_take() {
+fn name_servers_are_the_union_of_glibc_and_musl() {
     let long = format!(
         "nameserver 10.0.0.1 {}\nnameserver 10.0.0.2",
         "x".repeat(300)
@@ -53,27 +53,27 @@ fn name_servers_are_those_that_glibc_and_musl_take() {
         (
             "nameserver fe80::53%gone",
             "fe80::53 127.0.0.1",
-            "line 1: glibc reads name server fe80::53, musl passes over it",
+            "line 1: glibc reads name server fe80::53, musl ignores it",
         ),
         (
             "nameserver 2001:db8::1%d0",
             "2001:db8::1 127.0.0.1",
-            "line 1: glibc reads name server 2001:db8::1, musl passes over it",
+            "line 1: glibc reads name server 2001:db8::1, musl ignores it",
         ),
         (
             "nameserver 10.0.0.1\r\nnameserver 10.0.0.2\n",
             "10.0.0.2 10.0.0.1",
-            "line 1: glibc passes over it, musl reads name server 10.0.0.1",
+            "line 1: glibc ignores it, musl reads name server 10.0.0.1",
         ),
         (
             &long,
             "10.0.0.1 10.0.0.2",
-            "line 1: glibc reads name server 10.0.0.1, musl passes over it",
+            "line 1: glibc reads name server 10.0.0.1, musl ignores it",
         ),
         (
             "nameserver\x0b10.0.0.1",
             "127.0.0.1 10.0.0.1",
-            "line 1: glibc passes over it, musl reads name server 10.0.0.1",
+            "line 1: glibc ignores it, musl reads name server 10.0.0.1",
         ),
     ] {
         let [have, _, told] = read(text.as_bytes(), None, "host");
@@ -84,7 +84,7 @@ fn name_servers_are_those_that_glibc_and_musl_take() {
 }
 
 #[test]
-fn search_lists_are_those_of_both() {
+fn search_list_is_the_union_of_glibc_and_musl() {
     for (text, local_domain, host_name, search, differences) in [
         ("search a b.c.\n", None, "host.x", "a. b.c.", ""),
         ("search a\ndomain b\n", None, "host.x", "b.", ""),

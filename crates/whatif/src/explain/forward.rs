@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::Subject;
+use crate::ask::Subject;
 use dnsgate_config::Strategy;
 use dnsgate_core::{
     engine::Forward,
@@ -55,7 +55,7 @@ fn answers(forwarding: &Forwarding) -> String {
         AnswerRanges::Public => "public addresses only".to_owned(),
         within => format!("addresses within {within} only"),
     };
-    format!("{addresses}, to the end of an alias chain, whoever has the data")
+    format!("{addresses}, along the whole alias chain, whoever answers")
 }
 
 /// Where its aliases may lead.

@@ -1,12 +1,12 @@
-//! Many questions explained at once: what became of each, most asked first.
+//! Explains every question of a query log: the verdict of each, most asked first.
 //!
-//! What decides is the name, the type and the client's group, so that clients are not told apart
-//! further, and each question is decided once.
+//! The verdict depends on the name, the type and the client's group. So clients of one group share
+//! a row, and each row is decided once.
 
 use std::{collections::HashMap, fmt, time::SystemTime};
 
 use super::verdict_line;
-use crate::{Question, Subject, ask};
+use crate::ask::{ClientQuestion, Subject, ask};
 use dnsgate_core::{
     dns::{Name, RecordType},
     engine::GroupId,
@@ -17,25 +17,25 @@ use dnsgate_core::{
 const MAX_QUESTIONS: usize = 100_000;
 
 /// A question of a group.
-type Key = (Name, RecordType, Option<GroupId>);
+type TallyKey = (Name, RecordType, Option<GroupId>);
 
 /// What was asked so far, and what becomes of it.
 #[derive(Debug)]
-pub struct Tally<'s> {
+pub struct VerdictTally<'s> {
     subject: Subject<'s>,
     now: SystemTime,
-    rows: HashMap<Key, Row>,
+    rows: HashMap<TallyKey, TallyRow>,
     /// Questions that there was no room for.
     others: u64,
 }
 
 #[derive(Debug)]
-struct Row {
+struct TallyRow {
     count: u64,
     verdict: String,
 }
 
-impl<'s> Tally<'s> {
+impl<'s> VerdictTally<'s> {
     /// Nothing asked so far; everything is asked at `now`.
     #[must_use]
     pub fn new(subject: Subject<'s>, now: SystemTime) -> Self {
@@ -48,7 +48,7 @@ impl<'s> Tally<'s> {
     }
 
     /// Asks a question, and counts it as often as it was asked.
-    pub fn ask(&mut self, question: Question<'_>, times: u64) {
+    pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         let group = self.subject.snapshot.policy().admit(question.source);
         let key = (question.name.to_name(), question.rtype, group);
         if let Some(row) = self.rows.get_mut(&key) {
@@ -57,7 +57,7 @@ impl<'s> Tally<'s> {
             self.others += times;
         } else {
             let seen = ask(question, self.subject.snapshot, self.now);
-            let row = Row {
+            let row = TallyRow {
                 count: times,
                 verdict: verdict_line(&self.subject, &seen.outcome),
             };
@@ -71,7 +71,7 @@ impl<'s> Tally<'s> {
     }
 }
 
-impl fmt::Display for Tally<'_> {
+impl fmt::Display for VerdictTally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows: Vec<_> = self
             .rows
@@ -94,7 +94,7 @@ impl fmt::Display for Tally<'_> {
             "count", "question", "group"
         )?;
         for (row, asked, by) in &rows {
-            let Row { count, verdict } = row;
+            let TallyRow { count, verdict } = row;
             writeln!(f, "{count:>10}  {asked:question$}  {by:group$}  {verdict}")?;
         }
         match self.others {
@@ -107,18 +107,17 @@ impl fmt::Display for Tally<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate as rehearsal;
-    use dnsgate_config as config;
+    use crate::snapshot;
     use dnsgate_core::dns::Transport;
 
     #[test]
-    fn what_has_no_room_is_counted() {
-        let config = config::default_config();
-        let snapshot = rehearsal::snapshot(config.policy, config.zones, 0);
-        let mut tally = Tally::new(Subject::new(&snapshot, []), SystemTime::UNIX_EPOCH);
+    fn questions_beyond_the_table_are_counted() {
+        let config = dnsgate_config::default_config();
+        let snapshot = snapshot(config.policy, config.zones, 0);
+        let mut tally = VerdictTally::new(Subject::new(&snapshot, []), SystemTime::UNIX_EPOCH);
         for number in (0..MAX_QUESTIONS + 3).chain([0, 0]) {
             let name: Name = format!("n{number}.example").parse().expect("a name");
-            let question = Question {
+            let question = ClientQuestion {
                 name: name.as_ref(),
                 rtype: RecordType::A,
                 source: [10, 0, 0, 1].into(),

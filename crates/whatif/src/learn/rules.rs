@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
-    collapse::{self, Line, ancestor},
-    judge::Existing,
-    page::{Observed, Seen},
+    observed::{ObservedQuestion, TimesSeen},
+    subtrees::{self, DomainLine, ancestor},
+    wanted::ExistingPolicy,
 };
+use crate::words::without_dot;
 use dnsgate_config::{Suffix, default_types};
 use dnsgate_core::dns::{Name, NameRef, RecordType};
 
@@ -21,34 +22,37 @@ const MAX_TYPES: usize = 64;
 /// for what tells rules of one domain apart.
 const MAX_BASE: usize = 44;
 
-type Groups<'p> = BTreeSet<&'p str>;
+type GroupNames<'p> = BTreeSet<&'p str>;
 
 /// One rule to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Learnt<'p> {
+pub(super) struct LearntRule<'p> {
     pub(super) name: String,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<DomainLine>,
     /// Empty for the default.
     pub(super) types: Vec<RecordType>,
     /// `None` for every group.
-    pub(super) groups: Option<Groups<'p>>,
-    pub(super) seen: Seen,
+    pub(super) groups: Option<GroupNames<'p>>,
+    pub(super) seen: TimesSeen,
     /// What is to be thought of before it is used.
     pub(super) warning: Option<String>,
 }
 
 /// What is known of one domain.
-struct Domain<'p> {
+struct RuleDomain<'p> {
     name: Name,
     /// The fewest labels that a subtree may have.
     floor: usize,
     warning: Option<String>,
-    observed: Vec<&'p Observed>,
+    observed: Vec<&'p ObservedQuestion>,
 }
 
 /// The rules, by domain.
-pub(super) fn rules<'p>(wanted: &[&'p Observed], existing: Existing<'_>) -> Vec<Learnt<'p>> {
-    let mut domains: BTreeMap<Vec<Vec<u8>>, Domain<'p>> = BTreeMap::new();
+pub(super) fn rules<'p>(
+    wanted: &[&'p ObservedQuestion],
+    existing: ExistingPolicy<'_>,
+) -> Vec<LearntRule<'p>> {
+    let mut domains: BTreeMap<Vec<Vec<u8>>, RuleDomain<'p>> = BTreeMap::new();
     for &observed in wanted {
         let of = domain_of(&observed.name);
         let domain = domains.entry(from_root(of.name.as_ref())).or_insert(of);
@@ -61,14 +65,14 @@ pub(super) fn rules<'p>(wanted: &[&'p Observed], existing: Existing<'_>) -> Vec<
     let mut rules = Vec::new();
     for domain in domains.values() {
         for ((types, groups), mut lines) in lines_of(domain, existing) {
-            let Some(seen) = lines.iter().map(|line| line.seen).reduce(Seen::and) else {
+            let Some(seen) = lines.iter().map(|line| line.seen).reduce(TimesSeen::and) else {
                 continue;
             };
             lines.sort_by_cached_key(|line| from_root(line.pattern.name()));
             let is_all = all.as_ref().is_some_and(|all| {
                 all.len() == groups.len() && groups.iter().all(|&group| all.contains(group))
             });
-            rules.push(Learnt {
+            rules.push(LearntRule {
                 name: rule_name(domain.name.as_ref(), &types, &mut taken),
                 lines,
                 types,
@@ -82,7 +86,7 @@ pub(super) fn rules<'p>(wanted: &[&'p Observed], existing: Existing<'_>) -> Vec<
 }
 
 /// The domain that a name is part of.
-fn domain_of(name: &Name) -> Domain<'static> {
+fn domain_of(name: &Name) -> RuleDomain<'static> {
     let labels = name.as_ref().label_count();
     let suffix = Suffix::of(name.as_ref());
     let own = suffix.labels + 1;
@@ -94,23 +98,23 @@ fn domain_of(name: &Name) -> Domain<'static> {
         // Together, as a rule for each customer of a service would be one for each name.
         let service = domain(suffix.labels);
         let warning = format!(
-            "anybody can have a name under {}; keep those that are meant",
-            shown(&service)
+            "anybody can register a name under {}; keep only the names you mean",
+            without_dot(&service)
         );
         (service, Some(warning))
     } else if labels >= own {
         (domain(own), None)
     } else if labels > 1 {
-        let warning = format!("{} is a public suffix", shown(name));
+        let warning = format!("{} is a public suffix", without_dot(name));
         (name.clone(), Some(warning))
     } else {
         let warning = format!(
             "{} is a single label; a search list that is missing often asks for one",
-            shown(name)
+            without_dot(name)
         );
         (name.clone(), Some(warning))
     };
-    Domain {
+    RuleDomain {
         name,
         floor: own,
         warning,
@@ -120,16 +124,16 @@ fn domain_of(name: &Name) -> Domain<'static> {
 
 /// The lines of each rule of a domain, by what tells the rules apart.
 fn lines_of<'p>(
-    domain: &Domain<'p>,
-    existing: Existing<'_>,
-) -> BTreeMap<(Vec<RecordType>, Groups<'p>), Vec<Line>> {
+    domain: &RuleDomain<'p>,
+    existing: ExistingPolicy<'_>,
+) -> BTreeMap<(Vec<RecordType>, GroupNames<'p>), Vec<DomainLine>> {
     let common = default_types();
     // By group, the names for the common types: which of them become a subtree is each group's own.
-    let mut by_group: BTreeMap<&str, BTreeMap<&Name, Seen>> = BTreeMap::new();
+    let mut by_group: BTreeMap<&str, BTreeMap<&Name, TimesSeen>> = BTreeMap::new();
     // By question, the groups: what needs its types listed.
-    let mut listed: BTreeMap<(&Name, RecordType), (Groups<'p>, Seen)> = BTreeMap::new();
+    let mut listed: BTreeMap<(&Name, RecordType), (GroupNames<'p>, TimesSeen)> = BTreeMap::new();
     for observed in &domain.observed {
-        let Observed {
+        let ObservedQuestion {
             name, group, seen, ..
         } = observed;
         let is_common = common.contains(observed.rtype) && !existing.has_rule_for(name, group);
@@ -140,7 +144,7 @@ fn lines_of<'p>(
         } else {
             let (groups, sum) = listed
                 .entry((name, observed.rtype))
-                .or_insert((Groups::new(), none(*seen)));
+                .or_insert((GroupNames::new(), none(*seen)));
             groups.insert(group);
             *sum = sum.and(*seen);
         }
@@ -152,29 +156,24 @@ fn lines_of<'p>(
 }
 
 /// The same times, and no question.
-const fn none(seen: Seen) -> Seen {
-    Seen { count: 0, ..seen }
+const fn none(seen: TimesSeen) -> TimesSeen {
+    TimesSeen { count: 0, ..seen }
 }
 
 fn common_lines<'p>(
-    by_group: &BTreeMap<&'p str, BTreeMap<&Name, Seen>>,
+    by_group: &BTreeMap<&'p str, BTreeMap<&Name, TimesSeen>>,
     floor: usize,
-    rules: &mut BTreeMap<(Vec<RecordType>, Groups<'p>), Vec<Line>>,
+    rules: &mut BTreeMap<(Vec<RecordType>, GroupNames<'p>), Vec<DomainLine>>,
 ) {
-    let mut by_pattern: BTreeMap<String, (Groups<'p>, Line)> = BTreeMap::new();
+    let mut by_pattern: BTreeMap<String, (GroupNames<'p>, DomainLine)> = BTreeMap::new();
     for (group, names) in by_group {
-        for line in collapse::lines(names, floor) {
+        for line in subtrees::lines(names, floor) {
             let key = line.pattern.to_string();
             let (groups, sum) = by_pattern.entry(key).or_insert_with(|| {
-                let seen = none(line.seen);
-                (
-                    Groups::new(),
-                    Line {
-                        names: Vec::new(),
-                        seen,
-                        ..line.clone()
-                    },
-                )
+                let mut empty = line.clone();
+                empty.names.clear();
+                empty.seen = none(line.seen);
+                (GroupNames::new(), empty)
             });
             groups.insert(group);
             sum.seen = sum.seen.and(line.seen);
@@ -190,10 +189,11 @@ fn common_lines<'p>(
 }
 
 fn listed_lines<'p>(
-    listed: BTreeMap<(&Name, RecordType), (Groups<'p>, Seen)>,
-    rules: &mut BTreeMap<(Vec<RecordType>, Groups<'p>), Vec<Line>>,
+    listed: BTreeMap<(&Name, RecordType), (GroupNames<'p>, TimesSeen)>,
+    rules: &mut BTreeMap<(Vec<RecordType>, GroupNames<'p>), Vec<DomainLine>>,
 ) {
-    let mut by_name: BTreeMap<(&Name, Groups<'p>), Vec<(RecordType, Seen)>> = BTreeMap::new();
+    let mut by_name: BTreeMap<(&Name, GroupNames<'p>), Vec<(RecordType, TimesSeen)>> =
+        BTreeMap::new();
     for ((name, rtype), (groups, seen)) in listed {
         by_name
             .entry((name, groups))
@@ -203,8 +203,8 @@ fn listed_lines<'p>(
     for ((name, groups), asked) in by_name {
         for asked in asked.chunks(MAX_TYPES) {
             let types = asked.iter().map(|&(rtype, _)| rtype).collect();
-            let seen = asked.iter().map(|&(_, seen)| seen).reduce(Seen::and);
-            let line = seen.map(|seen| Line::exact(name, seen));
+            let seen = asked.iter().map(|&(_, seen)| seen).reduce(TimesSeen::and);
+            let line = seen.map(|seen| DomainLine::exact(name, seen));
             rules
                 .entry((types, groups.clone()))
                 .or_default()
@@ -245,13 +245,4 @@ fn from_root(name: NameRef<'_>) -> Vec<Vec<u8>> {
     let mut labels: Vec<Vec<u8>> = name.labels().map(<[u8]>::to_vec).collect();
     labels.reverse();
     labels
-}
-
-/// A name without its final dot; the root is only that.
-pub(super) fn shown(name: &Name) -> String {
-    let text = name.to_string();
-    match text.strip_suffix('.') {
-        Some(rest) if !rest.is_empty() => rest.to_owned(),
-        _ => text,
-    }
 }

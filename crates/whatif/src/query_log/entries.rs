@@ -10,7 +10,7 @@ const MAX_START: u64 = 4096;
 
 /// How a log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum LogForm {
     /// One object a line.
     #[default]
     Lines,
@@ -18,7 +18,7 @@ pub(super) enum Form {
     Objects,
 }
 
-impl Form {
+impl LogForm {
     /// The form of a log that begins so.
     fn of(start: &[u8]) -> Self {
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
@@ -38,26 +38,26 @@ impl Form {
 }
 
 /// The pieces of a log.
-pub(super) struct Entries<R> {
+pub(super) struct LogEntries<R> {
     log: Chain<Cursor<Vec<u8>>, R>,
-    form: Form,
+    form: LogForm,
     entry: Vec<u8>,
 }
 
-impl<R: BufRead> Entries<R> {
+impl<R: BufRead> LogEntries<R> {
     /// Looks at how the log begins.
     pub(super) fn of(mut log: R) -> io::Result<Self> {
         let mut start = Vec::new();
         log.by_ref().take(MAX_START).read_to_end(&mut start)?;
         Ok(Self {
-            form: Form::of(&start),
+            form: LogForm::of(&start),
             log: Cursor::new(start).chain(log),
             entry: Vec::new(),
         })
     }
 
     /// How the log is written.
-    pub(super) const fn form(&self) -> Form {
+    pub(super) const fn form(&self) -> LogForm {
         self.form
     }
 
@@ -65,8 +65,8 @@ impl<R: BufRead> Entries<R> {
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.entry.clear();
         let more = match self.form {
-            Form::Lines => self.read_line()?,
-            Form::Objects => self.read_object()?,
+            LogForm::Lines => self.read_line()?,
+            LogForm::Objects => self.read_object()?,
         };
         Ok(more.then_some(&self.entry))
     }
@@ -83,7 +83,7 @@ impl<R: BufRead> Entries<R> {
 
     /// Reads an object to its last brace, or what stands between two of them and is none.
     fn read_object(&mut self) -> io::Result<bool> {
-        let mut object = Object::default();
+        let mut object = ObjectReader::default();
         loop {
             let here = self.log.fill_buf()?;
             if here.is_empty() {
@@ -93,15 +93,15 @@ impl<R: BufRead> Entries<R> {
             let mut done = false;
             for &byte in here {
                 let part = object.take(byte);
-                if part == Part::Behind {
+                if part == BytePart::Behind {
                     done = true;
                     break;
                 }
                 taken += 1;
-                if part != Part::Between && self.entry.len() <= MAX_ENTRY {
+                if part != BytePart::Between && self.entry.len() <= MAX_ENTRY {
                     self.entry.push(byte);
                 }
-                if part == Part::Last {
+                if part == BytePart::Last {
                     done = true;
                     break;
                 }
@@ -119,7 +119,7 @@ impl<R: BufRead> Entries<R> {
 
 /// What a byte is to the object that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum BytePart {
     /// It separates objects.
     Between,
     /// It belongs to it.
@@ -132,7 +132,7 @@ enum Part {
 
 /// Where in an object the reader is.
 #[derive(Default)]
-struct Object {
+struct ObjectReader {
     depth: usize,
     in_string: bool,
     escaped: bool,
@@ -140,8 +140,8 @@ struct Object {
     is_other: bool,
 }
 
-impl Object {
-    fn take(&mut self, byte: u8) -> Part {
+impl ObjectReader {
+    fn take(&mut self, byte: u8) -> BytePart {
         if self.depth == 0 {
             return self.outside(byte);
         }
@@ -152,7 +152,7 @@ impl Object {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return Part::Within;
+            return BytePart::Within;
         }
         match byte {
             b'"' => self.in_string = true,
@@ -161,27 +161,27 @@ impl Object {
             _ => {}
         }
         if self.depth == 0 {
-            Part::Last
+            BytePart::Last
         } else {
-            Part::Within
+            BytePart::Within
         }
     }
 
-    fn outside(&mut self, byte: u8) -> Part {
+    fn outside(&mut self, byte: u8) -> BytePart {
         match byte {
-            b'{' if self.is_other => Part::Behind,
+            b'{' if self.is_other => BytePart::Behind,
             b'{' => {
                 self.depth = 1;
-                Part::Within
+                BytePart::Within
             }
-            b',' | b'[' | b']' | b'\n' if self.is_other => Part::Last,
-            b',' | b'[' | b']' => Part::Between,
-            _ if byte.is_ascii_whitespace() => Part::Between,
+            b',' | b'[' | b']' | b'\n' if self.is_other => BytePart::Last,
+            b',' | b'[' | b']' => BytePart::Between,
+            _ if byte.is_ascii_whitespace() => BytePart::Between,
             // A byte order mark.
-            0xef | 0xbb | 0xbf if !self.is_other => Part::Between,
+            0xef | 0xbb | 0xbf if !self.is_other => BytePart::Between,
             _ => {
                 self.is_other = true;
-                Part::Within
+                BytePart::Within
             }
         }
     }
@@ -191,10 +191,10 @@ impl Object {
 mod tests {
     use super::*;
 
-    fn pieces(log: &str) -> (Form, Vec<String>) {
+    fn pieces(log: &str) -> (LogForm, Vec<String>) {
         // Some bytes at a time, as a pipe may give them.
         let log = io::BufReader::with_capacity(3, log.as_bytes());
-        let mut entries = Entries::of(log).expect("readable");
+        let mut entries = LogEntries::of(log).expect("readable");
         let mut all = Vec::new();
         while let Some(entry) = entries.next().expect("readable") {
             all.push(String::from_utf8_lossy(entry).trim().to_owned());
@@ -203,39 +203,39 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_objects_are_told_apart() {
+    fn reads_lines_and_json_arrays() {
         for (log, form, want) in [
-            ("", Form::Lines, &[][..]),
+            ("", LogForm::Lines, &[][..]),
             (
                 "{\"a\": 1}\n{\"b\": 2}\n",
-                Form::Lines,
+                LogForm::Lines,
                 &["{\"a\": 1}", "{\"b\": 2}"],
             ),
             // What other programs write.
             (
                 "[INFO] x\n{\"b\": 2}\n",
-                Form::Lines,
+                LogForm::Lines,
                 &["[INFO] x", "{\"b\": 2}"],
             ),
-            ("[]\n", Form::Objects, &[]),
+            ("[]\n", LogForm::Objects, &[]),
             (
                 " [ {\"a\": \"}\\\"]\"},\n{\"b\": [{}]} ]\n",
-                Form::Objects,
+                LogForm::Objects,
                 &["{\"a\": \"}\\\"]\"}", "{\"b\": [{}]}"],
             ),
             (
                 "\u{feff}[{\"a\": 1}]\n[{\"b\": 2}]",
-                Form::Objects,
+                LogForm::Objects,
                 &["{\"a\": 1}", "{\"b\": 2}"],
             ),
             (
                 "{\n \"a\": 1\n}\n{\n \"b\": 2\n}\n",
-                Form::Objects,
+                LogForm::Objects,
                 &["{\n \"a\": 1\n}", "{\n \"b\": 2\n}"],
             ),
             (
                 "[{\"a\": 1}, null, 7 {\"b\": 2}, {\"cut",
-                Form::Objects,
+                LogForm::Objects,
                 &["{\"a\": 1}", "null,", "7", "{\"b\": 2}", "{\"cut"],
             ),
         ] {
@@ -245,16 +245,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_one_piece_of_which_nothing_is_left() {
+    fn skips_an_entry_that_is_too_long() {
         let long = "x".repeat(MAX_ENTRY);
         for (log, form) in [
             (
                 format!("{{\"a\": \"{long}\"}}\n{{\"b\": 2}}\n"),
-                Form::Lines,
+                LogForm::Lines,
             ),
             (
                 format!("[{{\"a\": \"{long}\"}}, {{\"b\": 2}}]"),
-                Form::Objects,
+                LogForm::Objects,
             ),
         ] {
             let (seen, all) = pieces(&log);

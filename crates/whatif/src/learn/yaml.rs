@@ -5,12 +5,12 @@ use std::{borrow::Cow, fmt::Write as _};
 use jiff::Timestamp;
 
 use super::{
-    collapse::Line,
-    judge::{Judged, Why},
-    page::{Observed, Page, Seen},
-    plan::{Learnt, shown},
+    observed::{ObservedPage, ObservedQuestion, TimesSeen},
+    rules::LearntRule,
+    subtrees::DomainLine,
+    wanted::{NotAllowed, Wanted},
 };
-use crate::cli::plural;
+use crate::words::{plural, without_dot};
 use dnsgate_core::policy::Pattern;
 
 /// The names of a subtree that are shown; the others are counted.
@@ -18,11 +18,11 @@ const MAX_SHOWN: usize = 20;
 
 /// The whole text.
 pub(super) fn written(
-    page: &Page,
+    page: &ObservedPage,
     source: &str,
     upstream: &str,
-    judged: &Judged<'_>,
-    rules: &[Learnt<'_>],
+    judged: &Wanted<'_>,
+    rules: &[LearntRule<'_>],
 ) -> String {
     let mut text = String::new();
     head(page, source, judged, rules, &mut text);
@@ -38,8 +38,14 @@ pub(super) fn written(
     text
 }
 
-fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], text: &mut String) {
-    let Page {
+fn head(
+    page: &ObservedPage,
+    source: &str,
+    judged: &Wanted<'_>,
+    rules: &[LearntRule<'_>],
+    text: &mut String,
+) {
+    let ObservedPage {
         generation,
         dropped,
         observed,
@@ -47,29 +53,29 @@ fn head(page: &Page, source: &str, judged: &Judged<'_>, rules: &[Learnt<'_>], te
     let count = plural(observed.len() as u64, "question", "questions");
     let _ = writeln!(
         text,
-        "  # From {source}: {count} of clients, up to generation {generation} of the configuration."
+        "  # From {source}: {count} of clients, recorded up to generation {generation} of the configuration."
     );
     if *dropped > 0 {
         let _ = writeln!(
             text,
-            "  # warning: the record is not complete: {} had to go for want of room.",
+            "  # warning: the record is not complete: {} were dropped for lack of room.",
             plural(*dropped, "entry", "entries")
         );
     }
     if judged.rare > 0 {
         let _ = writeln!(
             text,
-            "  # Left out: {} that were asked for too few times.",
+            "  # Left out: {} that were asked for too rarely.",
             plural(judged.rare as u64, "name", "names")
         );
     }
     text.push_str(match rules {
         [] => "  # There is nothing to allow.\n",
-        _ => "  # Read them, and paste what is meant under `rules:`.\n",
+        _ => "  # Read them, and paste the ones you want under `rules:`.\n",
     });
 }
 
-fn of_rule(rule: &Learnt<'_>, upstream: &str, text: &mut String) {
+fn of_rule(rule: &LearntRule<'_>, upstream: &str, text: &mut String) {
     text.push('\n');
     if let Some(warning) = &rule.warning {
         let _ = writeln!(text, "  # warning: {warning}");
@@ -87,7 +93,7 @@ fn of_rule(rule: &Learnt<'_>, upstream: &str, text: &mut String) {
         let groups = groups.iter().map(|&group| group.to_owned());
         let _ = writeln!(text, "    groups: {}", list(groups));
     }
-    let Seen { count, first, last } = rule.seen;
+    let TimesSeen { count, first, last } = rule.seen;
     let times = times(count);
     let (first, last) = (seconds(first), seconds(last));
     let _ = writeln!(
@@ -96,7 +102,7 @@ fn of_rule(rule: &Learnt<'_>, upstream: &str, text: &mut String) {
     );
 }
 
-fn of_domain(line: &Line, text: &mut String) {
+fn of_domain(line: &DomainLine, text: &mut String) {
     if let Pattern::Subtree(_) = line.pattern {
         let count = line.names.len();
         let _ = writeln!(
@@ -105,7 +111,7 @@ fn of_domain(line: &Line, text: &mut String) {
             plural(count as u64, "name", "names")
         );
         for name in line.names.iter().take(MAX_SHOWN) {
-            let _ = writeln!(text, "      #   {}", shown(name));
+            let _ = writeln!(text, "      #   {}", without_dot(name));
         }
         if count > MAX_SHOWN {
             let _ = writeln!(text, "      #   and {} more", count - MAX_SHOWN);
@@ -114,20 +120,20 @@ fn of_domain(line: &Line, text: &mut String) {
     let _ = writeln!(text, "      - {}", scalar(&line.pattern.to_string()));
 }
 
-const fn title(why: Why) -> &'static str {
+const fn title(why: NotAllowed) -> &'static str {
     match why {
-        Why::Denied => "Not allowed, because a rule denies them:",
-        Why::Ended => {
+        NotAllowed::Denied => "Not allowed, because a rule denies them:",
+        NotAllowed::Ended => {
             "Not allowed, because the rule that did has ended; renew it if they are needed:"
         }
-        Why::Allowed => "Allowed already:",
-        Why::NoGroup => "Not allowed, because the configuration does not have the client group:",
-        Why::Unwritable => "Not allowed, because no rule can be about them:",
+        NotAllowed::Allowed => "Allowed already:",
+        NotAllowed::NoGroup => "Not allowed, because the configuration has no such client group:",
+        NotAllowed::Unwritable => "Not allowed, because no rule can name them:",
     }
 }
 
-fn line(observed: &Observed, rule: &str, why: Why) -> String {
-    let Observed {
+fn line(observed: &ObservedQuestion, rule: &str, why: NotAllowed) -> String {
+    let ObservedQuestion {
         name,
         rtype,
         group,
@@ -136,10 +142,10 @@ fn line(observed: &Observed, rule: &str, why: Why) -> String {
     } = observed;
     let times = times(seen.count);
     let by = match why {
-        Why::Denied | Why::Ended | Why::Allowed => format!(": rule {rule}"),
-        Why::NoGroup | Why::Unwritable => String::new(),
+        NotAllowed::Denied | NotAllowed::Ended | NotAllowed::Allowed => format!(": rule {rule}"),
+        NotAllowed::NoGroup | NotAllowed::Unwritable => String::new(),
     };
-    format!("{} {rtype} from {group}, {times}{by}", shown(name))
+    format!("{} {rtype} from {group}, {times}{by}", without_dot(name))
 }
 
 fn times(count: u64) -> String {

@@ -1,16 +1,22 @@
-//! Policy tests: each question is asked, and what came of it is held against what was expected.
+//! Policy tests: asks the question of each test, and compares the reply with what the test expects.
 
 use std::{fmt, time::SystemTime};
 
-use super::{Question, Seen, Subject, answer, ask, rule_of};
-use dnsgate_config::{Case, ReplyCode};
+use super::{
+    answer,
+    ask::{ClientQuestion, Decided, Subject, ask, rule_of},
+};
+use dnsgate_config::{Case, ReplyCode, Unquoted};
+
+/// The most failures that are printed at a start or a reload; more are counted.
+const MAX_TOLD: usize = 20;
 
 /// What is seen of a reply that an upstream has to give.
 const UPSTREAMS: &str = "what the upstream says, which a test does not ask";
 
 /// One test that was run.
 #[derive(Clone, Debug)]
-pub struct Tried<'c> {
+pub struct PolicyTestResult<'c> {
     /// The test.
     pub case: &'c Case,
     /// What was wanted and what was seen, in one line; `None` when they agree.
@@ -20,7 +26,7 @@ pub struct Tried<'c> {
     pub ends: Option<SystemTime>,
 }
 
-impl fmt::Display for Tried<'_> {
+impl fmt::Display for PolicyTestResult<'_> {
     /// `file:line: NAME TYPE from IP`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Case {
@@ -36,17 +42,17 @@ impl fmt::Display for Tried<'_> {
 }
 
 /// Runs tests against a configuration, in their order. `now` is the time of those that state none.
-pub fn run<'c>(
+pub fn run_tests<'c>(
     cases: &'c [Case],
     subject: &Subject<'_>,
     now: SystemTime,
-) -> impl Iterator<Item = Tried<'c>> {
+) -> impl Iterator<Item = PolicyTestResult<'c>> {
     cases.iter().map(move |case| try_one(case, subject, now))
 }
 
-fn try_one<'c>(case: &'c Case, subject: &Subject<'_>, now: SystemTime) -> Tried<'c> {
+fn try_one<'c>(case: &'c Case, subject: &Subject<'_>, now: SystemTime) -> PolicyTestResult<'c> {
     let snapshot = subject.snapshot;
-    let question = Question {
+    let question = ClientQuestion {
         name: case.name.as_ref(),
         rtype: case.rtype,
         source: case.source,
@@ -56,7 +62,7 @@ fn try_one<'c>(case: &'c Case, subject: &Subject<'_>, now: SystemTime) -> Tried<
     let failure = failure(case, &seen, subject);
     let rule = seen.outcome.rule.and_then(|id| snapshot.policy().rule(id));
     let ends = rule.and_then(|rule| rule.until);
-    Tried {
+    PolicyTestResult {
         case,
         ends: ends.filter(|_| case.at.is_none() && failure.is_none()),
         failure,
@@ -79,7 +85,7 @@ impl Differences {
     }
 }
 
-fn failure(case: &Case, seen: &Seen, subject: &Subject<'_>) -> Option<String> {
+fn failure(case: &Case, seen: &Decided, subject: &Subject<'_>) -> Option<String> {
     let expect = &case.expect;
     let outcome = &seen.outcome;
     let mut differ = Differences::default();
@@ -108,13 +114,13 @@ fn failure(case: &Case, seen: &Seen, subject: &Subject<'_>) -> Option<String> {
     Some(format!("wanted {wanted}; seen {seen}"))
 }
 
-fn of_records(case: &Case, seen: &Seen, differ: &mut Differences) {
+fn of_records(case: &Case, seen: &Decided, differ: &mut Differences) {
     let records = answer::records(&seen.reply);
     let expect = &case.expect;
     let before = differ.wanted.len();
     for wanted in &expect.contains {
         let zone = &wanted.record;
-        let is = |own: &answer::Record| own.is(&zone.owner, zone.rtype, &zone.rdata);
+        let is = |own: &answer::AnswerRecord| own.is(&zone.owner, zone.rtype, &zone.rdata);
         if !records.iter().any(is) {
             differ.wanted.push(format!("record {}", wanted.text));
         }
@@ -122,7 +128,7 @@ fn of_records(case: &Case, seen: &Seen, differ: &mut Differences) {
     if !expect.within.is_empty() {
         let mut addresses = records
             .iter()
-            .filter_map(answer::Record::address)
+            .filter_map(answer::AnswerRecord::address)
             .peekable();
         let some = addresses.peek().is_some();
         let lies_within = |address| expect.within.iter().any(|net| net.contains(&address));
@@ -139,3 +145,72 @@ fn of_records(case: &Case, seen: &Seen, differ: &mut Differences) {
         });
     }
 }
+
+/// The tests of a configuration that fail: why it is not put in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    tests: usize,
+    /// The first [`MAX_TOLD`] of them, a line each.
+    told: Vec<String>,
+    failed: usize,
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tests,
+            told,
+            failed,
+        } = self;
+        write!(f, "{failed} of {tests} policy tests failed")?;
+        for line in told {
+            write!(f, "\n{line}")?;
+        }
+        match failed.saturating_sub(told.len()) {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more"),
+        }
+    }
+}
+
+impl Failures {
+    /// How many failed: what they ask and expect is told by the verbs and the log.
+    #[must_use]
+    pub fn unquoted(&self) -> Unquoted {
+        Unquoted::from("")
+            .and_number(self.failed as u64)
+            .and(" of ")
+            .and_number(self.tests as u64)
+            .and(" policy tests failed; the log of dnsgate says which, and so does `dnsgate test`")
+    }
+}
+
+impl std::error::Error for Failures {}
+
+/// Holds a configuration to its own tests.
+///
+/// # Errors
+/// Those that fail.
+pub fn check_tests(cases: &[Case], subject: &Subject<'_>, now: SystemTime) -> Result<(), Failures> {
+    let mut failures = Failures {
+        tests: cases.len(),
+        told: Vec::new(),
+        failed: 0,
+    };
+    for tried in run_tests(cases, subject, now) {
+        let Some(failure) = &tried.failure else {
+            continue;
+        };
+        failures.failed += 1;
+        if failures.told.len() < MAX_TOLD {
+            failures.told.push(format!("{tried}: {failure}"));
+        }
+    }
+    match failures.failed {
+        0 => Ok(()),
+        _ => Err(failures),
+    }
+}
+
+#[cfg(test)]
+mod tests;

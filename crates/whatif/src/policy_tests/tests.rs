@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::*;
+use crate::snapshot;
 use dnsgate_config::Config;
 use dnsgate_core::engine::{Ending, Reason};
 
@@ -39,7 +40,7 @@ fn tried(test: &str) -> (Option<String>, bool) {
 fn of_one(config: Config) -> (Option<String>, bool) {
     let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
     let subject = Subject::new(&snapshot, &config.upstreams);
-    let tried: Vec<_> = run(&config.cases, &subject, now()).collect();
+    let tried: Vec<_> = run_tests(&config.cases, &subject, now()).collect();
     assert_eq!(tried.len(), 1);
     (tried[0].failure.clone(), tried[0].ends.is_some())
 }
@@ -193,7 +194,7 @@ const CASES: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_test_passes_or_says_why_not() {
+fn a_failing_test_says_what_was_wanted_and_seen() {
     for (test, expect, failure) in CASES {
         let from_vpc = format!("{test}, from: 10.0.0.1, expect: {{ {expect} }}");
         let (told, _) = tried(&from_vpc);
@@ -209,7 +210,7 @@ fn a_test_passes_or_says_why_not() {
 }
 
 #[test]
-fn what_is_observed_only_is_told_from_what_is_allowed() {
+fn a_test_distinguishes_observed_from_allowed() {
     for (ask, expect) in [
         ("other.example", "reason: observed, upstream: public"),
         ("a.no.example", "reason: observed, rule: no"),
@@ -225,7 +226,7 @@ fn what_is_observed_only_is_told_from_what_is_allowed() {
 }
 
 #[test]
-fn a_test_that_will_fail_by_itself_is_known() {
+fn a_test_reports_when_its_rule_ends() {
     for (at, ends) in [("", true), (", at: 2027-01-01", false)] {
         let test = format!("ask: soon.example AAAA, from: 10.0.0.1{at}, expect: {{ rule: soon }}");
         assert_eq!(tried(&test), (None, ends), "{test}");
@@ -233,12 +234,12 @@ fn a_test_that_will_fail_by_itself_is_known() {
 }
 
 #[test]
-fn failures_are_told_and_counted() {
+fn check_lists_failures_up_to_the_limit_and_counts_all() {
     let failing = "  - { ask: x.example, from: 10.0.0.1, expect: { verdict: answered } }\n";
     let config = config(&failing.repeat(MAX_TOLD + 2));
     let snapshot = snapshot(config.policy, config.zones, config.upstreams.len());
     let subject = Subject::new(&snapshot, &config.upstreams);
-    let told = check(&config.cases, &subject, now())
+    let told = check_tests(&config.cases, &subject, now())
         .expect_err("all fail")
         .to_string();
     assert!(
@@ -246,11 +247,11 @@ fn failures_are_told_and_counted() {
         "{told}"
     );
     assert!(told.ends_with("\n… and 2 more"), "{told}");
-    assert_eq!(check(&[], &subject, now()), Ok(()));
+    assert_eq!(check_tests(&[], &subject, now()), Ok(()));
 }
 
 #[test]
-fn the_configuration_knows_the_words_of_the_engine() {
+fn a_test_may_expect_every_reason_that_a_question_can_have() {
     let accepted = |key: &str, word: &str| {
         let text = format!("tests: [{{ask: x, from: 10.0.0.1, expect: {{{key}: {word}}}}}]");
         dnsgate_config::parse(&text, "t.yaml", Path::new("")).is_ok()

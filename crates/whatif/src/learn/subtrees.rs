@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::page::Seen;
+use super::observed::TimesSeen;
 use dnsgate_core::{
     dns::{Name, NameRef},
     policy::Pattern,
@@ -16,15 +16,15 @@ const MANY: usize = 8;
 
 /// A line of `domains`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct DomainLine {
     pub(super) pattern: Pattern,
     /// The names that it stands for.
     pub(super) names: Vec<Name>,
-    pub(super) seen: Seen,
+    pub(super) seen: TimesSeen,
 }
 
-impl Line {
-    pub(super) fn exact(name: &Name, seen: Seen) -> Self {
+impl DomainLine {
+    pub(super) fn exact(name: &Name, seen: TimesSeen) -> Self {
         Self {
             pattern: Pattern::Exact(name.clone()),
             names: vec![name.clone()],
@@ -38,7 +38,7 @@ impl Line {
 
     /// The subtree that takes the place of these lines.
     fn subtree(ancestor: Name, lines: Vec<Self>) -> Option<Self> {
-        let seen = lines.iter().map(|line| line.seen).reduce(Seen::and)?;
+        let seen = lines.iter().map(|line| line.seen).reduce(TimesSeen::and)?;
         Some(Self {
             pattern: Pattern::Subtree(ancestor),
             names: lines.into_iter().flat_map(|line| line.names).collect(),
@@ -48,14 +48,14 @@ impl Line {
 }
 
 /// The lines for these names. Nothing with fewer labels than `floor` becomes a subtree.
-pub(super) fn lines(names: &BTreeMap<&Name, Seen>, floor: usize) -> Vec<Line> {
-    let mut lines: Vec<Line> = names
+pub(super) fn lines(names: &BTreeMap<&Name, TimesSeen>, floor: usize) -> Vec<DomainLine> {
+    let mut lines: Vec<DomainLine> = names
         .iter()
-        .map(|(name, &seen)| Line::exact(name, seen))
+        .map(|(name, &seen)| DomainLine::exact(name, seen))
         .collect();
-    let deepest = lines.iter().map(Line::depth).max().unwrap_or(0);
+    let deepest = lines.iter().map(DomainLine::depth).max().unwrap_or(0);
     for depth in (floor.max(1)..deepest).rev() {
-        let mut within: BTreeMap<Name, Vec<Line>> = BTreeMap::new();
+        let mut within: BTreeMap<Name, Vec<DomainLine>> = BTreeMap::new();
         for line in std::mem::take(&mut lines) {
             match ancestor(line.pattern.name(), depth) {
                 Some(ancestor) => within.entry(ancestor.to_name()).or_default().push(line),
@@ -65,7 +65,7 @@ pub(super) fn lines(names: &BTreeMap<&Name, Seen>, floor: usize) -> Vec<Line> {
         for (ancestor, mut of_one) in within {
             let below = of_one.iter().filter(|line| line.depth() > depth).count();
             if below > MANY {
-                lines.extend(Line::subtree(ancestor, of_one));
+                lines.extend(DomainLine::subtree(ancestor, of_one));
             } else {
                 lines.append(&mut of_one);
             }

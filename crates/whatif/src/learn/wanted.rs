@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::page::{Observed, Page};
+use super::observed::{ObservedPage, ObservedQuestion};
 use dnsgate_config::default_types;
 use dnsgate_core::{
     dns::{Name, RecordType},
@@ -16,15 +16,15 @@ use dnsgate_core::{
 };
 
 /// The configuration that the rules are for, as far as it is known.
-#[derive(Clone, Copy)]
-pub(super) struct Existing<'c> {
+#[derive(Clone, Copy, Debug)]
+pub struct ExistingPolicy<'c> {
     policy: Option<&'c Policy>,
     now: SystemTime,
 }
 
-/// Why a question is not to be allowed.
+/// NotAllowed a question is not to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Why {
+pub(super) enum NotAllowed {
     /// A rule denies it.
     Denied,
     /// A rule allowed it and has ended.
@@ -39,17 +39,21 @@ pub(super) enum Why {
 
 /// What is to be allowed, and what is not.
 #[derive(Debug, Default)]
-pub(super) struct Judged<'p> {
-    pub(super) wanted: Vec<&'p Observed>,
+pub(super) struct Wanted<'p> {
+    pub(super) wanted: Vec<&'p ObservedQuestion>,
     /// With the rule that is meant, where it is one.
-    pub(super) others: BTreeMap<Why, Vec<(&'p Observed, String)>>,
-    /// Names that were asked for too few times.
+    pub(super) others: BTreeMap<NotAllowed, Vec<(&'p ObservedQuestion, String)>>,
+    /// Names that were asked for too rarely.
     pub(super) rare: usize,
 }
 
 /// Judges every entry of the page.
-pub(super) fn all<'p>(page: &'p Page, existing: Existing<'_>, min_count: u64) -> Judged<'p> {
-    let mut judged = Judged::default();
+pub(super) fn all<'p>(
+    page: &'p ObservedPage,
+    existing: ExistingPolicy<'_>,
+    min_count: u64,
+) -> Wanted<'p> {
+    let mut judged = Wanted::default();
     let mut counts: HashMap<&Name, u64> = HashMap::new();
     let mut wanted = Vec::new();
     for observed in &page.observed {
@@ -69,8 +73,10 @@ pub(super) fn all<'p>(page: &'p Page, existing: Existing<'_>, min_count: u64) ->
     judged
 }
 
-impl<'c> Existing<'c> {
-    pub(super) const fn new(policy: Option<&'c Policy>, now: SystemTime) -> Self {
+impl<'c> ExistingPolicy<'c> {
+    /// The policy, where it is known, asked at `now`.
+    #[must_use]
+    pub const fn new(policy: Option<&'c Policy>, now: SystemTime) -> Self {
         Self { policy, now }
     }
 
@@ -91,17 +97,17 @@ impl<'c> Existing<'c> {
         rules.iter().map(|rule| &*rule.name)
     }
 
-    /// Why a question is not to be allowed, if so, and the rule that is meant.
-    fn judge(self, observed: &Observed) -> Option<(Why, String)> {
+    /// NotAllowed a question is not to be allowed, if so, and the rule that is meant.
+    fn judge(self, observed: &ObservedQuestion) -> Option<(NotAllowed, String)> {
         if let Some(rule) = &observed.rule {
-            return Some((Why::Denied, rule.clone()));
+            return Some((NotAllowed::Denied, rule.clone()));
         }
         if !is_writable(&observed.name, observed.rtype) {
-            return Some((Why::Unwritable, String::new()));
+            return Some((NotAllowed::Unwritable, String::new()));
         }
         let policy = self.policy?;
         let Some(group) = self.group(&observed.group) else {
-            return Some((Why::NoGroup, String::new()));
+            return Some((NotAllowed::NoGroup, String::new()));
         };
         let (name, rtype) = (observed.name.as_ref(), observed.rtype);
         for candidate in policy.explain(group, name, rtype, self.now) {
@@ -110,10 +116,10 @@ impl<'c> Existing<'c> {
             let why = match (candidate.disposition, &rule.action) {
                 // Nobody has written down that a name does not exist which a search list makes.
                 _ if rule.origin == RuleOrigin::Search => continue,
-                (Disposition::Wins, Action::Deny) => Why::Denied,
-                (Disposition::Wins, _) => Why::Allowed,
+                (Disposition::Wins, Action::Deny) => NotAllowed::Denied,
+                (Disposition::Wins, _) => NotAllowed::Allowed,
                 // To take an exception up again is for those who let it end.
-                (Disposition::Expired, _) if is_about => Why::Ended,
+                (Disposition::Expired, _) if is_about => NotAllowed::Ended,
                 _ => continue,
             };
             return Some((why, rule.name.to_string()));

@@ -1,13 +1,18 @@
 //! What is learnt, as text and as the policy that it makes: pasted into a configuration it allows
 //! what was asked for, and nothing that neither was asked for nor is below a subtree that it names.
 
-use std::{fmt::Write as _, net::IpAddr, path::Path};
+use std::{
+    fmt::Write as _,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use dnsgate_config::{Suffix, default_types};
+use dnsgate_config::{Config, Suffix, default_types};
 use dnsgate_core::{
     dns::{Name, NameBuf, NameRef, RecordType},
     policy::{GroupId, Pattern, Policy, Verdict},
@@ -40,7 +45,7 @@ fn config(rules: &str) -> Config {
 /// One entry of the page; the rule is empty for none.
 type Entry<'e> = (&'e str, &'e str, &'e str, &'e str, u64);
 
-fn page(entries: &[Entry<'_>], dropped: u64) -> Page {
+fn page(entries: &[Entry<'_>], dropped: u64) -> ObservedPage {
     let observed = entries.iter().map(|(name, rtype, group, rule, count)| {
         json!({
             "name": name, "type": rtype, "group": group, "count": count,
@@ -50,17 +55,17 @@ fn page(entries: &[Entry<'_>], dropped: u64) -> Page {
     });
     let observed: Vec<_> = observed.collect();
     let page = json!({"generation": 3, "dropped": dropped, "observed": observed, "more": 1});
-    Page::parse(page.to_string().as_bytes()).expect("a page")
+    ObservedPage::parse(page.to_string().as_bytes()).expect("a page")
 }
 
 fn with_config(entries: &[Entry<'_>], dropped: u64) -> String {
     let config = config("");
-    let existing = Existing::new(Some(&config.policy), now());
-    learnt(&page(entries, dropped), "the test", "public", existing, 2)
+    let existing = ExistingPolicy::new(Some(&config.policy), now());
+    proposal(&page(entries, dropped), "the test", "public", existing, 2)
 }
 
 #[test]
-fn what_is_learnt_reads_well() {
+fn proposal_reads_as_documented_and_can_be_pasted() {
     let hosts: Vec<String> = (0..9).map(|at| format!("h{at}.cdn.github.com")).collect();
     let mut entries: Vec<Entry<'_>> = vec![
         ("GitHub.com", "A", "vpc", "", 3),
@@ -95,13 +100,13 @@ fn what_is_learnt_reads_well() {
 
 #[test]
 fn without_a_configuration_every_group_is_named() {
-    let existing = Existing::new(None, now());
+    let existing = ExistingPolicy::new(None, now());
     let page = page(&[("a.example.com", "A", "vpc", "", 1)], 0);
-    let told = learnt(&page, "the test", "public", existing, 1);
+    let told = proposal(&page, "the test", "public", existing, 1);
     assert_eq!(
         told,
-        "  # From the test: 1 question of clients, up to generation 3 of the configuration.
-  # Read them, and paste what is meant under `rules:`.
+        "  # From the test: 1 question of clients, recorded up to generation 3 of the configuration.
+  # Read them, and paste the ones you want under `rules:`.
 
   - name: example.com
     domains:
@@ -114,52 +119,7 @@ fn without_a_configuration_every_group_is_named() {
 }
 
 #[test]
-fn the_source_is_a_url_or_a_file() {
-    for (text, shown) in [
-        ("127.0.0.1:9153", "http://127.0.0.1:9153/"),
-        ("dns.corp:9153", "http://dns.corp:9153/"),
-        ("[::1]:9153", "http://[::1]:9153/"),
-        ("http://h:1/observed", "http://h:1/observed"),
-        ("-", "standard input"),
-        ("observed.json", "\"observed.json\""),
-        ("./a:1", "\"./a:1\""),
-    ] {
-        let source: Source = text.parse().expect(text);
-        assert_eq!(source.to_string(), shown);
-    }
-    assert!("https://h:1/observed".parse::<Source>().is_err());
-}
-
-#[test]
-fn the_upstream_is_the_one_that_observes() {
-    let config = config("");
-    let told = |given: Option<&str>, config: Option<&Config>| {
-        upstream(given.map(str::to_owned), config).map_err(|error| error.to_string())
-    };
-    assert_eq!(told(None, Some(&config)).as_deref(), Ok("public"));
-    assert_eq!(told(Some("corp"), Some(&config)).as_deref(), Ok("corp"));
-    assert_eq!(told(Some("any"), None).as_deref(), Ok("any"));
-    for (given, config, wrong) in [
-        (
-            Some("any"),
-            Some(&config),
-            "no upstream \"any\"; it has corp, public",
-        ),
-        (Some("a b"), None, "cannot be the name"),
-        (None, None, "--upstream NAME"),
-        (
-            None,
-            Some(&dnsgate_config::default_config()),
-            "not in mode observe",
-        ),
-    ] {
-        let error = told(given, config).expect_err(wrong);
-        assert!(error.contains(wrong), "{error}");
-    }
-}
-
-#[test]
-fn a_page_that_is_none_is_told() {
+fn rejects_a_malformed_page_and_names_the_entry() {
     let with = |key: &str, value: &str| {
         let mut entry = json!({"name": "a.example", "type": "A", "group": "vpc", "rule": null,
             "count": 1, "firstSeen": "2026-12-01T10:00:00Z", "lastSeen": "2026-12-01T10:00:00Z"});
@@ -176,22 +136,22 @@ fn a_page_that_is_none_is_told() {
         ),
         (with("group", "a\nb"), "\"a\\nb\" cannot be a client group"),
         (with("rule", "a\nb"), "cannot be a rule"),
-        (with("lastSeen", "today"), "\"today\" is no time"),
+        (with("lastSeen", "today"), "\"today\" is not a time"),
     ] {
-        let error = Page::parse(text.as_bytes()).expect_err(wrong);
+        let error = ObservedPage::parse(text.as_bytes()).expect_err(wrong);
         let error = format!("{error:#}");
         assert!(error.contains(wrong), "{error}");
     }
 }
 
 #[test]
-fn a_subtree_takes_the_place_of_many_names_and_no_more() {
-    let existing = Existing::new(None, now());
+fn only_many_names_become_a_subtree() {
+    let existing = ExistingPolicy::new(None, now());
     let domains = |names: &[String]| {
         let entries: Vec<Entry<'_>> = names.iter().map(|it| (&**it, "A", "vpc", "", 1)).collect();
         let page = page(&entries, 0);
-        let judged = judge::all(&page, existing, 1);
-        let rules = plan::rules(&judged.wanted, existing);
+        let judged = wanted::all(&page, existing, 1);
+        let rules = rules::rules(&judged.wanted, existing);
         let lines = rules.iter().flat_map(|rule| &rule.lines);
         let lines: Vec<_> = lines.map(|line| line.pattern.to_string()).collect();
         lines.join(" ")
@@ -291,7 +251,7 @@ fn decided(policy: &Policy, group: GroupId, name: NameRef<'_>, rtype: RecordType
 
 proptest! {
     #[test]
-    fn what_was_asked_for_is_allowed_and_nothing_else(
+    fn learnt_rules_allow_what_was_asked_for_and_nothing_else(
         asked in prop::collection::vec(
             (any_name(), prop::sample::select(&TYPES[..]), prop::sample::select(&GROUPS[..])),
             0..60,
@@ -303,10 +263,10 @@ proptest! {
             .map(|(name, rtype, group)| (&**name, *rtype, *group, "", 1))
             .collect();
         let page = page(&entries, 0);
-        let existing = Existing::new(Some(&before.policy), now());
-        let judged = judge::all(&page, existing, 1);
-        let rules = plan::rules(&judged.wanted, existing);
-        let text = learnt(&page, "the test", "public", existing, 1);
+        let existing = ExistingPolicy::new(Some(&before.policy), now());
+        let judged = wanted::all(&page, existing, 1);
+        let rules = rules::rules(&judged.wanted, existing);
+        let text = proposal(&page, "the test", "public", existing, 1);
         let after = config(&text);
 
         let patterns: Vec<&Pattern> = rules.iter()
@@ -364,7 +324,7 @@ fn relatives(name: &Name) -> Vec<Name> {
 }
 
 #[test]
-fn many_types_at_one_name_are_several_rules() {
+fn splits_rules_with_more_types_than_a_rule_can_have() {
     let types: Vec<String> = (65280..65280 + 70)
         .map(|number| format!("TYPE{number}"))
         .collect();

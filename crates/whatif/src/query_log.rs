@@ -1,49 +1,45 @@
-//! The questions of a query log: dnsgate's own JSON lines, or those that Cloud Logging hands out,
-//! which have them one level deeper: a line each, or all in one array over many lines, as
-//! `gcloud logging read --format=json` prints them.
+//! Reads the questions of a query log: dnsgate's own JSON lines, or entries as Cloud Logging exports
+//! them, one a line or all in one JSON array (`gcloud logging read --format=json`).
 //!
 //! A log is cut, mixed with other programs' lines, and full of what clients sent. A line or an entry that is no
 //! question is counted and passed over.
 
 use std::{
     fmt,
-    fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead},
     net::IpAddr,
-    path::Path,
 };
 
-use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+use serde_json::Number;
 
-use super::plural;
+use super::{ask::ClientQuestion, words::plural};
 use dnsgate_config::limits::LOG_SAMPLE;
 use dnsgate_core::dns::{Name, RecordType, Transport};
-use dnsgate_whatif::Question;
 
 mod entries;
 
-use entries::{Entries, Form};
+use entries::{LogEntries, LogForm};
 
 /// What a log had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Replayed {
+pub struct LogSummary {
     /// Questions: lines with one, and those that a line of a sample stands for.
-    pub(super) questions: u64,
+    pub questions: u64,
     /// Lines or entries without one: starts, stops, packets that could not be read, other programs' lines.
-    pub(super) others: u64,
-    form: Form,
+    pub others: u64,
+    form: LogForm,
 }
 
-impl fmt::Display for Replayed {
+impl fmt::Display for LogSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (one, many) = match self.form {
-            Form::Lines => ("line", "lines"),
-            Form::Objects => ("entry", "entries"),
+            LogForm::Lines => ("line", "lines"),
+            LogForm::Objects => ("entry", "entries"),
         };
         write!(
             f,
-            "log: {}, {} without one",
+            "log: {}, {} without a question",
             plural(self.questions, "question", "questions"),
             plural(self.others, one, many)
         )
@@ -53,7 +49,7 @@ impl fmt::Display for Replayed {
 /// What a line must have.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct LoggedQuery {
     query_name: String,
     query_type: String,
     /// Absent for IN, the only class that a policy is about.
@@ -61,53 +57,47 @@ struct Line {
     #[serde(rename = "sourceIP")]
     source_ip: IpAddr,
     protocol: Option<String>,
-    /// For how many questions it stands. Cloud Logging knows no whole numbers.
-    sample_rate: Option<f64>,
+    /// How many questions it stands for. Cloud Logging stores all numbers as floating point.
+    sample_rate: Option<Number>,
+}
+
+impl LoggedQuery {
+    fn times(&self) -> u64 {
+        let rate = self.sample_rate.as_ref().map(Number::to_string);
+        // A whole number as floating point is written `10.0`.
+        let whole = rate.as_deref().and_then(|rate| rate.split('.').next());
+        let times: Option<u64> = whole.and_then(|whole| whole.parse().ok());
+        times.unwrap_or(1).clamp(1, LOG_SAMPLE.most.into())
+    }
 }
 
 /// A line as Cloud Logging exports it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Exported {
-    json_payload: Line,
+struct ExportedEntry {
+    json_payload: LoggedQuery,
 }
 
-/// Asks every question of the log at a path, `-` for standard input, and tells how often it was
-/// asked.
+/// Reads a log, and hands each of its questions to `ask`, with how often it was asked.
 ///
 /// # Errors
-/// When it cannot be read.
-pub(super) fn read(log: &Path, ask: impl FnMut(Question<'_>, u64)) -> anyhow::Result<Replayed> {
-    let told = || format!("{} cannot be read", log.display());
-    if log == Path::new(dnsgate_config::STDIN) {
-        ensure!(
-            !dnsgate_config::stdin_is_read(),
-            "standard input is the configuration already; name a file for one of the two"
-        );
-        return replay(io::stdin().lock(), ask).with_context(told);
-    }
-    let file = File::open(log).with_context(told)?;
-    replay(BufReader::new(file), ask).with_context(told)
-}
-
-/// Asks every question of a log.
-pub(super) fn replay(
+/// When the log cannot be read.
+pub fn read(
     log: impl BufRead,
-    mut ask: impl FnMut(Question<'_>, u64),
-) -> io::Result<Replayed> {
-    let mut entries = Entries::of(log)?;
-    let mut done = Replayed {
+    mut ask: impl FnMut(ClientQuestion<'_>, u64),
+) -> io::Result<LogSummary> {
+    let mut entries = LogEntries::of(log)?;
+    let mut done = LogSummary {
         form: entries.form(),
-        ..Replayed::default()
+        ..LogSummary::default()
     };
     while let Some(entry) = entries.next()? {
         match question(entry) {
             Some((name, rtype, line)) => {
-                let rate = line.sample_rate.unwrap_or(1.0) as u64;
-                let times = rate.clamp(1, LOG_SAMPLE.most.into());
+                let times = line.times();
                 done.questions += times;
                 let tcp = line.protocol.as_deref() == Some("TCP");
-                let question = Question {
+                let question = ClientQuestion {
                     name: name.as_ref(),
                     rtype,
                     source: line.source_ip,
@@ -121,10 +111,10 @@ pub(super) fn replay(
     Ok(done)
 }
 
-fn question(entry: &[u8]) -> Option<(Name, RecordType, Line)> {
+fn question(entry: &[u8]) -> Option<(Name, RecordType, LoggedQuery)> {
     let entry = entry.strip_prefix(b"\xef\xbb\xbf").unwrap_or(entry);
-    let own = serde_json::from_slice::<Line>(entry);
-    let exported = || serde_json::from_slice::<Exported>(entry).map(|line| line.json_payload);
+    let own = serde_json::from_slice::<LoggedQuery>(entry);
+    let exported = || serde_json::from_slice::<ExportedEntry>(entry).map(|line| line.json_payload);
     let line = own.or_else(|_| exported()).ok()?;
     if line.query_class.as_ref().is_some_and(|class| class != "IN") {
         return None;

@@ -1,0 +1,135 @@
+//! Puts one question to a configuration: it becomes a packet and goes through the engine, as a client's
+//! query does. No upstream is asked; of its answer is known what it may hold.
+
+use std::{net::IpAddr, time::SystemTime};
+
+use dnsgate_config::Upstream;
+use dnsgate_core::{
+    dns::{Name, NameRef, RecordType, Transport},
+    engine::{
+        self, Client, Context, Forward, Outcome, Partition, Policy, Snapshot, Step, UpstreamId,
+    },
+    policy::{Forwarding, Verdict},
+    zone::Zone,
+};
+
+/// The question as a packet with EDNS, so that the reply has room for its reason.
+#[must_use]
+pub(super) fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
+    const HEADER: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01";
+    const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    const IN: [u8; 2] = [0, 1];
+    [HEADER, name.wire(), &rtype.0.to_be_bytes(), &IN, OPT].concat()
+}
+
+/// A configuration that can be asked.
+#[derive(Clone, Debug)]
+pub struct Subject<'s> {
+    pub(super) snapshot: &'s Snapshot,
+    /// By number.
+    upstreams: Vec<&'s Upstream>,
+}
+
+impl<'s> Subject<'s> {
+    /// A snapshot, and the upstreams that it knows by their numbers.
+    pub fn new(snapshot: &'s Snapshot, upstreams: impl IntoIterator<Item = &'s Upstream>) -> Self {
+        Self {
+            snapshot,
+            upstreams: upstreams.into_iter().collect(),
+        }
+    }
+
+    /// The name of the upstream that has a part in an outcome.
+    pub(super) fn upstream_of(&self, outcome: &Outcome) -> Option<&'s str> {
+        Some(&self.upstream(outcome.upstream?)?.name)
+    }
+
+    /// The operator's name for an upstream.
+    pub(super) fn name_of(&self, id: UpstreamId) -> &'s str {
+        self.upstream(id)
+            .map_or("nobody", |upstream| &upstream.name)
+    }
+
+    pub(super) fn upstream(&self, id: UpstreamId) -> Option<&'s Upstream> {
+        self.upstreams.get(usize::from(id.0)).copied()
+    }
+}
+
+/// A snapshot to be asked and never put in force: there is nothing in its upstreams' partitions.
+#[must_use]
+pub fn snapshot(policy: Policy, zones: Vec<Zone>, upstreams: usize) -> Snapshot {
+    let partitions = (0..).map(Partition).take(upstreams).collect();
+    Snapshot::new(1, policy, zones).with_upstreams(partitions)
+}
+
+/// One question, and who asks it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientQuestion<'q> {
+    /// The name.
+    pub name: NameRef<'q>,
+    /// The type.
+    pub rtype: RecordType,
+    /// Who asks.
+    pub source: IpAddr,
+    /// What it comes by.
+    pub transport: Transport,
+}
+
+/// What came of a question.
+pub(super) struct Decided {
+    pub(super) outcome: Outcome,
+    /// Empty when there is none.
+    pub(super) reply: Vec<u8>,
+    /// What an upstream would have to be asked for.
+    pub(super) asks: Option<Forwarded>,
+}
+
+/// What is known of an answer that an upstream has to give.
+#[derive(PartialEq, Eq)]
+pub(super) struct Forwarded {
+    pub(super) name: Name,
+    /// Who is asked, and what of the answer may pass.
+    pub(super) forwarding: Forwarding,
+}
+
+impl Forwarded {
+    /// What a permit was given for: the same decision once more.
+    fn of(ask: &Forward, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
+        let policy = snapshot.policy();
+        let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
+        match policy.decide(ask.outcome.group?, name, qtype, now) {
+            Verdict::Forward(grant) => Some(Self {
+                name: name.to_name(),
+                forwarding: grant.forwarding().clone(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Asks one question.
+pub(super) fn ask(question: ClientQuestion<'_>, snapshot: &Snapshot, now: SystemTime) -> Decided {
+    let ClientQuestion {
+        source, transport, ..
+    } = question;
+    let client = Client { source, transport };
+    let packet = packet(question.name, question.rtype);
+    let mut reply = vec![0; engine::max_reply(transport)];
+    let step: Step = engine::begin(&packet, client, &Context::new(snapshot, now), &mut reply);
+    reply.truncate(step.len());
+    let asks = match &step {
+        Step::Forward(ask) => Forwarded::of(ask, snapshot, now),
+        Step::Reply { .. } | Step::Drop(..) => None,
+    };
+    Decided {
+        outcome: *step.outcome(),
+        reply,
+        asks,
+    }
+}
+
+/// The name of the rule that decided.
+pub(super) fn rule_of<'p>(outcome: &Outcome, policy: &'p Policy) -> Option<&'p str> {
+    let rule = policy.rule(outcome.rule?)?;
+    Some(&rule.name)
+}

@@ -1,0 +1,149 @@
+//! The page `/observed` as it is read: JSON that becomes names, types and times, or an error that
+//! says which entry is wrong.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use dnsgate_core::dns::{Name, RecordType};
+
+/// The longest name of a group or an upstream that a configuration can have.
+const MAX_LABEL: usize = 64;
+
+/// The record of what would have been denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedPage {
+    /// The configuration that was in force when the page was made.
+    pub(super) generation: u64,
+    /// How many entries were dropped for lack of room.
+    pub(super) dropped: u64,
+    pub(super) observed: Vec<ObservedQuestion>,
+}
+
+/// One question of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ObservedQuestion {
+    pub(super) name: Name,
+    pub(super) rtype: RecordType,
+    pub(super) group: String,
+    /// The rule that would have denied it; `None` when no rule is about it.
+    pub(super) rule: Option<String>,
+    pub(super) seen: TimesSeen,
+}
+
+/// How often, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TimesSeen {
+    pub(super) count: u64,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+}
+
+impl TimesSeen {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count.saturating_add(other.count),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+}
+
+/// The page as JSON has it.
+#[derive(Deserialize)]
+struct PageText {
+    generation: u64,
+    dropped: u64,
+    observed: Vec<EntryText>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryText {
+    name: String,
+    #[serde(rename = "type")]
+    qtype: String,
+    group: String,
+    rule: Option<String>,
+    count: u64,
+    first_seen: String,
+    last_seen: String,
+}
+
+/// Why a text is not the page `/observed`.
+#[derive(Debug, thiserror::Error)]
+pub enum ObservedPageError {
+    /// It is not JSON, or lacks a field.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// One entry has a value that cannot be.
+    #[error("entry {number}, {name:?}: {why}")]
+    Entry {
+        /// Its number, from 1.
+        number: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl ObservedPage {
+    /// Reads the JSON.
+    ///
+    /// # Errors
+    /// [`ObservedPageError`].
+    pub fn parse(text: &[u8]) -> Result<Self, ObservedPageError> {
+        let page: PageText = serde_json::from_slice(text)?;
+        let entries = page.observed.iter().zip(1..);
+        let observed = entries.map(|(entry, number)| {
+            entry.parse().map_err(|why| ObservedPageError::Entry {
+                number,
+                name: entry.name.clone(),
+                why,
+            })
+        });
+        Ok(Self {
+            generation: page.generation,
+            dropped: page.dropped,
+            observed: observed.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl EntryText {
+    fn parse(&self) -> Result<ObservedQuestion, String> {
+        let Self { group, rule, .. } = self;
+        if !is_label(group) {
+            return Err(format!("{group:?} cannot be a client group"));
+        }
+        // It goes into a comment, which a line break would end.
+        let prints = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !rule.as_deref().is_none_or(prints) {
+            return Err(format!("{rule:?} cannot be a rule"));
+        }
+        let time = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a time"));
+        Ok(ObservedQuestion {
+            name: self.name.parse().map_err(told)?,
+            rtype: self.qtype.parse().map_err(told)?,
+            group: group.clone(),
+            rule: rule.clone(),
+            seen: TimesSeen {
+                count: self.count,
+                first: time(&self.first_seen)?,
+                last: time(&self.last_seen)?,
+            },
+        })
+    }
+}
+
+fn told(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// Whether a text can name a group, a rule or an upstream in a configuration.
+pub fn is_label(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    text.len() <= MAX_LABEL && begins_well && text.bytes().all(allowed)
+}

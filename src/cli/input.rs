@@ -1,0 +1,59 @@
+//! What verbs read beside configurations: a file or standard input, never more than they have room for.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use anyhow::{Context as _, ensure};
+
+use dnsgate_whatif::{
+    ClientQuestion,
+    query_log::{self, LogSummary},
+};
+
+/// Opens a file for reading; `-` is standard input, which can be read for one purpose only.
+pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    if path == Path::new(dnsgate_config::STDIN) {
+        ensure!(
+            !dnsgate_config::stdin_is_read(),
+            "standard input is the configuration already; name a file for one of the two"
+        );
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Box::new(file))
+}
+
+/// Reads all there is, up to `most` bytes; more is an error.
+pub(super) fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let why = format!("it is larger than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+/// Hands every question of a query log to `ask`, with how often it was asked; `-` is standard input.
+pub(super) fn replay(
+    log: &Path,
+    ask: impl FnMut(ClientQuestion<'_>, u64),
+) -> anyhow::Result<LogSummary> {
+    query_log::read(BufReader::new(open(log)?), ask)
+        .with_context(|| format!("{} cannot be read", log.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_input_above_the_limit() {
+        assert_eq!(read_all(&b"abc"[..], 3).expect("it fits"), b"abc");
+        let error = read_all(&b"abcd"[..], 3).expect_err("too large");
+        assert_eq!(error.to_string(), "it is larger than 3 bytes");
+    }
+}
