@@ -35,8 +35,8 @@ pub(crate) mod report;
 mod task;
 mod watched_files;
 
-pub use partitions::NumberedUpstreams;
-pub use refused::ReloadRefused;
+pub(crate) use partitions::NumberedUpstreams;
+pub(crate) use refused::ReloadRefused;
 pub(crate) use task::{Causes, keep};
 
 use partitions::Partitions;
@@ -46,17 +46,17 @@ const FIRST_GENERATION: u64 = 1;
 
 /// What may be put in force next, and how it differs from what is.
 #[derive(Debug)]
-pub struct NextConfiguration {
+pub(crate) struct NextConfiguration {
     /// The snapshot, with the next number.
-    pub snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// What is different.
-    pub changes: Changes,
+    pub(crate) changes: Changes,
     /// What was perhaps not meant.
-    pub warnings: Vec<Notice>,
+    pub(crate) warnings: Vec<Notice>,
     /// Who may be asked, in the order of their numbers in the snapshot's policy.
-    pub upstreams: NumberedUpstreams,
+    pub(crate) upstreams: NumberedUpstreams,
     /// Which queries are logged, and one in how many.
-    pub log: (LogQueries, u32),
+    pub(crate) log: (LogQueries, u32),
     contents: Arc<Contents>,
     startup: Startup,
 }
@@ -64,7 +64,7 @@ pub struct NextConfiguration {
 /// One attempt to read the configuration again. It has what it needs, so that it can be made on
 /// another thread, and nothing is lost when that never ends.
 #[derive(Debug)]
-pub struct ReloadAttempt {
+pub(crate) struct ReloadAttempt {
     path: Option<PathBuf>,
     read_once: bool,
     generation: u64,
@@ -76,9 +76,9 @@ pub struct ReloadAttempt {
 
 /// What came of an attempt.
 #[derive(Debug)]
-pub struct AttemptResult {
+pub(crate) struct AttemptResult {
     /// What may be put in force next, or why nothing may.
-    pub next: Result<NextConfiguration, ReloadRefused>,
+    pub(crate) next: Result<NextConfiguration, ReloadRefused>,
     /// What was read; `None` if nothing was.
     files: Option<Vec<ReadFile>>,
     partitions: Partitions,
@@ -86,18 +86,18 @@ pub struct AttemptResult {
 
 /// What is to be told of a configuration once it is in force.
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// The number of its snapshot.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// What is different.
-    pub changes: Changes,
+    pub(crate) changes: Changes,
     /// What was perhaps not meant.
-    pub warnings: Vec<Notice>,
+    pub(crate) warnings: Vec<Notice>,
 }
 
 /// Owns the snapshot in force: the only one that replaces it.
 #[derive(Debug)]
-pub struct Reloader {
+pub(crate) struct Reloader {
     path: Option<PathBuf>,
     /// Whether the file was none that can be read again.
     read_once: bool,
@@ -116,7 +116,11 @@ impl Reloader {
     ///
     /// # Errors
     /// Its own tests, where they fail.
-    pub fn new(path: Option<PathBuf>, config: Config, now: SystemTime) -> Result<Self, Failures> {
+    pub(crate) fn new(
+        path: Option<PathBuf>,
+        config: Config,
+        now: SystemTime,
+    ) -> Result<Self, Failures> {
         let mut partitions = Partitions::default();
         let upstreams = partitions.number(config.upstreams);
         let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones)
@@ -137,7 +141,7 @@ impl Reloader {
 
     /// The same for a server that listens there.
     #[must_use]
-    pub fn listening(self, listen: &[Listen]) -> Self {
+    pub(crate) fn listening(self, listen: &[Listen]) -> Self {
         Self {
             listen: listen.to_vec(),
             ..self
@@ -146,32 +150,32 @@ impl Reloader {
 
     /// The snapshot in force, for those who read it.
     #[must_use]
-    pub const fn live(&self) -> &LiveSnapshot {
+    pub(crate) const fn live(&self) -> &LiveSnapshot {
         &self.live
     }
 
     /// The file that it came from; `None` for the built-in one.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
     /// Who may be asked under the snapshot in force.
     #[must_use]
-    pub const fn upstreams(&self) -> &NumberedUpstreams {
+    pub(crate) const fn upstreams(&self) -> &NumberedUpstreams {
         self.partitions.in_force()
     }
 
     /// The files that the last configuration was read from, whether it was taken or refused: what
     /// must change before reading it again can have another end.
     #[must_use]
-    pub fn files(&self) -> &[ReadFile] {
+    pub(crate) fn files(&self) -> &[ReadFile] {
         &self.files
     }
 
     /// An attempt to put what the file says now in the place of what is in force.
     #[must_use]
-    pub fn attempt(&self) -> ReloadAttempt {
+    pub(crate) fn attempt(&self) -> ReloadAttempt {
         ReloadAttempt {
             path: self.path.clone(),
             read_once: self.read_once,
@@ -187,7 +191,7 @@ impl Reloader {
     ///
     /// # Errors
     /// [`ReloadRefused`], and the snapshot in force stays.
-    pub fn take(&mut self, read: AttemptResult) -> Result<NextConfiguration, ReloadRefused> {
+    pub(crate) fn take(&mut self, read: AttemptResult) -> Result<NextConfiguration, ReloadRefused> {
         if let Some(files) = read.files {
             self.files = files;
         }
@@ -196,7 +200,7 @@ impl Reloader {
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
-    pub fn apply(&mut self, next: NextConfiguration) -> Applied {
+    pub(crate) fn apply(&mut self, next: NextConfiguration) -> Applied {
         let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
         self.live.set(next.snapshot);
@@ -214,7 +218,7 @@ impl ReloadAttempt {
     /// Reads the file, builds everything that it says, and holds it to its own tests, asked at
     /// `now`.
     #[must_use]
-    pub fn read(mut self, now: SystemTime) -> AttemptResult {
+    pub(crate) fn read(mut self, now: SystemTime) -> AttemptResult {
         let mut files = None;
         let next = self.next(now, &mut files);
         AttemptResult {

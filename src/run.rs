@@ -185,7 +185,7 @@ async fn run(
     };
     if let Ok(signal) = ended {
         let drain = startup.limits.drain;
-        self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
+        self::drain(&telemetry, &mut server, &mut signals, signal, drain).await;
     }
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
     telemetry.event(Severity::Notice, "stopped", &[]);
@@ -301,7 +301,8 @@ async fn drain(
     telemetry: &Telemetry,
     server: &mut Running,
     signals: &mut Signals,
-    (signal, drain): (&str, Duration),
+    signal: &str,
+    drain: Duration,
 ) {
     telemetry.health().draining(signal);
     lifecycle::draining(telemetry, signal, drain);

@@ -26,6 +26,7 @@ mod live;
 mod rate;
 mod responder;
 pub(crate) mod self_query;
+mod stop_signal;
 mod tcp;
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ mod tests;
 mod udp;
 mod upstream_log;
 pub(crate) mod upstream_setup;
+mod upstream_table;
 mod worker;
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
@@ -46,17 +48,16 @@ use tokio::{
 
 use dnsgate_core::dns::Transport;
 
-pub use bind::BindError;
+pub(crate) use bind::BindError;
 pub(crate) use forward::Forwarder;
-pub use handler::{ClientMessage, Handler, ListenerEvent};
-pub use live::{LiveSnapshot, SnapshotReader};
+use handler::Handler;
+pub(crate) use live::LiveSnapshot;
 pub(crate) use rate::RateLimiter;
-pub use responder::{DetachedResponder, Responder, Unsent};
-pub use tcp::StreamLimits;
+pub(crate) use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 
 /// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
-pub struct Server {
+pub(crate) struct Server {
     addresses: Vec<(Transport, SocketAddr)>,
     datagrams: Vec<Socket>,
     /// One list per worker: a socket of each address.
@@ -73,7 +74,7 @@ impl Server {
     ///
     /// # Errors
     /// The first address that could not be bound; then none is.
-    pub fn bind(
+    pub(crate) fn bind(
         listen: &[(Transport, SocketAddr)],
         workers: NonZeroUsize,
         limits: StreamLimits,
@@ -117,18 +118,18 @@ impl Server {
 
     /// The addresses that could not be bound because this host has no IPv6, and are done without.
     #[must_use]
-    pub fn without(&self) -> &[BindError] {
+    pub(crate) fn without(&self) -> &[BindError] {
         &self.without
     }
 
     /// The addresses that are bound, in the order in which they were asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+    pub(crate) fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
     /// Tells how many bytes of replies are held that clients of streams have not read.
-    pub fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+    pub(crate) fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let connections = Arc::clone(&self.connections);
         move || connections.unread_bytes()
     }
@@ -138,7 +139,7 @@ impl Server {
     ///
     /// # Errors
     /// A thread could not be started; those that had been are told to stop.
-    pub fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
+    pub(crate) fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
         let runtime = Handle::current();
         let threads = self.datagrams.len() + self.streams.len();
         let (stop, stopped) = watch::channel(None);
@@ -170,7 +171,7 @@ impl Server {
 }
 
 /// The listeners, being served. Dropped, they stop without waiting for each other.
-pub struct Running {
+pub(crate) struct Running {
     addresses: Vec<(Transport, SocketAddr)>,
     stop: watch::Sender<Option<Duration>>,
     ends: mpsc::Receiver<()>,
@@ -179,7 +180,7 @@ pub struct Running {
 
 /// A worker that ended as it should not have.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
+pub(crate) enum WorkerError {
     /// It could not go on.
     #[error("worker {name} ended")]
     Failed {
@@ -199,13 +200,13 @@ pub enum WorkerError {
 impl Running {
     /// The addresses that are served, in the order in which they were asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+    pub(crate) fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
     /// Waits until a worker ends, which none does before [`shutdown`](Self::shutdown) unless
     /// something is badly wrong: `shutdown` then tells what. Never ready otherwise.
-    pub async fn worker_ended(&mut self) {
+    pub(crate) async fn worker_ended(&mut self) {
         if self.threads.is_empty() || self.ends.recv().await.is_none() {
             std::future::pending().await
         }
@@ -216,7 +217,7 @@ impl Running {
     ///
     /// # Errors
     /// Every worker that did not end well.
-    pub async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
+    pub(crate) async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
         self.stop.send_replace(Some(drain));
         // None when every thread has dropped its end of the channel, which is the last that it does.
         while self.ends.recv().await.is_some() {}

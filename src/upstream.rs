@@ -47,8 +47,8 @@ use std::{
 
 use tokio::time;
 
-pub use self::{
-    check_servers::{Alive, Dead, probe},
+pub(crate) use self::{
+    check_servers::probe,
     health::ServerStatus,
     observer::{Observer, QueryEnd, UpstreamEvent},
     share::{Party, may_take},
@@ -70,7 +70,7 @@ use dnsgate_core::{
 };
 
 /// Servers that know the same, and the way to them.
-pub struct UpstreamClient {
+pub(crate) struct UpstreamClient {
     shared: Arc<UpstreamShared>,
     in_flight: Arc<InFlightQueries>,
     /// Ends [`Self::watch`] when dropped.
@@ -84,7 +84,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// [`OpenError`]: TLS to one of them cannot be set up.
-    pub fn new(
+    pub(crate) fn new(
         id: UpstreamId,
         config: &dnsgate_config::Upstream,
         limits: UpstreamLimits,
@@ -121,7 +121,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// [`Failure`], not later than `until`, nor later than [`UpstreamLimits::deadline`] from now.
-    pub async fn resolve(
+    pub(crate) async fn resolve(
         &self,
         permit: &Permit,
         party: Party,
@@ -135,7 +135,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// As there.
-    pub async fn resolve_admitted(
+    pub(crate) async fn resolve_admitted(
         &self,
         permit: &Permit,
         party: Party,
@@ -176,7 +176,7 @@ impl UpstreamClient {
     /// Probes the servers: all of them at once and then every few minutes, to see whether the
     /// questions come back to us; those that failed more often, to see whether they are back. Ends
     /// when the upstream is dropped. To be spawned once.
-    pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         prober::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
@@ -185,7 +185,7 @@ impl UpstreamClient {
     /// # Errors
     /// Why it fails at once, which is told: all servers lead back to us, or all are down and as many
     /// questions as may find out whether one is back.
-    pub fn admit(&self) -> Result<Admitted, Failure> {
+    pub(crate) fn admit(&self) -> Result<Admitted, Failure> {
         let failure = match self.shared.stats.availability() {
             Availability::Open => return Ok(Admitted(None)),
             Availability::Looping => Failure::Looping,
@@ -204,14 +204,14 @@ impl UpstreamClient {
     /// A probe's name came to our own listener, from `source`. Returns whether the probe was this
     /// upstream's. When two of them have come back within a minute from the address of the server that
     /// they were sent to, it is not asked until a later probe does not come back.
-    pub fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
+    pub(crate) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         self.shared.probe_returned(token, source)
     }
 }
 
 /// A question may be asked, as long as this is held.
 #[must_use]
-pub struct Admitted(Option<Probing>);
+pub(crate) struct Admitted(Option<Probing>);
 
 /// A question that finds out whether a server is back; the next one may when it is dropped.
 struct Probing(Arc<UpstreamShared>);

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use dnsgate_config::strict;
+use dnsgate_config::{Interval, strict};
 use dnsgate_core::dns::Name;
 use dnsgate_verify::{
     self, BYPASS, Bucket, Check, LITERALS, Plan, Ports, Probe, Report, Resolver, Roots, Target,
@@ -271,20 +271,9 @@ impl FromStr for Span {
     type Err = BadSpan;
 
     fn from_str(text: &str) -> Result<Self, BadSpan> {
-        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or(BadSpan)?;
-        let (digits, unit) = text.split_at(end);
-        let count: u64 = digits.parse().map_err(|_| BadSpan)?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(BadSpan),
-        };
-        let all = count.checked_mul(millis).ok_or(BadSpan)?;
-        let fits = (10..=86_400_000).contains(&all);
-        fits.then(|| Self(Duration::from_millis(all)))
-            .ok_or(BadSpan)
+        let Interval(span) = text.parse().map_err(|_| BadSpan)?;
+        let bounds = Duration::from_millis(10)..=Duration::from_secs(86_400);
+        bounds.contains(&span).then_some(Self(span)).ok_or(BadSpan)
     }
 }
 

@@ -9,7 +9,7 @@ use dnsgate_core::engine::Partition;
 
 /// The upstreams of one configuration with their partitions, in the order of their numbers in the
 /// policy.
-pub type NumberedUpstreams = Vec<(Partition, Upstream)>;
+pub(crate) type NumberedUpstreams = Vec<(Partition, Upstream)>;
 
 /// Gives out partitions.
 #[derive(Clone, Debug, Default)]

@@ -19,20 +19,20 @@ const BACKLOG: i32 = 1024;
 /// An address that could not be bound, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {}://{address}: {error}{}", transport.as_str(), advice(error))]
-pub struct BindError {
+pub(crate) struct BindError {
     /// How.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// Where.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Why not. Not the `source` of an error chain, because the message has it in its middle.
-    pub error: io::Error,
+    pub(crate) error: io::Error,
 }
 
 impl BindError {
     /// Whether the address stands for every IPv6 address of a host that has none: its kernel does
     /// not know the family, or has no address to bind.
     #[must_use]
-    pub fn is_lack_of_ipv6(&self) -> bool {
+    pub(crate) fn is_lack_of_ipv6(&self) -> bool {
         self.address.is_ipv6()
             && self.address.ip().is_unspecified()
             && (self.error.kind() == io::ErrorKind::AddrNotAvailable

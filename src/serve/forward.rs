@@ -14,20 +14,19 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use tokio::time;
 
 use super::{
-    in_flight::{InFlight, InFlightSlot, UpstreamLoad, party},
+    in_flight::{InFlight, InFlightSlot, party},
     responder::{DetachedResponder, Unsent},
+    upstream_table::UpstreamTable,
 };
 use crate::{
     clock::monotonic,
@@ -68,19 +67,9 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
-/// An upstream, and the places of those who wait for it.
-#[derive(Clone)]
-struct InstalledUpstream {
-    upstream: Arc<UpstreamClient>,
-    load: Arc<UpstreamLoad>,
-}
-
-/// The upstreams of the configuration in force, and those that are being left.
-type InstalledUpstreams = BTreeMap<Partition, InstalledUpstream>;
-
 /// What forwards, shared by all workers and by each query that waits.
 pub(crate) struct Forwarder {
-    upstreams: ArcSwap<InstalledUpstreams>,
+    upstreams: UpstreamTable,
     cache: Cache,
     in_flight: Arc<InFlight>,
     limits: Limits,
@@ -93,7 +82,7 @@ impl Forwarder {
     /// A forwarder without upstreams.
     pub(crate) fn new(cache: Cache, limits: Limits, telemetry: &Telemetry) -> Self {
         Self {
-            upstreams: ArcSwap::default(),
+            upstreams: UpstreamTable::default(),
             cache,
             in_flight: InFlight::new(limits.in_flight),
             limits,
@@ -110,80 +99,31 @@ impl Forwarder {
         &self.cache
     }
 
-    /// The upstream of a partition, if there is one by now.
-    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<UpstreamClient>> {
-        self.known(partition).map(|known| known.upstream)
+    /// The upstreams that are installed.
+    pub(super) fn upstreams(&self) -> &UpstreamTable {
+        &self.upstreams
     }
 
-    fn known(&self, partition: Partition) -> Option<InstalledUpstream> {
-        self.upstreams.load().get(&partition).cloned()
-    }
-
-    /// Where those wait who are answered by this permit's upstream.
-    fn load(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<UpstreamLoad> {
-        let partition = snapshot.partition(permit.upstream());
-        let known = partition.and_then(|partition| self.known(partition));
-        // Who asks an upstream that is gone fails at once.
-        known.map(|known| known.load).unwrap_or_default()
-    }
-
-    /// Lets a question in at this permit's upstream; `None` where that is gone.
-    ///
-    /// # Errors
-    /// Why it fails at once.
-    pub(super) fn admit(
-        &self,
-        snapshot: &Snapshot,
-        permit: &Permit,
-    ) -> Result<Option<Admitted>, Failure> {
-        let upstreams = self.upstreams.load();
-        let partition = snapshot.partition(permit.upstream());
-        let known = partition.and_then(|partition| upstreams.get(&partition));
-        known.map(|known| known.upstream.admit()).transpose()
-    }
-
-    /// Makes the upstreams of a configuration with so many groups known, before a query can see its
-    /// snapshot. Those that it has not are left a moment later.
+    /// Installs the upstreams of a configuration with so many groups, before a query can see its snapshot.
     pub(crate) fn install(
         self: &Arc<Self>,
         wanted: Vec<(Partition, Arc<UpstreamClient>)>,
         groups: usize,
     ) {
         self.in_flight.share_out(groups, wanted.len());
-        let before = self.upstreams.load_full();
-        let mut all = InstalledUpstreams::clone(&before);
-        let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
-        let mut new = Vec::new();
-        for (partition, upstream) in wanted {
-            if !before.contains_key(&partition) {
-                new.push(Arc::clone(&upstream));
-            }
-            let load = before.get(&partition).map(|known| Arc::clone(&known.load));
-            let load = load.unwrap_or_default();
-            all.insert(partition, InstalledUpstream { upstream, load });
-        }
-        self.upstreams.store(Arc::new(all));
-        // Only now: a probe that comes back at once must find whose it is.
-        for upstream in new {
-            tokio::spawn(upstream.watch());
-        }
+        let replaced = self.upstreams.install(wanted);
         let forwarder = Arc::clone(self);
         tokio::spawn(async move {
             time::sleep(RETIREMENT).await;
-            forwarder.upstreams.rcu(|all| {
-                let mut left = InstalledUpstreams::clone(all);
-                // What a later configuration has made known is not this one's to leave.
-                left.retain(|partition, _| {
-                    named.contains(partition) || !before.contains_key(partition)
-                });
-                left
-            });
+            forwarder.upstreams.retire(&replaced);
         });
     }
 
     /// Takes a query over, if there is room for one more.
     pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
-        let load = self.load(&waiting.snapshot, &waiting.ask.permit);
+        let load = self
+            .upstreams
+            .load_of(&waiting.snapshot, &waiting.ask.permit);
         let slot = self.in_flight.take(&load, waiting.ask.outcome.group);
         let taken = slot.map(|slot| tokio::spawn(Arc::clone(self).serve(waiting, slot)));
         taken.is_some()
@@ -196,7 +136,7 @@ impl Forwarder {
         snapshot: Arc<Snapshot>,
         now: SystemTime,
     ) {
-        let load = self.load(&snapshot, &permit);
+        let load = self.upstreams.load_of(&snapshot, &permit);
         if let Some(slot) = self.in_flight.take(&load, None) {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
@@ -209,15 +149,6 @@ impl Forwarder {
                 forwarder.fetch(permit, &snapshot, now, request).await;
             });
         }
-    }
-
-    /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
-    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
-        let upstreams = self.upstreams.load();
-        let returned = upstreams
-            .values()
-            .map(|known| known.upstream.probe_returned(token, source));
-        returned.fold(false, |own, returned| own | returned)
     }
 
     /// What a scrape asks for.
@@ -276,7 +207,7 @@ impl Forwarder {
         if !step.is_empty() {
             match responder.send(&reply) {
                 Ok(()) => {}
-                Err(Unsent::Lost(_)) => self.shared.reply_lost(),
+                Err(Unsent::Lost) => self.shared.reply_lost(),
                 Err(Unsent::Unread(responder)) => {
                     // The client does not read: it may have a short refusal, if even that fits.
                     self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
@@ -335,7 +266,7 @@ impl Forwarder {
         permit: &Permit,
         slot: &mut Option<Arc<InFlightSlot>>,
     ) -> bool {
-        let load = self.load(query.snapshot, permit);
+        let load = self.upstreams.load_of(query.snapshot, permit);
         if slot.as_ref().is_some_and(|slot| slot.is_at(&load)) {
             return true;
         }
@@ -415,8 +346,7 @@ impl Forwarder {
             admitted,
         } = request;
         let left = time.until.saturating_duration_since(monotonic());
-        let partition = snapshot.partition(permit.upstream());
-        let upstream = partition.and_then(|partition| self.upstream(partition));
+        let upstream = self.upstreams.of_permit(snapshot, &permit);
         let result = match (upstream, admitted) {
             (Some(upstream), Some(admitted)) => {
                 let until = time.until;

@@ -35,10 +35,13 @@ use tokio::{
 };
 
 use self::tcp_worker::{HandlerState, TcpWorker};
-use super::handler::{Handler, ListenerEvent, StopSignal};
+use super::{
+    handler::{Handler, ListenerEvent},
+    stop_signal::StopSignal,
+};
 
 pub(super) use connections::Connections;
-pub use stream_limits::StreamLimits;
+pub(crate) use stream_limits::StreamLimits;
 
 /// Pause after a connection could not be accepted: the reason is seldom gone a moment later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -2,7 +2,11 @@
 
 use std::sync::Mutex;
 
-use super::*;
+use super::{
+    handler::{ClientMessage, ListenerEvent},
+    responder::Responder,
+    *,
+};
 use dnsgate_core::engine::Outcome;
 
 pub(super) const LIMITS: StreamLimits = StreamLimits {

@@ -11,7 +11,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{testing::*, *};
+use super::{
+    handler::{ClientMessage, ListenerEvent},
+    responder::Responder,
+    testing::*,
+    *,
+};
 use dnsgate_core::engine::Outcome;
 
 const UDP: (Transport, &str) = (Transport::Udp, "127.0.0.1:0");
@@ -256,11 +261,4 @@ async fn a_worker_that_ends_is_told_of() {
 async fn a_server_without_listeners_ends_too() {
     let up = Up::start(&[], 2, LIMITS);
     up.running.shutdown(SOON).await.expect("well ended");
-}
-
-#[test]
-fn positions_are_indexes() {
-    for (at, event) in ListenerEvent::ALL.iter().enumerate() {
-        assert_eq!(*event as usize, at);
-    }
 }

@@ -28,7 +28,7 @@ pub(crate) fn prepare(
 ) -> anyhow::Result<PreparedUpstreams> {
     let mut made = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
-        let upstream = match forwarder.upstream(*partition) {
+        let upstream = match forwarder.upstreams().get(*partition) {
             Some(known) => known,
             None => make(id, config, forwarder.limits(), telemetry)
                 .with_context(|| format!("upstream {} cannot be used", config.name))?,

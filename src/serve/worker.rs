@@ -117,7 +117,11 @@ impl Worker {
         message: ClientMessage<'_>,
         out: &mut [u8],
     ) -> Result<Option<Admitted>, Step> {
-        let failure = match self.forwarder.admit(&self.snapshot, &ask.permit) {
+        let failure = match self
+            .forwarder
+            .upstreams()
+            .admit(&self.snapshot, &ask.permit)
+        {
             Ok(admitted) => return Ok(admitted),
             Err(failure) => failure,
         };
@@ -138,7 +142,8 @@ impl Worker {
     /// Hands a query over that must wait; the reply's length where it cannot.
     fn wait(
         &mut self,
-        (ask, admitted): (Ask, Option<Admitted>),
+        ask: Ask,
+        admitted: Option<Admitted>,
         message: ClientMessage<'_>,
         out: &mut [u8],
         responder: &dyn Responder,
@@ -189,7 +194,8 @@ impl Worker {
             Reason::LoopProbe => {
                 let source = message.source.ip();
                 let token = engine::probe_of(message.packet);
-                let own = token.is_some_and(|token| self.forwarder.probe_returned(token, source));
+                let own = token
+                    .is_some_and(|token| self.forwarder.upstreams().probe_returned(token, source));
                 if own {
                     self.shared.self_query(SelfQuery::Returned);
                 }
@@ -250,7 +256,7 @@ impl Handler for Worker {
                     self.record(*step.outcome(), message, reply, step.rejected());
                     (len > 0).then_some(len)
                 }
-                Ok(admitted) => self.wait((*ask, admitted), message, out, responder),
+                Ok(admitted) => self.wait(*ask, admitted, message, out, responder),
             },
         }
     }

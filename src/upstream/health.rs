@@ -29,7 +29,7 @@ const MOST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is thought of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ServerStatus {
+pub(crate) enum ServerStatus {
     /// It answers, or has never been asked.
     Up,
     /// It failed the last time: asked after the others.

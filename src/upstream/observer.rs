@@ -9,7 +9,7 @@ use super::health::ServerStatus;
 use dnsgate_core::dns::ServerFault;
 
 /// Whoever counts what happens.
-pub trait Observer: Send + Sync {
+pub(crate) trait Observer: Send + Sync {
     /// Something happened. Called often, from many threads; it must neither wait nor panic.
     fn observe(&self, event: UpstreamEvent);
 
@@ -21,7 +21,7 @@ pub trait Observer: Send + Sync {
 
 /// What happened. A server is named by its place in the configuration's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpstreamEvent {
+pub(crate) enum UpstreamEvent {
     /// A question to a server has ended; exactly once for each that was sent. Probes do not count.
     QueryEnded {
         /// Who was asked.
@@ -95,7 +95,7 @@ pub enum UpstreamEvent {
 
 /// How a question to one server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum QueryEnd {
+pub(crate) enum QueryEnd {
     /// With an answer: NOERROR or NXDOMAIN.
     Answered,
     /// With another code.

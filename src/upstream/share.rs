@@ -11,14 +11,14 @@ const SHARE: usize = 4;
 
 /// Whether a party that holds so many may take one more, where so many are free.
 #[must_use]
-pub const fn may_take(held: usize, free: usize) -> bool {
+pub(crate) const fn may_take(held: usize, free: usize) -> bool {
     held < free.saturating_mul(SHARE)
 }
 
 /// Whose question it is, so that connections are shared fairly. It decides nothing else, and is never
 /// sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Party(pub u8);
+pub(crate) struct Party(pub(crate) u8);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Requester {
 
 impl Party {
     /// dnsgate's own: probes, and answers that are asked for anew before they end.
-    pub const OWN: Self = Self(u8::MAX);
+    pub(crate) const OWN: Self = Self(u8::MAX);
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ static DATAGRAMS: DescriptorBudget = DescriptorBudget::new();
 static CONNECTIONS: DescriptorBudget = DescriptorBudget::new();
 
 /// Sets how many sockets may be open at a time, for questions over UDP and for connections.
-pub fn bound_sockets(datagrams: usize, connections: usize) {
+pub(crate) fn bound_sockets(datagrams: usize, connections: usize) {
     DATAGRAMS.most.store(datagrams, Ordering::Relaxed);
     CONNECTIONS.most.store(connections, Ordering::Relaxed);
 }

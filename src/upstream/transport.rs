@@ -37,7 +37,7 @@ use std::{net::SocketAddr, time::Duration};
 
 pub(super) use reply::{Reply, TransportFault};
 pub(super) use reporter::ServerReporter;
-pub use tls::OpenError;
+pub(crate) use tls::OpenError;
 pub(super) use tls::Roots;
 
 use self::{

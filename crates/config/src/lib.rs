@@ -68,7 +68,7 @@ pub use suffix::Suffix;
 pub use text::{ReadFile, STDIN, stdin_is_read};
 pub use unquoted::Unquoted;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
-pub use value::{Admin, AdminError};
+pub use value::{Admin, AdminError, Interval, IntervalError};
 
 /// The configuration that is in force without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../../../config/default.yaml");

@@ -25,15 +25,18 @@ pub(super) const MAX_REASON: usize = 160;
 
 /// A span of time: a whole number and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Interval(pub(super) Duration);
+pub struct Interval(pub Duration);
 
 /// Why a text is no span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum IntervalError {
+pub enum IntervalError {
+    /// It is no number with a unit.
     #[error("write a whole number and its unit: 500ms, 10s, 5m, 1h or 1d")]
     Form,
+    /// It has no unit.
     #[error("there is no unit; write {0}s for seconds, or ms, m, h, d")]
     NoUnit(u64),
+    /// It does not fit.
     #[error("this is longer than any span that makes sense")]
     TooLong,
 }
@@ -109,6 +112,7 @@ pub enum BytesError {
     #[error("write a whole number and its unit: 512KiB, 64MiB or 1GiB")]
     Form,
     /// A number alone.
+    /// It has no unit.
     #[error("there is no unit; write KiB, MiB or GiB behind the number")]
     NoUnit,
     /// A unit of powers of ten.

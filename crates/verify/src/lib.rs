@@ -47,4 +47,4 @@ pub use probe::{Ports, Probe, run};
 pub use report::{Finding, Outcome, Report};
 pub use resolv_conf::{Difference, HostsLine, ResolvConf, Surroundings, hosts, resolv_conf};
 pub use resolver::Resolver;
-pub use tls::{Roots, RootsError};
+pub use tls::{Roots, RootsError, TrustedRoots};

@@ -11,11 +11,12 @@ use socket2::Socket;
 use super::{
     super::{
         catch_panic,
-        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        handler::{ClientMessage, Handler, ListenerEvent},
         responder::{DetachedResponder, Responder},
+        stop_signal::{StopSignal, stopped},
     },
     batch::{BATCH, Batch, ReturnAddress, Wait},
-    common::{DRAIN, after_error, stopped},
+    common::{DRAIN, after_error},
     reactor::Reactor,
 };
 use dnsgate_core::dns::Transport;
