@@ -1,8 +1,4 @@
-//! The snapshot in force, and how another takes its place.
-//!
-//! A snapshot is one whole configuration, seen by every query from its beginning to its end. A
-//! worker keeps a [`SnapshotReader`] and asks it once for each batch of queries: one atomic load, no lock. A
-//! snapshot lives as long as somebody still reads it.
+//! Puts another configuration in force: reads it, checks it, and swaps the snapshot.
 //!
 //! ```text
 //! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ its own tests ─▶ swap ─▶ report
@@ -12,7 +8,7 @@
 //!                                 nothing changes; told why
 //! ```
 //!
-//! Not here: what asks for a reload and who is told of it (`app`).
+//! `task` has the causes of a reload, `report` its log and metrics.
 
 use std::{
     path::{Path, PathBuf},
@@ -44,16 +40,16 @@ use partitions::Partitions;
 /// The number of the first snapshot of a process.
 const FIRST_GENERATION: u64 = 1;
 
-/// What may be put in force next, and how it differs from what is.
+/// A valid configuration to put in force next, and how it differs from the one in force.
 #[derive(Debug)]
 pub(crate) struct NextConfiguration {
     /// The snapshot, with the next number.
     pub(crate) snapshot: Snapshot,
-    /// What is different.
+    /// The differences.
     pub(crate) changes: Changes,
-    /// What was perhaps not meant.
+    /// The warnings.
     pub(crate) warnings: Vec<Notice>,
-    /// Who may be asked, in the order of their numbers in the snapshot's policy.
+    /// The upstreams, in the order of their numbers in the snapshot's policy.
     pub(crate) upstreams: NumberedUpstreams,
     /// Which queries are logged, and one in how many.
     pub(crate) log: (LogQueries, u32),
@@ -61,8 +57,8 @@ pub(crate) struct NextConfiguration {
     startup: Startup,
 }
 
-/// One attempt to read the configuration again. It has what it needs, so that it can be made on
-/// another thread, and nothing is lost when that never ends.
+/// One attempt to read the configuration again. It owns copies of all that it needs, so nothing is lost if its
+/// thread never ends.
 #[derive(Debug)]
 pub(crate) struct ReloadAttempt {
     path: Option<PathBuf>,
@@ -74,24 +70,24 @@ pub(crate) struct ReloadAttempt {
     partitions: Partitions,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(crate) struct AttemptResult {
-    /// What may be put in force next, or why nothing may.
+    /// The configuration to put in force, or why there is none.
     pub(crate) next: Result<NextConfiguration, ReloadRefused>,
-    /// What was read; `None` if nothing was.
+    /// The files that were read; `None` if none was.
     files: Option<Vec<ReadFile>>,
     partitions: Partitions,
 }
 
-/// What is to be told of a configuration once it is in force.
+/// What a report says of a configuration that is in force.
 #[derive(Debug)]
 pub(crate) struct Applied {
     /// The number of its snapshot.
     pub(crate) generation: u64,
-    /// What is different.
+    /// The differences.
     pub(crate) changes: Changes,
-    /// What was perhaps not meant.
+    /// The warnings.
     pub(crate) warnings: Vec<Notice>,
 }
 
@@ -104,7 +100,7 @@ pub(crate) struct Reloader {
     live: LiveSnapshot,
     contents: Arc<Contents>,
     startup: Startup,
-    /// Where it listens, whatever the file says: no upstream may be one of these.
+    /// The addresses that the process listens on: no upstream may be one of these.
     listen: Vec<Listen>,
     partitions: Partitions,
     files: Vec<ReadFile>,
@@ -125,7 +121,7 @@ impl Reloader {
         let upstreams = partitions.number(config.upstreams);
         let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones)
             .with_upstreams(partitions::of(&upstreams));
-        rehearse(&config.cases, &snapshot, &upstreams, now)?;
+        run_policy_tests(&config.cases, &snapshot, &upstreams, now)?;
         partitions.apply(upstreams);
         Ok(Self {
             read_once: path.as_deref().is_some_and(is_no_file),
@@ -160,20 +156,19 @@ impl Reloader {
         self.path.as_deref()
     }
 
-    /// Who may be asked under the snapshot in force.
+    /// The upstreams of the snapshot in force.
     #[must_use]
     pub(crate) const fn upstreams(&self) -> &NumberedUpstreams {
         self.partitions.in_force()
     }
 
-    /// The files that the last configuration was read from, whether it was taken or refused: what
-    /// must change before reading it again can have another end.
+    /// The files of the last attempt, successful or not: the ones to watch for changes.
     #[must_use]
     pub(crate) fn files(&self) -> &[ReadFile] {
         &self.files
     }
 
-    /// An attempt to put what the file says now in the place of what is in force.
+    /// An attempt to replace the configuration in force by the one in the file now.
     #[must_use]
     pub(crate) fn attempt(&self) -> ReloadAttempt {
         ReloadAttempt {
@@ -187,7 +182,7 @@ impl Reloader {
         }
     }
 
-    /// Takes note of what an attempt has read, and returns what came of it. Nothing is in force yet.
+    /// Keeps the list of files that an attempt has read, and returns its result. Nothing is in force yet.
     ///
     /// # Errors
     /// [`ReloadRefused`], and the snapshot in force stays.
@@ -215,8 +210,7 @@ impl Reloader {
 }
 
 impl ReloadAttempt {
-    /// Reads the file, builds everything that it says, and holds it to its own tests, asked at
-    /// `now`.
+    /// Reads the file, builds the snapshot, and runs its policy tests as of `now`.
     #[must_use]
     pub(crate) fn read(mut self, now: SystemTime) -> AttemptResult {
         let mut files = None;
@@ -259,7 +253,7 @@ impl ReloadAttempt {
         let upstreams = self.partitions.number(config.upstreams);
         let snapshot = Snapshot::new(self.generation, config.policy, config.zones)
             .with_upstreams(partitions::of(&upstreams));
-        rehearse(&config.cases, &snapshot, &upstreams, now)?;
+        run_policy_tests(&config.cases, &snapshot, &upstreams, now)?;
         let log = &config.startup.log;
         Ok(NextConfiguration {
             snapshot,
@@ -273,14 +267,14 @@ impl ReloadAttempt {
     }
 }
 
-/// Whether there is something at a path that cannot be read twice: a pipe, a device.
+/// Whether a path names a pipe or a device, which cannot be read twice.
 fn is_no_file(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Holds a configuration to its own tests.
-fn rehearse(
+/// Runs a configuration's policy tests.
+fn run_policy_tests(
     cases: &[Case],
     snapshot: &Snapshot,
     upstreams: &NumberedUpstreams,

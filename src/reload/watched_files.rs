@@ -1,6 +1,6 @@
-//! Whether the files that a configuration was read from have changed.
+//! Detects changes of the files that a configuration was read from.
 //!
-//! By looking at them again and again. What tells of changes, inotify, watches inodes and
+//! It polls them. What tells of changes, inotify, watches inodes and
 //! directories: a file that is replaced by rename and a Kubernetes volume, in which `..data` and so
 //! every path through it is switched from one directory to another, each need a watch on every
 //! link of the way, renewed after each change, and network file systems tell nothing at all.
@@ -21,11 +21,10 @@ use std::{
 
 use dnsgate_config::ReadFile;
 
-/// How often to look. A change is in force after twice this at the latest, which is soon for a
-/// policy; and it is rare enough to cost nothing.
+/// How often to look. A change is in force after twice this at the latest.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The files of one attempt at a configuration, whether it was taken or refused.
+/// The files of one attempt to load a configuration, successful or not.
 #[derive(Debug)]
 pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
 
@@ -33,18 +32,18 @@ pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
 struct WatchedFile {
     file: ReadFile,
     seen: FileStat,
-    /// Whether something has moved since it was last known to be what was read.
+    /// It has changed since it was last compared with what was read.
     moved: bool,
 }
 
-/// What a look at a path shows.
+/// The state of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileStat {
     /// Not looked yet.
     Unknown,
-    /// Nothing that could be read.
+    /// Nothing to read.
     Absent,
-    /// A pipe or the like: looking again would tell nothing.
+    /// A pipe or the like, which shows no changes.
     Unwatchable,
     File {
         device: u64,
@@ -117,7 +116,6 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use dnsgate_config;
 
     const CONFIG: &str = "zones: [{origin: a.test, file: zone}]";
     const ZONE: &str = "@ 300 SOA ns hostmaster 1 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.1\n";
