@@ -25,7 +25,7 @@ use crate::{
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
-        Forwarder, RateLimiter, Running, Server, StreamLimits, Worker, WorkerError, self_query,
+        ClientRateLimit, Forwarder, Running, Server, StreamLimits, Worker, WorkerError, self_query,
         upstream_setup,
     },
     systemd,
@@ -146,7 +146,7 @@ async fn run(
         tcp_unread_bytes: unread(),
         ..numbers.reading()
     });
-    let rate_limiter = RateLimiter::of(&startup.limits, server.addresses());
+    let rate_limiter = ClientRateLimit::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
         Worker::new(

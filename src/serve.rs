@@ -52,7 +52,7 @@ pub(crate) use bind::BindError;
 pub(crate) use forward::Forwarder;
 use handler::Handler;
 pub(crate) use live::LiveSnapshot;
-pub(crate) use rate::RateLimiter;
+pub(crate) use rate::ClientRateLimit;
 pub(crate) use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 

@@ -34,7 +34,7 @@ use serde_json::Value;
 use dnsgate_config::{LogOutput, LogQueries};
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
+    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
 };
 
 pub use crate::{
@@ -206,7 +206,7 @@ pub(crate) struct Tally {
     /// Counted in `denied_total`, under this reason.
     pub(crate) denied: Option<Reason>,
     /// Counted in `filter_rejected_total`, under this check.
-    pub(crate) check: Option<Check>,
+    pub(crate) check: Option<FilterCheck>,
     pub(crate) truncated: bool,
     pub(crate) panicked: bool,
     /// Counted in `shed_total`.

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`UpstreamClient::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
-//! encoded from it ([`ask`](dnsgate_core::dns::ask)): no byte of a client's packet comes this far.
+//! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): no byte of a client's packet comes this far.
 //!
 //! An [`UpstreamClient`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.

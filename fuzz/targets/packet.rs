@@ -15,7 +15,7 @@ use dnsgate_core::engine::{
     self, Client, Context, Ending, GroupId, Outcome, Reason, RuleId, Snapshot, Step,
 };
 use dnsgate_core::policy::{
-    Action, DenyWith, Group, Origin, Pattern, Policy, Rule, TypeSet, ZoneId,
+    Action, DenyWith, Group, Pattern, Policy, Rule, RuleOrigin, TypeSet, ZoneId,
 };
 use dnsgate_core::zone::{Zone, parse_zone};
 use hickory_proto::op::{Message, MessageType};
@@ -187,7 +187,7 @@ fn rule((patterns, groups, types, ends, does): &Line) -> Result<Rule, String> {
             }
             Does::Deny(_) => Action::Deny,
         },
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     })
 }
 
@@ -224,7 +224,7 @@ pub(crate) fn check(data: &[u8]) {
             check_decision(fixture, packet, source, now, &outcome);
         }
         Step::Drop(outcome, _) => check_decision(fixture, packet, source, now, &outcome),
-        Step::Ask(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
+        Step::Forward(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 
 use dnsgate_core::{
     dns::Transport,
-    engine::{Check, Ending, GroupId, RuleId},
+    engine::{Ending, FilterCheck, GroupId, RuleId},
 };
 
 use crate::telemetry::Tally;
@@ -34,7 +34,7 @@ pub(crate) const MAX_RULE_CELLS: usize = 131_072;
 
 const TRANSPORTS: usize = Transport::ALL.len();
 /// The number of checks of the response filter.
-const CHECKS: usize = Check::ALL.len();
+const CHECKS: usize = FilterCheck::ALL.len();
 /// The number of endings.
 pub(crate) const ENDINGS: usize = Ending::ALL.len();
 
@@ -398,7 +398,7 @@ mod tests {
             let outcome = Outcome {
                 rule: Some(RuleId(rule)),
                 group: Some(GroupId(63)),
-                check: Some(Check::Cname),
+                check: Some(FilterCheck::Cname),
                 ..Outcome::new(Reason::Filtered)
             };
             block.count(&Tally::of(&outcome, Transport::Udp));
@@ -410,9 +410,9 @@ mod tests {
         assert_eq!(denied, [("g63", "r0", 1), ("g63", OTHER, 2)]);
         let filtered: Vec<_> = block
             .filtered()
-            .map(|(cell, count)| (cell.rule, Check::ALL[cell.check], count))
+            .map(|(cell, count)| (cell.rule, FilterCheck::ALL[cell.check], count))
             .collect();
-        let chain = Check::Cname;
+        let chain = FilterCheck::Cname;
         assert_eq!(filtered, [("r0", chain, 1), (OTHER, chain, 2)]);
     }
 

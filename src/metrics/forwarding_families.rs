@@ -3,7 +3,7 @@
 
 use prometheus::proto::MetricFamily;
 
-use dnsgate_core::engine::Check;
+use dnsgate_core::engine::FilterCheck;
 
 use super::{
     exporter::label_of,
@@ -17,7 +17,7 @@ use super::{
 /// What the response filter did not let pass.
 pub(crate) fn filtered(totals: &Totals) -> impl Iterator<Item = Series> {
     totals.filtered.iter().map(|(key, &count)| {
-        let check = label_of(&Check::ALL, key.check, Check::as_str);
+        let check = label_of(&FilterCheck::ALL, key.check, FilterCheck::as_str);
         counter([key.rule.as_str(), check], count)
     })
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::metrics::labels::Labels;
-use dnsgate_core::{dns::Transport, engine::Check};
+use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
 use super::{
     Severity, message_text,
@@ -134,7 +134,7 @@ pub(crate) fn query(
         rule: outcome.rule.map(|rule| labels.rule(Some(rule))),
         group: outcome.group.map(|group| labels.group(Some(group))),
         upstream: outcome.upstream.map(|upstream| labels.upstream(upstream)),
-        check: outcome.check.map(Check::as_str),
+        check: outcome.check.map(FilterCheck::as_str),
         rejected: record.rejected.as_deref(),
         generation: record.generation,
         sample_rate: sample,

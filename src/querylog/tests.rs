@@ -15,7 +15,7 @@ use dnsgate_core::{
         Name, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter, Rrset, Transport,
         reply::Section,
     },
-    engine::{Check, GroupId, RuleId, UpstreamId},
+    engine::{FilterCheck, GroupId, RuleId, UpstreamId},
 };
 
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -204,7 +204,7 @@ fn logs_the_record_that_the_filter_withheld() {
     let denied = reply(&packet, &[]);
     let filtered = Outcome {
         upstream: Some(UpstreamId(0)),
-        check: Some(Check::Address),
+        check: Some(FilterCheck::Address),
         ..Outcome {
             reason: Reason::Filtered,
             ..blocked()
@@ -317,7 +317,7 @@ fn hostile_bytes_break_no_line() {
         telemetry.loaded(8, labels, UNIX_EPOCH);
         let filtered = Outcome {
             upstream: Some(UpstreamId(0)),
-            check: Some(Check::Cname),
+            check: Some(FilterCheck::Cname),
             ..blocked()
         };
         telemetry.recorder().record(&Event {

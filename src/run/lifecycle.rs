@@ -35,9 +35,8 @@ pub(super) fn without_ipv6(
     why: &io::Error,
 ) {
     let listener = format!("{}://{address}", transport.as_str());
-    let message = format!(
-        "this host has no IPv6 ({why}): dnsgate runs without the listener {listener}"
-    );
+    let message =
+        format!("this host has no IPv6 ({why}): dnsgate runs without the listener {listener}");
     telemetry.event(Severity::Warning, &message, &[("listen", json!(listener))]);
 }
 

@@ -1,7 +1,7 @@
 //! Queries that wait for an upstream: asked for, taken up again, answered.
 //!
 //! ```text
-//!  worker ─▶ submit(query, permit, way back) ─▶ task: resolve ─▶ cache ─▶ engine::finish ─▶ reply
+//!  worker ─▶ submit(query, permit, way back) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
 //!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
 //! ```
 //!
@@ -36,14 +36,16 @@ use crate::{
 use dnsgate_config::Limits;
 use dnsgate_core::{
     cache::Cache,
-    dns::{Failure, Transport, response::MAX_LINKS},
-    engine::{self, Arrived, Ask, Client, Context, Partition, Permit, Reason, Snapshot, Step},
+    dns::{Failure, Transport, response::MAX_ALIASES},
+    engine::{
+        self, Client, Context, Forward, Partition, Permit, Reason, Snapshot, Step, UpstreamResult,
+    },
     policy::GroupId,
 };
 
 /// How often a query is taken up again at most: once for each name of a chain of aliases, which the
-/// engine ends ([`MAX_LINKS`]).
-const MAX_ROUNDS: usize = MAX_LINKS + 1;
+/// engine ends ([`MAX_ALIASES`]).
+const MAX_ROUNDS: usize = MAX_ALIASES + 1;
 /// How long a client waits for upstreams where there are responses past their time to give it (RFC 8767
 /// section 5: 1.8 seconds, just below the common time-out of clients).
 const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
@@ -57,7 +59,7 @@ pub(super) struct Waiting {
     pub(super) source: SocketAddr,
     pub(super) transport: Transport,
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) ask: Ask,
+    pub(super) ask: Forward,
     /// Whether it was let in at its upstream; else it has yet to be.
     pub(super) admitted: Option<Admitted>,
     pub(super) responder: DetachedResponder,
@@ -153,7 +155,7 @@ impl Forwarder {
 
     /// What a scrape asks for.
     pub(crate) fn reading(&self) -> Reading {
-        let cache = self.cache.numbers();
+        let cache = self.cache.stats();
         Reading {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
@@ -235,7 +237,7 @@ impl Forwarder {
     async fn run(
         self: &Arc<Self>,
         query: QueryContext<'_>,
-        ask: Ask,
+        ask: Forward,
         hold: &mut HeldWhileWaiting,
     ) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
@@ -249,9 +251,9 @@ impl Forwarder {
             crate::faults::strike(crate::faults::FaultPoint::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
             let taken_up = query
-                .write(|out| engine::finish(query.packet, query.client, &context, &arrived, out));
+                .write(|out| engine::resume(query.packet, query.client, &context, &arrived, out));
             match taken_up {
-                (Step::Ask(next), _) => ask = *next,
+                (Step::Forward(next), _) => ask = *next,
                 done => return done,
             }
         }
@@ -282,11 +284,11 @@ impl Forwarder {
     /// What an upstream says, or, to a client that has waited for long, what one said.
     async fn resolve(
         self: &Arc<Self>,
-        ask: Ask,
+        ask: Forward,
         query: QueryContext<'_>,
         hold: &mut HeldWhileWaiting,
-    ) -> Arrived {
-        let Ask { permit, stale, .. } = ask;
+    ) -> UpstreamResult {
+        let Forward { permit, stale, .. } = ask;
         let request = UpstreamRequest {
             party: party(query.group),
             time: query.time,
@@ -308,7 +310,7 @@ impl Forwarder {
         query: QueryContext<'_>,
         request: UpstreamRequest,
         slot: Option<Arc<InFlightSlot>>,
-    ) -> Arrived {
+    ) -> UpstreamResult {
         // It goes on behind the client's back, in the client's place, and the next one finds what it
         // brought.
         let fetch = {
@@ -322,7 +324,7 @@ impl Forwarder {
         };
         let late = |failure| {
             let context = self.context(query.snapshot, query.now);
-            Arrived::unknown(permit, failure, &context)
+            UpstreamResult::unknown(permit, failure, &context)
         };
         let wait = query.time.until.min(query.time.began + CLIENT_WAIT);
         match time::timeout_at(wait.into(), fetch).await {
@@ -339,7 +341,7 @@ impl Forwarder {
         snapshot: &Snapshot,
         now: SystemTime,
         request: UpstreamRequest,
-    ) -> Arrived {
+    ) -> UpstreamResult {
         let UpstreamRequest {
             party,
             time,
@@ -362,9 +364,9 @@ impl Forwarder {
             // That it was not answered in what earlier ones had left of the time says little of this
             // question, and whoever asks it next has all of it.
             Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
-                Arrived::unknown(permit, Failure::Timeout, &context)
+                UpstreamResult::unknown(permit, Failure::Timeout, &context)
             }
-            result => Arrived::new(permit, result, &context),
+            result => UpstreamResult::new(permit, result, &context),
         }
     }
 

@@ -23,42 +23,42 @@ use crate::clock::monotonic;
 use dnsgate_config::Limits;
 use dnsgate_core::{
     dns::Transport,
-    engine::{Pass, Rate, Rates},
+    engine::{RateLimit, RateLimiter, RateVerdict},
 };
 
 /// The limit, if there is one; clones share its table.
 #[derive(Clone)]
-pub(crate) struct RateLimiter {
-    rates: Arc<Rates>,
+pub(crate) struct ClientRateLimit {
+    rates: Arc<RateLimiter>,
     /// The addresses that are listened on.
     own: Arc<[IpAddr]>,
 }
 
-impl RateLimiter {
+impl ClientRateLimit {
     /// The gate of these limits before these listeners; `None` where a client may send any number.
     pub(crate) fn of(limits: &Limits, listen: &[(Transport, SocketAddr)]) -> Option<Self> {
         let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let per_second = u32::try_from(limits.per_client_qps).unwrap_or(u32::MAX);
-        let rate = Rate {
+        let rate = RateLimit {
             per_second: NonZeroU32::new(per_second)?,
             slip: small(limits.per_client_slip),
             ipv4_prefix: small(limits.per_client_ipv4_prefix),
             ipv6_prefix: small(limits.per_client_ipv6_prefix),
         };
         Some(Self {
-            rates: Arc::new(Rates::new(rate, monotonic())),
+            rates: Arc::new(RateLimiter::new(rate, monotonic())),
             own: listen.iter().map(|(_, address)| address.ip()).collect(),
         })
     }
 
     /// Whether a message may pass.
-    pub(super) fn pass(&self, message: ClientMessage<'_>, now: Instant) -> Pass {
+    pub(super) fn pass(&self, message: ClientMessage<'_>, now: Instant) -> RateVerdict {
         let source = message.source.ip();
         let is_probe = || message.packet == QUESTION || message.packet == own_question();
         if message.transport == Transport::Tcp
             || (source.is_loopback() || self.own.contains(&source)) && is_probe()
         {
-            return Pass::Within;
+            return RateVerdict::Within;
         }
         self.rates.take(source, now)
     }
@@ -76,7 +76,7 @@ mod tests {
         ];
         let listen = listen.map(|(transport, at)| (transport, at.parse().expect("an address")));
         assert!(
-            RateLimiter::of(&Limits::default(), &listen).is_none(),
+            ClientRateLimit::of(&Limits::default(), &listen).is_none(),
             "off by default"
         );
         let limits = Limits {
@@ -84,7 +84,7 @@ mod tests {
             per_client_slip: 0,
             ..Limits::default()
         };
-        let rate_limiter = RateLimiter::of(&limits, &listen).expect("a limit");
+        let rate_limiter = ClientRateLimit::of(&limits, &listen).expect("a limit");
         let now = monotonic();
         let passes = |source: &str, transport, packet| {
             let source: IpAddr = source.parse().expect("an address");
@@ -95,7 +95,7 @@ mod tests {
             };
             // The first passes anyway.
             let _ = rate_limiter.pass(message, now);
-            rate_limiter.pass(message, now) == Pass::Within
+            rate_limiter.pass(message, now) == RateVerdict::Within
         };
         for (source, transport, packet, want) in [
             ("10.0.0.1", Transport::Udp, QUESTION, false),

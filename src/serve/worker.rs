@@ -12,7 +12,7 @@ use super::{
     forward::{Forwarder, Waiting},
     handler::{ClientMessage, Handler, ListenerEvent},
     live::SnapshotReader,
-    rate::RateLimiter,
+    rate::ClientRateLimit,
     responder::Responder,
     self_query::own_question,
 };
@@ -23,7 +23,10 @@ use crate::{
 };
 use dnsgate_core::{
     dns::Prefetch,
-    engine::{self, Arrived, Ask, Client, Context, More, Outcome, Pass, Reason, Snapshot, Step},
+    engine::{
+        self, Client, Context, FollowUp, Forward, Outcome, RateVerdict, Reason, Snapshot, Step,
+        UpstreamResult,
+    },
 };
 
 /// The handler of one worker.
@@ -33,7 +36,7 @@ pub(crate) struct Worker {
     recorder: Recorder,
     shared: Arc<Shared>,
     forwarder: Arc<Forwarder>,
-    rate_limiter: Option<RateLimiter>,
+    rate_limiter: Option<ClientRateLimit>,
     /// What the batch will read of the policy.
     prefetch: Prefetch,
     /// When the batch was read, by the calendar: for expiry and for the log.
@@ -47,7 +50,7 @@ impl Worker {
         mut reader: SnapshotReader,
         telemetry: &Telemetry,
         forwarder: Arc<Forwarder>,
-        rate_limiter: Option<RateLimiter>,
+        rate_limiter: Option<ClientRateLimit>,
     ) -> Self {
         let snapshot = Arc::clone(reader.snapshot());
         let (now, began) = (calendar(), monotonic());
@@ -70,8 +73,8 @@ impl Worker {
             .rate_limiter
             .as_ref()
             .map(|rate_limiter| rate_limiter.pass(message, self.began));
-        if let Some(over @ (Pass::Slip | Pass::Over)) = pass {
-            return engine::limited(message.packet, over == Pass::Slip, out);
+        if let Some(over @ (RateVerdict::Slip | RateVerdict::Over)) = pass {
+            return engine::limited(message.packet, over == RateVerdict::Slip, out);
         }
         #[cfg(feature = "faults")]
         crate::faults::strike(crate::faults::FaultPoint::Worker, message.packet);
@@ -113,7 +116,7 @@ impl Worker {
     /// was let in unless it goes on elsewhere.
     fn admit(
         &self,
-        ask: &Ask,
+        ask: &Forward,
         message: ClientMessage<'_>,
         out: &mut [u8],
     ) -> Result<Option<Admitted>, Step> {
@@ -127,14 +130,18 @@ impl Worker {
         };
         let context =
             Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
-        let arrived = [Arrived::new(ask.permit.clone(), Err(failure), &context)];
+        let arrived = [UpstreamResult::new(
+            ask.permit.clone(),
+            Err(failure),
+            &context,
+        )];
         let client = Client {
             source: message.source.ip(),
             transport: message.transport,
         };
-        match engine::finish(message.packet, client, &context, &arrived, out) {
+        match engine::resume(message.packet, client, &context, &arrived, out) {
             // An alias of what the cache had leads to an upstream that may be asked.
-            Step::Ask(_) => Ok(None),
+            Step::Forward(_) => Ok(None),
             step => Err(step),
         }
     }
@@ -142,7 +149,7 @@ impl Worker {
     /// Hands a query over that must wait; the reply's length where it cannot.
     fn wait(
         &mut self,
-        ask: Ask,
+        ask: Forward,
         admitted: Option<Admitted>,
         message: ClientMessage<'_>,
         out: &mut [u8],
@@ -179,7 +186,7 @@ impl Worker {
     }
 
     /// What a reply asks for beside being sent.
-    fn follow_up(&self, more: Option<&More>) {
+    fn follow_up(&self, more: Option<&FollowUp>) {
         if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
             let snapshot = Arc::clone(&self.snapshot);
             self.forwarder.refresh(permit, snapshot, self.now);
@@ -249,7 +256,7 @@ impl Handler for Worker {
                 self.record(outcome, message, &[], rejected);
                 None
             }
-            Step::Ask(ask) => match self.admit(&ask, message, out) {
+            Step::Forward(ask) => match self.admit(&ask, message, out) {
                 Err(step) => {
                     let len = step.len();
                     let reply = out.get(..len).unwrap_or_default();

@@ -85,7 +85,7 @@ fn many_outcomes() -> Vec<Outcome> {
                             qtype,
                             rcode,
                             upstream: None,
-                            check: (reason == Reason::Filtered).then_some(Check::Hint),
+                            check: (reason == Reason::Filtered).then_some(FilterCheck::Hint),
                             truncated: rcode == Some(Rcode::NoError),
                         });
                     }
@@ -188,7 +188,7 @@ fn filtered() -> Case {
             rule: Some(RuleId(1)),
             qtype: Some(RecordType(65280)),
             rcode: Some(Rcode::NxDomain),
-            check: Some(Check::Cname),
+            check: Some(FilterCheck::Cname),
             ..Outcome::new(Reason::Filtered)
         },
         Transport::Udp,
@@ -337,7 +337,7 @@ fn counters_do_not_go_backward_over_a_reload() {
             Outcome {
                 group: Some(GroupId(group)),
                 rule: Some(RuleId(rule)),
-                check: Some(Check::Hint),
+                check: Some(FilterCheck::Hint),
                 ..Outcome::new(Reason::Filtered)
             },
             Transport::Udp,
@@ -432,7 +432,7 @@ fn what_is_kept_of_old_generations_is_bounded() {
         let outcome = Outcome {
             group: Some(GroupId(0)),
             rule: Some(RuleId(0)),
-            check: Some(Check::Address),
+            check: Some(FilterCheck::Address),
             ..Outcome::new(Reason::Filtered)
         };
         block.count(&Tally::of(&outcome, Transport::Udp));

@@ -1,7 +1,7 @@
 //! One question to one server, over its transport.
 //!
 //! Why not hickory-net's clients: they take and give messages of their own types, while what
-//! leaves here must be the one encoding of a question ([`ask`]), and what comes back is read by
+//! leaves here must be the one encoding of a question ([`upstream_query`]), and what comes back is read by
 //! [`Response`](dnsgate_core::dns::Response). Its stream framing gives raw messages, but it reads nothing while
 //! a write waits: against a server that does the same, a full pipeline stands still.
 //!
@@ -49,7 +49,7 @@ use self::{
 use super::{share::Requester, sockets, upstream_limits::UpstreamLimits};
 use crate::clock::monotonic;
 use dnsgate_config::ServerAddr;
-use dnsgate_core::{dns::ask, policy::Permit};
+use dnsgate_core::{dns::upstream_query, policy::Permit};
 
 /// The way to one server.
 pub(super) struct ServerTransport {
@@ -128,14 +128,14 @@ impl ServerTransport {
             return self.exchange(permit, false, patience, requester).await;
         }
         let reply = self.exchange(permit, true, patience, requester).await?;
-        if !ask::rejects_edns(&reply.message) {
+        if !upstream_query::rejects_edns(&reply.message) {
             self.edns.works();
             return Ok(reply);
         }
         match self.exchange(permit, false, patience, requester).await {
             Ok(plain) => {
                 // Else it is the question that it does not like.
-                if !ask::rejects_edns(&plain.message) && self.edns.fails(monotonic()) {
+                if !upstream_query::rejects_edns(&plain.message) && self.edns.fails(monotonic()) {
                     self.reporter.without_edns();
                 }
                 Ok(plain)
@@ -154,7 +154,7 @@ impl ServerTransport {
     ) -> Result<Reply, TransportFault> {
         let query = |id| match edns {
             true => encode(id, permit),
-            false => ask::without_edns(encode(id, permit)),
+            false => upstream_query::without_edns(encode(id, permit)),
         };
         let (address, tcp) = match &self.transport {
             Channel::Stream(pool) => return pool.ask(query(0), patience, requester).await,
@@ -166,7 +166,9 @@ impl ServerTransport {
         let heard = datagram::ask(address, query(id), most, &self.reporter).await?;
         drop(descriptor);
         let rtt = match heard {
-            DatagramReply::Reply(reply) if !ask::is_truncated(&reply.message) => return Ok(reply),
+            DatagramReply::Reply(reply) if !upstream_query::is_truncated(&reply.message) => {
+                return Ok(reply);
+            }
             // It tells how far the server is; the second one has to connect.
             DatagramReply::Reply(truncated) => Some(truncated.rtt),
             DatagramReply::Forgeries => {
@@ -185,7 +187,7 @@ impl ServerTransport {
 /// The only place where a message to a server is made, and it takes a permit.
 fn encode(id: u16, permit: &Permit) -> Vec<u8> {
     let bits = permit.bits();
-    ask::encode(
+    upstream_query::encode(
         id,
         permit.name(),
         permit.qtype(),

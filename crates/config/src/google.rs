@@ -41,7 +41,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
     zone::Zone,
 };
 
@@ -181,7 +181,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
         reason: None,
         action: Action::Zone(id),
         deny_with: None,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     };
     parts.note_zone(shown);
     parts.add_rule(

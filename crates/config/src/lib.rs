@@ -16,7 +16,7 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
 
-use dnsgate_core::{cache::Settings, policy::Policy, zone::Zone};
+use dnsgate_core::{cache::CacheSettings, policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
@@ -88,7 +88,7 @@ pub struct Startup {
     /// Threads for each UDP address, and for all TCP addresses; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
     /// How what upstreams said is kept.
-    pub cache: Settings,
+    pub cache: CacheSettings,
     /// How much of everything there may be.
     pub limits: Limits,
     /// What is logged.

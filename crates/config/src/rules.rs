@@ -16,7 +16,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Rrset},
-    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, DenyWith, Pattern, Rule, RuleOrigin, TypeSet},
     zone::parse_record,
 };
 
@@ -75,7 +75,7 @@ pub(super) fn rule(
         reason: entry.reason.as_ref().map(|at| at.value.0.clone()),
         action,
         deny_with,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     })
 }
 

@@ -17,7 +17,7 @@ use super::{Config, parse};
 use dnsgate_core::{
     dns::{Name, NameBuf, RecordType, Rrset},
     policy::Verdict,
-    zone::Lookup,
+    zone::ZoneLookup,
 };
 
 /// 2027-01-01T00:00:00Z.
@@ -57,9 +57,9 @@ pub(super) fn answer_to(config: &Config, client: &str, name: &str, rtype: &str) 
     match config.policy.decide(group, name.as_ref(), rtype, now()) {
         Verdict::Zone { zone, .. } => {
             match config.zones[zone.0 as usize].lookup(name.as_ref(), rtype) {
-                Lookup::Found(set) | Lookup::Alias(set) => shown(set),
-                Lookup::NoData | Lookup::Exists => "NODATA".to_owned(),
-                Lookup::NxDomain => "NXDOMAIN".to_owned(),
+                ZoneLookup::Found(set) | ZoneLookup::Alias(set) => shown(set),
+                ZoneLookup::NoData | ZoneLookup::Exists => "NODATA".to_owned(),
+                ZoneLookup::NxDomain => "NXDOMAIN".to_owned(),
                 other => format!("{other:?}"),
             }
         }

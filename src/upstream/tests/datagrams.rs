@@ -6,7 +6,7 @@ use super::{
     fake::{Stream, answer, answer_all, bare, error, read, with, write},
     *,
 };
-use dnsgate_core::dns::ask;
+use dnsgate_core::dns::upstream_query;
 
 type Script = fn(&[u8]) -> Vec<Vec<u8>>;
 
@@ -183,7 +183,7 @@ async fn each_query_has_an_id_and_a_port_of_its_own() {
     for (number, (query, _)) in (0..).zip(&seen) {
         let id = u16::from_be_bytes([query[0], query[1]]);
         let permit = question(number);
-        let encoded = ask::encode(id, permit.name(), permit.qtype(), false, false);
+        let encoded = upstream_query::encode(id, permit.name(), permit.qtype(), false, false);
         assert_eq!(*query, encoded, "the one encoding");
     }
     let ids: HashSet<_> = seen.iter().map(|(query, _)| query[..2].to_vec()).collect();

@@ -17,7 +17,7 @@ use super::{
     reply::{Reply, TransportFault},
     reporter::ServerReporter,
 };
-use dnsgate_core::dns::ask;
+use dnsgate_core::dns::upstream_query;
 
 /// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.
 const LARGEST_REPLY: usize = 4096;
@@ -51,7 +51,7 @@ pub(super) async fn ask(
         match reply.await.map_err(|error| of_io(&error))? {
             Some(message) => {
                 return Ok(DatagramReply::Reply(Reply {
-                    message: ask::with_question(message, &query),
+                    message: upstream_query::with_question(message, &query),
                     rtt: sent.elapsed(),
                 }));
             }
@@ -67,7 +67,7 @@ fn receive(socket: &UdpSocket, query: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut room = [0; LARGEST_REPLY];
     let length = (&*SockRef::from(socket)).read(&mut room)?;
     let message = room.get(..length).unwrap_or_default();
-    Ok(ask::is_reply_to(message, query).then(|| message.to_vec()))
+    Ok(upstream_query::is_reply_to(message, query).then(|| message.to_vec()))
 }
 
 /// A socket for one question. To connect it binds it, too: the kernel picks the port then, as it

@@ -20,7 +20,7 @@ use super::{
     reply::{Reply, TransportFault},
     tls::OpenError,
 };
-use dnsgate_core::dns::{ServerFault, ask};
+use dnsgate_core::dns::{ServerFault, upstream_query};
 
 /// How HTTP/2 is asked for in the TLS handshake (RFC 9113 section 3.2).
 pub(super) const ALPN: &[u8] = b"h2";
@@ -182,11 +182,11 @@ async fn exchange(
         message.extend_from_slice(&chunk);
         body.flow_control().release_capacity(chunk.len())?;
     }
-    if !ask::is_reply_to(&message, &query) {
+    if !upstream_query::is_reply_to(&message, &query) {
         return Ok(Err(TransportFault::Malformed));
     }
     let rtt = sent.elapsed();
-    let message = ask::with_question(message, &query);
+    let message = upstream_query::with_question(message, &query);
     Ok(Ok(Reply { message, rtt }))
 }
 

@@ -18,7 +18,7 @@ use super::{
     reply::{Reply, TransportFault},
     reporter::ServerReporter,
 };
-use dnsgate_core::dns::ask;
+use dnsgate_core::dns::upstream_query;
 
 /// Bytes read ahead: most replies with their length in one system call.
 const READ_AHEAD: usize = 4096;
@@ -168,7 +168,7 @@ impl Pipeline {
         let id = message.first_chunk().map(|id| u16::from_be_bytes(*id));
         let question = id.filter(|id| {
             let asked = self.asked.get(id);
-            asked.is_some_and(|asked| ask::is_reply_to(&message, &asked.query))
+            asked.is_some_and(|asked| upstream_query::is_reply_to(&message, &asked.query))
         });
         let Some(asked) = question.and_then(|id| self.asked.remove(&id)) else {
             reporter.mismatch();
@@ -176,7 +176,7 @@ impl Pipeline {
         };
         state.answered();
         let rtt = asked.since.elapsed();
-        let message = ask::with_question(message, &asked.query);
+        let message = upstream_query::with_question(message, &asked.query);
         let _ = asked.reply.send(Ok(Reply { message, rtt }));
     }
 
@@ -206,7 +206,7 @@ mod tests {
 
     fn query() -> Vec<u8> {
         let name: Name = "www.example".parse().expect("a name");
-        ask::encode(0, name.as_ref(), RecordType::A, false, false)
+        upstream_query::encode(0, name.as_ref(), RecordType::A, false, false)
     }
 
     /// A connection with room for `room` bytes on the way, and the server's end of it.

@@ -26,7 +26,7 @@ use super::{
     said::{Said, hash, word},
 };
 use dnsgate_core::{
-    cache::Settings,
+    cache::CacheSettings,
     policy::{Action, Rule},
     zone::Zone,
 };
@@ -282,7 +282,7 @@ impl Contents {
             settings,
             min_ttl: _, // a place
         } = section;
-        let Settings {
+        let CacheSettings {
             size,
             min_ttl,
             max_ttl,

@@ -7,7 +7,7 @@ use super::super::{
     read::{At, Choice, Fields},
     value::{Bytes, Count, Interval, Seconds},
 };
-use dnsgate_core::cache::Settings;
+use dnsgate_core::cache::CacheSettings;
 
 /// The `limits` section.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
 /// The `cache` section.
 #[derive(Debug)]
 pub(crate) struct CacheSection {
-    pub(crate) settings: Settings,
+    pub(crate) settings: CacheSettings,
     /// Where the shortest time is set.
     pub(crate) min_ttl: Option<Place>,
 }
@@ -141,7 +141,7 @@ pub(super) fn read_cache(fields: &Fields<'_>, faults: &mut Faults<'_>) -> CacheS
         faults.push_help(on.place, message, help);
     }
     CacheSection {
-        settings: Settings {
+        settings: CacheSettings {
             size: size(fields, faults),
             min_ttl,
             max_ttl,

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use super::{answer, answer_to, config, errors, now};
 use crate::{Limits, Strategy, load};
 use dnsgate_core::{
-    cache::Settings,
+    cache::CacheSettings,
     dns::Name,
     policy::{AnswerRanges, CnameMode, Forwarding, GroupId, UpstreamId, Verdict},
 };
@@ -158,7 +158,7 @@ fn cache_and_limits_are_read() {
     let empty = config("").startup;
     assert_eq!(
         empty.cache,
-        Settings {
+        CacheSettings {
             size: 64 << 20,
             min_ttl: 0,
             max_ttl: 3_600,
@@ -174,7 +174,7 @@ fn cache_and_limits_are_read() {
     let set = set.startup;
     assert_eq!(
         set.cache,
-        Settings {
+        CacheSettings {
             size: 1 << 30,
             min_ttl: 30,
             max_ttl: 86_400,

@@ -63,9 +63,9 @@ impl From<&Spec> for Rule {
             },
             deny_with: spec.deny_with,
             origin: match (spec.search, spec.built_in) {
-                (true, _) => Origin::Search,
-                (false, true) => Origin::BuiltIn,
-                (false, false) => Origin::Configured,
+                (true, _) => RuleOrigin::Search,
+                (false, true) => RuleOrigin::BuiltIn,
+                (false, false) => RuleOrigin::Configured,
             },
         }
     }
@@ -383,19 +383,24 @@ fn check(
     let candidates = policy.explain(group, asked_name.as_ref(), asked.qtype, now);
     let (searched, candidates): (Vec<_>, Vec<_>) = candidates
         .into_iter()
-        .partition(|candidate| candidate.rule.origin == Origin::Search);
+        .partition(|candidate| candidate.rule.origin == RuleOrigin::Search);
     prop_assert_eq!(searched.len(), usize::from(is_searched(specs, asked)));
     for candidate in searched {
-        prop_assert_eq!(candidate.fate == Fate::Wins, expected.is_none());
+        prop_assert_eq!(
+            candidate.disposition == Disposition::Wins,
+            expected.is_none()
+        );
     }
-    let winners = candidates.iter().filter(|c| c.fate == Fate::Wins);
+    let winners = candidates
+        .iter()
+        .filter(|c| c.disposition == Disposition::Wins);
     let winners: Vec<_> = winners.map(|c| c.id.0 as usize).collect();
     prop_assert_eq!(winners, Vec::from_iter(expected));
     for candidate in &candidates {
         prop_assert!(candidate.pattern.matches(asked_name.as_ref()));
         let out = matches!(
-            candidate.fate,
-            Fate::OtherGroup | Fate::OtherType | Fate::Expired
+            candidate.disposition,
+            Disposition::OtherGroup | Disposition::OtherType | Disposition::Expired
         );
         prop_assert_eq!(!out, applies(&specs[candidate.id.0 as usize], asked));
     }

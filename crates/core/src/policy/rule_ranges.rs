@@ -10,7 +10,7 @@ static NONE: Ranges = Ranges::NONE;
 
 /// What the answers to each rule's questions may hold.
 #[derive(Clone, Debug)]
-pub(super) struct Filters {
+pub(super) struct RuleRanges {
     /// Each once.
     ranges: Vec<Ranges>,
     /// Where in `ranges` those of a rule are, by its number; nowhere for one that does not forward.
@@ -23,12 +23,12 @@ pub(super) struct Filters {
 
 /// What was made so far.
 #[derive(Default)]
-struct Made<'r> {
+struct RangeTable<'r> {
     ranges: Vec<Ranges>,
     known: HashMap<&'r AnswerRanges, u32>,
 }
 
-impl<'r> Made<'r> {
+impl<'r> RangeTable<'r> {
     fn place(&mut self, answers: &'r AnswerRanges, always: &[IpAddr]) -> u32 {
         *self.known.entry(answers).or_insert_with(|| {
             self.ranges.push(Ranges::new(answers, always));
@@ -38,10 +38,10 @@ impl<'r> Made<'r> {
     }
 }
 
-impl Filters {
+impl RuleRanges {
     /// Those of the rules, in the order of their numbers, and of what is observed.
     pub(super) fn new(rules: &[Rule], observed: Option<&Forwarding>, always: Vec<IpAddr>) -> Self {
-        let mut made = Made::default();
+        let mut made = RangeTable::default();
         let of_rule = rules.iter().map(|rule| match &rule.action {
             Action::Forward(forwarding) => Some(made.place(&forwarding.answers, &always)),
             Action::Zone(_) | Action::Answer(_) | Action::Deny => None,

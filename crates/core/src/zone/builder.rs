@@ -53,13 +53,13 @@ pub struct ZoneError {
     /// record is missing.
     pub record: Option<usize>,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: ZoneProblem,
 }
 
 /// What is wrong with a record, as the second half of a sentence that began with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum ZoneProblem {
     /// The owner is not at or below the origin.
     #[error("the name is outside the zone {0}; a final dot may be too many or missing")]
     OutOfZone(Name),
@@ -189,19 +189,19 @@ impl ZoneBuilder {
         ttl: u32,
         rtype: RecordType,
         rdata: &[u8],
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ZoneProblem> {
         if self.added.len() >= MAX_RECORDS {
-            return Err(Problem::TooManyRecords);
+            return Err(ZoneProblem::TooManyRecords);
         }
         self.added.push((NodeId::ROOT, rtype));
         if !owner.is_within(self.origin.as_ref()) {
-            return Err(Problem::OutOfZone(self.origin.clone()));
+            return Err(ZoneProblem::OutOfZone(self.origin.clone()));
         }
         if rtype.is_meta() || rtype == RecordType::ANY {
-            return Err(Problem::MetaType);
+            return Err(ZoneProblem::MetaType);
         }
         if !well_formed(rtype, rdata) {
-            return Err(Problem::BadRdata);
+            return Err(ZoneProblem::BadRdata);
         }
         if of_signed_zone(rtype) {
             // Before the name is: the hashes of NSEC3 are not names of the zone's hosts.
@@ -211,7 +211,7 @@ impl ZoneBuilder {
         let node = self
             .tree
             .insert(owner, self.skip)
-            .map_err(|_| Problem::TooManyRecords)?;
+            .map_err(|_| ZoneProblem::TooManyRecords)?;
         if let Some(last) = self.added.last_mut() {
             last.0 = node;
         }
@@ -225,22 +225,22 @@ impl ZoneBuilder {
         ttl: u32,
         rtype: RecordType,
         rdata: &[u8],
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ZoneProblem> {
         let sets = self
             .tree
             .value_or_insert_with(node, Vec::new)
-            .ok_or(Problem::TooManyRecords)?;
+            .ok_or(ZoneProblem::TooManyRecords)?;
         let at = match sets.binary_search_by_key(&rtype, Rrset::rtype) {
             Ok(at) => at,
-            Err(_) if sets.len() >= MAX_TYPES => return Err(Problem::TooManyTypes),
+            Err(_) if sets.len() >= MAX_TYPES => return Err(ZoneProblem::TooManyTypes),
             Err(at) => {
                 sets.insert(at, Rrset::new(rtype, ttl));
                 at
             }
         };
-        let set = sets.get_mut(at).ok_or(Problem::TooManyRecords)?;
+        let set = sets.get_mut(at).ok_or(ZoneProblem::TooManyRecords)?;
         if usize::from(set.len()) >= MAX_SET {
-            return Err(Problem::LargeSet);
+            return Err(ZoneProblem::LargeSet);
         }
         set.lower_ttl(ttl);
         let hash = |rdata: &[u8]| self.hasher.hash_one((node, rtype, rdata));
@@ -253,7 +253,7 @@ impl ZoneBuilder {
         } else {
             set.push(rdata)
         };
-        added.map_err(|_| Problem::LargeSet)
+        added.map_err(|_| ZoneProblem::LargeSet)
     }
 
     /// The zone, if it makes sense.
@@ -338,7 +338,7 @@ impl ZoneBuilder {
                 owner: self.origin.clone(),
                 rtype: RecordType::SOA,
                 record: None,
-                problem: Problem::NoSoa,
+                problem: ZoneProblem::NoSoa,
             });
         }
         for (node, sets) in self.tree.iter() {
@@ -351,14 +351,18 @@ impl ZoneBuilder {
             errors.extend(found.map(|(rtype, problem)| self.error(node, rtype, problem)));
             if let Some(dname) = self.dname_above(node) {
                 let below = name_of(self.tree.names(), node, self.origin.as_ref());
-                errors.push(self.error(dname, RecordType::DNAME, Problem::NamesBelowDname(below)));
+                errors.push(self.error(
+                    dname,
+                    RecordType::DNAME,
+                    ZoneProblem::NamesBelowDname(below),
+                ));
             }
         }
         errors
     }
 
     /// What is wrong with one set, given the others of its name.
-    fn check_set(&self, node: NodeId, sets: &[Rrset], set: &Rrset) -> Option<Problem> {
+    fn check_set(&self, node: NodeId, sets: &[Rrset], set: &Rrset) -> Option<ZoneProblem> {
         let rtype = set.rtype();
         let at_apex = node == NodeId::ROOT;
         let single = matches!(
@@ -366,29 +370,29 @@ impl ZoneBuilder {
             RecordType::SOA | RecordType::CNAME | RecordType::DNAME
         );
         if single && set.len() > 1 {
-            return Some(Problem::MoreThanOne(set.len()));
+            return Some(ZoneProblem::MoreThanOne(set.len()));
         }
         let wire: usize = set
             .rdatas()
             .map(|rdata| RECORD_OVERHEAD + rdata.len())
             .sum();
         if wire + MESSAGE_OVERHEAD > MAX_RDATA {
-            return Some(Problem::LargeSet);
+            return Some(ZoneProblem::LargeSet);
         }
         match rtype {
-            RecordType::SOA if !at_apex => Some(Problem::SoaBelowOrigin(self.origin.clone())),
+            RecordType::SOA if !at_apex => Some(ZoneProblem::SoaBelowOrigin(self.origin.clone())),
             RecordType::CNAME => sets
                 .iter()
                 .map(Rrset::rtype)
                 .find(|&other| other != RecordType::CNAME)
-                .map(Problem::CnameBesideOther),
+                .map(ZoneProblem::CnameBesideOther),
             RecordType::NS | RecordType::DNAME
                 if !at_apex && self.tree.names().label(node) == b"*" =>
             {
-                Some(Problem::AtWildcard)
+                Some(ZoneProblem::AtWildcard)
             }
             RecordType::DNAME if !at_apex && of_type(sets, RecordType::NS).is_some() => {
-                Some(Problem::DnameAtCut)
+                Some(ZoneProblem::DnameAtCut)
             }
             _ => None,
         }
@@ -408,7 +412,7 @@ impl ZoneBuilder {
         })
     }
 
-    fn error(&self, node: NodeId, rtype: RecordType, problem: Problem) -> ZoneError {
+    fn error(&self, node: NodeId, rtype: RecordType, problem: ZoneProblem) -> ZoneError {
         ZoneError {
             owner: name_of(self.tree.names(), node, self.origin.as_ref()),
             rtype,

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::{
-    message::{Record, Section},
-    rdata,
+    decompress,
+    message::{MessageRecord, MessageSection},
 };
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
 
@@ -15,9 +15,9 @@ use crate::dns::{Name, NameBuf, NameRef, RecordType};
 /// can carry, so that what compression saves in a real one is paid for, and no bomb is.
 const MAX_KEPT: usize = 128 << 10;
 
-/// One record, its owner aside. Its RDATA is in [`Found::data`].
+/// One record, its owner aside. Its RDATA is in [`RelevantRecords::data`].
 #[derive(Clone, Copy)]
-pub(super) struct Kept {
+pub(super) struct StoredRecord {
     pub(super) rtype: RecordType,
     /// Of an RRSIG, what it signs; of others, their own type.
     pub(super) covered: RecordType,
@@ -28,28 +28,28 @@ pub(super) struct Kept {
 
 /// The records of one owner in the answer section.
 #[derive(Default)]
-pub(super) struct Owner {
-    pub(super) alias: Option<Alias>,
+pub(super) struct OwnerRecords {
+    pub(super) alias: Option<AliasRecord>,
     /// The same for all names below.
-    pub(super) dname: Option<Alias>,
-    pub(super) records: Vec<Kept>,
+    pub(super) dname: Option<AliasRecord>,
+    pub(super) records: Vec<StoredRecord>,
     /// Whether one of the records that were asked for has not the form of its type.
     pub(super) broken: bool,
 }
 
-pub(super) struct Alias {
-    pub(super) record: Kept,
+pub(super) struct AliasRecord {
+    pub(super) record: StoredRecord,
     /// `None` where the record is not well-formed, or where there are two that differ: a name is an
     /// alias for one other (RFC 2181 section 10.1).
     pub(super) target: Option<Name>,
 }
 
 /// The records of a reply that could matter.
-pub(super) struct Found {
+pub(super) struct RelevantRecords {
     pub(super) qtype: RecordType,
     pub(super) dnssec_ok: bool,
-    pub(super) owners: HashMap<Name, Owner>,
-    pub(super) authority: Vec<(Name, Kept)>,
+    pub(super) owners: HashMap<Name, OwnerRecords>,
+    pub(super) authority: Vec<(Name, StoredRecord)>,
     /// Whether there were name servers in the authority section.
     pub(super) servers: bool,
     /// Whether there are DNAMEs at all.
@@ -61,9 +61,9 @@ pub(super) struct Found {
     pub(super) room: usize,
 }
 
-impl Owner {
+impl OwnerRecords {
     /// What leads elsewhere: from this name, or, a DNAME, from those below.
-    const fn leads(&mut self, is_dname: bool) -> &mut Option<Alias> {
+    const fn leads(&mut self, is_dname: bool) -> &mut Option<AliasRecord> {
         if is_dname {
             &mut self.dname
         } else {
@@ -72,7 +72,7 @@ impl Owner {
     }
 }
 
-impl Found {
+impl RelevantRecords {
     pub(super) fn new(qtype: RecordType, dnssec_ok: bool) -> Self {
         Self {
             qtype,
@@ -88,15 +88,15 @@ impl Found {
     }
 
     /// Files one record, if it is of any use. `None` when there is no room for it.
-    pub(super) fn take(&mut self, record: &Record<'_>) -> Option<()> {
-        let answer = record.section == Section::Answer;
+    pub(super) fn take(&mut self, record: &MessageRecord<'_>) -> Option<()> {
+        let answer = record.section == MessageSection::Answer;
         let Some(owner) = record.owner else {
             self.lost |= answer;
             return Some(());
         };
         let signature = record.rtype == RecordType::RRSIG;
         let covered = match record.rdata {
-            Some(rdata) if signature => rdata::covered(rdata)?,
+            Some(rdata) if signature => decompress::covered(rdata)?,
             _ => record.rtype,
         };
         let asked = record.rtype == self.qtype;
@@ -137,9 +137,9 @@ impl Found {
 
     /// Notes that a record of the answer section has not the form of its type: it matters only where
     /// the question leads to it.
-    fn take_broken(&mut self, owner: NameRef<'_>, record: &Record<'_>) -> Option<()> {
+    fn take_broken(&mut self, owner: NameRef<'_>, record: &MessageRecord<'_>) -> Option<()> {
         let kept = self.keep(record, &[], record.rtype)?;
-        let unusable = Alias {
+        let unusable = AliasRecord {
             record: kept,
             target: None,
         };
@@ -157,7 +157,12 @@ impl Found {
         Some(())
     }
 
-    fn take_alias(&mut self, owner: NameRef<'_>, record: &Record<'_>, rdata: &[u8]) -> Option<()> {
+    fn take_alias(
+        &mut self,
+        owner: NameRef<'_>,
+        record: &MessageRecord<'_>,
+        rdata: &[u8],
+    ) -> Option<()> {
         let (target, _) = NameBuf::read(rdata).ok()?;
         let is_dname = record.rtype == RecordType::DNAME;
         self.dnames |= is_dname;
@@ -172,7 +177,7 @@ impl Found {
             }
             return Some(());
         }
-        let alias = Alias {
+        let alias = AliasRecord {
             record: self.keep(record, rdata, record.rtype)?,
             target: Some(self.keep_name(target.as_ref())?),
         };
@@ -183,7 +188,7 @@ impl Found {
     fn take_authority(
         &mut self,
         owner: NameRef<'_>,
-        record: &Record<'_>,
+        record: &MessageRecord<'_>,
         rdata: &[u8],
         covered: RecordType,
     ) -> Option<()> {
@@ -193,10 +198,10 @@ impl Found {
         Some(())
     }
 
-    fn owner(&mut self, name: NameRef<'_>) -> Option<&mut Owner> {
+    fn owner(&mut self, name: NameRef<'_>) -> Option<&mut OwnerRecords> {
         if !self.owners.contains_key(name.wire()) {
             let name = self.keep_name(name)?;
-            self.owners.insert(name, Owner::default());
+            self.owners.insert(name, OwnerRecords::default());
         }
         self.owners.get_mut(name.wire())
     }
@@ -206,11 +211,16 @@ impl Found {
         Some(name.to_name())
     }
 
-    fn keep(&mut self, record: &Record<'_>, rdata: &[u8], covered: RecordType) -> Option<Kept> {
+    fn keep(
+        &mut self,
+        record: &MessageRecord<'_>,
+        rdata: &[u8],
+        covered: RecordType,
+    ) -> Option<StoredRecord> {
         self.room = self.room.checked_sub(rdata.len())?;
         let start = self.data.len();
         self.data.extend_from_slice(rdata);
-        Some(Kept {
+        Some(StoredRecord {
             rtype: record.rtype,
             covered,
             ttl: record.ttl,
@@ -219,7 +229,7 @@ impl Found {
         })
     }
 
-    pub(super) fn data(&self, record: &Kept) -> &[u8] {
+    pub(super) fn data(&self, record: &StoredRecord) -> &[u8] {
         self.data.get(record.start..record.end).unwrap_or_default()
     }
 }

@@ -5,7 +5,7 @@
 //! lead into another message. RFC 3597 section 4 lists the types in which a pointer is to be
 //! understood; in all the others bytes are bytes.
 
-use super::message::Reader;
+use super::message::MessageReader;
 use crate::dns::RecordType;
 
 /// What RDATA consists of.
@@ -71,7 +71,7 @@ impl Form {
 /// Reads the RDATA that ends at `end` and adds it to `out`, its names uncompressed. `None` when it
 /// has not the form of its type.
 pub(super) fn read(
-    reader: &mut Reader<'_>,
+    reader: &mut MessageReader<'_>,
     rtype: RecordType,
     end: usize,
     out: &mut Vec<u8>,
@@ -106,12 +106,12 @@ pub(super) fn read(
     (reader.at() == end).then_some(())
 }
 
-fn copy(reader: &mut Reader<'_>, len: usize, out: &mut Vec<u8>) -> Option<()> {
+fn copy(reader: &mut MessageReader<'_>, len: usize, out: &mut Vec<u8>) -> Option<()> {
     out.extend_from_slice(reader.bytes(len)?);
     Some(())
 }
 
-fn copy_to(reader: &mut Reader<'_>, end: usize, out: &mut Vec<u8>) -> Option<()> {
+fn copy_to(reader: &mut MessageReader<'_>, end: usize, out: &mut Vec<u8>) -> Option<()> {
     copy(reader, end.checked_sub(reader.at())?, out)
 }
 

@@ -1,4 +1,4 @@
-//! Lookup and sense of a zone, written once more from the words of the RFCs: names in a map and
+//! ZoneLookup and sense of a zone, written once more from the words of the RFCs: names in a map and
 //! scans over all of it, no tree and no walk. Random small zones must look the same to both.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,22 +147,22 @@ fn said(zone: &Zone, owners: &Owners, qname: &Name, qtype: RecordType) -> String
         &found.expect("a set of the zone").1
     };
     match zone.lookup(qname.as_ref(), qtype) {
-        Lookup::Found(set) => {
+        ZoneLookup::Found(set) => {
             assert_eq!(set.rtype(), qtype);
             format!("found {qtype} of {}", owner_of(set))
         }
-        Lookup::Alias(set) => format!("alias of {}", owner_of(set)),
-        Lookup::Dname {
+        ZoneLookup::Alias(set) => format!("alias of {}", owner_of(set)),
+        ZoneLookup::Dname {
             owner_labels,
             dname,
         } => {
             assert_eq!(last(owner_labels), owner_of(dname).as_ref());
             format!("dname of {}", owner_of(dname))
         }
-        Lookup::Exists => "exists".to_owned(),
-        Lookup::NoData => "nodata".to_owned(),
-        Lookup::NxDomain => "nxdomain".to_owned(),
-        Lookup::Referral { cut_labels, ns } => {
+        ZoneLookup::Exists => "exists".to_owned(),
+        ZoneLookup::NoData => "nodata".to_owned(),
+        ZoneLookup::NxDomain => "nxdomain".to_owned(),
+        ZoneLookup::Referral { cut_labels, ns } => {
             assert_eq!(last(cut_labels), owner_of(ns).as_ref());
             format!("referral of {}", owner_of(ns))
         }

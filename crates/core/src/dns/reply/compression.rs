@@ -10,7 +10,7 @@ use crate::dns::name::MAX_LABELS;
 const MOST: usize = 40;
 
 /// Suffixes of names, in the order in which they were written.
-pub(super) struct Known {
+pub(super) struct CompressionTable {
     /// Where each stands in the reply.
     places: [u16; MOST],
     /// Its length when written out, root byte included: what is compared first.
@@ -18,7 +18,7 @@ pub(super) struct Known {
     count: usize,
 }
 
-impl Known {
+impl CompressionTable {
     pub(super) const fn new() -> Self {
         Self {
             places: [0; MOST],
@@ -54,7 +54,7 @@ impl Known {
         self.count >= MOST
     }
 
-    /// How many there are: what [`Known::cut`] goes back to.
+    /// How many there are: what [`CompressionTable::cut`] goes back to.
     pub(super) const fn count(&self) -> usize {
         self.count
     }

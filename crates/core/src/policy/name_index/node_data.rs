@@ -6,7 +6,7 @@
 //!   bits 29 … 0      that entry, or one more than where the name's entries begin, or 0 for none
 //! ```
 
-use super::{Kind, Placed, RuleId};
+use super::{PatternKind, PlacedPattern, RuleId};
 
 const ALLOWED_BELOW: u32 = 1 << 31;
 const ONLY: u32 = 1 << 30;
@@ -21,18 +21,18 @@ pub(super) const MAX_PLACE: u32 = REST - 1;
 
 /// A node's mark. The one that a new node has says nothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(u32);
+pub(super) struct NodeData(u32);
 
 /// Where a name's entries are.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum EntryPlace {
     /// There is this one.
-    Here(Packed),
+    Here(PackedEntry),
     /// They stand from here on.
     From(u32),
 }
 
-impl Mark {
+impl NodeData {
     /// The mark with these bits.
     pub(super) const fn of(bits: u32) -> Self {
         Self(bits)
@@ -44,19 +44,19 @@ impl Mark {
     }
 
     /// Where the name's entries are, if it has any.
-    pub(super) const fn place(self) -> Option<Place> {
+    pub(super) const fn place(self) -> Option<EntryPlace> {
         match (self.0 & ONLY, self.0 & REST) {
             (0, 0) => None,
-            (0, first) => Some(Place::From(first - 1)),
-            (_, entry) => Some(Place::Here(Packed(entry | LAST))),
+            (0, first) => Some(EntryPlace::From(first - 1)),
+            (_, entry) => Some(EntryPlace::Here(PackedEntry(entry | LAST))),
         }
     }
 
     /// The same with entries.
-    pub(super) const fn with(self, place: Place) -> Self {
+    pub(super) const fn with(self, place: EntryPlace) -> Self {
         let place = match place {
-            Place::Here(entry) => ONLY | entry.0 & REST,
-            Place::From(first) => (first + 1) & REST,
+            EntryPlace::Here(entry) => ONLY | entry.0 & REST,
+            EntryPlace::From(first) => (first + 1) & REST,
         };
         Self(self.0 & ALLOWED_BELOW | place)
     }
@@ -74,18 +74,18 @@ impl Mark {
 
 /// An entry in four bytes: one that ends the name's entries, the rule, two bits of kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Packed(u32);
+pub(super) struct PackedEntry(u32);
 
 const LAST: u32 = 1 << 31;
 
-impl Packed {
+impl PackedEntry {
     /// `last` ends the name's entries.
-    pub(super) fn new(entry: &Placed, last: bool) -> Self {
+    pub(super) fn new(entry: &PlacedPattern, last: bool) -> Self {
         let kind = match entry.kind {
-            Kind::Exact => 0,
-            Kind::Subtree => 1,
-            Kind::Below => 2,
-            Kind::Search => 3,
+            PatternKind::Exact => 0,
+            PatternKind::Subtree => 1,
+            PatternKind::Below => 2,
+            PatternKind::Search => 3,
         };
         let last = if last { LAST } else { 0 };
         Self(last | entry.rule.0 << KIND_BITS | kind)
@@ -97,12 +97,12 @@ impl Packed {
     }
 
     /// What it is about.
-    pub(super) const fn kind(self) -> Kind {
+    pub(super) const fn kind(self) -> PatternKind {
         match self.0 & 0b11 {
-            0 => Kind::Exact,
-            1 => Kind::Subtree,
-            2 => Kind::Below,
-            _ => Kind::Search,
+            0 => PatternKind::Exact,
+            1 => PatternKind::Subtree,
+            2 => PatternKind::Below,
+            _ => PatternKind::Search,
         }
     }
 

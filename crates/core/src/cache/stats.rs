@@ -11,7 +11,7 @@ const PLACES: usize = 16;
 
 /// What a look-up came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum LookupResult {
     Hit,
     Stale,
     Miss,
@@ -19,7 +19,7 @@ pub(super) enum Event {
 
 /// How the cache has been doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub struct CacheStats {
     /// Look-ups that found what is true, or that asking had just failed.
     pub hits: u64,
     /// Look-ups that found nothing.
@@ -62,7 +62,7 @@ fn place() -> usize {
 }
 
 impl Counters {
-    pub(super) fn add(&self, event: Event) {
+    pub(super) fn add(&self, event: LookupResult) {
         let counter = self
             .places
             .get(place() % PLACES)
@@ -73,14 +73,14 @@ impl Counters {
     }
 
     /// All places together; what is not counted here is 0.
-    pub(super) fn sum(&self) -> Numbers {
-        let mut numbers = Numbers::default();
+    pub(super) fn sum(&self) -> CacheStats {
+        let mut stats = CacheStats::default();
         for place in &self.places {
             let [hits, stale, misses] = place.events.each_ref().map(|event| event.load(Relaxed));
-            numbers.hits += hits;
-            numbers.stale += stale;
-            numbers.misses += misses;
+            stats.hits += hits;
+            stats.stale += stale;
+            stats.misses += misses;
         }
-        numbers
+        stats
     }
 }

@@ -13,23 +13,23 @@
 //! takes the first that applies has decided. Whether one applies is not known here.
 //!
 //! A million names should cost tens of megabytes and a decision few lines of memory. So an entry is
-//! four bytes, stands in its node where it is the only one there ([`mark`]), and the names
+//! four bytes, stands in its node where it is the only one there ([`node_data`]), and the names
 //! themselves are kept by the tree alone.
 
-mod mark;
+mod node_data;
 
-use self::mark::{Mark, Packed, Place};
-use super::{Fate, Origin, Pattern, Rule, RuleId};
+use self::node_data::{EntryPlace, NodeData, PackedEntry};
+use super::{Disposition, Pattern, Rule, RuleId, RuleOrigin};
 use crate::dns::{
     LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
 
 /// The most rules of one policy: a mark has room for so many numbers.
-pub(super) const MAX_RULES: usize = 1 << mark::RULE_BITS;
+pub(super) const MAX_RULES: usize = 1 << node_data::RULE_BITS;
 
 /// Which part of a subtree an entry is about; the better one on the same name first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum PatternKind {
     /// The name alone.
     Exact,
     /// The name and all below it.
@@ -40,10 +40,10 @@ pub(super) enum Kind {
     Search,
 }
 
-impl Kind {
+impl PatternKind {
     fn of(pattern: &Pattern, rule: &Rule) -> Self {
         match pattern {
-            _ if rule.origin == Origin::Search => Self::Search,
+            _ if rule.origin == RuleOrigin::Search => Self::Search,
             Pattern::Exact(_) => Self::Exact,
             Pattern::Subtree(_) => Self::Subtree,
             Pattern::Below(_) => Self::Below,
@@ -51,10 +51,10 @@ impl Kind {
     }
 
     /// Whether an entry of this kind is about its own name, or about the names below it.
-    pub(super) const fn covers(self, reach: Reach) -> bool {
+    pub(super) const fn covers(self, reach: Coverage) -> bool {
         match reach {
-            Reach::Name => matches!(self, Self::Exact | Self::Subtree),
-            Reach::Below => matches!(self, Self::Subtree | Self::Below),
+            Coverage::Name => matches!(self, Self::Exact | Self::Subtree),
+            Coverage::Below => matches!(self, Self::Subtree | Self::Below),
         }
     }
 
@@ -68,7 +68,7 @@ impl Kind {
     }
 }
 
-/// The place of an entry among those on the same name, best first. Entries of equal rank are tied
+/// The place of an entry among those on the same name, best first. EntriesOfName of equal rank are tied
 /// where both apply, which is an error when the policy is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
@@ -79,46 +79,46 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    pub(super) fn of(kind: Kind, rule: &Rule) -> Self {
+    pub(super) fn of(kind: PatternKind, rule: &Rule) -> Self {
         Self {
-            for_want_of_others: kind == Kind::Search,
-            wider_than_exact: kind != Kind::Exact,
+            for_want_of_others: kind == PatternKind::Search,
+            wider_than_exact: kind != PatternKind::Exact,
             for_everybody: rule.groups.is_none(),
             built_in: rule.origin.is_built_in(),
         }
     }
 
     /// What becomes of an entry of rank `other` on the same name when one of this rank wins.
-    pub(super) fn fate_of(self, other: Self) -> Fate {
+    pub(super) fn disposition_of(self, other: Self) -> Disposition {
         if self.wider_than_exact != other.wider_than_exact {
-            Fate::ExactWins
+            Disposition::ExactWins
         } else if self.for_everybody != other.for_everybody {
-            Fate::NamedGroupWins
+            Disposition::NamedGroupWins
         } else {
-            Fate::ConfiguredWins
+            Disposition::ConfiguredWins
         }
     }
 }
 
 /// A pattern with the node it stands at, before the tree is packed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
+pub(super) struct PlacedPattern {
     node: NodeId,
     pub(super) rank: Rank,
     pub(super) rule: RuleId,
-    pub(super) kind: Kind,
+    pub(super) kind: PatternKind,
     /// Its place among the rule's patterns.
     pub(super) pattern: u32,
 }
 
 /// The tree while it is built: what stands on one name can still be compared.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct NameIndexBuilder {
     tree: LabelTree,
-    placed: Vec<Placed>,
+    placed: Vec<PlacedPattern>,
 }
 
-impl Draft {
+impl NameIndexBuilder {
     /// Places every pattern of the rules.
     ///
     /// # Errors
@@ -131,8 +131,8 @@ impl Draft {
         for (id, rule) in (0..).map(RuleId).zip(rules) {
             for (at, pattern) in (0..).zip(&rule.patterns) {
                 let node = tree.insert(pattern.name(), 0)?;
-                let kind = Kind::of(pattern, rule);
-                placed.push(Placed {
+                let kind = PatternKind::of(pattern, rule);
+                placed.push(PlacedPattern {
                     node,
                     rank: Rank::of(kind, rule),
                     rule: id,
@@ -146,17 +146,17 @@ impl Draft {
         }
         // A list often has a name twice, or `x` beside `.x`. Of one rule's entries of one rank
         // the widest says it all; kinds sort so that it comes first.
-        let key = |entry: &Placed| (entry.node, entry.rank, entry.rule);
+        let key = |entry: &PlacedPattern| (entry.node, entry.rank, entry.rule);
         placed.sort_unstable_by_key(|entry| (key(entry), entry.kind, entry.pattern));
         placed.dedup_by_key(|entry| key(entry));
-        if placed.len() > mark::MAX_PLACE as usize {
+        if placed.len() > node_data::MAX_PLACE as usize {
             return Err(TreeFull);
         }
         Ok(Self { tree, placed })
     }
 
     /// The entries of each name that has any, best first.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = &[Placed]> {
+    pub(super) fn by_name(&self) -> impl Iterator<Item = &[PlacedPattern]> {
         self.placed.chunk_by(|one, other| one.node == other.node)
     }
 
@@ -164,7 +164,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the names do not fit.
-    pub(super) fn finish(self) -> Result<NameTree, TreeFull> {
+    pub(super) fn finish(self) -> Result<NameIndex, TreeFull> {
         let Self { mut tree, placed } = self;
         let mut shared = Vec::new();
         for group in placed.chunk_by(|one, other| one.node == other.node) {
@@ -172,20 +172,23 @@ impl Draft {
                 continue;
             };
             let place = if let [only] = group {
-                Place::Here(Packed::new(only, true))
+                EntryPlace::Here(PackedEntry::new(only, true))
             } else {
                 let begin = shared.len() as u32; // `new` has seen that they fit
                 let left = (0..group.len()).rev();
-                shared.extend(left.zip(group).map(|(left, it)| Packed::new(it, left == 0)));
-                Place::From(begin)
+                shared.extend(
+                    left.zip(group)
+                        .map(|(left, it)| PackedEntry::new(it, left == 0)),
+                );
+                EntryPlace::From(begin)
             };
-            let mark = Mark::of(tree.mark(first.node)).with(place);
+            let mark = NodeData::of(tree.mark(first.node)).with(place);
             tree.set_mark(first.node, mark.bits());
         }
         let count = placed.len();
         drop(placed); // before the packed tree takes room
         shared.shrink_to_fit();
-        Ok(NameTree {
+        Ok(NameIndex {
             tree: tree.pack()?,
             shared,
             count,
@@ -197,7 +200,7 @@ impl Draft {
 fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
     let mut above = tree.parent(node);
     while let Some(node) = above {
-        let mark = Mark::of(tree.mark(node));
+        let mark = NodeData::of(tree.mark(node));
         if mark.is_allowed_below() {
             return; // and so it is noted at all names above this one
         }
@@ -208,17 +211,17 @@ fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
 
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
-pub(super) struct NameTree {
+pub(super) struct NameIndex {
     tree: PackedTree,
     /// The entries of names that have several, one name's after another's.
-    shared: Vec<Packed>,
+    shared: Vec<PackedEntry>,
     /// How many entries there are in all.
     count: usize,
 }
 
 /// Where the walk down to a name ended: all that the tree has to say of the name is found from here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
+pub(super) struct NamePosition {
     /// The closest known name, and how many labels it has.
     node: PackedId,
     labels: usize,
@@ -226,7 +229,7 @@ pub(super) struct Spot {
     asked: usize,
 }
 
-impl Spot {
+impl NamePosition {
     /// Whether the name is the root.
     pub(super) const fn is_root(self) -> bool {
         self.asked == 0
@@ -238,12 +241,12 @@ impl Spot {
     }
 }
 
-impl NameTree {
+impl NameIndex {
     /// Walks down to `name`, or as close as there is a known name.
-    pub(super) fn find(&self, name: NameRef<'_>) -> Spot {
+    pub(super) fn find(&self, name: NameRef<'_>) -> NamePosition {
         let (node, labels) = self.tree.closest(name);
         let asked = name.label_count();
-        Spot {
+        NamePosition {
             node,
             labels,
             asked,
@@ -262,21 +265,21 @@ impl NameTree {
 
     /// The entries that stand on a name and on every name above it, in the order of precedence.
     /// Among them are those on the name itself that are about the names below it only.
-    pub(super) fn entries(&self, spot: Spot) -> Entries<'_> {
-        let (above, mark) = self.tree.above(spot.node);
-        Entries {
+    pub(super) fn entries(&self, position: NamePosition) -> EntriesOfName<'_> {
+        let (above, mark) = self.tree.above(position.node);
+        EntriesOfName {
             names: self,
             above,
-            labels: spot.labels,
-            asked: spot.asked,
-            here: self.at(Mark::of(mark)),
+            labels: position.labels,
+            asked: position.asked,
+            here: self.at(NodeData::of(mark)),
         }
     }
 
     /// Every name that has a pattern, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();
-        let nodes = nodes.filter(|&(_, mark)| Mark::of(mark).place().is_some());
+        let nodes = nodes.filter(|&(_, mark)| NodeData::of(mark).place().is_some());
         nodes.map(|(node, _)| {
             let mut name = NameBuf::new();
             let mut at = node;
@@ -290,8 +293,9 @@ impl NameTree {
     }
 
     /// Whether a name below this one is allowed to anybody, at any time.
-    pub(super) fn has_allowed_below(&self, spot: Spot) -> bool {
-        spot.labels == spot.asked && Mark::of(self.tree.mark(spot.node)).is_allowed_below()
+    pub(super) fn has_allowed_below(&self, position: NamePosition) -> bool {
+        position.labels == position.asked
+            && NodeData::of(self.tree.mark(position.node)).is_allowed_below()
     }
 
     /// The number of entries.
@@ -302,24 +306,26 @@ impl NameTree {
     /// How many bytes the names take.
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
-        self.tree.heap_bytes() + self.shared.capacity() * size_of::<Packed>()
+        self.tree.heap_bytes() + self.shared.capacity() * size_of::<PackedEntry>()
     }
 
     /// Each name's entries, best first, as rule and kind.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = impl Iterator<Item = (RuleId, Kind)>> {
+    pub(super) fn by_name(
+        &self,
+    ) -> impl Iterator<Item = impl Iterator<Item = (RuleId, PatternKind)>> {
         self.tree
             .iter()
-            .map(|(_, mark)| self.at(Mark::of(mark)).map(|it| (it.rule(), it.kind())))
+            .map(|(_, mark)| self.at(NodeData::of(mark)).map(|it| (it.rule(), it.kind())))
     }
 
-    fn at(&self, mark: Mark) -> Here<'_> {
+    fn at(&self, mark: NodeData) -> Here<'_> {
         match mark.place() {
             None => Here::default(),
-            Some(Place::Here(only)) => Here {
+            Some(EntryPlace::Here(only)) => Here {
                 next: Some(only),
                 rest: &[],
             },
-            Some(Place::From(first)) => {
+            Some(EntryPlace::From(first)) => {
                 let rest = self.shared.get(first as usize..).unwrap_or_default();
                 match rest.split_first() {
                     Some((&next, rest)) => Here {
@@ -336,15 +342,15 @@ impl NameTree {
 /// The entries of one name, from the next one on.
 #[derive(Clone, Copy, Debug, Default)]
 struct Here<'t> {
-    next: Option<Packed>,
+    next: Option<PackedEntry>,
     /// Behind the last one of this name those of others.
-    rest: &'t [Packed],
+    rest: &'t [PackedEntry],
 }
 
 impl Iterator for Here<'_> {
-    type Item = Packed;
+    type Item = PackedEntry;
 
-    fn next(&mut self) -> Option<Packed> {
+    fn next(&mut self) -> Option<PackedEntry> {
         let entry = self.next?;
         self.next = None;
         if !entry.is_last()
@@ -358,9 +364,9 @@ impl Iterator for Here<'_> {
 
 /// An entry on the way from the root to a name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct PatternEntry {
     pub(super) rule: RuleId,
-    pub(super) kind: Kind,
+    pub(super) kind: PatternKind,
     /// How many labels its name has.
     pub(super) labels: usize,
     /// Whether that is the very name asked for.
@@ -369,38 +375,38 @@ pub(super) struct Entry {
 
 /// What an entry may be about, seen from the name asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Coverage {
     /// The name itself.
     Name,
     /// The names below it that no entry mentions.
     Below,
 }
 
-impl Entry {
+impl PatternEntry {
     /// Whether the entry is about what `reach` says.
-    pub(super) fn reaches(self, reach: Reach) -> bool {
+    pub(super) fn reaches(self, reach: Coverage) -> bool {
         // What is asked for is below all names but its own, and so is what is below that.
         self.kind
-            .covers(if self.on_name { reach } else { Reach::Below })
+            .covers(if self.on_name { reach } else { Coverage::Below })
     }
 }
 
-/// See [`NameTree::entries`].
-pub(super) struct Entries<'t> {
-    names: &'t NameTree,
+/// See [`NameIndex::entries`].
+pub(super) struct EntriesOfName<'t> {
+    names: &'t NameIndex,
     above: Option<PackedId>,
     labels: usize,
     asked: usize,
     here: Here<'t>,
 }
 
-impl Iterator for Entries<'_> {
-    type Item = Entry;
+impl Iterator for EntriesOfName<'_> {
+    type Item = PatternEntry;
 
-    fn next(&mut self) -> Option<Entry> {
+    fn next(&mut self) -> Option<PatternEntry> {
         loop {
             if let Some(entry) = self.here.next() {
-                return Some(Entry {
+                return Some(PatternEntry {
                     rule: entry.rule(),
                     kind: entry.kind(),
                     labels: self.labels,
@@ -410,7 +416,7 @@ impl Iterator for Entries<'_> {
             let (above, mark) = self.names.tree.above(self.above?);
             self.above = above;
             self.labels = self.labels.saturating_sub(1);
-            self.here = self.names.at(Mark::of(mark));
+            self.here = self.names.at(NodeData::of(mark));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::dns::{RecordType, rrset::MAX_RDATA};
 use super::{
     Fault,
     field::{self, hex, number, shown},
-    form::{self, Field, Form},
+    form::{self, RdataField, RdataForm},
     gateway, location, prefixes,
     scan::Word,
     services, svcb, types,
@@ -30,7 +30,7 @@ pub(super) fn type_of(word: &Word<'_>) -> Result<RecordType, Fault> {
 }
 
 /// A record's data as written.
-pub(super) struct Written<'a, 't> {
+pub(super) struct RdataText<'a, 't> {
     pub(super) rtype: RecordType,
     /// The word that named the type.
     pub(super) head: &'a Word<'t>,
@@ -39,7 +39,7 @@ pub(super) struct Written<'a, 't> {
     pub(super) origin: &'a WrittenName,
 }
 
-impl Written<'_, '_> {
+impl RdataText<'_, '_> {
     /// A fault at the end of the data.
     pub(super) fn fault_at_end(&self, message: impl Into<String>) -> Fault {
         self.words.last().unwrap_or(self.head).fault(message)
@@ -47,7 +47,7 @@ impl Written<'_, '_> {
 }
 
 /// Reads the data of a record into `out`.
-pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     out.clear();
     match (data.words, form::of(data.rtype)) {
         ([mark, digits @ ..], _) if mark.is("\\#") => generic(mark, digits, out)?,
@@ -67,7 +67,7 @@ pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Faul
     Ok(())
 }
 
-fn by_form(data: &Written<'_, '_>, form: &Form, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn by_form(data: &RdataText<'_, '_>, form: &RdataForm, out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut rest = data.words;
     for &field in form.fields {
         let Some((word, after)) = rest.split_first() else {
@@ -96,22 +96,22 @@ fn by_form(data: &Written<'_, '_>, form: &Form, out: &mut Vec<u8>) -> Result<(),
 
 /// A field that takes all words that are left.
 fn all_words(
-    field: Field,
+    field: RdataField,
     words: &[Word<'_>],
-    data: &Written<'_, '_>,
+    data: &RdataText<'_, '_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     match field {
-        Field::Hex => hex(words, out),
-        Field::Base64 => field::base64(words, out),
-        Field::Types => types::bitmap(words, out),
-        Field::OldTypes => types::old_bitmap(words, out),
-        Field::Location => location::read(data, out),
-        Field::Prefixes => prefixes::read(words, out),
-        Field::Services => services::read(words, out),
-        Field::Ipseckey => gateway::ipseckey(data, out),
-        Field::Amtrelay => gateway::amtrelay(data, out),
-        Field::Hip => gateway::hip(data, out),
+        RdataField::Hex => hex(words, out),
+        RdataField::Base64 => field::base64(words, out),
+        RdataField::Types => types::bitmap(words, out),
+        RdataField::OldTypes => types::old_bitmap(words, out),
+        RdataField::Location => location::read(data, out),
+        RdataField::Prefixes => prefixes::read(words, out),
+        RdataField::Services => services::read(words, out),
+        RdataField::Ipseckey => gateway::ipseckey(data, out),
+        RdataField::Amtrelay => gateway::amtrelay(data, out),
+        RdataField::Hip => gateway::hip(data, out),
         // Strings, the only one left of those that take the rest.
         _ => {
             for word in words {
@@ -125,19 +125,23 @@ fn all_words(
     }
 }
 
-fn missing(data: &Written<'_, '_>, form: &Form) -> Fault {
+fn missing(data: &RdataText<'_, '_>, form: &RdataForm) -> Fault {
     data.fault_at_end(format!(
         "data are missing behind this: {} is followed by {}",
         data.rtype, form.names
     ))
 }
 
-fn explain(mut fault: Fault, rtype: RecordType, form: &Form) -> Fault {
-    let several = form.fields.len() > 1
-        || matches!(
-            form.fields,
-            [Field::Location | Field::Ipseckey | Field::Amtrelay | Field::Hip]
-        );
+fn explain(mut fault: Fault, rtype: RecordType, form: &RdataForm) -> Fault {
+    let several =
+        form.fields.len() > 1
+            || matches!(
+                form.fields,
+                [RdataField::Location
+                    | RdataField::Ipseckey
+                    | RdataField::Amtrelay
+                    | RdataField::Hip]
+            );
     if several {
         let order = format!(" ({rtype} is followed by {})", form.names);
         fault.message.push_str(&order);
