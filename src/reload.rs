@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_changes_nothing() {
+    fn a_refused_reload_changes_nothing() {
         let (mut reloader, file) = reloader(GOOD);
         for (text, told) in [
             ("rules: [{name: x}]", "error: "),
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_are_those_of_the_last_attempt() {
+    fn lists_the_files_of_the_last_attempt() {
         let dir = tempfile::tempdir().expect("directory");
         let path = |name: &str| dir.path().join(name);
         let put = |name: &str, text: &str| fs::write(path(name), text).expect("written");

@@ -1,4 +1,4 @@
-//! Which listeners run, and how they end: packets in from sockets, replies out to them.
+//! The data plane: listeners and their threads. Packets in, replies out.
 //!
 //! ```text
 //!                    ┌─ udp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a socket each, and
@@ -10,9 +10,8 @@
 //! ```
 //!
 //! The kernel spreads datagrams and connections over the workers, by client, and no two workers
-//! share anything on a query's path. What a packet means is the [`Handler`]'s business: nothing
-//! here reads more of a message than its length, except to answer SERVFAIL when the handler
-//! panicked over it. So one poisonous packet costs one answer, never a worker.
+//! share anything on a query's path. The [`Handler`] reads the packets; the listeners read only their length,
+//! except to answer SERVFAIL when the handler panicked. So one poisonous packet costs one answer, never a worker.
 //!
 //! Not here: which addresses and how many workers (configuration), what the answer is (engine),
 //! what is counted (telemetry; the handler is told of every [`ListenerEvent`]).

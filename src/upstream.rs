@@ -1,4 +1,4 @@
-//! Toward the servers of an upstream: a permit goes in, responses come out.
+//! The client of one upstream: a permit goes in, a response comes out.
 //!
 //! ```text
 //!  resolve(permit) ─▶ coalescing ─▶ hedging ─▶ transport ─▶ a server
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`UpstreamClient::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
-//! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): no byte of a client's packet comes this far.
+//! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): nothing of a client's packet leaves.
 //!
 //! An [`UpstreamClient`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.
@@ -69,7 +69,7 @@ use dnsgate_core::{
     policy::{Permit, UpstreamId},
 };
 
-/// Servers that know the same, and the way to them.
+/// The client of the servers of one upstream.
 pub(crate) struct UpstreamClient {
     shared: Arc<UpstreamShared>,
     in_flight: Arc<InFlightQueries>,
@@ -78,7 +78,7 @@ pub(crate) struct UpstreamClient {
 }
 
 impl UpstreamClient {
-    /// Prepares the way to the servers of `config`; nothing is sent yet. `id` is the upstream's in
+    /// For the servers of `config`; nothing is sent yet. `id` is the upstream's in
     /// the configuration, for its probes. To be called within the tokio runtime that connections
     /// are to live on.
     ///
@@ -113,11 +113,11 @@ impl UpstreamClient {
         })
     }
 
-    /// Asks, until `until` at the latest. Who asks what is already in flight waits for the same
-    /// answer; when nobody waits any longer, the question is dropped. To be called within a tokio
-    /// runtime, any one: where several wait for one answer, each of theirs must run until it has come.
+    /// Resolves a question until `until` at the latest. A question that is in flight already is coalesced with it;
+    /// when nobody waits any longer, it is dropped. To be called within a tokio runtime, any one: where several
+    /// wait for one answer, each of their runtimes must run until it has come.
     ///
-    /// Where no server may be asked, that is told at once. `party` is whose question it is.
+    /// Fails at once where no server may be asked. `party` is the client group that asks.
     ///
     /// # Errors
     /// [`Failure`], not later than `until`, nor later than [`UpstreamLimits::deadline`] from now.
@@ -142,7 +142,7 @@ impl UpstreamClient {
         until: Instant,
         admitted: Admitted,
     ) -> Result<Arc<Response>, Failure> {
-        // It may have waited for its turn, and the last server may have been found to be down meanwhile.
+        // It may have waited, and the last server may have gone down meanwhile.
         let _admitted = match admitted.0 {
             Some(_) => admitted,
             None => self.admit()?,
@@ -153,8 +153,8 @@ impl UpstreamClient {
         if left.is_zero() {
             return Err(Failure::Timeout);
         }
-        // Others may come to wait for the same answer, and they must not suffer for it that whoever
-        // asked first had little time left.
+        // Later ones may be coalesced with it; they must not suffer from the little time that the first one has
+        // left.
         let end = if left < whole / 2 { now + whole } else { until };
         let ask = |permit| hedging::run(Arc::clone(&self.shared), permit, party, end);
         match self.in_flight.join(permit, ask) {
@@ -162,8 +162,8 @@ impl UpstreamClient {
             Joined::First(query) => wait(query, until).await,
             Joined::Coalesced(query) => {
                 self.shared.observer.observe(UpstreamEvent::Coalesced);
-                // It may end later than this one has time for. Should the thread that it began in
-                // hang, it must not take along who waits in others, either.
+                // It may end later than this one has time for, and a thread that hangs must not take along those
+                // that wait on others.
                 wait(query, until).await
             }
             Joined::Full => {
@@ -173,18 +173,16 @@ impl UpstreamClient {
         }
     }
 
-    /// Probes the servers: all of them at once and then every few minutes, to see whether the
-    /// questions come back to us; those that failed more often, to see whether they are back. Ends
-    /// when the upstream is dropped. To be spawned once.
+    /// Probes the servers: all of them at once and then every few minutes for loops, failed ones more often to see
+    /// whether they are back. Ends when the upstream is dropped. To be spawned once.
     pub(crate) fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         prober::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// Lets a question in that is to be asked. Costs no lock.
+    /// Admits a question. Takes no lock.
     ///
     /// # Errors
-    /// Why it fails at once, which is told: all servers lead back to us, or all are down and as many
-    /// questions as may find out whether one is back.
+    /// All servers loop back to us, or all are down and as many questions as may are finding out whether one is back.
     pub(crate) fn admit(&self) -> Result<Admitted, Failure> {
         let failure = match self.shared.stats.availability() {
             Availability::Open => return Ok(Admitted(None)),
@@ -209,7 +207,7 @@ impl UpstreamClient {
     }
 }
 
-/// A question may be asked, as long as this is held.
+/// A question that is admitted, as long as this is held.
 #[must_use]
 pub(crate) struct Admitted(Option<Probing>);
 
@@ -229,7 +227,7 @@ impl Probing {
     }
 }
 
-/// What a flight ends with, if it does so in time.
+/// The result of a query in flight, if it comes in time.
 async fn wait(query: InFlightQuery, until: Instant) -> Resolution {
     let ended = time::timeout_at(until.into(), query).await;
     ended.unwrap_or(Err(Failure::Timeout))

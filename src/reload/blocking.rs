@@ -142,7 +142,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(600);
 
     #[tokio::test]
-    async fn only_its_own_thread_gives_way() {
+    async fn lowers_the_priority_of_its_own_thread_only() {
         #[cfg(target_os = "linux")]
         {
             let nice = || rustix::process::getpriority_process(Some(rustix::thread::gettid()));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_told_and_leaves_its_place() {
+    async fn reports_a_panic_and_frees_the_place() {
         let blocking = BlockingThreads::new(1);
         for _ in 0..3 {
             let panicked = blocking.run(PATIENCE, || -> () { panic!("as a test wants it") });
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_hangs_is_given_up_and_only_so_many_may_hang() {
+    async fn gives_up_hanging_work_and_limits_its_number() {
         let blocking = BlockingThreads::new(2);
         let mut held = Vec::new();
         for _ in 0..2 {

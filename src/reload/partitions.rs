@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stays_the_same_keeps_its_number_and_nobody_gets_anothers() {
+    fn an_unchanged_upstream_keeps_its_partition() {
         let mut partitions = Partitions::default();
         let mut load = |list: &[(&str, &str)]| -> Vec<u32> {
             let list = list.iter().map(|(name, server)| upstream(name, server));

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_seen_however_a_file_is_replaced() {
+    fn notices_every_way_to_replace_a_file() {
         let (dir, config, zone) = directory();
         let mut files = read(&config);
         assert_eq!(settle(&mut files), None);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_that_appear_beside_a_configuration_are_seen_and_so_is_their_end() {
+    fn notices_a_test_file_that_appears_or_disappears() {
         let (dir, config, _) = directory();
         let tests = dir.path().join("gate.test.yaml");
         let mut files = read(&config);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_of_kubernetes_is_followed_through_its_links() {
+    fn notices_a_change_of_a_kubernetes_volume() {
         let dir = tempfile::tempdir().expect("directory");
         let path = |name: &str| dir.path().join(name);
         for (data, zone) in [("..1", ZONE), ("..2", &ZONE.replace('1', "2"))] {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_before_the_first_look_or_goes_on_changing() {
+    fn notices_early_changes_and_waits_for_files_at_rest() {
         let (_dir, config, zone) = directory();
         let mut files = read(&config);
         fs::write(&zone, ZONE.replace('1', "2")).expect("written");

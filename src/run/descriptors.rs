@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_out_never_exceeds_the_limit() {
+    fn shares_never_exceed_the_descriptor_limit() {
         for limit in [64, 256, 1024, 4096, 65_536, 1 << 20] {
             for workers in [1, 2, 8, 64] {
                 let shares = Shares::of(limit, &Limits::default(), &listen(), workers);

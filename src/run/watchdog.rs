@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_that_falls_silent_is_told_of_and_so_is_its_return() {
+    async fn reports_a_silent_worker_and_its_return() {
         let worker = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let address = worker.local_addr().expect("bound");
         let (sender, mut told) = mpsc::unbounded_channel();

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_every_ipv6_address_of_a_host_without_is_done_without() {
+    fn skips_only_wildcard_ipv6_listeners_on_hosts_without_ipv6() {
         for (address, code, lacks) in [
             ("[::]:53", libc::EAFNOSUPPORT, true),
             ("[::]:53", libc::EADDRNOTAVAIL, true),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_the_bounds_of_its_listener() {
+    fn connections_inherit_the_buffer_sizes_of_their_listener() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let buffer = 8 << 10;
         let bound = bind(Transport::Tcp, address, NonZeroUsize::MIN, buffer);

@@ -1,14 +1,14 @@
-//! Queries that wait for an upstream: asked for, taken up again, answered.
+//! Queries that wait for an upstream: asks it, resumes the query with the result, sends the reply.
 //!
 //! ```text
-//!  worker ─▶ submit(query, permit, way back) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
+//!  worker ─▶ submit(query, permit, responder) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
 //!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
 //! ```
 //!
 //! The task runs on the runtime of the worker that took the query, most often in its very thread.
-//! How many wait is bounded and shared fairly (`in_flight`), and what does not fit is shed at once: a queue
-//! without an end would only make everybody wait. What would fail at once does so on the thread that it
-//! came by, and takes no room. A query keeps the snapshot that it began under.
+//! Their number is bounded and shared fairly (`in_flight`); one more is shed at once, because an unbounded queue
+//! would only make everybody wait. A query that would fail at once does so on the worker's thread and takes no
+//! place. A query keeps the snapshot that it began under.
 //!
 //! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
 
@@ -60,7 +60,7 @@ pub(super) struct Waiting {
     pub(super) transport: Transport,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Forward,
-    /// Whether it was let in at its upstream; else it has yet to be.
+    /// Whether its upstream has admitted it already.
     pub(super) admitted: Option<Admitted>,
     pub(super) responder: DetachedResponder,
     /// The time of the calendar when it was read.
@@ -69,7 +69,7 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
-/// What forwards, shared by all workers and by each query that waits.
+/// Forwards queries. Shared by all workers and by each query that waits.
 pub(crate) struct Forwarder {
     upstreams: UpstreamTable,
     cache: Cache,
@@ -131,7 +131,7 @@ impl Forwarder {
         taken.is_some()
     }
 
-    /// Asks for responses anew that are near their end. Where there is no room, they end.
+    /// Refreshes a cached response that is about to expire. Without a free place it expires.
     pub(super) fn refresh(
         self: &Arc<Self>,
         permit: Permit,
@@ -168,7 +168,7 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits any more, until `last` at the longest.
+    /// Waits until no query waits, but not longer than until `last`.
     pub(crate) async fn finish(&self, last: Instant) {
         // What has not ended by then ends with the process.
         let _ = time::timeout_at(last.into(), self.in_flight.empty()).await;
@@ -281,7 +281,7 @@ impl Forwarder {
         slot.is_some()
     }
 
-    /// What an upstream says, or, to a client that has waited for long, what one said.
+    /// The upstream's response, or for a client that has waited long the sign to answer with a stale one.
     async fn resolve(
         self: &Arc<Self>,
         ask: Forward,
@@ -303,7 +303,7 @@ impl Forwarder {
         }
     }
 
-    /// What an upstream says within the time that a client waits where there is something else.
+    /// The upstream's response within the time that a client waits where there is a stale one.
     async fn resolve_in_time(
         self: &Arc<Self>,
         permit: Permit,
@@ -311,8 +311,7 @@ impl Forwarder {
         request: UpstreamRequest,
         slot: Option<Arc<InFlightSlot>>,
     ) -> UpstreamResult {
-        // It goes on behind the client's back, in the client's place, and the next one finds what it
-        // brought.
+        // It goes on after the client has its answer, in the client's place; the next query finds its response.
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
@@ -334,7 +333,7 @@ impl Forwarder {
         }
     }
 
-    /// Asks the upstream and keeps what it says.
+    /// Asks the upstream and caches the response.
     async fn fetch(
         &self,
         permit: Permit,
@@ -399,7 +398,7 @@ struct QueryTime {
     until: Instant,
 }
 
-/// Who asks an upstream.
+/// A request to an upstream.
 struct UpstreamRequest {
     party: Party,
     time: QueryTime,
@@ -407,7 +406,7 @@ struct UpstreamRequest {
     admitted: Option<Admitted>,
 }
 
-/// What a query holds while it waits.
+/// The place and the admission of a waiting query.
 struct HeldWhileWaiting {
     /// Its place at the upstream that it waits for.
     slot: Option<Arc<InFlightSlot>>,
@@ -415,7 +414,7 @@ struct HeldWhileWaiting {
     admitted: Option<Admitted>,
 }
 
-/// What of a query is needed to take it up again.
+/// The parts of a query that are needed to resume it.
 #[derive(Clone, Copy)]
 struct QueryContext<'q> {
     packet: &'q [u8],

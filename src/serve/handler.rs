@@ -17,25 +17,23 @@ pub(crate) struct ClientMessage<'p> {
     pub(crate) transport: Transport,
 }
 
-/// What is done with messages. One instance per worker, never shared: it needs no lock.
+/// Handles messages. One instance per worker, never shared: it needs no lock.
 pub(crate) trait Handler: Send + 'static {
     /// Messages have come: one of a stream, or as many datagrams as were there. Called before the
     /// first of them; the place to read the clock and to load the snapshot.
     fn begin_batch(&mut self);
 
-    /// This packet will be handled in this batch, as will others: what it will need can be noted, to
-    /// be fetched for all at once. Called before the first is handled, and for the next packet only
-    /// where this tells that it is of use.
+    /// Notes the memory that this packet of the batch will need, to be fetched for all at once. Called before the
+    /// first packet is handled, and for the next one only where this returns true.
     fn prefetch(&mut self, _packet: &[u8]) -> bool {
         false
     }
 
-    /// All packets of the batch have been foreseen, and each was of use.
+    /// Fetches the noted memory: `prefetch` returned true for every packet of the batch.
     fn fetch(&mut self) {}
 
     /// Writes the reply to `message` into `out`, whose length is the most that the transport can
-    /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
-    /// `later` gives. The bytes in `out` are those of an earlier reply.
+    /// carry, and returns the reply's length; `None` is no reply, or one that `responder` sends later. The bytes in `out` are those of an earlier reply.
     fn handle(
         &mut self,
         message: ClientMessage<'_>,
@@ -54,7 +52,7 @@ pub(crate) trait Handler: Send + 'static {
     fn observe(&mut self, event: ListenerEvent);
 }
 
-/// What happens at the listeners apart from queries: a closed set, to be counted.
+/// The events of the listeners apart from queries, to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ListenerEvent {
     /// The kernel did not take a reply: no room in the send buffer, no route, a firewall's rule.

@@ -1,8 +1,8 @@
-//! The way back to a client whose reply comes later.
+//! Sends the reply to one message, later than the worker handles it.
 //!
-//! A worker that cannot answer at once leaves the way back with a task and goes on with the next
-//! message. It is good for one reply, which leaves from where the query came to: from the address
-//! that was asked, or on the connection that it came by. Dropped, nothing is sent.
+//! A worker that cannot answer at once gives a [`DetachedResponder`] to a task and goes on with the next
+//! message. It sends one reply, from the address that was asked or on the connection that the query came by.
+//! Dropped, it sends nothing.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::tcp::unread::Unread;
 #[cfg(target_os = "linux")]
 use super::udp::OwnedReturnAddress;
 
-/// The way back of one message.
+/// Sends one reply when it is there.
 pub(crate) struct DetachedResponder(ReplyRoute);
 
 enum ReplyRoute {
@@ -36,7 +36,7 @@ pub(crate) enum Unsent {
 
 impl fmt::Debug for DetachedResponder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplyTo")
+        f.write_str("DetachedResponder")
     }
 }
 
@@ -82,8 +82,8 @@ impl DetachedResponder {
     }
 }
 
-/// Where a handler gets the way back of the message at hand.
+/// The message at hand can be answered later.
 pub(crate) trait Responder {
-    /// The way back; `None` when as many replies are awaited as may be.
+    /// What sends its reply later; `None` when as many replies are awaited as may be.
     fn detach(&self) -> Option<DetachedResponder>;
 }

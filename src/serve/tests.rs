@@ -82,7 +82,7 @@ fn errors_of_binding_say_what_to_do() {
 }
 
 #[test]
-fn an_address_of_nobody_here_is_refused() {
+fn refuses_to_bind_a_foreign_address() {
     let listen = [(Transport::Udp, "192.0.2.1:0".parse().expect("an address"))];
     let error = Server::bind(&listen, NonZeroUsize::MIN, LIMITS)
         .err()
@@ -223,7 +223,7 @@ async fn the_end_waits_no_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_worker_that_ends_is_told_of() {
+async fn reports_a_worker_that_ends() {
     struct Broken;
     impl Handler for Broken {
         fn begin_batch(&mut self) {

@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn down_and_up_are_said_in_turn_and_each_once_a_minute() {
+    fn logs_down_and_up_alternately_at_most_once_a_minute() {
         use NextNotice::{Nothing, SayDown, SayUp};
         let start = monotonic();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_stay_with_their_reason() {
+    fn keeps_the_detail_of_the_last_fault() {
         let mut why = LastTrouble::default();
         let mut told = |fault, detail| {
             why.set(fault, detail);

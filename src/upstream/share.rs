@@ -1,4 +1,5 @@
-//! The rule by which several share what is bounded: nobody holds more than [`SHARE`] times what is free.
+//! The rule by which several parties share a bounded number of places: none holds more than [`SHARE`] times the
+//! number of free ones.
 //!
 //! It needs to know nobody beforehand and costs a comparison. One alone gets [`SHARE`] parts of
 //! `SHARE + 1`; `n` that take all they can get `SHARE` parts of `1 + n × SHARE` each, and one part is
@@ -15,8 +16,7 @@ pub(crate) const fn may_take(held: usize, free: usize) -> bool {
     held < free.saturating_mul(SHARE)
 }
 
-/// Whose question it is, so that connections are shared fairly. It decides nothing else, and is never
-/// sent.
+/// The client group that asks, so that connections are shared fairly. It decides nothing else and is never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Party(pub(crate) u8);
 
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_are_greedy_there_is_a_part_for_the_next() {
+    fn leaves_a_share_for_the_next_party_however_many_are_greedy() {
         for greedy in 1..=64 {
             let (held, free) = held(greedy);
             let part = 1000 / (1 + greedy * SHARE);

@@ -21,9 +21,9 @@ use dnsgate_core::{
     policy::{Permit, UpstreamId},
 };
 
+mod coalesced_queries;
 mod datagrams;
 mod fake;
-mod merging;
 mod over_https;
 mod over_tls;
 mod probes;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What streams may cost.
+/// The limits of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamLimits {
     /// Connections in all. One more closes the one that has waited longest.
@@ -16,13 +16,13 @@ pub(crate) struct StreamLimits {
     pub(crate) message: Duration,
     /// How long a client may take to read one reply.
     pub(crate) write: Duration,
-    /// Messages that are answered on one connection before it is others' turn.
+    /// Messages that are answered on one connection before other connections are served.
     pub(crate) pipeline: usize,
     /// Bytes of replies that clients have not read, of all connections. More of them close the one
     /// whose client has not read for longest.
     pub(crate) unread: usize,
-    /// The same of one connection: what comes later and finds no room is not taken.
+    /// The same of one connection: a later reply that does not fit is refused.
     pub(crate) unread_per_connection: usize,
-    /// What the kernel is asked to hold of one connection, each way.
+    /// The kernel's buffers of one connection, each way.
     pub(crate) socket_buffer: usize,
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use dnsgate_core::dns::{Transport, query::HEADER};
 
-/// The way back of one datagram.
+/// Answers one datagram later.
 struct PlainUdpResponder<'b>(&'b Arc<Socket>, SocketAddr);
 
 impl Responder for PlainUdpResponder<'_> {
