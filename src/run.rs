@@ -25,8 +25,8 @@ use crate::{
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
-        ClientRateLimit, Forwarder, Running, Server, StreamLimits, Worker, WorkerError, self_query,
-        upstream_setup,
+        ClientRateLimit, Forwarder, Listeners, Running, StreamLimits, Worker, WorkerError,
+        self_query, upstream_setup,
     },
     systemd,
     telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
@@ -199,9 +199,9 @@ fn bind(
     startup: &Startup,
     workers: NonZeroUsize,
     limits: &Limits,
-) -> anyhow::Result<Server> {
+) -> anyhow::Result<Listeners> {
     let listen = addresses(&startup.listen);
-    let server = Server::bind(&listen, workers, stream_limits(limits))?;
+    let server = Listeners::bind(&listen, workers, stream_limits(limits))?;
     for without in server.without() {
         lifecycle::without_ipv6(
             telemetry,

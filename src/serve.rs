@@ -56,7 +56,7 @@ pub(crate) use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 
 /// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
-pub(crate) struct Server {
+pub(crate) struct Listeners {
     addresses: Vec<(Transport, SocketAddr)>,
     datagrams: Vec<Socket>,
     /// One list per worker: a socket of each address.
@@ -66,7 +66,7 @@ pub(crate) struct Server {
     without: Vec<BindError>,
 }
 
-impl Server {
+impl Listeners {
     /// Binds every address, `workers` sockets each. Port 0 means any free port. On a host without
     /// IPv6 every IPv6 address is none, so that `[::]` is done without where another address is
     /// bound.

@@ -37,7 +37,9 @@ fn every_address_is_bound_or_none() {
     ];
     for workers in [1, 2] {
         let workers = NonZeroUsize::new(workers).expect("not zero");
-        let error = Server::bind(&listen, workers, LIMITS).err().expect("taken");
+        let error = Listeners::bind(&listen, workers, LIMITS)
+            .err()
+            .expect("taken");
         assert_eq!(error.error.kind(), ErrorKind::AddrInUse);
         let text = error.to_string();
         assert!(
@@ -52,10 +54,10 @@ fn every_address_is_bound_or_none() {
 fn a_second_server_on_the_same_address_is_refused() {
     for first in [UDP, TCP] {
         let server = bind(&[first], 2, LIMITS);
-        let again = Server::bind(server.addresses(), NonZeroUsize::MIN, LIMITS);
+        let again = Listeners::bind(server.addresses(), NonZeroUsize::MIN, LIMITS);
         assert!(again.is_err(), "{first:?} with one worker");
         let two = NonZeroUsize::new(2).expect("not zero");
-        let again = Server::bind(server.addresses(), two, LIMITS);
+        let again = Listeners::bind(server.addresses(), two, LIMITS);
         assert!(again.is_err(), "{first:?} with two workers");
     }
 }
@@ -84,7 +86,7 @@ fn errors_of_binding_say_what_to_do() {
 #[test]
 fn refuses_to_bind_a_foreign_address() {
     let listen = [(Transport::Udp, "192.0.2.1:0".parse().expect("an address"))];
-    let error = Server::bind(&listen, NonZeroUsize::MIN, LIMITS)
+    let error = Listeners::bind(&listen, NonZeroUsize::MIN, LIMITS)
         .err()
         .expect("TEST-NET-1 is nobody's");
     assert_eq!(error.error.kind(), ErrorKind::AddrNotAvailable);
@@ -104,7 +106,7 @@ fn both_families_share_a_port() {
                 .parse()
                 .expect("an address"),
         )];
-        Server::bind(&listen, NonZeroUsize::MIN, LIMITS).expect("the other family");
+        Listeners::bind(&listen, NonZeroUsize::MIN, LIMITS).expect("the other family");
     }
 }
 

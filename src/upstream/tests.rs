@@ -24,9 +24,9 @@ use dnsgate_core::{
 mod coalesced_queries;
 mod datagrams;
 mod fake;
+mod loop_probes;
 mod over_https;
 mod over_tls;
-mod probes;
 mod servers;
 mod streams;
 
