@@ -25,7 +25,7 @@ use crate::{
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
-        ClientRateLimit, Forwarder, Listeners, Running, StreamLimits, Worker, WorkerError,
+        ClientRateLimiter, Forwarder, Listeners, Running, StreamLimits, Worker, WorkerError,
         self_query, upstream_setup,
     },
     systemd,
@@ -146,7 +146,7 @@ async fn run(
         tcp_unread_bytes: unread(),
         ..numbers.reading()
     });
-    let rate_limiter = ClientRateLimit::of(&startup.limits, server.addresses());
+    let rate_limiter = ClientRateLimiter::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
         Worker::new(
@@ -222,7 +222,7 @@ async fn stop(
 ) -> Result<(), Vec<WorkerError>> {
     // By then every query that waits for an upstream has its reply.
     let last = monotonic() + limits.upstream_timeout;
-    let longest = limits.tcp_message.max(limits.upstream_timeout);
+    let longest = limits.tcp_message_timeout.max(limits.upstream_timeout);
     let stopped = server.shutdown(longest).await;
     forwarder.finish(last).await;
     if let Some(admin) = admin {
@@ -389,9 +389,9 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
     StreamLimits {
         connections: limits.tcp_connections,
         per_client: limits.tcp_connections_per_client,
-        idle: limits.tcp_idle,
-        message: limits.tcp_message,
-        write: limits.tcp_message,
+        idle: limits.tcp_idle_timeout,
+        message: limits.tcp_message_timeout,
+        write: limits.tcp_message_timeout,
         pipeline: limits.tcp_pipeline,
         unread: limits.tcp_unread,
         unread_per_connection: limits.tcp_unread_per_connection,

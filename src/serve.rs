@@ -51,7 +51,7 @@ pub(crate) use bind::BindError;
 pub(crate) use forward::Forwarder;
 use handler::Handler;
 pub(crate) use live::LiveSnapshot;
-pub(crate) use rate::ClientRateLimit;
+pub(crate) use rate::ClientRateLimiter;
 pub(crate) use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 

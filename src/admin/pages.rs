@@ -27,7 +27,10 @@ use axum::{
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{connection_limits, explain_page, host_check, local_only, reload_page};
-use crate::telemetry::{CONTENT_TYPE, Phase, Telemetry};
+use crate::{
+    clock::monotonic,
+    telemetry::{CONTENT_TYPE, Phase, Telemetry},
+};
 use connection_limits::{Bounds, Gate, Place};
 use dnsgate_config::HostName;
 use host_check::Hosts;
@@ -157,7 +160,7 @@ pub(crate) fn router(
     let admin = Admin {
         telemetry,
         requests,
-        started: now(),
+        started: monotonic(),
     };
     Router::new()
         .route("/", get(status))
@@ -263,7 +266,7 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
     let (_, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
-    let uptime = uptime(now().saturating_duration_since(admin.started));
+    let uptime = uptime(monotonic().saturating_duration_since(admin.started));
     let refused = match admin.telemetry.health().refused() {
         Some(why) => format!("; the last reload was refused: {}", escape(&why)),
         None => String::new(),
@@ -332,12 +335,4 @@ pub(crate) fn uptime(up: Duration) -> String {
 fn escape(text: &str) -> String {
     let text = text.replace('&', "&amp;");
     text.replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "uptime is shown to people; nothing is decided by it"
-)]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     connection_limits::{Bounds, Gate},
     host_check::Hosts,
-    pages::{now, router, serve_bounded, uptime},
+    pages::{router, serve_bounded, uptime},
     *,
 };
 use crate::telemetry::{Labels, LogSettings, Telemetry};
@@ -363,7 +363,7 @@ fn a_client_that_always_has_another_byte_meets_the_deadline_too() {
     dripping
         .write_all(b"GET /livez HTTP/1.1\r\nx: ")
         .expect("written");
-    let begun = now();
+    let begun = crate::clock::monotonic();
     while dripping.write_all(b"y").is_ok() {
         assert!(begun.elapsed() < PATIENCE, "still served");
         std::thread::yield_now();

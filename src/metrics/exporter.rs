@@ -7,9 +7,9 @@
 //! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
 //! verdict), A and AAAA answered per transport and group, `no_rule` per group and unknown clients in
 //! `denied_total`, and every label of the small families. A series that is there stays, but for
-//! those of an upstream that is left (`upstreams`).
+//! those of an upstream that is left (`upstream_counters`).
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use prometheus::{
     Encoder, Registry, TextEncoder,
@@ -22,25 +22,19 @@ use dnsgate_core::{
     engine::{Ending, Reason},
 };
 
-use crate::{
-    admin::readiness::{Health, Phase},
-    querylog::observed::Record,
-};
-
 use super::{
-    block::BOUNDS,
+    duration::{BOUNDS, BUCKETS},
     families, forwarding_families as forwarding,
-    labels::{
-        DENIAL_REASONS, Labels, NONE, denial_position, rcode_label, rcode_position, type_label,
-        type_position,
-    },
-    ledger::Ledger,
+    key::{Key, KeyLabels},
+    labels::OTHER,
+    names::{NONE_ID, NameId, Names},
     reading::Watched,
     series::{Series, counter, family, gauge, histogram},
     shared_counters::{Reload, SelfQuery, Shared, Shed, TcpLimit},
-    totals::{DeniedKey, QueryKey, Totals},
+    thread_counters::QueryCounters,
     upstream_counters::Upstreams,
 };
+use crate::admin::readiness::{Health, Phase};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -78,19 +72,12 @@ impl Metrics {
 /// Where the numbers come from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) queries: Arc<QueryCounters>,
+    pub(crate) names: Arc<Names>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) health: Arc<Health>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) watched: Arc<Watched>,
-    pub(crate) observed: Arc<Record>,
-}
-
-impl Sources {
-    /// Whether `/readyz` says yes.
-    fn is_ready(&self) -> bool {
-        self.health.phase() == Phase::Ready
-    }
 }
 
 /// The collector of all families of our own.
@@ -120,32 +107,67 @@ impl Collector for Exporter {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let Sources {
-            ledger,
+            queries,
+            names,
             shared,
+            health,
             upstreams,
             watched,
-            ..
         } = &self.sources;
-        let mut totals = ledger.sum();
-        touch(&mut totals, &ledger.newest());
-        let lost = totals.log_dropped + shared.log_dropped();
-        let ready = f64::from(u8::from(self.sources.is_ready()));
-        let mut all = vec![
-            family(&families::QUERIES, queries(&totals)),
-            family(&families::DENIED, denied(&totals)),
-            family(&families::FILTERED, forwarding::filtered(&totals)),
-            family(&families::DURATION, durations(&totals)),
-            family(&families::TRUNCATED, truncated(&totals)),
-            family(&families::PANICS, [counter([], totals.panics)]),
+        let mut sum = queries.sum();
+        let (_, newest) = names.newest();
+        touch(&mut sum, newest.group_ids());
+        let total = |key| sum.get(&key).copied().unwrap_or_default();
+        let lost = total(Key::LOG_DROPPED) + shared.log_dropped();
+        let ready = f64::from(u8::from(health.phase() == Phase::Ready));
+        let mut all = by_name(&sum, &names.texts()).to_vec();
+        all.extend([
+            family(&families::DURATION, durations(&total)),
+            family(&families::TRUNCATED, truncated(&total)),
+            family(&families::PANICS, [counter([], total(Key::PANICS))]),
             family(&families::LOG_DROPPED, [counter([], lost)]),
             family(&families::READY, [gauge([], ready)]),
             family(&families::BUILD, [gauge(build(), 1.0)]),
-        ];
-        all.extend(counted(shared, totals.rate_limited));
+        ]);
+        all.extend(counted(shared, total(Key::RATE_LIMITED)));
         all.extend(forwarding::upstreams(&upstreams.read()));
         all.extend(forwarding::reading(&watched.read()));
         all
     }
+}
+
+/// The families whose labels are names of groups and rules.
+fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
+    let name = |id: NameId| names.get(usize::from(id)).map_or(OTHER, |name| name);
+    let (mut queries, mut denied, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, &count) in sum {
+        match key.labels() {
+            Some(KeyLabels::Queries {
+                transport,
+                group,
+                verdict,
+                rcode,
+                qtype,
+            }) => {
+                let labels = [transport, name(group), verdict, rcode, qtype];
+                queries.push(counter(labels, count));
+            }
+            Some(KeyLabels::Denied {
+                group,
+                rule,
+                reason,
+            }) => denied.push(counter([name(group), name(rule), reason], count)),
+            Some(KeyLabels::Filtered { rule, check }) => {
+                filtered.push(counter([name(rule), check], count));
+            }
+            None => {}
+        }
+    }
+    [
+        family(&families::QUERIES, queries),
+        family(&families::DENIED, denied),
+        family(&families::FILTERED, filtered),
+    ]
 }
 
 /// What is counted per connection, per fault or per reload, and what workers have shed themselves.
@@ -209,68 +231,39 @@ const fn build() -> [&'static str; 2] {
 }
 
 /// Adds the series that are there from the start.
-fn touch(totals: &mut Totals, labels: &Labels) {
-    let answered = |transport: Transport, group: &String, qtype| QueryKey {
-        transport: transport as usize,
-        group: group.clone(),
-        ending: Ending::Answered as usize,
-        rcode: rcode_position(Some(Rcode::NoError)),
-        qtype: type_position(Some(qtype)),
-    };
-    for group in &labels.groups {
+fn touch(sum: &mut BTreeMap<Key, u64>, groups: &[NameId]) {
+    let (answered, rcode) = (Ending::Answered, Some(Rcode::NoError));
+    for &group in groups {
         for transport in Transport::ALL {
             for qtype in [RecordType::A, RecordType::AAAA] {
-                let key = answered(transport, group, qtype);
-                totals.queries.entry(key).or_default();
+                let key = Key::queries(transport, group, answered, rcode, Some(qtype));
+                sum.entry(key).or_default();
             }
         }
     }
-    let groups = labels
-        .groups
-        .iter()
-        .map(|group| (group.as_str(), Reason::NoRule));
-    for (group, reason) in groups.chain([(NONE, Reason::UnknownClient)]) {
-        let Some(reason) = denial_position(reason) else {
-            continue;
-        };
-        let key = DeniedKey {
-            group: group.to_owned(),
-            rule: NONE.to_owned(),
-            reason,
-        };
-        totals.denied.entry(key).or_default();
+    let groups = groups.iter().map(|&group| (group, Reason::NoRule));
+    for (group, reason) in groups.chain([(NONE_ID, Reason::UnknownClient)]) {
+        if let Some(key) = Key::denied(group, NONE_ID, reason) {
+            sum.entry(key).or_default();
+        }
     }
 }
 
-fn queries(totals: &Totals) -> impl Iterator<Item = Series> {
-    totals.queries.iter().map(|(key, &count)| {
-        let labels = [
-            label_of(&Transport::ALL, key.transport, Transport::as_str),
-            &key.group,
-            label_of(&Ending::ALL, key.ending, Ending::as_str),
-            rcode_label(key.rcode),
-            type_label(key.qtype),
-        ];
-        counter(labels, count)
-    })
-}
-
-fn denied(totals: &Totals) -> impl Iterator<Item = Series> {
-    totals.denied.iter().map(|(key, &count)| {
-        let reason = label_of(&DENIAL_REASONS, key.reason, Reason::as_str);
-        counter([key.group.as_str(), &key.rule, reason], count)
-    })
-}
-
-fn truncated(totals: &Totals) -> impl Iterator<Item = Series> {
-    let counts = Transport::ALL.into_iter().zip(totals.truncated);
+fn truncated(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
+    let counts = Transport::ALL.map(|transport| (transport, total(Key::truncated(transport))));
+    let counts = counts.into_iter();
     counts.map(|(transport, count)| counter([transport.as_str()], count))
 }
 
-fn durations(totals: &Totals) -> impl Iterator<Item = Series> {
-    let endings = Ending::ALL.into_iter().zip(&totals.durations);
-    endings.map(|(ending, counts)| {
-        histogram([ending.as_str()], &BOUNDS, &counts.buckets, counts.nanos)
+fn durations(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
+    Ending::ALL.into_iter().map(|ending| {
+        let buckets: [_; BUCKETS] = std::array::from_fn(|at| total(Key::bucket(ending, at)));
+        histogram(
+            [ending.as_str()],
+            &BOUNDS,
+            &buckets,
+            total(Key::nanos(ending)),
+        )
     })
 }
 
@@ -279,12 +272,4 @@ fn durations(totals: &Totals) -> impl Iterator<Item = Series> {
 fn open(shared: &Shared) -> f64 {
     let closed = shared.tcp_closed_total();
     shared.tcp_opened_total().saturating_sub(closed) as f64
-}
-
-pub(crate) fn label_of<T: Copy>(
-    all: &[T],
-    at: usize,
-    label: fn(T) -> &'static str,
-) -> &'static str {
-    all.get(at).map_or(NONE, |&item| label(item))
 }

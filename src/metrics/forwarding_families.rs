@@ -1,26 +1,14 @@
-//! The families of what is forwarded: response filter, upstreams, cache. Those of upstreams have a series
+//! The families of upstreams and of the cache. Those of upstreams have a series
 //! for each that is configured, from the start; where nothing is forwarded they are not there.
 
 use prometheus::proto::MetricFamily;
 
-use dnsgate_core::engine::FilterCheck;
-
 use super::{
-    exporter::label_of,
     families,
     reading::Reading,
-    series::{Series, counter, family, gauge, histogram},
-    totals::Totals,
+    series::{counter, family, gauge, histogram},
     upstream_counters::{Asked, RTT_BOUNDS, Refused, UpstreamsRead},
 };
-
-/// What the response filter did not let pass.
-pub(crate) fn filtered(totals: &Totals) -> impl Iterator<Item = Series> {
-    totals.filtered.iter().map(|(key, &count)| {
-        let check = label_of(&FilterCheck::ALL, key.check, FilterCheck::as_str);
-        counter([key.rule.as_str(), check], count)
-    })
-}
 
 /// Everything about upstreams.
 pub(crate) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {

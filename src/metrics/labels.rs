@@ -1,58 +1,18 @@
-//! The closed sets that labels are drawn from, and how a label becomes a position and back.
+//! The sets of labels that never change, and how a label becomes a position and back. The operator's own
+//! names, of groups and rules, are in `names`.
 //!
-//! Transports, endings, reasons, codes and types are enums or tables: their sets never change.
-//! Groups, rules and upstreams are the operator's: they belong to one generation of the configuration
-//! ([`Labels`]), and a position means nothing without it. Nothing an unknown client can choose is ever a
-//! label: no queried name, no client address, and a type without a mnemonic is `other`.
+//! Nothing that a client can choose is ever a label: no queried name, no client address, and a type without a
+//! mnemonic is `other`.
 
 use dnsgate_core::{
     dns::{Rcode, RecordType},
-    engine::{Ending, GroupId, Reason, RuleId, UpstreamId},
+    engine::{Ending, Reason},
 };
 
 /// The label of what is absent: no group, no rule, no reply, no question.
 pub(crate) const NONE: &str = "none";
-/// The label of what has no label of its own: a type without a mnemonic, a rule past the bound.
+/// The label of what has no label of its own: a type without a mnemonic, a name past the bound.
 pub(crate) const OTHER: &str = "other";
-
-/// The names of the groups, rules and upstreams of one generation, by position.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels {
-    /// Group names, in the order of [`GroupId`].
-    pub groups: Vec<String>,
-    /// Rule names, in the order of [`RuleId`].
-    pub rules: Vec<String>,
-    /// Upstream names, in the order of [`UpstreamId`].
-    pub upstreams: Vec<String>,
-}
-
-impl Labels {
-    /// The group's label.
-    pub(crate) fn group(&self, group: Option<GroupId>) -> &str {
-        let Some(GroupId(at)) = group else {
-            return NONE;
-        };
-        self.groups.get(usize::from(at)).map_or(OTHER, |name| name)
-    }
-
-    /// The rule's label.
-    pub(crate) fn rule(&self, rule: Option<RuleId>) -> &str {
-        let Some(RuleId(at)) = rule else {
-            return NONE;
-        };
-        usize::try_from(at)
-            .ok()
-            .and_then(|at| self.rules.get(at))
-            .map_or(OTHER, |name| name)
-    }
-
-    /// The upstream's label.
-    pub(crate) fn upstream(&self, UpstreamId(at): UpstreamId) -> &str {
-        self.upstreams
-            .get(usize::from(at))
-            .map_or(OTHER, |name| name)
-    }
-}
 
 /// The number of labels of a response code: every code, and [`NONE`].
 pub(crate) const RCODES: usize = Rcode::ALL.len() + 1;
@@ -171,22 +131,5 @@ mod tests {
             let denies = reason.ending() == Ending::Denied;
             assert_eq!(denial_position(reason).is_some(), denies, "{reason:?}");
         }
-    }
-
-    #[test]
-    fn a_position_outside_the_generation_is_other() {
-        let labels = Labels {
-            groups: vec!["build".into()],
-            rules: vec!["github".into()],
-            upstreams: vec!["corp".into()],
-        };
-        assert_eq!(labels.group(Some(GroupId(0))), "build");
-        assert_eq!(labels.group(Some(GroupId(1))), OTHER);
-        assert_eq!(labels.group(None), NONE);
-        assert_eq!(labels.rule(Some(RuleId(0))), "github");
-        assert_eq!(labels.rule(Some(RuleId(u32::MAX))), OTHER);
-        assert_eq!(labels.rule(None), NONE);
-        assert_eq!(labels.upstream(UpstreamId(0)), "corp");
-        assert_eq!(labels.upstream(UpstreamId(1)), OTHER);
     }
 }

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use super::{block::nanos, shared_counters::labels};
+use super::{duration::nanos, shared_counters::labels};
 
 labels! {
     /// How a question to one server ended: the label `result` of `upstream_queries_total`.

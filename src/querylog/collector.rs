@@ -13,6 +13,8 @@ use std::{
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::clock::monotonic;
+
 /// How long to wait before a socket is tried again on which nobody listened; it doubles each time.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The most that it grows to: what a collector's restart costs of the log at the most, beyond the
@@ -46,7 +48,7 @@ impl Collector {
         if self.socket.is_some() {
             return Ok(false);
         }
-        if self.next.is_some_and(|next| now() < next) {
+        if self.next.is_some_and(|next| monotonic() < next) {
             return Err(io::ErrorKind::NotConnected.into());
         }
         match open(&self.path) {
@@ -56,7 +58,7 @@ impl Collector {
                 Ok(true)
             }
             Err(error) => {
-                self.next = now().checked_add(self.wait);
+                self.next = monotonic().checked_add(self.wait);
                 self.wait = LONGEST.min(self.wait * 2);
                 Err(error)
             }
@@ -91,14 +93,6 @@ fn open(path: &Path) -> io::Result<Socket> {
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(socket)
-}
-
-fn now() -> Instant {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "when to try again is a matter of the log's thread; nothing is decided by it"
-    )]
-    Instant::now()
 }
 
 #[cfg(test)]

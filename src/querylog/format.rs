@@ -11,34 +11,53 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::metrics::labels::Labels;
+use crate::metrics::names::LabelSet;
 use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
-use super::{
-    Severity, message_text,
-    record::{EventRecord, QueryRecord},
-};
+use super::{lifecycle::Severity, message_text, record::QueryRecord};
 
 /// The key of the labels that Cloud Logging indexes.
-const LABELS: &str = "logging.googleapis.com/labels";
+pub(crate) const LABELS: &str = "logging.googleapis.com/labels";
 
 /// What every line has. A time outside the years that RFC 3339 can write is left out.
 #[derive(Serialize)]
-struct Head<'a> {
+pub(crate) struct LineHead<'a> {
     severity: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<String>,
     #[serde(rename = "logging.googleapis.com/labels")]
-    labels: Kind,
+    labels: LineLabels,
 }
 
-/// The labels: which of the two kinds of line it is.
+/// The labels: which of the two logs it is a line of.
 #[derive(Serialize)]
-struct Kind {
+struct LineLabels {
     log: &'static str,
+}
+
+impl<'a> LineHead<'a> {
+    pub(crate) fn new(
+        severity: Severity,
+        message: &'a str,
+        time: SystemTime,
+        log: &'static str,
+    ) -> Self {
+        let time = Timestamp::try_from(time).ok();
+        Self {
+            severity: severity.as_str(),
+            message,
+            time: time.map(|time| format!("{time:.6}")),
+            labels: LineLabels { log },
+        }
+    }
+
+    /// `2026-01-01T00:00:00.000000Z NOTICE   message`
+    pub(crate) fn text(&self) -> String {
+        let time = self.time.as_deref().unwrap_or("-");
+        format!("{time} {:<8} {}", self.severity, self.message)
+    }
 }
 
 /// The line of a query. Keys without a value are left out.
@@ -46,7 +65,7 @@ struct Kind {
 #[serde(rename_all = "camelCase")]
 struct QueryLine<'a> {
     #[serde(flatten)]
-    head: Head<'a>,
+    head: LineHead<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,23 +100,8 @@ struct QueryLine<'a> {
     sample_rate: Option<u32>,
 }
 
-/// The line of an event: its own fields first, so that none of them can replace a key of the head.
-#[derive(Serialize)]
-struct EventLine<'a> {
-    #[serde(flatten)]
-    fields: Map<String, Value>,
-    #[serde(flatten)]
-    head: Head<'a>,
-}
-
-/// Appends the line of a query, as text or JSON, and for
-/// how many it stands where it is of a sample.
-pub(crate) fn query(
-    out: &mut Vec<u8>,
-    (text, sample): (bool, Option<u32>),
-    record: &QueryRecord,
-    labels: &Labels,
-) {
+/// Appends the line of a query, as text or JSON.
+pub(crate) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels: &LabelSet) {
     let outcome = &record.outcome;
     let qtype = outcome.qtype.map(|qtype| qtype.to_string());
     let name = qtype
@@ -115,7 +119,7 @@ pub(crate) fn query(
         outcome.reason.as_str(),
     );
     let line = QueryLine {
-        head: head(Severity::of(outcome), &message, record.time, "query"),
+        head: LineHead::new(record.severity(), &message, record.time, "query"),
         query_name: name.as_deref(),
         query_type: qtype.as_deref(),
         query_class: class.as_deref(),
@@ -131,53 +135,23 @@ pub(crate) fn query(
         server_latency: millis(record.latency),
         verdict: outcome.ending().as_str(),
         reason: outcome.reason.as_str(),
-        rule: outcome.rule.map(|rule| labels.rule(Some(rule))),
-        group: outcome.group.map(|group| labels.group(Some(group))),
+        rule: outcome.rule.map(|rule| labels.rule(rule)),
+        group: outcome.group.map(|group| labels.group(group)),
         upstream: outcome.upstream.map(|upstream| labels.upstream(upstream)),
         check: outcome.check.map(FilterCheck::as_str),
         rejected: record.rejected.as_deref(),
         generation: record.generation,
-        sample_rate: sample,
+        sample_rate: record.sample_rate(),
     };
     if text {
         query_text(out, &line);
     } else {
-        json(out, &line);
+        push_json(out, &line);
     }
 }
 
-/// Appends the line of an event.
-pub(crate) fn event(out: &mut Vec<u8>, text: bool, record: EventRecord) {
-    let mut fields = record.fields;
-    for key in ["severity", "message", "time", LABELS] {
-        fields.remove(key);
-    }
-    let head = head(record.severity, &record.message, record.time, "lifecycle");
-    if text {
-        let mut line = start(&head);
-        for (key, value) in &fields {
-            let _ = match value {
-                Value::String(value) => write!(line, " {key}={value}"),
-                other => write!(line, " {key}={other}"),
-            };
-        }
-        push_text(out, &line);
-    } else {
-        json(out, &EventLine { fields, head });
-    }
-}
-
-fn head<'a>(severity: Severity, message: &'a str, time: SystemTime, log: &'static str) -> Head<'a> {
-    let time = Timestamp::try_from(time).ok();
-    Head {
-        severity: severity.as_str(),
-        message,
-        time: time.map(|time| format!("{time:.6}")),
-        labels: Kind { log },
-    }
-}
-
-fn json(out: &mut Vec<u8>, line: &impl Serialize) {
+/// Appends a line of JSON.
+pub(crate) fn push_json(out: &mut Vec<u8>, line: &impl Serialize) {
     let start = out.len();
     // Strings, numbers and string keys: there is nothing in a line that JSON cannot hold.
     if serde_json::to_writer(&mut *out, line).is_err() {
@@ -187,14 +161,8 @@ fn json(out: &mut Vec<u8>, line: &impl Serialize) {
     out.push(b'\n');
 }
 
-/// `2026-01-01T00:00:00.000000Z NOTICE   message`
-fn start(head: &Head<'_>) -> String {
-    let time = head.time.as_deref().unwrap_or("-");
-    format!("{time} {:<8} {}", head.severity, head.message)
-}
-
 fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
-    let mut text = start(&line.head);
+    let mut text = line.head.text();
     if let Some(class) = line.query_class {
         let _ = write!(text, " class={class}");
     }
@@ -236,7 +204,7 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
 
 /// Appends a line of text; what would end the line, move the cursor or turn the direction of
 /// writing is escaped.
-fn push_text(out: &mut Vec<u8>, line: &str) {
+pub(crate) fn push_text(out: &mut Vec<u8>, line: &str) {
     let mut safe = String::with_capacity(line.len() + 1);
     for c in line.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

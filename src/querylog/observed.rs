@@ -24,7 +24,10 @@ use serde::{Deserialize, Serialize};
 
 use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 
-use crate::{metrics::labels::Labels, telemetry::recorder::Event};
+use crate::{
+    metrics::{labels::NONE, names::LabelSet},
+    telemetry::recorder::Event,
+};
 
 /// The most entries. One takes some 150 bytes, and its name, group and rule: 2 MiB in all, 5 with
 /// the longest names. A VPC asks for some hundred names outside its own zones, and a list of more
@@ -94,13 +97,14 @@ struct Row {
 
 impl Record {
     /// Adds a query, which has a question if it is observed.
-    pub(crate) fn add(&self, event: &Event<'_>, labels: &Labels) {
+    pub(crate) fn add(&self, event: &Event<'_>, labels: &LabelSet) {
         let question = event.query.get(HEADER..).map(NameBuf::read);
         let (Some(Ok((name, _))), Some(qtype)) = (question, event.outcome.qtype) else {
             return;
         };
-        let group = labels.group(event.outcome.group);
-        let rule = event.outcome.rule.map(|rule| labels.rule(Some(rule)));
+        let group = event.outcome.group;
+        let group = group.map_or(NONE, |group| labels.group(group));
+        let rule = event.outcome.rule.map(|rule| labels.rule(rule));
         let mut table = self.lock();
         let hash = table
             .hasher
@@ -212,22 +216,29 @@ fn shown(time: SystemTime) -> String {
 mod tests {
     use std::{
         net::SocketAddr,
+        sync::Arc,
         time::{Duration, UNIX_EPOCH},
     };
 
     use super::*;
-    use crate::telemetry::Latency;
+    use crate::{
+        metrics::names::{Labels, Names},
+        telemetry::Latency,
+    };
     use dnsgate_core::{
         dns::Transport,
         engine::{GroupId, Outcome, Reason, RuleId},
     };
 
-    fn labels() -> Labels {
-        Labels {
+    fn labels() -> Arc<LabelSet> {
+        let names = Names::default();
+        let labels = Labels {
             groups: vec!["build".to_owned(), "web".to_owned()],
             rules: vec!["no-gists".to_owned()],
             upstreams: Vec::new(),
-        }
+        };
+        names.load(1, labels);
+        names.of(1)
     }
 
     fn outcome(group: u8, rule: Option<u32>, qtype: RecordType) -> Outcome {

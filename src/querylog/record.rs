@@ -1,16 +1,17 @@
-//! What waits in the queues: a query as a copy of fixed size, an event as it was told.
+//! What waits in the queue: a query as a copy of fixed size.
 
 use std::{
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Map, Value};
-
 use crate::telemetry::recorder::Event;
-use dnsgate_core::{dns::Transport, engine::Outcome};
+use dnsgate_core::{
+    dns::Transport,
+    engine::{Ending, Outcome, Reason},
+};
 
-use super::Severity;
+use super::lifecycle::Severity;
 
 /// The bytes of a message that a record keeps: header, the longest question and some answers. Of
 /// more answers than fit, the log shows the first.
@@ -65,6 +66,16 @@ impl QueryRecord {
         record
     }
 
+    /// How much the line matters.
+    pub(crate) const fn severity(&self) -> Severity {
+        severity(&self.outcome)
+    }
+
+    /// How many queries the line stands for, where it is one of a sample.
+    pub(crate) fn sample_rate(&self) -> Option<u32> {
+        (self.sample > 1 && is_routine(&self.outcome)).then_some(self.sample)
+    }
+
     /// The start of the message.
     pub(crate) fn message(&self) -> &[u8] {
         self.message
@@ -80,11 +91,19 @@ fn cut(text: &str) -> &str {
     text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
-/// One lifecycle event.
-#[derive(Clone, Debug)]
-pub(crate) struct EventRecord {
-    pub(crate) time: SystemTime,
-    pub(crate) severity: Severity,
-    pub(crate) message: String,
-    pub(crate) fields: Map<String, Value>,
+/// Whether a query that ended so is one of many, of which a sample will do: not what is denied,
+/// would be, or failed, for those are looked at one by one.
+pub(crate) const fn is_routine(outcome: &Outcome) -> bool {
+    matches!(severity(outcome), Severity::Info)
+}
+
+/// How much the line of a query that ended so matters.
+pub(crate) const fn severity(outcome: &Outcome) -> Severity {
+    match (outcome.ending(), outcome.reason) {
+        (_, Reason::Observed) => Severity::Notice,
+        (Ending::Answered | Ending::Forwarded | Ending::Rejected, _) => Severity::Info,
+        (Ending::Denied, _) => Severity::Notice,
+        (Ending::Failed, Reason::Panic) => Severity::Error,
+        (Ending::Failed, _) => Severity::Warning,
+    }
 }

@@ -8,6 +8,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use serde_json::Value;
+
 use super::*;
 use crate::telemetry::{Event, Labels, Latency, Telemetry};
 use dnsgate_core::{
@@ -258,7 +260,7 @@ fn what_is_forwarded_is_routine_and_what_is_observed_is_not() {
         (Reason::Timeout, "WARNING"),
         (Reason::Shed, "WARNING"),
     ] {
-        assert_eq!(Severity::of(&Outcome::new(reason)).as_str(), severity);
+        assert_eq!(record::severity(&Outcome::new(reason)).as_str(), severity);
     }
 }
 
@@ -516,7 +518,11 @@ fn what_waits_is_written_when_telemetry_ends() {
 
 #[test]
 fn a_waiting_query_takes_what_is_stated() {
-    assert!(size_of::<Signal>() <= 640, "{}", size_of::<Signal>());
+    assert!(
+        size_of::<QueryRecord>() <= 640,
+        "{}",
+        size_of::<QueryRecord>()
+    );
 }
 
 #[test]

@@ -1,27 +1,24 @@
-//! A thread of the log: it takes what waits, formats it and writes it in one go.
+//! A thread that writes a log: it takes what waits in its queue, formats it and writes it in one go.
+//!
+//! Whoever hands a line over never waits: what does not fit into the queue is for him to count.
 
 use std::{
-    io,
+    io, mem,
     sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender},
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
-    time::{Duration, SystemTime},
+    thread,
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{
-    metrics::{labels::Labels, ledger::Ledger, shared_counters::Shared},
-    telemetry,
-};
-
 use super::{
-    EVENT_QUEUE, Front, Severity, format,
+    lifecycle::{LifecycleEvent, Severity},
     output::Output,
-    record::{EventRecord, QueryRecord},
-    routine,
 };
+use crate::{clock::calendar, metrics::shared_counters::Shared};
 
 /// A write is begun once there are so many bytes.
 const BATCH: usize = 64 * 1024;
@@ -31,229 +28,209 @@ const BATCH: usize = 64 * 1024;
 /// bounds it to 200 a second.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// What a worker puts into the queue.
+/// The way to the thread; clones share it. The thread ends when all of them and all queues are gone.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would be an allocation on the way of a query"
-)]
-pub(crate) enum Signal {
-    /// A query to log.
-    Query(QueryRecord),
-    /// Look at the events.
-    Wake,
+pub(crate) struct LogThread<T> {
+    queue: SyncSender<Option<T>>,
+    orders: Arc<Mutex<Orders>>,
 }
 
-/// What waits beside the queries.
-#[derive(Debug)]
-pub(crate) enum Entry {
-    /// A lifecycle event to log.
-    Event(EventRecord),
-    /// Tell when everything before is written.
-    Flush(SyncSender<()>),
-    /// Open the file again.
-    Reopen,
+/// What the thread is to do when everything before is written. A `None` in the queue wakes it for them.
+#[derive(Debug, Default)]
+struct Orders {
+    reopen: bool,
+    /// To be told then.
+    flushed: Vec<SyncSender<()>>,
 }
 
-impl Entry {
-    pub(crate) fn event(
-        time: SystemTime,
-        severity: Severity,
-        message: &str,
-        fields: &[(&str, Value)],
-    ) -> Self {
-        let fields = fields
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()));
-        Self::Event(EventRecord {
-            time,
-            severity,
-            message: message.to_owned(),
-            fields: fields.collect(),
-        })
+impl<T> Clone for LogThread<T> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            orders: Arc::clone(&self.orders),
+        }
     }
 }
 
-/// How a thread writes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
-    /// Text for people, else JSON.
-    pub(crate) text: bool,
-    /// How many queries can wait.
-    pub(crate) queue: usize,
-}
-
-/// Where the thread tells how its output does, and what that is called.
-struct Telling {
-    output: String,
-    events: Front,
-    /// Whether the last lines could not be written.
-    failing: bool,
-}
-
-/// The thread's state.
-pub(crate) struct Writer {
-    output: Output,
-    form: Form,
-    telling: Option<Telling>,
-    ledger: Arc<Ledger>,
-    shared: Arc<Shared>,
-    buffer: Vec<u8>,
-    /// The labels used last.
-    labels: (u64, Arc<Labels>),
-}
-
-impl Writer {
-    pub(crate) fn new(
-        output: Output,
-        form: Form,
-        ledger: Arc<Ledger>,
-        shared: Arc<Shared>,
-    ) -> Self {
-        Self {
-            output,
-            form,
-            telling: None,
-            ledger,
-            shared,
+impl<T: Send + 'static> LogThread<T> {
+    /// Starts the thread. `capacity` is how many lines can wait, `format` appends one.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(crate) fn start(
+        capacity: usize,
+        destination: Destination,
+        format: impl FnMut(&mut Vec<u8>, T) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (queue, waiting) = sync_channel(capacity);
+        let orders = Arc::default();
+        let writer = Writer {
+            capacity,
+            format,
+            destination,
+            orders: Arc::clone(&orders),
             buffer: Vec::with_capacity(BATCH),
-            labels: (0, Arc::default()),
-        }
-    }
-
-    /// Has it tell on standard error when its own output, called so, cannot be written.
-    pub(crate) fn telling(self, output: String, events: Front) -> Self {
-        let telling = Telling {
-            output,
-            events,
-            failing: false,
         };
-        Self {
-            telling: Some(telling),
-            ..self
-        }
+        let thread = thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || writer.run(&waiting))?;
+        Ok(Self { queue, orders })
     }
 
-    /// Writes until every sender is gone.
-    pub(crate) fn run(mut self, queries: &Receiver<Signal>, events: &Receiver<Entry>) {
-        // At once, so that a socket on which nobody listens is told of before a line is lost.
-        let fault = self.output.connect().err();
-        self.tell(fault.as_ref());
-        while let Ok(first) = queries.recv() {
-            self.take(&first);
-            while self.round(queries, events) {}
-            std::thread::sleep(LINGER);
-        }
-        self.take_events(events);
-        self.write();
+    /// Hands a line over; `false` when the queue is full.
+    pub(crate) fn push(&self, line: T) -> bool {
+        self.queue.try_send(Some(line)).is_ok()
     }
 
-    /// Events first, then no more queries than can have waited by then: so a flood of queries
-    /// keeps no event out, and a flush is answered when what was handed over before it is written.
-    /// Returns whether there must be another round before the thread may sleep in the queue: when
-    /// a wake for an event that came after the events were looked at was among what was taken, or
-    /// may have found the queue full.
-    fn round(&mut self, queries: &Receiver<Signal>, events: &Receiver<Entry>) -> bool {
-        let flushes = self.take_events(events);
-        let (mut taken, mut woken) = (0, false);
-        for signal in queries.try_iter().take(self.form.queue) {
-            taken += 1;
-            woken |= self.take(&signal);
-            if self.buffer.len() >= BATCH {
-                self.write();
-            }
-        }
-        self.write();
-        for done in flushes {
-            let _ = done.try_send(()); // who waited may have gone
-        }
-        woken || taken == self.form.queue
+    /// Opens the file again when everything handed over so far is written.
+    pub(crate) fn reopen(&self) {
+        self.order(|orders| orders.reopen = true);
     }
 
-    /// Formats the events that wait; returns who wants to know when they are written.
-    fn take_events(&mut self, events: &Receiver<Entry>) -> Vec<SyncSender<()>> {
-        let mut flushes = Vec::new();
-        for entry in events.try_iter().take(EVENT_QUEUE) {
-            match entry {
-                Entry::Event(record) => {
-                    format::event(&mut self.buffer, self.form.text, record);
-                }
-                Entry::Flush(done) => flushes.push(done),
-                Entry::Reopen => self.reopen(),
-            }
-        }
-        flushes
+    /// Waits until everything handed over so far is written, or the time is up: `false`.
+    pub(crate) fn flush(&self, patience: Duration) -> bool {
+        let (done, flushed) = sync_channel(1);
+        self.order(|orders| orders.flushed.push(done));
+        flushed.recv_timeout(patience).is_ok()
     }
 
-    /// Formats a query; returns whether the signal was a wake instead.
-    fn take(&mut self, signal: &Signal) -> bool {
-        let Signal::Query(record) = signal else {
-            return true;
-        };
-        if self.labels.0 != record.generation {
-            self.labels = (record.generation, self.ledger.labels(record.generation));
-        }
-        let sample = match record.sample {
-            rate if rate > 1 && routine(&record.outcome) => Some(rate),
-            _ => None,
-        };
-        let form = (self.form.text, sample);
-        format::query(&mut self.buffer, form, record, &self.labels.1);
-        false
+    fn order(&self, order: impl FnOnce(&mut Orders)) {
+        order(&mut locked(&self.orders));
+        // A full queue means that the thread is awake already.
+        let _ = self.queue.try_send(None);
     }
+}
 
-    /// Writes the buffer. What cannot be written is lost, and counted.
-    fn write(&mut self) {
-        if self.buffer.is_empty() {
+/// Where a thread writes, and where it reports that it cannot.
+pub(crate) struct Destination {
+    /// Standard error may be shared by two threads.
+    pub(crate) output: Arc<Mutex<Output>>,
+    /// For an output of its own: its name, and the way to standard error.
+    pub(crate) report: Option<(String, LogThread<LifecycleEvent>)>,
+    /// Counts the lines that are lost.
+    pub(crate) shared: Arc<Shared>,
+    /// Whether the last lines could not be written.
+    pub(crate) failing: bool,
+}
+
+impl Destination {
+    /// Writes whole lines. What cannot be written is lost, and counted.
+    fn write(&mut self, lines: &[u8]) {
+        if lines.is_empty() {
             return;
         }
-        let written = self.output.write(&self.buffer);
+        let written = locked(&self.output).write(lines);
         if written.lost > 0 {
             self.shared.log_lost(written.lost);
         }
-        self.tell(written.fault.as_ref());
-        self.buffer.clear();
+        self.failed(written.fault.as_ref());
     }
 
-    /// Begins a file anew; what was taken before is in the old one.
-    fn reopen(&mut self) {
-        self.write();
-        match self.output.reopen() {
-            Some(Ok(())) => self.event(Severity::Notice, "the query log was opened again"),
+    /// Connects at once, so that a socket on which nobody listens is reported before a line is lost.
+    fn connect(&mut self) {
+        let fault = locked(&self.output).connect().err();
+        self.failed(fault.as_ref());
+    }
+
+    fn reopen(&self) {
+        match locked(&self.output).reopen() {
+            Some(Ok(())) => self.report(Severity::Notice, "the query log was opened again"),
             Some(Err(error)) => {
                 let message = format!(
-                    "the query log cannot be opened again, the old file is written on: {error}"
+                    "the query log cannot be opened again; queries are still logged to the old file: {error}"
                 );
-                self.event(Severity::Error, &message);
+                self.report(Severity::Error, &message);
             }
             None => {}
         }
     }
 
-    /// Tells when the output begins to fail, and when it no longer does.
-    fn tell(&mut self, fault: Option<&io::Error>) {
-        let Some(telling) = &mut self.telling else {
-            return; // there is nobody to tell but the counter
-        };
-        let was_failing = std::mem::replace(&mut telling.failing, fault.is_some());
+    /// Reports when the output begins to fail, and when it no longer does.
+    fn failed(&mut self, fault: Option<&io::Error>) {
+        let was_failing = mem::replace(&mut self.failing, fault.is_some());
         match fault {
             Some(error) if !was_failing => {
                 let message = format!("queries cannot be logged, lines are lost: {error}");
-                self.event(Severity::Error, &message);
+                self.report(Severity::Error, &message);
             }
-            None if was_failing => self.event(Severity::Notice, "queries are logged again"),
+            None if was_failing => self.report(Severity::Notice, "queries are logged again"),
             _ => {}
         }
     }
 
-    fn event(&self, severity: Severity, message: &str) {
-        let Some(telling) = &self.telling else {
-            return;
+    fn report(&self, severity: Severity, message: &str) {
+        let Some((output, lifecycle)) = &self.report else {
+            return; // standard error itself fails, and only the counter can say so
         };
-        let fields = [("output", Value::from(telling.output.clone()))];
-        let entry = Entry::event(telemetry::now(), severity, message, &fields);
-        if !telling.events.enter(entry) {
+        let fields = [("output", Value::from(output.clone()))];
+        if !lifecycle.push(LifecycleEvent::new(calendar(), severity, message, &fields)) {
             self.shared.log_lost(1);
         }
     }
+}
+
+/// The thread's state.
+struct Writer<F> {
+    capacity: usize,
+    format: F,
+    destination: Destination,
+    orders: Arc<Mutex<Orders>>,
+    buffer: Vec<u8>,
+}
+
+impl<F> Writer<F> {
+    /// Writes until every sender is gone.
+    fn run<T>(mut self, queue: &Receiver<Option<T>>)
+    where
+        F: FnMut(&mut Vec<u8>, T),
+    {
+        self.destination.connect();
+        while let Ok(first) = queue.recv() {
+            if let Some(line) = first {
+                (self.format)(&mut self.buffer, line);
+            }
+            while self.round(queue) {}
+            thread::sleep(LINGER);
+        }
+    }
+
+    /// Writes what waits, which is no more than the queue holds, and then carries out the orders that were
+    /// there before: so a flush is answered when what was handed over before it is written. Returns whether
+    /// there must be another round before the thread may sleep in the queue: there was an order, or a wake
+    /// for one was among what was taken or may have found the queue full.
+    fn round<T>(&mut self, queue: &Receiver<Option<T>>) -> bool
+    where
+        F: FnMut(&mut Vec<u8>, T),
+    {
+        let Orders { reopen, flushed } = mem::take(&mut *locked(&self.orders));
+        let (mut taken, mut again) = (0, reopen || !flushed.is_empty());
+        for line in queue.try_iter().take(self.capacity) {
+            taken += 1;
+            match line {
+                Some(line) => (self.format)(&mut self.buffer, line),
+                None => again = true,
+            }
+            if self.buffer.len() >= BATCH {
+                self.write();
+            }
+        }
+        self.write();
+        if reopen {
+            self.destination.reopen();
+        }
+        for done in flushed {
+            let _ = done.try_send(()); // whoever waited may have gone
+        }
+        again || taken == self.capacity
+    }
+
+    fn write(&mut self) {
+        self.destination.write(&self.buffer);
+        self.buffer.clear();
+    }
+}
+
+/// What a panic elsewhere left behind is whole: orders are given in one step, and an output keeps its lines whole
+/// by itself.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,7 @@ use std::{
     cell::RefCell,
     net::SocketAddr,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::monotonic,
-    telemetry::{self, Latency, Reading, Recorder, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Reading, Shared, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, UpstreamClient},
 };
 use dnsgate_config::Limits;
@@ -75,8 +75,7 @@ pub(crate) struct Forwarder {
     cache: Cache,
     in_flight: Arc<InFlight>,
     limits: Limits,
-    /// One for all: a query that has waited for another server can wait for this.
-    recorder: Mutex<Recorder>,
+    telemetry: Telemetry,
     shared: Arc<Shared>,
 }
 
@@ -88,7 +87,7 @@ impl Forwarder {
             cache,
             in_flight: InFlight::new(limits.in_flight),
             limits,
-            recorder: Mutex::new(telemetry.recorder()),
+            telemetry: telemetry.clone(),
             shared: Arc::clone(telemetry.shared()),
         }
     }
@@ -220,7 +219,7 @@ impl Forwarder {
                 }
             }
         }
-        self.record(&telemetry::Event {
+        self.telemetry.record(&telemetry::Event {
             outcome: *step.outcome(),
             transport,
             source,
@@ -379,13 +378,6 @@ impl Forwarder {
 
     fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
         Context::new(snapshot, now).with_cache(&self.cache, monotonic())
-    }
-
-    fn record(&self, event: &telemetry::Event<'_>) {
-        let recorder = self.recorder.lock();
-        recorder
-            .unwrap_or_else(PoisonError::into_inner)
-            .record(event);
     }
 }
 

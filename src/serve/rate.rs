@@ -28,13 +28,13 @@ use dnsgate_core::{
 
 /// The limit, if there is one; clones share its table.
 #[derive(Clone)]
-pub(crate) struct ClientRateLimit {
+pub(crate) struct ClientRateLimiter {
     rates: Arc<RateLimiter>,
     /// The addresses that are listened on.
     own: Arc<[IpAddr]>,
 }
 
-impl ClientRateLimit {
+impl ClientRateLimiter {
     /// For these limits and listeners; `None` where a client may send any number.
     pub(crate) fn of(limits: &Limits, listen: &[(Transport, SocketAddr)]) -> Option<Self> {
         let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
@@ -76,7 +76,7 @@ mod tests {
         ];
         let listen = listen.map(|(transport, at)| (transport, at.parse().expect("an address")));
         assert!(
-            ClientRateLimit::of(&Limits::default(), &listen).is_none(),
+            ClientRateLimiter::of(&Limits::default(), &listen).is_none(),
             "off by default"
         );
         let limits = Limits {
@@ -84,7 +84,7 @@ mod tests {
             per_client_slip: 0,
             ..Limits::default()
         };
-        let rate_limiter = ClientRateLimit::of(&limits, &listen).expect("a limit");
+        let rate_limiter = ClientRateLimiter::of(&limits, &listen).expect("a limit");
         let now = monotonic();
         let passes = |source: &str, transport, packet| {
             let source: IpAddr = source.parse().expect("an address");

@@ -12,7 +12,7 @@ use super::{
     forward::{Forwarder, Waiting},
     handler::{ClientMessage, Handler, ListenerEvent},
     live::SnapshotReader,
-    rate::ClientRateLimit,
+    rate::ClientRateLimiter,
     responder::Responder,
     self_query::own_question,
 };
@@ -36,7 +36,7 @@ pub(crate) struct Worker {
     recorder: Recorder,
     shared: Arc<Shared>,
     forwarder: Arc<Forwarder>,
-    rate_limiter: Option<ClientRateLimit>,
+    rate_limiter: Option<ClientRateLimiter>,
     /// The memory of the policy that the batch will read.
     prefetch: Prefetch,
     /// When the batch was read, by the calendar: for expiry and for the log.
@@ -50,7 +50,7 @@ impl Worker {
         mut reader: SnapshotReader,
         telemetry: &Telemetry,
         forwarder: Arc<Forwarder>,
-        rate_limiter: Option<ClientRateLimit>,
+        rate_limiter: Option<ClientRateLimiter>,
     ) -> Self {
         let snapshot = Arc::clone(reader.snapshot());
         let (now, began) = (calendar(), monotonic());

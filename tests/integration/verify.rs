@@ -43,7 +43,7 @@ impl Vpc {
         fs::write(dir.path().join("ca.pem"), authority.pem()).expect("room");
         // Only the metadata server's name is answered beside the preset.
         let rules =
-            "  - { name: metadata, domains: [metadata.google.internal], answer: [A 127.0.0.1] }";
+            "  - { name: metadata, domains: [metadata.google.internal], records: [A 127.0.0.1] }";
         let config = format!(
             "google_apis: {{ vip: psc, addresses: [127.0.0.1] }}\nrules:\n{rules}\n{more}\n"
         );
@@ -263,7 +263,7 @@ fn a_bucket_that_cannot_be_listed_fails() {
 
 #[test]
 fn every_leak_is_seen() {
-    let leaky = "  - { name: leak, domains: [www.example.com], answer: [A 127.0.0.1] }";
+    let leaky = "  - { name: leak, domains: [www.example.com], records: [A 127.0.0.1] }";
     let vpc = Vpc::new(leaky);
     vpc.google.page("/", 200, "");
     let url = format!("https://www.example.com:{}/", vpc.google.port);
@@ -307,7 +307,7 @@ fn every_leak_is_seen() {
 #[test]
 fn a_type_that_a_rule_lets_through_is_seen() {
     let leaky =
-        "  - { name: leak, domains: [.www.example.com], types: [TXT], answer: [TXT leaked] }";
+        "  - { name: leak, domains: [.www.example.com], types: [TXT], records: [TXT leaked] }";
     let vpc = Vpc::new(leaky);
     vpc.google.page("/", 200, "");
     let (code, report) = vpc.verify(&[]);

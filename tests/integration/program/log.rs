@@ -120,7 +120,7 @@ fn a_rule_is_named_and_who_asks_for_every_query_gets_every_query() {
 log: { queries: all }
 rules:
   - { name: no-names, domains: [.name.example], deny: refused, reason: SEC-1234 }
-  - { name: yes, domains: [yes.example], answer: [A 10.0.0.1] }",
+  - { name: yes, domains: [yes.example], records: [A 10.0.0.1] }",
     );
     ask(&dnsgate, b"name");
     dnsgate.dig("yes.example");
@@ -412,7 +412,7 @@ fn of_a_sample_each_line_says_for_how_many_it_stands() {
         "workers: 1
 limits: { drain: 0s }
 log: { queries: all, sample: 10 }
-rules: [{ name: yes, domains: [yes.example], answer: [A 10.0.0.1] }]",
+rules: [{ name: yes, domains: [yes.example], records: [A 10.0.0.1] }]",
     );
     for _ in 0..100 {
         assert_eq!(rcode(dnsgate.port, b"yes"), 0);
