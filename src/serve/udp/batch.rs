@@ -9,9 +9,8 @@
 //! `kernel_layout`, which needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a
 //! loop of `sendmsg`.
 //!
-//! Miri runs what makes no system call: the layout of the kernel's structures, and how a batch gives out its
-//! slots (`MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib udp::kernel_layout udp::batch::tests::slots`).
-//! It cannot run `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, for it has no kernel.
+//! Miri can run `kernel_layout`, which has no system call. It cannot run this file: it has no kernel for
+//! `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, and a slot is only given out after one of them.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
