@@ -1,8 +1,4 @@
-//! The snapshot in force, and how another takes its place.
-//!
-//! A snapshot is one whole configuration, seen by every query from its beginning to its end. A
-//! worker keeps a [`SnapshotReader`] and asks it once for each batch of queries: one atomic load, no lock. A
-//! snapshot lives as long as somebody still reads it.
+//! Puts another configuration in force: reads it, checks it, and swaps the snapshot.
 //!
 //! ```text
 //! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ its own tests ─▶ swap ─▶ report
@@ -12,7 +8,7 @@
 //!                                 nothing changes; told why
 //! ```
 //!
-//! Not here: what asks for a reload and who is told of it (`app`).
+//! `task` has the causes of a reload, `report` its log and metrics.
 
 use std::{
     path::{Path, PathBuf},
@@ -35,8 +31,8 @@ pub(crate) mod report;
 mod task;
 mod watched_files;
 
-pub use partitions::NumberedUpstreams;
-pub use refused::ReloadRefused;
+pub(crate) use partitions::NumberedUpstreams;
+pub(crate) use refused::ReloadRefused;
 pub(crate) use task::{Causes, keep};
 
 use partitions::Partitions;
@@ -44,27 +40,27 @@ use partitions::Partitions;
 /// The number of the first snapshot of a process.
 const FIRST_GENERATION: u64 = 1;
 
-/// What may be put in force next, and how it differs from what is.
+/// A valid configuration to put in force next, and how it differs from the one in force.
 #[derive(Debug)]
-pub struct NextConfiguration {
+pub(crate) struct NextConfiguration {
     /// The snapshot, with the next number.
-    pub snapshot: Snapshot,
-    /// What is different.
-    pub changes: Changes,
-    /// What was perhaps not meant.
-    pub warnings: Vec<Notice>,
-    /// Who may be asked, in the order of their numbers in the snapshot's policy.
-    pub upstreams: NumberedUpstreams,
+    pub(crate) snapshot: Snapshot,
+    /// The differences.
+    pub(crate) changes: Changes,
+    /// The warnings.
+    pub(crate) warnings: Vec<Notice>,
+    /// The upstreams, in the order of their numbers in the snapshot's policy.
+    pub(crate) upstreams: NumberedUpstreams,
     /// Which queries are logged, and one in how many.
-    pub log: (LogQueries, u32),
+    pub(crate) log: (LogQueries, u32),
     contents: Arc<Contents>,
     startup: Startup,
 }
 
-/// One attempt to read the configuration again. It has what it needs, so that it can be made on
-/// another thread, and nothing is lost when that never ends.
+/// One attempt to read the configuration again. It owns copies of all that it needs, so nothing is lost if its
+/// thread never ends.
 #[derive(Debug)]
-pub struct ReloadAttempt {
+pub(crate) struct ReloadAttempt {
     path: Option<PathBuf>,
     read_once: bool,
     generation: u64,
@@ -74,37 +70,37 @@ pub struct ReloadAttempt {
     partitions: Partitions,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug)]
-pub struct AttemptResult {
-    /// What may be put in force next, or why nothing may.
-    pub next: Result<NextConfiguration, ReloadRefused>,
-    /// What was read; `None` if nothing was.
+pub(crate) struct AttemptResult {
+    /// The configuration to put in force, or why there is none.
+    pub(crate) next: Result<NextConfiguration, ReloadRefused>,
+    /// The files that were read; `None` if none was.
     files: Option<Vec<ReadFile>>,
     partitions: Partitions,
 }
 
-/// What is to be told of a configuration once it is in force.
+/// What a report says of a configuration that is in force.
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// The number of its snapshot.
-    pub generation: u64,
-    /// What is different.
-    pub changes: Changes,
-    /// What was perhaps not meant.
-    pub warnings: Vec<Notice>,
+    pub(crate) generation: u64,
+    /// The differences.
+    pub(crate) changes: Changes,
+    /// The warnings.
+    pub(crate) warnings: Vec<Notice>,
 }
 
 /// Owns the snapshot in force: the only one that replaces it.
 #[derive(Debug)]
-pub struct Reloader {
+pub(crate) struct Reloader {
     path: Option<PathBuf>,
     /// Whether the file was none that can be read again.
     read_once: bool,
     live: LiveSnapshot,
     contents: Arc<Contents>,
     startup: Startup,
-    /// Where it listens, whatever the file says: no upstream may be one of these.
+    /// The addresses that the process listens on: no upstream may be one of these.
     listen: Vec<Listen>,
     partitions: Partitions,
     files: Vec<ReadFile>,
@@ -116,12 +112,16 @@ impl Reloader {
     ///
     /// # Errors
     /// Its own tests, where they fail.
-    pub fn new(path: Option<PathBuf>, config: Config, now: SystemTime) -> Result<Self, Failures> {
+    pub(crate) fn new(
+        path: Option<PathBuf>,
+        config: Config,
+        now: SystemTime,
+    ) -> Result<Self, Failures> {
         let mut partitions = Partitions::default();
         let upstreams = partitions.number(config.upstreams);
         let snapshot = Snapshot::new(FIRST_GENERATION, config.policy, config.zones)
             .with_upstreams(partitions::of(&upstreams));
-        rehearse(&config.cases, &snapshot, &upstreams, now)?;
+        run_policy_tests(&config.cases, &snapshot, &upstreams, now)?;
         partitions.apply(upstreams);
         Ok(Self {
             read_once: path.as_deref().is_some_and(is_no_file),
@@ -137,7 +137,7 @@ impl Reloader {
 
     /// The same for a server that listens there.
     #[must_use]
-    pub fn listening(self, listen: &[Listen]) -> Self {
+    pub(crate) fn listening(self, listen: &[Listen]) -> Self {
         Self {
             listen: listen.to_vec(),
             ..self
@@ -146,32 +146,31 @@ impl Reloader {
 
     /// The snapshot in force, for those who read it.
     #[must_use]
-    pub const fn live(&self) -> &LiveSnapshot {
+    pub(crate) const fn live(&self) -> &LiveSnapshot {
         &self.live
     }
 
     /// The file that it came from; `None` for the built-in one.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Who may be asked under the snapshot in force.
+    /// The upstreams of the snapshot in force.
     #[must_use]
-    pub const fn upstreams(&self) -> &NumberedUpstreams {
+    pub(crate) const fn upstreams(&self) -> &NumberedUpstreams {
         self.partitions.in_force()
     }
 
-    /// The files that the last configuration was read from, whether it was taken or refused: what
-    /// must change before reading it again can have another end.
+    /// The files of the last attempt, successful or not: the ones to watch for changes.
     #[must_use]
-    pub fn files(&self) -> &[ReadFile] {
+    pub(crate) fn files(&self) -> &[ReadFile] {
         &self.files
     }
 
-    /// An attempt to put what the file says now in the place of what is in force.
+    /// An attempt to replace the configuration in force by the one in the file now.
     #[must_use]
-    pub fn attempt(&self) -> ReloadAttempt {
+    pub(crate) fn attempt(&self) -> ReloadAttempt {
         ReloadAttempt {
             path: self.path.clone(),
             read_once: self.read_once,
@@ -183,11 +182,11 @@ impl Reloader {
         }
     }
 
-    /// Takes note of what an attempt has read, and returns what came of it. Nothing is in force yet.
+    /// Keeps the list of files that an attempt has read, and returns its result. Nothing is in force yet.
     ///
     /// # Errors
     /// [`ReloadRefused`], and the snapshot in force stays.
-    pub fn take(&mut self, read: AttemptResult) -> Result<NextConfiguration, ReloadRefused> {
+    pub(crate) fn take(&mut self, read: AttemptResult) -> Result<NextConfiguration, ReloadRefused> {
         if let Some(files) = read.files {
             self.files = files;
         }
@@ -196,7 +195,7 @@ impl Reloader {
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
-    pub fn apply(&mut self, next: NextConfiguration) -> Applied {
+    pub(crate) fn apply(&mut self, next: NextConfiguration) -> Applied {
         let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
         self.live.set(next.snapshot);
@@ -211,10 +210,9 @@ impl Reloader {
 }
 
 impl ReloadAttempt {
-    /// Reads the file, builds everything that it says, and holds it to its own tests, asked at
-    /// `now`.
+    /// Reads the file, builds the snapshot, and runs its policy tests as of `now`.
     #[must_use]
-    pub fn read(mut self, now: SystemTime) -> AttemptResult {
+    pub(crate) fn read(mut self, now: SystemTime) -> AttemptResult {
         let mut files = None;
         let next = self.next(now, &mut files);
         AttemptResult {
@@ -255,7 +253,7 @@ impl ReloadAttempt {
         let upstreams = self.partitions.number(config.upstreams);
         let snapshot = Snapshot::new(self.generation, config.policy, config.zones)
             .with_upstreams(partitions::of(&upstreams));
-        rehearse(&config.cases, &snapshot, &upstreams, now)?;
+        run_policy_tests(&config.cases, &snapshot, &upstreams, now)?;
         let log = &config.startup.log;
         Ok(NextConfiguration {
             snapshot,
@@ -269,14 +267,14 @@ impl ReloadAttempt {
     }
 }
 
-/// Whether there is something at a path that cannot be read twice: a pipe, a device.
+/// Whether a path names a pipe or a device, which cannot be read twice.
 fn is_no_file(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Holds a configuration to its own tests.
-fn rehearse(
+/// Runs a configuration's policy tests.
+fn run_policy_tests(
     cases: &[Case],
     snapshot: &Snapshot,
     upstreams: &NumberedUpstreams,
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_changes_nothing() {
+    fn a_refused_reload_changes_nothing() {
         let (mut reloader, file) = reloader(GOOD);
         for (text, told) in [
             ("rules: [{name: x}]", "error: "),
@@ -378,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_are_those_of_the_last_attempt() {
+    fn lists_the_files_of_the_last_attempt() {
         let dir = tempfile::tempdir().expect("directory");
         let path = |name: &str| dir.path().join(name);
         let put = |name: &str, text: &str| fs::write(path(name), text).expect("written");

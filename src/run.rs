@@ -6,11 +6,11 @@
 //!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
 //! ```
 //!
-//! An order to stop that comes before "ready" ends it at once, with exit code 0 as well.
+//! A signal to stop that comes before "ready" ends it at once, also with exit code 0.
 //!
-//! Everything that can be wrong is wrong before the first port is bound or before "ready" is said;
-//! after that only the end of a worker ends the process. `/readyz` says 503 until the probe was
-//! answered and again from the first moment of the drain, while queries are still answered.
+//! Every fault of the configuration or the machine shows before "ready"; after that only the end of a worker
+//! ends the process. `/readyz` says 503 until the listeners have answered dnsgate's own query, and again from
+//! the first moment of the drain, while queries are still answered.
 
 use std::{
     convert::Infallible, future::Future, net::SocketAddr, num::NonZeroUsize, panic::catch_unwind,
@@ -25,7 +25,7 @@ use crate::{
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
-        ClientRateLimiter, Forwarder, Running, Server, StreamLimits, Worker, WorkerError,
+        ClientRateLimiter, Forwarder, Listeners, Running, StreamLimits, Worker, WorkerError,
         self_query, upstream_setup,
     },
     systemd,
@@ -45,33 +45,32 @@ use size::Size;
 
 pub use signals::catch_signals;
 
-/// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
-/// ready.
+/// How long dnsgate's own query waits for its answer. A machine that needs longer for a refusal is not ready.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// Requests of the admin pages that wait while a reload is done; the pages bound their number as well.
 const REQUESTS: usize = 1;
 /// How long the last lines of the log may take to be written.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the command line says.
+/// The arguments of `serve`.
 #[derive(Debug, Default)]
 pub struct Options {
     /// The configuration file; the built-in one if absent.
     pub config: Option<PathBuf>,
-    /// Where to listen instead of where the configuration says.
+    /// Addresses to listen on instead of the configured ones.
     pub listen: Vec<Listen>,
-    /// Where to serve the admin pages instead, or that nowhere.
+    /// The admin address instead of the configured one, or none.
     pub admin: Option<dnsgate_config::Admin>,
-    /// Names by which the admin pages may be asked for, beside those of the configuration.
+    /// Host names that the admin pages accept, beside the configured ones.
     pub admin_hosts: Vec<HostName>,
-    /// Reload only when asked, not when a file has changed.
+    /// Reload only on request, not when a file has changed.
     pub no_watch: bool,
 }
 
 /// Serves until SIGTERM or SIGINT. A second signal cuts the drain short.
 ///
 /// # Errors
-/// What is wrong with the configuration or an address, or how a worker ended.
+/// A fault of the configuration or an address, or the end of a worker.
 pub fn serve(options: Options) -> anyhow::Result<()> {
     catch_signals().context("signals cannot be caught")?;
     descriptors::raise();
@@ -91,12 +90,12 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         options.config,
         !options.no_watch,
     ));
-    // A thread that reads a file may hang for ever, on a network's; the end does not wait for it.
+    // A thread that reads from a network file system may hang for ever; the end does not wait for it.
     runtime.shutdown_background();
     ended
 }
 
-/// Connections to upstreams and the admin pages.
+/// The runtime of connections to upstreams and of the admin pages.
 fn runtime(size: Size) -> anyhow::Result<Runtime> {
     let build = || {
         tokio::runtime::Builder::new_multi_thread()
@@ -120,7 +119,7 @@ async fn run(
     path: Option<PathBuf>,
     watch: bool,
 ) -> anyhow::Result<()> {
-    // First of all, so that no signal is missed.
+    // First, so that no signal is missed.
     let mut signals = Signals::watch().context("signals cannot be watched")?;
     let telemetry =
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
@@ -160,7 +159,7 @@ async fn run(
     let mut server = server
         .start(worker)
         .with_context(|| format!("the workers cannot be started: {}", size.advice()))?;
-    // Until the very end: a drain is watched over as well.
+    // To the very end: the watchdog runs during the drain, too.
     let mut watches = JoinSet::new();
     let ended = match probe_all(&telemetry, &server).await {
         Ok(()) => {
@@ -185,24 +184,24 @@ async fn run(
     };
     if let Ok(signal) = ended {
         let drain = startup.limits.drain;
-        self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
+        self::drain(&telemetry, &mut server, &mut signals, signal, drain).await;
     }
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
     telemetry.event(Severity::Notice, "stopped", &[]);
     telemetry.flush(FLUSH_PATIENCE);
-    // How a worker ended says more than that one did.
+    // The reason for which a worker ended comes first.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
 }
 
-/// Binds the listeners, and tells of those that cannot be for want of IPv6.
+/// Binds the listeners, and logs those that a host without IPv6 cannot have.
 fn bind(
     telemetry: &Telemetry,
     startup: &Startup,
     workers: NonZeroUsize,
     limits: &Limits,
-) -> anyhow::Result<Server> {
+) -> anyhow::Result<Listeners> {
     let listen = addresses(&startup.listen);
-    let server = Server::bind(&listen, workers, stream_limits(limits))?;
+    let server = Listeners::bind(&listen, workers, stream_limits(limits))?;
     for without in server.without() {
         lifecycle::without_ipv6(
             telemetry,
@@ -214,14 +213,14 @@ fn bind(
     Ok(server)
 }
 
-/// Ends what is under way: first what clients ask, then the admin pages.
+/// Ends the queries under way first, then the admin pages.
 async fn stop(
     server: Running,
     limits: &Limits,
     forwarder: &Forwarder,
     admin: Option<Admin>,
 ) -> Result<(), Vec<WorkerError>> {
-    // Every query that waits for an upstream has its reply by then, and no other comes.
+    // By then every query that waits for an upstream has its reply.
     let last = monotonic() + limits.upstream_timeout;
     let longest = limits.tcp_message_timeout.max(limits.upstream_timeout);
     let stopped = server.shutdown(longest).await;
@@ -232,7 +231,7 @@ async fn stop(
     stopped
 }
 
-/// What forwards, with the upstreams of the configuration in force.
+/// The forwarder with the upstreams of the configuration in force.
 fn forwarder(
     cache: Cache,
     limits: Limits,
@@ -246,9 +245,8 @@ fn forwarder(
     Ok(forwarder)
 }
 
-/// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
-/// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end; the log's file is
-/// opened again at once, whatever comes of the reload.
+/// Serves until a signal to stop, and returns its name; an error if a worker ends before. `keep` gets each
+/// SIGHUP and reloads; the log file is reopened at once, whatever the reload does.
 async fn until_told<K: Future<Output = Infallible>>(
     telemetry: &Telemetry,
     server: &mut Running,
@@ -259,7 +257,7 @@ async fn until_told<K: Future<Output = Infallible>>(
     let mut keep = pin!(keep(hangups));
     let reload = || {
         telemetry.reopen();
-        // Without room one is waiting already, which will read what is there by then.
+        // Without room a reload is waiting already, and will read the newest files.
         let _ = hangup.try_send(());
     };
     if signals::hung_up_early() {
@@ -277,7 +275,7 @@ async fn until_told<K: Future<Output = Infallible>>(
     }
 }
 
-/// Asks the UDP listeners again and again, and tells systemd's watchdog while they answer.
+/// Queries the UDP listeners periodically, and pings systemd's watchdog while they answer.
 fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>) {
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
@@ -296,12 +294,13 @@ fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>
     watches.spawn(systemd::watchdog(telemetry.clone()));
 }
 
-/// Answers on while whoever sends queries learns from `/readyz` to send them elsewhere.
+/// Keeps answering while load balancers learn from `/readyz` to send queries elsewhere.
 async fn drain(
     telemetry: &Telemetry,
     server: &mut Running,
     signals: &mut Signals,
-    (signal, drain): (&str, Duration),
+    signal: &str,
+    drain: Duration,
 ) {
     telemetry.health().draining(signal);
     lifecycle::draining(telemetry, signal, drain);
@@ -318,8 +317,8 @@ async fn drain(
     }
 }
 
-/// Asks every UDP listener a question of our own. On a host whose IPv6 is switched off `[::]` can be
-/// bound and not be asked: that is told, and no reason to end where another listener answers.
+/// Sends dnsgate's own query to every UDP listener. On a host whose IPv6 is switched off, `[::]` can be bound
+/// but not reached: that is logged, and no error where another listener answers.
 async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
     let (mut answered, mut unreachable) = (false, None);
     for &(transport, address) in server.addresses() {
@@ -331,7 +330,7 @@ async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()
                 .shared()
                 .self_query(self_query_result(asked.is_ok()));
             let every_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
-            let told = format!("udp://{address} does not answer a query of our own");
+            let told = format!("udp://{address} does not answer dnsgate's own query");
             match asked {
                 Ok(()) => answered = true,
                 Err(error) if every_ipv6 && self_query::is_unreachable(&error) => {

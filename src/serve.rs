@@ -1,4 +1,4 @@
-//! Which listeners run, and how they end: packets in from sockets, replies out to them.
+//! The data plane: listeners and their threads. Packets in, replies out.
 //!
 //! ```text
 //!                    ┌─ udp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a socket each, and
@@ -10,9 +10,8 @@
 //! ```
 //!
 //! The kernel spreads datagrams and connections over the workers, by client, and no two workers
-//! share anything on a query's path. What a packet means is the [`Handler`]'s business: nothing
-//! here reads more of a message than its length, except to answer SERVFAIL when the handler
-//! panicked over it. So one poisonous packet costs one answer, never a worker.
+//! share anything on a query's path. The [`Handler`] reads the packets; the listeners read only their length,
+//! except to answer SERVFAIL when the handler panicked. So one poisonous packet costs one answer, never a worker.
 //!
 //! Not here: which addresses and how many workers (configuration), what the answer is (engine),
 //! what is counted (telemetry; the handler is told of every [`ListenerEvent`]).
@@ -26,6 +25,7 @@ mod live;
 mod rate;
 mod responder;
 pub(crate) mod self_query;
+mod stop_signal;
 mod tcp;
 #[cfg(test)]
 mod testing;
@@ -34,6 +34,7 @@ mod tests;
 mod udp;
 mod upstream_log;
 pub(crate) mod upstream_setup;
+mod upstream_table;
 mod worker;
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
@@ -46,17 +47,16 @@ use tokio::{
 
 use dnsgate_core::dns::Transport;
 
-pub use bind::BindError;
+pub(crate) use bind::BindError;
 pub(crate) use forward::Forwarder;
-pub use handler::{ClientMessage, Handler, ListenerEvent};
-pub use live::{LiveSnapshot, SnapshotReader};
+use handler::Handler;
+pub(crate) use live::LiveSnapshot;
 pub(crate) use rate::ClientRateLimiter;
-pub use responder::{DetachedResponder, Responder, Unsent};
-pub use tcp::StreamLimits;
+pub(crate) use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 
 /// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
-pub struct Server {
+pub(crate) struct Listeners {
     addresses: Vec<(Transport, SocketAddr)>,
     datagrams: Vec<Socket>,
     /// One list per worker: a socket of each address.
@@ -66,14 +66,14 @@ pub struct Server {
     without: Vec<BindError>,
 }
 
-impl Server {
+impl Listeners {
     /// Binds every address, `workers` sockets each. Port 0 means any free port. On a host without
     /// IPv6 every IPv6 address is none, so that `[::]` is done without where another address is
     /// bound.
     ///
     /// # Errors
     /// The first address that could not be bound; then none is.
-    pub fn bind(
+    pub(crate) fn bind(
         listen: &[(Transport, SocketAddr)],
         workers: NonZeroUsize,
         limits: StreamLimits,
@@ -117,18 +117,18 @@ impl Server {
 
     /// The addresses that could not be bound because this host has no IPv6, and are done without.
     #[must_use]
-    pub fn without(&self) -> &[BindError] {
+    pub(crate) fn without(&self) -> &[BindError] {
         &self.without
     }
 
     /// The addresses that are bound, in the order in which they were asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+    pub(crate) fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
     /// Tells how many bytes of replies are held that clients of streams have not read.
-    pub fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+    pub(crate) fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let connections = Arc::clone(&self.connections);
         move || connections.unread_bytes()
     }
@@ -138,7 +138,7 @@ impl Server {
     ///
     /// # Errors
     /// A thread could not be started; those that had been are told to stop.
-    pub fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
+    pub(crate) fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
         let runtime = Handle::current();
         let threads = self.datagrams.len() + self.streams.len();
         let (stop, stopped) = watch::channel(None);
@@ -170,7 +170,7 @@ impl Server {
 }
 
 /// The listeners, being served. Dropped, they stop without waiting for each other.
-pub struct Running {
+pub(crate) struct Running {
     addresses: Vec<(Transport, SocketAddr)>,
     stop: watch::Sender<Option<Duration>>,
     ends: mpsc::Receiver<()>,
@@ -179,7 +179,7 @@ pub struct Running {
 
 /// A worker that ended as it should not have.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
+pub(crate) enum WorkerError {
     /// It could not go on.
     #[error("worker {name} ended")]
     Failed {
@@ -199,13 +199,13 @@ pub enum WorkerError {
 impl Running {
     /// The addresses that are served, in the order in which they were asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+    pub(crate) fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
     /// Waits until a worker ends, which none does before [`shutdown`](Self::shutdown) unless
     /// something is badly wrong: `shutdown` then tells what. Never ready otherwise.
-    pub async fn worker_ended(&mut self) {
+    pub(crate) async fn worker_ended(&mut self) {
         if self.threads.is_empty() || self.ends.recv().await.is_none() {
             std::future::pending().await
         }
@@ -216,7 +216,7 @@ impl Running {
     ///
     /// # Errors
     /// Every worker that did not end well.
-    pub async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
+    pub(crate) async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
         self.stop.send_replace(Some(drain));
         // None when every thread has dropped its end of the channel, which is the last that it does.
         while self.ends.recv().await.is_some() {}

@@ -1,5 +1,5 @@
-//! What systemd is told (`sd_notify(3)`), where it is systemd that started this process: nothing
-//! happens otherwise. A message that is not taken is lost, and nothing hangs on it.
+//! Notifies systemd (`sd_notify(3)`), where systemd started this process. A message that it does not take is
+//! lost.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub(crate) fn stopping(status: &str) {
     send(&[State::Stopping, State::Status(one_line(status))]);
 }
 
-/// Tells again and again that this process works, at half of the time after which the unit's
-/// `WatchdogSec=` restarts it; silent while a listener does not answer a query of our own. Never
+/// Pings the watchdog at half of the time after which the unit's
+/// `WatchdogSec=` restarts it; no ping while a listener does not answer dnsgate's own query. Never
 /// ready.
 pub(crate) async fn watchdog(telemetry: Telemetry) {
     let limit = sd_notify::watchdog_enabled().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Toward the servers of an upstream: a permit goes in, responses come out.
+//! The client of one upstream: a permit goes in, a response comes out.
 //!
 //! ```text
 //!  resolve(permit) ─▶ coalescing ─▶ hedging ─▶ transport ─▶ a server
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`UpstreamClient::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
-//! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): no byte of a client's packet comes this far.
+//! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): nothing of a client's packet leaves.
 //!
 //! An [`UpstreamClient`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.
@@ -47,8 +47,8 @@ use std::{
 
 use tokio::time;
 
-pub use self::{
-    check_servers::{Alive, Dead, probe},
+pub(crate) use self::{
+    check_servers::probe,
     health::ServerStatus,
     observer::{Observer, QueryEnd, UpstreamEvent},
     share::{Party, may_take},
@@ -69,8 +69,8 @@ use dnsgate_core::{
     policy::{Permit, UpstreamId},
 };
 
-/// Servers that know the same, and the way to them.
-pub struct UpstreamClient {
+/// The client of the servers of one upstream.
+pub(crate) struct UpstreamClient {
     shared: Arc<UpstreamShared>,
     in_flight: Arc<InFlightQueries>,
     /// Ends [`Self::watch`] when dropped.
@@ -78,13 +78,13 @@ pub struct UpstreamClient {
 }
 
 impl UpstreamClient {
-    /// Prepares the way to the servers of `config`; nothing is sent yet. `id` is the upstream's in
+    /// For the servers of `config`; nothing is sent yet. `id` is the upstream's in
     /// the configuration, for its probes. To be called within the tokio runtime that connections
     /// are to live on.
     ///
     /// # Errors
     /// [`OpenError`]: TLS to one of them cannot be set up.
-    pub fn new(
+    pub(crate) fn new(
         id: UpstreamId,
         config: &dnsgate_config::Upstream,
         limits: UpstreamLimits,
@@ -113,15 +113,15 @@ impl UpstreamClient {
         })
     }
 
-    /// Asks, until `until` at the latest. Who asks what is already in flight waits for the same
-    /// answer; when nobody waits any longer, the question is dropped. To be called within a tokio
-    /// runtime, any one: where several wait for one answer, each of theirs must run until it has come.
+    /// Resolves a question until `until` at the latest. A question that is in flight already is coalesced with it;
+    /// when nobody waits any longer, it is dropped. To be called within a tokio runtime, any one: where several
+    /// wait for one answer, each of their runtimes must run until it has come.
     ///
-    /// Where no server may be asked, that is told at once. `party` is whose question it is.
+    /// Fails at once where no server may be asked. `party` is the client group that asks.
     ///
     /// # Errors
     /// [`Failure`], not later than `until`, nor later than [`UpstreamLimits::deadline`] from now.
-    pub async fn resolve(
+    pub(crate) async fn resolve(
         &self,
         permit: &Permit,
         party: Party,
@@ -135,14 +135,14 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// As there.
-    pub async fn resolve_admitted(
+    pub(crate) async fn resolve_admitted(
         &self,
         permit: &Permit,
         party: Party,
         until: Instant,
         admitted: Admitted,
     ) -> Result<Arc<Response>, Failure> {
-        // It may have waited for its turn, and the last server may have been found to be down meanwhile.
+        // It may have waited, and the last server may have gone down meanwhile.
         let _admitted = match admitted.0 {
             Some(_) => admitted,
             None => self.admit()?,
@@ -153,8 +153,8 @@ impl UpstreamClient {
         if left.is_zero() {
             return Err(Failure::Timeout);
         }
-        // Others may come to wait for the same answer, and they must not suffer for it that whoever
-        // asked first had little time left.
+        // Later ones may be coalesced with it; they must not suffer from the little time that the first one has
+        // left.
         let end = if left < whole / 2 { now + whole } else { until };
         let ask = |permit| hedging::run(Arc::clone(&self.shared), permit, party, end);
         match self.in_flight.join(permit, ask) {
@@ -162,8 +162,8 @@ impl UpstreamClient {
             Joined::First(query) => wait(query, until).await,
             Joined::Coalesced(query) => {
                 self.shared.observer.observe(UpstreamEvent::Coalesced);
-                // It may end later than this one has time for. Should the thread that it began in
-                // hang, it must not take along who waits in others, either.
+                // It may end later than this one has time for, and a thread that hangs must not take along those
+                // that wait on others.
                 wait(query, until).await
             }
             Joined::Full => {
@@ -173,19 +173,17 @@ impl UpstreamClient {
         }
     }
 
-    /// Probes the servers: all of them at once and then every few minutes, to see whether the
-    /// questions come back to us; those that failed more often, to see whether they are back. Ends
-    /// when the upstream is dropped. To be spawned once.
-    pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Probes the servers: all of them at once and then every few minutes for loops, failed ones more often to see
+    /// whether they are back. Ends when the upstream is dropped. To be spawned once.
+    pub(crate) fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         prober::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// Lets a question in that is to be asked. Costs no lock.
+    /// Admits a question. Takes no lock.
     ///
     /// # Errors
-    /// Why it fails at once, which is told: all servers lead back to us, or all are down and as many
-    /// questions as may find out whether one is back.
-    pub fn admit(&self) -> Result<Admitted, Failure> {
+    /// All servers loop back to us, or all are down and as many questions as may are finding out whether one is back.
+    pub(crate) fn admit(&self) -> Result<Admitted, Failure> {
         let failure = match self.shared.stats.availability() {
             Availability::Open => return Ok(Admitted(None)),
             Availability::Looping => Failure::Looping,
@@ -204,14 +202,14 @@ impl UpstreamClient {
     /// A probe's name came to our own listener, from `source`. Returns whether the probe was this
     /// upstream's. When two of them have come back within a minute from the address of the server that
     /// they were sent to, it is not asked until a later probe does not come back.
-    pub fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
+    pub(crate) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         self.shared.probe_returned(token, source)
     }
 }
 
-/// A question may be asked, as long as this is held.
+/// A question that is admitted, as long as this is held.
 #[must_use]
-pub struct Admitted(Option<Probing>);
+pub(crate) struct Admitted(Option<Probing>);
 
 /// A question that finds out whether a server is back; the next one may when it is dropped.
 struct Probing(Arc<UpstreamShared>);
@@ -229,7 +227,7 @@ impl Probing {
     }
 }
 
-/// What a flight ends with, if it does so in time.
+/// The result of a query in flight, if it comes in time.
 async fn wait(query: InFlightQuery, until: Instant) -> Resolution {
     let ended = time::timeout_at(until.into(), query).await;
     ended.unwrap_or(Err(Failure::Timeout))

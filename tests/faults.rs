@@ -163,9 +163,9 @@ fn reload_works_after_one_that_panicked_or_hung() {
     let rejected = || dnsgate.metric("dnsgate_config_rejected");
     let mut number = 1;
     for (fault, told) in [
-        ("panic reading", "dnsgate panicked over it"),
+        ("panic reading", "dnsgate panicked: this is a bug"),
         ("no thread", "the system refuses a thread"),
-        ("panic applying", "dnsgate panicked over it"),
+        ("panic applying", "dnsgate panicked: this is a bug"),
         ("hang reading", "it was given up after 5s"),
         ("hang reading", "limits.reload_timeout"),
     ] {

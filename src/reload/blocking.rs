@@ -1,11 +1,10 @@
-//! Work that can wait, on a thread of its own that gets what the workers leave of the processor.
+//! Runs work that may block on threads of its own, at the lowest priority.
 //!
-//! To read a list of a million names is half a second of computing. On a core that a worker needs,
-//! too, queries would wait for the time slices of it; so it has none while a query is there.
+//! Reading a list of a million names computes for half a second. On a core that serves queries, these
+//! would wait for its time slices; at the lowest priority it runs only while no query is there.
 //!
-//! Such work touches files, and what touches files can fail in every way that there is: it panics,
-//! or hangs for ever on a file system that does not answer. None of it is passed on: the work is
-//! given up after a while, its thread stays behind until it ends, and only so many may stay behind.
+//! Work on files may panic, or hang for ever on a file system that does not answer. It is given up after a
+//! while; its thread stays until it ends, and the number of such threads is bounded.
 
 use std::{
     fmt,
@@ -21,19 +20,18 @@ use tokio::{
     time,
 };
 
-/// The least share that there is, some 1.5 % of a core that is busy otherwise: a reload ends in a
-/// flood, too.
+/// The lowest priority: some 1.5 % of a busy core, so that a reload ends even under a flood.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
-/// Why nothing came of some work.
+/// Why work failed.
 #[derive(Debug)]
 pub(crate) enum BlockingError {
-    /// The system has no thread for it.
+    /// The system refused a thread.
     NoThread,
-    /// So many earlier attempts hang.
+    /// As many earlier attempts hang as may.
     Crowded(usize),
-    /// It panicked, which is a bug.
+    /// It panicked: a bug.
     Panicked,
     /// It takes too long.
     TooLong(Duration),
@@ -48,24 +46,24 @@ impl fmt::Display for BlockingError {
 }
 
 impl BlockingError {
-    /// Why, in words of the program and numbers alone.
+    /// The reason, without anything quoted from a file.
     pub(crate) fn unquoted(&self) -> Unquoted {
         match self {
-            Self::NoThread => Unquoted::from("the system refuses a thread for it"),
+            Self::NoThread => Unquoted::from("the system refused a thread for it"),
             Self::Crowded(hanging) => Unquoted::from("")
                 .and_number(*hanging as u64) // eight at most
-                .and(" earlier attempts still hang, and no more are begun until one of them ends"),
+                .and(" earlier attempts still hang; no other begins until one of them ends"),
             Self::Panicked => Unquoted::from(
-                "dnsgate panicked over it: that is a bug, and what was in force still is",
+                "dnsgate panicked: this is a bug; the configuration in force has not changed",
             ),
             Self::TooLong(span) => Unquoted::from("it was given up after ")
                 .and_span(*span)
-                .and(": a file of it does not answer, as on a network file system"),
+                .and(": a file does not answer, as can happen on a network file system"),
         }
     }
 }
 
-/// Where work of one kind is done.
+/// The threads for work of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockingThreads {
     places: Arc<Semaphore>,
@@ -81,10 +79,10 @@ impl BlockingThreads {
         }
     }
 
-    /// Does it, and says what came of it, within this time.
+    /// Does the work, and returns its result if it ends within this time.
     ///
     /// # Errors
-    /// [`BlockingError`]. What comes of work later than that is dropped.
+    /// [`BlockingError`]. A result that comes later is dropped.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         patience: Duration,
@@ -112,10 +110,10 @@ fn start<T: Send + 'static>(
         .name("aside".to_owned())
         .spawn(move || {
             give_way();
-            // Its place is free once nothing of it is left, whatever way it ends.
+            // The place is free when the thread ends, however it ends.
             let ended = catch_unwind(AssertUnwindSafe(work));
             if let Ok(came_of_it) = ended {
-                // Nobody waits any longer: it was given up, or dnsgate ends.
+                // An error: it was given up, or dnsgate ends.
                 let _ = done.send(came_of_it);
             }
             drop(place);
@@ -123,13 +121,12 @@ fn start<T: Send + 'static>(
     Ok(result)
 }
 
-/// Lowers this thread's priority, for good: what is lowered, only root may raise.
+/// Lowers this thread's priority for good: only root may raise it again.
 fn give_way() {
     #[cfg(target_os = "linux")]
     {
         use rustix::{process::setpriority_process, thread::gettid};
-        // To Linux, the priority of "a process" is that of the one thread. Where a sandbox
-        // forbids this, the work is done all the same.
+        // Linux sets the priority of the one thread. Where a sandbox forbids this, the work is done anyway.
         let _ = setpriority_process(Some(gettid()), NICE);
     }
 }
@@ -145,7 +142,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(600);
 
     #[tokio::test]
-    async fn only_its_own_thread_gives_way() {
+    async fn lowers_the_priority_of_its_own_thread_only() {
         #[cfg(target_os = "linux")]
         {
             let nice = || rustix::process::getpriority_process(Some(rustix::thread::gettid()));
@@ -157,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_told_and_leaves_its_place() {
+    async fn reports_a_panic_and_frees_the_place() {
         let blocking = BlockingThreads::new(1);
         for _ in 0..3 {
             let panicked = blocking.run(PATIENCE, || -> () { panic!("as a test wants it") });
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_hangs_is_given_up_and_only_so_many_may_hang() {
+    async fn gives_up_hanging_work_and_limits_its_number() {
         let blocking = BlockingThreads::new(2);
         let mut held = Vec::new();
         for _ in 0..2 {

@@ -1,6 +1,5 @@
-//! Looks again and again whether the files of the configuration have changed, on a thread of its
-//! own: a file system that does not answer holds up the looking and nothing else. What a change
-//! looks like is for [`WatchedFiles`] to say.
+//! Polls the files of the configuration on a thread of its own: a file system that does not answer blocks
+//! that thread and nothing else. [`WatchedFiles`] says what counts as a change.
 
 use std::{future::pending, path::PathBuf, pin::Pin, time::Duration};
 
@@ -14,31 +13,31 @@ use super::{
 use crate::telemetry::Telemetry;
 use dnsgate_config::ReadFile;
 
-/// How long one look may take. It reads what has moved, so that 256 MiB of a slow disk must fit.
+/// How long one look may take. It reads the files that changed: 256 MiB from a slow disk must fit.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Looks that were given up and still hang, at most: one more would hang as well.
+/// The most looks that were given up and still hang.
 const MAX_HANGING: usize = 2;
-/// How long it waits until it tries again what came to nothing, a look or a whole reload: often
-/// enough that nobody has to ask once a file system answers again, and one line in the log a minute.
+/// The pause before a failed look or a failed reload is tried again: no operator has to ask once the file system
+/// answers again, and the log gets one line a minute.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// A look under way: what it knows by then, and what has changed.
+/// A look under way: the files as seen, and the one that changed.
 type Looking =
     Pin<Box<dyn Future<Output = Result<(WatchedFiles, Option<PathBuf>), BlockingError>> + Send>>;
 
-/// The looking, as long as this is there.
+/// Polls until dropped.
 pub(super) struct FileWatch {
-    /// When to look next; `None` where changes are no cause for a reload.
+    /// When to look next; `None` where changes cause no reload.
     next: Option<Instant>,
     looking: Option<Looking>,
-    /// What was seen so far; `None` during a look.
+    /// The files as last seen; `None` during a look.
     files: Option<WatchedFiles>,
     /// The files as they were read.
     read: Vec<ReadFile>,
-    /// Whether the last reload came to nothing, so that there is to be another, changes or none.
+    /// The last reload failed before it read the files, so another follows even without a change.
     again: bool,
     blocking: BlockingThreads,
-    /// Whether the last look came to nothing.
+    /// The last look failed.
     failing: bool,
 }
 
@@ -56,8 +55,7 @@ impl FileWatch {
         }
     }
 
-    /// Why there should be a reload; never ready where nothing is watched. May be dropped and called
-    /// again at any time.
+    /// Waits for a cause for a reload, and returns it; never ready where nothing is watched. Cancel-safe.
     pub(super) async fn cause(&mut self, telemetry: &Telemetry) -> String {
         loop {
             let Some(next) = self.next else {
@@ -66,7 +64,7 @@ impl FileWatch {
             if self.looking.is_none() {
                 time::sleep_until(next).await;
                 if self.again {
-                    return "the attempt before came to nothing".to_owned();
+                    return "the last attempt failed".to_owned();
                 }
             }
             if let Some(path) = self.look(telemetry).await {
@@ -75,11 +73,11 @@ impl FileWatch {
         }
     }
 
-    /// A reload has ended: it has read these files, or nothing, and then it is to be tried again.
+    /// A reload has ended: it has read these files, or failed before it could, and then it is tried again.
     pub(super) fn after(&mut self, was_read: bool, read: &[ReadFile]) {
         self.looking = None;
         self.files = None;
-        // Other files, perhaps; and those of before as they were read this time.
+        // The files as they were read this time.
         self.read = read.to_vec();
         self.again = !was_read;
         let pause = if was_read {
@@ -115,7 +113,7 @@ impl FileWatch {
                 changed
             }
             Err(_) => {
-                // What it knew is gone with it.
+                // Its state is lost with it.
                 self.rest(PAUSE);
                 None
             }
@@ -128,7 +126,7 @@ impl FileWatch {
         }
     }
 
-    /// Tells once that the looking has come to nothing, and once that it works again.
+    /// Logs once that looking fails, and once that it works again.
     fn tell(&mut self, telemetry: &Telemetry, failed: Option<&BlockingError>) {
         let was_failing = std::mem::replace(&mut self.failing, failed.is_some());
         match failed {

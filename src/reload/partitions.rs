@@ -9,7 +9,7 @@ use dnsgate_core::engine::Partition;
 
 /// The upstreams of one configuration with their partitions, in the order of their numbers in the
 /// policy.
-pub type NumberedUpstreams = Vec<(Partition, Upstream)>;
+pub(crate) type NumberedUpstreams = Vec<(Partition, Upstream)>;
 
 /// Gives out partitions.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stays_the_same_keeps_its_number_and_nobody_gets_anothers() {
+    fn an_unchanged_upstream_keeps_its_partition() {
         let mut partitions = Partitions::default();
         let mut load = |list: &[(&str, &str)]| -> Vec<u32> {
             let list = list.iter().map(|(name, server)| upstream(name, server));

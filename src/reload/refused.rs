@@ -7,7 +7,7 @@ use dnsgate_whatif::Failures;
 
 /// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum ReloadRefused {
+pub(crate) enum ReloadRefused {
     /// There is no file to read: the built-in configuration is in force.
     #[error("there is no configuration file; start with --config to have one that can be reloaded")]
     NoFile,
@@ -45,7 +45,7 @@ impl ReloadRefused {
     /// Whether what the operator's file says is not what is in force, so that there is something to
     /// be mended. Where there is no file that could be read again, nothing can be said of it.
     #[must_use]
-    pub const fn leaves_a_difference(&self) -> bool {
+    pub(crate) const fn leaves_a_difference(&self) -> bool {
         match self {
             Self::NoFile | Self::ReadOnce(_) => false,
             Self::NotAFile(_)
@@ -62,7 +62,7 @@ impl ReloadRefused {
     /// The same for those who may not read the files that it is about. Each kind says what of it
     /// may be told.
     #[must_use]
-    pub fn unquoted(&self) -> Unquoted {
+    pub(crate) fn unquoted(&self) -> Unquoted {
         match self {
             Self::NoFile => Unquoted::from(
                 "there is no configuration file; start with --config to have one that can be reloaded",

@@ -13,7 +13,7 @@ use dnsgate_core::engine::Snapshot;
 /// How the report of a refused reload begins.
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
-/// Makes the names of groups and rules known. Before the first query can be counted under them.
+/// Registers the names of groups, rules and upstreams, before the first query can be counted under them.
 pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &NumberedUpstreams) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
@@ -32,15 +32,14 @@ pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Num
     telemetry.shared().rules_expire(ending.collect());
 }
 
-/// What in the configuration was perhaps not meant.
+/// Logs the warnings about a configuration.
 pub(crate) fn warnings(telemetry: &Telemetry, warnings: &[Notice]) {
     for warning in warnings {
         telemetry.event(Severity::Warning, &warning.to_string(), &[]);
     }
 }
 
-/// A configuration that takes the place of another. Returns the report for whoever asked, which quotes
-/// no file; the log does.
+/// Reports a successful reload. Returns the report for the admin client, which quotes no file; the log does.
 pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Success);
     telemetry.shared().config_rejected(false);
@@ -64,8 +63,7 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
     report
 }
 
-/// A reload that changed nothing. Returns the report for whoever asked, which quotes no file; the log
-/// does.
+/// Reports a refused reload. Returns the report for the admin client, which quotes no file; the log does.
 pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Rejected);
     if why.leaves_a_difference() {
@@ -78,7 +76,7 @@ pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str
     Unquoted::from(REFUSED).and_all(&told)
 }
 
-/// That changes of files are not seen, or are again.
+/// Logs that changes of files go unnoticed, or are noticed again.
 pub(super) fn watching(telemetry: &Telemetry, fault: Option<&str>) {
     match fault {
         Some(why) => {

@@ -1,13 +1,11 @@
-//! Reloads of a running dnsgate: on SIGHUP, on `POST /reload`, and when a file that the
-//! configuration was read from has changed. One at a time; what asks meanwhile waits its turn, and
-//! those who wait together are answered together.
+//! Reloads a running dnsgate on SIGHUP, on `POST /reload`, and when a file that the configuration was read
+//! from has changed. One at a time; requests that come meanwhile wait, and get one answer together.
 //!
-//! Reading happens on a thread of its own, which gives way to queries, and admin pages are served
-//! meanwhile. Who asks has no say in what is read: it is always the file that the operator named at
-//! the start.
+//! The files are read on a low-priority thread, and admin pages are served meanwhile. A request cannot choose
+//! what is read: it is always the file that the operator named at the start.
 //!
-//! Whatever becomes of that thread (a panic, no thread at all, a file that never answers), the
-//! snapshot in force and what replaces it stay here, and the next attempt begins anew.
+//! Whatever happens on that thread (a panic, no thread at all, a file that never answers), the snapshot in
+//! force stays, and the next attempt begins anew.
 
 use std::{
     convert::Infallible,
@@ -38,33 +36,30 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// Reloads that were given up and still hang, at most. Each keeps a thread, and what it has read so
-/// far. Enough that a file system that hangs can be left out of the configuration meanwhile; a wait
-/// for one of them to end is a wait for that file system. No official reference.
+/// The most reloads that were given up and still hang. Each keeps a thread, and the text that it has read so
+/// far. Enough that a hanging file system can be removed from the configuration. No official reference.
 const MAX_HANGING: usize = 8;
-/// Explanations at a time, at most: each is a thread for some milliseconds. One more is told that it
-/// is no good moment.
+/// The most explanations at a time: each is a thread for some milliseconds. One more is refused.
 const MAX_EXPLAINING: usize = 4;
-/// Requests that wait for a reload, at most; the admin pages allow fewer at a time. One more is told
-/// that it is no good moment.
+/// The most requests that wait for a reload; the admin pages allow fewer at a time. One more is refused.
 const MAX_WAITING: usize = 64;
 
-/// What asks for reloads.
+/// The causes of reloads.
 pub(crate) struct Causes {
     /// SIGHUP came.
     pub(crate) signals: mpsc::Receiver<()>,
-    /// Somebody asks by way of the admin pages, for this or for an explanation of what is in force.
+    /// Requests of the admin pages, for reloads and for explanations by the policy in force.
     pub(crate) requests: mpsc::Receiver<AdminRequest>,
-    /// Whether changes of files do.
+    /// Whether changes of files cause reloads.
     pub(crate) watch: bool,
 }
 
-/// What has asked for a reload that has not begun, or for the one that has.
+/// The causes of the next reload, or of the one under way.
 #[derive(Debug, Default)]
 struct ReloadCauses {
     signal: bool,
     requests: Vec<ReloadRequest>,
-    /// Changed files, or what else the watch says.
+    /// What the file watch reports.
     watch: Option<String>,
 }
 
@@ -74,13 +69,13 @@ impl ReloadCauses {
     }
 
     fn add(&mut self, request: ReloadRequest) {
-        // Who is dropped is told so.
+        // A dropped request gets an answer that says so.
         if self.requests.len() < MAX_WAITING {
             self.requests.push(request);
         }
     }
 
-    /// Who asked, for the log.
+    /// The causes, for the log.
     fn by(&self) -> String {
         let mut by = String::new();
         let mut add = |who: &str| {
@@ -100,12 +95,11 @@ impl ReloadCauses {
     }
 }
 
-/// What a thread has read, with the upstreams that can be made known if there is something to be put
-/// in force.
+/// The result of reading, with the upstreams to install if it is valid.
 type ReadDone = (AttemptResult, Option<anyhow::Result<PreparedUpstreams>>);
 type ReadInProgress = Pin<Box<dyn Future<Output = Result<ReadDone, BlockingError>> + Send>>;
 
-/// Reloads whenever asked, until dropped.
+/// Reloads on each cause, until dropped.
 pub(crate) async fn keep(
     telemetry: &Telemetry,
     forwarder: &Arc<Forwarder>,
@@ -147,7 +141,7 @@ pub(crate) async fn keep(
     }
 }
 
-/// What comes of the attempt under way; never ready where there is none.
+/// The result of the attempt under way; never ready where there is none.
 async fn end_of(reading: &mut Option<ReadInProgress>) -> Result<ReadDone, BlockingError> {
     match reading {
         Some(reading) => reading.await,
@@ -163,7 +157,7 @@ struct ReloadTask<'k> {
 }
 
 impl ReloadTask<'_> {
-    /// Has the configuration read again.
+    /// Starts to read the configuration again.
     fn begin(&self) -> ReadInProgress {
         systemd::reloading();
         let (telemetry, forwarder) = (self.telemetry.clone(), Arc::clone(self.forwarder));
@@ -182,10 +176,10 @@ impl ReloadTask<'_> {
         self.forwarder.limits().reload_timeout
     }
 
-    /// Puts in force what was read if nothing is wrong with it, and tells.
+    /// Puts a valid configuration in force, and reports.
     fn end(&mut self, done: Result<ReadDone, BlockingError>, asked: ReloadCauses) {
         let by = asked.by();
-        // A fault of ours ends this attempt, and nothing else.
+        // A panic ends this attempt, and nothing else.
         let answer = catch_unwind(AssertUnwindSafe(|| self.apply(done, &by)));
         let answer = answer.unwrap_or_else(|_| {
             let refused = ReloadRefused::Failed(BlockingError::Panicked.unquoted());
@@ -205,11 +199,11 @@ impl ReloadTask<'_> {
                 // Before any query can be forwarded under its permits.
                 let groups = next.snapshot.policy().groups().len();
                 self.forwarder.install(made, groups);
-                // Before any query can be counted under its labels, or logged.
+                // Before a query can be counted under its labels, or logged.
                 report::labels(self.telemetry, &next.snapshot, &next.upstreams);
                 let (queries, sample) = next.log;
                 self.telemetry.log_queries(queries, sample);
-                // Told when it is true: who reads of it may ask at once.
+                // Reported once it is in force: a reader of the report may query at once.
                 let applied = self.reloader.apply(next);
                 ReloadAnswer {
                     result: ReloadResult::Reloaded,
@@ -242,7 +236,7 @@ impl ReloadTask<'_> {
     }
 }
 
-/// All of an attempt that may take long.
+/// The part of an attempt that may take long.
 fn read(attempt: ReloadAttempt, telemetry: &Telemetry, forwarder: &Forwarder) -> ReadDone {
     #[cfg(feature = "faults")]
     crate::faults::reload(crate::faults::Reloading::ReadInProgress);

@@ -1,6 +1,6 @@
-//! Whether the files that a configuration was read from have changed.
+//! Detects changes of the files that a configuration was read from.
 //!
-//! By looking at them again and again. What tells of changes, inotify, watches inodes and
+//! It polls them. What tells of changes, inotify, watches inodes and
 //! directories: a file that is replaced by rename and a Kubernetes volume, in which `..data` and so
 //! every path through it is switched from one directory to another, each need a watch on every
 //! link of the way, renewed after each change, and network file systems tell nothing at all.
@@ -21,11 +21,10 @@ use std::{
 
 use dnsgate_config::ReadFile;
 
-/// How often to look. A change is in force after twice this at the latest, which is soon for a
-/// policy; and it is rare enough to cost nothing.
+/// How often to look. A change is in force after twice this at the latest.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The files of one attempt at a configuration, whether it was taken or refused.
+/// The files of one attempt to load a configuration, successful or not.
 #[derive(Debug)]
 pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
 
@@ -33,18 +32,18 @@ pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
 struct WatchedFile {
     file: ReadFile,
     seen: FileStat,
-    /// Whether something has moved since it was last known to be what was read.
+    /// It has changed since it was last compared with what was read.
     moved: bool,
 }
 
-/// What a look at a path shows.
+/// The state of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileStat {
     /// Not looked yet.
     Unknown,
-    /// Nothing that could be read.
+    /// Nothing to read.
     Absent,
-    /// A pipe or the like: looking again would tell nothing.
+    /// A pipe or the like, which shows no changes.
     Unwatchable,
     File {
         device: u64,
@@ -117,7 +116,6 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use dnsgate_config;
 
     const CONFIG: &str = "zones: [{origin: a.test, file: zone}]";
     const ZONE: &str = "@ 300 SOA ns hostmaster 1 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.1\n";
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_seen_however_a_file_is_replaced() {
+    fn notices_every_way_to_replace_a_file() {
         let (dir, config, zone) = directory();
         let mut files = read(&config);
         assert_eq!(settle(&mut files), None);
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_that_appear_beside_a_configuration_are_seen_and_so_is_their_end() {
+    fn notices_a_test_file_that_appears_or_disappears() {
         let (dir, config, _) = directory();
         let tests = dir.path().join("gate.test.yaml");
         let mut files = read(&config);
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_of_kubernetes_is_followed_through_its_links() {
+    fn notices_a_change_of_a_kubernetes_volume() {
         let dir = tempfile::tempdir().expect("directory");
         let path = |name: &str| dir.path().join(name);
         for (data, zone) in [("..1", ZONE), ("..2", &ZONE.replace('1', "2"))] {
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_before_the_first_look_or_goes_on_changing() {
+    fn notices_early_changes_and_waits_for_files_at_rest() {
         let (_dir, config, zone) = directory();
         let mut files = read(&config);
         fs::write(&zone, ZONE.replace('1', "2")).expect("written");

@@ -1,5 +1,4 @@
-//! File descriptors: the limit is raised as far as the process may, and what there is gets shared out
-//! before it is used up.
+//! File descriptors: raises the limit as far as the process may, and shares the descriptors out at the start.
 //!
 //! ```text
 //!  limit ─┬─ listeners, threads, log                       what runs without a client
@@ -10,8 +9,8 @@
 //!                         two thirds of them for who asks first
 //! ```
 //!
-//! So what clients ask, and however many connect, `/readyz` answers and a reload can read its files. A
-//! limit of 20 000 leaves every default as it is; where one has to be lower, the start logs it.
+//! So `/readyz` answers and a reload can read its files, however many clients connect and ask. A limit of
+//! 20 000 fits all defaults; a limit that has to be lowered is logged at the start.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
@@ -22,10 +21,10 @@ use crate::{
 };
 use dnsgate_config::{Limits, Listen};
 
-/// What the process has open by itself: standard streams, log, signals, its runtime, a listener for
+/// Descriptors of the process itself: standard streams, log, signals, its runtime, a listener for
 /// the admin pages, the self-watch.
 const OWN: u64 = 24;
-/// What a worker thread has open beside its sockets: those of its runtime.
+/// Descriptors of a worker thread's runtime.
 const RUNTIME: u64 = 4;
 /// Kept for the admin pages, for connections that are accepted before another one goes, and for the
 /// files of a reload.
@@ -46,7 +45,7 @@ struct Shares {
     clients: usize,
 }
 
-/// Raises the soft limit to the hard one. What cannot be raised is lived with.
+/// Raises the soft limit to the hard one. A failure leaves it as it is.
 pub(super) fn raise() {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -55,8 +54,8 @@ pub(super) fn raise() {
     }
 }
 
-/// Bounds what is opened for clients and upstreams by the limit in force. Returns the limits that fit
-/// under it, and logs those that were cut.
+/// Bounds the descriptors for clients and upstreams by the limit in force. Returns the limits that fit
+/// under it, and logs the ones that were lowered.
 pub(super) fn share_out(
     limits: &Limits,
     listen: &[Listen],
@@ -73,8 +72,8 @@ pub(super) fn share_out(
             ("in_flight", json!(fit.in_flight)),
             ("tcp_connections", json!(fit.tcp_connections)),
         ];
-        let message = "the limit of file descriptors is low, and so these limits are lower than \
-                       configured; raise it (LimitNOFILE of systemd, --ulimit nofile of docker)";
+        let message = "the file descriptor limit is too low for the configuration, so these limits were \
+                       lowered; raise it (LimitNOFILE of systemd, --ulimit nofile of docker)";
         telemetry.event(Severity::Warning, message, &fields);
     }
     fit
@@ -99,7 +98,7 @@ impl Shares {
         let count = |share: u64| usize::try_from(share).unwrap_or(usize::MAX);
         let clients = (rest * 2 / 5).min(limits.tcp_connections as u64);
         let upstreams = (rest / 10).min(UPSTREAMS);
-        // With next to none there is still something that works.
+        // Under a very low limit the server still works.
         Self {
             datagrams: count(rest - clients - upstreams).max(3),
             upstreams: count(upstreams).max(1),
@@ -107,8 +106,8 @@ impl Shares {
         }
     }
 
-    /// Limits that no number of clients can exceed the shares by. A third of the sockets are for what
-    /// is asked again.
+    /// Lowers the limits so that no number of clients can exceed the shares. A third of the sockets are for
+    /// retries.
     fn fit(self, limits: &Limits) -> Limits {
         Limits {
             in_flight: limits.in_flight.min(self.datagrams - self.datagrams / 3),
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_out_never_exceeds_the_limit() {
+    fn shares_never_exceed_the_descriptor_limit() {
         for limit in [64, 256, 1024, 4096, 65_536, 1 << 20] {
             for workers in [1, 2, 8, 64] {
                 let shares = Shares::of(limit, &Limits::default(), &listen(), workers);

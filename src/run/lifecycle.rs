@@ -1,4 +1,4 @@
-//! What a running dnsgate tells of its own life, in its log and its metrics.
+//! The lifecycle log: start, drain, and the state of listeners.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::telemetry::{Severity, Telemetry};
 use dnsgate_core::dns::Transport;
 
-/// Where it listens, and what it serves.
+/// Logs where it listens, and what it serves.
 pub(super) fn ready(
     telemetry: &Telemetry,
     listen: &[(Transport, SocketAddr)],
@@ -27,7 +27,7 @@ pub(super) fn ready(
     telemetry.event(Severity::Notice, "ready", &fields);
 }
 
-/// A listener for every IPv6 address of a host that has none.
+/// Logs a wildcard IPv6 listener that a host without IPv6 cannot have.
 pub(super) fn without_ipv6(
     telemetry: &Telemetry,
     transport: Transport,
@@ -35,13 +35,12 @@ pub(super) fn without_ipv6(
     why: &io::Error,
 ) {
     let listener = format!("{}://{address}", transport.as_str());
-    let message = format!(
-        "this host has no IPv6, so nobody can ask at {listener} ({why}): dnsgate goes on without it"
-    );
+    let message =
+        format!("this host has no IPv6 ({why}): dnsgate runs without the listener {listener}");
     telemetry.event(Severity::Warning, &message, &[("listen", json!(listener))]);
 }
 
-/// A UDP listener of which a worker fell silent, or answers again.
+/// Logs that a worker of a UDP listener fell silent, or answers again.
 pub(super) fn answers(telemetry: &Telemetry, address: SocketAddr, answers: bool) {
     telemetry.health().answers(address, answers);
     let (severity, message) = if answers {
@@ -53,7 +52,7 @@ pub(super) fn answers(telemetry: &Telemetry, address: SocketAddr, answers: bool)
     telemetry.event(severity, message, &[("listen", json!(listener))]);
 }
 
-/// That the end has begun.
+/// Logs that the drain has begun.
 pub(super) fn draining(telemetry: &Telemetry, signal: &str, drain: Duration) {
     let fields = [
         ("signal", json!(signal)),

@@ -1,11 +1,11 @@
-//! The self-watch: while dnsgate runs, it asks its own UDP listeners the question of `probe`, and
-//! `/livez` fails when one of them, or one of its workers, no longer answers. Each question is told of, to be counted.
+//! The watchdog: while dnsgate runs, it queries its own UDP listeners (`serve::self_query`), and `/livez` fails
+//! when a worker of one no longer answers. Each query is counted.
 //!
-//! The kernel chooses the worker by the ports of a datagram. So each round asks from a port of its
-//! own, and comes to every worker in time; a round without an answer keeps its port, so that the
-//! rounds after it ask the same worker. Several of them in a row are a worker that is stuck.
+//! The kernel picks the worker by the ports of a datagram. So each round has a port of its own, and in time
+//! reaches every worker; a round without an answer keeps its port, so that the next ones reach the same
+//! worker. Several such rounds in a row mean that the worker is stuck.
 //!
-//! An overload is none: a round sends the question several times over, and one answer is enough.
+//! An overload is no stuck worker: a round sends several queries, and one answer is enough.
 
 use std::{
     io,
@@ -20,16 +20,16 @@ use tokio::{
 
 use crate::serve::self_query::{is_reply, own_question, reachable};
 
-/// How often, how patiently, how forgivingly.
+/// How often to query, how long to wait, how many misses to accept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// From the beginning of one round to that of the next.
+    /// From the start of one round to the start of the next.
     period: Duration,
-    /// How often the question is sent in a round, at most.
+    /// The most queries in a round.
     tries: u32,
-    /// How long each of them waits for its answer.
+    /// How long each waits for its answer.
     patience: Duration,
-    /// As many rounds in a row without an answer are a worker that is stuck.
+    /// A worker is stuck after so many rounds in a row without an answer.
     misses: u32,
 }
 
@@ -43,8 +43,8 @@ pub(super) const PACE: Pace = Pace {
     misses: 3,
 };
 
-/// Asks the listener at `address` for ever, and tells when it falls silent (`false`) and when it
-/// answers again (`true`). `asked` is told of each question whether it was answered.
+/// Queries the listener at `address` for ever, and calls `tell` when it falls silent (`false`) and when it answers
+/// again (`true`). `asked` gets for each query whether it was answered.
 pub(super) async fn watch(
     address: SocketAddr,
     pace: Pace,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_that_falls_silent_is_told_of_and_so_is_its_return() {
+    async fn reports_a_silent_worker_and_its_return() {
         let worker = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let address = worker.local_addr().expect("bound");
         let (sender, mut told) = mpsc::unbounded_channel();

@@ -19,20 +19,20 @@ const BACKLOG: i32 = 1024;
 /// An address that could not be bound, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {}://{address}: {error}{}", transport.as_str(), advice(error))]
-pub struct BindError {
+pub(crate) struct BindError {
     /// How.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// Where.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Why not. Not the `source` of an error chain, because the message has it in its middle.
-    pub error: io::Error,
+    pub(crate) error: io::Error,
 }
 
 impl BindError {
     /// Whether the address stands for every IPv6 address of a host that has none: its kernel does
     /// not know the family, or has no address to bind.
     #[must_use]
-    pub fn is_lack_of_ipv6(&self) -> bool {
+    pub(crate) fn is_lack_of_ipv6(&self) -> bool {
         self.address.is_ipv6()
             && self.address.ip().is_unspecified()
             && (self.error.kind() == io::ErrorKind::AddrNotAvailable
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_every_ipv6_address_of_a_host_without_is_done_without() {
+    fn skips_only_wildcard_ipv6_listeners_on_hosts_without_ipv6() {
         for (address, code, lacks) in [
             ("[::]:53", libc::EAFNOSUPPORT, true),
             ("[::]:53", libc::EADDRNOTAVAIL, true),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_the_bounds_of_its_listener() {
+    fn connections_inherit_the_buffer_sizes_of_their_listener() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let buffer = 8 << 10;
         let bound = bind(Transport::Tcp, address, NonZeroUsize::MIN, buffer);

@@ -1,7 +1,7 @@
-//! The edge of one query: what a panic does not get past.
+//! Catches a panic while one query is handled.
 //!
-//! The fuzzers exist so that there is none; this is for the day on which they have missed one. It
-//! must cost its sender an answer, not everybody the server.
+//! The fuzzers exist so that there is none; if they miss one, it costs its sender the answer and nobody else
+//! the server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

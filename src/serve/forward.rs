@@ -1,33 +1,32 @@
-//! Queries that wait for an upstream: asked for, taken up again, answered.
+//! Queries that wait for an upstream: asks it, resumes the query with the result, sends the reply.
 //!
 //! ```text
-//!  worker ─▶ submit(query, permit, way back) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
+//!  worker ─▶ submit(query, permit, responder) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
 //!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
 //! ```
 //!
 //! The task runs on the runtime of the worker that took the query, most often in its very thread.
-//! How many wait is bounded and shared fairly (`in_flight`), and what does not fit is shed at once: a queue
-//! without an end would only make everybody wait. What would fail at once does so on the thread that it
-//! came by, and takes no room. A query keeps the snapshot that it began under.
+//! Their number is bounded and shared fairly (`in_flight`); one more is shed at once, because an unbounded queue
+//! would only make everybody wait. A query that would fail at once does so on the worker's thread and takes no
+//! place. A query keeps the snapshot that it began under.
 //!
 //! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use tokio::time;
 
 use super::{
-    in_flight::{InFlight, InFlightSlot, UpstreamLoad, party},
+    in_flight::{InFlight, InFlightSlot, party},
     responder::{DetachedResponder, Unsent},
+    upstream_table::UpstreamTable,
 };
 use crate::{
     clock::monotonic,
@@ -61,7 +60,7 @@ pub(super) struct Waiting {
     pub(super) transport: Transport,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Forward,
-    /// Whether it was let in at its upstream; else it has yet to be.
+    /// Whether its upstream has admitted it already.
     pub(super) admitted: Option<Admitted>,
     pub(super) responder: DetachedResponder,
     /// The time of the calendar when it was read.
@@ -70,19 +69,9 @@ pub(super) struct Waiting {
     pub(super) began: Instant,
 }
 
-/// An upstream, and the places of those who wait for it.
-#[derive(Clone)]
-struct InstalledUpstream {
-    upstream: Arc<UpstreamClient>,
-    load: Arc<UpstreamLoad>,
-}
-
-/// The upstreams of the configuration in force, and those that are being left.
-type InstalledUpstreams = BTreeMap<Partition, InstalledUpstream>;
-
-/// What forwards, shared by all workers and by each query that waits.
+/// Forwards queries. Shared by all workers and by each query that waits.
 pub(crate) struct Forwarder {
-    upstreams: ArcSwap<InstalledUpstreams>,
+    upstreams: UpstreamTable,
     cache: Cache,
     in_flight: Arc<InFlight>,
     limits: Limits,
@@ -94,7 +83,7 @@ impl Forwarder {
     /// A forwarder without upstreams.
     pub(crate) fn new(cache: Cache, limits: Limits, telemetry: &Telemetry) -> Self {
         Self {
-            upstreams: ArcSwap::default(),
+            upstreams: UpstreamTable::default(),
             cache,
             in_flight: InFlight::new(limits.in_flight),
             limits,
@@ -111,93 +100,44 @@ impl Forwarder {
         &self.cache
     }
 
-    /// The upstream of a partition, if there is one by now.
-    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<UpstreamClient>> {
-        self.known(partition).map(|known| known.upstream)
+    /// The upstreams that are installed.
+    pub(super) fn upstreams(&self) -> &UpstreamTable {
+        &self.upstreams
     }
 
-    fn known(&self, partition: Partition) -> Option<InstalledUpstream> {
-        self.upstreams.load().get(&partition).cloned()
-    }
-
-    /// Where those wait who are answered by this permit's upstream.
-    fn load(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<UpstreamLoad> {
-        let partition = snapshot.partition(permit.upstream());
-        let known = partition.and_then(|partition| self.known(partition));
-        // Who asks an upstream that is gone fails at once.
-        known.map(|known| known.load).unwrap_or_default()
-    }
-
-    /// Lets a question in at this permit's upstream; `None` where that is gone.
-    ///
-    /// # Errors
-    /// Why it fails at once.
-    pub(super) fn admit(
-        &self,
-        snapshot: &Snapshot,
-        permit: &Permit,
-    ) -> Result<Option<Admitted>, Failure> {
-        let upstreams = self.upstreams.load();
-        let partition = snapshot.partition(permit.upstream());
-        let known = partition.and_then(|partition| upstreams.get(&partition));
-        known.map(|known| known.upstream.admit()).transpose()
-    }
-
-    /// Makes the upstreams of a configuration with so many groups known, before a query can see its
-    /// snapshot. Those that it has not are left a moment later.
+    /// Installs the upstreams of a configuration with so many groups, before a query can see its snapshot.
     pub(crate) fn install(
         self: &Arc<Self>,
         wanted: Vec<(Partition, Arc<UpstreamClient>)>,
         groups: usize,
     ) {
         self.in_flight.share_out(groups, wanted.len());
-        let before = self.upstreams.load_full();
-        let mut all = InstalledUpstreams::clone(&before);
-        let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
-        let mut new = Vec::new();
-        for (partition, upstream) in wanted {
-            if !before.contains_key(&partition) {
-                new.push(Arc::clone(&upstream));
-            }
-            let load = before.get(&partition).map(|known| Arc::clone(&known.load));
-            let load = load.unwrap_or_default();
-            all.insert(partition, InstalledUpstream { upstream, load });
-        }
-        self.upstreams.store(Arc::new(all));
-        // Only now: a probe that comes back at once must find whose it is.
-        for upstream in new {
-            tokio::spawn(upstream.watch());
-        }
+        let replaced = self.upstreams.install(wanted);
         let forwarder = Arc::clone(self);
         tokio::spawn(async move {
             time::sleep(RETIREMENT).await;
-            forwarder.upstreams.rcu(|all| {
-                let mut left = InstalledUpstreams::clone(all);
-                // What a later configuration has made known is not this one's to leave.
-                left.retain(|partition, _| {
-                    named.contains(partition) || !before.contains_key(partition)
-                });
-                left
-            });
+            forwarder.upstreams.retire(&replaced);
         });
     }
 
     /// Takes a query over, if there is room for one more.
     pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
-        let load = self.load(&waiting.snapshot, &waiting.ask.permit);
+        let load = self
+            .upstreams
+            .load_of(&waiting.snapshot, &waiting.ask.permit);
         let slot = self.in_flight.take(&load, waiting.ask.outcome.group);
         let taken = slot.map(|slot| tokio::spawn(Arc::clone(self).serve(waiting, slot)));
         taken.is_some()
     }
 
-    /// Asks for responses anew that are near their end. Where there is no room, they end.
+    /// Refreshes a cached response that is about to expire. Without a free place it expires.
     pub(super) fn refresh(
         self: &Arc<Self>,
         permit: Permit,
         snapshot: Arc<Snapshot>,
         now: SystemTime,
     ) {
-        let load = self.load(&snapshot, &permit);
+        let load = self.upstreams.load_of(&snapshot, &permit);
         if let Some(slot) = self.in_flight.take(&load, None) {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
@@ -210,15 +150,6 @@ impl Forwarder {
                 forwarder.fetch(permit, &snapshot, now, request).await;
             });
         }
-    }
-
-    /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
-    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
-        let upstreams = self.upstreams.load();
-        let returned = upstreams
-            .values()
-            .map(|known| known.upstream.probe_returned(token, source));
-        returned.fold(false, |own, returned| own | returned)
     }
 
     /// What a scrape asks for.
@@ -236,7 +167,7 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits any more, until `last` at the longest.
+    /// Waits until no query waits, but not longer than until `last`.
     pub(crate) async fn finish(&self, last: Instant) {
         // What has not ended by then ends with the process.
         let _ = time::timeout_at(last.into(), self.in_flight.empty()).await;
@@ -277,7 +208,7 @@ impl Forwarder {
         if !step.is_empty() {
             match responder.send(&reply) {
                 Ok(()) => {}
-                Err(Unsent::Lost(_)) => self.shared.reply_lost(),
+                Err(Unsent::Lost) => self.shared.reply_lost(),
                 Err(Unsent::Unread(responder)) => {
                     // The client does not read: it may have a short refusal, if even that fits.
                     self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
@@ -336,7 +267,7 @@ impl Forwarder {
         permit: &Permit,
         slot: &mut Option<Arc<InFlightSlot>>,
     ) -> bool {
-        let load = self.load(query.snapshot, permit);
+        let load = self.upstreams.load_of(query.snapshot, permit);
         if slot.as_ref().is_some_and(|slot| slot.is_at(&load)) {
             return true;
         }
@@ -349,7 +280,7 @@ impl Forwarder {
         slot.is_some()
     }
 
-    /// What an upstream says, or, to a client that has waited for long, what one said.
+    /// The upstream's response, or for a client that has waited long the sign to answer with a stale one.
     async fn resolve(
         self: &Arc<Self>,
         ask: Forward,
@@ -371,7 +302,7 @@ impl Forwarder {
         }
     }
 
-    /// What an upstream says within the time that a client waits where there is something else.
+    /// The upstream's response within the time that a client waits where there is a stale one.
     async fn resolve_in_time(
         self: &Arc<Self>,
         permit: Permit,
@@ -379,8 +310,7 @@ impl Forwarder {
         request: UpstreamRequest,
         slot: Option<Arc<InFlightSlot>>,
     ) -> UpstreamResult {
-        // It goes on behind the client's back, in the client's place, and the next one finds what it
-        // brought.
+        // It goes on after the client has its answer, in the client's place; the next query finds its response.
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
@@ -402,7 +332,7 @@ impl Forwarder {
         }
     }
 
-    /// Asks the upstream and keeps what it says.
+    /// Asks the upstream and caches the response.
     async fn fetch(
         &self,
         permit: Permit,
@@ -416,8 +346,7 @@ impl Forwarder {
             admitted,
         } = request;
         let left = time.until.saturating_duration_since(monotonic());
-        let partition = snapshot.partition(permit.upstream());
-        let upstream = partition.and_then(|partition| self.upstream(partition));
+        let upstream = self.upstreams.of_permit(snapshot, &permit);
         let result = match (upstream, admitted) {
             (Some(upstream), Some(admitted)) => {
                 let until = time.until;
@@ -461,7 +390,7 @@ struct QueryTime {
     until: Instant,
 }
 
-/// Who asks an upstream.
+/// A request to an upstream.
 struct UpstreamRequest {
     party: Party,
     time: QueryTime,
@@ -469,7 +398,7 @@ struct UpstreamRequest {
     admitted: Option<Admitted>,
 }
 
-/// What a query holds while it waits.
+/// The place and the admission of a waiting query.
 struct HeldWhileWaiting {
     /// Its place at the upstream that it waits for.
     slot: Option<Arc<InFlightSlot>>,
@@ -477,7 +406,7 @@ struct HeldWhileWaiting {
     admitted: Option<Admitted>,
 }
 
-/// What of a query is needed to take it up again.
+/// The parts of a query that are needed to resume it.
 #[derive(Clone, Copy)]
 struct QueryContext<'q> {
     packet: &'q [u8],

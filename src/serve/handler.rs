@@ -1,43 +1,39 @@
 //! What the listeners and the handler of their messages know of each other.
 
-use std::{net::SocketAddr, time::Duration};
-
-use tokio::sync::watch;
+use std::net::SocketAddr;
 
 use super::responder::Responder;
 use dnsgate_core::{dns::Transport, engine::Outcome};
 
 /// One message from a client.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientMessage<'p> {
+pub(crate) struct ClientMessage<'p> {
     /// The bytes of the message, without any framing. Of a datagram that is longer than any query
     /// can sensibly be (4096 bytes), the header only: that is no well-formed query either.
-    pub packet: &'p [u8],
+    pub(crate) packet: &'p [u8],
     /// Where it came from.
-    pub source: SocketAddr,
+    pub(crate) source: SocketAddr,
     /// How it came.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
 }
 
-/// What is done with messages. One instance per worker, never shared: it needs no lock.
-pub trait Handler: Send + 'static {
+/// Handles messages. One instance per worker, never shared: it needs no lock.
+pub(crate) trait Handler: Send + 'static {
     /// Messages have come: one of a stream, or as many datagrams as were there. Called before the
     /// first of them; the place to read the clock and to load the snapshot.
     fn begin_batch(&mut self);
 
-    /// This packet will be handled in this batch, as will others: what it will need can be noted, to
-    /// be fetched for all at once. Called before the first is handled, and for the next packet only
-    /// where this tells that it is of use.
+    /// Notes the memory that this packet of the batch will need, to be fetched for all at once. Called before the
+    /// first packet is handled, and for the next one only where this returns true.
     fn prefetch(&mut self, _packet: &[u8]) -> bool {
         false
     }
 
-    /// All packets of the batch have been foreseen, and each was of use.
+    /// Fetches the noted memory: `prefetch` returned true for every packet of the batch.
     fn fetch(&mut self) {}
 
     /// Writes the reply to `message` into `out`, whose length is the most that the transport can
-    /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
-    /// `later` gives. The bytes in `out` are those of an earlier reply.
+    /// carry, and returns the reply's length; `None` is no reply, or one that `responder` sends later. The bytes in `out` are those of an earlier reply.
     fn handle(
         &mut self,
         message: ClientMessage<'_>,
@@ -56,9 +52,9 @@ pub trait Handler: Send + 'static {
     fn observe(&mut self, event: ListenerEvent);
 }
 
-/// What happens at the listeners apart from queries: a closed set, to be counted.
+/// The events of the listeners apart from queries, to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ListenerEvent {
+pub(crate) enum ListenerEvent {
     /// The kernel did not take a reply: no room in the send buffer, no route, a firewall's rule.
     ReplyLost,
     /// A datagram that cannot be answered, from port 0. The handler does not see it.
@@ -83,42 +79,3 @@ pub enum ListenerEvent {
     /// bytes as they may, over all connections, and it was stuck for longest.
     ConnectionUnread,
 }
-
-impl ListenerEvent {
-    /// Every event, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 11] = [
-        Self::ReplyLost,
-        Self::Unanswerable,
-        Self::ConnectionOpened,
-        Self::ConnectionClosed,
-        Self::ConnectionRefused,
-        Self::ConnectionEvicted,
-        Self::AcceptFailed,
-        Self::ConnectionIdle,
-        Self::ConnectionSlow,
-        Self::PipelineFull,
-        Self::ConnectionUnread,
-    ];
-
-    /// The label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ReplyLost => "reply_lost",
-            Self::Unanswerable => "unanswerable",
-            Self::ConnectionOpened => "connection_opened",
-            Self::ConnectionClosed => "connection_closed",
-            Self::ConnectionRefused => "connection_refused",
-            Self::ConnectionEvicted => "connection_evicted",
-            Self::AcceptFailed => "accept_failed",
-            Self::ConnectionIdle => "connection_idle",
-            Self::ConnectionSlow => "connection_slow",
-            Self::PipelineFull => "pipeline_full",
-            Self::ConnectionUnread => "connection_unread",
-        }
-    }
-}
-
-/// `None` while the listeners run; then how long messages in progress may still take. A sender
-/// that is gone is an order to stop, too.
-pub(super) type StopSignal = watch::Receiver<Option<Duration>>;

@@ -1,5 +1,5 @@
-//! Room for queries that wait for an upstream, shared so that no upstream and no client group takes the
-//! room of another.
+//! The places of queries that wait for an upstream, shared so that no upstream and no client group takes those
+//! of another.
 //!
 //! ```text
 //!  limits.in_flight ─┬─ one half: reserved, the same number for each group at each upstream
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn one_alone_has_all_of_it() {
+    fn a_single_group_and_upstream_has_all_places() {
         let (in_flight, loads) = in_flight(1, 1);
         let all = flood(&in_flight, &loads[0], A);
         assert_eq!((all.len(), in_flight.taken()), (1000, 1000));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reserved_for_a_group_at_an_upstream_is_nobody_elses() {
+    fn reserved_places_are_never_taken_by_others() {
         let (in_flight, loads) = in_flight(2, 2);
         let reserved = 1000 / 2 / 4;
         // Everybody takes all that there is, everywhere but in one place.
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_and_a_group_leave_common_room_to_others() {
+    fn a_greedy_group_and_upstream_leave_common_places() {
         let (in_flight, loads) = in_flight(64, 64);
         assert_eq!(
             in_flight.reserved.load(Relaxed),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dnsgate_asks_by_itself_takes_nothing_that_is_reserved() {
+    fn own_queries_take_no_reserved_places() {
         let (in_flight, loads) = in_flight(1, 2);
         let own = flood(&in_flight, &loads[0], None);
         assert_eq!(own.len(), 400);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn no_place_is_lost_or_made_when_many_threads_take_and_leave() {
+    fn counts_places_right_under_concurrent_use() {
         let (in_flight, loads) = in_flight(2, 2);
         std::thread::scope(|scope| {
             for thread in 0..4 {

@@ -11,40 +11,40 @@ use dnsgate_core::engine::Snapshot;
 
 /// The snapshot in force. Clones share it.
 #[derive(Clone, Debug)]
-pub struct LiveSnapshot(Arc<ArcSwap<Snapshot>>);
+pub(crate) struct LiveSnapshot(Arc<ArcSwap<Snapshot>>);
 
 impl LiveSnapshot {
     /// With this one to begin with.
     #[must_use]
-    pub fn new(snapshot: Snapshot) -> Self {
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(snapshot)))
     }
 
     /// Puts another snapshot in force: batches that begin from now on see it.
-    pub fn set(&self, snapshot: Snapshot) {
+    pub(crate) fn set(&self, snapshot: Snapshot) {
         self.0.store(Arc::new(snapshot));
     }
 
     /// A worker's view of it.
     #[must_use]
-    pub fn reader(&self) -> SnapshotReader {
+    pub(crate) fn reader(&self) -> SnapshotReader {
         SnapshotReader(Cache::new(Arc::clone(&self.0)))
     }
 
     /// The snapshot in force at this moment.
     #[must_use]
-    pub fn current(&self) -> Arc<Snapshot> {
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 }
 
 /// One worker's view of the snapshot in force.
 #[derive(Debug)]
-pub struct SnapshotReader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
+pub(crate) struct SnapshotReader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
 
 impl SnapshotReader {
     /// The snapshot in force at this moment.
-    pub fn snapshot(&mut self) -> &Arc<Snapshot> {
+    pub(crate) fn snapshot(&mut self) -> &Arc<Snapshot> {
         self.0.load()
     }
 }

@@ -1,4 +1,4 @@
-//! Which queries the limit of one client's rate is for, and the table behind it.
+//! The rate limit of one client, and which queries it applies to.
 //!
 //! Datagrams alone. Over TCP the address is proven, the connections of a client and what each may
 //! have waiting are bounded, and it is where a client over its rate is sent.
@@ -35,7 +35,7 @@ pub(crate) struct ClientRateLimiter {
 }
 
 impl ClientRateLimiter {
-    /// The gate of these limits before these listeners; `None` where a client may send any number.
+    /// For these limits and listeners; `None` where a client may send any number.
     pub(crate) fn of(limits: &Limits, listen: &[(Transport, SocketAddr)]) -> Option<Self> {
         let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let per_second = u32::try_from(limits.per_client_qps).unwrap_or(u32::MAX);
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_for_datagrams_of_others() {
+    fn limits_udp_clients_but_not_its_own_queries() {
         let listen = [
             (Transport::Udp, "10.0.0.53:53"),
             (Transport::Tcp, "10.0.0.53:53"),

@@ -1,10 +1,10 @@
-//! The way back to a client whose reply comes later.
+//! Sends the reply to one message, later than the worker handles it.
 //!
-//! A worker that cannot answer at once leaves the way back with a task and goes on with the next
-//! message. It is good for one reply, which leaves from where the query came to: from the address
-//! that was asked, or on the connection that it came by. Dropped, nothing is sent.
+//! A worker that cannot answer at once gives a [`DetachedResponder`] to a task and goes on with the next
+//! message. It sends one reply, from the address that was asked or on the connection that the query came by.
+//! Dropped, it sends nothing.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use socket2::Socket;
 use tokio::sync::mpsc::OwnedPermit;
@@ -13,8 +13,8 @@ use super::tcp::unread::Unread;
 #[cfg(target_os = "linux")]
 use super::udp::OwnedReturnAddress;
 
-/// The way back of one message.
-pub struct DetachedResponder(ReplyRoute);
+/// Sends one reply when it is there.
+pub(crate) struct DetachedResponder(ReplyRoute);
 
 enum ReplyRoute {
     #[cfg(target_os = "linux")]
@@ -26,9 +26,9 @@ enum ReplyRoute {
 
 /// A reply that could not be sent.
 #[derive(Debug)]
-pub enum Unsent {
+pub(crate) enum Unsent {
     /// The kernel did not take it.
-    Lost(io::Error),
+    Lost,
     /// Its connection holds as many bytes of replies that its client has not read as it may; a
     /// shorter reply may find room.
     Unread(DetachedResponder),
@@ -36,7 +36,7 @@ pub enum Unsent {
 
 impl fmt::Debug for DetachedResponder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplyTo")
+        f.write_str("DetachedResponder")
     }
 }
 
@@ -59,17 +59,17 @@ impl DetachedResponder {
     ///
     /// # Errors
     /// [`Unsent`]. That a connection has ended meanwhile is no error.
-    pub fn send(self, reply: &[u8]) -> Result<(), Unsent> {
+    pub(crate) fn send(self, reply: &[u8]) -> Result<(), Unsent> {
         match self.0 {
             #[cfg(target_os = "linux")]
             ReplyRoute::Datagram(socket, mut address) => {
-                address.send(&socket, reply).map_err(Unsent::Lost)
+                address.send(&socket, reply).map_err(|_| Unsent::Lost)
             }
             #[cfg(any(not(target_os = "linux"), test))]
             ReplyRoute::Plain(socket, client) => socket
                 .send_to_with_flags(reply, &client, libc::MSG_DONTWAIT)
                 .map(drop)
-                .map_err(Unsent::Lost),
+                .map_err(|_| Unsent::Lost),
             ReplyRoute::Stream(permit, unread) => {
                 // Before the reply takes memory.
                 if !unread.take(reply.len()) {
@@ -82,8 +82,8 @@ impl DetachedResponder {
     }
 }
 
-/// Where a handler gets the way back of the message at hand.
-pub trait Responder {
-    /// The way back; `None` when as many replies are awaited as may be.
+/// The message at hand can be answered later.
+pub(crate) trait Responder {
+    /// What sends its reply later; `None` when as many replies are awaited as may be.
     fn detach(&self) -> Option<DetachedResponder>;
 }

@@ -108,7 +108,7 @@ mod tests {
     use dnsgate_core::dns::{Query, query::CLASS_IN};
 
     #[test]
-    fn the_question_is_a_query_outside_the_class_of_policies() {
+    fn own_query_has_a_class_that_policies_ignore() {
         let query = Query::parse(QUESTION).expect("a query");
         assert_eq!(query.name().to_string(), "version.bind.");
         assert_ne!(query.qclass(), CLASS_IN);

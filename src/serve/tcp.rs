@@ -1,19 +1,18 @@
 //! TCP (RFC 7766): connections in, messages out of them, replies back in the order of the queries.
 //!
-//! The framing is hickory-net's, the accept loop is ours: hickory-server's own loop answers
+//! The framing is hickory-net's (`upstream::transport` says why it is not toward upstreams), the accept loop is ours: hickory-server's own loop answers
 //! malformed messages before a handler sees them, has no bound on connections, and its time-out
 //! starts afresh with every byte. Here every connection is held to three deadlines (`deadlined`)
 //! and counted against two caps (`connections`), so that idle clients, slow ones and many of them
 //! cost bounded memory and nobody else's service.
 //!
-//! One message of a connection is in work at a time, and a client that does not read its replies is
-//! not read from either. What it has outstanding is bounded in bytes, by connection and in all: in the
-//! kernel by small buffers, in here by `unread`, which counts replies from when they are made until
-//! the kernel has taken them. A connection costs a few KiB while idle and at most 64 KiB for the
+//! One message of a connection is handled at a time, and a client that does not read its replies is not read
+//! from either. Unread replies are bounded in bytes, by connection and in all: in the kernel by small buffers,
+//! in here by `unread`, which counts replies until the kernel has taken them. A connection costs a few KiB while idle and at most 64 KiB for the
 //! message that it is sending.
 //!
-//! Each worker is one thread with a runtime of its own, apart from the UDP workers: whatever
-//! streams are up to, datagrams do not wait for it.
+//! Each worker is one thread with a runtime of its own, apart from the UDP workers: datagrams never wait for
+//! streams.
 
 mod connection;
 mod connections;
@@ -35,10 +34,13 @@ use tokio::{
 };
 
 use self::tcp_worker::{HandlerState, TcpWorker};
-use super::handler::{Handler, ListenerEvent, StopSignal};
+use super::{
+    handler::{Handler, ListenerEvent},
+    stop_signal::StopSignal,
+};
 
 pub(super) use connections::Connections;
-pub use stream_limits::StreamLimits;
+pub(crate) use stream_limits::StreamLimits;
 
 /// Pause after a connection could not be accepted: the reason is seldom gone a moment later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -2,7 +2,11 @@
 
 use std::sync::Mutex;
 
-use super::*;
+use super::{
+    handler::{ClientMessage, ListenerEvent},
+    responder::Responder,
+    *,
+};
 use dnsgate_core::engine::Outcome;
 
 pub(super) const LIMITS: StreamLimits = StreamLimits {
@@ -118,7 +122,7 @@ impl Up {
         Self::serve(bind(listen, workers, limits))
     }
 
-    pub(super) fn serve(server: Server) -> Self {
+    pub(super) fn serve(server: Listeners) -> Self {
         let seen = Arc::default();
         let running = server.start(|| Echo::new(&seen)).expect("threads start");
         Self { running, seen }
@@ -130,13 +134,17 @@ impl Up {
     }
 }
 
-pub(super) fn bind(listen: &[(Transport, &str)], workers: usize, limits: StreamLimits) -> Server {
+pub(super) fn bind(
+    listen: &[(Transport, &str)],
+    workers: usize,
+    limits: StreamLimits,
+) -> Listeners {
     let listen: Vec<_> = listen
         .iter()
         .map(|(transport, address)| (*transport, address.parse().expect("an address")))
         .collect();
     let workers = NonZeroUsize::new(workers).expect("not zero");
-    Server::bind(&listen, workers, limits).expect("free ports")
+    Listeners::bind(&listen, workers, limits).expect("free ports")
 }
 
 /// A client's UDP socket that takes replies from `server` alone.

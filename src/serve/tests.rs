@@ -11,7 +11,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{testing::*, *};
+use super::{
+    handler::{ClientMessage, ListenerEvent},
+    responder::Responder,
+    testing::*,
+    *,
+};
 use dnsgate_core::engine::Outcome;
 
 const UDP: (Transport, &str) = (Transport::Udp, "127.0.0.1:0");
@@ -32,7 +37,9 @@ fn every_address_is_bound_or_none() {
     ];
     for workers in [1, 2] {
         let workers = NonZeroUsize::new(workers).expect("not zero");
-        let error = Server::bind(&listen, workers, LIMITS).err().expect("taken");
+        let error = Listeners::bind(&listen, workers, LIMITS)
+            .err()
+            .expect("taken");
         assert_eq!(error.error.kind(), ErrorKind::AddrInUse);
         let text = error.to_string();
         assert!(
@@ -47,10 +54,10 @@ fn every_address_is_bound_or_none() {
 fn a_second_server_on_the_same_address_is_refused() {
     for first in [UDP, TCP] {
         let server = bind(&[first], 2, LIMITS);
-        let again = Server::bind(server.addresses(), NonZeroUsize::MIN, LIMITS);
+        let again = Listeners::bind(server.addresses(), NonZeroUsize::MIN, LIMITS);
         assert!(again.is_err(), "{first:?} with one worker");
         let two = NonZeroUsize::new(2).expect("not zero");
-        let again = Server::bind(server.addresses(), two, LIMITS);
+        let again = Listeners::bind(server.addresses(), two, LIMITS);
         assert!(again.is_err(), "{first:?} with two workers");
     }
 }
@@ -77,9 +84,9 @@ fn errors_of_binding_say_what_to_do() {
 }
 
 #[test]
-fn an_address_of_nobody_here_is_refused() {
+fn refuses_to_bind_a_foreign_address() {
     let listen = [(Transport::Udp, "192.0.2.1:0".parse().expect("an address"))];
-    let error = Server::bind(&listen, NonZeroUsize::MIN, LIMITS)
+    let error = Listeners::bind(&listen, NonZeroUsize::MIN, LIMITS)
         .err()
         .expect("TEST-NET-1 is nobody's");
     assert_eq!(error.error.kind(), ErrorKind::AddrNotAvailable);
@@ -99,7 +106,7 @@ fn both_families_share_a_port() {
                 .parse()
                 .expect("an address"),
         )];
-        Server::bind(&listen, NonZeroUsize::MIN, LIMITS).expect("the other family");
+        Listeners::bind(&listen, NonZeroUsize::MIN, LIMITS).expect("the other family");
     }
 }
 
@@ -218,7 +225,7 @@ async fn the_end_waits_no_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_worker_that_ends_is_told_of() {
+async fn reports_a_worker_that_ends() {
     struct Broken;
     impl Handler for Broken {
         fn begin_batch(&mut self) {
@@ -256,11 +263,4 @@ async fn a_worker_that_ends_is_told_of() {
 async fn a_server_without_listeners_ends_too() {
     let up = Up::start(&[], 2, LIMITS);
     up.running.shutdown(SOON).await.expect("well ended");
-}
-
-#[test]
-fn positions_are_indexes() {
-    for (at, event) in ListenerEvent::ALL.iter().enumerate() {
-        assert_eq!(*event as usize, at);
-    }
 }

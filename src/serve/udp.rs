@@ -1,4 +1,4 @@
-//! The hot path: datagrams in, replies out, one blocking thread per socket.
+//! UDP, the hot path: datagrams in, replies out, one blocking thread per socket.
 //!
 //! On Linux in batches of as many as are there (`batched`), one system call in and one out;
 //! elsewhere one by one (`plain`). A thread sleeps in the kernel until something comes, with a

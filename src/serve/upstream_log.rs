@@ -1,9 +1,7 @@
-//! What the log says of an upstream's servers: what an operator would want to know, with the reason,
-//! and not again and again.
+//! Logs the state of an upstream's servers, with the reason, at a bounded rate.
 //!
-//! That it is down and that it answers again are told in turn, each at most once a minute and server. What happens
-//! in between is not lost: when the minute is over and the last word is no longer true, the next one
-//! is said.
+//! "Down" and "answers" alternate, each at most once a minute and server. A change within that minute is
+//! logged when the minute is over, if it still holds.
 
 use std::{
     net::IpAddr,
@@ -20,11 +18,11 @@ use crate::{
 };
 use dnsgate_core::dns::ServerFault;
 
-/// The least time between two notices of one kind about one server. Long enough that a server which
-/// comes and goes fills no log, short enough that the log is still a history. No official reference.
+/// The least time between two lines of one kind about one server. Long enough that a flapping server does not
+/// fill the log, short enough that the log is still a history. No official reference.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The notices about the servers of one upstream.
+/// The log of one upstream's servers.
 #[derive(Clone)]
 pub(super) struct UpstreamLog(Arc<LogState>);
 
@@ -33,11 +31,11 @@ struct LogState {
     servers: Vec<String>,
     telemetry: Telemetry,
     notes: Mutex<Vec<ServerNotes>>,
-    /// Where it is waited for the end of a pause.
+    /// Runs the tasks that wait for the end of a pause.
     runtime: Handle,
 }
 
-/// What was said of one server, and what is known.
+/// The logged and the actual state of one server.
 #[derive(Default)]
 struct ServerNotes {
     down: bool,
@@ -46,26 +44,26 @@ struct ServerNotes {
     last_up: Option<Instant>,
     last_fault: Option<Instant>,
     last_forged: Option<Instant>,
-    /// Whether it is waited for the end of a pause.
+    /// A task waits for the end of the pause.
     waits: bool,
     why: LastTrouble,
 }
 
-/// The last trouble with a server.
+/// The last failure of a server.
 #[derive(Default)]
 struct LastTrouble {
-    /// `None` where it said nothing in time.
+    /// `None`: no answer in time.
     fault: Option<ServerFault>,
     detail: String,
 }
 
-/// What is to be done about a note.
+/// What to log next.
 #[derive(Debug, PartialEq, Eq)]
 enum NextNotice {
     Nothing,
     SayDown,
     SayUp,
-    /// Look again then.
+    /// Check again at this time.
     Wait(Instant),
 }
 
@@ -81,14 +79,14 @@ impl UpstreamLog {
         }))
     }
 
-    /// Remembers why a server did not do what it was asked.
+    /// Remembers why a server failed.
     pub(super) fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
         if let Some(note) = self.0.lock().get_mut(server) {
             note.why.set(fault, detail);
         }
     }
 
-    /// A server is up, or down.
+    /// A server went up or down.
     pub(super) fn changed(&self, server: usize, down: bool) {
         if let Some(note) = self.0.lock().get_mut(server) {
             note.down = down;
@@ -96,7 +94,7 @@ impl UpstreamLog {
         self.0.look(server);
     }
 
-    /// A question to a server failed: the reason is news where the server is not known to be down.
+    /// A query to a server failed. Logged where the server is not known to be down.
     pub(super) fn failed(&self, server: usize) {
         let now = monotonic();
         let fields = self.0.lock().get_mut(server).and_then(|note| {
@@ -104,11 +102,11 @@ impl UpstreamLog {
             news.then(|| note.why.fields())
         });
         let Some(fields) = fields else { return };
-        let message = "an upstream's server cannot be used for a question";
+        let message = "a query to an upstream's server failed";
         self.0.say(Severity::Warning, message, server, fields);
     }
 
-    /// Replies in the name of a server may be forged.
+    /// Replies from a server may be forged.
     pub(super) fn forged(&self, server: usize) {
         let now = monotonic();
         let mut notes = self.0.lock();
@@ -117,28 +115,28 @@ impl UpstreamLog {
             return;
         }
         drop(notes);
-        let message = "several messages in the name of an upstream's server were no reply to the \
-                       question, and may be forged: it is asked again over TCP";
+        let message = "several replies from an upstream's server did not match the query and may be \
+                       forged: the query is sent again over TCP";
         self.0.say(Severity::Warning, message, server, Vec::new());
     }
 
-    /// Says something of a server.
+    /// Logs a message about a server.
     pub(super) fn say(&self, severity: Severity, message: &str, server: usize) {
         self.0.say(severity, message, server, Vec::new());
     }
 
-    /// A probe of a server was sent here from another address.
+    /// A server's probe came back from another address.
     pub(super) fn copied(&self, server: usize, from: IpAddr) {
-        let message = "a probe for loops that went to an upstream's server came from another address: \
-                       somebody sees what the server is asked and sends it here, or the server \
-                       forwards to dnsgate from that address; it is still asked";
+        let message = "a loop probe to an upstream's server came back from another address: somebody \
+                       reads queries to the server and sends them here, or the server forwards to \
+                       dnsgate from that address; the server stays in use";
         let from = vec![("from", json!(from))];
         self.0.say(Severity::Warning, message, server, from);
     }
 }
 
 impl LogState {
-    /// Says what has become true of a server, or waits until that may be said.
+    /// Logs a change of a server's state, now or when the pause is over.
     fn look(self: &Arc<Self>, server: usize) {
         let mut notes = self.lock();
         let Some(note) = notes.get_mut(server) else {
@@ -154,7 +152,7 @@ impl LogState {
             NextNotice::SayDown => {
                 let fields = note.why.fields();
                 drop(notes);
-                let message = "an upstream's server is down: it is probed, and not asked";
+                let message = "an upstream's server is down: it gets probes and no queries";
                 self.say(Severity::Error, message, server, fields);
             }
             NextNotice::Wait(until) => {
@@ -167,7 +165,7 @@ impl LogState {
         }
     }
 
-    /// Looks again when a pause is over, if the upstream is still there.
+    /// Checks again when the pause is over, if the upstream still exists.
     async fn look_later(inner: Weak<Self>, server: usize, until: Instant) {
         time::sleep_until(until.into()).await;
         let Some(inner) = inner.upgrade() else {
@@ -200,7 +198,7 @@ impl LogState {
 }
 
 impl ServerNotes {
-    /// What is to be said now; it counts as said.
+    /// What to log now; it counts as logged.
     fn next(&mut self, now: Instant) -> NextNotice {
         if self.down == self.said_down {
             return NextNotice::Nothing;
@@ -222,7 +220,7 @@ impl ServerNotes {
     }
 }
 
-/// Whether something that was said at `last` may be said again; then it counts as said now.
+/// Whether the pause since `last` is over; then a new one begins now.
 fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
     let due = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
     if due {
@@ -233,7 +231,7 @@ fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
 
 impl LastTrouble {
     fn set(&mut self, fault: Option<ServerFault>, detail: &str) {
-        // Without words of its own it is what the last words were about.
+        // Without a detail of its own, the last detail still holds.
         if self.fault != fault || !detail.is_empty() {
             self.fault = fault;
             detail.clone_into(&mut self.detail);
@@ -256,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn down_and_up_are_said_in_turn_and_each_once_a_minute() {
+    fn logs_down_and_up_alternately_at_most_once_a_minute() {
         use NextNotice::{Nothing, SayDown, SayUp};
         let start = monotonic();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_stay_with_their_reason() {
+    fn keeps_the_detail_of_the_last_fault() {
         let mut why = LastTrouble::default();
         let mut told = |fault, detail| {
             why.set(fault, detail);

@@ -1,5 +1,4 @@
-//! The upstreams of a configuration, made and watched, and what they tell of themselves: counted,
-//! and logged where an operator would want to know.
+//! Makes the upstreams of a configuration, and counts and logs their events.
 
 use std::sync::Arc;
 
@@ -12,12 +11,11 @@ use crate::{
 };
 use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
 
-/// The upstreams of a configuration with their partitions, ready to be made known.
+/// The upstreams of a configuration with their partitions, ready to be installed.
 pub(crate) type PreparedUpstreams = Vec<(Partition, Arc<UpstreamClient>)>;
 
-/// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet, and
-/// they do nothing.
-/// Reads the system's certificates, so that it may wait for a file. Within a runtime.
+/// Makes those upstreams of a configuration that are not installed yet. They send nothing until they are
+/// installed. Reads the system's certificates, so it may block. To be called within a runtime.
 ///
 /// # Errors
 /// One of them cannot be made.
@@ -28,7 +26,7 @@ pub(crate) fn prepare(
 ) -> anyhow::Result<PreparedUpstreams> {
     let mut made = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
-        let upstream = match forwarder.upstream(*partition) {
+        let upstream = match forwarder.upstreams().get(*partition) {
             Some(known) => known,
             None => make(id, config, forwarder.limits(), telemetry)
                 .with_context(|| format!("upstream {} cannot be used", config.name))?,
@@ -67,7 +65,7 @@ fn make(
     )?))
 }
 
-/// Where an upstream's events go.
+/// Counts and logs an upstream's events.
 struct CountingObserver {
     counters: Arc<UpstreamCounters>,
     log: UpstreamLog,
@@ -95,8 +93,8 @@ impl Observer for CountingObserver {
             }
             UpstreamEvent::WithoutEdns { server } => self.log.say(
                 Severity::Notice,
-                "an upstream's server does not know EDNS: it is asked without for a while, and gives \
-                 no signatures",
+                "an upstream's server does not support EDNS: for a while it is queried without, and its \
+                 answers hold no signatures",
                 server,
             ),
             UpstreamEvent::Hedged { .. } => counters.hedged(),
@@ -123,13 +121,13 @@ impl Observer for CountingObserver {
                 let (severity, message) = if looping {
                     (
                         Severity::Error,
-                        "an upstream's server sends what it is asked back here and is not asked any more: \
-                         point it elsewhere",
+                        "an upstream's server sends queries back here and gets no more of them: point it \
+                         elsewhere",
                     )
                 } else {
                     (
                         Severity::Notice,
-                        "an upstream's server sends nothing back here any more and is asked again",
+                        "an upstream's server no longer sends queries back here and is used again",
                     )
                 };
                 self.log.say(severity, message, server);
@@ -142,7 +140,7 @@ impl Observer for CountingObserver {
     }
 }
 
-/// The label under which the end of a question is counted.
+/// The label of the end of a query.
 const fn counted(result: QueryEnd) -> telemetry::Asked {
     match result {
         QueryEnd::Answered => telemetry::Asked::Answered,

@@ -1,4 +1,4 @@
-//! What each worker does with a packet: the engine decides it, telemetry is told.
+//! The worker: gives each packet to the engine, and its outcome to telemetry.
 //!
 //! One instance a worker. It reads the clock before and after a batch, and for each query that is
 //! logged; it loads the snapshot once for a batch, so that each query sees exactly one.
@@ -37,7 +37,7 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     forwarder: Arc<Forwarder>,
     rate_limiter: Option<ClientRateLimiter>,
-    /// What the batch will read of the policy.
+    /// The memory of the policy that the batch will read.
     prefetch: Prefetch,
     /// When the batch was read, by the calendar: for expiry and for the log.
     now: SystemTime,
@@ -111,16 +111,19 @@ impl Worker {
         });
     }
 
-    /// Ends a query at once where waiting would be in vain, because its upstream may not be asked: with
-    /// what the cache has past its time, or SERVFAIL. An error is that end; otherwise it may wait, and
-    /// was let in unless it goes on elsewhere.
+    /// Admits a query at its upstream. The error is the reply where the upstream may not be asked: a stale
+    /// response from the cache, or SERVFAIL. `None` where an alias leads on to another upstream.
     fn admit(
         &self,
         ask: &Forward,
         message: ClientMessage<'_>,
         out: &mut [u8],
     ) -> Result<Option<Admitted>, Step> {
-        let failure = match self.forwarder.admit(&self.snapshot, &ask.permit) {
+        let failure = match self
+            .forwarder
+            .upstreams()
+            .admit(&self.snapshot, &ask.permit)
+        {
             Ok(admitted) => return Ok(admitted),
             Err(failure) => failure,
         };
@@ -142,10 +145,11 @@ impl Worker {
         }
     }
 
-    /// Hands a query over that must wait; the reply's length where it cannot.
+    /// Submits a query that must wait; the length of the reply where there is no place.
     fn wait(
         &mut self,
-        (ask, admitted): (Forward, Option<Admitted>),
+        ask: Forward,
+        admitted: Option<Admitted>,
         message: ClientMessage<'_>,
         out: &mut [u8],
         responder: &dyn Responder,
@@ -180,7 +184,7 @@ impl Worker {
         (len > 0).then_some(len)
     }
 
-    /// What a reply asks for beside being sent.
+    /// Refreshes a cached response that is about to expire.
     fn follow_up(&self, more: Option<&FollowUp>) {
         if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
             let snapshot = Arc::clone(&self.snapshot);
@@ -188,15 +192,16 @@ impl Worker {
         }
     }
 
-    /// Whether a query is one of dnsgate's own, by which nothing is counted or logged that is about
-    /// clients. A probe for loops that came back is told of.
+    /// Whether a query is one of dnsgate's own, which is not counted or logged as a client's. Notes a loop probe
+    /// that came back.
     fn is_own(&self, outcome: &Outcome, message: ClientMessage<'_>) -> bool {
         match outcome.reason {
             Reason::Class => message.packet == own_question(),
             Reason::LoopProbe => {
                 let source = message.source.ip();
                 let token = engine::probe_of(message.packet);
-                let own = token.is_some_and(|token| self.forwarder.probe_returned(token, source));
+                let own = token
+                    .is_some_and(|token| self.forwarder.upstreams().probe_returned(token, source));
                 if own {
                     self.shared.self_query(SelfQuery::Returned);
                 }
@@ -261,7 +266,7 @@ impl Handler for Worker {
                     self.record(*step.outcome(), message, reply, step.rejected());
                     (len > 0).then_some(len)
                 }
-                Ok(admitted) => self.wait((*ask, admitted), message, out, responder),
+                Ok(admitted) => self.wait(*ask, admitted, message, out, responder),
             },
         }
     }

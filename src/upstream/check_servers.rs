@@ -26,16 +26,16 @@ const AT_A_TIME: usize = 64;
 
 /// A server that answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alive {
+pub(crate) struct Alive {
     /// The response code.
-    pub code: u16,
+    pub(crate) code: u16,
     /// From the query to the reply, without what it took to connect.
-    pub rtt: Duration,
+    pub(crate) rtt: Duration,
 }
 
 /// Why a server did not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Dead {
+pub(crate) enum Dead {
     /// It cannot be used; with what was found, if that says more.
     #[error("{}: {fault}{}", .fault.as_str(), in_parentheses(.detail))]
     Fault {
@@ -68,7 +68,7 @@ fn in_parentheses(detail: &str) -> String {
 /// Asks each server of `config` once and tells what came within `patience`, in their order. The
 /// question is for a name that does not exist, which nobody has asked before. To be called within a
 /// tokio runtime.
-pub async fn probe(
+pub(crate) async fn probe(
     config: &dnsgate_config::Upstream,
     patience: Duration,
 ) -> Vec<(ServerAddr, Result<Alive, Dead>)> {

@@ -1,7 +1,7 @@
-//! Which servers to ask, and in which order: a function of what is known of them.
+//! The order of the servers: a function of their statistics.
 //!
-//! What all strategies have in common: those that are up come before suspects, and those that are
-//! down are not in the order at all, unless there is no other. Those that lead back to us never are.
+//! All strategies put servers that are up before suspects, and leave out those that are down unless there is no
+//! other. Looping servers are always left out.
 //!
 //! `fastest` has to find out when a server that was slow has become fast. So the score of each
 //! server that was not asked shrinks a little with each question that another one got ([`fade`]),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_by_strategy_and_standing() {
+    fn orders_servers_by_strategy_and_status() {
         use Strategy::{Fastest, Ordered, Spread};
         for (strategy, servers, rotation, want) in [
             (Fastest, &[(Up, 9), (Up, 3), (Up, 5)][..], 0, &[1, 2, 0][..]),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leads_back_to_us_is_not_asked_even_if_nobody_else_is_up() {
+    fn never_uses_a_looping_server() {
         let mut servers = known(&[(Up, 1), (Down, 2), (Down, 3)]);
         servers[0].looping = true;
         for strategy in [Strategy::Fastest, Strategy::Ordered, Strategy::Spread] {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fastest_gets_nearly_all_and_the_others_a_few_to_know_them_by() {
+    fn the_fastest_server_gets_nearly_all_queries_and_the_others_a_few() {
         let shares = shares(&[40, 10, 1000]);
         assert!(shares[1] > 9800, "{shares:?}");
         assert!((20..100).contains(&shares[2]), "{shares:?}");

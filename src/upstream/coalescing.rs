@@ -1,7 +1,7 @@
-//! The questions in flight: who asks one that is already on its way waits for the same answer.
+//! Coalescing: identical queries in flight share one answer.
 //!
-//! A flight is polled by those who wait for it and is dropped with the last of them. So one that
-//! nobody waits for is over at once, without a task to be told.
+//! A query in flight is polled by those who wait for it and is dropped with the last of them. So one that
+//! nobody waits for ends at once.
 
 use std::{
     future::Future,
@@ -24,14 +24,14 @@ use dnsgate_core::{
 /// Locks of the table: enough that the threads of a server seldom meet at one.
 const SHARDS: usize = 16;
 
-/// What a flight ends with.
+/// The result of a query.
 pub(super) type Resolution = Result<Arc<Response>, Failure>;
-/// A flight, for its first poll.
+/// A query in flight, before it is shared.
 type Boxed = Pin<Box<dyn Future<Output = Resolution> + Send>>;
-/// A flight, for one of those who wait for it.
+/// A query in flight, for one of those who wait for it.
 pub(super) type InFlightQuery = Shared<Boxed>;
 
-/// How a caller came to its flight.
+/// How a caller joined a query.
 pub(super) enum Joined {
     /// It is the first to ask.
     First(InFlightQuery),
@@ -60,7 +60,7 @@ struct InFlightEntry {
     query: WeakShared<Boxed>,
 }
 
-/// Takes a flight out of the table when it has landed or nobody waits for it any longer.
+/// Removes a query from the table when it has ended or nobody waits for it any longer.
 struct TableEntry {
     in_flight: Arc<InFlightQueries>,
     /// The permit's.
@@ -80,7 +80,7 @@ impl Drop for TableEntry {
 }
 
 impl InFlightQueries {
-    /// At most `most` questions, and `coalesced` who wait for the same one.
+    /// At most `most` questions, and `coalesced` callers for the same one.
     pub(super) fn new(most: usize, coalesced: usize) -> Arc<Self> {
         Arc::new(Self {
             hasher: RandomState::new(),
@@ -92,7 +92,7 @@ impl InFlightQueries {
         })
     }
 
-    /// The flight of a question; `ask` begins one where there is none.
+    /// The query in flight for a question; `ask` begins one where there is none.
     pub(super) fn join<F, A>(self: &Arc<Self>, permit: &Permit, ask: F) -> Joined
     where
         F: FnOnce(Arc<Permit>) -> A,
@@ -105,8 +105,8 @@ impl InFlightQueries {
             .and_then(|entry| entry.query.upgrade())
             .filter(|query| query.peek().is_none());
         if let Some(query) = under_way {
-            // Unlocked first: should everybody else have gone meanwhile, then dropping this flight
-            // ends it, and it takes itself out of the table.
+            // Unlocked first: if everybody else has gone meanwhile, dropping this one ends the query, and that
+            // locks the table to remove it.
             drop(shard);
             // This one is counted.
             let full = query
@@ -143,7 +143,7 @@ impl InFlightQueries {
                 number,
                 query: weak,
             };
-            // In the place of one that has landed and not yet taken itself out.
+            // Replaces one that has ended but not yet removed itself.
             match shard.entry(hash, same, |entry| entry.hash) {
                 table::Entry::Occupied(mut ended) => *ended.get_mut() = entry,
                 table::Entry::Vacant(free) => {

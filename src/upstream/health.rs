@@ -29,7 +29,7 @@ const MOST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is thought of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ServerStatus {
+pub(crate) enum ServerStatus {
     /// It answers, or has never been asked.
     Up,
     /// It failed the last time: asked after the others.
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_failures_takes_a_server_down_and_an_answer_brings_it_back() {
+    fn several_failures_take_a_server_down_and_one_answer_brings_it_back() {
         use ServerStatus::{Down, Suspect, Up};
         let start = Instant::now();
         // (milliseconds from the start, answered?, standing after, is it news)
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_come_at_once_and_then_ever_more_rarely() {
+    fn probes_back_off() {
         let start = Instant::now();
         let mut health = ServerHealth::default();
         assert_eq!(health.next_probe(), None);

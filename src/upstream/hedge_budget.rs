@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_question_in_twenty_once_the_savings_are_spent() {
+    fn hedges_one_query_in_twenty_once_the_savings_are_spent() {
         let mut budget = HedgeBudget::default();
         let hedged = |budget: &mut HedgeBudget, questions: u32| {
             (0..questions)

@@ -1,5 +1,4 @@
-//! One question on its way: which servers are asked, when a second one, and what counts as the
-//! answer.
+//! One question, hedged over the servers: which are asked, when a second one is, and what counts as the answer.
 //!
 //! ```text
 //!  first  ├──────── hedge ────┬──── patience ──────┬───────────────────────────────┤ deadline
@@ -7,9 +6,8 @@
 //!                                                   └─ next server, or the same again
 //! ```
 //!
-//! A server that has been given up on is still listened to: whoever answers first wins. When one
-//! has, those asked before it get the rest of their patience, in the background, so that it is
-//! known whether they were slow or dead.
+//! A server that has timed out may still answer: the first answer wins. The servers that were asked before it
+//! keep the rest of their time, in the background, so that their statistics tell slow from dead.
 
 use std::{
     pin::Pin,
@@ -38,7 +36,7 @@ const AGAIN: usize = 3;
 
 type AttemptFuture = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
 
-/// A question to one server that has not ended.
+/// A query to one server that has not ended.
 struct PendingAttempt {
     attempt: usize,
     server: usize,
@@ -57,7 +55,7 @@ struct Hedging {
     started: usize,
     attempts: FuturesUnordered<AttemptFuture>,
     pending: Vec<PendingAttempt>,
-    /// Servers whose word is known: not asked again.
+    /// Servers that have answered: not asked again.
     spoken: Vec<usize>,
     hedge_at: Option<Instant>,
     deadline: Instant,
@@ -108,7 +106,7 @@ pub(super) async fn run(
 }
 
 impl Hedging {
-    /// When something is to be done without an answer.
+    /// When to act without an answer.
     fn wake(&self) -> Instant {
         let patient = self.pending.iter().filter(|pending| !pending.timed_out);
         patient
@@ -117,7 +115,7 @@ impl Hedging {
             .fold(self.deadline, Instant::min)
     }
 
-    /// Does what is to be done now. Returns whether the deadline has passed.
+    /// Times out, starts and hedges attempts. Returns whether the deadline has passed.
     fn is_over(&mut self, now: Instant) -> bool {
         let given_up = self.give_up(now);
         if now >= self.deadline {
@@ -226,7 +224,7 @@ impl Hedging {
         }
     }
 
-    /// The question is answered: finds out about the servers that were asked before.
+    /// The question is answered: keeps measuring the servers that were asked before.
     fn leave(self) {
         let silent = self.pending.iter().filter(|pending| !pending.timed_out);
         let silent: Vec<usize> = silent.map(|pending| pending.server).collect();
@@ -255,7 +253,7 @@ impl Hedging {
     }
 }
 
-/// Of several failures, the one that says most is told: the last of the greatest weight.
+/// The failure with the greatest weight is returned; of several, the last.
 const fn weight(failure: Failure) -> u8 {
     match failure {
         Failure::Shed | Failure::Down | Failure::Looping => 0,
@@ -268,7 +266,7 @@ const fn weight(failure: Failure) -> u8 {
     }
 }
 
-/// A question to one server: however it ends, that is told once.
+/// A query to one server, whose end is reported exactly once.
 struct ReportedAttempt {
     shared: Arc<UpstreamShared>,
     server: usize,

@@ -1,4 +1,4 @@
-//! What happens toward the servers of an upstream, told to whoever counts it.
+//! The events of an upstream, for metrics and log.
 //!
 //! Not here: metrics and logs. An [`Observer`] is called in the middle of things and must return
 //! at once.
@@ -8,20 +8,20 @@ use std::{net::IpAddr, time::Duration};
 use super::health::ServerStatus;
 use dnsgate_core::dns::ServerFault;
 
-/// Whoever counts what happens.
-pub trait Observer: Send + Sync {
-    /// Something happened. Called often, from many threads; it must neither wait nor panic.
+/// Counts and logs events.
+pub(crate) trait Observer: Send + Sync {
+    /// An event. Called often, from many threads; it must neither wait nor panic.
     fn observe(&self, event: UpstreamEvent);
 
-    /// A server did not do what it was asked, for this reason, or `None` where it said nothing in
-    /// time. `detail` is in the words of whoever found it, for an operator alone, and may be empty.
+    /// A server failed for this reason, `None` for no answer in time. `detail` is the text of the underlying error,
+    /// for the operator, and may be empty.
     /// Called before the [`UpstreamEvent`] that comes of it, under the same conditions.
     fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str);
 }
 
 /// What happened. A server is named by its place in the configuration's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpstreamEvent {
+pub(crate) enum UpstreamEvent {
     /// A question to a server has ended; exactly once for each that was sent. Probes do not count.
     QueryEnded {
         /// Who was asked.
@@ -95,7 +95,7 @@ pub enum UpstreamEvent {
 
 /// How a question to one server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum QueryEnd {
+pub(crate) enum QueryEnd {
     /// With an answer: NOERROR or NXDOMAIN.
     Answered,
     /// With another code.

@@ -1,4 +1,4 @@
-//! Probes: whether a server that failed is back, and whether what we forward comes back to us.
+//! Sends probes: to see whether a failed server is back, and whether forwarded queries come back to us.
 //!
 //! A probe asks for a random name under a suffix of our own. Any response to it says that the
 //! server lives. If the name arrives at our own listener, then the server, or one behind it,

@@ -186,7 +186,7 @@ mod tests {
     const OTHER: fn(usize) -> bool = |_| false;
 
     #[test]
-    fn only_a_probe_that_is_out_can_come_back_and_once() {
+    fn accepts_the_return_of_a_sent_probe_once() {
         let (probes, now) = (Probes::new(2), Instant::now());
         assert_eq!(probes.returned(7, OWN, now), None, "none is out");
         probes.sent(7, 1);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_come_back_within_a_minute_from_the_servers_address_are_a_loop() {
+    fn two_returns_within_a_minute_from_the_servers_address_are_a_loop() {
         use ProbeReturn::{Elsewhere, Once, Twice};
         let (probes, start) = (Probes::new(2), Instant::now());
         for (token, (at, server, is_own, want)) in (0..).zip([
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_from_elsewhere_does_not_use_a_name_up() {
+    fn a_copy_from_another_address_does_not_hide_the_real_return() {
         let (probes, now) = (Probes::new(1), Instant::now());
         probes.sent(1, 0);
         let copy = probes.returned(1, OTHER, now);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_ends_with_an_answer_or_a_long_silence() {
+    fn a_loop_ends_with_an_answered_probe_or_several_silent_ones() {
         let probes = Probes::new(1);
         let over = |token, answered| {
             probes.sent(token, 0);

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_follows_what_a_server_takes_within_bounds() {
+    fn patience_follows_the_servers_times_within_bounds() {
         let mut rtt = Rtt::default();
         assert_eq!(rtt.patience(), FIRST_PATIENCE);
         for _ in 0..50 {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_ones_are_one_in_twenty_of_late() {
+    fn the_slow_time_is_the_recent_95th_percentile() {
         let mut rtt = Rtt::default();
         for at in 1..ENOUGH {
             rtt.sample(ms(u64::from(at)));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_rise_to_more_than_any_deadline() {
+    fn buckets_cover_every_deadline() {
         let edges: Vec<_> = (0..BUCKETS).map(upper_edge).collect();
         assert!(edges.is_sorted());
         assert!(edges.last() > Some(&ms(4000)));

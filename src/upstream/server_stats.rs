@@ -1,7 +1,7 @@
-//! What is known of the servers of one upstream, kept by all who ask them.
+//! The statistics of the servers of one upstream: health, times, loops, and the order that follows.
 //!
-//! One lock for all of it: it is held for a few arithmetic operations on a handful of servers, and
-//! never while anything is waited for or told.
+//! One lock for all of it, held for a few arithmetic operations on a handful of servers and never while waiting
+//! or reporting.
 
 use std::{
     sync::{
@@ -27,22 +27,22 @@ const FIRST_HEDGE: Duration = Duration::from_millis(250);
 /// The least time before it: a server on the same network answers in less, and its slowest answers
 /// are the scheduler's doing.
 const LEAST_HEDGE: Duration = Duration::from_millis(5);
-/// A server that has said nothing while others answered so many early questions is suspect before
-/// its time is up: hedges are few, and all that are asked meanwhile would wait for it.
+/// A server that was silent while others answered so many hedged queries is suspect before its time is up:
+/// hedges are few, and other queries would wait for it.
 const BEATEN: u32 = 3;
 
 /// The servers of one upstream.
 pub(super) struct ServerStats {
     strategy: Strategy,
     observer: Arc<dyn Observer>,
-    /// Told when a server is to be probed sooner than was known.
+    /// Notified when a probe is due sooner than planned.
     pub(super) news: Notify,
     /// What [`Self::availability`] says: read for each question, and so without the lock.
     availability: AtomicU8,
     table: Mutex<StatsTable>,
 }
 
-/// Whether an upstream as a whole may be asked.
+/// Whether an upstream may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Availability {
     /// A server is there that may answer.
@@ -70,7 +70,7 @@ struct ServerRecord {
     beaten: u32,
 }
 
-/// How one question is to be asked.
+/// The servers for one question.
 pub(super) struct AttemptPlan {
     /// The servers, the first one first.
     pub(super) order: Vec<usize>,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_beaten_again_and_again_is_asked_last_until_it_answers() {
+    fn a_server_beaten_by_hedges_is_asked_last_until_it_answers() {
         use ServerStatus::{Suspect, Up};
         let stats = ServerStats::new(Strategy::Ordered, 2, Arc::new(Nobody));
         let start = Instant::now();
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_door_is_open_while_one_server_may_answer() {
+    fn an_upstream_is_available_while_one_server_may_answer() {
         let stats = ServerStats::new(Strategy::Ordered, 2, Arc::new(Nobody));
         let start = Instant::now();
         let fail = |server| {

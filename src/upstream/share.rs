@@ -1,4 +1,5 @@
-//! The rule by which several share what is bounded: nobody holds more than [`SHARE`] times what is free.
+//! The rule by which several parties share a bounded number of places: none holds more than [`SHARE`] times the
+//! number of free ones.
 //!
 //! It needs to know nobody beforehand and costs a comparison. One alone gets [`SHARE`] parts of
 //! `SHARE + 1`; `n` that take all they can get `SHARE` parts of `1 + n × SHARE` each, and one part is
@@ -11,14 +12,13 @@ const SHARE: usize = 4;
 
 /// Whether a party that holds so many may take one more, where so many are free.
 #[must_use]
-pub const fn may_take(held: usize, free: usize) -> bool {
+pub(crate) const fn may_take(held: usize, free: usize) -> bool {
     held < free.saturating_mul(SHARE)
 }
 
-/// Whose question it is, so that connections are shared fairly. It decides nothing else, and is never
-/// sent.
+/// The client group that asks, so that connections are shared fairly. It decides nothing else and is never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Party(pub u8);
+pub(crate) struct Party(pub(crate) u8);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Requester {
 
 impl Party {
     /// dnsgate's own: probes, and answers that are asked for anew before they end.
-    pub const OWN: Self = Self(u8::MAX);
+    pub(crate) const OWN: Self = Self(u8::MAX);
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_are_greedy_there_is_a_part_for_the_next() {
+    fn leaves_a_share_for_the_next_party_however_many_are_greedy() {
         for greedy in 1..=64 {
             let (held, free) = held(greedy);
             let part = 1000 / (1 + greedy * SHARE);

@@ -14,7 +14,7 @@ static DATAGRAMS: DescriptorBudget = DescriptorBudget::new();
 static CONNECTIONS: DescriptorBudget = DescriptorBudget::new();
 
 /// Sets how many sockets may be open at a time, for questions over UDP and for connections.
-pub fn bound_sockets(datagrams: usize, connections: usize) {
+pub(crate) fn bound_sockets(datagrams: usize, connections: usize) {
     DATAGRAMS.most.store(datagrams, Ordering::Relaxed);
     CONNECTIONS.most.store(connections, Ordering::Relaxed);
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_again_leaves_two_thirds_to_who_asks_first() {
+    fn retries_leave_two_thirds_of_the_sockets_to_first_tries() {
         static BUDGET: DescriptorBudget = DescriptorBudget::new();
         BUDGET.most.store(6, Ordering::Relaxed);
         let again = [BUDGET.take(true), BUDGET.take(true), BUDGET.take(true)];

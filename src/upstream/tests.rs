@@ -21,12 +21,12 @@ use dnsgate_core::{
     policy::{Permit, UpstreamId},
 };
 
+mod coalesced_queries;
 mod datagrams;
 mod fake;
-mod merging;
+mod loop_probes;
 mod over_https;
 mod over_tls;
-mod probes;
 mod servers;
 mod streams;
 

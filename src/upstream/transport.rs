@@ -1,23 +1,28 @@
 //! One question to one server, over its transport.
 //!
-//! Why not hickory-net's clients: they take and give messages of their own types, while what
-//! leaves here must be the one encoding of a question ([`ask`]), and what comes back is read by
-//! [`Response`](dnsgate_core::dns::Response). Its stream framing gives raw messages, but it reads nothing while
-//! a write waits: against a server that does the same, a full pipeline stands still.
+//! # Why hickory-net's framing serves clients and not upstreams
+//!
+//! Toward clients (`serve::tcp`) hickory-net frames the messages: one is handled at a time, and a client that
+//! does not read its replies is not read from. Toward servers neither its clients nor its framing can be used.
+//! Its clients take and give messages of their own types, while every query must be the one encoding of a question ([`upstream_query`]), and what comes back is read by
+//! [`Response`](dnsgate_core::dns::Response). Its framing reads nothing
+//! while a write waits: with a server that does the same, a full pipeline stands still. So `stream` frames the
+//! messages itself, reading while it writes.
 //!
 //! | file | transport |
 //! |---|---|
-//! | `udp` | a datagram from a port of its own, and `tcp` for what does not fit or may be forged |
-//! | `edns` | which servers are asked without an OPT record |
-//! | `pool`, `connection` | connections: how many, when opened, when given up |
-//! | `dial` | TCP and TLS, until the connection stands |
-//! | `fault` | what an error of the network or of TLS says of the server |
-//! | `tls`, `pinned` | whom TLS trusts |
-//! | `pipeline` | messages with their length before them: TCP and DNS over TLS |
-//! | `http2` | DNS over HTTPS |
+//! | `datagram` | UDP: a datagram from a port of its own; what does not fit or may be forged goes to TCP |
+//! | `edns` | which servers get queries without an OPT record |
+//! | `pool`, `pooled_connection`, `connection_state` | connections: how many, when opened, when given up |
+//! | `dial` | connects: TCP, TLS, HTTP/2 |
+//! | `fault` | errors of the network and of TLS → the server's fault |
+//! | `tls`, `pinned` | which certificates TLS accepts |
+//! | `stream` | messages with their length before them: TCP and DNS over TLS |
+//! | `reply`, `reporter` | how a query ends, and what is reported of it |
+//! | `https` | DNS over HTTPS |
 //!
-//! Not here: whom to ask, how long to wait, what the reply says. Nothing in here gives up by
-//! itself: whoever asks drops the future.
+//! Not here: which server, how long to wait, what the reply says. Nothing in here gives up by itself: the caller
+//! drops the future.
 
 mod connection_state;
 mod datagram;
@@ -37,7 +42,7 @@ use std::{net::SocketAddr, time::Duration};
 
 pub(super) use reply::{Reply, TransportFault};
 pub(super) use reporter::ServerReporter;
-pub use tls::OpenError;
+pub(crate) use tls::OpenError;
 pub(super) use tls::Roots;
 
 use self::{
@@ -51,7 +56,7 @@ use crate::clock::monotonic;
 use dnsgate_config::ServerAddr;
 use dnsgate_core::{dns::upstream_query, policy::Permit};
 
-/// The way to one server.
+/// The transport to one server.
 pub(super) struct ServerTransport {
     transport: Channel,
     edns: EdnsSupport,
@@ -69,7 +74,7 @@ enum Channel {
 }
 
 impl ServerTransport {
-    /// The way to `server`; nothing is opened yet. `roots` is called where TLS is needed.
+    /// For `server`; nothing is opened yet. `roots` is used where TLS is needed.
     ///
     /// # Errors
     /// [`OpenError`]: TLS cannot be set up.
@@ -116,8 +121,8 @@ impl ServerTransport {
         }
     }
 
-    /// Asks; a second time without EDNS, if the server does not know it. After `patience` without a
-    /// sign of life a connection gets no further question.
+    /// Queries the server; a second time without EDNS if it does not support that. A connection without a message for
+    /// `patience` gets no further query.
     pub(super) async fn ask(
         &self,
         permit: &Permit,

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 /// How much of everything there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpstreamLimits {
+pub(crate) struct UpstreamLimits {
     /// How long a question may take in all, whoever is asked how often, where whoever asks has as
     /// much time.
-    pub deadline: Duration,
+    pub(crate) deadline: Duration,
     /// How many may wait for the same question.
-    pub coalesced: usize,
+    pub(crate) coalesced: usize,
     /// How many questions may be in flight.
-    pub questions: usize,
+    pub(crate) questions: usize,
     /// How many connections there may be to one server.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// How many questions may be under way on one of them.
-    pub pipeline: usize,
+    pub(crate) pipeline: usize,
     /// How many questions are asked at a time while all servers are down.
-    pub probing: usize,
+    pub(crate) probing: usize,
     /// After how many datagrams that are no reply to it a question goes to TCP.
-    pub near_misses: usize,
+    pub(crate) near_misses: usize,
 }
 
 impl Default for UpstreamLimits {

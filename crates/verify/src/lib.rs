@@ -55,4 +55,4 @@ pub use report::{CheckResult, Finding, VerifyReport};
 pub use resolv_conf::{Difference, HostsLine, ResolvConf, Surroundings, hosts, resolv_conf};
 pub use resolver::Resolver;
 pub use run::run;
-pub use tls::{Roots, RootsError};
+pub use tls::{Roots, RootsError, TrustedRoots};

@@ -28,6 +28,44 @@ pub enum RootsError {
     Tls(#[from] rustls::Error),
 }
 
+/// Root certificates: the one place that reads them, for verify's checks and for TLS to upstreams.
+#[derive(Debug)]
+pub struct TrustedRoots {
+    /// For the check of a chain.
+    pub store: RootCertStore,
+    /// The certificates of the given file, each as it is; empty for the system's.
+    pub given: Vec<CertificateDer<'static>>,
+}
+
+impl TrustedRoots {
+    /// The certificates of `ca` (PEM), or the system's: so an operator's own CA is among them as for every
+    /// other program, and a root that is withdrawn goes with an update of the system.
+    ///
+    /// # Errors
+    /// [`RootsError`].
+    pub fn read(ca: Option<&[u8]>) -> Result<Self, RootsError> {
+        let mut store = RootCertStore::empty();
+        let mut given = Vec::new();
+        if let Some(pem) = ca {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| RootsError::Ca)?;
+                store.add(certificate.clone()).map_err(|_| RootsError::Ca)?;
+                given.push(certificate);
+            }
+            if store.is_empty() {
+                return Err(RootsError::Ca);
+            }
+        } else {
+            // One that cannot be read is skipped: the system has more than a hundred.
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                return Err(RootsError::None);
+            }
+        }
+        Ok(Self { store, given })
+    }
+}
+
 /// TLS to servers whose certificates go back to these roots.
 #[derive(Clone)]
 pub struct Roots(TlsConnector);
@@ -44,21 +82,7 @@ impl Roots {
     /// # Errors
     /// [`RootsError`].
     pub fn read(ca: Option<&[u8]>) -> Result<Self, RootsError> {
-        let mut store = RootCertStore::empty();
-        if let Some(pem) = ca {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|_| RootsError::Ca)?;
-                store.add(certificate).map_err(|_| RootsError::Ca)?;
-            }
-            if store.is_empty() {
-                return Err(RootsError::Ca);
-            }
-        } else {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                return Err(RootsError::None);
-            }
-        }
+        let TrustedRoots { store, .. } = TrustedRoots::read(ca)?;
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(store)

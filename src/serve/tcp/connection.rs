@@ -24,8 +24,9 @@ use tokio::{
 use super::{
     super::{
         catch_panic,
-        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        handler::{ClientMessage, Handler, ListenerEvent},
         responder::{DetachedResponder, Responder},
+        stop_signal::StopSignal,
     },
     connections::ConnectionSlot,
     deadlined::{Deadlined, Deadlines, MessageProgress},

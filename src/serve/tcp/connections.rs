@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_permit_makes_room() {
+    fn a_dropped_slot_is_free_again() {
         let table = connections(10, 1);
         let (first, _) = table.admit(address("192.0.2.1")).expect("the first");
         assert!(table.admit(address("192.0.2.1")).is_none());
@@ -375,7 +375,7 @@ mod tests {
 
     /// A crowd that is closed one by one, in the order of its last uses.
     #[test]
-    fn those_used_last_go_last() {
+    fn evicts_in_order_of_last_use() {
         let table = connections(1000, 1000);
         let slots: Vec<_> = (0..1000)
             .map(|_| table.admit(address("192.0.2.1")).expect("room").0)
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_one_that_waited_longest_goes() {
+    async fn evicts_the_connection_that_waited_longest() {
         let table = connections(2, 2);
         let (first, _) = table.admit(address("192.0.2.1")).expect("the first");
         let (second, _) = table.admit(address("192.0.2.2")).expect("the second");

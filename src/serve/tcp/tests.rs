@@ -282,7 +282,7 @@ async fn a_client_that_asks_without_reading_is_closed() {
 }
 
 #[tokio::test]
-async fn a_full_pipeline_is_told_each_time() {
+async fn reports_each_time_that_a_pipeline_fills() {
     let limits = StreamLimits {
         pipeline: 1,
         ..LIMITS
@@ -304,7 +304,7 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn many_idle_connections_keep_nobody_out() {
+async fn idle_connections_make_room_for_new_clients() {
     let limits = StreamLimits {
         connections: 100,
         per_client: 60,
@@ -346,7 +346,7 @@ async fn many_idle_connections_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn one_client_has_so_many_connections_and_no_more() {
+async fn refuses_connections_above_the_limit_of_one_client() {
     let limits = StreamLimits {
         per_client: 3,
         ..LIMITS

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_room_for_so_much() {
+    fn limits_unread_bytes_of_one_connection() {
         let (connections, slots) = connected(1);
         let unread = Unread::of(&slots[0]);
         assert!(unread.take(60) && unread.take(40));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_stuck_for_longest_makes_room() {
+    async fn closes_the_connection_stuck_for_longest() {
         let (connections, slots) = connected(4);
         let unread: Vec<_> = slots.iter().map(Unread::of).collect();
         assert!(unread[0].take(100) && unread[1].take(100));

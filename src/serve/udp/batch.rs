@@ -9,9 +9,8 @@
 //! `kernel_layout`, which needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a
 //! loop of `sendmsg`.
 //!
-//! Miri runs what makes no system call: the layout of the kernel's structures, and how a batch gives out its
-//! slots (`MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib udp::kernel_layout udp::batch::tests::slots`).
-//! It cannot run `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, for it has no kernel.
+//! Miri can run `kernel_layout`, which has no system call. It cannot run this file: it has no kernel for
+//! `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, and a slot is only given out after one of them.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
@@ -37,8 +36,10 @@ use super::{
 };
 use dnsgate_core::dns::query::HEADER;
 
-/// Datagrams per system call. From eight on, more hardly matters; thirty-two cost 170 KiB a worker.
-pub(super) const BATCH: usize = 32;
+/// Datagrams per system call. More than eight hardly matter; thirty-two cost 170 KiB a worker.
+pub(super) const BATCH: usize = DATAGRAMS as usize;
+/// The same for system calls.
+const DATAGRAMS: u8 = 32;
 
 /// What belongs to one datagram. Its size is no multiple of 4096, so that the beginnings of the
 /// slots, which are all that is used of most, do not compete for the same lines of the cache.
@@ -82,11 +83,11 @@ pub(super) struct ReceivedQuery<'b> {
     pub(super) source: SocketAddr,
     /// Room for the reply.
     pub(super) reply: &'b mut [u8],
-    /// The way of a reply that comes later.
+    /// Where a reply that comes later goes.
     pub(super) return_address: ReturnAddress<'b>,
 }
 
-/// Where the reply to a datagram goes and where it leaves from, while its slot is at hand.
+/// The address that the reply to a datagram goes to and the one that it leaves from, borrowed from its slot.
 pub(super) struct ReturnAddress<'b> {
     name: &'b RawAddress,
     name_len: libc::socklen_t,
@@ -95,7 +96,7 @@ pub(super) struct ReturnAddress<'b> {
 }
 
 impl ReturnAddress<'_> {
-    /// The same, to be kept.
+    /// The same, owned.
     pub(super) fn to_owned(&self) -> OwnedReturnAddress {
         let mut control = *self.control;
         control.leave_route_open();
@@ -108,7 +109,7 @@ impl ReturnAddress<'_> {
     }
 }
 
-/// Where the reply to a datagram goes and where it leaves from, when its slot is another's.
+/// The same, owned: the slot may hold another datagram by then.
 pub(in crate::serve) struct OwnedReturnAddress {
     name: RawAddress,
     name_len: libc::socklen_t,
@@ -196,7 +197,7 @@ impl Batch {
                 libc::SYS_recvmmsg,
                 c_long::from(socket.as_raw_fd()),
                 self.incoming.as_mut_ptr(),
-                BATCH as c_long,
+                c_long::from(DATAGRAMS),
                 c_long::from(flags),
                 ptr::null_mut::<libc::timespec>(),
             )
@@ -279,7 +280,7 @@ impl Batch {
                     libc::SYS_sendmmsg,
                     c_long::from(socket.as_raw_fd()),
                     rest.as_mut_ptr(),
-                    rest.len() as c_long,
+                    c_long::try_from(rest.len()).unwrap_or(c_long::MAX),
                     c_long::from(libc::MSG_DONTWAIT),
                 )
             };
@@ -302,6 +303,15 @@ impl Batch {
     }
 }
 
+/// The length of one of the kernel's structures.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the structures are 28 and 4 bytes long"
+)]
+const fn length_of<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}
+
 /// Points an incoming header at its slot, all of it free.
 fn set_incoming(slot: *mut DatagramSlot, header: &mut libc::mmsghdr) {
     let message = &mut header.msg_hdr;
@@ -317,7 +327,7 @@ fn set_incoming(slot: *mut DatagramSlot, header: &mut libc::mmsghdr) {
         message.msg_control = (&raw mut (*slot).control).cast();
     }
     message.msg_iovlen = 1;
-    message.msg_namelen = size_of::<RawAddress>() as _;
+    message.msg_namelen = length_of::<RawAddress>();
     message.msg_controllen = CONTROL as _;
 }
 
@@ -364,7 +374,7 @@ fn set_option(socket: &Socket, level: c_int, name: c_int, value: c_int) -> io::R
             level,
             name,
             (&raw const value).cast(),
-            size_of::<c_int>() as libc::socklen_t,
+            length_of::<c_int>(),
         )
     };
     if result == 0 {
@@ -453,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_exchange_beyond_what_was_received() {
+    fn gives_out_only_received_datagrams() {
         let (socket, address) = socket();
         let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let mut batch = Batch::new();

@@ -1,4 +1,4 @@
-//! The loop around the batches: receive, look ahead, answer, send.
+//! The loop around the batches: receive, prefetch, answer, send.
 
 use std::{
     io,
@@ -11,11 +11,12 @@ use socket2::Socket;
 use super::{
     super::{
         catch_panic,
-        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        handler::{ClientMessage, Handler, ListenerEvent},
         responder::{DetachedResponder, Responder},
+        stop_signal::{StopSignal, stopped},
     },
     batch::{BATCH, Batch, ReturnAddress, Wait},
-    common::{DRAIN, after_error, stopped},
+    common::{DRAIN, after_error},
     reactor::Reactor,
 };
 use dnsgate_core::dns::Transport;
@@ -50,7 +51,7 @@ pub(in crate::serve) fn serve<H: Handler>(
     Ok(())
 }
 
-/// The way back of one datagram: by this socket, from the address that was asked.
+/// Answers one datagram later: by this socket, from the address that was asked.
 struct UdpResponder<'b>(&'b Arc<Socket>, ReturnAddress<'b>);
 
 impl Responder for UdpResponder<'_> {
@@ -63,14 +64,12 @@ impl Responder for UdpResponder<'_> {
     }
 }
 
-/// Has the handler see what it will be given, so that it can wait for memory once for all. One
-/// datagram alone is as well waited for when it is handled.
-fn look_ahead<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
+/// Lets the handler prefetch memory for the whole batch. For one datagram alone that gains nothing.
+fn prefetch<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
     if received < 2 {
         return;
     }
-    // Nothing depends on it, so nothing is lost by a panic: the packet that is at fault will be
-    // handled behind an edge of its own.
+    // A panic loses nothing: the packet at fault is handled under `catch_panic` afterwards.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         for at in 0..received {
             if let Some(received) = batch.query(at)
@@ -85,7 +84,7 @@ fn look_ahead<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
 
 fn answer<H: Handler>(batch: &mut Batch, received: usize, socket: &Arc<Socket>, handler: &mut H) {
     handler.begin_batch();
-    look_ahead(batch, received, handler);
+    prefetch(batch, received, handler);
     for at in 0..received {
         let Some(received) = batch.query(at) else {
             handler.observe(ListenerEvent::Unanswerable);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn several_datagrams_are_foreseen_before_one_is_handled() {
+    fn prefetches_the_whole_batch_before_it_handles_one() {
         for (datagrams, foresees, expected) in [
             (1, (|| true) as fn() -> bool, "handle"),
             (2, || true, "prefetch prefetch fetch handle handle"),

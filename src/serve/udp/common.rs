@@ -2,7 +2,6 @@
 
 use std::{io, thread, time::Duration};
 
-use super::super::handler::StopSignal;
 use dnsgate_core::dns::edns::UDP_PAYLOAD;
 
 /// Bytes of one query. The largest that EDNS clients ever announced; a query of ours has a name of
@@ -19,11 +18,6 @@ pub(super) const DRAIN: usize = 8192;
 /// Pause after an error of the socket that is about no datagram, so that it is not met again at
 /// once and for ever.
 pub(super) const ERROR_PAUSE: Duration = Duration::from_millis(10);
-
-/// Whether the worker is to stop. One atomic load.
-pub(super) fn stopped(stop: &StopSignal) -> bool {
-    !matches!(stop.has_changed(), Ok(false))
-}
 
 /// What to do about an error of receiving: errors of waiting and those that ICMP brought are about
 /// nothing that could be answered; whatever else there is must not become a busy loop.

@@ -1,5 +1,5 @@
 //! The kernel's structures as bytes: a socket address and a control message, read and changed without
-//! unsafe code. Miri runs the tests of this file.
+//! unsafe code and without a system call.
 
 use std::{
     mem::size_of,

@@ -14,14 +14,15 @@ use socket2::Socket;
 use super::{
     super::{
         catch_panic,
-        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        handler::{ClientMessage, Handler, ListenerEvent},
         responder::{DetachedResponder, Responder},
+        stop_signal::{StopSignal, stopped},
     },
-    common::{DRAIN, QUERY, REPLY, after_error, stopped},
+    common::{DRAIN, QUERY, REPLY, after_error},
 };
 use dnsgate_core::dns::{Transport, query::HEADER};
 
-/// The way back of one datagram.
+/// Answers one datagram later.
 struct PlainUdpResponder<'b>(&'b Arc<Socket>, SocketAddr);
 
 impl Responder for PlainUdpResponder<'_> {

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn full_batches_leave_the_tasks_their_turns() {
+    fn tasks_run_between_full_batches() {
         let mut reactor = holding(3 * BATCH);
         let mut batch = Batch::new();
         let ran = Arc::new(AtomicBool::new(false));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_the_tasks_but_not_for_ever() {
+    fn waits_for_tasks_at_the_end_within_a_limit() {
         let reactor = holding(0);
         let done = Arc::new(AtomicBool::new(false));
         let task = Arc::clone(&done);

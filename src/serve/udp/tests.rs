@@ -74,7 +74,7 @@ async fn datagrams_of_every_size_are_handled() {
 }
 
 #[tokio::test]
-async fn silence_is_an_answer() {
+async fn sends_nothing_where_the_handler_has_no_reply() {
     let up = started("127.0.0.1:0", 1);
     let client = udp_client("127.0.0.1:0", up.address(0));
     client.send(b"silence").expect("room");
@@ -84,7 +84,7 @@ async fn silence_is_an_answer() {
 
 /// More than one batch holds, some without a reply: everybody gets their own.
 #[tokio::test]
-async fn replies_go_to_who_asked() {
+async fn replies_go_to_the_client_that_asked() {
     let server = bind(&[(Transport::Udp, "127.0.0.1:0")], 1, LIMITS);
     let address = server.addresses()[0].1;
     let clients: Vec<_> = (0..100)
@@ -116,7 +116,7 @@ async fn replies_go_to_who_asked() {
 }
 
 #[tokio::test]
-async fn what_waits_keeps_nobody_waiting() {
+async fn waiting_queries_do_not_delay_others() {
     let up = started("127.0.0.1:0", 1);
     let client = udp_client("127.0.0.1:0", up.address(0));
     let others = udp_client("127.0.0.1:0", up.address(0));
@@ -144,7 +144,7 @@ async fn what_waits_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn what_waits_at_the_end_is_answered() {
+async fn answers_waiting_queries_before_it_ends() {
     let up = started("127.0.0.1:0", 1);
     let client = udp_client("127.0.0.1:0", up.address(0));
     client.send(b"the last task").expect("room");

@@ -104,7 +104,7 @@ const CASES: [(&str, Script, Result<u16, Failure>, usize); 19] = [
 ];
 
 #[tokio::test]
-async fn only_the_reply_to_the_question_is_one() {
+async fn accepts_only_the_reply_to_the_query() {
     for (case, script, want, ignored) in CASES {
         let server = Udp::serve(move |_, query| script(query)).await;
         let deadline = if want == Err(Failure::Timeout) {
@@ -126,7 +126,7 @@ async fn only_the_reply_to_the_question_is_one() {
 }
 
 #[tokio::test]
-async fn a_reply_from_another_port_is_none() {
+async fn ignores_a_reply_from_another_port() {
     let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let other = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let address = server.local_addr().expect("bound");
@@ -143,7 +143,7 @@ async fn a_reply_from_another_port_is_none() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_known_at_once() {
+async fn reports_a_closed_port_at_once() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let address = socket.local_addr().expect("bound");
     drop(socket);
@@ -154,7 +154,7 @@ async fn a_closed_port_is_known_at_once() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_nobodys() {
+async fn ignores_a_late_answer() {
     let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let address = server.local_addr().expect("bound");
     let (upstream, told) = ordered(vec![ServerAddr::Udp(address)], SHORT);
@@ -227,7 +227,7 @@ async fn both() -> (UdpSocket, TcpListener) {
 }
 
 #[tokio::test]
-async fn a_truncated_reply_is_asked_for_over_tcp() {
+async fn repeats_a_truncated_query_over_tcp() {
     let truncated = |query: &[u8]| with(error(query, 0), |reply| reply[2] |= 2);
     for (tcp_truncates, want) in [(false, Ok(0)), (true, Err(Failure::Malformed))] {
         let (socket, listener) = both().await;
@@ -274,7 +274,7 @@ async fn behind_a_truncating_server_tcp_may_end_with_each_answer() {
 }
 
 #[tokio::test]
-async fn after_a_few_wrong_replies_a_question_goes_to_tcp() {
+async fn moves_to_tcp_after_a_few_wrong_replies() {
     type Wrong = fn(&mut Vec<u8>);
     let wrongs: [Wrong; 4] = [
         |reply| reply[0] ^= 1,
@@ -321,7 +321,7 @@ fn badvers(query: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_server_without_edns_is_asked_without_it_and_that_is_remembered() {
+async fn remembers_a_server_without_edns() {
     type Complaint = fn(&[u8]) -> Vec<u8>;
     let complaints: [(&str, Complaint); 6] = [
         ("FORMERR", |q| error(q, 1)),
@@ -362,7 +362,7 @@ async fn a_server_without_edns_is_asked_without_it_and_that_is_remembered() {
 }
 
 #[tokio::test]
-async fn without_edns_a_truncated_reply_is_asked_for_over_tcp() {
+async fn repeats_a_truncated_query_over_tcp_without_edns() {
     let (socket, listener) = both().await;
     let _udp = Udp::on(socket, |_, query| {
         vec![match has_edns(query) {
@@ -383,7 +383,7 @@ async fn without_edns_a_truncated_reply_is_asked_for_over_tcp() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_question_says_nothing_of_edns() {
+async fn an_error_for_one_query_does_not_disable_edns() {
     let server = Udp::serve(|_, query| vec![error(query, 4)]).await;
     let (upstream, told) = ordered(vec![ServerAddr::Udp(server.address)], LONG);
     for number in 0..2 {

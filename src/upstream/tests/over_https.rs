@@ -80,7 +80,7 @@ fn upstream(authority: &Authority, server: &Stream) -> (Arc<UpstreamClient>, Arc
 const DNS: &str = "application/dns-message";
 
 #[tokio::test]
-async fn only_a_message_in_a_good_response_is_a_reply() {
+async fn accepts_only_dns_messages_in_responses_with_status_200() {
     let authority = Authority::new();
     let cases: [(&str, Script, Result<u16, Failure>); 8] = [
         ("an answer", |q| (200, DNS, answer(q)), Ok(0)),
@@ -130,7 +130,7 @@ async fn many_questions_share_a_connection() {
 }
 
 #[tokio::test]
-async fn a_goodbye_costs_nothing() {
+async fn goaway_loses_no_query() {
     let authority = Authority::new();
     let server = serve(&authority, |q| (200, DNS, answer(q)), 1).await;
     let (upstream, _) = upstream(&authority, &server);
@@ -140,7 +140,7 @@ async fn a_goodbye_costs_nothing() {
 }
 
 #[tokio::test]
-async fn many_questions_to_a_server_that_says_goodbye_after_each() {
+async fn answers_all_queries_though_the_server_sends_goaway_after_each() {
     const MANY: usize = 40;
     let authority = Authority::new();
     let server = serve(&authority, |q| (200, DNS, answer(q)), 1).await;
@@ -150,7 +150,7 @@ async fn many_questions_to_a_server_that_says_goodbye_after_each() {
 }
 
 #[tokio::test]
-async fn a_server_without_http2_is_told_as_such() {
+async fn reports_a_server_without_http2() {
     let authority = Authority::new();
     // One refuses the handshake, one makes it without saying what is spoken then.
     for alpn in [Some(&b"http/1.1"[..]), None] {

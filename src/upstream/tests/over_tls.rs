@@ -98,7 +98,7 @@ fn valid(params: &mut CertificateParams, (from, to): (i32, i32)) {
 }
 
 #[tokio::test]
-async fn why_a_certificate_is_not_accepted() {
+async fn reports_why_it_rejects_a_certificate() {
     let (known, unknown) = (Authority::new(), Authority::new());
     for (by, name, years, want) in [
         (&known, "dns.test", NOW, Ok(0)),
@@ -206,7 +206,7 @@ const OWN_CERTIFICATES: [OwnCertificate; 11] = [
 ];
 
 #[tokio::test]
-async fn a_servers_own_certificate_is_accepted_if_it_is_the_one_in_the_file() {
+async fn accepts_a_self_signed_certificate_only_from_the_ca_file() {
     let authority = Authority::new();
     for (own, is_ca, name, years, listed, want) in OWN_CERTIFICATES {
         let certify = || {
@@ -237,7 +237,7 @@ async fn a_servers_own_certificate_is_accepted_if_it_is_the_one_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_certificate_must_be_for_the_name_and_by_whom_we_trust() {
+async fn accepts_only_certificates_for_the_name_from_a_trusted_issuer() {
     let (known, unknown) = (Authority::new(), Authority::new());
     // (what the configuration names, what the certificate names, by whom)
     for (expected, name, by, want) in [
@@ -310,7 +310,7 @@ async fn a_server_without_tls_is_unreachable() {
 }
 
 #[test]
-fn what_cannot_be_trusted_is_told_when_it_is_set_up() {
+fn reports_bad_roots_when_the_upstream_is_made() {
     let server = |name: &str| ServerAddr::Tls {
         address: ([127, 0, 0, 1], 853).into(),
         name: Some(name.into()),

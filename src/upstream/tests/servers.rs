@@ -23,7 +23,7 @@ fn addresses(servers: &[&Udp]) -> Vec<ServerAddr> {
 }
 
 #[tokio::test]
-async fn a_dead_first_server_costs_a_hedge_and_is_found_out() {
+async fn a_dead_first_server_costs_a_hedge_and_becomes_suspect() {
     let (first, second) = (dead().await, alive().await);
     let (upstream, told) = ordered(addresses(&[&first, &second]), LONG);
     assert_eq!(resolve(&upstream, 0).await, Ok(0));
@@ -71,7 +71,7 @@ async fn a_slow_answer_still_counts() {
 }
 
 #[tokio::test]
-async fn an_error_code_is_put_to_the_next_server() {
+async fn tries_the_next_server_after_an_error_code() {
     let refused = Err(Failure::Code(5));
     for (second, want) in [(alive().await, Ok(0)), (failing(5).await, refused)] {
         let first = failing(2).await;
@@ -84,7 +84,7 @@ async fn an_error_code_is_put_to_the_next_server() {
 }
 
 #[tokio::test]
-async fn a_code_says_more_than_silence() {
+async fn reports_an_error_code_rather_than_a_timeout() {
     let (first, second) = (failing(2).await, dead().await);
     let (upstream, _) = ordered(addresses(&[&first, &second]), SHORT);
     assert_eq!(resolve(&upstream, 0).await, Err(Failure::Code(2)));
@@ -112,7 +112,7 @@ async fn spread_takes_turns_and_fastest_stays_with_the_best() {
 }
 
 #[tokio::test]
-async fn nobody_answering_is_a_time_out_and_all_were_asked() {
+async fn times_out_after_all_servers_were_asked() {
     let (first, second) = (dead().await, dead().await);
     let (upstream, told) = ordered(addresses(&[&first, &second]), Duration::from_millis(900));
     assert_eq!(resolve(&upstream, 0).await, Err(Failure::Timeout));

@@ -130,7 +130,7 @@ async fn a_silent_connection_is_replaced() {
 }
 
 #[tokio::test]
-async fn what_answers_no_question_of_the_connection_is_ignored() {
+async fn ignores_replies_to_no_query_of_the_connection() {
     let server = Stream::serve(|_, mut stream| async move {
         while let Some(query) = read(&mut stream).await {
             write(&mut stream, b"").await;
@@ -168,7 +168,7 @@ async fn connections_end_with_their_upstream() {
 }
 
 #[tokio::test]
-async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
+async fn a_group_with_unanswered_queries_leaves_places_to_others() {
     const SLOW: u128 = 1000;
     let server = Stream::serve(|_, mut stream| async move {
         while let Some(query) = read(&mut stream).await {
@@ -241,7 +241,7 @@ async fn a_server_may_close_after_any_answer() {
 }
 
 #[tokio::test]
-async fn a_question_that_the_server_cannot_bear_costs_the_others_nothing() {
+async fn a_query_that_makes_the_server_close_loses_no_other() {
     let bad = question(7).name().wire().to_vec();
     let server = Stream::serve(move |_, mut stream| {
         let bad = bad.clone();
@@ -268,7 +268,7 @@ async fn a_question_that_the_server_cannot_bear_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_what_is_no_answer_and_closes_is_not_asked_for_ever() {
+async fn gives_up_on_a_server_that_answers_garbage_and_closes() {
     let server = Stream::serve(|_, mut stream| async move {
         let query = read(&mut stream).await.unwrap_or_default();
         write(&mut stream, &query).await;

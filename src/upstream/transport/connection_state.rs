@@ -1,4 +1,4 @@
-//! What a connection's task and those who put questions on it share.
+//! The state that a connection's task shares with the pool, and the requests that the pool sends it.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ pub(super) struct StreamRequest {
     pub(super) reply: oneshot::Sender<Result<Reply, TransportFault>>,
 }
 
-/// What the task lets be seen from outside.
+/// The state of a connection, written by its task.
 pub(super) struct ConnectionState {
     pub(super) connected: OnceLock<Instant>,
     /// Why it never stood.

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_edns_is_asked_with_it_now_and_then() {
+    fn tries_edns_again_after_a_while() {
         let edns = EdnsSupport::default();
         let start = Instant::now();
         assert!(edns.is_spoken(start));

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_error_says() {
+    fn maps_errors_to_faults() {
         let os = |errno: Errno| io::Error::from(errno);
         let tls = |error: Error| io::Error::new(io::ErrorKind::InvalidData, error);
         let certificate = |error| tls(Error::InvalidCertificate(error));

@@ -1,5 +1,4 @@
-//! The connections to one server: one, as long as its pipeline has room; opened when a question
-//! needs it.
+//! The pool of connections to one server: one, as long as its pipeline has room; opened when a query needs it.
 //!
 //! A server may close a connection after any answer (RFC 7766 section 6.2.4), with other questions
 //! on it. Those are put on another one, as long as whoever asks has time. Where a server closes after
@@ -59,7 +58,7 @@ pub(in crate::upstream) struct Pool {
     held: Arc<PlaceTable>,
 }
 
-/// The places that are held, also on connections that take no further question.
+/// The places that are held, also on connections that take no further query.
 #[derive(Default)]
 struct PlaceTable(Mutex<HeldPlaces>);
 

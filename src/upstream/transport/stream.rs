@@ -22,17 +22,16 @@ use dnsgate_core::dns::upstream_query;
 
 /// Bytes read ahead: most replies with their length in one system call.
 const READ_AHEAD: usize = 4096;
-/// How long is waited for what a server had sent before it stopped reading. It is here already, or
-/// on its way.
+/// How long to wait for replies that a server had sent before it stopped reading.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// The questions on one connection.
+/// The queries on one connection.
 #[derive(Default)]
 struct Pipeline {
     asked: HashMap<u16, PendingQuery>,
-    /// What is yet to be written.
+    /// Bytes to be written.
     output: BytesMut,
-    /// Whether all that was written has left: TLS keeps some back.
+    /// Whether everything written has been flushed: TLS buffers some.
     flushed: bool,
 }
 
@@ -42,8 +41,8 @@ struct PendingQuery {
     reply: oneshot::Sender<Result<Reply, TransportFault>>,
 }
 
-/// Serves the questions of `requests`, until the connection is lost, idle, or nobody's any longer.
-/// What is dropped with it is lost, which is how those who wait are told.
+/// Serves `requests` until the connection is lost or idle, or nobody holds it. A request that is dropped with it
+/// tells its sender that the connection was lost.
 pub(super) async fn serve<S>(
     stream: S,
     mut requests: mpsc::Receiver<StreamRequest>,
@@ -131,13 +130,15 @@ impl Pipeline {
                 break id;
             }
         };
+        // A query is some three hundred bytes at most.
+        let Ok(length) = u16::try_from(query.len()) else {
+            return;
+        };
         let Some(head) = query.first_chunk_mut::<2>() else {
             return;
         };
         *head = id.to_be_bytes();
-        // A query is some three hundred bytes at most.
-        self.output
-            .extend_from_slice(&(query.len() as u16).to_be_bytes());
+        self.output.extend_from_slice(&length.to_be_bytes());
         self.output.extend_from_slice(&query);
         let since = Instant::now();
         self.asked.insert(
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ends_when_nobody_has_asked_for_a_while() {
+    async fn an_idle_connection_ends() {
         let (requests, _server) = connection(65_536);
         let begin = Instant::now();
         time::sleep(IDLE / 2).await;
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_reads_while_it_cannot_write() {
+    async fn reads_while_it_cannot_write() {
         // A server that answers at once, and reads no further before it has.
         const MANY: usize = 100;
         let (requests, server) = connection(64);

@@ -1,25 +1,25 @@
 //! Whom TLS trusts, and whom it expects.
 //!
-//! Without a `ca_file` in the configuration the system's root certificates count, read when the
-//! configuration is: so an operator's own CA is among them as for every other program, and a root
-//! that is withdrawn goes with an update of the system. Roots compiled in would do neither.
+//! Without a `ca_file` in the configuration the system's root certificates are trusted, read when the
+//! configuration is.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig,
     client::{VerifierBuilderError, WebPkiServerVerifier},
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    pki_types::ServerName,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::pinned::Pinned;
+use dnsgate_verify::{RootsError, TrustedRoots};
 
 /// TLS to the servers of an upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The `ca_file` is not certificates.
     #[error(
         "its `ca_file` holds no certificate that can be read; it must be certificates in PEM form"
@@ -95,28 +95,15 @@ impl<'c> Roots<'c> {
         if let Some(read) = &self.read {
             return Ok(Arc::clone(read));
         }
-        let mut store = RootCertStore::empty();
-        let mut own = Vec::new();
-        if let Some(pem) = self.ca {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|_| OpenError::Ca)?;
-                store.add(certificate.clone()).map_err(|_| OpenError::Ca)?;
-                own.push(certificate);
-            }
-            if store.is_empty() {
-                return Err(OpenError::Ca);
-            }
-        } else {
-            // One that cannot be read is as good as absent: the store has more than a hundred.
-            let system = rustls_native_certs::load_native_certs();
-            store.add_parsable_certificates(system.certs);
-            if store.is_empty() {
-                return Err(OpenError::NoRoots);
-            }
-        }
+        let TrustedRoots { store, given } =
+            TrustedRoots::read(self.ca).map_err(|error| match error {
+                RootsError::Ca => OpenError::Ca,
+                RootsError::None => OpenError::NoRoots,
+                RootsError::Tls(error) => OpenError::Tls(error),
+            })?;
         let provider = Arc::new(ring::default_provider());
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider);
-        let verifier = Arc::new(Pinned::new(chains.build()?, own.into()));
+        let verifier = Arc::new(Pinned::new(chains.build()?, given.into()));
         Ok(Arc::clone(self.read.insert(verifier)))
     }
 }

@@ -143,7 +143,7 @@ fn tells_of_failure(dnsgate: &Running, fault: &str) {
         dnsgate,
         [
             "failed www.corp.example. A for 127.0.0.1: unreachable",
-            "an upstream's server is down: it is probed, and not asked",
+            "an upstream's server is down: it gets probes and no queries",
         ],
     );
     assert_eq!(failed["reason"], "unreachable", "{failed}");

@@ -77,7 +77,7 @@ cache: {{ size: 0 }}
 
 /// The first server is down, and others than it have answered.
 fn metrics_tell(dnsgate: &Running, [first, second]: [&Unbound; 2]) {
-    let down = dnsgate.wait_for("an upstream's server is down: it is probed, and not asked");
+    let down = dnsgate.wait_for("an upstream's server is down: it gets probes and no queries");
     assert_eq!(down["server"], format!("udp://{}", first.address), "{down}");
     let up = |server| dnsgate.metric(&format!("dnsgate_upstream_up{{{}}}", labels(server)));
     assert_eq!((up(first), up(second)), (0, 1));

@@ -83,7 +83,7 @@ fn forwarding_loop_is_reported_until_it_ends() {
     assert_eq!(gate.get("/readyz").0, 200);
     turn(&gate, round.address);
     gate.wait_for(
-        "an upstream's server sends what it is asked back here and is not asked any more: point it elsewhere",
+        "an upstream's server sends queries back here and gets no more of them: point it elsewhere",
     );
     let (status, body) = gate.get("/readyz");
     assert_eq!(status, 200, "what an upstream sends is no reason: {body}");

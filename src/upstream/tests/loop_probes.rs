@@ -24,7 +24,7 @@ async fn probed(server: &Udp, times: usize) -> u128 {
 }
 
 #[tokio::test]
-async fn a_server_whose_probes_come_back_twice_is_not_asked_until_they_do_not() {
+async fn does_not_use_a_server_while_its_probes_come_back() {
     let servers = [
         Udp::serve(|_, query| vec![answer(query)]).await,
         Udp::serve(|_, query| vec![answer(query)]).await,
@@ -79,7 +79,7 @@ async fn a_server_whose_probes_come_back_twice_is_not_asked_until_they_do_not() 
 }
 
 #[tokio::test]
-async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
+async fn queries_to_a_down_upstream_fail_at_once_but_for_a_few() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await;
     let socket = socket.expect("a port");
     let server = ServerAddr::Udp(socket.local_addr().expect("bound"));
@@ -119,7 +119,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
 }
 
 #[tokio::test]
-async fn as_few_are_let_in_before_any_of_them_has_its_turn() {
+async fn counts_queries_to_a_down_upstream_when_they_are_admitted() {
     let few = UpstreamLimits {
         probing: 3,
         ..limits(LONG)

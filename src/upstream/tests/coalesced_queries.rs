@@ -36,7 +36,7 @@ fn merged(event: &UpstreamEvent) -> bool {
 }
 
 #[tokio::test]
-async fn many_who_ask_the_same_send_one_query() {
+async fn coalesces_identical_queries() {
     let server = Held::new().await;
     let (upstream, told) = server.upstream(limits(LONG));
     let asked = (0..50).map(|_| resolve(&upstream, 7));
@@ -48,7 +48,7 @@ async fn many_who_ask_the_same_send_one_query() {
 }
 
 #[tokio::test]
-async fn only_so_many_wait_for_the_same_and_for_all() {
+async fn limits_coalesced_and_all_queries() {
     let server = Held::new().await;
     let few = UpstreamLimits {
         coalesced: 3,
@@ -69,7 +69,7 @@ async fn only_so_many_wait_for_the_same_and_for_all() {
 }
 
 #[tokio::test]
-async fn whoever_goes_away_takes_nobody_along() {
+async fn a_client_that_leaves_does_not_cancel_the_others() {
     let server = Held::new().await;
     let (upstream, told) = server.upstream(limits(LONG));
     let asking = |upstream: &Arc<UpstreamClient>| {
@@ -89,7 +89,7 @@ async fn whoever_goes_away_takes_nobody_along() {
 }
 
 #[tokio::test]
-async fn a_question_that_nobody_waits_for_is_dropped() {
+async fn drops_a_query_that_nobody_waits_for() {
     let server = Held::new().await;
     let (upstream, told) = server.upstream(limits(LONG));
     for _ in 0..3 {
@@ -102,7 +102,7 @@ async fn a_question_that_nobody_waits_for_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_crowd_that_comes_and_goes_leaves_nothing_behind() {
+async fn concurrent_joins_and_drops_leave_no_entry() {
     let server = Udp::serve(|_, query| vec![answer(query)]).await;
     let servers = vec![ServerAddr::Udp(server.address)];
     let (upstream, _) = open(&config(Strategy::Ordered, servers), limits(LONG));
@@ -125,7 +125,7 @@ async fn a_crowd_that_comes_and_goes_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn who_has_little_time_left_waits_no_longer_and_costs_nobody_theirs() {
+async fn a_short_deadline_ends_only_its_own_query() {
     let server = Held::new().await;
     let (upstream, told) = server.upstream(limits(LONG));
     let permit = question(7);
