@@ -29,7 +29,7 @@ FROM scratch
 LABEL org.opencontainers.image.title="dnsgate" \
       org.opencontainers.image.description="An in-VPC, egress-allowlisting DNS forwarder" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
-# Whom upstreams over TLS are checked against, unless the configuration gives them a `ca`.
+# The certificates of upstreams over TLS are checked against these, unless the configuration gives an upstream a `ca_file`.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /dnsgate /dnsgate
 # By number: there is no /etc/passwd here, and Kubernetes' runAsNonRoot can check only numbers.

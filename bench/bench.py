@@ -1,4 +1,4 @@
-"""One run: servers started, checked, asked in rounds, and stopped."""
+"""One run: starts the servers, checks them, asks them in rounds, and stops them."""
 
 import json
 import os
@@ -17,19 +17,19 @@ def say(text):
 
 
 class Bench:
-    """One run of everything asked for."""
+    """One run of all selected workloads."""
 
     def __init__(self, options):
         self.options = options
         self.where = os.path.abspath("target/bench")
         self.servers = []
         self.samples = {}  # workload → server → list of samples
-        self.about = {}  # server → what is known of it
+        self.about = {}  # server → its note and start figures
         self.problems = []
-        self.fresh = random.randrange(2**24) << 8  # names of earlier runs are in no cache either
+        self.fresh = random.randrange(2**24) << 8  # no cache has names of earlier runs
 
     def start(self, peer, questions, name=None, patience=20):
-        """Starts a server and checks its answers; None when it does not answer correctly."""
+        """Starts a server and checks its answers; None if it does not answer correctly."""
         name = name or peer.label
         server = Server(peer, os.path.join(self.where, name.replace(" ", "-").replace(",", "")))
         self.servers.append(server)
@@ -41,8 +41,8 @@ class Bench:
             for question in questions[:128]:
                 if fault := wrong(server, question):
                     return self.drop(server, f"{name} is left out: {fault}")
-        # The first probe sees the start as it was; what is resident then is what an idle server holds.
-        # A server that another suite starts under the same name changes nothing of what is known.
+        # These figures are those of the first start: the resident size is that of an idle server.
+        # If another suite starts a server with the same name, they do not change.
         self.about.setdefault(name, {"note": peer.note, "resident_mib": resident(server.process.pid), "ready_s": server.ready})
         return server
 
@@ -65,8 +65,8 @@ class Bench:
         return path
 
     def sample(self, workload, server, file, extra=(), tcp=False, name=None):
-        """One run of the generator against one server, noted under its name or another; `extra` may be a function
-        that makes it for each run."""
+        """One run of the generator against one server, recorded under the server's name or `name`; `extra` may be a
+        function that returns the arguments for each run."""
         name = name or server.name
         extra = extra() if callable(extra) else extra
         command = [LOAD, "tcp" if tcp else "udp", f"127.0.0.1:{server.port}", file]
@@ -90,13 +90,13 @@ class Bench:
         self.samples.setdefault(workload, {}).setdefault(name, []).append(result)
 
     def unheard_of(self):
-        """The generator's option for names that nobody has asked for, another one each time."""
+        """The generator's option for names that were never asked for, with a new value each time."""
         self.fresh += 1
         return ["--fresh", self.fresh]
 
     def rounds(self, workload, runs):
-        """Interleaved: A B C A B C …, so that what disturbs the machine disturbs all. `runs` is of
-        (server, file, extra arguments, tcp)."""
+        """Interleaved rounds: A B C A B C …, so that a disturbance of the machine affects all servers. `runs` is a
+        list of (server, file, extra arguments, tcp)."""
         if workload in self.options.only:
             say(f"{workload}: {self.options.rounds} rounds of {self.options.seconds} s, {len(runs)} servers")
             for _ in range(self.options.rounds):

@@ -1,7 +1,7 @@
-"""The servers that are compared as forwarders: what is below up.example is asked of one upstream, all else refused.
+"""The servers that are compared as forwarders: they ask one upstream for names below up.example, and refuse all others.
 
-Every name that is not below it is refused without asking anybody, and what a server might ask by itself (roots, trust
-anchors, versions) is switched off or sent to the same upstream: nothing leaves 127.0.0.1.
+They refuse the other names without asking anybody. Queries that a server might send by itself (roots, trust anchors,
+versions) are switched off or go to the same upstream: nothing leaves 127.0.0.1.
 """
 
 import peers as p
@@ -11,7 +11,7 @@ SUFFIX = "up.example"
 
 
 class Forwarder(p.Peer):
-    """One server, and the port of whom it asks."""
+    """One server, and the port of its upstream."""
 
     answers = 1
     address = bytes([8, 8, 8, 8])  # of every name below SUFFIX
@@ -39,7 +39,7 @@ class Unbound(Forwarder, p.Unbound):
 
 
 class Dnsdist(Forwarder, p.Dnsdist):
-    tcp = False  # it forwards over TCP what came over TCP
+    tcp = False  # it forwards TCP queries over TCP
     note = "with its packet cache; it is a load balancer and not asked to resolve"
 
     def files(self, port):
@@ -90,7 +90,7 @@ class CoreDns(Forwarder, p.CoreDns):
 
 
 class Upstream(p.Peer):
-    """Not a peer: whom they all ask. Asked by the generator itself it tells what the way there takes without them."""
+    """Not a peer but the upstream of all. The generator asks it directly to measure the path without a forwarder."""
 
     label = "upstream itself"
     tcp = False

@@ -1,4 +1,4 @@
-"""Processes: started on one core, measured by the kernel's own accounts, ended by their ids."""
+"""Processes: starts them on one core, measures them by the kernel's accounting, ends them by their ids."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def pin(core):
-    """What a child does before it becomes its program: one core, and no longer life than ours."""
+    """Runs in a child before exec: pins it to one core, and makes the kernel end it when we end."""
 
     def prepare():
         os.sched_setaffinity(0, {core})
@@ -23,7 +23,7 @@ def pin(core):
 
 
 def stat(pid):
-    """The fields of /proc/PID/stat behind the name, or None."""
+    """The fields of /proc/PID/stat after the name, or None."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()
@@ -47,8 +47,8 @@ def tree(root):
 
 
 def cpu(root):
-    """Seconds of CPU that a process tree has used: (all, user, system). All is exact to the nanosecond where the
-    kernel says so; user and system are its division of it, in ticks. Children that were waited for count."""
+    """Seconds of CPU that a process tree has used: (all, user, system). `all` is exact to the nanosecond if the kernel
+    provides it; user and system are counted in ticks. Children that were waited for count, too."""
     exact = user = system = 0.0
     for pid in tree(root):
         fields = stat(pid)
@@ -67,7 +67,7 @@ def cpu(root):
 
 
 def resident(root):
-    """MiB of memory that a process tree holds; what its processes share counts once for each."""
+    """MiB of memory that a process tree holds; shared memory counts once for each process."""
     total = 0
     for pid in tree(root):
         try:
@@ -118,7 +118,7 @@ def ask(port, name, tcp=False, patience=1.0):
 
 
 def read(sock, size):
-    """Exactly so many bytes."""
+    """Reads exactly `size` bytes."""
     data = b""
     while len(data) < size:
         more = sock.recv(size - len(data))
@@ -152,7 +152,7 @@ class Server:
         self.ready = None
 
     def wait_until(self, name, patience):
-        """Waits for the first reply; whether there was one."""
+        """Waits for the first reply; returns whether there was one."""
         while time.monotonic() - self.began < patience and self.process.poll() is None:
             if ask(self.port, name, patience=0.2):
                 self.ready = time.monotonic() - self.began
@@ -161,7 +161,7 @@ class Server:
         return False
 
     def stop(self):
-        """Ends the process and what it started, by their ids."""
+        """Ends the process and its descendants, by their ids."""
         family = tree(self.process.pid) if self.process.poll() is None else []
         started = {pid: fields[19] for pid in family if (fields := stat(pid))}
         if self.process.poll() is None:

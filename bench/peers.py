@@ -1,7 +1,7 @@
-"""The servers that are compared: how each is configured, started and asked for its version.
+"""The servers that are compared, and how each is configured, started and asked for its version.
 
-Each configuration is the shortest one by the peer's documentation that does what dnsgate does without a file: answer
-*.googleapis.com with an alias and four addresses, refuse every other name. What a peer cannot do is said beside it.
+Each configuration is the shortest one that the peer's documentation allows for the behaviour of dnsgate without a file:
+answer *.googleapis.com with an alias and four addresses, refuse every other name. A note says what a peer cannot do.
 """
 
 import os
@@ -20,24 +20,24 @@ restricted A 199.36.153.7
 * CNAME restricted
 """
 ADDRESSES = ["199.36.153.4", "199.36.153.5", "199.36.153.6", "199.36.153.7"]
-LISTED = "10.0.0.5"  # the address of every name of a long list
+LISTED = "10.0.0.5"  # the address of every name in a long list
 
 
 class Peer:
-    """One server in one configuration. `files` and `command` are given a directory of its own and a port."""
+    """One server in one configuration. `files` and `command` get a port, `command` also the server's own directory."""
 
     label = ""
     program = ""  # looked up in PATH
-    package = ""  # Debian's package of it
-    answers = 5  # records of an answer
+    package = ""  # its Debian package
+    answers = 5  # records in an answer
     tcp = True
-    address = bytes([10, 0, 0, 5])  # of an answer that has one record: LISTED
+    address = bytes([10, 0, 0, 5])  # in an answer with one record: LISTED
     core = SERVER_CORE
-    keeps = True  # whether it keeps a TCP connection for as long as there are queries
+    keeps = True  # whether it keeps a TCP connection as long as there are queries
     note = ""
 
     def __init__(self, names=None):
-        self.names = names  # None, or the allowlist that takes the zone's place
+        self.names = names  # None, or the allowlist that replaces the zone
 
     def files(self, port):
         """Name and text of each file."""
@@ -70,7 +70,7 @@ class Dnsgate(Peer):
             text += "google_apis: { vip: restricted, domains: [googleapis.com] }\n"
         else:
             text += "google_apis: { vip: off }\n"
-            text += f"rules: [{{ name: list, answer: [A {LISTED}], domains_file: names.txt }}]\n"
+            text += f"rules: [{{ name: list, records: [A {LISTED}], domains_file: names.txt }}]\n"
             files["names.txt"] = "\n".join(self.names)
         return files | {"dnsgate.yaml": text}
 
@@ -199,7 +199,7 @@ addAction(AllRule(), RCodeAction(DNSRCode.REFUSED))
 class Dnsmasq(Peer):
     label, program, package = "dnsmasq", "dnsmasq", "dnsmasq-base"
     answers = 4
-    keeps = False  # a hundred queries, then it closes
+    keeps = False  # it closes after a hundred queries
     note = "answers with the four addresses and no alias; forks for each TCP connection"
 
     def files(self, port):
@@ -288,7 +288,7 @@ class CoreDns(Peer):
 
 
 class Echo(Peer):
-    """Not a peer: the kernel's limit. Its file of sizes is made from dnsgate's replies."""
+    """Not a peer but the kernel's limit. Its file of sizes comes from dnsgate's replies."""
 
     label = "echo"
     tcp = False

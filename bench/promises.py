@@ -1,6 +1,6 @@
-"""What dnsgate promises of its speed, held against results of bench/run.py: a row a promise, a column a run.
+"""Checks dnsgate's promises about speed against results of bench/run.py: one row per promise, one column per run.
 
-Each promise is a figure of one run, a limit, and which side of it is good; what counts is the median of the runs.
+Each promise is a figure of one run, a limit, and the side of it that is good; the median of the runs decides.
 """
 
 import json
@@ -13,17 +13,17 @@ MIB = 2**20 / 1e6  # in MB
 
 
 def ratio(workload, key, other, ours="dnsgate"):
-    """Our figure by another server's, round by round."""
+    """The ratio of our figure to another server's, round by round."""
     return lambda rows: paired(key, rows[workload][ours], rows[workload][other])
 
 
 def of_server(name, key, scale=1):
-    """What is known of a server at its start."""
+    """A figure of a server at its start."""
     return lambda rows: rows["servers"][name][key] * scale
 
 
 def lost(*workloads):
-    """Our replies that did not come, and wrong ones, in all of these."""
+    """The number of our lost and wrong replies in all of these workloads."""
 
     def figure(rows):
         own = [line for name in workloads for label, line in rows[name].items() if label.startswith("dnsgate")]
@@ -57,7 +57,7 @@ PROMISES = (
 
 
 def value(figure, result):
-    """A run's figure; None where it was not measured."""
+    """A run's figure; None if it was not measured."""
     try:
         return figure({**result["workloads"], "servers": result["servers"]})
     except KeyError:

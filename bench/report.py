@@ -1,4 +1,4 @@
-"""What was measured, as a table, as JSON, and as a chart."""
+"""The results as a table, as JSON, and as a chart."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import subprocess
 
 
 def output(*command):
-    """What a command prints, or nothing."""
+    """The output of a command, or nothing."""
     try:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout.strip()
     except OSError:
@@ -15,14 +15,14 @@ def output(*command):
 
 
 def machine():
-    """What the numbers were measured on."""
+    """The machine of the measurement."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "")
     return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
 
 
 def versions(wanted):
-    """Of everything that took part, by Debian's package, or as dnsgate says itself."""
+    """The versions of all servers: of their Debian packages, and as dnsgate prints its own."""
     found = {"dnsgate": output("target/release/dnsgate", "--version") + " " + output("git", "rev-parse", "--short", "HEAD")}
     for peer in wanted:
         if peer().path():
@@ -31,20 +31,20 @@ def versions(wanted):
 
 
 def median(samples, key):
-    """Over the samples that have it."""
+    """The median over the samples that have this key."""
     values = [sample[key] for sample in samples if sample.get(key) is not None]
     return statistics.median(values) if values else None
 
 
 def paired(key, ours, theirs):
-    """Two servers' figures, each round's by the same round's, and of these the median: what disturbed the machine in a
-    round disturbed both."""
+    """The median of the ratios of two servers' figures in the same round: a disturbance of the machine in a round
+    affected both."""
     ratios = [one / other for one, other in zip(ours["by_round"][key], theirs["by_round"][key]) if one and other]
     return statistics.median(ratios) if ratios else None
 
 
 def summary(samples):
-    """One server's samples of one workload."""
+    """Summarises one server's samples of one workload."""
     row = {key: median(samples, key) for key in ["qps", "cpu_us", "busy", "system_part", "p50_us", "p99_us", "p999_us"]}
     row["resident_mib"] = max(sample["resident_mib"] for sample in samples)
     row["qps_min"] = min(sample["qps"] for sample in samples)
@@ -56,7 +56,7 @@ def summary(samples):
 
 
 def collect(bench, wanted):
-    """Everything, ready for JSON."""
+    """All results, ready for JSON."""
     result = {
         "machine": machine(),
         "versions": versions(wanted),
@@ -86,7 +86,7 @@ def number(value, form):
 
 
 def table(result):
-    """Prints it."""
+    """Prints the table."""
     machine_ = result["machine"]
     print(f"\n{machine_['cpu']}, {machine_['cores']} cores, Linux {machine_['kernel']}, load {machine_['load']:.1f}")
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))

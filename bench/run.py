@@ -1,4 +1,4 @@
-"""scripts/bench: dnsgate beside its peers, over loopback. docs/performance.md has the method and what it found."""
+"""scripts/bench: measures dnsgate and its peers over loopback. docs/performance.md has the method and the results."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ import suites
 from bench import Bench, say
 from measure import LOAD_CORE
 
-# Each suite, and the workloads that it has.
+# Each suite and its workloads.
 SUITES = [
     (suites.plain, ["mix", "refused", "latency", "observed", "tcp-fresh", "tcp-kept"]),
     (suites.forwarding, ["cached", "miss", "miss-near", "miss-far"]),
@@ -47,7 +47,7 @@ def arguments():
 
 
 def build():
-    """The release build, and the generator."""
+    """Builds the release of dnsgate, and the generator."""
     for what, command in [
         ("dnsgate", ["cargo", "build", "--release", "--locked", "--bin", "dnsgate"]),
         (
@@ -60,7 +60,7 @@ def build():
 
 
 def install(wanted):
-    """Debian's packages of the peers that are not here; their services are not started."""
+    """Installs the Debian packages of missing peers without starting their services."""
     missing = [peer.package for peer in wanted if peer.package and not shutil.which(peer.program)]
     if not missing:
         return

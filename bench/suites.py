@@ -1,4 +1,4 @@
-"""What is measured: each suite starts its servers, has them asked in rounds, and stops them."""
+"""The measurements: each suite starts its servers, has them asked in rounds, and stops them."""
 
 import os
 import statistics
@@ -12,14 +12,14 @@ import workloads
 from bench import say
 from measure import ask, free_port
 
-# Of the reload: names in the list, and how long the load lasts; all of the reload lies within.
+# For the reload: names in the list, and how long the load lasts; the reload ends before the load does.
 RELOAD_SIZE, RELOAD_SECONDS = 1_000_000, 4
 
 LISTS = [("list-10", 10), ("list-10k", 10_000), ("list-1m", 1_000_000)]
 
 
 def plain(bench, wanted):
-    """The workloads of the seed's zone: (a), (b), (f), (h) and latency."""
+    """The workloads with the built-in zone: (a), (b), (f), (h) and latency."""
     mix, refused = workloads.mix(), workloads.refused()
     dnsgate = bench.start(p.Dnsgate(), mix)
     if not dnsgate:
@@ -86,7 +86,7 @@ def lists(bench, wanted):
         names, questions = workloads.names(size), workloads.of_list(size)
         file = bench.file(name, questions)
         for kind in [p.Dnsgate, p.Unbound]:
-            # A million local zones take unbound longer to load than --quick has.
+            # Unbound takes longer to load a million local zones than --quick may take.
             if kind is p.Unbound and (kind not in wanted or not kind().path() or bench.options.quick and size > 10_000):
                 continue
             server = bench.start(kind(names), questions, name=f"{kind.label} {name}", patience=180)
@@ -101,7 +101,7 @@ def lists(bench, wanted):
 
 
 def forwarding(bench, wanted):
-    """Workloads (c) and (d): names that only an upstream knows, from the cache and from near or far away."""
+    """Workloads (c) and (d): names that only an upstream knows, from the cache, from a near and from a far upstream."""
     known = workloads.forwarded(forwarders.SUFFIX)
     near = [name for name in ["cached", "miss", "miss-near"] if name in bench.options.only]
     for delay, names in [(0, near), (bench.options.delay, ["miss-far"])]:
@@ -128,7 +128,7 @@ def forwarding(bench, wanted):
 
 
 def reload(bench, _wanted):
-    """Workload (g): the list of a million names is read anew under load, on the one core that serves."""
+    """Workload (g): dnsgate reads the list of a million names again under load, on the one core that serves."""
     say(f"reload: starting dnsgate with {RELOAD_SIZE} names")
     names, questions = workloads.names(RELOAD_SIZE), workloads.of_list(RELOAD_SIZE)
     peer = p.Dnsgate(names)
@@ -138,7 +138,7 @@ def reload(bench, _wanted):
         return
     file = bench.file("reload", questions)
     paced = ["--rate", bench.options.rate, "--seconds", RELOAD_SECONDS]
-    # A round here takes as long as a workload of many servers.
+    # One round here takes as long as a workload with many servers.
     for number in range(1 if bench.options.quick else bench.options.rounds):
         bench.sample("reload", server, file, paced, name="dnsgate, steady")
         with open(os.path.join(server.where, "names.txt"), "w", encoding="ascii") as out:
@@ -151,7 +151,7 @@ def reload(bench, _wanted):
 
 
 def ask_to_reload(bench, admin):
-    """Has the configuration read anew, and notes how long that took."""
+    """Makes dnsgate reload its configuration, and records how long that took."""
     request = urllib.request.Request(f"http://127.0.0.1:{admin}/reload", method="POST", headers={"X-Dnsgate": "reload"})
     began = time.monotonic()
     try:

@@ -1,6 +1,6 @@
-"""The questions of each workload, and what must come back.
+"""The questions of each workload, and the expected answers.
 
-A question is (name, rcode, answers): type A, with EDNS. Their number is a power of two, as bench/load wants it.
+A question is (name, rcode, answers): type A, with EDNS. Their number is a power of two, as bench/load requires.
 """
 
 import random
@@ -8,7 +8,7 @@ import random
 NOERROR, REFUSED = 0, 5
 VIPS = [bytes([199, 36, 153, last]) for last in (4, 5, 6, 7)]
 
-# Names under googleapis.com that are asked for: an alias and four addresses each.
+# The names under googleapis.com: an alias and four addresses each.
 GOOGLE = """storage bigquery pubsub compute logging monitoring container oauth2 iam cloudkms secretmanager sqladmin
 spanner firestore run cloudbuild artifactregistry dns dataflow dataproc redis file cloudfunctions cloudtasks workflows
 cloudscheduler aiplatform speech vision translate language documentai healthcare datastore bigtable bigtableadmin
@@ -17,7 +17,7 @@ binaryauthorization privateca vpcaccess networkmanagement servicenetworking serv
 recommender orgpolicy accesscontextmanager cloudasset securitycenter websecurityscanner dlp datacatalog composer
 notebooks eventarc gkehub trafficdirector""".split()
 
-# What else is asked for in a VPC: none of it is allowed.
+# Other names that VPCs ask for: none of them is allowed.
 OTHERS = """www.example.com github.com pypi.org registry.npmjs.org deb.debian.org ntp.ubuntu.com api.telegram.org
 ifconfig.me www.google.com accounts.google.com crates.io static.rust-lang.org proxy.golang.org index.docker.io
 auth.docker.io production.cloudflare.docker.com quay.io ghcr.io gitlab.com bitbucket.org slack.com hooks.slack.com
@@ -30,7 +30,7 @@ dynamodb.us-east-1.amazonaws.com queue.amazonaws.com example.blob.core.windows.n
 connectivity-check.ubuntu.com checkip.amazonaws.com icanhazip.com tunnel.example.com x.example.com y.example.com
 z.example.com""".split()
 
-# Top-level domains of the long lists.
+# Top-level domains in the long lists.
 ENDS = ["com", "net", "org", "io", "dev", "app", "co", "de"]
 
 
@@ -43,14 +43,14 @@ def mix():
 
 
 def refused():
-    """Refusals only: the attack path."""
+    """Refusals only: what an attack costs."""
     return shuffled([(name, REFUSED, 0) for name in OTHERS])
 
 
 def listed(number):
-    """A name of the long lists, short enough that a million of them fit into a configuration file."""
+    """A name in the long lists, short enough that a million of them fit into a configuration file."""
     digits = "abcdefghijklmnopqrstuvwxyz0123456789"
-    number = number * 40_503_007 % 36**5  # prime to 36, so that no two are the same
+    number = number * 40_503_007 % 36**5  # coprime to 36, so that no two are the same
     label = ""
     for _ in range(5):
         number, digit = divmod(number, 36)
@@ -64,7 +64,7 @@ def names(size):
 
 
 def of_list(size):
-    """Half names of the list, spread over all of it, half names that are not in it."""
+    """Half names from the whole list, half names that are not in it."""
     asked = 2**14
     inside = [listed(number * size // asked) for number in range(asked)]
     outside = [listed(2_000_000 + number) for number in range(asked)]
@@ -72,12 +72,12 @@ def of_list(size):
 
 
 def forwarded(suffix):
-    """Names that only an upstream knows; the same ones over and over, a cache's work."""
+    """Names that only an upstream knows; the same ones again and again, for the cache."""
     return [(f"service-{number}.{suffix}", NOERROR, 1) for number in range(64)]
 
 
 def fresh(suffix):
-    """One question in many names: the generator numbers its first label, so that no cache knows it."""
+    """One question with many names: the generator numbers the first label, so that no cache knows the name."""
     return [(f"{0:016x}.{suffix}", NOERROR, 1)]
 
 
@@ -88,7 +88,7 @@ def shuffled(questions):
 
 
 def write(questions, path, answers=None):
-    """Writes the file that bench/load reads; `answers` is how many this peer gives where dnsgate gives five."""
+    """Writes the file that bench/load reads; `answers`: this peer's number of records where dnsgate has five."""
     with open(path, "w", encoding="ascii") as out:
         for name, rcode, count in questions:
             count = answers if count == 5 and answers is not None else count

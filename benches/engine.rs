@@ -14,7 +14,7 @@ use dnsgate::{
     dns::{Query, ReplyWriter, Rrset, Transport, reply::Section},
     engine,
     policy::Verdict,
-    zone::Lookup,
+    zone::ZoneLookup,
 };
 
 use fixture::{Class, Fixture};
@@ -98,7 +98,7 @@ fn alias(fixture: &Fixture) -> anyhow::Result<&Rrset> {
         .context("no such zone")?
         .lookup(query.name(), query.qtype())
     {
-        Lookup::Alias(set) => Ok(set),
+        ZoneLookup::Alias(set) => Ok(set),
         other => anyhow::bail!("not an alias: {other:?}"),
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::app;
+use crate::run;
 use dnsgate_config::{Admin, HostName, ListenArg, Report};
 
 mod check;
@@ -118,7 +118,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let done = match args.verb {
-        Verb::Serve(args) => app::serve(app::Options {
+        Verb::Serve(args) => run::serve(run::Options {
             config: args.config,
             listen: args.listen.into_iter().flatten().collect(),
             admin: args.admin,

@@ -4,20 +4,28 @@
 //! `dnsgate-config`, what a configuration would do in `dnsgate-whatif`, and the proof from a workload's place in
 //! `dnsgate-verify`.
 //!
-//! - [`app`]: start and stop, in order. [`cli`]: the verbs.
-//! - [`server`]: UDP and TCP listeners.
+//! - [`run`]: start and stop, in order. [`cli`]: the verbs.
+//! - [`serve`]: the data plane: UDP and TCP listeners, workers, queries that wait for an upstream.
 //! - [`upstream`]: the way to the servers that allowed names are forwarded to.
-//! - [`reload`]: the snapshot in force.
-//! - [`telemetry`]: counters, log, `/metrics`, `/livez`, `/readyz`.
+//! - [`reload`]: another configuration takes the place of the one in force.
+//! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
+//! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
 pub use dnsgate_config as config;
 pub use dnsgate_core::{cache, dns, engine, policy, zone};
 pub use dnsgate_verify as verify;
 pub use dnsgate_whatif as rehearsal;
 
-pub mod app;
+pub mod admin;
 pub mod cli;
+mod clock;
+#[cfg(feature = "faults")]
+mod faults;
+pub mod metrics;
+pub mod querylog;
 pub mod reload;
-pub mod server;
+pub mod run;
+pub mod serve;
+mod systemd;
 pub mod telemetry;
 pub mod upstream;

@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     // signals as every program does.
     if env::args_os().nth(1).is_some_and(|verb| verb == "serve") {
         // `serve` catches them again, and tells what keeps it from doing so.
-        let _ = dnsgate::app::catch_signals();
+        let _ = dnsgate::run::catch_signals();
     }
     dnsgate::cli::run(env::args_os())
 }

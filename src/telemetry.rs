@@ -1,38 +1,17 @@
-//! What dnsgate tells of itself: counters, log lines, and whether it may be asked.
+//! The handle that the rest of the program counts, logs and tells its state by.
 //!
 //! ```text
-//!  worker ─▶ Recorder::record(Event) ─┬─▶ its own block of counters ──(summed by a scrape)─▶ /metrics
-//!                                     └─▶ bounded queue ─▶ the log's thread ─▶ its output
+//!  worker ─▶ Recorder::record(FinishedQuery) ─┬─▶ its thread's counters ──(summed by a scrape)─▶ /metrics
+//!                                             └─▶ bounded queue ─▶ the log's thread ─▶ its output
 //! ```
 //!
-//! One query has one [`Outcome`], and `Tally::of` is the one place where an outcome becomes
-//! counters: an exhaustive match, so that a new reason does not compile before somebody has said
-//! what it counts. Every query adds one to exactly one series of `queries_total`, and its sum is
-//! the number of queries.
-//!
 //! Telemetry never delays a query: counters have one writer each, the log drops what it cannot
-//! take. It reads no clock for a query either; times come with the [`Event`].
+//! take. It reads no clock for a query either; times come with the query.
 //!
 //! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
 //! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::watch`]).
-//!
-//! Not here: what is decided (`engine`), who listens for DNS (`server`), who is asked (`upstream`).
 
-mod block;
-mod families;
-mod health;
-pub mod http;
-mod labels;
-mod ledger;
-mod log;
-mod metrics;
-pub mod observed;
-mod reading;
-mod recorder;
-mod series;
-mod shared;
-mod totals;
-mod upstreams;
+pub(crate) mod recorder;
 
 #[cfg(test)]
 mod tests;
@@ -45,25 +24,29 @@ use std::{
 
 use serde_json::Value;
 
-use dnsgate_config::{LogOutput, LogQueries};
-use dnsgate_core::{
-    dns::{Rcode, RecordType, Transport},
-    engine::{Check, Ending, GroupId, Outcome, Reason, RuleId},
+pub use crate::{
+    admin::readiness::{Health, Phase},
+    metrics::{
+        exporter::CONTENT_TYPE,
+        families::{Family, Kind, families},
+        names::Labels,
+        reading::Reading,
+        shared_counters::{Reload, SelfQuery, Shared, Shed, TcpLimit},
+        upstream_counters::{Asked, Refused, UpstreamCounters},
+    },
+    querylog::{LogSettings, Severity},
 };
-
-pub use families::{Family, Kind, families};
-pub use health::{Health, Phase};
-pub use labels::Labels;
-pub use log::{LogSettings, Severity};
-pub use metrics::CONTENT_TYPE;
-pub use reading::Reading;
+use dnsgate_config::{LogOutput, LogQueries};
 pub use recorder::{Event, Latency, Recorder};
-pub use shared::{Reload, SelfQuery, Shared, Shed, TcpLimit};
-pub use upstreams::{Asked, Refused, UpstreamCounters};
 
-use log::{Log, Sink};
-use metrics::{Metrics, Sources};
-use observed::Observed;
+use crate::{
+    clock::calendar,
+    metrics::exporter::{Metrics, Sources},
+    querylog::{
+        LifecycleEvent, Log, Sink,
+        observed::{Observed, Record},
+    },
+};
 
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,9 +73,10 @@ pub enum StartError {
 /// The whole of it; clones share it.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    sources: Sources,
+    pub(crate) sources: Sources,
     metrics: Arc<Metrics>,
     log: Log,
+    observed: Arc<Record>,
 }
 
 impl Telemetry {
@@ -105,21 +89,22 @@ impl Telemetry {
         Self::start_into(settings, Box::new(io::stderr()))
     }
 
-    fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
+    pub(crate) fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
         let sources = Sources::default();
         let metrics = Arc::new(Metrics::new(sources.clone())?);
-        let log = Log::start(settings, sink, &sources.ledger, &sources.shared)?;
+        let log = Log::start(settings, sink, &sources.names, &sources.shared)?;
         Ok(Self {
             sources,
             metrics,
             log,
+            observed: Arc::default(),
         })
     }
 
-    /// Makes a new generation of labels known. To be called before a query can see the snapshot
-    /// of that generation, so that no query has labels that nobody knows. Generations rise.
+    /// Makes the names of a configuration known. To be called before a query can be decided by it, so that
+    /// none is counted as other.
     pub fn loaded(&self, generation: u64, labels: Labels, at: SystemTime) {
-        self.sources.ledger.publish(generation, labels);
+        self.sources.names.load(generation, labels);
         self.sources.shared.loaded(generation, at);
     }
 
@@ -129,10 +114,20 @@ impl Telemetry {
         self.log.select(queries, sample);
     }
 
-    /// A recorder for one worker. It counts until it is dropped, and what it counted stays.
+    /// A recorder for one thread. It counts until it is dropped, and what it counted stays.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
-        Recorder::new(&self.sources, self.log.queue())
+        Recorder::new(&self.sources, self.log.queue(), &self.observed)
+    }
+
+    /// Counts and logs a query by a recorder of this thread, which is made when it is first needed: for
+    /// what ends on any thread.
+    pub fn record(&self, query: &Event<'_>) {
+        recorder::of_this_thread(
+            &self.sources.queries,
+            || self.recorder(),
+            |own| own.record(query),
+        );
     }
 
     /// The counters that are not on a query's way.
@@ -156,9 +151,9 @@ impl Telemetry {
     }
 
     /// What would have been denied, in a policy that is observed only.
-    fn observed(&self) -> Observed {
+    pub(crate) fn observed(&self) -> Observed {
         let generation = self.sources.shared.generation();
-        self.sources.observed.read(generation)
+        self.observed.read(generation)
     }
 
     /// Whether dnsgate may be asked.
@@ -178,7 +173,8 @@ impl Telemetry {
     /// Logs a lifecycle event. It does not wait: an event that finds its queue full is dropped and
     /// counted. A field named as a key of every line (`severity`, `message`, `time`) is left out.
     pub fn event(&self, severity: Severity, message: &str, fields: &[(&str, Value)]) {
-        self.log.event(now(), severity, message, fields);
+        let event = LifecycleEvent::new(calendar(), severity, message, fields);
+        self.log.event(event);
     }
 
     /// Opens the file of the log again by its name, if it goes to one: whoever rotates it has
@@ -191,102 +187,5 @@ impl Telemetry {
     /// the time was up. For the end of the process: its threads end with it, lines or not.
     pub fn flush(&self, patience: Duration) -> bool {
         self.log.flush(patience)
-    }
-}
-
-/// The time of an event of our own life.
-fn now() -> SystemTime {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an event is now; nothing is decided by this time"
-    )]
-    SystemTime::now()
-}
-
-/// What one query adds to the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tally {
-    transport: Transport,
-    group: Option<GroupId>,
-    rule: Option<RuleId>,
-    ending: Ending,
-    rcode: Option<Rcode>,
-    qtype: Option<RecordType>,
-    /// Counted in `denied_total`, under this reason.
-    denied: Option<Reason>,
-    /// Counted in `filter_rejected_total`, under this check.
-    check: Option<Check>,
-    truncated: bool,
-    panicked: bool,
-    /// Counted in `shed_total`.
-    rate_limited: bool,
-}
-
-impl Tally {
-    /// The one place where an outcome becomes counters. Every outcome is one of `queries_total`
-    /// and one observation of `query_duration_seconds`, both under its ending; what else it counts
-    /// stands in the match.
-    fn of(outcome: &Outcome, transport: Transport) -> Self {
-        let Outcome {
-            reason,
-            group,
-            rule,
-            qtype,
-            rcode,
-            upstream: _,
-            check,
-            truncated,
-        } = *outcome;
-        let (denied, panicked) = match reason {
-            Reason::Blocked
-            | Reason::NoRule
-            | Reason::OtherGroup
-            | Reason::OtherType
-            | Reason::Expired
-            | Reason::Search
-            | Reason::UnknownClient
-            | Reason::Filtered => (Some(reason), false),
-            Reason::Panic => (None, true),
-            Reason::Zone
-            | Reason::Rule
-            | Reason::Any
-            | Reason::Upstream
-            | Reason::Cache
-            | Reason::Stale
-            | Reason::Observed
-            | Reason::NoRecursion
-            | Reason::LoopProbe
-            | Reason::Timeout
-            | Reason::Unreachable
-            | Reason::UpstreamError
-            | Reason::UpstreamMalformed
-            | Reason::Shed
-            | Reason::Short
-            | Reason::NotAQuery
-            | Reason::Opcode
-            | Reason::Format
-            | Reason::EdnsVersion
-            | Reason::Class
-            | Reason::MetaType
-            | Reason::RateLimited
-            | Reason::ChainTooLong
-            | Reason::UpstreamDown
-            | Reason::UpstreamLooping
-            | Reason::UpstreamChain
-            | Reason::NoRoom => (None, false),
-        };
-        Self {
-            transport,
-            group,
-            rule,
-            ending: reason.ending(),
-            rcode,
-            qtype,
-            denied,
-            check,
-            truncated,
-            panicked,
-            rate_limited: matches!(reason, Reason::RateLimited),
-        }
     }
 }

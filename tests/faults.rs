@@ -47,7 +47,7 @@ fn start(workers: usize) -> Running {
          cache: {{size: 0}}\n\
          upstreams: {{one: {{servers: [\"udp://127.0.0.1:{}\"]}}}}\n\
          rules:\n\
-         - {{name: own, domains: [a.example], answer: [A 10.0.0.5]}}\n\
+         - {{name: own, domains: [a.example], records: [A 10.0.0.5]}}\n\
          - {{name: theirs, domains: [.dnsgate-test.example], forward: one}}\n",
         upstream()
     ))
@@ -142,7 +142,7 @@ fn start_reloading(args: &[&str], policy: &str) -> Running {
 fn policy(number: u8) -> String {
     format!(
         "limits: {{reload_timeout: 5s, drain: 0s}}\n\
-         rules: [{{name: own, domains: [a.example], answer: [A 10.0.0.{number}]}}]\n"
+         rules: [{{name: own, domains: [a.example], records: [A 10.0.0.{number}]}}]\n"
     )
 }
 

@@ -14,7 +14,7 @@ use dnsgate_core::dns::{Query, RecordType, Rrset, Transport};
 use dnsgate_core::engine::{
     self, Client, Context, Ending, GroupId, Outcome, Reason, Snapshot, Step,
 };
-use dnsgate_core::policy::{Action, DenyWith, Group, Origin, Policy, Rule, TypeSet, ZoneId};
+use dnsgate_core::policy::{Action, DenyWith, Group, Policy, Rule, RuleOrigin, TypeSet, ZoneId};
 use dnsgate_core::zone::{Zone, parse_zone};
 use hickory_proto::op::{Message, MessageType};
 
@@ -185,7 +185,7 @@ fn rule((patterns, groups, types, ends, does): &Line) -> Result<Rule, String> {
             }
             Does::Deny(_) => Action::Deny,
         },
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     })
 }
 
@@ -235,7 +235,7 @@ pub(crate) fn check(data: &[u8]) {
             check_decision(fixture, packet, source, now, &outcome);
         }
         Step::Drop(outcome, _) => check_decision(fixture, packet, source, now, &outcome),
-        Step::Ask(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
+        Step::Forward(ask) => check_decision(fixture, packet, source, now, &ask.outcome),
     }
 }
 

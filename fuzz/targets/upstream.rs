@@ -17,9 +17,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use dnsgate_core::cache::{Cache, Settings};
+use dnsgate_core::cache::{Cache, CacheSettings};
 use dnsgate_core::dns::{Failure, Response, Transport};
-use dnsgate_core::engine::{self, Arrived, Client, Context, Permit, Reason, Step};
+use dnsgate_core::engine::{self, Client, Context, Permit, Reason, Step, UpstreamResult};
 
 #[path = "upstream/address.rs"]
 mod address;
@@ -47,7 +47,7 @@ const TYPES: [u16; 8] = [1, 28, 65, 64, 5, 15, 16, 46];
 const UDP_PAYLOAD: u16 = 1232;
 /// How often a query is taken up again, as the program does.
 const ROUNDS: usize = 11;
-const CACHE: Settings = Settings {
+const CACHE: CacheSettings = CacheSettings {
     size: 1 << 20,
     min_ttl: 0,
     max_ttl: 3600,
@@ -98,7 +98,7 @@ pub(crate) fn run(data: &[u8]) -> Option<Reason> {
     let mut input = Input {
         choices,
         said,
-        cache: Cache::new(Settings {
+        cache: Cache::new(CacheSettings {
             bridge_denials: ways & 4 != 0,
             ..CACHE
         }),
@@ -162,7 +162,7 @@ impl Input<'_> {
         let mut step = engine::begin(&query, client, &context, &mut out);
         let mut arrived = Vec::new();
         for _ in 0..ROUNDS {
-            let Step::Ask(ask) = step else { break };
+            let Step::Forward(ask) = step else { break };
             let response = if answers {
                 let message = self.message(&ask.permit);
                 let response = read(&message, &ask.permit);
@@ -171,8 +171,8 @@ impl Input<'_> {
             } else {
                 Err(Failure::Timeout)
             };
-            arrived.push(Arrived::new(ask.permit, response, &context));
-            step = engine::finish(&query, client, &context, &arrived, &mut out);
+            arrived.push(UpstreamResult::new(ask.permit, response, &context));
+            step = engine::resume(&query, client, &context, &arrived, &mut out);
         }
         if step.is_empty() {
             return None;

@@ -4,7 +4,7 @@
 //! accepted every record set is found again by its own name, or hidden by a delegation or a DNAME above it.
 
 use dnsgate_core::dns::Name;
-use dnsgate_core::zone::{Lookup, MAX_FAULTS, ParsedZone, ZoneFault, parse_zone};
+use dnsgate_core::zone::{MAX_FAULTS, ParsedZone, ZoneFault, ZoneLookup, parse_zone};
 
 /// What the one file holds that an input can include.
 const INCLUDED: &str = "included 60 A 10.0.0.9\n$ORIGIN sub\n@ TXT text\n";
@@ -39,9 +39,9 @@ fn check_zone(parsed: &ParsedZone, origin: &Name) {
             "{name} is not in the zone"
         );
         let found = match zone.lookup(name.as_ref(), rrset.rtype()) {
-            Lookup::Found(found) | Lookup::Alias(found) => found == rrset,
-            Lookup::Referral { .. } | Lookup::Dname { .. } => true,
-            Lookup::Exists | Lookup::NoData | Lookup::NxDomain => false,
+            ZoneLookup::Found(found) | ZoneLookup::Alias(found) => found == rrset,
+            ZoneLookup::Referral { .. } | ZoneLookup::Dname { .. } => true,
+            ZoneLookup::Exists | ZoneLookup::NoData | ZoneLookup::NxDomain => false,
         };
         assert!(
             found,

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{app, upstream};
+use crate::upstream;
 use dnsgate_config::ListenArg;
 use dnsgate_core::dns::Rcode;
 
@@ -36,7 +36,7 @@ pub(super) struct Args {
 /// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let listen: Vec<_> = args.listen.into_iter().flatten().collect();
-    let config = app::read_config_for(args.file.as_deref(), &listen)?;
+    let config = dnsgate_config::read_for(args.file.as_deref(), &listen)?;
     #[expect(
         clippy::disallowed_methods,
         reason = "what has expired has expired now"

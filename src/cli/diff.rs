@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::bail;
 
-use crate::app;
 use dnsgate_whatif::{Diff, Subject};
 
 use super::replay;
@@ -41,8 +40,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The whole text, and the exit code.
 fn compared(args: &Args, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
     let (old, new) = (
-        app::read_config(Some(&args.old))?,
-        app::read_config(Some(&args.new))?,
+        dnsgate_config::read(Some(&args.old))?,
+        dnsgate_config::read(Some(&args.new))?,
     );
     let changes = old.contents.changes(&new.contents);
     let one = dnsgate_whatif::snapshot(old.policy, old.zones, old.upstreams.len());

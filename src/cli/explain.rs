@@ -15,7 +15,7 @@ use super::{
     http::{Request, Url, encoded},
     replay::{self, Replayed},
 };
-use crate::{app, telemetry::http::EXPLAIN_HEADER};
+use crate::admin::EXPLAIN_HEADER;
 use dnsgate_config::Upstream;
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
@@ -128,7 +128,7 @@ fn replayed(args: &Args, log: &Path) -> anyhow::Result<Result<String, Replayed>>
 
 /// The configuration, as it would be in force.
 fn read(args: &Args) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
-    let config = app::read_config(args.config.as_deref())?;
+    let config = dnsgate_config::read(args.config.as_deref())?;
     let count = config.upstreams.len();
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);
     Ok((snapshot, config.upstreams))

@@ -6,7 +6,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::app::probe;
+use crate::serve::self_query;
 use dnsgate_config::strict;
 
 /// How long the whole check may wait for each step: below Docker's own default of 30 s, above what
@@ -66,9 +66,9 @@ impl fmt::Display for Target {
 pub(super) fn run(target: &Target) -> anyhow::Result<()> {
     match target {
         Target::Http(url) => http(url),
-        Target::Dns(address) => probe::ask(*address, PATIENCE).map_err(anyhow::Error::from),
+        Target::Dns(address) => self_query::ask(*address, PATIENCE).map_err(anyhow::Error::from),
         // Nobody takes datagrams at an admin address, which the kernel says at once.
-        Target::Either(address, url) => match probe::ask(*address, PATIENCE) {
+        Target::Either(address, url) => match self_query::ask(*address, PATIENCE) {
             Ok(()) => Ok(()),
             Err(error) => http(url).with_context(|| format!("no answer to a query ({error})")),
         },

@@ -20,7 +20,6 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::app;
 use dnsgate_config::Config;
 
 mod collapse;
@@ -108,7 +107,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         Source::Url(url) => Source::Url(url.or_path(PATH)),
         other => other,
     };
-    let config = args.config.as_deref().map(Some).map(app::read_config);
+    let config = args.config.as_deref().map(Some).map(dnsgate_config::read);
     let config = config.transpose()?;
     let upstream = upstream(args.upstream, config.as_ref())?;
     let page = read(&source)?;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::http::{Request, Url};
-use crate::telemetry::http::RELOAD_HEADER;
+use crate::admin::RELOAD_HEADER;
 
 /// How long to wait: longer than the admin port lets a request last.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -13,7 +13,6 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
 use super::plural;
-use crate::app;
 
 mod junit;
 
@@ -115,7 +114,7 @@ fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
         invalid: None,
         results: Vec::new(),
     };
-    match app::read_config(path) {
+    match dnsgate_config::read(path) {
         Ok(config) => {
             let count = config.upstreams.len();
             let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, count);

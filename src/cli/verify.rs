@@ -14,7 +14,6 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::app;
 use dnsgate_config::strict;
 use dnsgate_core::dns::Name;
 use dnsgate_verify::{
@@ -117,7 +116,7 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Check>, Probe)> {
     if files.iter().filter(|it| it.as_deref() == stdin).count() > 1 {
         bail!("standard input can be one file only: write `-` once");
     }
-    let config = app::read_config(args.config.as_deref())?;
+    let config = dnsgate_config::read(args.config.as_deref())?;
     let mut ports = Ports::default();
     args.ports.iter().for_each(|port| port.set(&mut ports));
     let machine = machine::read(args.server.is_none())?;

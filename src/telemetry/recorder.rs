@@ -1,12 +1,12 @@
-//! The pen of one worker: it counts each query in the worker's own block and hands the log a copy
-//! of what it has to say.
+//! Records queries: counts each in the thread's own counters, and hands the log a copy of what is to be logged.
 //!
-//! On the way of a query there is no lock, no allocation and, unless it is logged, no clock: queries
-//! are counted one by one, and the time that a batch of them took, at its end. A new generation of labels
-//! costs a worker one block and one lock, once. A query that is observed only costs a lock: see
-//! [`super::observed`].
+//! On the way of a query there is no lock, no allocation and, unless it is logged, no clock: queries are
+//! counted one by one, and the time that a batch of them took, at its end. After a reload a thread takes one
+//! lock, for the new names. A query that is observed only takes a lock, too: see
+//! [`crate::querylog::observed`].
 
 use std::{
+    cell::RefCell,
     mem,
     net::SocketAddr,
     sync::Arc,
@@ -18,13 +18,15 @@ use dnsgate_core::{
     engine::{Ending, Outcome, Reason},
 };
 
-use super::{
-    Tally,
-    block::{Block, ENDINGS},
-    ledger::Ledger,
-    log::{LogQueue, QueryRecord},
-    metrics::Sources,
-    observed::Record,
+use crate::{
+    metrics::{
+        duration,
+        exporter::Sources,
+        key::Key,
+        names::{LabelSet, Names},
+        thread_counters::{QueryCounters, ThreadCounters},
+    },
+    querylog::{LogQueue, QueryRecord, observed::Record},
 };
 
 /// One query at its end, as its worker saw it.
@@ -66,7 +68,7 @@ pub enum Latency {
 
 impl Latency {
     /// So long as yet.
-    pub(super) fn as_yet(self) -> Duration {
+    pub(crate) fn as_yet(self) -> Duration {
         match self {
             Self::Known(latency) => latency,
             Self::Batch { since, clock } => clock().saturating_duration_since(since),
@@ -74,79 +76,133 @@ impl Latency {
     }
 }
 
-/// What records the queries of one worker; made by [`super::Telemetry::recorder`].
+/// What records the queries of one thread; made by [`super::Telemetry::recorder`].
 #[derive(Debug)]
 pub struct Recorder {
-    block: Arc<Block>,
-    ledger: Arc<Ledger>,
+    counters: ThreadCounters,
+    names: Arc<Names>,
+    /// The configuration that the last query was decided by, and its names.
+    generation: u64,
+    labels: Arc<LabelSet>,
     log: LogQueue,
     observed: Arc<Record>,
     /// Queries whose latency is their batch's, by ending.
-    batch: [u64; ENDINGS],
+    batch: [u64; Ending::ALL.len()],
 }
 
 impl Recorder {
-    pub(super) fn new(sources: &Sources, log: LogQueue) -> Self {
-        let ledger = Arc::clone(&sources.ledger);
+    pub(crate) fn new(sources: &Sources, log: LogQueue, observed: &Arc<Record>) -> Self {
+        let (generation, labels) = sources.names.newest();
         Self {
-            block: ledger.open(),
-            ledger,
+            counters: sources.queries.of_thread(),
+            names: Arc::clone(&sources.names),
+            generation,
+            labels,
             log,
-            observed: Arc::clone(&sources.observed),
-            batch: [0; ENDINGS],
+            observed: Arc::clone(observed),
+            batch: [0; Ending::ALL.len()],
         }
     }
 
-    /// Counts a query and logs it if queries of its kind are logged. `&mut` because the counters
-    /// have one writer: share a recorder among tasks behind a lock, or take several.
-    pub fn record(&mut self, event: &Event<'_>) {
-        let tally = Tally::of(&event.outcome, event.transport);
-        if event.generation > self.block.generation() {
-            self.block = self.ledger.turn(&self.block, event.generation);
-            self.log.refresh();
+    /// Counts a query, and logs it if queries of its kind are logged. Every query is one of `queries_total`,
+    /// and one observation of `query_duration_seconds`; what else it is stands here.
+    pub fn record(&mut self, query: &Event<'_>) {
+        if query.generation != self.generation {
+            self.change_labels(query.generation);
         }
-        if event.generation == self.block.generation() {
-            self.block.count(&tally);
-        } else {
-            self.ledger.count_late(event.generation, &tally);
+        let Outcome {
+            reason,
+            group,
+            rule,
+            qtype,
+            rcode,
+            upstream: _,
+            check,
+            truncated,
+        } = query.outcome;
+        let (transport, ending) = (query.transport, reason.ending());
+        let group = self.labels.group_id(group);
+        self.add(Key::queries(transport, group, ending, rcode, qtype));
+        if let (Ending::Denied, Some(denied)) = (
+            ending,
+            Key::denied(group, self.labels.rule_id(rule), reason),
+        ) {
+            self.add(denied);
         }
-        match event.latency {
-            Latency::Known(latency) => self.block.took(tally.ending, latency, 1),
+        if let Some(check) = check {
+            self.add(Key::filtered(self.labels.rule_id(rule), check));
+        }
+        if truncated {
+            self.add(Key::truncated(transport));
+        }
+        match reason {
+            Reason::Panic => self.add(Key::PANICS),
+            Reason::RateLimited => self.add(Key::RATE_LIMITED),
+            Reason::Observed => self.observed.add(query, &self.labels),
+            _ => {}
+        }
+        match query.latency {
+            Latency::Known(latency) => self.took(ending, latency, 1),
             Latency::Batch { .. } => {
-                if let Some(count) = self.batch.get_mut(tally.ending as usize) {
+                if let Some(count) = self.batch.get_mut(ending as usize) {
                     *count += 1;
                 }
             }
         }
-        if event.outcome.reason == Reason::Observed {
-            self.observe(event);
-        }
-        if self.log.wants(&event.outcome) && !self.log.push(QueryRecord::of(event)) {
-            self.block.count_log_drop();
+        if self.log.wants(&query.outcome) && !self.log.push(QueryRecord::of(query)) {
+            self.add(Key::LOG_DROPPED);
         }
     }
 
     /// The batch is done: so long did each query of it take whose latency was left open.
     pub fn batch_took(&mut self, latency: Duration) {
-        for (ending, count) in Ending::ALL.into_iter().zip(&mut self.batch) {
-            if *count > 0 {
-                self.block.took(ending, latency, mem::take(count));
+        for ending in Ending::ALL {
+            let count = self.batch.get_mut(ending as usize).map_or(0, mem::take);
+            if count > 0 {
+                self.took(ending, latency, count);
             }
         }
     }
 
-    fn observe(&self, event: &Event<'_>) {
-        if event.generation == self.block.generation() {
-            self.observed.add(event, self.block.labels());
-        } else {
-            self.observed
-                .add(event, &self.ledger.labels(event.generation));
-        }
+    fn took(&mut self, ending: Ending, latency: Duration, queries: u64) {
+        self.counters.add(Key::bucket_of(ending, latency), queries);
+        let nanos = duration::nanos(latency).wrapping_mul(queries);
+        self.counters.add(Key::nanos(ending), nanos);
+    }
+
+    fn add(&mut self, key: Key) {
+        self.counters.add(key, 1);
+    }
+
+    /// Another configuration decided this query than the last one: a newer one, or the one before that for a
+    /// query that has waited.
+    #[cold]
+    fn change_labels(&mut self, generation: u64) {
+        self.labels = self.names.of(generation);
+        self.generation = generation;
+        self.log.refresh();
     }
 }
 
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        self.ledger.close(&self.block);
-    }
+thread_local! {
+    /// The recorders of this thread: one, but in a test, which may have several telemetries.
+    static RECORDERS: RefCell<Vec<Recorder>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Uses this thread's recorder for these counters; a new one where there is none yet.
+pub(crate) fn of_this_thread(
+    counters: &Arc<QueryCounters>,
+    new: impl FnOnce() -> Recorder,
+    use_it: impl FnOnce(&mut Recorder),
+) {
+    RECORDERS.with_borrow_mut(|recorders| {
+        let known = |own: &Recorder| own.counters.are_among(counters);
+        let at = recorders.iter().position(known).unwrap_or_else(|| {
+            recorders.push(new());
+            recorders.len() - 1
+        });
+        if let Some(own) = recorders.get_mut(at) {
+            use_it(own);
+        }
+    });
 }

@@ -90,7 +90,7 @@ cache: {{ size: 4MiB }}
 zones: [{{ origin: zone.test, records: [\"*.any 60 IN A 10.0.0.1\"] }}]
 upstreams: {{ far: {{ servers: [\"udp://{}\"] }} }}
 rules:
-  - {{ name: dated, domains: [.dated.test], answer: [A 10.0.0.7], until: 2030-06-26 }}
+  - {{ name: dated, domains: [.dated.test], records: [A 10.0.0.7], until: 2030-06-26 }}
   - {{ name: far, domains: [.forward.test], forward: far }}
 ",
         upstream.address

@@ -25,7 +25,7 @@ fn queries_are_answered_without_a_free_descriptor() {
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
-limits: {{ tcp_connections_per_client: 1000, tcp_idle: 300s }}
+limits: {{ tcp_connections_per_client: 1000, tcp_idle_timeout: 300s }}
 {ZONES}"
     );
     let gate = Gate::start_with(&config, &format!("ulimit -n {DESCRIPTORS} &&"), |_, _| {});

@@ -53,7 +53,7 @@ fn idle_connections_cost_no_query() {
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
-limits: {{ tcp_connections: {all}, tcp_connections_per_client: 600, tcp_idle: 300s, tcp_message: 60s }}
+limits: {{ tcp_connections: {all}, tcp_connections_per_client: 600, tcp_idle_timeout: 300s, tcp_message_timeout: 60s }}
 {ZONES}"
     ));
     let load = Load::both(gate.port(), OWN);

@@ -174,7 +174,7 @@ fn dead_upstream_costs_a_healthy_one_no_query() {
         let _ = socket.send_to(&good(query), to);
     });
     let text = config(
-        "in_flight: 1000, waiters: 1000",
+        "in_flight: 1000, coalesced: 1000",
         &format!("udp://{}", dead.address),
         &format!("udp://{}", healthy.address),
     );

@@ -36,7 +36,7 @@ fn policy(is_b: bool) -> String {
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
 zones: [{{ origin: zone.test, records: [\"*.link {ttl} IN CNAME end\", \"end {ttl} IN A {address}\"] }}]
-rules: [{{ name: only-{name}, domains: [.{name}.test], answer: [\"{ttl} A {address}\"] }}]
+rules: [{{ name: only-{name}, domains: [.{name}.test], records: [\"{ttl} A {address}\"] }}]
 tests: [{{ ask: x.{name}.test, from: 127.0.0.1, expect: {{ rule: only-{name} }} }}]
 "
     )

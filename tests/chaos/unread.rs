@@ -55,7 +55,7 @@ fn config() -> String {
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
-limits: {{ tcp_message: 60s, tcp_unread: {HELD_MIB}MiB, tcp_unread_per_connection: 64KiB }}
+limits: {{ tcp_message_timeout: 60s, tcp_unread: {HELD_MIB}MiB, tcp_unread_per_connection: 64KiB }}
 zones: [{{ origin: zone.test, records: [\"*.any 60 IN A 10.0.0.1\"] }}, {{ origin: big.test, records: [{records}] }}]
 "
     )

@@ -14,7 +14,7 @@ use dnsgate::{
     cache::Cache,
     config,
     dns::{Name, NameBuf, Rcode, RecordType, Transport},
-    engine::{self, Arrived, Client, Context, Partition, Snapshot, Step},
+    engine::{self, Client, Context, Partition, Snapshot, Step, UpstreamResult},
 };
 use hickory_proto::{
     op::Message,
@@ -235,11 +235,11 @@ fn ask(step: &Question, world: &World) -> String {
     let context = Context::new(&world.snapshot, now).with_cache(&world.cache, steady);
     let mut done = engine::begin(&packet, client, &context, &mut out);
     let (mut arrived, mut asks) = (Vec::new(), Vec::new());
-    while let Step::Ask(ask) = done {
+    while let Step::Forward(ask) = done {
         asks.push(format!("asks: {}", upstream::shown(&ask.permit)));
         let said = upstream::resolve(&world.upstreams, &ask.permit, step.at);
-        arrived.push(Arrived::new(ask.permit, said, &context));
-        done = engine::finish(&packet, client, &context, &arrived, &mut out);
+        arrived.push(UpstreamResult::new(ask.permit, said, &context));
+        done = engine::resume(&packet, client, &context, &arrived, &mut out);
     }
     let mut lines = match done.len() {
         0 => vec!["status: none".to_owned()],

@@ -44,7 +44,7 @@ impl Vpc {
         fs::write(dir.path().join("ca.pem"), authority.pem()).expect("room");
         // Only the metadata server's name is answered beside the preset.
         let rules =
-            "  - { name: metadata, domains: [metadata.google.internal], answer: [A 127.0.0.1] }";
+            "  - { name: metadata, domains: [metadata.google.internal], records: [A 127.0.0.1] }";
         let config = format!(
             "google_apis: {{ vip: psc, addresses: [127.0.0.1] }}\nrules:\n{rules}\n{more}\n"
         );

@@ -1,4 +1,4 @@
-//! The command line, by hand: it has one user, a script.
+//! The command line, parsed by hand: its only user is a script.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -13,7 +13,7 @@ pub(crate) enum Verb {
     Udp,
     /// Ask over TCP.
     Tcp,
-    /// Serve as the server that is forwarded to.
+    /// Serve as the upstream of forwarders.
     Upstream,
 }
 
@@ -23,35 +23,35 @@ const MAX_TIME: Duration = Duration::from_secs(3600);
 const MAX_SOCKETS: usize = 64;
 /// The most queries without an answer, per socket.
 const MAX_WINDOW: usize = 1024;
-/// The longest way to the upstream and back.
+/// The longest delay of the upstream.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 /// The most queries of one run.
 const MAX_COUNT: u64 = 100_000_000;
 
-/// What the command line says.
+/// The arguments.
 #[derive(Debug)]
 pub(crate) struct Args {
     /// What to do.
     pub(crate) verb: Verb,
-    /// Where: a loopback address.
+    /// The server's address, a loopback address.
     pub(crate) server: SocketAddr,
-    /// The questions; for the echo the sizes of the replies; nothing for the upstream.
+    /// The file of questions; for the echo the sizes of the replies; none for the upstream.
     pub(crate) file: PathBuf,
-    /// When it is over.
+    /// How long the run lasts.
     pub(crate) time: Duration,
-    /// When it is over, too.
+    /// After how many queries the run ends, if that is earlier.
     pub(crate) count: u64,
-    /// Queries a second; `None` for as fast as the answers come.
+    /// Queries per second; `None` for as fast as the answers come.
     pub(crate) rate: Option<u32>,
     /// Sockets, or connections at a time.
     pub(crate) sockets: usize,
     /// Queries that wait for their answers, per socket.
     pub(crate) window: usize,
-    /// Whether a TCP connection is kept.
+    /// Whether to keep one TCP connection.
     pub(crate) keep: bool,
-    /// A number of this run, if no name is to be asked for twice in it or in another one.
+    /// The number of this run, if no name may be asked for twice, in this run or in others.
     pub(crate) fresh: Option<u32>,
-    /// How long a reply of the upstream takes.
+    /// How long the upstream waits before it replies.
     pub(crate) delay: Duration,
 }
 

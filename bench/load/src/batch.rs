@@ -1,7 +1,7 @@
-//! Several datagrams a system call. All unsafe code of the generator is in here.
+//! Several datagrams per system call. All unsafe code of the generator is in this file.
 //!
-//! Nothing in a batch points to anything else between calls: the structures for the kernel are
-//! filled before each one.
+//! Between calls no pointer in a batch is in use: the structures for the kernel are filled before
+//! each call.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
@@ -15,7 +15,7 @@ use std::{
     ptr,
 };
 
-/// Bytes of a datagram: more than any query or reply here has.
+/// Bytes of a datagram: more than any query or reply here.
 pub(crate) const DATAGRAM: usize = 2048;
 
 /// An address of either family, as the kernel writes it.
@@ -32,7 +32,7 @@ pub(crate) enum Wait {
     Not,
 }
 
-/// Datagrams that came, and datagrams to send.
+/// Received datagrams, and datagrams to send.
 pub(crate) struct Batch {
     incoming: Box<[[u8; DATAGRAM]]>,
     lengths: Box<[usize]>,
@@ -69,7 +69,7 @@ impl Batch {
         self.headers.len()
     }
 
-    /// Receives what is there; returns how many.
+    /// Receives the datagrams that are there; returns how many.
     pub(crate) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         for ((header, part), (datagram, name)) in self
             .headers
@@ -108,19 +108,19 @@ impl Batch {
         Ok(received)
     }
 
-    /// One of the datagrams received, and the buffer of the one to send with the same number.
+    /// A received datagram, and the buffer to send from with the same number.
     pub(crate) fn pair(&mut self, at: usize) -> Option<(&[u8], &mut [u8])> {
         let received = self.incoming.get(at)?.get(..*self.lengths.get(at)?)?;
         Some((received, self.outgoing.get_mut(at)?))
     }
 
-    /// The buffer of one to send.
+    /// The buffer of a datagram to send.
     pub(crate) fn outgoing(&mut self, at: usize) -> Option<&mut [u8; DATAGRAM]> {
         self.outgoing.get_mut(at)
     }
 
-    /// Sends the first `lengths.len()` datagrams, to where those with the same number came from
-    /// unless the socket is connected; returns how many the kernel took.
+    /// Sends the first `lengths.len()` datagrams, each to the source of the received one with the same
+    /// number unless the socket is connected; returns how many the kernel took.
     pub(crate) fn send(&mut self, socket: &UdpSocket, lengths: &[usize]) -> io::Result<usize> {
         let count = lengths.len().min(self.headers.len());
         for (((header, part), length), (datagram, name)) in self

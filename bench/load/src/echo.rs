@@ -1,9 +1,9 @@
-//! The server that does nothing: it sends back what came, in the size that a real reply would
-//! have. What it costs is what the kernel costs.
+//! The server that does nothing: it sends each query back in the size of a real reply. Its cost is
+//! the kernel's cost.
 //!
 //! It receives and sends as dnsgate does: one thread, one socket, batches of the same size, one
 //! system call in and one out. The file has the size of the reply to each question, in the order
-//! of the generator's questions, which it tells apart by their ids as the generator does.
+//! of the generator's questions; like the generator, the echo identifies a question by its id.
 
 use std::{fs, net::UdpSocket, time::Duration, time::Instant};
 
@@ -15,9 +15,9 @@ use super::{
     questions,
 };
 
-/// Datagrams a system call: as many as dnsgate's.
+/// Datagrams per system call: as many as in dnsgate.
 const BATCH: usize = 32;
-/// How often it is looked whether the time is up.
+/// How often the server checks whether the time is up.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Serves until the time is up, or a signal comes.

@@ -1,4 +1,4 @@
-//! Latencies, in buckets that are never wider than a sixty-fourth of what they hold.
+//! Latencies, in buckets that are never wider than a sixty-fourth of their values.
 
 /// Buckets per power of two, as a power of two.
 const PRECISION: u32 = 6;
@@ -11,7 +11,7 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    /// Nothing counted.
+    /// An empty histogram.
     pub(crate) fn new() -> Self {
         let buckets = (u64::BITS - PRECISION + 1) << PRECISION;
         Self {
@@ -20,7 +20,7 @@ impl Histogram {
         }
     }
 
-    /// Counts one.
+    /// Counts one duration.
     pub(crate) fn add(&mut self, nanoseconds: u64) {
         if let Some(count) = self.counts.get_mut(bucket(nanoseconds)) {
             *count += 1;
@@ -28,7 +28,7 @@ impl Histogram {
         }
     }
 
-    /// The duration that `part` of all are no longer than; `None` when there are none.
+    /// The duration that `part` of all do not exceed; `None` if there are none.
     pub(crate) fn quantile(&self, part: f64) -> Option<u64> {
         let rank = ((self.total as f64 * part).ceil() as u64).max(1);
         let mut seen = 0;

@@ -1,13 +1,13 @@
-//! Load for DNS servers on this machine, and nothing beyond it: loopback addresses only, and an end
-//! in sight for every run.
+//! Load for DNS servers on this machine only: every address is a loopback address, and every run has
+//! a time limit.
 //!
 //! - `load udp` asks over UDP: as fast as the answers come (closed loop: throughput), or, with
-//!   `--rate`, so many a second whatever the answers do (open loop: latency).
-//! - `load tcp` asks over TCP: a connection a query, or one that is kept.
-//! - `load echo` is the server that does nothing: the physical limit of the socket path.
-//! - `load upstream` is the server that others forward to, near or far away.
+//!   `--rate`, at a fixed rate that does not depend on the answers (open loop: latency).
+//! - `load tcp` asks over TCP: one connection per query, or one for all queries.
+//! - `load echo` is the server that does nothing: it shows the limit of the socket path.
+//! - `load upstream` is the upstream of forwarders, near or far away.
 //!
-//! Who asks prints one line of JSON at the end; the servers print nothing.
+//! `load udp` and `load tcp` print one line of JSON at the end; the servers print nothing.
 
 mod args;
 mod batch;

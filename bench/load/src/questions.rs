@@ -1,11 +1,11 @@
-//! The questions, and what must come back.
+//! The questions, and the expected answers.
 //!
-//! A file of one question a line, `NAME TYPE edns|plain RCODE ANSWERS`. Question number `id mod n`
-//! is asked under each id, so that neither a table nor a search is needed to know what a reply is
-//! about. That is why their number is a power of two.
+//! The file has one question per line, `NAME TYPE edns|plain RCODE ANSWERS`. The query with an id
+//! asks question number `id mod n`, so that a reply's id identifies its question without a table or
+//! a search. That is why the number of questions is a power of two.
 //!
-//! A cache has an answer to each of them after the first round. So the beginning of each name can be
-//! made a number that no other query has.
+//! After the first round a cache has an answer to each of them. So the beginning of each name can be
+//! replaced by a number that no other query has.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail, ensure};
 
 /// An OPT record of a client that takes 1232 bytes.
 const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
-/// The most questions: there are no more ids.
+/// The most questions: as many as there are ids.
 const MAX: usize = 1 << 16;
 /// Bytes of a header.
 pub(crate) const HEADER: usize = 12;
@@ -40,7 +40,7 @@ pub(crate) struct Questions {
     fresh: Option<Fresh>,
 }
 
-/// The numbers that make names that nobody has asked for.
+/// The numbers that make names that were never asked for.
 #[derive(Debug)]
 struct Fresh {
     run: u32,

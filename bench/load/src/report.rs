@@ -1,4 +1,4 @@
-//! What a run found, as one line of JSON.
+//! The result of a run, as one line of JSON.
 
 use std::{fmt, time::Duration};
 
@@ -13,13 +13,13 @@ pub(crate) struct Report {
     pub(crate) answered: u64,
     /// Replies with the wrong code or number of answers.
     pub(crate) wrong: u64,
-    /// Replies to no query that waits for one.
+    /// Replies that match no waiting query.
     pub(crate) stray: u64,
     /// Queries without a reply.
     pub(crate) lost: u64,
     /// From the first query to the last reply, or to the end of the time.
     pub(crate) time: Duration,
-    /// From the sending of a query to its reply; with a fixed rate only.
+    /// From sending a query to its reply; only at a fixed rate.
     pub(crate) latency: Option<Histogram>,
 }
 

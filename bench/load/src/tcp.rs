@@ -1,5 +1,5 @@
-//! Questions over TCP: a connection a query, from several threads, or one connection that is kept
-//! and holds a window of unanswered queries.
+//! Questions over TCP: one connection per query, from several threads, or one connection for all
+//! queries, with a window of unanswered ones.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,7 +17,7 @@ use super::{
     report::Report,
 };
 
-/// When a query without a reply is lost.
+/// After this time a query without a reply is lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most connections of one run: a closed one keeps its port for a while.
 const MAX_CONNECTIONS: u64 = 12_000;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Report> {
     Ok(all)
 }
 
-/// A connection a query.
+/// One connection per query.
 fn fresh(
     args: &Args,
     questions: &Questions,
@@ -82,12 +82,12 @@ fn fresh(
     Ok(report)
 }
 
-/// One connection, a window of queries.
+/// One connection with a window of queries.
 fn kept(args: &Args, questions: &Questions, began: Instant) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let mut stream = connect(args)?;
     let (mut next, mut out) = (0_u16, Vec::new());
-    // Replies may come in any order; the ids that are awaited are those below `next` that are set.
+    // Replies may come in any order; an id is set while its reply is awaited.
     let mut awaited = vec![false; 1 << 16];
     let mut buffer = vec![0; 1 << 16];
     let mut filled = 0;
@@ -111,7 +111,7 @@ fn kept(args: &Args, questions: &Questions, began: Instant) -> anyhow::Result<Re
             next = next.wrapping_add(1);
             report.sent += 1;
         }
-        // A server may close the connection when it has had enough of it; what waits is lost then.
+        // A server may close the connection at any time; queries that wait are then lost.
         if stream.write_all(&out).is_err() {
             break;
         }
@@ -154,7 +154,7 @@ fn connect(args: &Args) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Appends a query behind its length.
+/// Appends a query's length and the query.
 fn push(questions: &Questions, id: u16, out: &mut Vec<u8>) {
     let mut packet = [0; 512];
     let len = questions.write(id, &mut packet);
@@ -162,7 +162,7 @@ fn push(questions: &Questions, id: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(packet.get(..len).unwrap_or_default());
 }
 
-/// The first whole message, and what is behind it.
+/// The first whole message, and the bytes after it.
 fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))

@@ -2,8 +2,8 @@
 //!
 //! The closed loop keeps a window of unanswered queries on each socket: the server is never idle
 //! and its queue never overflows. The open loop sends by the clock, whatever the server does, and
-//! takes the time from sending to reply. Both spin: a generator that sleeps has to be woken by the
-//! server, at the server's expense. What yields to other processes between two looks costs them
+//! measures the time from sending to reply. Both spin, because waking a sleeping generator would cost
+//! the server CPU time. Between two rounds they yield to other processes, so that spinning costs those
 //! nothing.
 
 use std::{
@@ -23,13 +23,13 @@ use super::{
     report::Report,
 };
 
-/// Datagrams a system call.
+/// Datagrams per system call.
 const BATCH: usize = 64;
-/// When a query without a reply is lost.
+/// After this time a query without a reply is lost.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked for such queries.
+/// How often the generator looks for such queries.
 const LOOK: Duration = Duration::from_millis(100);
-/// Queries of one socket that can be told apart: more than a window, and a power of two.
+/// Queries of one socket that can be distinguished: more than a window, and a power of two.
 const RING: usize = 4096;
 
 /// A query that waits for its reply.
@@ -187,7 +187,7 @@ impl Run {
         Ok(sent)
     }
 
-    /// Receives what is there, a batch at most; returns how many replies came.
+    /// Receives the replies that are there, a batch at most; returns how many came.
     fn take(&mut self, flow: usize) -> anyhow::Result<usize> {
         let Some(flow) = self.flows.get_mut(flow) else {
             return Ok(0);
@@ -242,14 +242,14 @@ impl Flow {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            // Sockets are at different questions at the same time.
+            // Each socket begins at a different question.
             next: (number as u16).wrapping_mul(0x3c1f),
             waiting: 0,
             ring: vec![None; RING],
         })
     }
 
-    /// Notes that the next query was sent; whether one that was never answered made way.
+    /// Records that the next query was sent; returns whether it replaced one that was never answered.
     fn push(&mut self, now: u64) -> bool {
         let id = self.next;
         self.next = id.wrapping_add(1);
@@ -262,7 +262,7 @@ impl Flow {
         lost
     }
 
-    /// The query that a reply with this id is to.
+    /// Takes the query that a reply with this id answers.
     fn pop(&mut self, id: u16) -> Option<Pending> {
         let slot = self.ring.get_mut(usize::from(id) % RING)?;
         let query = slot.take_if(|query| query.id == id)?;
@@ -271,7 +271,7 @@ impl Flow {
     }
 }
 
-/// Nothing there, or no room; a refused port is told by what is lost.
+/// Nothing to receive, or no room to send; a refused port shows in the number of lost queries.
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(

@@ -1,8 +1,8 @@
-//! The server that others forward to: every name has one address, for five minutes, and the way
-//! here and back may take a while.
+//! The upstream of forwarders: every name has one address, with a TTL of five minutes, and replies
+//! may be delayed.
 //!
-//! It is a server of its own because the time that one needs is nobody else's measurement, and
-//! because no server of a package answers a fixed time late.
+//! It is a separate program so that its CPU time counts for no measured server, and because no
+//! packaged server can delay answers by a fixed time.
 
 use std::{
     collections::VecDeque,
@@ -14,15 +14,15 @@ use anyhow::Context as _;
 
 use super::{args::Args, batch::DATAGRAM, questions::HEADER};
 
-/// How often it is looked whether the time is up.
+/// How often the server checks whether the time is up.
 const LOOK: Duration = Duration::from_millis(250);
-/// The most replies that wait; queries beyond it get none.
+/// The most replies that wait; further queries get none.
 const MAX_WAITING: usize = 1 << 16;
-/// A pointer to the question's name, A, IN, 300 s, four bytes: an address of Google's, since
-/// forwarders drop those that are nobody's.
+/// A pointer to the question's name, A, IN, 300 s, four bytes: one of Google's addresses, because
+/// forwarders drop addresses that are not public.
 const RECORD: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\x08\x08\x08\x08";
 
-/// A reply and when it leaves.
+/// A reply and the time to send it.
 struct Waiting {
     due: Instant,
     client: SocketAddr,
@@ -38,7 +38,7 @@ pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
     while began.elapsed() < args.time {
         let next = waiting.front().map(|first: &Waiting| first.due);
         let patience = next.map_or(LOOK, |due| due.saturating_duration_since(Instant::now()));
-        // No patience at all would be for ever.
+        // A timeout of zero would mean no timeout.
         socket.set_read_timeout(Some(patience.max(Duration::from_micros(1))))?;
         if let Ok((len, client)) = socket.recv_from(&mut buffer) {
             let reply = buffer.get(..len).and_then(reply_to);
@@ -57,7 +57,7 @@ pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The question with the address behind it, and without EDNS.
+/// The question, followed by the address, without EDNS.
 fn reply_to(query: &[u8]) -> Option<Vec<u8>> {
     let mut at = HEADER;
     while let len @ 1.. = usize::from(*query.get(at)?) {

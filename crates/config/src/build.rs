@@ -27,7 +27,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, DenyWith, Origin, Pattern, Policy, Rule, TypeSet},
+    policy::{Action, DenyWith, Pattern, Policy, Rule, RuleOrigin, TypeSet},
 };
 
 /// Where a configuration is to be used.
@@ -296,7 +296,7 @@ fn add_zones(
             reason: None,
             action: Action::Zone(id),
             deny_with: None,
-            origin: Origin::Configured,
+            origin: RuleOrigin::Configured,
         };
         parts.add_rule(rule, Source::new(format!("zone {shown}"), origin.place));
     }

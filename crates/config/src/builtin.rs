@@ -18,7 +18,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Rrset},
-    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, DenyWith, Pattern, Rule, RuleOrigin, TypeSet},
     zone::{Zone, ZoneBuilder},
 };
 
@@ -108,7 +108,7 @@ fn add_rule(
         reason: reason.map(Into::into),
         action,
         deny_with,
-        origin: Origin::BuiltIn,
+        origin: RuleOrigin::BuiltIn,
     };
     parts.add_rule(rule, Source::built_in());
 }
@@ -149,7 +149,7 @@ fn empty_zone(origin: &str) -> Option<Zone> {
 mod tests {
     use super::*;
     use crate::tests::{answer, config};
-    use dnsgate_core::zone::Lookup;
+    use dnsgate_core::zone::ZoneLookup;
 
     const NONE: &str = "refused: no rule allows this name";
 
@@ -223,7 +223,7 @@ mod tests {
             let zone = empty_zone(&origin).expect(&origin);
             let name: Name = origin.parse().expect(&origin);
             assert_eq!(zone.rrset_count(), 2, "{origin}");
-            let Lookup::Found(ns) = zone.lookup(name.as_ref(), RecordType::NS) else {
+            let ZoneLookup::Found(ns) = zone.lookup(name.as_ref(), RecordType::NS) else {
                 panic!("{origin} has no NS");
             };
             assert_eq!(ns.rdatas().next(), Some(name.as_ref().wire()), "{origin}");
@@ -239,8 +239,8 @@ zones:
   - { origin: 10.in-addr.arpa, records: [\"5.0.0 PTR db.corp.example.\"] }
   - { origin: 1.168.192.in-addr.arpa, records: [\"7 PTR www.corp.example.\"] }
 rules:
-  - { name: fake, domains: [metadata.google.internal], answer: [A 10.0.0.9] }
-  - { name: canary, domains: [.use-application-dns.net], answer: [A 10.0.0.8] }
+  - { name: fake, domains: [metadata.google.internal], records: [A 10.0.0.9] }
+  - { name: canary, domains: [.use-application-dns.net], records: [A 10.0.0.8] }
 ",
         );
         for (name, rtype, want) in [

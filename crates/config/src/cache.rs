@@ -4,10 +4,10 @@ use super::{
     limits::Bound,
     value::{Bytes, Seconds},
 };
-use dnsgate_core::cache::Settings;
+use dnsgate_core::cache::CacheSettings;
 
 /// What is in force where the file says nothing.
-pub(super) const DEFAULT: Settings = Settings {
+pub(super) const DEFAULT: CacheSettings = CacheSettings {
     size: SIZE.default.0,
     min_ttl: MIN_TTL.default.0,
     max_ttl: MAX_TTL.default.0,

@@ -29,7 +29,7 @@ use super::{
 use dnsgate_core::{
     dns::{Name, Rcode, RecordType, Transport},
     policy::Policy,
-    zone::{Record, parse_record},
+    zone::{ZoneRecord, parse_record},
 };
 
 /// The most tests of one configuration. They are run at every start and reload, in some
@@ -83,7 +83,7 @@ pub struct Wanted {
     /// As written.
     pub text: Box<str>,
     /// What it says.
-    pub record: Record,
+    pub record: ZoneRecord,
 }
 
 /// The code of a reply, or that there is none.

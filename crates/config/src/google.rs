@@ -41,12 +41,14 @@ use super::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
     zone::Zone,
 };
 
 /// The TTL of every record of the preset, in seconds: as in Google's examples.
 pub(super) const TTL: u32 = 300;
+/// What `domains` says for every name that Google documents.
+pub(super) const DOCUMENTED_WORD: &str = "documented";
 /// The domain whose addresses have names of their own.
 const GOOGLEAPIS: &str = "googleapis.com";
 
@@ -181,7 +183,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
         reason: None,
         action: Action::Zone(id),
         deny_with: None,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     };
     parts.note_zone(shown);
     parts.add_rule(

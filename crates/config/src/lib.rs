@@ -16,7 +16,7 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
 
-use dnsgate_core::{cache::Settings, policy::Policy, zone::Zone};
+use dnsgate_core::{cache::CacheSettings, policy::Policy, zone::Zone};
 
 mod build;
 mod builtin;
@@ -88,7 +88,7 @@ pub struct Startup {
     /// Threads for each UDP address, and for all TCP addresses; `None` for one a core.
     pub workers: Option<NonZeroUsize>,
     /// How what upstreams said is kept.
-    pub cache: Settings,
+    pub cache: CacheSettings,
     /// How much of everything there may be.
     pub limits: Limits,
     /// What is logged.
@@ -188,6 +188,22 @@ pub fn load(path: &Path) -> Result<Config, Report> {
 /// Everything that is wrong with it.
 pub fn load_for(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     build::load(path, listen)
+}
+
+/// The configuration in the file, or the built-in one; `-` is standard input.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn read(file: Option<&Path>) -> Result<Config, Report> {
+    read_for(file, &[])
+}
+
+/// The same for a server that listens there instead of where the file says, if that is anywhere.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn read_for(file: Option<&Path>, listen: &[Listen]) -> Result<Config, Report> {
+    file.map_or_else(|| Ok(default_config()), |path| load_for(path, listen))
 }
 
 /// Reads a configuration from its text. `name` stands in messages, relative paths start at `dir`.

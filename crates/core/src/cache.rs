@@ -13,9 +13,9 @@
 //!
 //! Not here: who may ask (`policy`), what of it may pass (`engine`), who is asked (`upstream`).
 
-mod count;
 mod entry;
 mod slot;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -27,11 +27,11 @@ use std::{
 
 use quick_cache::{OptionsBuilder, sync::Cache as Table};
 
-pub use count::Numbers;
-use count::{Counters, Event};
-pub use entry::Entry;
-use entry::Standing;
-use slot::{Kept, OwnKey, Room, Weigh};
+pub use entry::CacheEntry;
+use entry::Freshness;
+use slot::{CacheSlot, EvictionCounter, OwnedKey, SlotWeigher};
+pub use stats::CacheStats;
+use stats::{Counters, LookupResult};
 
 use crate::dns::{Failure, NameRef, RecordType, Response};
 
@@ -49,7 +49,7 @@ const TYPICAL_ENTRY: usize = 1 << 10;
 
 /// How the cache keeps what it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Settings {
+pub struct CacheSettings {
     /// The most bytes; 0 keeps nothing.
     pub size: usize,
     /// Response count as true for at least this long, in seconds.
@@ -66,7 +66,7 @@ pub struct Settings {
 /// What responses are found by: a question in class IN, the bits that change its answer, and where it
 /// was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key<'k> {
+pub struct CacheKey<'k> {
     /// The name asked for.
     pub name: NameRef<'k>,
     /// The type asked for.
@@ -81,15 +81,15 @@ pub struct Key<'k> {
 
 /// What the cache has for a question.
 #[derive(Clone, Debug)]
-pub enum Found {
+pub enum CacheLookup {
     /// True now.
-    Fresh(Arc<Entry>),
+    Fresh(Arc<CacheEntry>),
     /// True now, asked for often, and near its end: whoever gets this is the one to ask again.
-    Refresh(Arc<Entry>),
+    Refresh(Arc<CacheEntry>),
     /// Past its time: to be used only when asking fails or takes too long.
-    Stale(Arc<Entry>),
+    Stale(Arc<CacheEntry>),
     /// Past its time, and asking failed a moment ago: to be used at once.
-    StaleNow(Arc<Entry>),
+    StaleNow(Arc<CacheEntry>),
     /// Asking failed a moment ago, and there is nothing else.
     Failed(Failure),
     /// Nothing.
@@ -98,17 +98,17 @@ pub enum Found {
 
 /// Response by question, for all workers.
 pub struct Cache {
-    settings: Settings,
-    table: Table<OwnKey, Kept, Weigh, RandomState, Room>,
-    room: Room,
+    settings: CacheSettings,
+    table: Table<OwnedKey, CacheSlot, SlotWeigher, RandomState, EvictionCounter>,
+    room: EvictionCounter,
     counters: Counters,
 }
 
 impl Cache {
     /// An empty cache.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        let room = Room::default();
+    pub fn new(settings: CacheSettings) -> Self {
+        let room = EvictionCounter::default();
         let shards = (settings.size / SHARD).clamp(1, MAX_SHARDS);
         // The table takes a power of two: never more than there is room for.
         let shards = 1 << shards.ilog2();
@@ -121,9 +121,11 @@ impl Cache {
             .estimated_items_capacity(items)
             .build()
         {
-            Ok(options) => Table::with_options(options, Weigh, RandomState::new(), room.clone()),
+            Ok(options) => {
+                Table::with_options(options, SlotWeigher, RandomState::new(), room.clone())
+            }
             // Only for what was not set.
-            Err(_) => Table::with(items, 0, Weigh, RandomState::new(), room.clone()),
+            Err(_) => Table::with(items, 0, SlotWeigher, RandomState::new(), room.clone()),
         };
         Self {
             settings,
@@ -135,27 +137,31 @@ impl Cache {
 
     /// What there is for `key`. Allocates nothing.
     #[must_use]
-    pub fn get(&self, key: &Key<'_>, now: Instant) -> Found {
+    pub fn get(&self, key: &CacheKey<'_>, now: Instant) -> CacheLookup {
         let found = match self.table.get(key) {
-            Some(Kept::Response(entry)) => self.judge(entry, now),
-            Some(Kept::Failed { failure, until }) if now < until => Found::Failed(failure),
-            Some(Kept::Failed { .. }) | None => Found::Missing,
+            Some(CacheSlot::Response(entry)) => self.judge(entry, now),
+            Some(CacheSlot::Failed { failure, until }) if now < until => {
+                CacheLookup::Failed(failure)
+            }
+            Some(CacheSlot::Failed { .. }) | None => CacheLookup::Missing,
         };
         self.counters.add(match found {
-            Found::Fresh(_) | Found::Refresh(_) | Found::Failed(_) => Event::Hit,
-            Found::Stale(_) | Found::StaleNow(_) => Event::Stale,
-            Found::Missing => Event::Miss,
+            CacheLookup::Fresh(_) | CacheLookup::Refresh(_) | CacheLookup::Failed(_) => {
+                LookupResult::Hit
+            }
+            CacheLookup::Stale(_) | CacheLookup::StaleNow(_) => LookupResult::Stale,
+            CacheLookup::Missing => LookupResult::Miss,
         });
         found
     }
 
-    fn judge(&self, entry: Arc<Entry>, now: Instant) -> Found {
+    fn judge(&self, entry: Arc<CacheEntry>, now: Instant) -> CacheLookup {
         match entry.standing(now, self.settings.serve_stale) {
-            Standing::True if entry.hit(now) => Found::Refresh(entry),
-            Standing::True => Found::Fresh(entry),
-            Standing::Stale if entry.has_failed(now) => Found::StaleNow(entry),
-            Standing::Stale => Found::Stale(entry),
-            Standing::Gone => Found::Missing,
+            Freshness::True if entry.hit(now) => CacheLookup::Refresh(entry),
+            Freshness::True => CacheLookup::Fresh(entry),
+            Freshness::Stale if entry.has_failed(now) => CacheLookup::StaleNow(entry),
+            Freshness::Stale => CacheLookup::Stale(entry),
+            Freshness::Gone => CacheLookup::Missing,
         }
     }
 
@@ -165,8 +171,13 @@ impl Cache {
     /// Those who waited for the same responses each put them; the first one's entry stays.
     ///
     /// Where denials are bridged, responses that can still be used stay, and are what is to be used.
-    pub fn put(&self, key: &Key<'_>, response: &Arc<Response>, now: Instant) -> Arc<Entry> {
-        if let Some(Kept::Response(entry)) = self.table.peek(key)
+    pub fn put(
+        &self,
+        key: &CacheKey<'_>,
+        response: &Arc<Response>,
+        now: Instant,
+    ) -> Arc<CacheEntry> {
+        if let Some(CacheSlot::Response(entry)) = self.table.peek(key)
             && entry.holds(response)
         {
             return entry;
@@ -180,7 +191,7 @@ impl Cache {
             return entry;
         }
         let weight = slot::weight_of_key(key.name.wire()) + response.bytes();
-        let entry = Arc::new(Entry::new(
+        let entry = Arc::new(CacheEntry::new(
             Arc::clone(response),
             weight,
             &self.settings,
@@ -190,9 +201,9 @@ impl Cache {
             return entry;
         }
         if entry.is_worth_keeping() {
-            let kept = Kept::Response(Arc::clone(&entry));
+            let kept = CacheSlot::Response(Arc::clone(&entry));
             // Takes out what was there even where there is no room for this.
-            self.table.insert(OwnKey::from(key), kept);
+            self.table.insert(OwnedKey::from(key), kept);
         } else {
             self.table.remove(key);
         }
@@ -203,7 +214,7 @@ impl Cache {
     /// with a note of it. That there was no room to ask says nothing of the question, and is not
     /// remembered; nor is that its upstream is down or leads back here, which is known of the upstream:
     /// a flood of names for one that is down would push out what others can still use.
-    pub fn fail(&self, key: &Key<'_>, failure: Failure, now: Instant) {
+    pub fn fail(&self, key: &CacheKey<'_>, failure: Failure, now: Instant) {
         if failure == Failure::Shed || self.settings.size == 0 {
             return;
         }
@@ -217,32 +228,32 @@ impl Cache {
         // Response that somebody puts between these two are lost for a few seconds. Questions that are
         // the same are merged, so there is hardly a second one to do so.
         let until = now + FAILURE_TTL;
-        let kept = Kept::Failed { failure, until };
-        self.table.insert(OwnKey::from(key), kept);
+        let kept = CacheSlot::Failed { failure, until };
+        self.table.insert(OwnedKey::from(key), kept);
     }
 
     /// What can be used when asking fails: responses past their time, but not by more than
     /// `serve_stale`; or newer ones, if somebody put them meanwhile.
     #[must_use]
-    pub fn stale(&self, key: &Key<'_>, now: Instant) -> Option<Arc<Entry>> {
+    pub fn stale(&self, key: &CacheKey<'_>, now: Instant) -> Option<Arc<CacheEntry>> {
         self.usable(key, now)
     }
 
     /// The responses that are true or stale, without counting as asked for.
-    fn usable(&self, key: &Key<'_>, now: Instant) -> Option<Arc<Entry>> {
+    fn usable(&self, key: &CacheKey<'_>, now: Instant) -> Option<Arc<CacheEntry>> {
         match self.table.peek(key)? {
-            Kept::Response(entry) => {
+            CacheSlot::Response(entry) => {
                 let standing = entry.standing(now, self.settings.serve_stale);
-                (standing != Standing::Gone).then_some(entry)
+                (standing != Freshness::Gone).then_some(entry)
             }
-            Kept::Failed { .. } => None,
+            CacheSlot::Failed { .. } => None,
         }
     }
 
     /// How it has been doing, for metrics.
     #[must_use]
-    pub fn numbers(&self) -> Numbers {
-        Numbers {
+    pub fn stats(&self) -> CacheStats {
+        CacheStats {
             evictions: self.room.evictions(),
             entries: self.table.len(),
             bytes: self.table.weight(),

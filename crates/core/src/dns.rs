@@ -8,7 +8,6 @@
 //! Not here: what a name may do (`policy`), what a zone holds (`zone`), in which order things
 //! happen (`engine`). Nothing in here knows a socket, a clock or a metric.
 
-pub mod ask;
 pub mod code;
 pub mod edns;
 mod fault;
@@ -19,6 +18,7 @@ pub mod response;
 pub mod rrset;
 pub mod rtype;
 pub mod tree;
+pub mod upstream_query;
 
 pub use code::{Ede, Rcode};
 pub use fault::ServerFault;

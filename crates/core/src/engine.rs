@@ -4,19 +4,19 @@
 //! ```text
 //!  packet ─▶ parse ─▶ admit ─▶ decide ─┬─▶ answer (zone, rule) ──────────────┐
 //!              │        │              ├─▶ forward: responses ─▶ response filter ─────────┤
-//!              │        │              │      └─▶ Ask(permit) … finish ─▶ ▲  │
+//!              │        │              │      └─▶ Forward(permit) … resume ─▶ ▲  │
 //!              │        │              └─▶ deny ─────────────────────────────┼─▶ reply + Outcome
 //!              └────────┴── reject, deny ────────────────────────────────────┘
 //! ```
 //!
 //! [`begin`] takes a query as far as it goes. Where an upstream's responses are missing it ends with
-//! [`Step::Ask`]; when they have come, [`finish`] takes it the same way once more, with them at hand.
+//! [`Step::Forward`]; when they have come, [`resume`] takes it the same way once more, with them at hand.
 //!
 //! This is the only place where the order stands, and the order is the policy's backbone: what is
 //! malformed never reaches the policy, a unknown client's question never reaches a rule, and what no rule
 //! allows is denied. [`begin`] reads like the list.
 //!
-//! Before it stands [`Rates`], where a client may send only so much: it reads nothing of a packet.
+//! Before it stands [`RateLimiter`], where a client may send only so much: it reads nothing of a packet.
 //!
 //! Not here: sockets, tasks, clocks, metrics, and what to do with an outcome. So the same code
 //! serves UDP and TCP, `explain`, tests and fuzzers. Nothing on this path allocates for a query that
@@ -29,7 +29,7 @@ use crate::{
         edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
         query::{CLASS_IN, HEADER},
     },
-    policy::{Bits, Grant, Origin, Verdict, ZoneId, probe_token},
+    policy::{Grant, QueryBits, RuleOrigin, Verdict, ZoneId, probe_token},
     zone::Zone,
 };
 
@@ -46,22 +46,22 @@ mod step;
 mod tests;
 
 pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
-pub use context::{Client, Context, Memory};
-pub use filter::Check;
-pub use forward::Arrived;
+pub use context::{CacheView, Client, Context};
+pub use filter::FilterCheck;
+pub use forward::UpstreamResult;
 pub use outcome::{Ending, Outcome, Reason};
-pub use rate::{Pass, RATE_BUCKETS, Rate, Rates};
+pub use rate::{RATE_BUCKETS, RateLimit, RateLimiter, RateVerdict};
 pub use snapshot::{Partition, Snapshot};
-pub use step::{Ask, More, Step};
+pub use step::{FollowUp, Forward, Step};
 
-use answer::Stop;
-use forward::Trail;
+use answer::Incomplete;
+use forward::CnameChain;
 
 /// What a reply says that is past its time.
 const STALE: &str = "no upstream answers";
 /// The same, where it stands in for a denial.
 const BRIDGES: &str = "the upstream says now that there is none";
-/// What a reply says whose chain of aliases has no end: [`MAX_LINKS`](crate::dns::responses::MAX_LINKS).
+/// What a reply says whose chain of aliases has no end: [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 
 /// Takes one packet as far as it goes. A reply is written into `out`, which should hold
@@ -79,17 +79,17 @@ const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 /// 8. What was found is filtered.
 #[must_use]
 pub fn begin(packet: &[u8], client: Client, context: &Context<'_>, out: &mut [u8]) -> Step {
-    finish(packet, client, context, &[], out)
+    resume(packet, client, context, &[], out)
 }
 
-/// The same for a packet whose query has waited, with all that has arrived since for it, each the
-/// answer to a [`Step::Ask`] of this very packet under the same snapshot.
+/// The same for a packet whose query has waited, with all that has results since for it, each the
+/// answer to a [`Step::Forward`] of this very packet under the same snapshot.
 #[must_use]
-pub fn finish(
+pub fn resume(
     packet: &[u8],
     client: Client,
     context: &Context<'_>,
-    arrived: &[Arrived],
+    results: &[UpstreamResult],
     out: &mut [u8],
 ) -> Step {
     let policy = context.snapshot.policy();
@@ -100,10 +100,10 @@ pub fn finish(
         return reject_malformed(packet, fault, (client.transport, admitted), out);
     }
     let query = &query;
-    let turn = Turn {
+    let run = QueryRun {
         query,
         context,
-        arrived,
+        results,
     };
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
@@ -123,12 +123,12 @@ pub fn finish(
         return refuse(reason, writer, outcome);
     }
     let Some(group) = group else {
-        return turn.deny(policy.deny_unknown_client(), writer, outcome);
+        return run.deny(policy.deny_unknown_client(), writer, outcome);
     };
     outcome.group = Some(group);
-    match turn.decide(group, query.name(), query.qtype()) {
-        Verdict::Deny(denial) => turn.deny(denial, writer, outcome),
-        verdict => turn.answer(group, verdict, writer, outcome),
+    match run.decide(group, query.name(), query.qtype()) {
+        Verdict::Deny(denial) => run.deny(denial, writer, outcome),
+        verdict => run.answer(group, verdict, writer, outcome),
     }
 }
 
@@ -171,7 +171,7 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
     sent(&mut writer, None, outcome)
 }
 
-/// What becomes of a datagram whose client is over its rate ([`Rates`]), before anything else is done
+/// What becomes of a datagram whose client is over its rate ([`RateLimiter`]), before anything else is done
 /// about it: nothing, or where it `slips` an empty reply that asks the client to come back over TCP,
 /// where its address is proven. A real client does, and the victim of a forged one gets no more than
 /// was sent in its name.
@@ -276,13 +276,13 @@ fn sent(writer: &mut ReplyWriter<'_>, ede: Option<(Ede, &str)>, mut outcome: Out
 
 /// One query with what it is decided by.
 #[derive(Clone, Copy)]
-struct Turn<'t> {
+struct QueryRun<'t> {
     query: &'t Query<'t>,
     context: &'t Context<'t>,
-    arrived: &'t [Arrived],
+    results: &'t [UpstreamResult],
 }
 
-impl<'t> Turn<'t> {
+impl<'t> QueryRun<'t> {
     /// Writes the answer that the verdict leads to.
     fn answer(
         self,
@@ -291,7 +291,7 @@ impl<'t> Turn<'t> {
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
-        let mut trail = Trail::default();
+        let mut chain = CnameChain::default();
         let (reason, rule) = match &verdict {
             Verdict::Zone { rule, .. } => (Some(Reason::Zone), Some(*rule)),
             Verdict::Answer { rule, .. } => (Some(Reason::Rule), Some(*rule)),
@@ -305,25 +305,25 @@ impl<'t> Turn<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
-        let written = answer::write(self, group, verdict, writer, &mut trail);
-        outcome.upstream = trail.upstream;
-        outcome.reason = reason.unwrap_or(trail.reason());
+        let written = answer::write(self, group, verdict, writer, &mut chain);
+        outcome.upstream = chain.upstream;
+        outcome.reason = reason.unwrap_or(chain.reason());
         if reason.is_none() {
-            outcome.rule = trail.observed.or(rule);
+            outcome.rule = chain.observed.or(rule);
         }
         match written {
             Ok(()) => {}
-            Err(Stop::Full) => {
+            Err(Incomplete::Full) => {
                 writer.truncate();
                 outcome.truncated = true;
             }
             Err(stop) => return self.stop(group, stop, writer, outcome),
         }
-        let text = if trail.bridges { BRIDGES } else { STALE };
-        let ede = trail.stale.then_some((Ede::StaleAnswer, text));
+        let text = if chain.bridges { BRIDGES } else { STALE };
+        let ede = chain.stale.then_some((Ede::StaleAnswer, text));
         let mut step = sent(writer, ede, outcome);
-        if let (Step::Reply { more, .. }, Some(permit)) = (&mut step, trail.refresh) {
-            *more = Some(Box::new(More {
+        if let (Step::Reply { more, .. }, Some(permit)) = (&mut step, chain.refresh) {
+            *more = Some(Box::new(FollowUp {
                 refresh: Some(permit),
                 rejected: None,
             }));
@@ -335,20 +335,22 @@ impl<'t> Turn<'t> {
     fn stop(
         self,
         group: GroupId,
-        stop: Stop,
+        stop: Incomplete,
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
         writer.clear();
         match stop {
-            Stop::Ask { permit, stale } => Step::Ask(Box::new(Ask {
+            Incomplete::Forward { permit, stale } => Step::Forward(Box::new(Forward {
                 permit,
                 stale,
                 outcome,
             })),
-            Stop::Filtered(rejection) => self.deny_filtered(group, rejection, writer, outcome),
-            Stop::NoRecursion => refuse(Reason::NoRecursion, writer, outcome),
-            Stop::Failed { failure, cached } => {
+            Incomplete::Filtered(rejection) => {
+                self.deny_filtered(group, rejection, writer, outcome)
+            }
+            Incomplete::NoRecursion => refuse(Reason::NoRecursion, writer, outcome),
+            Incomplete::Failed { failure, cached } => {
                 outcome.reason = failed(failure);
                 writer.set_rcode(Rcode::ServFail);
                 let text = failure.to_string();
@@ -360,7 +362,7 @@ impl<'t> Turn<'t> {
                 };
                 sent(writer, Some((ede, &text)), outcome)
             }
-            Stop::Endless | Stop::Full => {
+            Incomplete::Endless | Incomplete::Full => {
                 writer.set_rcode(Rcode::ServFail);
                 outcome.reason = match outcome.upstream {
                     Some(_) => Reason::UpstreamChain,
@@ -395,7 +397,7 @@ impl<'t> Turn<'t> {
             && name == zone.origin()
             && policy
                 .rule(rule)
-                .is_some_and(|rule| rule.origin == Origin::BuiltIn)
+                .is_some_and(|rule| rule.origin == RuleOrigin::BuiltIn)
     }
 
     /// Leave to ask for the DS of `name`, if a name beside it would be forwarded.
@@ -425,13 +427,13 @@ impl<'t> Turn<'t> {
         self.query.recursion_desired() || self.qtype() == RecordType::ANY
     }
 
-    fn memory(self) -> Option<Memory<'t>> {
-        self.context.memory
+    fn cache_view(self) -> Option<CacheView<'t>> {
+        self.context.cache_view
     }
 
     /// The bits that travel with the question to an upstream.
-    fn bits(self) -> Bits {
-        Bits {
+    fn bits(self) -> QueryBits {
+        QueryBits {
             dnssec_ok: self.query.edns().is_some_and(|edns| edns.dnssec_ok),
             checking_disabled: self.query.checking_disabled(),
         }

@@ -12,7 +12,7 @@
 //! so would be any fault in here. A policy that is only observed forwards where it would deny.
 //!
 //! A denial by default tells three cases apart: a rule allows the name for other groups or types or
-//! has ended, the name is one that search lists leave behind ([`Origin::Search`]), or neither.
+//! has ended, the name is one that search lists leave behind ([`RuleOrigin::Search`]), or neither.
 //!
 //! Not here: what a zone or an upstream answers (they are numbers here), how a denial looks on the
 //! wire (`engine`), and how rules are written (`config`). Nothing in here reads a clock or keeps state between
@@ -26,12 +26,12 @@ pub mod build;
 mod clients;
 mod embedded;
 mod explain;
-mod filters;
-mod names;
+mod name_index;
 pub mod pattern;
 mod permit;
 mod ranges;
 pub mod rule;
+mod rule_ranges;
 mod shadow;
 mod spans;
 mod special;
@@ -40,22 +40,22 @@ mod tests;
 mod ties;
 
 pub use build::Conflict;
-pub use explain::{Candidate, Fate, NearMiss};
+pub use explain::{Candidate, Disposition, NearMiss};
 pub use pattern::{Pattern, PatternError};
-pub use permit::{Bits, Grant, Permit, probe_token};
+pub use permit::{Grant, Permit, QueryBits, probe_token};
 pub use ranges::{AnswerRanges, Ranges};
 pub use rule::{
-    Action, CnameMode, DenyWith, Forwarding, Group, GroupId, GroupSet, MAX_GROUPS, Origin, Rule,
-    RuleId, TypeSet, UpstreamId,
+    Action, CnameMode, DenyWith, Forwarding, Group, GroupId, GroupSet, MAX_GROUPS, Rule, RuleId,
+    RuleOrigin, TypeSet, UpstreamId,
 };
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
 
-use build::Texts;
+use build::DenialTexts;
 use clients::ClientSet;
-use filters::Filters;
-use names::{Entry, Kind, NameTree, Reach, Spot};
+use name_index::{Coverage, NameIndex, NamePosition, PatternEntry, PatternKind};
+use rule_ranges::RuleRanges;
 
 /// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,16 +72,16 @@ pub struct Policy {
     groups: Vec<Group>,
     rules: Vec<Rule>,
     /// What a denial by each rule, or in spite of it, says.
-    texts: Vec<Texts>,
+    texts: Vec<DenialTexts>,
     clients: ClientSet,
-    names: NameTree,
+    names: NameIndex,
     /// The rule about names of one label that nothing else is about.
     single_label: Option<RuleId>,
     deny_with: DenyWith,
     /// Where questions go that would be denied, in a policy that is only observed.
     observe: Option<Forwarding>,
     /// The ranges of the rules that forward, as answers are compared with them.
-    filters: Filters,
+    rule_ranges: RuleRanges,
 }
 
 /// What becomes of a question.
@@ -146,19 +146,19 @@ pub enum DenialReason {
 
 /// What one walk over the rules about a name found.
 #[derive(Clone, Copy, Default)]
-struct Found<'p> {
+struct RuleMatch<'p> {
     /// The rule that decides.
     winner: Option<(RuleId, &'p Rule)>,
     /// Where none does: the rule that would allow the question but for this. One that is for the
     /// group goes before one that is not, and one that has ended before one for other types.
-    missed: Option<(RuleId, Fate)>,
+    missed: Option<(RuleId, Disposition)>,
     /// Where none does: the rule about names that search lists leave behind.
     search: Option<RuleId>,
 }
 
 /// Who asks, for what, and when: what a rule must be for to apply.
 #[derive(Clone, Copy)]
-struct Asked {
+struct AskedBy {
     group: GroupId,
     qtype: RecordType,
     now: SystemTime,
@@ -182,7 +182,7 @@ impl Policy {
             cname: CnameMode::Any,
         };
         Self {
-            filters: self.filters.observing(&observe),
+            rule_ranges: self.rule_ranges.observing(&observe),
             observe: Some(observe),
             ..self
         }
@@ -192,8 +192,11 @@ impl Policy {
     /// preset, to which an alias of any name may lead.
     #[must_use]
     pub fn always_allowing(self, addresses: Vec<IpAddr>) -> Self {
-        let filters = Filters::new(&self.rules, self.observe.as_ref(), addresses);
-        Self { filters, ..self }
+        let rule_ranges = RuleRanges::new(&self.rules, self.observe.as_ref(), addresses);
+        Self {
+            rule_ranges,
+            ..self
+        }
     }
 
     /// Where questions go that would be denied, where denials are only observed.
@@ -223,29 +226,29 @@ impl Policy {
         qtype: RecordType,
         now: SystemTime,
     ) -> Verdict<'_, 'q> {
-        let asked = Asked { group, qtype, now };
-        let spot = self.names.find(name);
-        let found = self.found(asked, spot);
+        let asked = AskedBy { group, qtype, now };
+        let position = self.names.find(name);
+        let found = self.found(asked, position);
         if let Some((id, rule)) = found.winner {
             match &rule.action {
                 &Action::Zone(zone) => return Verdict::Zone { zone, rule: id },
                 Action::Answer(records) => return Verdict::Answer { records, rule: id },
                 Action::Forward(forwarding) => {
-                    let by = (forwarding, self.filters.of_rule(id));
+                    let by = (forwarding, self.rule_ranges.of_rule(id));
                     return Verdict::Forward(Grant::new(name, qtype, by, Some(id), false));
                 }
                 Action::Deny => {}
             }
         }
         let winner = found.winner;
-        let built_in = winner.is_some_and(|(_, rule)| rule.origin == Origin::BuiltIn);
+        let built_in = winner.is_some_and(|(_, rule)| rule.origin == RuleOrigin::BuiltIn);
         match &self.observe {
             Some(forwarding) if !built_in => {
                 let id = winner.map(|(id, _)| id);
-                let by = (forwarding, self.filters.observed());
+                let by = (forwarding, self.rule_ranges.observed());
                 Verdict::Forward(Grant::new(name, qtype, by, id, true))
             }
-            _ => Verdict::Deny(self.denial(asked, spot, found)),
+            _ => Verdict::Deny(self.denial(asked, position, found)),
         }
     }
 
@@ -278,13 +281,15 @@ impl Policy {
     #[must_use]
     pub fn denies(&self, id: RuleId) -> bool {
         let rule = self.rule(id);
-        rule.is_some_and(|rule| rule.origin == Origin::Configured && rule.action == Action::Deny)
+        rule.is_some_and(|rule| {
+            rule.origin == RuleOrigin::Configured && rule.action == Action::Deny
+        })
     }
 
     /// The addresses that a rule's answers may hold; none of a rule that does not forward.
     #[must_use]
     pub fn ranges_of(&self, id: RuleId) -> &Ranges {
-        self.filters.of_rule(id)
+        self.rule_ranges.of_rule(id)
     }
 
     /// The groups, by number.
@@ -329,28 +334,37 @@ impl Policy {
     }
 
     /// The rules that are about the name (or the unmentioned names below it), best first.
-    fn contest(&self, spot: Spot, reach: Reach) -> impl Iterator<Item = (Entry, &Rule)> {
+    fn contest(
+        &self,
+        position: NamePosition,
+        reach: Coverage,
+    ) -> impl Iterator<Item = (PatternEntry, &Rule)> {
         self.names
-            .entries(spot)
+            .entries(position)
             .filter(move |entry| entry.reaches(reach))
             // Every entry has its rule. Were one missing, those behind it must not win instead.
             .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
     }
 
-    fn winner(&self, asked: Asked, spot: Spot, reach: Reach) -> Option<(RuleId, &Rule)> {
-        self.contest(spot, reach)
+    fn winner(
+        &self,
+        asked: AskedBy,
+        position: NamePosition,
+        reach: Coverage,
+    ) -> Option<(RuleId, &Rule)> {
+        self.contest(position, reach)
             .find(|(_, rule)| asked.obstacle(rule).is_none())
             .map(|(entry, rule)| (entry.rule, rule))
     }
 
     /// What the rules about a name say to a question, in one walk.
-    fn found(&self, asked: Asked, spot: Spot) -> Found<'_> {
-        let mut found = Found::default();
-        for entry in self.names.entries(spot) {
-            if entry.kind == Kind::Search {
+    fn found(&self, asked: AskedBy, position: NamePosition) -> RuleMatch<'_> {
+        let mut found = RuleMatch::default();
+        for entry in self.names.entries(position) {
+            if entry.kind == PatternKind::Search {
                 found.search = found.search.or(Some(entry.rule));
             }
-            if !entry.reaches(Reach::Name) {
+            if !entry.reaches(Coverage::Name) {
                 continue;
             }
             // Every entry has its rule. Were one missing, those behind it must not win instead.
@@ -361,36 +375,37 @@ impl Policy {
                 found.winner = Some((entry.rule, rule));
                 break;
             };
-            let is_nearer = |(_, other): (RuleId, Fate)| obstacle.nearness() > other.nearness();
+            let is_nearer =
+                |(_, other): (RuleId, Disposition)| obstacle.nearness() > other.nearness();
             if asked.would_be_allowed_elsewhere(rule, obstacle)
                 && found.missed.is_none_or(is_nearer)
             {
                 found.missed = Some((entry.rule, obstacle));
             }
         }
-        if spot.is_single_label() {
+        if position.is_single_label() {
             found.search = found.search.or(self.single_label);
         }
         found
     }
 
     /// The entry of the rule about names that search lists leave behind, if the name is one of its.
-    fn search_entry(&self, spot: Spot) -> Option<Entry> {
-        let mut entries = self.names.entries(spot);
-        entries.find(|entry| entry.kind == Kind::Search)
+    fn search_entry(&self, position: NamePosition) -> Option<PatternEntry> {
+        let mut entries = self.names.entries(position);
+        entries.find(|entry| entry.kind == PatternKind::Search)
     }
 
-    fn denial(&self, asked: Asked, spot: Spot, found: Found<'_>) -> Denial<'_> {
+    fn denial(&self, asked: AskedBy, position: NamePosition, found: RuleMatch<'_>) -> Denial<'_> {
         let (why, rule) = match found {
-            Found {
+            RuleMatch {
                 winner: Some((id, _)),
                 ..
             } => (DenialReason::Rule, Some(id)),
-            Found {
+            RuleMatch {
                 missed: Some((id, obstacle)),
                 ..
             } => (obstacle.denial(), Some(id)),
-            Found {
+            RuleMatch {
                 search: Some(id), ..
             } => (DenialReason::Search, Some(id)),
             _ => (DenialReason::Default, None),
@@ -398,12 +413,12 @@ impl Policy {
         let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
         let with = by_rule.or_else(|| {
             // The walk ended with the winner: a search list's name may be one of those above it.
-            let above = || found.winner.is_some() && self.search_entry(spot).is_some();
+            let above = || found.winner.is_some() && self.search_entry(position).is_some();
             let searched = found.search.is_some() || above();
             searched.then_some(DenyWith::NxDomain)
         });
         let with = match with.unwrap_or_else(|| self.deny_with(asked.group)) {
-            DenyWith::NxDomain if self.allows_more(asked, spot) => DenyWith::NoData,
+            DenyWith::NxDomain if self.allows_more(asked, position) => DenyWith::NoData,
             with => with,
         };
         let texts = rule.and_then(|id| self.texts.get(id.0 as usize));
@@ -417,17 +432,17 @@ impl Policy {
 
     /// Whether a denied name is allowed in another type, or names below it are. The root always
     /// counts as if they were: who hears that it does not exist takes every name for gone.
-    fn allows_more(&self, asked: Asked, spot: Spot) -> bool {
-        spot.is_root()
-            || self.names.has_allowed_below(spot)
-            || self.allows_some_type(asked, spot, Reach::Name)
-            || self.allows_some_type(asked, spot, Reach::Below)
+    fn allows_more(&self, asked: AskedBy, position: NamePosition) -> bool {
+        position.is_root()
+            || self.names.has_allowed_below(position)
+            || self.allows_some_type(asked, position, Coverage::Name)
+            || self.allows_some_type(asked, position, Coverage::Below)
     }
 
     /// Whether there is any type that the group may ask for, at the name or at the unmentioned
     /// names below it.
-    fn allows_some_type(&self, asked: Asked, spot: Spot, reach: Reach) -> bool {
-        for (_, rule) in self.contest(spot, reach) {
+    fn allows_some_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
+        for (_, rule) in self.contest(position, reach) {
             if !rule.is_for(asked.group) || rule.has_expired(asked.now) {
                 continue;
             }
@@ -437,7 +452,7 @@ impl Policy {
                 // The types listed here may all have been denied by a better rule.
                 Some(types) if rule.action.allows() => {
                     let allows = |&qtype: &RecordType| {
-                        self.winner(Asked { qtype, ..asked }, spot, reach)
+                        self.winner(AskedBy { qtype, ..asked }, position, reach)
                             .is_some_and(|(_, rule)| rule.action.allows())
                     };
                     if types.iter().any(allows) {
@@ -451,21 +466,21 @@ impl Policy {
     }
 }
 
-impl Asked {
+impl AskedBy {
     /// Whether a rule that does not apply, for this reason, allows the name to somebody else, or did
     /// allow it. One that is for others and has ended does neither.
-    fn would_be_allowed_elsewhere(self, rule: &Rule, obstacle: Fate) -> bool {
-        rule.action.allows() && (obstacle == Fate::Expired || !rule.has_expired(self.now))
+    fn would_be_allowed_elsewhere(self, rule: &Rule, obstacle: Disposition) -> bool {
+        rule.action.allows() && (obstacle == Disposition::Expired || !rule.has_expired(self.now))
     }
 
     /// Why a rule does not apply; `None` when it does.
-    fn obstacle(self, rule: &Rule) -> Option<Fate> {
+    fn obstacle(self, rule: &Rule) -> Option<Disposition> {
         if !rule.is_for(self.group) {
-            Some(Fate::OtherGroup)
+            Some(Disposition::OtherGroup)
         } else if !rule.types.contains(self.qtype) {
-            Some(Fate::OtherType)
+            Some(Disposition::OtherType)
         } else if rule.has_expired(self.now) {
-            Some(Fate::Expired)
+            Some(Disposition::Expired)
         } else {
             None
         }

@@ -11,13 +11,13 @@
 //! Invariants: every zone has exactly one SOA record, at its origin; the data of NS, CNAME,
 //! DNAME, PTR, SOA, MX and SRV records hold well-formed names; no CNAME stands beside other data.
 
-mod build;
+mod builder;
 mod file;
 
-pub use build::{MAX_RECORDS, Problem, ZoneBuilder, ZoneError};
+pub use builder::{MAX_RECORDS, ZoneBuilder, ZoneError, ZoneProblem};
 pub use file::{
-    INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone, Record,
-    ZoneFault, parse_record, parse_zone,
+    INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
+    ZoneFault, ZoneRecord, parse_record, parse_zone,
 };
 
 use crate::dns::{LabelMap, LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset};
@@ -44,7 +44,7 @@ pub struct Zone {
 
 /// What a zone has for a question (RFC 1034 section 4.3.2, step 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup<'z> {
+pub enum ZoneLookup<'z> {
     /// The records asked for; from a wildcard they belong to the name of the question all the
     /// same.
     Found(&'z Rrset),
@@ -108,12 +108,12 @@ impl Zone {
 
     /// Answers one question. A name outside the zone does not exist in it.
     #[must_use]
-    pub fn lookup<'z>(&'z self, name: NameRef<'_>, qtype: RecordType) -> Lookup<'z> {
+    pub fn lookup<'z>(&'z self, name: NameRef<'_>, qtype: RecordType) -> ZoneLookup<'z> {
         let starts = name.label_starts().as_slice();
         let own = starts.len().checked_sub(self.skip);
         let own = own.and_then(|own| starts.get(..own));
         let Some(own) = own.filter(|_| name.is_within(self.origin())) else {
-            return Lookup::NxDomain;
+            return ZoneLookup::NxDomain;
         };
         let mut labels = own.iter().rev();
         let mut node = NodeId::ROOT;
@@ -134,7 +134,7 @@ impl Zone {
                     .tree
                     .names()
                     .child(node, b"*")
-                    .map_or(Lookup::NxDomain, |star| answer(self.sets(star), qtype));
+                    .map_or(ZoneLookup::NxDomain, |star| answer(self.sets(star), qtype));
             };
             node = child;
             depth += 1;
@@ -149,20 +149,20 @@ impl Zone {
         depth: usize,
         last: bool,
         qtype: RecordType,
-    ) -> Option<Lookup<'_>> {
+    ) -> Option<ZoneLookup<'_>> {
         let sets = self.sets(node);
         let asks_parent = last && qtype == RecordType::DS;
         if node != NodeId::ROOT
             && !asks_parent
             && let Some(ns) = of_type(sets, RecordType::NS)
         {
-            return Some(Lookup::Referral {
+            return Some(ZoneLookup::Referral {
                 cut_labels: depth,
                 ns,
             });
         }
         let dname = of_type(sets, RecordType::DNAME).filter(|_| !last)?;
-        Some(Lookup::Dname {
+        Some(ZoneLookup::Dname {
             owner_labels: depth,
             dname,
         })
@@ -200,14 +200,14 @@ impl Zone {
 }
 
 /// What a name's own sets say to a question for that name.
-fn answer(sets: &[Rrset], qtype: RecordType) -> Lookup<'_> {
+fn answer(sets: &[Rrset], qtype: RecordType) -> ZoneLookup<'_> {
     if let Some(set) = of_type(sets, qtype) {
-        return Lookup::Found(set);
+        return ZoneLookup::Found(set);
     }
     match of_type(sets, RecordType::CNAME) {
-        Some(cname) => Lookup::Alias(cname),
-        None if qtype == RecordType::ANY && !sets.is_empty() => Lookup::Exists,
-        None => Lookup::NoData,
+        Some(cname) => ZoneLookup::Alias(cname),
+        None if qtype == RecordType::ANY && !sets.is_empty() => ZoneLookup::Exists,
+        None => ZoneLookup::NoData,
     }
 }
 

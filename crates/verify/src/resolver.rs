@@ -23,7 +23,7 @@ use super::{
     probe::{connect, fault_of},
     udp,
 };
-use dnsgate_core::dns::{Name, RecordType, ask};
+use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
 /// How often a datagram is sent: one may be lost.
 const SENDINGS: u32 = 2;
@@ -90,7 +90,7 @@ impl Resolver {
     /// What each server says over TCP, which programs use by `options use-vc` and for what is long.
     pub(super) async fn each_over_tcp(&self, name: &Name, rtype: RecordType) -> Vec<Said> {
         let asked = self.servers.iter().map(|&server| async move {
-            let query = ask::encode(rand::random(), name.as_ref(), rtype, false, false);
+            let query = upstream_query::encode(rand::random(), name.as_ref(), rtype, false, false);
             let reply = timeout(self.patience, over_tcp(server, &query, self.patience)).await;
             let reply = reply.unwrap_or(Err(Fault::TimedOut("DNS over TCP")));
             let answer = reply.and_then(|reply| read(server, &reply, name, rtype));
@@ -105,9 +105,9 @@ impl Resolver {
         name: &Name,
         rtype: RecordType,
     ) -> Result<Answer, Fault> {
-        let query = ask::encode(rand::random(), name.as_ref(), rtype, false, false);
+        let query = upstream_query::encode(rand::random(), name.as_ref(), rtype, false, false);
         let mut reply = exchange(server, &query, self.patience).await?;
-        if ask::is_truncated(&reply) {
+        if upstream_query::is_truncated(&reply) {
             let stream = over_tcp(server, &query, self.patience);
             reply = timeout(self.patience, stream)
                 .await
@@ -137,7 +137,7 @@ async fn exchange(server: SocketAddr, query: &[u8], patience: Duration) -> Resul
                 let len = socket.recv(&mut reply).await.map_err(refused)?;
                 if reply
                     .get(..len)
-                    .is_some_and(|reply| ask::is_reply_to(reply, query))
+                    .is_some_and(|reply| upstream_query::is_reply_to(reply, query))
                 {
                     return Ok::<_, Fault>(len);
                 }
@@ -161,7 +161,7 @@ async fn over_tcp(server: SocketAddr, query: &[u8], patience: Duration) -> Resul
     let len = stream.read_u16().await.map_err(broken)?;
     let mut reply = vec![0; usize::from(len)];
     stream.read_exact(&mut reply).await.map_err(broken)?;
-    if ask::is_reply_to(&reply, query) {
+    if upstream_query::is_reply_to(&reply, query) {
         Ok(reply)
     } else {
         Err(Fault::Garbled(format!(

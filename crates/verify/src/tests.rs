@@ -14,7 +14,7 @@ use super::{
     *,
 };
 use dnsgate_config::{Config, Vip};
-use dnsgate_core::dns::{Name, RecordType, ask};
+use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
 fn config(text: &str) -> Config {
     dnsgate_config::parse(text, "test", Path::new("")).expect(text)
@@ -526,7 +526,7 @@ fn reply(text: &str, asked: &str) -> Answer {
     use dnsgate_core::{dns::Transport, engine};
     let config = config(text);
     let snapshot = dnsgate_whatif::snapshot(config.policy, config.zones, 0);
-    let query = ask::encode(7, name(asked).as_ref(), RecordType::A, false, false);
+    let query = upstream_query::encode(7, name(asked).as_ref(), RecordType::A, false, false);
     let client = engine::Client {
         source: "127.0.0.1".parse().expect("an address"),
         transport: Transport::Udp,

@@ -9,7 +9,7 @@ use std::{
 use tokio::{net::UdpSocket, time::timeout};
 
 use super::{judge::Fault, probe::fault_of};
-use dnsgate_core::dns::{Name, RecordType, ask};
+use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
 /// How often a datagram is sent that should not arrive: one that is lost proves nothing.
 const SENDINGS: u32 = 3;
@@ -47,7 +47,13 @@ impl Datagram {
                     .parse()
                     .map_err(|_| Fault::Untried("no name".to_owned()))?;
                 let id = rand::random();
-                Ok(ask::encode(id, name.as_ref(), RecordType::A, false, false))
+                Ok(upstream_query::encode(
+                    id,
+                    name.as_ref(),
+                    RecordType::A,
+                    false,
+                    false,
+                ))
             }
             Self::Quic => {
                 let mut bytes = vec![QUIC_LONG];

@@ -20,7 +20,7 @@ use super::{Asks, Question, Seen, Subject, answer, ask, rule_of};
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
     engine::Reason,
-    policy::{CnameMode, Origin},
+    policy::{CnameMode, RuleOrigin},
 };
 
 /// The types that are probed whatever the rules say: those that clients ask for.
@@ -219,7 +219,7 @@ impl<'s> Diff<'s> {
         let mut names: HashSet<Name> = names.iter().map(without_star).collect();
         names.insert(Name::root());
         let mut rules = both.iter().flat_map(|snapshot| snapshot.policy().rules());
-        if rules.any(|rule| rule.origin == Origin::Search) {
+        if rules.any(|rule| rule.origin == RuleOrigin::Search) {
             // A name of one label does not stand for those of more then.
             names.extend(Name::root().child(BELOW).ok());
         }

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 use super::{Question, Subject, packet, rule_of};
 use dnsgate_core::{
     engine::{self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Step},
-    policy::{Action, Candidate, Fate, Pattern},
+    policy::{Action, Candidate, Disposition, Pattern},
 };
 
 mod dig;
@@ -60,7 +60,7 @@ pub fn explain(
     if let Some(near) = near_miss(policy, question, step.outcome(), now) {
         say("nearest", &near);
     }
-    if let Step::Ask(ask) = &step {
+    if let Step::Forward(ask) = &step {
         for (what, said) in forward::lines(ask, subject, now) {
             say(what, &said);
         }
@@ -71,7 +71,7 @@ pub fn explain(
         Step::Drop(..) => {
             text.push_str(";; no reply is sent: the client waits until it gives up\n")
         }
-        Step::Ask(ask) => {
+        Step::Forward(ask) => {
             let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
             let _ = writeln!(
                 text,
@@ -94,7 +94,9 @@ fn client_line(policy: &Policy, group: Option<GroupId>, client: IpAddr) -> Strin
 }
 
 fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
-    let decided = candidates.iter().any(|it| it.fate == Fate::Wins);
+    let decided = candidates
+        .iter()
+        .any(|it| it.disposition == Disposition::Wins);
     match candidates {
         [] => "none is about this name",
         _ if !decided => "none of those about this name applies:",
@@ -114,11 +116,11 @@ fn table(candidates: &[Candidate<'_>], subject: &Subject<'_>) -> Vec<String> {
             .unwrap_or(0)
     };
     let (name, pattern, action) = (width(0), width(1), width(2));
-    let lines = rows.iter().map(|[rule, about, does, fate]| {
-        format!("{rule:name$}   {about:pattern$}   {does:action$}   {fate}")
+    let lines = rows.iter().map(|[rule, about, does, disposition]| {
+        format!("{rule:name$}   {about:pattern$}   {does:action$}   {disposition}")
     });
-    let mark = |candidate: &Candidate<'_>| match candidate.fate {
-        Fate::Wins => '>',
+    let mark = |candidate: &Candidate<'_>| match candidate.disposition {
+        Disposition::Wins => '>',
         _ => ' ',
     };
     candidates
@@ -146,7 +148,7 @@ fn row(candidate: &Candidate<'_>, subject: &Subject<'_>) -> [String; 4] {
         rule.name.to_string(),
         meaning(&candidate.pattern),
         action,
-        format!("{}{reason}", candidate.fate),
+        format!("{}{reason}", candidate.disposition),
     ]
 }
 

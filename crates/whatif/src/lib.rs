@@ -17,7 +17,9 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 use dnsgate_config::{Case, Unquoted, Upstream};
 use dnsgate_core::{
     dns::{Name, NameRef, RecordType, Transport},
-    engine::{self, Ask, Client, Context, Outcome, Partition, Policy, Snapshot, Step, UpstreamId},
+    engine::{
+        self, Client, Context, Forward, Outcome, Partition, Policy, Snapshot, Step, UpstreamId,
+    },
     policy::{Forwarding, Verdict},
     zone::Zone,
 };
@@ -116,7 +118,7 @@ struct Asks {
 
 impl Asks {
     /// What a permit was given for: the same decision once more.
-    fn of(ask: &Ask, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
+    fn of(ask: &Forward, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
         let policy = snapshot.policy();
         let (name, qtype) = (ask.permit.name(), ask.permit.qtype());
         match policy.decide(ask.outcome.group?, name, qtype, now) {
@@ -140,7 +142,7 @@ fn ask(question: Question<'_>, snapshot: &Snapshot, now: SystemTime) -> Seen {
     let step: Step = engine::begin(&packet, client, &Context::new(snapshot, now), &mut reply);
     reply.truncate(step.len());
     let asks = match &step {
-        Step::Ask(ask) => Asks::of(ask, snapshot, now),
+        Step::Forward(ask) => Asks::of(ask, snapshot, now),
         Step::Reply { .. } | Step::Drop(..) => None,
     };
     Seen {

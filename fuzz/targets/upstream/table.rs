@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use dnsgate_core::dns::{NameBuf, RecordType, Rrset};
 use dnsgate_core::engine::{Partition, Snapshot};
 use dnsgate_core::policy::{
-    Action, AnswerRanges, CnameMode, DenyWith, Forwarding, Group, GroupId, Origin, Policy, Rule,
-    TypeSet, UpstreamId, ZoneId,
+    Action, AnswerRanges, CnameMode, DenyWith, Forwarding, Group, GroupId, Policy, Rule,
+    RuleOrigin, TypeSet, UpstreamId, ZoneId,
 };
 use dnsgate_core::zone::parse_zone;
 use ipnet::IpNet;
@@ -155,7 +155,7 @@ fn rule(&(pattern, group, ends, open, strict): &Line, stricter: bool) -> Result<
         reason: None,
         deny_with: None,
         action,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     })
 }
 

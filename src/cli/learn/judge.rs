@@ -12,7 +12,7 @@ use super::page::{Observed, Page};
 use dnsgate_config::default_types;
 use dnsgate_core::{
     dns::{Name, RecordType},
-    policy::{Action, Fate, GroupId, Origin, Pattern, Policy, TypeSet},
+    policy::{Action, Disposition, GroupId, Pattern, Policy, RuleOrigin, TypeSet},
 };
 
 /// The configuration that the rules are for, as far as it is known.
@@ -107,13 +107,13 @@ impl<'c> Existing<'c> {
         for candidate in policy.explain(group, name, rtype, self.now) {
             let rule = candidate.rule;
             let is_about = rule.is_for(group) && rule.types.contains(rtype);
-            let why = match (candidate.fate, &rule.action) {
+            let why = match (candidate.disposition, &rule.action) {
                 // Nobody has written down that a name does not exist which a search list makes.
-                _ if rule.origin == Origin::Search => continue,
-                (Fate::Wins, Action::Deny) => Why::Denied,
-                (Fate::Wins, _) => Why::Allowed,
+                _ if rule.origin == RuleOrigin::Search => continue,
+                (Disposition::Wins, Action::Deny) => Why::Denied,
+                (Disposition::Wins, _) => Why::Allowed,
                 // To take an exception up again is for those who let it end.
-                (Fate::Expired, _) if is_about => Why::Ended,
+                (Disposition::Expired, _) if is_about => Why::Ended,
                 _ => continue,
             };
             return Some((why, rule.name.to_string()));
@@ -131,7 +131,7 @@ impl<'c> Existing<'c> {
         let candidates = policy.explain(group, name.as_ref(), RecordType::A, self.now);
         candidates
             .iter()
-            .filter(|it| it.rule.origin != Origin::Search)
+            .filter(|it| it.rule.origin != RuleOrigin::Search)
             .any(|it| it.rule.is_for(group) && it.rule.types.intersects(&common))
     }
 }

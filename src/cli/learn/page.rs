@@ -4,7 +4,7 @@
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 
-use crate::telemetry::observed as written;
+use crate::querylog::observed as written;
 use dnsgate_core::dns::{Name, RecordType};
 
 /// The longest name of a group or an upstream that a configuration can have.

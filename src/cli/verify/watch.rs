@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{Args, print, round};
-use crate::telemetry::http;
+use crate::admin;
 use dnsgate_verify::export::Exporter;
 
 /// Repeats it until a signal says to stop, which is no failure: the results of the rounds are in
@@ -60,7 +60,7 @@ async fn serve(
         .await
         .with_context(|| format!("cannot listen on {address} for --metrics"))?;
     let page = move || exporter.page();
-    Ok(tokio::spawn(http::serve_metrics(
+    Ok(tokio::spawn(admin::serve_metrics(
         listener,
         page,
         async move {

@@ -33,7 +33,7 @@ type Line = (
 #[rustfmt::skip]
 const RULES: &[Line] = &[
     (&[".wide.example"], &[], &[], false, Does::Forward(0), ""),
-    (&[".secret.wide.example"], &[], &[], false, Does::Deny, ", deny_with: nxdomain"),
+    (&[".secret.wide.example"], &[], &[], false, Does::Deny, "nxdomain"),
     (&["open.secret.wide.example"], &["office"], &[], false, Does::Forward(0), ""),
     (&["fixed.wide.example"], &[], &[], false, Does::Answer, ""),
     (&["exact.example"], &[], &["A", "TXT"], false, Does::Forward(0), ""),
@@ -41,7 +41,7 @@ const RULES: &[Line] = &[
     (&[".old.example"], &[], &[], true, Does::Forward(0), ""),
     (&[".two.example", "also.two.test"], &["office"], &["A", "AAAA"], false, Does::Forward(1), ""),
     (&[".two.example"], &["build"], &["MX"], false, Does::Forward(0), ""),
-    (&["no.two.example"], &[], &["A"], false, Does::Deny, ""),
+    (&["no.two.example"], &[], &["A"], false, Does::Deny, "true"),
     (&[".strict.example"], &["office"], &[], false, Does::Forward(0), ", cname: allowed"),
     (&["*.strict.example"], &["build"], &["TXT", "TYPE65280"], false, Does::Forward(1), ", cname: any"),
 ];
@@ -127,8 +127,8 @@ pub(crate) fn config(upstreams: [&str; 2], forwards: bool) -> String {
         let does = match does {
             Does::Forward(_) if !forwards => continue,
             Does::Forward(upstream) => format!("forward: up{upstream}"),
-            Does::Answer => "answer: [A 192.0.2.7]".to_owned(),
-            Does::Deny | Does::Zone => "deny: true".to_owned(),
+            Does::Answer => "records: [A 192.0.2.7]".to_owned(),
+            Does::Deny | Does::Zone => "deny: ".to_owned(),
         };
         let _ = write!(
             text,

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use dnsgate::{
-    dns::{Name, RecordType, response::MAX_LINKS},
+    dns::{Name, RecordType, response::MAX_ALIASES},
     zone::{Zone, parse_zone},
 };
 
@@ -199,7 +199,7 @@ fn compare(question: &Question, direct: &Reply, through: &Reply) -> Result<&'sta
         .answer
         .iter()
         .filter(|it| it.rtype == RecordType::CNAME.0);
-    if aliases.count() > MAX_LINKS {
+    if aliases.count() > MAX_ALIASES {
         return match (through.rcode, &*through.answer) {
             (2, []) => Ok("endless"),
             _ => Err("an error is what it should be".to_owned()),

@@ -53,8 +53,8 @@ upstreams:
   parent: {{ servers: [\"udp://{}\"] }}
   child: {{ servers: [\"udp://{}\"] }}
 rules:
-  - {{ name: parent, domains: [.corp.example], forward: parent, answers: {{ within: [192.0.2.0/24] }} }}
-  - {{ name: child, domains: [.sub.corp.example], forward: child, answers: {{ within: [192.0.2.0/24] }} }}
+  - {{ name: parent, domains: [.corp.example], forward: parent, addresses: [192.0.2.0/24] }}
+  - {{ name: child, domains: [.sub.corp.example], forward: child, addresses: [192.0.2.0/24] }}
 ",
         parent.address, child.address
     ));
@@ -167,7 +167,7 @@ rules:
     domains: [.signed.example]
     forward: signed
     types: [A, MX, CNAME, DNAME, DS, DNSKEY]
-    answers: {{ within: [192.0.2.0/24] }}
+    addresses: [192.0.2.0/24]
 ",
         nsd.address
     ));

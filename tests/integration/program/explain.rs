@@ -59,8 +59,8 @@ fn explain_lists_every_rule_about_the_name() {
 zones: [{ origin: corp.example, records: [\"db A 10.0.0.1\"] }]
 rules:
   - { name: no-db, domains: [.db.corp.example], deny: nxdomain, groups: [build], reason: SEC-1 }
-  - { name: old-db, domains: [db.corp.example], answer: [A 10.0.0.2], until: 2020-01-01 }
-  - { name: v6, domains: [v6.example], answer: [AAAA fd00::1], types: [AAAA] }
+  - { name: old-db, domains: [db.corp.example], records: [A 10.0.0.2], until: 2020-01-01 }
+  - { name: v6, domains: [v6.example], records: [AAAA fd00::1], types: [AAAA] }
   - { name: silent, domains: [.drop.example], deny: drop }",
     );
     let explain = |name: &str, client: &str| {
@@ -118,7 +118,7 @@ fn explain_shows_the_upstream_of_a_forwarded_name() {
 zones: [{ origin: lab.example, records: [\"api CNAME api.corp.example.\"] }]
 rules:
   - { name: github, domains: [.github.com], forward: public }
-  - { name: corp, domains: [.corp.example], forward: corp, types: [A], answers: { within: [10.0.0.0/8] }, cname: allowed }
+  - { name: corp, domains: [.corp.example], forward: corp, types: [A], addresses: [10.0.0.0/8], cname: allowed }
   - { name: gists, domains: [gist.github.com], deny: nxdomain }
 ";
     let config = file(dir.path(), text);

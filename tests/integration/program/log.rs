@@ -120,7 +120,7 @@ fn names_the_rule_and_logs_all_queries_if_configured() {
 log: { queries: all }
 rules:
   - { name: no-names, domains: [.name.example], deny: refused, reason: SEC-1234 }
-  - { name: yes, domains: [yes.example], answer: [A 10.0.0.1] }",
+  - { name: yes, domains: [yes.example], records: [A 10.0.0.1] }",
     );
     ask(&dnsgate, b"name");
     dnsgate.dig("yes.example");
@@ -412,7 +412,7 @@ fn sampled_lines_state_the_sample_rate() {
         "workers: 1
 limits: { drain: 0s }
 log: { queries: all, sample: 10 }
-rules: [{ name: yes, domains: [yes.example], answer: [A 10.0.0.1] }]",
+rules: [{ name: yes, domains: [yes.example], records: [A 10.0.0.1] }]",
     );
     for _ in 0..100 {
         assert_eq!(rcode(dnsgate.port, b"yes"), 0);

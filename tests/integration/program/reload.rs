@@ -20,7 +20,7 @@ pub(super) fn policy(number: u8) -> String {
     format!(
         "google_apis: {{vip: off}}\n\
          zones: [{{origin: corp.test, file: corp.zone}}]\n\
-         rules: [{{name: rule-{number}, domains: [a.test, b.test], answer: [A 10.0.0.{number}, A 10.0.1.{number}]}}]\n"
+         rules: [{{name: rule-{number}, domains: [a.test, b.test], records: [A 10.0.0.{number}, A 10.0.1.{number}]}}]\n"
     )
 }
 

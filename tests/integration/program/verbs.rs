@@ -178,7 +178,7 @@ fn warnings_go_to_standard_error_and_do_not_fail() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = file(
         dir.path(),
-        "rules: [{ name: old, domains: [old.example], answer: [A 10.0.0.1], until: 2020-01-01 }]\n",
+        "rules: [{ name: old, domains: [old.example], records: [A 10.0.0.1], until: 2020-01-01 }]\n",
     );
     let (code, stdout, stderr) = run(&["check", &path]);
     assert_eq!(code, 0);

@@ -22,8 +22,8 @@ workers: 1
 clients: { vpc: { cidrs: [127.0.0.0/8] } }
 deny_with: nxdomain
 rules:
-  - { name: deep, domains: [deep.child.denied.com], answer: [A 192.0.2.1] }
-  - { name: other, domains: [www.allowed.net], answer: [A 192.0.2.2] }
+  - { name: deep, domains: [deep.child.denied.com], records: [A 192.0.2.1] }
+  - { name: other, domains: [www.allowed.net], records: [A 192.0.2.2] }
 limits: { drain: 0s }
 ";
 

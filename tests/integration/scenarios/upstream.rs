@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dnsgate::{
-    dns::{Failure, Name, Rcode, RecordType, Response, ask},
+    dns::{Failure, Name, Rcode, RecordType, Response, upstream_query},
     engine::Permit,
     zone::parse_record,
 };
@@ -79,7 +79,8 @@ fn squeezed(text: &str) -> String {
 fn message(says: &Says, permit: &Permit) -> Vec<u8> {
     let bits = permit.bits();
     let (name, qtype) = (permit.name(), permit.qtype());
-    let mut message = ask::encode(7, name, qtype, bits.dnssec_ok, bits.checking_disabled);
+    let mut message =
+        upstream_query::encode(7, name, qtype, bits.dnssec_ok, bits.checking_disabled);
     message.truncate(12 + name.wire().len() + 4);
     let rcode = Rcode::ALL.into_iter().find(|it| it.as_str() == says.status);
     let rcode = rcode.expect("a code").number();

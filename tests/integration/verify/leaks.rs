@@ -14,7 +14,7 @@ use crate::running::{PROGRAM, end, free_port};
 
 #[test]
 fn reports_every_leak() {
-    let leaky = "  - { name: leak, domains: [www.example.com], answer: [A 127.0.0.1] }";
+    let leaky = "  - { name: leak, domains: [www.example.com], records: [A 127.0.0.1] }";
     let vpc = Vpc::new(leaky);
     vpc.google.page("/", 200, "");
     let url = format!("https://www.example.com:{}/", vpc.google.port);
@@ -58,7 +58,7 @@ fn reports_every_leak() {
 #[test]
 fn reports_a_record_type_that_a_rule_lets_through() {
     let leaky =
-        "  - { name: leak, domains: [.www.example.com], types: [TXT], answer: [TXT leaked] }";
+        "  - { name: leak, domains: [.www.example.com], types: [TXT], records: [TXT leaked] }";
     let vpc = Vpc::new(leaky);
     vpc.google.page("/", 200, "");
     let (code, report) = vpc.verify(&[]);

@@ -14,7 +14,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, DenyWith, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, DenyWith, Pattern, Rule, RuleOrigin, TypeSet},
 };
 
 /// The domains, each with why nothing in it is to be found in the public DNS; as of 2026-11-27.
@@ -73,7 +73,7 @@ fn add_rule(parts: &mut Parts, name: &str, patterns: Vec<Pattern>, why: &str) {
         reason: Some(why.into()),
         action: Action::Deny,
         deny_with: Some(DenyWith::NxDomain),
-        origin: Origin::Search,
+        origin: RuleOrigin::Search,
     };
     parts.add_rule(rule, Source::built_in());
 }
@@ -141,7 +141,7 @@ clients: {{ vpc: {{ cidrs: [10.0.0.0/8] }}, own: {{ cidrs: [10.8.0.0/16], deny_w
 deny_with: {way}
 zones: [{{ origin: corp.internal, records: [\"db A 10.0.0.5\"] }}]
 rules:
-  - {{ name: printer, domains: [.printer.lan], answer: [A 10.0.0.6] }}
+  - {{ name: printer, domains: [.printer.lan], records: [A 10.0.0.6] }}
   - {{ name: secret, domains: [.secret.internal], deny: refused }}
 "
             ));

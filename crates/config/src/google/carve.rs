@@ -16,7 +16,7 @@ use crate::{
 };
 use dnsgate_core::{
     dns::Name,
-    policy::{Action, Origin, Pattern, Rule, TypeSet},
+    policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
 };
 
 /// Subtrees of googleapis.com that are not on the virtual addresses, and what to do about it.
@@ -69,7 +69,7 @@ fn add(parts: &mut Parts, name: &str, pattern: fn(Name) -> Pattern, reason: &str
         reason: Some(reason.into()),
         action: Action::Deny,
         deny_with: None,
-        origin: Origin::BuiltIn,
+        origin: RuleOrigin::BuiltIn,
     };
     parts.add_rule(rule, Source::built_in());
 }

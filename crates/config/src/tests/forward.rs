@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use super::{answer, answer_to, config, errors, now};
 use crate::{Limits, Strategy, load};
 use dnsgate_core::{
-    cache::Settings,
+    cache::CacheSettings,
     dns::Name,
     policy::{AnswerRanges, CnameMode, Forwarding, GroupId, UpstreamId, Verdict},
 };
@@ -81,7 +81,7 @@ fn a_rule_forwards_what_it_says() {
         "{UPSTREAMS}rules:
   - {{name: plain, domains: [plain.test], forward: public}}
   - {{name: text, domains: [text.test], forward: public, types: [TXT]}}
-  - {{name: corp, domains: [.corp.test], forward: corp, groups: [vpc], cname: allowed, answers: {{within: [10.0.0.0/8, \"fd00::/8\"]}}}}
+  - {{name: corp, domains: [.corp.test], forward: corp, groups: [vpc], cname: allowed, addresses: [10.0.0.0/8, \"fd00::/8\"]}}
 "
     );
     let config = config(&text);
@@ -158,7 +158,7 @@ fn cache_and_limits_are_read() {
     let empty = config("").startup;
     assert_eq!(
         empty.cache,
-        Settings {
+        CacheSettings {
             size: 64 << 20,
             min_ttl: 0,
             max_ttl: 3_600,
@@ -169,12 +169,12 @@ fn cache_and_limits_are_read() {
     assert_eq!(empty.limits, Limits::default());
     let set = config(
         "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 60s, serve_stale_on: denial}\n\
-         limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
+         limits: {in_flight: 5000, coalesced: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
     );
     let set = set.startup;
     assert_eq!(
         set.cache,
-        Settings {
+        CacheSettings {
             size: 1 << 30,
             min_ttl: 30,
             max_ttl: 86_400,
@@ -182,7 +182,7 @@ fn cache_and_limits_are_read() {
             bridge_denials: true,
         }
     );
-    assert_eq!((set.limits.in_flight, set.limits.waiters), (5_000, 100));
+    assert_eq!((set.limits.in_flight, set.limits.coalesced), (5_000, 100));
     assert_eq!(set.limits.upstream_timeout, Duration::from_millis(1_500));
     assert_eq!(set.limits.upstream_near_misses, 20);
     assert_eq!(empty.first_difference(&set), Some("cache"));

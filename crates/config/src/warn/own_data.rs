@@ -10,7 +10,9 @@ use super::super::{
 };
 use dnsgate_core::{
     dns::Rrset,
-    policy::{Action, AnswerRanges, Forwarding, GroupSet, Origin, Policy, Ranges, Rule, RuleId},
+    policy::{
+        Action, AnswerRanges, Forwarding, GroupSet, Policy, Ranges, Rule, RuleId, RuleOrigin,
+    },
 };
 
 /// The most addresses of our own that are looked at: they are compared with each rule's ranges, and a
@@ -54,7 +56,7 @@ pub(crate) fn own_data(
             "{}: its ranges hold to the end of a chain of aliases, so an alias into {}, which has {}, is denied",
             source.what, out.source.what, out.address
         );
-        let help = "where such aliases are meant, list the addresses under answers: {within: [...]}";
+        let help = "where such aliases are meant, list them in the rule, such as addresses: [10.0.0.0/8]";
         Some(faults.warning(source.place, message, Some(help.to_owned())))
     })
 }
@@ -76,7 +78,7 @@ fn is_inside(forwarding: &Forwarding, upstreams: &[Upstream], public: &Ranges) -
 /// The addresses of zones and rules of the file.
 fn own<'p>(policy: &'p Policy, parts: &'p Parts) -> impl Iterator<Item = Own<'p>> {
     let rules = policy.rules().iter().zip(&parts.sources);
-    let rules = rules.filter(|(rule, _)| rule.origin == Origin::Configured);
+    let rules = rules.filter(|(rule, _)| rule.origin == RuleOrigin::Configured);
     rules.flat_map(|(rule, source)| {
         addresses(rule, parts).map(move |address| Own {
             address,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Settings;
+use super::CacheSettings;
 use crate::dns::Response;
 
 /// The longest that a negative answer is believed, in seconds (RFC 2308 section 5: one to three
@@ -31,7 +31,7 @@ const RANGES: usize = 2;
 
 /// What an upstream said at one time. Several threads use it; what changes in it are notes.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CacheEntry {
     response: Arc<Response>,
     since: Instant,
     /// For how long this is true, in seconds; 0 is not kept.
@@ -49,24 +49,24 @@ pub struct Entry {
     failed: AtomicU64,
     /// Whether it failed by a denial, which this stands in for.
     denied: AtomicBool,
-    /// The numbers of the ranges that the records were found to be in last; 0 for none. Not a
+    /// The stats of the ranges that the records were found to be in last; 0 for none. Not a
     /// verdict of a policy: what such a number stands for never changes, and neither do the responses.
     passed: [AtomicU64; RANGES],
 }
 
 /// What responses are good for at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Freshness {
     True,
     Stale,
     Gone,
 }
 
-impl Entry {
+impl CacheEntry {
     pub(super) fn new(
         response: Arc<Response>,
         weight: usize,
-        settings: &Settings,
+        settings: &CacheSettings,
         now: Instant,
     ) -> Self {
         let negative = response.is_negative();
@@ -118,14 +118,14 @@ impl Entry {
         self.life > 0 && self.age(now) >= seconds(self.life)
     }
 
-    pub(super) fn standing(&self, now: Instant, serve_stale: u32) -> Standing {
+    pub(super) fn standing(&self, now: Instant, serve_stale: u32) -> Freshness {
         let age = self.age(now);
         if age < seconds(self.life) {
-            Standing::True
+            Freshness::True
         } else if age < seconds(self.life) + seconds(serve_stale) {
-            Standing::Stale
+            Freshness::Stale
         } else {
-            Standing::Gone
+            Freshness::Gone
         }
     }
 

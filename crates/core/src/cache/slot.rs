@@ -16,23 +16,23 @@ use std::{
 
 use quick_cache::{Equivalent, Lifecycle, Weighter};
 
-use super::{Entry, Key};
+use super::{CacheEntry, CacheKey};
 use crate::dns::{Failure, Name};
 
 /// What one block on the heap costs beside its bytes.
 const BLOCK: usize = 16;
 /// The table's part of a place: key and value with their links and state, twice, because the array
 /// that they are in doubles when it is full; and the place in the hash table, likewise.
-const SLOT: usize = 2 * (size_of::<(OwnKey, Kept)>() + 32) + 16;
+const SLOT: usize = 2 * (size_of::<(OwnedKey, CacheSlot)>() + 32) + 16;
 
-/// A [`Key`] that owns its name.
+/// A [`CacheKey`] that owns its name.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct OwnKey {
+pub(super) struct OwnedKey {
     name: Name,
     rest: u64,
 }
 
-impl Key<'_> {
+impl CacheKey<'_> {
     /// All but the name, in one number.
     fn rest(&self) -> u64 {
         let bits = u64::from(self.dnssec_ok) | u64::from(self.checking_disabled) << 1;
@@ -40,8 +40,8 @@ impl Key<'_> {
     }
 }
 
-impl From<&Key<'_>> for OwnKey {
-    fn from(key: &Key<'_>) -> Self {
+impl From<&CacheKey<'_>> for OwnedKey {
+    fn from(key: &CacheKey<'_>) -> Self {
         Self {
             name: key.name.to_name(),
             rest: key.rest(),
@@ -50,30 +50,30 @@ impl From<&Key<'_>> for OwnKey {
 }
 
 // Both forms of a key hash alike: the table is asked with one for the other.
-impl Hash for OwnKey {
+impl Hash for OwnedKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.as_ref().wire().hash(state);
         self.rest.hash(state);
     }
 }
 
-impl Hash for Key<'_> {
+impl Hash for CacheKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.wire().hash(state);
         self.rest().hash(state);
     }
 }
 
-impl Equivalent<OwnKey> for Key<'_> {
-    fn equivalent(&self, key: &OwnKey) -> bool {
+impl Equivalent<OwnedKey> for CacheKey<'_> {
+    fn equivalent(&self, key: &OwnedKey) -> bool {
         self.rest() == key.rest && self.name == key.name.as_ref()
     }
 }
 
 /// What is kept under a key.
 #[derive(Clone)]
-pub(super) enum Kept {
-    Response(Arc<Entry>),
+pub(super) enum CacheSlot {
+    Response(Arc<CacheEntry>),
     /// That asking failed, and until when that is remembered.
     Failed {
         failure: Failure,
@@ -88,13 +88,13 @@ pub(super) const fn weight_of_key(name: &[u8]) -> usize {
 
 /// Weighs places for the table.
 #[derive(Clone)]
-pub(super) struct Weigh;
+pub(super) struct SlotWeigher;
 
-impl Weighter<OwnKey, Kept> for Weigh {
-    fn weight(&self, key: &OwnKey, kept: &Kept) -> u64 {
+impl Weighter<OwnedKey, CacheSlot> for SlotWeigher {
+    fn weight(&self, key: &OwnedKey, kept: &CacheSlot) -> u64 {
         let weight = match kept {
-            Kept::Response(entry) => entry.weight() + size_of::<Entry>() + BLOCK,
-            Kept::Failed { .. } => weight_of_key(key.name.as_ref().wire()),
+            CacheSlot::Response(entry) => entry.weight() + size_of::<CacheEntry>() + BLOCK,
+            CacheSlot::Failed { .. } => weight_of_key(key.name.as_ref().wire()),
         };
         weight as u64
     }
@@ -102,20 +102,20 @@ impl Weighter<OwnKey, Kept> for Weigh {
 
 /// Counts what the table throws out.
 #[derive(Clone, Default)]
-pub(super) struct Room(Arc<AtomicU64>);
+pub(super) struct EvictionCounter(Arc<AtomicU64>);
 
-impl Room {
+impl EvictionCounter {
     /// How many were thrown out, or not let in, because there was no room.
     pub(super) fn evictions(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Lifecycle<OwnKey, Kept> for Room {
+impl Lifecycle<OwnedKey, CacheSlot> for EvictionCounter {
     /// What was thrown out on one occasion, so that it is freed after the shard's lock is.
-    type RequestState = Vec<(OwnKey, Kept)>;
+    type RequestState = Vec<(OwnedKey, CacheSlot)>;
 
-    fn on_evict(&self, state: &mut Self::RequestState, key: OwnKey, kept: Kept) {
+    fn on_evict(&self, state: &mut Self::RequestState, key: OwnedKey, kept: CacheSlot) {
         self.0.fetch_add(1, Ordering::Relaxed);
         state.push((key, kept));
     }

@@ -3,9 +3,9 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dns::{Name, Rcode, Rrset, response::End};
+use crate::dns::{Name, Rcode, Rrset, response::ChainEnd};
 
-const SETTINGS: Settings = Settings {
+const SETTINGS: CacheSettings = CacheSettings {
     size: 1 << 20,
     min_ttl: 0,
     max_ttl: 3600,
@@ -14,8 +14,8 @@ const SETTINGS: Settings = Settings {
 };
 const ROOT: NameRef<'static> = NameRef::ROOT;
 
-fn key(name: NameRef<'_>) -> Key<'_> {
-    Key {
+fn key(name: NameRef<'_>) -> CacheKey<'_> {
+    CacheKey {
         name,
         qtype: RecordType::A,
         dnssec_ok: false,
@@ -46,8 +46,8 @@ fn answer(ttl: u32, len: usize) -> Arc<Response> {
     set.push(&vec![b'x'; len]).expect("it fits");
     Arc::new(Response {
         rcode: Rcode::NoError,
-        links: Vec::new(),
-        end: End::Name,
+        aliases: Vec::new(),
+        end: ChainEnd::Name,
         dname: None,
         answers: vec![set],
         authority: Vec::new(),
@@ -63,34 +63,34 @@ fn negative(soa: Option<u32>) -> Arc<Response> {
     });
     Arc::new(Response {
         rcode: Rcode::NxDomain,
-        links: Vec::new(),
-        end: End::Name,
+        aliases: Vec::new(),
+        end: ChainEnd::Name,
         dname: None,
         answers: Vec::new(),
         authority: soa.into_iter().collect(),
     })
 }
 
-fn kind(found: &Found) -> &'static str {
+fn kind(found: &CacheLookup) -> &'static str {
     match found {
-        Found::Fresh(_) => "fresh",
-        Found::Refresh(_) => "refresh",
-        Found::Stale(_) => "stale",
-        Found::StaleNow(_) => "stale now",
-        Found::Failed(_) => "failed",
-        Found::Missing => "missing",
+        CacheLookup::Fresh(_) => "fresh",
+        CacheLookup::Refresh(_) => "refresh",
+        CacheLookup::Stale(_) => "stale",
+        CacheLookup::StaleNow(_) => "stale now",
+        CacheLookup::Failed(_) => "failed",
+        CacheLookup::Missing => "missing",
     }
 }
 
 #[test]
 fn time_counts_down_within_bounds() {
-    let bounds = |min_ttl, max_ttl| Settings {
+    let bounds = |min_ttl, max_ttl| CacheSettings {
         min_ttl,
         max_ttl,
         ..SETTINGS
     };
     let day = 86400;
-    // Settings, what was said, the TTL of a record in it; then at which second what is found.
+    // CacheSettings, what was said, the TTL of a record in it; then at which second what is found.
     for (settings, response, own, at, want, ttl) in [
         (bounds(0, 3600), answer(300, 4), 300, 0.0, "fresh", 300),
         (bounds(0, 3600), answer(300, 4), 300, 0.9, "fresh", 300),
@@ -135,7 +135,7 @@ fn time_counts_down_within_bounds() {
         let now = after(begin, at);
         let found = cache.get(&key(ROOT), now);
         assert_eq!(kind(&found), want, "{settings:?} {response:?} at {at}");
-        if let Found::Fresh(entry) | Found::Stale(entry) = found {
+        if let CacheLookup::Fresh(entry) | CacheLookup::Stale(entry) = found {
             assert_eq!(
                 entry.ttl(own, now),
                 ttl,
@@ -152,7 +152,7 @@ fn what_is_not_kept_can_be_used_once() {
     for (settings, response) in [
         (SETTINGS, answer(0, 4)),
         (
-            Settings {
+            CacheSettings {
                 size: 0,
                 ..SETTINGS
             },
@@ -160,7 +160,7 @@ fn what_is_not_kept_can_be_used_once() {
         ),
         (SETTINGS, answer(300, 60_000)), // kept: there is room
         (
-            Settings {
+            CacheSettings {
                 size: 50_000,
                 ..SETTINGS
             },
@@ -173,9 +173,9 @@ fn what_is_not_kept_can_be_used_once() {
         assert_eq!(entry.ttl(own, after(begin, 0.1)), own);
         assert!(!entry.is_stale(after(begin, 0.1)));
         let kept = own > 0 && settings.size == SETTINGS.size;
-        assert_eq!(cache.numbers().entries, usize::from(kept), "{settings:?}");
+        assert_eq!(cache.stats().entries, usize::from(kept), "{settings:?}");
     }
-    let cache = Cache::new(Settings {
+    let cache = Cache::new(CacheSettings {
         size: 0,
         ..SETTINGS
     });
@@ -189,32 +189,32 @@ fn each_part_of_the_key_tells_apart() {
     let base = key(one.as_ref());
     let keys = [
         base,
-        Key {
+        CacheKey {
             name: other.as_ref(),
             ..base
         },
-        Key {
+        CacheKey {
             qtype: RecordType::AAAA,
             ..base
         },
-        Key {
+        CacheKey {
             dnssec_ok: true,
             ..base
         },
-        Key {
+        CacheKey {
             checking_disabled: true,
             ..base
         },
-        Key {
+        CacheKey {
             dnssec_ok: true,
             checking_disabled: true,
             ..base
         },
-        Key {
+        CacheKey {
             partition: 2,
             ..base
         },
-        Key {
+        CacheKey {
             partition: u32::MAX,
             qtype: RecordType(u16::MAX),
             ..base
@@ -226,18 +226,18 @@ fn each_part_of_the_key_tells_apart() {
         cache.put(key, &answer(300, at), now);
     }
     for (at, key) in keys.iter().enumerate() {
-        let Found::Fresh(entry) = cache.get(key, now) else {
+        let CacheLookup::Fresh(entry) = cache.get(key, now) else {
             panic!("{key:?} is not there");
         };
         assert_eq!(entry.response(), &*answer(300, at));
     }
-    let numbers = cache.numbers();
-    assert_eq!((numbers.hits, numbers.misses, numbers.entries), (8, 8, 8));
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.entries), (8, 8, 8));
 }
 
 #[test]
 fn a_failure_is_remembered_for_a_moment() {
-    let cache = Cache::new(Settings {
+    let cache = Cache::new(CacheSettings {
         serve_stale: 100,
         ..SETTINGS
     });
@@ -249,7 +249,7 @@ fn a_failure_is_remembered_for_a_moment() {
     cache.fail(&key(ROOT), Failure::Code(2), begin);
     assert!(matches!(
         cache.get(&key(ROOT), at(4.9)),
-        Found::Failed(Failure::Code(2))
+        CacheLookup::Failed(Failure::Code(2))
     ));
     assert_eq!(found(5.0), "missing");
     assert!(cache.stale(&key(ROOT), at(1.0)).is_none());
@@ -284,7 +284,7 @@ fn what_is_superseded_does_not_come_back() {
         ("a denial without SOA", SETTINGS, negative(None)),
         (
             "too large",
-            Settings {
+            CacheSettings {
                 size: 50_000,
                 ..SETTINGS
             },
@@ -309,7 +309,7 @@ fn a_sudden_denial_is_bridged_where_that_is_wanted() {
     let begin = start();
     let at = |seconds| after(begin, seconds);
     for bridge_denials in [false, true] {
-        let cache = Cache::new(Settings {
+        let cache = Cache::new(CacheSettings {
             serve_stale: 100,
             bridge_denials,
             ..SETTINGS
@@ -385,7 +385,10 @@ fn only_one_of_many_threads_is_told() {
             .map(|_| {
                 scope.spawn(|| {
                     let found = |_: &i32| {
-                        matches!(cache.get(&key(ROOT), after(begin, 95.0)), Found::Refresh(_))
+                        matches!(
+                            cache.get(&key(ROOT), after(begin, 95.0)),
+                            CacheLookup::Refresh(_)
+                        )
                     };
                     (0..1000).filter(found).count()
                 })
@@ -397,7 +400,7 @@ fn only_one_of_many_threads_is_told() {
         told.sum::<usize>()
     });
     assert_eq!(told, 1);
-    assert_eq!(cache.numbers().hits, 8003);
+    assert_eq!(cache.stats().hits, 8003);
 }
 
 /// A different number each time, the same ones in each run.
@@ -412,7 +415,7 @@ fn next(seed: &mut u64) -> usize {
 fn whatever_is_put_the_sum_is_bounded() {
     let begin = start();
     for size in [1_000, 5_000, 100_000, 1 << 20, (3 << 20) + 7, 16 << 20] {
-        let cache = Cache::new(Settings { size, ..SETTINGS });
+        let cache = Cache::new(CacheSettings { size, ..SETTINGS });
         let mut seed = 7;
         for _ in 0..3_000 {
             let own = name(&format!("n{}.x", next(&mut seed) % 2_000));
@@ -425,39 +428,39 @@ fn whatever_is_put_the_sum_is_bounded() {
                     begin,
                 )),
             }
-            let numbers = cache.numbers();
-            assert!(numbers.bytes <= size as u64, "{numbers:?} of {size}");
+            let stats = cache.stats();
+            assert!(stats.bytes <= size as u64, "{stats:?} of {size}");
         }
-        let numbers = cache.numbers();
+        let stats = cache.stats();
         let summed: u64 = cache
             .table
             .iter()
             .map(|(own, kept)| weigh(&own, &kept))
             .sum();
-        assert_eq!(numbers.bytes, summed);
+        assert_eq!(stats.bytes, summed);
         assert!(
-            numbers.evictions > 0 && (size < 100_000 || numbers.entries > 0),
-            "{numbers:?}"
+            stats.evictions > 0 && (size < 100_000 || stats.entries > 0),
+            "{stats:?}"
         );
     }
 }
 
 /// What a place holds, by what it was made from.
-fn weigh(own: &OwnKey, kept: &Kept) -> u64 {
+fn weigh(own: &OwnedKey, kept: &CacheSlot) -> u64 {
     use quick_cache::Weighter;
-    if let Kept::Response(entry) = kept {
+    if let CacheSlot::Response(entry) = kept {
         assert!(entry.weight() >= entry.response().bytes());
         assert!(
             entry.response().bytes() >= entry.response().answers[0].rdatas().map(<[u8]>::len).sum()
         );
     }
-    Weigh.weight(own, kept)
+    SlotWeigher.weight(own, kept)
 }
 
 #[test]
 fn many_threads_stay_within_the_bound() {
     let size = 2 << 20;
-    let (cache, begin) = (Cache::new(Settings { size, ..SETTINGS }), start());
+    let (cache, begin) = (Cache::new(CacheSettings { size, ..SETTINGS }), start());
     std::thread::scope(|scope| {
         for thread in 0..32u64 {
             let cache = &cache;
@@ -476,16 +479,16 @@ fn many_threads_stay_within_the_bound() {
                         _ => drop(cache.get(&key(own.as_ref()), now)),
                     }
                     if round % 50 == 0 {
-                        assert!(cache.numbers().bytes <= size as u64);
+                        assert!(cache.stats().bytes <= size as u64);
                     }
                 }
             });
         }
     });
-    let numbers = cache.numbers();
+    let stats = cache.stats();
     assert!(
-        numbers.bytes <= size as u64 && numbers.evictions > 0,
-        "{numbers:?}"
+        stats.bytes <= size as u64 && stats.evictions > 0,
+        "{stats:?}"
     );
 }
 
@@ -523,7 +526,7 @@ impl Model {
 proptest! {
     #[test]
     fn equal_to_a_map(steps in prop::collection::vec((0..6u8, 0..3u8, 0..8u64, 0..40u64), 0..80)) {
-        let cache = Cache::new(Settings { serve_stale: 50, ..SETTINGS });
+        let cache = Cache::new(CacheSettings { serve_stale: 50, ..SETTINGS });
         let mut model = Model::default();
         let (begin, mut now) = (start(), 0);
         for (at, what, pause, ttl) in steps {

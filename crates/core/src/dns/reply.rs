@@ -8,7 +8,7 @@
 //! The question is copied from the query, letter case included: clients that vary the case to make
 //! spoofing harder compare it.
 
-mod known;
+mod compression;
 #[cfg(test)]
 mod tests;
 
@@ -21,11 +21,11 @@ use super::{
     rtype::RecordType,
 };
 
-use known::{Known, stands_at};
+use compression::{CompressionTable, stands_at};
 
 /// The record set does not fit into the rest of the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct ReplyFull;
 
 /// The sections that records go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct ReplyWriter<'b> {
     rcode: Rcode,
     counts: [u16; 3],
     /// Names to point to; those of the question are in it once there is a name to be written.
-    known: Known,
+    known: CompressionTable,
     /// Where the name in the data of the record written last stands, if one can point there.
     target: Option<u16>,
 }
@@ -61,12 +61,12 @@ pub struct ReplyWriter<'b> {
 /// The name that records are written under, and where it stands in the reply already, if that is
 /// known.
 #[derive(Clone, Copy, Debug)]
-pub struct Owner<'n> {
+pub struct OwnerName<'n> {
     name: NameRef<'n>,
     at: Option<u16>,
 }
 
-impl<'n> Owner<'n> {
+impl<'n> OwnerName<'n> {
     /// The name of the question.
     #[must_use]
     pub fn question(name: NameRef<'n>) -> Self {
@@ -82,7 +82,7 @@ impl<'n> Owner<'n> {
     }
 }
 
-impl<'n> From<NameRef<'n>> for Owner<'n> {
+impl<'n> From<NameRef<'n>> for OwnerName<'n> {
     /// A name of which nothing is known.
     fn from(name: NameRef<'n>) -> Self {
         Self { name, at: None }
@@ -147,7 +147,7 @@ impl<'b> ReplyWriter<'b> {
             edns,
             rcode: Rcode::NoError,
             counts: [0; 3],
-            known: Known::new(),
+            known: CompressionTable::new(),
             target: None,
         })
     }
@@ -182,20 +182,20 @@ impl<'b> ReplyWriter<'b> {
     /// Adds all records of a set, under `owner`.
     ///
     /// # Errors
-    /// [`Full`], and then nothing of the set is in the reply.
+    /// [`ReplyFull`], and then nothing of the set is in the reply.
     pub fn rrset<'n>(
         &mut self,
         section: Section,
-        owner: impl Into<Owner<'n>>,
+        owner: impl Into<OwnerName<'n>>,
         set: &Rrset,
-    ) -> Result<(), Full> {
+    ) -> Result<(), ReplyFull> {
         self.rrset_for(section, owner.into(), set, set.ttl())
     }
 
     /// The name that the alias added last leads to, to add its records.
     #[must_use]
-    pub const fn target<'n>(&self, name: NameRef<'n>) -> Owner<'n> {
-        Owner {
+    pub const fn target<'n>(&self, name: NameRef<'n>) -> OwnerName<'n> {
+        OwnerName {
             name,
             at: self.target,
         }
@@ -205,14 +205,14 @@ impl<'b> ReplyWriter<'b> {
     /// that was kept for a while.
     ///
     /// # Errors
-    /// [`Full`], and then nothing of the set is in the reply.
+    /// [`ReplyFull`], and then nothing of the set is in the reply.
     pub fn rrset_for<'n>(
         &mut self,
         section: Section,
-        owner: impl Into<Owner<'n>>,
+        owner: impl Into<OwnerName<'n>>,
         set: &Rrset,
         ttl: u32,
-    ) -> Result<(), Full> {
+    ) -> Result<(), ReplyFull> {
         let owner = owner.into();
         self.all_or_nothing(section, set.len(), |reply| {
             reply.write_records(owner, set, ttl)
@@ -224,8 +224,8 @@ impl<'b> ReplyWriter<'b> {
         &mut self,
         section: Section,
         records: u16,
-        write: impl FnOnce(&mut Self) -> Result<(), Full>,
-    ) -> Result<(), Full> {
+        write: impl FnOnce(&mut Self) -> Result<(), ReplyFull>,
+    ) -> Result<(), ReplyFull> {
         let (len, known) = (self.len, self.known.count());
         let written = write(self);
         if written.is_err() {
@@ -240,8 +240,13 @@ impl<'b> ReplyWriter<'b> {
     /// Adds one CNAME to the answer: the one that follows from a DNAME and that no set holds.
     ///
     /// # Errors
-    /// [`Full`], and then it is not in the reply.
-    pub fn cname(&mut self, owner: NameRef<'_>, ttl: u32, target: NameRef<'_>) -> Result<(), Full> {
+    /// [`ReplyFull`], and then it is not in the reply.
+    pub fn cname(
+        &mut self,
+        owner: NameRef<'_>,
+        ttl: u32,
+        target: NameRef<'_>,
+    ) -> Result<(), ReplyFull> {
         self.all_or_nothing(Section::Answer, 1, |reply| {
             reply.put_name(owner.wire())?;
             reply.put(&fixed_fields(RecordType::CNAME, ttl))?;
@@ -253,7 +258,12 @@ impl<'b> ReplyWriter<'b> {
         })
     }
 
-    fn write_records(&mut self, owner: Owner<'_>, set: &Rrset, ttl: u32) -> Result<(), Full> {
+    fn write_records(
+        &mut self,
+        owner: OwnerName<'_>,
+        set: &Rrset,
+        ttl: u32,
+    ) -> Result<(), ReplyFull> {
         let fields = fixed_fields(set.rtype(), ttl);
         let layout = Layout::of(set.rtype());
         debug_assert!(
@@ -284,14 +294,14 @@ impl<'b> ReplyWriter<'b> {
     }
 
     /// RDATA, given and written behind its two bytes of length, the names in it compressed.
-    fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), Full> {
+    fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), ReplyFull> {
         let Layout::Names { prefix, more } = layout else {
             return self.put(rdata);
         };
         let length_at = self.len;
-        let (length, rest) = rdata.split_first_chunk::<2>().ok_or(Full)?;
+        let (length, rest) = rdata.split_first_chunk::<2>().ok_or(ReplyFull)?;
         self.put(length)?; // it is put right below
-        let (head, mut rest) = rest.split_at_checked(prefix).ok_or(Full)?;
+        let (head, mut rest) = rest.split_at_checked(prefix).ok_or(ReplyFull)?;
         if !head.is_empty() {
             self.put(head)?;
         }
@@ -299,7 +309,7 @@ impl<'b> ReplyWriter<'b> {
             for _ in 0..2 {
                 let (name, after) = name_len(rest)
                     .and_then(|len| rest.split_at_checked(len))
-                    .ok_or(Full)?;
+                    .ok_or(ReplyFull)?;
                 self.put_name(name)?;
                 rest = after;
             }
@@ -312,7 +322,7 @@ impl<'b> ReplyWriter<'b> {
     }
 
     /// The name in the data of an alias: its records may follow.
-    fn put_target(&mut self, wire: &[u8]) -> Result<(), Full> {
+    fn put_target(&mut self, wire: &[u8]) -> Result<(), ReplyFull> {
         let at = self.put_name(wire)?;
         // Where there was no room to remember it, it is written out again, as any name is.
         self.target = at.filter(|_| !self.known.is_full());
@@ -329,7 +339,7 @@ impl<'b> ReplyWriter<'b> {
 
     /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
     /// whole name can lead.
-    fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, Full> {
+    fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, ReplyFull> {
         if self.known.count() == 0 {
             self.know_question();
         }
@@ -345,12 +355,12 @@ impl<'b> ReplyWriter<'b> {
                     self.put(&pointer(at))?;
                     return Ok(Some(at));
                 }
-                self.put(wire.get(..fresh).ok_or(Full)?)?;
+                self.put(wire.get(..fresh).ok_or(ReplyFull)?)?;
                 self.put(&pointer(at))?;
                 return Ok(pointer_to(begin));
             }
             self.known.add(begin + fresh, rest.len());
-            rest = tail.get(usize::from(len)..).ok_or(Full)?;
+            rest = tail.get(usize::from(len)..).ok_or(ReplyFull)?;
         }
         self.put(wire)?;
         Ok(pointer_to(begin))
@@ -378,26 +388,28 @@ impl<'b> ReplyWriter<'b> {
         &mut self,
         one: &[u8; A],
         other: &[u8; B],
-    ) -> Result<(), Full> {
+    ) -> Result<(), ReplyFull> {
         let end = self.len + A + B;
         if end > self.limit {
-            return Err(Full);
+            return Err(ReplyFull);
         }
         let room = self.out.get_mut(self.len..end);
-        let (to, rest) = room.and_then(<[u8]>::split_first_chunk_mut).ok_or(Full)?;
+        let (to, rest) = room
+            .and_then(<[u8]>::split_first_chunk_mut)
+            .ok_or(ReplyFull)?;
         *to = *one;
-        *rest.first_chunk_mut().ok_or(Full)? = *other;
+        *rest.first_chunk_mut().ok_or(ReplyFull)? = *other;
         self.len = end;
         Ok(())
     }
 
     #[inline]
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), ReplyFull> {
         let end = self.len + bytes.len();
         if end > self.limit {
-            return Err(Full);
+            return Err(ReplyFull);
         }
-        let room = self.out.get_mut(self.len..end).ok_or(Full)?;
+        let room = self.out.get_mut(self.len..end).ok_or(ReplyFull)?;
         room.copy_from_slice(bytes);
         self.len = end;
         Ok(())

@@ -6,9 +6,9 @@
 //! the responses may pass is for the policy in force at the time of each reply (`engine::response filter`).
 
 mod chain;
-mod found;
+mod decompress;
 mod message;
-mod rdata;
+mod relevant;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use super::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset, ServerFault};
 
 /// The most aliases in a row that are followed, in one answer and in all that a reply is made of.
 /// Real chains have two or three; CDNs have been seen with seven.
-pub const MAX_LINKS: usize = 10;
+pub const MAX_ALIASES: usize = 10;
 
 /// An upstream's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub struct Response {
     /// `NoError`, `NxDomain` or `YxDomain`; of the name at the end of the chain, or of the target of
     /// the CNAME that was asked for.
     pub rcode: Rcode,
-    /// The aliases from the question on, in order; at most [`MAX_LINKS`].
-    pub links: Vec<Link>,
+    /// The aliases from the question on, in order; at most [`MAX_ALIASES`].
+    pub aliases: Vec<Alias>,
     /// Where the chain of aliases ended.
-    pub end: End,
+    pub end: ChainEnd,
     /// The DNAME above the name at the end: the one that makes it too long (`YxDomain`), or, where
     /// signatures were asked for, the one that the CNAME in `answers` follows from.
     pub dname: Option<Box<Dname>>,
@@ -64,16 +64,16 @@ impl Response {
     /// none.
     #[must_use]
     pub fn last_name<'f>(&'f self, question: NameRef<'f>) -> NameRef<'f> {
-        self.links
+        self.aliases
             .last()
-            .map_or(question, |link| link.target.as_ref())
+            .map_or(question, |alias| alias.target.as_ref())
     }
 
     /// Whether this says that there are no such records (RFC 2308). A chain that did not end says
     /// nothing of the kind.
     #[must_use]
     pub fn is_negative(&self) -> bool {
-        self.end == End::Name && self.answers.is_empty()
+        self.end == ChainEnd::Name && self.answers.is_empty()
     }
 
     /// Whether this says that there is no such name or no such data: NXDOMAIN, or a chain that ends
@@ -87,7 +87,7 @@ impl Response {
     /// elsewhere.
     #[must_use]
     pub fn affirms(&self) -> bool {
-        let something = !self.answers.is_empty() || self.end == End::Open;
+        let something = !self.answers.is_empty() || self.end == ChainEnd::Open;
         something && self.rcode == Rcode::NoError
     }
 
@@ -97,7 +97,7 @@ impl Response {
     pub fn ttl(&self) -> u32 {
         let soa = |(_, set): &(Name, Rrset)| set.rtype() == RecordType::SOA;
         let denies = self.is_negative() && self.dname.is_none() || self.rcode == Rcode::NxDomain;
-        if denies && self.end == End::Name && !self.authority.iter().any(soa) {
+        if denies && self.end == ChainEnd::Name && !self.authority.iter().any(soa) {
             return 0;
         }
         self.sets().map(Rrset::ttl).min().unwrap_or(0)
@@ -105,9 +105,9 @@ impl Response {
 
     /// Every record set in here.
     fn sets(&self) -> impl Iterator<Item = &Rrset> {
-        let links = self.links.iter();
-        links
-            .flat_map(|link| [Some(&link.cname), link.signatures.as_ref()])
+        let aliases = self.aliases.iter();
+        aliases
+            .flat_map(|alias| [Some(&alias.cname), alias.signatures.as_ref()])
             .flatten()
             .chain(self.dnames().flat_map(Dname::sets))
             .chain(&self.answers)
@@ -116,29 +116,29 @@ impl Response {
 
     /// Every DNAME in here.
     fn dnames(&self) -> impl Iterator<Item = &Dname> {
-        let links = self.links.iter().map(|link| &link.dname);
-        links.chain([&self.dname]).flatten().map(|dname| &**dname)
+        let aliases = self.aliases.iter().map(|alias| &alias.dname);
+        aliases.chain([&self.dname]).flatten().map(|dname| &**dname)
     }
 
-    /// The proofs in the authority section that are of zones which signed the first `links` aliases:
+    /// The proofs in the authority section that are of zones which signed the first `aliases` aliases:
     /// what goes with them where the rest of the chain is not passed on.
-    pub fn proofs(&self, links: usize) -> impl Iterator<Item = &(Name, Rrset)> {
-        let links = self.links.iter().take(links);
-        let signatures: Vec<&Rrset> = links
-            .flat_map(|link| {
-                let dname = link.dname.as_ref().and_then(|it| it.signatures.as_ref());
-                [link.signatures.as_ref(), dname]
+    pub fn proofs(&self, aliases: usize) -> impl Iterator<Item = &(Name, Rrset)> {
+        let aliases = self.aliases.iter().take(aliases);
+        let signatures: Vec<&Rrset> = aliases
+            .flat_map(|alias| {
+                let dname = alias.dname.as_ref().and_then(|it| it.signatures.as_ref());
+                [alias.signatures.as_ref(), dname]
             })
             .flatten()
             .collect();
         let proofs = self.authority.iter();
         proofs.filter(move |(owner, set)| {
             let signed = |rrsig: &[u8]| {
-                let signer = rdata::signer(rrsig).and_then(|wire| NameBuf::read(wire).ok());
+                let signer = decompress::signer(rrsig).and_then(|wire| NameBuf::read(wire).ok());
                 signer.is_some_and(|(signer, _)| owner.as_ref().is_within(signer.as_ref()))
             };
             let denial = set.rtype() == RecordType::RRSIG
-                && set.rdatas().next().and_then(rdata::covered) == Some(RecordType::SOA);
+                && set.rdatas().next().and_then(decompress::covered) == Some(RecordType::SOA);
             set.rtype() != RecordType::SOA
                 && !denial
                 && signatures.iter().any(|set| set.rdatas().any(signed))
@@ -148,7 +148,7 @@ impl Response {
     /// The bytes on the heap, itself included: what the cache's bound counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let names = self.links.iter().map(|link| &link.target);
+        let names = self.aliases.iter().map(|alias| &alias.target);
         let names = names
             .chain(self.authority.iter().map(|(owner, _)| owner))
             .chain(self.dnames().map(|dname| &dname.owner));
@@ -158,7 +158,7 @@ impl Response {
             .chain(self.dnames().map(size_of_val))
             .chain([
                 size_of::<Self>(),
-                self.links.capacity() * size_of::<Link>(),
+                self.aliases.capacity() * size_of::<Alias>(),
                 self.answers.capacity() * size_of::<Rrset>(),
                 self.authority.capacity() * size_of::<(Name, Rrset)>(),
             ]);
@@ -171,13 +171,13 @@ impl Response {
 
 /// One alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct Alias {
     /// The DNAME that the CNAME follows from, where signatures were asked for: the CNAME itself has
     /// none (RFC 6672 section 5.3.1).
     pub dname: Option<Box<Dname>>,
     /// The CNAME, one record.
     pub cname: Rrset,
-    /// Where it leads, in lower case; the owner is the target of the link before, or the question.
+    /// Where it leads, in lower case; the owner is the target of the alias before, or the question.
     pub target: Name,
     /// Its signatures, where they were asked for.
     pub signatures: Option<Rrset>,
@@ -218,13 +218,13 @@ pub fn substitute(name: NameRef<'_>, labels: usize, target: NameRef<'_>) -> Opti
 
 /// Where a chain of aliases ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ChainEnd {
     /// At a name that is no alias: there are records of it, or it is said that there are none.
     Name,
     /// At a name of which nothing is said: the upstream does not follow the alias, or says only who
     /// is to be asked about it.
     Open,
-    /// Not after [`MAX_LINKS`].
+    /// Not after [`MAX_ALIASES`].
     TooLong,
     /// At a name that it had been at before.
     Loop,

@@ -10,24 +10,24 @@
 use crate::{
     dns::{
         Failure, NameBuf, NameRef, Rcode, RecordType, ReplyWriter, Rrset,
-        reply::{Full, Owner, Section},
+        reply::{OwnerName, ReplyFull, Section},
         response::substitute,
     },
     policy::{Grant, GroupId, Permit, Verdict},
-    zone::{Lookup, Zone},
+    zone::{Zone, ZoneLookup},
 };
 
 use super::{
-    Turn,
+    QueryRun,
     filter::{Filter, Rejection},
-    forward::{self, Trail},
+    forward::{self, CnameChain},
 };
 
 /// Why the answer was not completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum Incomplete {
     /// An upstream must be asked first.
-    Ask {
+    Forward {
         /// The question to it.
         permit: Permit,
         /// Whether the cache has responses past their time, should nobody answer.
@@ -46,17 +46,17 @@ pub(super) enum Stop {
     NoRecursion,
     /// It does not fit into the reply.
     Full,
-    /// The chain of aliases is a circle, or longer than [`MAX_LINKS`](crate::dns::responses::MAX_LINKS).
+    /// The chain of aliases is a circle, or longer than [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
     Endless,
 }
 
-impl From<Full> for Stop {
-    fn from(_: Full) -> Self {
+impl From<ReplyFull> for Incomplete {
+    fn from(_: ReplyFull) -> Self {
         Self::Full
     }
 }
 
-impl From<Rejection> for Stop {
+impl From<Rejection> for Incomplete {
     fn from(rejection: Rejection) -> Self {
         Self::Filtered(rejection)
     }
@@ -64,7 +64,7 @@ impl From<Rejection> for Stop {
 
 /// Where the chain goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next<'t> {
+pub(super) enum NextName<'t> {
     /// Nowhere: this was its end.
     End,
     /// At this name.
@@ -73,18 +73,18 @@ pub(super) enum Next<'t> {
     Target,
 }
 
-/// Writes the answer to the turn's question, whose verdict is `verdict`.
+/// Writes the answer to the run's question, whose verdict is `verdict`.
 pub(super) fn write(
-    turn: Turn<'_>,
+    run: QueryRun<'_>,
     group: GroupId,
     verdict: Verdict<'_, '_>,
     writer: &mut ReplyWriter<'_>,
-    trail: &mut Trail,
-) -> Result<(), Stop> {
+    chain: &mut CnameChain,
+) -> Result<(), Incomplete> {
     // A name at hand that is made here is in one of them while its target is put into the other.
     let (mut one, mut other) = (None, None);
     let (mut here, mut target) = (&mut one, &mut other);
-    let mut owner = Owner::question(turn.query.name());
+    let mut owner = OwnerName::question(run.query.name());
     let mut verdict = verdict;
     // Made when a link is forwarded: most answers have none.
     let mut filter: Option<Filter<'_>> = None;
@@ -92,114 +92,108 @@ pub(super) fn write(
     loop {
         let ours = !matches!(verdict, Verdict::Forward(_));
         let next = match verdict {
-            Verdict::Zone { zone, rule } => match turn.zone(zone) {
-                Some(zone) if turn.is_parents(rule, zone, owner.name()) => {
-                    no_data(turn, owner, writer)?
+            Verdict::Zone { zone, rule } => match run.zone(zone) {
+                Some(zone) if run.is_parents(rule, zone, owner.name()) => {
+                    no_data(run, owner, writer)?
                 }
                 Some(zone) => {
-                    let zone = parent_side(turn, group, zone, owner.name()).unwrap_or(zone);
+                    let zone = parent_side(run, group, zone, owner.name()).unwrap_or(zone);
                     let at = (owner, first, filter.as_ref());
-                    from_zone(turn, zone, at, writer, target)?
+                    from_zone(run, zone, at, writer, target)?
                 }
-                None => Next::End,
+                None => NextName::End,
             },
             Verdict::Answer { records, .. } => {
                 let at = (owner, first, filter.as_ref());
-                from_records(turn, records, at, writer)?
+                from_records(run, records, at, writer)?
             }
-            Verdict::Forward(_) if !turn.may_be_forwarded() && first => {
-                return Err(Stop::NoRecursion);
+            Verdict::Forward(_) if !run.may_be_forwarded() && first => {
+                return Err(Incomplete::NoRecursion);
             }
-            Verdict::Forward(_) if !turn.may_be_forwarded() => Next::End,
+            Verdict::Forward(_) if !run.may_be_forwarded() => NextName::End,
             Verdict::Forward(grant) => {
                 let filter = filter.get_or_insert_with(Filter::new);
-                if grant.is_observed() && trail.observed.is_none() {
-                    let policy = turn.context.snapshot.policy();
-                    trail.observed = filter.binding(policy, grant.rule()).filter(|_| !first);
+                if grant.is_observed() && chain.observed.is_none() {
+                    let policy = run.context.snapshot.policy();
+                    chain.observed = filter.binding(policy, grant.rule()).filter(|_| !first);
                 }
                 filter.add(&grant)?;
-                forwarded(turn, group, (&grant, filter), (writer, trail), target)?
+                forwarded(run, group, (&grant, filter), (writer, chain), target)?
             }
             Verdict::Deny(denial) => {
                 if let Some(filter) = &filter {
-                    let policy = turn.context.snapshot.policy();
-                    filter.check_target(turn.query.name(), owner.name(), (policy, &denial))?;
+                    let policy = run.context.snapshot.policy();
+                    filter.check_target(run.query.name(), owner.name(), (policy, &denial))?;
                 }
-                Next::End
+                NextName::End
             }
         };
         let name = match next {
-            Next::End => return forward::write_proofs(turn, trail, writer),
-            Next::At(name) => name,
-            Next::Target => {
+            NextName::End => return forward::write_proofs(run, chain, writer),
+            NextName::At(name) => name,
+            NextName::Target => {
                 std::mem::swap(&mut here, &mut target);
                 here.as_ref().map_or(NameRef::ROOT, NameBuf::as_ref)
             }
         };
         if ours {
-            trail.count(1)?;
+            chain.count(1)?;
         }
         first = false;
         owner = writer.target(name);
-        verdict = turn.decide(group, owner.name(), turn.qtype());
+        verdict = run.decide(group, owner.name(), run.qtype());
     }
 }
 
 /// What an upstream says, from `grant`'s name on.
 fn forwarded<'t>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     group: GroupId,
     (grant, filter): (&Grant<'_, '_>, &mut Filter<'t>),
-    (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
+    (writer, chain): (&mut ReplyWriter<'_>, &mut CnameChain),
     target: &mut Option<NameBuf>,
-) -> Result<Next<'static>, Stop> {
-    if turn.qtype() == RecordType::ANY {
+) -> Result<NextName<'static>, Incomplete> {
+    if run.qtype() == RecordType::ANY {
         // Nobody is asked for everything: RFC 8482 section 4.2.
-        writer.rrset(Section::Answer, grant.name(), turn.context.snapshot.any())?;
-        return Ok(Next::End);
+        writer.rrset(Section::Answer, grant.name(), run.context.snapshot.any())?;
+        return Ok(NextName::End);
     }
-    let entry = forward::response(turn, grant, trail)?;
-    forward::write(
-        turn,
-        group,
-        (grant, &entry, filter),
-        (writer, trail),
-        target,
-    )
+    let entry = forward::response(run, grant, chain)?;
+    forward::write(run, group, (grant, &entry, filter), (writer, chain), target)
 }
 
 /// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
 /// and this client is answered from it: a DS stands on the parent's side of the cut (RFC 4035
 /// section 3.1.4.1).
 fn parent_side<'t>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     group: GroupId,
     child: &Zone,
     name: NameRef<'_>,
 ) -> Option<&'t Zone> {
-    if turn.qtype() != RecordType::DS || name != child.origin() {
+    if run.qtype() != RecordType::DS || name != child.origin() {
         return None;
     }
-    let verdict = turn.decide(group, name.parent()?, RecordType::DS);
+    let verdict = run.decide(group, name.parent()?, RecordType::DS);
     let Verdict::Zone { zone, .. } = verdict else {
         return None;
     };
-    let parent = turn.zone(zone)?;
+    let parent = run.zone(zone)?;
     // A zone above that does not delegate the name knows nothing of it.
     let delegates = matches!(
         parent.lookup(name, RecordType::NS),
-        Lookup::Referral { cut_labels, .. } if cut_labels == name.label_count()
+        ZoneLookup::Referral { cut_labels, .. } if cut_labels == name.label_count()
     );
     delegates.then_some(parent)
 }
 
 /// Writes records of ours, if the rules that forwarded on the way let them pass.
 fn put(
-    owner: Owner<'_>,
+    owner: OwnerName<'_>,
     set: &Rrset,
     filter: Option<&Filter<'_>>,
     writer: &mut ReplyWriter<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), Incomplete> {
     if let Some(filter) = filter {
         filter.check(owner.name(), set)?;
     }
@@ -208,112 +202,114 @@ fn put(
 
 /// One link, or the end, from a zone; `first` of the chain or not.
 fn from_zone<'t>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     zone: &'t Zone,
-    (owner, first, filter): (Owner<'_>, bool, Option<&Filter<'_>>),
+    (owner, first, filter): (OwnerName<'_>, bool, Option<&Filter<'_>>),
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
-) -> Result<Next<'t>, Stop> {
+) -> Result<NextName<'t>, Incomplete> {
     let name = owner.name();
-    let found = zone.lookup(name, turn.qtype());
+    let found = zone.lookup(name, run.qtype());
     // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
-    if first && !matches!(found, Lookup::Referral { .. }) {
+    if first && !matches!(found, ZoneLookup::Referral { .. }) {
         writer.set_authoritative();
     }
     match found {
-        Lookup::Found(set) => put(owner, set, filter, writer)?,
-        Lookup::Exists => writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?,
-        Lookup::Alias(set) => return alias(turn, set, owner, writer),
-        Lookup::Dname {
+        ZoneLookup::Found(set) => put(owner, set, filter, writer)?,
+        ZoneLookup::Exists => writer.rrset(Section::Answer, owner, run.context.snapshot.any())?,
+        ZoneLookup::Alias(set) => return alias(run, set, owner, writer),
+        ZoneLookup::Dname {
             owner_labels,
             dname,
-        } => return redirect(turn, (dname, owner_labels), name, writer, target),
-        Lookup::NoData => writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?,
-        Lookup::NxDomain => {
+        } => return redirect(run, (dname, owner_labels), name, writer, target),
+        ZoneLookup::NoData => {
+            writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?
+        }
+        ZoneLookup::NxDomain => {
             // Of a chain, the code speaks of its last name (RFC 6604 section 2.1). What has a name
             // below it that a rule or another zone knows exists, if only for that (RFC 8020).
-            if !turn.context.snapshot.policy().has_allowed_below(name) {
+            if !run.context.snapshot.policy().has_allowed_below(name) {
                 writer.set_rcode(Rcode::NxDomain);
             }
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?;
         }
-        Lookup::Referral { cut_labels, ns } => {
+        ZoneLookup::Referral { cut_labels, ns } => {
             refer(zone, (ns, filter), last_labels(name, cut_labels), writer)?
         }
     }
-    Ok(Next::End)
+    Ok(NextName::End)
 }
 
 /// One link, or the end, from the records of a rule.
 fn from_records<'t>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     records: &'t [Rrset],
-    (owner, first, filter): (Owner<'_>, bool, Option<&Filter<'_>>),
+    (owner, first, filter): (OwnerName<'_>, bool, Option<&Filter<'_>>),
     writer: &mut ReplyWriter<'_>,
-) -> Result<Next<'t>, Stop> {
+) -> Result<NextName<'t>, Incomplete> {
     if first {
         writer.set_authoritative();
     }
     let of_type = |rtype| records.iter().find(|set| set.rtype() == rtype);
-    if let Some(set) = of_type(turn.qtype()) {
+    if let Some(set) = of_type(run.qtype()) {
         put(owner, set, filter, writer)?;
     } else if let Some(set) = of_type(RecordType::CNAME) {
-        return alias(turn, set, owner, writer);
-    } else if turn.qtype() == RecordType::ANY {
-        writer.rrset(Section::Answer, owner, turn.context.snapshot.any())?;
+        return alias(run, set, owner, writer);
+    } else if run.qtype() == RecordType::ANY {
+        writer.rrset(Section::Answer, owner, run.context.snapshot.any())?;
     } else {
-        return no_data(turn, owner, writer);
+        return no_data(run, owner, writer);
     }
-    Ok(Next::End)
+    Ok(NextName::End)
 }
 
 /// The end of a chain at a name that has no such records, and that no zone says so of.
 fn no_data<'t>(
-    turn: Turn<'_>,
-    owner: Owner<'_>,
+    run: QueryRun<'_>,
+    owner: OwnerName<'_>,
     writer: &mut ReplyWriter<'_>,
-) -> Result<Next<'t>, Stop> {
+) -> Result<NextName<'t>, Incomplete> {
     writer.set_authoritative();
-    let soa = turn.context.snapshot.denial_soa();
+    let soa = run.context.snapshot.denial_soa();
     writer.rrset(Section::Authority, owner, soa)?;
-    Ok(Next::End)
+    Ok(NextName::End)
 }
 
 /// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
 /// (RFC 8482 section 4.2).
 fn alias<'t>(
-    turn: Turn<'_>,
+    run: QueryRun<'_>,
     set: &'t Rrset,
-    owner: Owner<'_>,
+    owner: OwnerName<'_>,
     writer: &mut ReplyWriter<'_>,
-) -> Result<Next<'t>, Stop> {
+) -> Result<NextName<'t>, Incomplete> {
     writer.rrset(Section::Answer, owner, set)?;
-    if turn.qtype() == RecordType::ANY {
-        return Ok(Next::End);
+    if run.qtype() == RecordType::ANY {
+        return Ok(NextName::End);
     }
-    Ok(set.alias().map_or(Next::End, Next::At))
+    Ok(set.alias().map_or(NextName::End, NextName::At))
 }
 
 /// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1). To a question for the
 /// CNAME that is the answer, as it is for ANY (see [`alias`]).
 fn redirect(
-    turn: Turn<'_>,
+    run: QueryRun<'_>,
     (dname, owner_labels): (&Rrset, usize),
     name: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
     target: &mut Option<NameBuf>,
-) -> Result<Next<'static>, Stop> {
+) -> Result<NextName<'static>, Incomplete> {
     writer.rrset(Section::Answer, last_labels(name, owner_labels), dname)?;
     let Some(substituted) = substituted(name, owner_labels, dname) else {
         // RFC 6672 section 2.2: the new name would be too long.
         writer.set_rcode(Rcode::YxDomain);
-        return Ok(Next::End);
+        return Ok(NextName::End);
     };
     let substituted = target.insert(substituted);
     writer.cname(name, dname.ttl(), substituted.as_ref())?;
-    Ok(match turn.qtype() {
-        RecordType::CNAME | RecordType::ANY => Next::End,
-        _ => Next::Target,
+    Ok(match run.qtype() {
+        RecordType::CNAME | RecordType::ANY => NextName::End,
+        _ => NextName::Target,
     })
 }
 
@@ -330,7 +326,7 @@ fn refer(
     (ns, filter): (&Rrset, Option<&Filter<'_>>),
     cut: NameRef<'_>,
     writer: &mut ReplyWriter<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), Incomplete> {
     writer.rrset(Section::Authority, cut, ns)?;
     for server in ns.rdatas() {
         let Ok((server, _)) = NameBuf::read(server) else {

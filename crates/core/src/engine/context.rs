@@ -26,12 +26,12 @@ pub struct Context<'t> {
     /// The time of the calendar, for what expires.
     pub now: SystemTime,
     /// What upstreams said; `None` for nothing, and then every forward must be asked for.
-    pub memory: Option<Memory<'t>>,
+    pub cache_view: Option<CacheView<'t>>,
 }
 
 /// A cache, and the time by which it counts.
 #[derive(Clone, Copy)]
-pub struct Memory<'t> {
+pub struct CacheView<'t> {
     /// The cache.
     pub cache: &'t Cache,
     /// The time by a clock that nobody sets.
@@ -39,21 +39,21 @@ pub struct Memory<'t> {
 }
 
 impl<'t> Context<'t> {
-    /// A context without a memory.
+    /// A context without a cache_view.
     #[must_use]
     pub const fn new(snapshot: &'t Snapshot, now: SystemTime) -> Self {
         Self {
             snapshot,
             now,
-            memory: None,
+            cache_view: None,
         }
     }
 
-    /// The same with a memory.
+    /// The same with a cache_view.
     #[must_use]
     pub const fn with_cache(self, cache: &'t Cache, now: Instant) -> Self {
         Self {
-            memory: Some(Memory { cache, now }),
+            cache_view: Some(CacheView { cache, now }),
             ..self
         }
     }

@@ -3,14 +3,14 @@
 use crate::{
     dns::{
         Ede, Rcode, ReplyWriter,
-        reply::{Owner, Section},
+        reply::{OwnerName, Section},
     },
     policy::{Denial, DenialReason, DenyWith, GroupId},
 };
 
-use super::{More, Outcome, Reason, Step, Turn, filter::Rejection, sent};
+use super::{FollowUp, Outcome, QueryRun, Reason, Step, filter::Rejection, sent};
 
-impl Turn<'_> {
+impl QueryRun<'_> {
     /// Writes a denial, in the form that the rule, the group or the policy asks for.
     pub(super) fn deny(
         self,
@@ -54,7 +54,7 @@ impl Turn<'_> {
         let text = rejection.text(self.context.snapshot.policy());
         let mut step = self.deny_with(with, (Ede::Filtered, &text), writer, outcome);
         if let Step::Reply { more, .. } | Step::Drop(_, more) = &mut step {
-            *more = Some(Box::new(More {
+            *more = Some(Box::new(FollowUp {
                 refresh: None,
                 rejected: Some(rejection.record),
             }));
@@ -81,7 +81,7 @@ impl Turn<'_> {
             // may take us for lame, without a SOA it asks again at once (RFC 2308 section 5).
             writer.set_authoritative();
             let soa = self.context.snapshot.denial_soa();
-            let owner = Owner::question(self.query.name());
+            let owner = OwnerName::question(self.query.name());
             let written = writer.rrset(Section::Authority, owner, soa);
             if written.is_err() {
                 writer.truncate();

@@ -16,16 +16,16 @@
 use std::{fmt, net::IpAddr};
 
 use crate::{
-    cache::Entry,
-    dns::{NameBuf, NameRef, RecordType, Rrset, response::MAX_LINKS},
+    cache::CacheEntry,
+    dns::{NameBuf, NameRef, RecordType, Rrset, response::MAX_ALIASES},
     policy::{CnameMode, Denial, Grant, Policy, Ranges, RuleId},
 };
 
-use super::answer::Stop;
+use super::answer::Incomplete;
 
 /// What the response filter looks at: the label `check` of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Check {
+pub enum FilterCheck {
     /// The address of an A or AAAA record is in the rule's ranges.
     Address,
     /// The address hints of an HTTPS or SVCB record are in the rule's ranges (RFC 9460 section 7.3).
@@ -34,7 +34,7 @@ pub enum Check {
     Cname,
 }
 
-impl Check {
+impl FilterCheck {
     /// Every check, in the order of their positions (`as usize`).
     pub const ALL: [Self; 3] = [Self::Address, Self::Hint, Self::Cname];
 
@@ -52,7 +52,7 @@ impl Check {
 /// The record that failed a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
-    pub(super) check: Check,
+    pub(super) check: FilterCheck,
     /// The rule whose check it was; `None` of what is only observed.
     rule: Option<RuleId>,
     /// The record, or what is wrong, for the log: not for the client, from whom it is withheld.
@@ -61,7 +61,7 @@ pub(super) struct Rejection {
 
 impl Rejection {
     pub(super) fn new(
-        check: Check,
+        check: FilterCheck,
         rule: Option<RuleId>,
         owner: NameRef<'_>,
         what: impl fmt::Display,
@@ -76,11 +76,11 @@ impl Rejection {
     /// What the client is told: which check of which rule, and nothing of the record.
     pub(super) fn text(&self, policy: &Policy) -> String {
         let why = match self.check {
-            Check::Address => "the answer has an address outside of the ranges",
-            Check::Hint => {
+            FilterCheck::Address => "the answer has an address outside of the ranges",
+            FilterCheck::Hint => {
                 "an address hint of the answer is outside of the ranges, or cannot be read"
             }
-            Check::Cname => "an alias leads to a name that is not allowed",
+            FilterCheck::Cname => "an alias leads to a name that is not allowed",
         };
         match self.rule.and_then(|id| policy.rule(id)) {
             Some(rule) => format!("rule {}: {why}", rule.name),
@@ -93,7 +93,7 @@ impl Rejection {
 /// so far.
 pub(super) struct Filter<'t> {
     /// Each ranges once, the ones of the rule that the question came in by first.
-    bounds: [Option<Bound<'t>>; MAX_LINKS + 1],
+    bounds: [Option<Bound<'t>>; MAX_ALIASES + 1],
     /// The first one that lets aliases lead to allowed names only.
     strict: Option<RuleId>,
     /// The rule of the link that was followed last.
@@ -111,7 +111,7 @@ impl<'t> Filter<'t> {
     /// One that nothing holds for.
     pub(super) const fn new() -> Self {
         Self {
-            bounds: [None; MAX_LINKS + 1],
+            bounds: [None; MAX_ALIASES + 1],
             strict: None,
             last: None,
         }
@@ -121,7 +121,7 @@ impl<'t> Filter<'t> {
     ///
     /// # Errors
     /// When there is no more room, which a chain within its bound does not come to.
-    pub(super) fn add(&mut self, grant: &Grant<'t, '_>) -> Result<(), Stop> {
+    pub(super) fn add(&mut self, grant: &Grant<'t, '_>) -> Result<(), Incomplete> {
         // The rule of what is observed is one that denies: it has no ranges.
         let rule = grant.rule().filter(|_| !grant.is_observed());
         self.last = rule;
@@ -139,7 +139,7 @@ impl<'t> Filter<'t> {
                 }
             }
         }
-        Err(Stop::Endless)
+        Err(Incomplete::Endless)
     }
 
     fn bounds(&self) -> impl Iterator<Item = Bound<'t>> {
@@ -153,7 +153,11 @@ impl<'t> Filter<'t> {
 
     /// Looks through the records at the end of what an upstream said. What passed some ranges once
     /// is not looked through again for them.
-    pub(super) fn check_entry(&self, owner: NameRef<'_>, entry: &Entry) -> Result<(), Rejection> {
+    pub(super) fn check_entry(
+        &self,
+        owner: NameRef<'_>,
+        entry: &CacheEntry,
+    ) -> Result<(), Rejection> {
         for bound in self.bounds() {
             let id = bound.ranges.id();
             if entry.has_passed(id) {
@@ -179,7 +183,7 @@ impl<'t> Filter<'t> {
         }
         let rule = self.strict.or(self.last);
         let what = format_args!("CNAME {target}");
-        Err(Rejection::new(Check::Cname, rule, owner, what))
+        Err(Rejection::new(FilterCheck::Cname, rule, owner, what))
     }
 
     /// The rule by which an alias may not lead to a name that `rule`, or none, denies. A rule of the
@@ -202,8 +206,8 @@ impl<'t> Filter<'t> {
 fn check(owner: NameRef<'_>, set: &Rrset, bound: Bound<'_>) -> Result<(), Rejection> {
     let rtype = set.rtype();
     let check = match rtype {
-        RecordType::A | RecordType::AAAA => Check::Address,
-        RecordType::HTTPS | RecordType::SVCB => Check::Hint,
+        RecordType::A | RecordType::AAAA => FilterCheck::Address,
+        RecordType::HTTPS | RecordType::SVCB => FilterCheck::Hint,
         _ => return Ok(()),
     };
     for address in set.addresses() {
@@ -212,7 +216,7 @@ fn check(owner: NameRef<'_>, set: &Rrset, bound: Bound<'_>) -> Result<(), Reject
             return Err(Rejection::new(check, bound.rule, owner, what));
         }
     }
-    if check == Check::Hint {
+    if check == FilterCheck::Hint {
         for rdata in set.rdatas() {
             check_hints(owner, rtype, rdata, bound)?;
         }
@@ -230,7 +234,7 @@ fn check_hints(
 ) -> Result<(), Rejection> {
     let unreadable = || {
         let what = format_args!("{rtype} not well-formed");
-        Rejection::new(Check::Hint, bound.rule, owner, what)
+        Rejection::new(FilterCheck::Hint, bound.rule, owner, what)
     };
     let mut rest = parameters(rdata).ok_or_else(unreadable)?;
     while !rest.is_empty() {
@@ -239,7 +243,7 @@ fn check_hints(
         for address in hints {
             if !bound.ranges.allow(address) {
                 let what = format_args!("{rtype} hint {address}");
-                return Err(Rejection::new(Check::Hint, bound.rule, owner, what));
+                return Err(Rejection::new(FilterCheck::Hint, bound.rule, owner, what));
             }
         }
         rest = after;
@@ -291,7 +295,7 @@ mod tests {
     use super::*;
     use crate::policy::COMPARED;
     use crate::{
-        cache::{Cache, Key, Settings},
+        cache::{Cache, CacheKey, CacheSettings},
         dns::{Name, Response},
     };
 
@@ -361,7 +365,7 @@ mod tests {
     }
 
     /// An answer of so many addresses, all of them public, as it comes from a cache.
-    fn entry(addresses: u16) -> std::sync::Arc<Entry> {
+    fn entry(addresses: u16) -> std::sync::Arc<CacheEntry> {
         let mut message = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01x\0\0\x41\0\x01".to_vec();
         let hints = addresses * 4;
         message.extend(b"\xc0\x0c\0\x41\0\x01\0\0\x01\x2c");
@@ -374,14 +378,14 @@ mod tests {
         }
         let name: Name = "x".parse().expect("a name");
         let response = Response::parse(&message, name.as_ref(), RecordType::HTTPS, false);
-        let cache = Cache::new(Settings {
+        let cache = Cache::new(CacheSettings {
             size: 1 << 20,
             min_ttl: 0,
             max_ttl: 3600,
             bridge_denials: false,
             serve_stale: 0,
         });
-        let key = Key {
+        let key = CacheKey {
             name: name.as_ref(),
             qtype: RecordType::HTTPS,
             dnssec_ok: false,

@@ -8,29 +8,29 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    cache::{Entry, Found, Key},
+    cache::{CacheEntry, CacheKey, CacheLookup},
     dns::{
         Failure, Name, NameBuf, NameRef, RecordType, ReplyWriter, Response, Rrset,
         reply::Section,
-        response::{Dname, End, MAX_LINKS},
+        response::{ChainEnd, Dname, MAX_ALIASES},
     },
-    policy::{Bits, Grant, GroupId, Permit, RuleId, UpstreamId, Verdict},
+    policy::{Grant, GroupId, Permit, QueryBits, RuleId, UpstreamId, Verdict},
 };
 
 use super::{
-    Context, Reason, Turn,
-    answer::{Next, Stop},
+    Context, QueryRun, Reason,
+    answer::{Incomplete, NextName},
     filter::{Filter, Rejection},
 };
 
 /// What came of a permit.
 #[derive(Clone, Debug)]
-pub struct Arrived {
+pub struct UpstreamResult {
     permit: Permit,
-    result: Result<Arc<Entry>, Failure>,
+    result: Result<Arc<CacheEntry>, Failure>,
 }
 
-impl Arrived {
+impl UpstreamResult {
     /// Takes what an upstream said, or that it said nothing, into the cache. Where it said nothing
     /// and the cache has responses that are past their time, they stand in (RFC 8767).
     #[must_use]
@@ -39,13 +39,13 @@ impl Arrived {
         result: Result<Arc<Response>, Failure>,
         context: &Context<'_>,
     ) -> Self {
-        let result = match (&result, context.memory, context.key(&permit)) {
-            (Ok(response), Some(memory), Some(key)) => {
-                Ok(memory.cache.put(&key, response, memory.now))
+        let result = match (&result, context.cache_view, context.key(&permit)) {
+            (Ok(response), Some(cache_view), Some(key)) => {
+                Ok(cache_view.cache.put(&key, response, cache_view.now))
             }
-            (Err(failure), Some(memory), Some(key)) => {
-                memory.cache.fail(&key, *failure, memory.now);
-                memory.cache.stale(&key, memory.now).ok_or(*failure)
+            (Err(failure), Some(cache_view), Some(key)) => {
+                cache_view.cache.fail(&key, *failure, cache_view.now);
+                cache_view.cache.stale(&key, cache_view.now).ok_or(*failure)
             }
             (Err(failure), _, _) => Err(*failure),
             (Ok(_), _, _) => Err(Failure::Unreachable),
@@ -57,13 +57,14 @@ impl Arrived {
     /// next asks anew. That is what the cache has past its time, or else the failure.
     #[must_use]
     pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
-        let memory = context.memory.zip(context.key(&permit));
-        let stale = memory.and_then(|(memory, key)| memory.cache.stale(&key, memory.now));
+        let cache_view = context.cache_view.zip(context.key(&permit));
+        let stale =
+            cache_view.and_then(|(cache_view, key)| cache_view.cache.stale(&key, cache_view.now));
         let result = stale.ok_or(failure);
         Self { permit, result }
     }
 
-    fn is_for(&self, grant: &Grant<'_, '_>, bits: Bits) -> bool {
+    fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {
         let permit = &self.permit;
         permit.name() == grant.name()
             && permit.qtype() == grant.qtype()
@@ -73,7 +74,7 @@ impl Arrived {
 }
 
 impl Context<'_> {
-    fn key<'k>(&self, permit: &'k Permit) -> Option<Key<'k>> {
+    fn key<'k>(&self, permit: &'k Permit) -> Option<CacheKey<'k>> {
         key(
             self,
             permit.name(),
@@ -88,10 +89,10 @@ fn key<'k>(
     context: &Context<'_>,
     name: NameRef<'k>,
     qtype: RecordType,
-    bits: Bits,
+    bits: QueryBits,
     upstream: UpstreamId,
-) -> Option<Key<'k>> {
-    Some(Key {
+) -> Option<CacheKey<'k>> {
+    Some(CacheKey {
         name,
         qtype,
         dnssec_ok: bits.dnssec_ok,
@@ -102,7 +103,7 @@ fn key<'k>(
 
 /// What an answer owes to upstreams.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(super) struct CnameChain {
     /// The last one whose responses are in it.
     pub(super) upstream: Option<UpstreamId>,
     /// Whether any of it came from the cache.
@@ -112,29 +113,29 @@ pub(super) struct Trail {
     /// Whether what is past its time stands in for a denial, not for an answer that did not come.
     pub(super) bridges: bool,
     /// The aliases so far, whoever has the data.
-    links: usize,
+    aliases: usize,
     /// The answers that the chain went on from, each with the number of its aliases that count: their
     /// proofs stand behind the end's.
-    left: Vec<(Arc<Entry>, usize)>,
+    left: Vec<(Arc<CacheEntry>, usize)>,
     /// What should be asked for anew before it is past its time.
     pub(super) refresh: Option<Permit>,
     /// The rule that would deny an alias of it, where denials are only observed.
     pub(super) observed: Option<RuleId>,
 }
 
-impl Trail {
+impl CnameChain {
     /// Notes whether responses that are in the answer are past their time.
-    fn note(&mut self, entry: &Entry, now: Instant) {
+    fn note(&mut self, entry: &CacheEntry, now: Instant) {
         self.stale |= entry.is_stale(now);
         self.bridges |= entry.is_stale(now) && entry.is_denied(now);
     }
 
-    /// Counts aliases of the chain: more than [`MAX_LINKS`], over all who have a part in it, are
+    /// Counts aliases of the chain: more than [`MAX_ALIASES`], over all who have a part in it, are
     /// followed for nobody.
-    pub(super) const fn count(&mut self, links: usize) -> Result<(), Stop> {
-        self.links += links;
-        if self.links > MAX_LINKS {
-            return Err(Stop::Endless);
+    pub(super) const fn count(&mut self, aliases: usize) -> Result<(), Incomplete> {
+        self.aliases += aliases;
+        if self.aliases > MAX_ALIASES {
+            return Err(Incomplete::Endless);
         }
         Ok(())
     }
@@ -154,22 +155,22 @@ impl Trail {
 
 /// The responses for a grant.
 pub(super) fn response(
-    turn: Turn<'_>,
+    run: QueryRun<'_>,
     grant: &Grant<'_, '_>,
-    trail: &mut Trail,
-) -> Result<Arc<Entry>, Stop> {
+    chain: &mut CnameChain,
+) -> Result<Arc<CacheEntry>, Incomplete> {
     let upstream = grant.forwarding().upstream;
-    trail.upstream = Some(upstream);
-    let bits = turn.bits();
-    if let Some(arrived) = turn.arrived.iter().find(|it| it.is_for(grant, bits)) {
-        return match &arrived.result {
+    chain.upstream = Some(upstream);
+    let bits = run.bits();
+    if let Some(results) = run.results.iter().find(|it| it.is_for(grant, bits)) {
+        return match &results.result {
             Ok(entry) => {
-                if let Some(memory) = turn.memory() {
-                    trail.note(entry, memory.now);
+                if let Some(cache_view) = run.cache_view() {
+                    chain.note(entry, cache_view.now);
                 }
                 Ok(Arc::clone(entry))
             }
-            Err(failure) => Err(Stop::Failed {
+            Err(failure) => Err(Incomplete::Failed {
                 failure: *failure,
                 cached: false,
             }),
@@ -177,52 +178,52 @@ pub(super) fn response(
     }
     let ask = |stale| {
         let permit = grant.permit(bits);
-        Err(Stop::Ask { permit, stale })
+        Err(Incomplete::Forward { permit, stale })
     };
-    let key = key(turn.context, grant.name(), grant.qtype(), bits, upstream);
-    let (Some(memory), Some(key)) = (turn.memory(), key) else {
+    let key = key(run.context, grant.name(), grant.qtype(), bits, upstream);
+    let (Some(cache_view), Some(key)) = (run.cache_view(), key) else {
         return ask(false);
     };
-    let entry = match memory.cache.get(&key, memory.now) {
-        Found::Missing => return ask(false),
-        Found::Stale(_) => return ask(true),
-        Found::Failed(failure) => {
-            return Err(Stop::Failed {
+    let entry = match cache_view.cache.get(&key, cache_view.now) {
+        CacheLookup::Missing => return ask(false),
+        CacheLookup::Stale(_) => return ask(true),
+        CacheLookup::Failed(failure) => {
+            return Err(Incomplete::Failed {
                 failure,
                 cached: true,
             });
         }
-        Found::Fresh(entry) => entry,
-        Found::Refresh(entry) => {
-            trail.refresh = Some(grant.permit(bits));
+        CacheLookup::Fresh(entry) => entry,
+        CacheLookup::Refresh(entry) => {
+            chain.refresh = Some(grant.permit(bits));
             entry
         }
-        Found::StaleNow(entry) => {
-            trail.note(&entry, memory.now);
+        CacheLookup::StaleNow(entry) => {
+            chain.note(&entry, cache_view.now);
             entry
         }
     };
-    trail.cached = true;
+    chain.cached = true;
     Ok(entry)
 }
 
 /// Filters what an upstream said and writes it. Where one of its aliases leads to a name that we have the
 /// data of, or that the policy sends to another upstream, that one's take the place of this one's.
 pub(super) fn write<'t>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &Arc<Entry>, &mut Filter<'t>),
-    (writer, trail): (&mut ReplyWriter<'_>, &mut Trail),
+    (grant, entry, filter): (&Grant<'_, '_>, &Arc<CacheEntry>, &mut Filter<'t>),
+    (writer, chain): (&mut ReplyWriter<'_>, &mut CnameChain),
     target: &mut Option<NameBuf>,
-) -> Result<Next<'static>, Stop> {
+) -> Result<NextName<'static>, Incomplete> {
     let response = entry.response();
-    let passed = follow(turn, group, (grant, entry, filter), trail)?;
-    trail.count(passed.links)?;
-    let ttl = ttl(turn, entry);
+    let passed = follow(run, group, (grant, entry, filter), chain)?;
+    chain.count(passed.aliases)?;
+    let ttl = ttl(run, entry);
     let mut owner = grant.name();
-    for link in response.links.iter().take(passed.links) {
+    for link in response.aliases.iter().take(passed.aliases) {
         if let Some(dname) = &link.dname {
-            write_dname(turn, group, (grant, entry), dname, writer)?;
+            write_dname(run, group, (grant, entry), dname, writer)?;
         }
         for set in [Some(&link.cname), link.signatures.as_ref()]
             .into_iter()
@@ -233,14 +234,14 @@ pub(super) fn write<'t>(
         owner = link.target.as_ref();
     }
     if passed.goes_on {
-        if response.proofs(passed.links).next().is_some() {
-            trail.left.push((Arc::clone(entry), passed.links));
+        if response.proofs(passed.aliases).next().is_some() {
+            chain.left.push((Arc::clone(entry), passed.aliases));
         }
         *target = Some(owner.into());
-        return Ok(Next::Target);
+        return Ok(NextName::Target);
     }
     if let Some(dname) = &response.dname {
-        write_dname(turn, group, (grant, entry), dname, writer)?;
+        write_dname(run, group, (grant, entry), dname, writer)?;
     }
     for set in &response.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
@@ -248,16 +249,16 @@ pub(super) fn write<'t>(
     // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
     writer.set_rcode(response.rcode);
     for (owner, set) in &response.authority {
-        if !trail.left.iter().any(|left| has_proof(left, owner, set)) {
+        if !chain.left.iter().any(|left| has_proof(left, owner, set)) {
             writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
         }
     }
-    Ok(Next::End)
+    Ok(NextName::End)
 }
 
 /// The TTLs of what is in an entry.
-fn ttl<'e>(turn: Turn<'_>, entry: &'e Entry) -> impl Fn(&Rrset) -> u32 + use<'e> {
-    let now = turn.memory().map(|memory| memory.now);
+fn ttl<'e>(run: QueryRun<'_>, entry: &'e CacheEntry) -> impl Fn(&Rrset) -> u32 + use<'e> {
+    let now = run.cache_view().map(|cache_view| cache_view.now);
     move |set| now.map_or(set.ttl(), |now| entry.ttl(set.ttl(), now))
 }
 
@@ -265,18 +266,18 @@ fn ttl<'e>(turn: Turn<'_>, entry: &'e Entry) -> impl Fn(&Rrset) -> u32 + use<'e>
 /// others it says nothing: a resolver in front would believe it of names that are none of the
 /// upstream's business.
 fn write_dname(
-    turn: Turn<'_>,
+    run: QueryRun<'_>,
     group: GroupId,
-    (grant, entry): (&Grant<'_, '_>, &Entry),
+    (grant, entry): (&Grant<'_, '_>, &CacheEntry),
     dname: &Dname,
     writer: &mut ReplyWriter<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), Incomplete> {
     let owner = dname.owner.as_ref();
-    let Verdict::Forward(above) = turn.decide(group, owner, turn.qtype()) else {
+    let Verdict::Forward(above) = run.decide(group, owner, run.qtype()) else {
         return Ok(());
     };
     if above.forwarding().upstream == grant.forwarding().upstream {
-        let ttl = ttl(turn, entry);
+        let ttl = ttl(run, entry);
         for set in dname.sets() {
             writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
         }
@@ -287,14 +288,14 @@ fn write_dname(
 /// Writes the proofs of those answers that the chain has gone on from: that their aliases come from
 /// wildcards (RFC 4035 section 3.1.3.3).
 pub(super) fn write_proofs(
-    turn: Turn<'_>,
-    trail: &Trail,
+    run: QueryRun<'_>,
+    chain: &CnameChain,
     writer: &mut ReplyWriter<'_>,
-) -> Result<(), Stop> {
-    for (at, (entry, links)) in trail.left.iter().enumerate() {
-        let ttl = ttl(turn, entry);
-        let before = trail.left.get(..at).unwrap_or_default();
-        for (owner, set) in entry.response().proofs(*links) {
+) -> Result<(), Incomplete> {
+    for (at, (entry, aliases)) in chain.left.iter().enumerate() {
+        let ttl = ttl(run, entry);
+        let before = chain.left.get(..at).unwrap_or_default();
+        for (owner, set) in entry.response().proofs(*aliases) {
             if !before.iter().any(|left| has_proof(left, owner, set)) {
                 writer.rrset_for(Section::Authority, owner.as_ref(), set, ttl(set))?;
             }
@@ -303,8 +304,8 @@ pub(super) fn write_proofs(
     Ok(())
 }
 
-fn has_proof((entry, links): &(Arc<Entry>, usize), owner: &Name, set: &Rrset) -> bool {
-    let mut proofs = entry.response().proofs(*links);
+fn has_proof((entry, aliases): &(Arc<CacheEntry>, usize), owner: &Name, set: &Rrset) -> bool {
+    let mut proofs = entry.response().proofs(*aliases);
     proofs.any(|(other, proof)| other == owner && proof.rtype() == set.rtype() && same(proof, set))
 }
 
@@ -314,58 +315,58 @@ fn same(one: &Rrset, other: &Rrset) -> bool {
 }
 
 /// How much of the responses the answer has.
-struct Passed {
-    /// The number of links.
-    links: usize,
+struct Followed {
+    /// The number of aliases.
+    aliases: usize,
     /// Whether it goes on elsewhere from the last of them, not with the responses' records.
     goes_on: bool,
 }
 
 /// Follows the aliases and filters all that the answer would have, before anything is written.
 fn follow<'t>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     group: GroupId,
-    (grant, entry, filter): (&Grant<'_, '_>, &Entry, &mut Filter<'t>),
-    trail: &mut Trail,
-) -> Result<Passed, Stop> {
+    (grant, entry, filter): (&Grant<'_, '_>, &CacheEntry, &mut Filter<'t>),
+    chain: &mut CnameChain,
+) -> Result<Followed, Incomplete> {
     let response = entry.response();
     let asked = (group, grant.forwarding().upstream);
     let mut owner = grant.name();
-    for (before, link) in response.links.iter().enumerate() {
+    for (before, link) in response.aliases.iter().enumerate() {
         let target = link.target.as_ref();
-        match lead(turn, asked, (owner, target), filter, trail)? {
-            Lead::Elsewhere => {
-                return Ok(Passed {
-                    links: before + 1,
+        match lead(run, asked, (owner, target), filter, chain)? {
+            AliasTarget::Elsewhere => {
+                return Ok(Followed {
+                    aliases: before + 1,
                     goes_on: true,
                 });
             }
             // What the rule of this link says holds from here on, too.
-            Lead::On(next) => filter.add(&next)?,
-            Lead::Nowhere => {}
+            AliasTarget::On(next) => filter.add(&next)?,
+            AliasTarget::Nowhere => {}
         }
         owner = target;
     }
-    let links = response.links.len();
-    if matches!(response.end, End::TooLong | End::Loop) {
-        return Err(Stop::Endless);
+    let aliases = response.aliases.len();
+    if matches!(response.end, ChainEnd::TooLong | ChainEnd::Loop) {
+        return Err(Incomplete::Endless);
     }
     // Where aliases are what was asked for, they are the answer; what they lead to is told all the
     // same.
     for target in response.answers.iter().flat_map(Filter::targets) {
-        lead(turn, asked, (owner, target.as_ref()), filter, trail)?;
+        lead(run, asked, (owner, target.as_ref()), filter, chain)?;
     }
     filter.check_entry(owner, entry)?;
     // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
     // the name there: whom the policy names for it may know.
-    Ok(Passed {
-        links,
-        goes_on: response.end == End::Open,
+    Ok(Followed {
+        aliases,
+        goes_on: response.end == ChainEnd::Open,
     })
 }
 
 /// Where an alias of an upstream's answer leads.
-enum Lead<'t, 'n> {
+enum AliasTarget<'t, 'n> {
     /// To data that somebody else has: we, or another upstream. What this one says of the name is none of its business.
     Elsewhere,
     /// To a name that this upstream is asked for, by this leave.
@@ -376,27 +377,29 @@ enum Lead<'t, 'n> {
 
 /// Decides where an alias of `owner` leads, if it may lead there at all.
 fn lead<'t, 'n>(
-    turn: Turn<'t>,
+    run: QueryRun<'t>,
     (group, upstream): (GroupId, UpstreamId),
     (owner, target): (NameRef<'_>, NameRef<'n>),
     filter: &Filter<'t>,
-    trail: &mut Trail,
-) -> Result<Lead<'t, 'n>, Rejection> {
-    let policy = turn.context.snapshot.policy();
-    match turn.decide(group, target, turn.qtype()) {
-        Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(Lead::Elsewhere),
+    chain: &mut CnameChain,
+) -> Result<AliasTarget<'t, 'n>, Rejection> {
+    let policy = run.context.snapshot.policy();
+    match run.decide(group, target, run.qtype()) {
+        Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(AliasTarget::Elsewhere),
         // What would be denied is only observed.
         Verdict::Forward(next) if next.is_observed() => {
-            if trail.observed.is_none() {
-                trail.observed = filter.binding(policy, next.rule());
+            if chain.observed.is_none() {
+                chain.observed = filter.binding(policy, next.rule());
             }
-            Ok(Lead::Nowhere)
+            Ok(AliasTarget::Nowhere)
         }
-        Verdict::Forward(next) if next.forwarding().upstream != upstream => Ok(Lead::Elsewhere),
-        Verdict::Forward(next) => Ok(Lead::On(next)),
+        Verdict::Forward(next) if next.forwarding().upstream != upstream => {
+            Ok(AliasTarget::Elsewhere)
+        }
+        Verdict::Forward(next) => Ok(AliasTarget::On(next)),
         Verdict::Deny(denial) => {
             filter.check_target(owner, target, (policy, &denial))?;
-            Ok(Lead::Nowhere)
+            Ok(AliasTarget::Nowhere)
         }
     }
 }

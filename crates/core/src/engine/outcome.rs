@@ -8,7 +8,7 @@ use crate::{
     policy::{GroupId, RuleId, UpstreamId},
 };
 
-use super::filter::Check;
+use super::filter::FilterCheck;
 
 /// The end of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Outcome {
     /// The upstream that was asked, now or when the answer was cached; the last one of several.
     pub upstream: Option<UpstreamId>,
     /// The check that the upstream's answer failed.
-    pub check: Option<Check>,
+    pub check: Option<FilterCheck>,
     /// Whether the reply asks the client to come back over TCP.
     pub truncated: bool,
 }

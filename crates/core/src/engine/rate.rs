@@ -33,7 +33,7 @@ const SLIP_BITS: u32 = 4;
 
 /// What a client may send, and what a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateLimit {
     /// Queries a second, and as many at once after a second of silence. At most 10⁹.
     pub per_second: NonZeroU32,
     /// Of the queries over the limit every which one slips through to a short answer: 1 for each,
@@ -47,7 +47,7 @@ pub struct Rate {
 
 /// Whether a query may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
+pub enum RateVerdict {
     /// The client is within its rate.
     Within,
     /// It is not, and may be told so.
@@ -58,8 +58,8 @@ pub enum Pass {
 
 /// The buckets of all clients.
 #[derive(Debug)]
-pub struct Rates {
-    rate: Rate,
+pub struct RateLimiter {
+    rate: RateLimit,
     /// Nanoseconds that one query costs.
     cost: u64,
     began: Instant,
@@ -67,10 +67,10 @@ pub struct Rates {
     buckets: Box<[AtomicU64]>,
 }
 
-impl Rates {
+impl RateLimiter {
     /// A table in which every client has its whole credit; `now` is the least time that it will see.
     #[must_use]
-    pub fn new(rate: Rate, now: Instant) -> Self {
+    pub fn new(rate: RateLimit, now: Instant) -> Self {
         let full = || AtomicU64::new(0);
         Self {
             rate,
@@ -84,13 +84,13 @@ impl Rates {
     /// Takes one query of a client. Workers need not agree on the time: one that is behind gives
     /// no credit.
     #[must_use]
-    pub fn take(&self, client: IpAddr, now: Instant) -> Pass {
+    pub fn take(&self, client: IpAddr, now: Instant) -> RateVerdict {
         let Some(bucket) = self.buckets.get(self.position(client)) else {
-            return Pass::Within;
+            return RateVerdict::Within;
         };
         let now = now.saturating_duration_since(self.began);
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let mut pass = Pass::Within;
+        let mut pass = RateVerdict::Within;
         // Tried again only where another worker has just taken a query of the same bucket. Nothing
         // else is ordered by it.
         let _ = bucket.fetch_update(Relaxed, Relaxed, |cell| {
@@ -102,16 +102,19 @@ impl Rates {
     }
 
     /// What comes of a query that finds this in its bucket, and what it leaves there.
-    fn judge(&self, cell: u64, now: u64) -> (Pass, u64) {
+    fn judge(&self, cell: u64, now: u64) -> (RateVerdict, u64) {
         let (full_at, over) = ((cell >> SLIP_BITS).max(now), cell & ((1 << SLIP_BITS) - 1));
         let most = self.cost * u64::from(self.rate.per_second.get() - 1);
         if full_at - now <= most {
-            return (Pass::Within, (full_at + self.cost) << SLIP_BITS | over);
+            return (
+                RateVerdict::Within,
+                (full_at + self.cost) << SLIP_BITS | over,
+            );
         }
         match u64::from(self.rate.slip) {
-            0 => (Pass::Over, cell),
-            slip if over + 1 >= slip => (Pass::Slip, full_at << SLIP_BITS),
-            _ => (Pass::Over, full_at << SLIP_BITS | (over + 1)),
+            0 => (RateVerdict::Over, cell),
+            slip if over + 1 >= slip => (RateVerdict::Slip, full_at << SLIP_BITS),
+            _ => (RateVerdict::Over, full_at << SLIP_BITS | (over + 1)),
         }
     }
 
@@ -150,14 +153,14 @@ mod tests {
         Instant::now()
     }
 
-    fn rates(per_second: u32, slip: u8) -> Rates {
-        let rate = Rate {
+    fn rates(per_second: u32, slip: u8) -> RateLimiter {
+        let rate = RateLimit {
             per_second: NonZeroU32::new(per_second).expect("not zero"),
             slip,
             ipv4_prefix: 32,
             ipv6_prefix: 64,
         };
-        Rates::new(rate, start())
+        RateLimiter::new(rate, start())
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -198,11 +201,11 @@ mod tests {
                 let at = rates.began + Duration::from_nanos(now);
                 for _ in 0..queries {
                     let want = if tokens.take(cost, cost * many, u128::from(now)) {
-                        Pass::Within
+                        RateVerdict::Within
                     } else {
                         over += 1;
                         let slips = slip > 0 && over % u32::from(slip) == 0;
-                        if slips { Pass::Slip } else { Pass::Over }
+                        if slips { RateVerdict::Slip } else { RateVerdict::Over }
                     };
                     prop_assert_eq!(rates.take(ip("10.0.0.1"), at), want);
                 }
@@ -219,7 +222,7 @@ mod tests {
             let (mut now, mut passed) = (0, Vec::new());
             for pause in pauses {
                 now += pause * 1_000_000;
-                if rates.take(ip("::1"), rates.began + Duration::from_nanos(now)) == Pass::Within {
+                if rates.take(ip("::1"), rates.began + Duration::from_nanos(now)) == RateVerdict::Within {
                     passed.push(now);
                 }
             }
@@ -262,14 +265,17 @@ mod tests {
         let rates = rates(1000, 2);
         let now = rates.began;
         let take = || (0..1000).map(|_| rates.take(ip("10.0.0.1"), now));
-        let passed: Vec<Vec<Pass>> = thread::scope(|scope| {
+        let passed: Vec<Vec<RateVerdict>> = thread::scope(|scope| {
             let workers: Vec<_> = (0..4).map(|_| scope.spawn(|| take().collect())).collect();
             let joined = workers.into_iter().map(|worker| worker.join());
             joined.map(|passed| passed.expect("no panic")).collect()
         });
         let count = |wanted| passed.iter().flatten().filter(|&&it| it == wanted).count();
-        assert_eq!(count(Pass::Within), 1000);
-        assert_eq!((count(Pass::Slip), count(Pass::Over)), (1500, 1500));
+        assert_eq!(count(RateVerdict::Within), 1000);
+        assert_eq!(
+            (count(RateVerdict::Slip), count(RateVerdict::Over)),
+            (1500, 1500)
+        );
     }
 
     #[test]
@@ -288,10 +294,13 @@ mod tests {
         let before = rates.began.checked_sub(Duration::from_secs(1));
         let now = before.unwrap_or(rates.began);
         let passes = [(); 3].map(|()| rates.take(ip("10.0.0.1"), now));
-        assert_eq!(passes, [Pass::Within, Pass::Within, Pass::Over]);
+        assert_eq!(
+            passes,
+            [RateVerdict::Within, RateVerdict::Within, RateVerdict::Over]
+        );
         let years = |n: u64| Duration::from_secs(n * 365 * 86_400);
         if let Some(late) = rates.began.checked_add(years(36)) {
-            assert_eq!(rates.take(ip("10.0.0.1"), late), Pass::Within);
+            assert_eq!(rates.take(ip("10.0.0.1"), late), RateVerdict::Within);
         }
     }
 }

@@ -12,17 +12,17 @@ pub enum Step {
         /// What happened.
         outcome: Outcome,
         /// What there is to it that is rare.
-        more: Option<Box<More>>,
+        more: Option<Box<FollowUp>>,
     },
     /// Send nothing. What was not sent may have more to it for the log.
-    Drop(Outcome, Option<Box<More>>),
-    /// Ask an upstream, then [`finish`](super::finish).
-    Ask(Box<Ask>),
+    Drop(Outcome, Option<Box<FollowUp>>),
+    /// Forward an upstream, then [`resume`](super::resume).
+    Forward(Box<Forward>),
 }
 
 /// What some replies have with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct More {
+pub struct FollowUp {
     /// A question to ask anew, as the responses of this reply are near their end and often asked for.
     pub refresh: Option<Permit>,
     /// The record that failed the response filter, for the log.
@@ -31,10 +31,10 @@ pub struct More {
 
 /// What must be known before there is a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct Forward {
     /// Leave to ask.
     pub permit: Permit,
-    /// Whether there are responses past their time to fall back on ([`Arrived::unknown`](super::Arrived::unknown)).
+    /// Whether there are responses past their time to fall back on ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
     pub stale: bool,
     /// What is known of the query so far: its reason is the one that it has when all goes well.
     pub outcome: Outcome,
@@ -46,7 +46,7 @@ impl Step {
     pub const fn len(&self) -> usize {
         match self {
             Self::Reply { len, .. } => *len,
-            Self::Drop(..) | Self::Ask(_) => 0,
+            Self::Drop(..) | Self::Forward(_) => 0,
         }
     }
 
@@ -61,7 +61,7 @@ impl Step {
     pub fn rejected(&self) -> Option<&str> {
         match self {
             Self::Reply { more, .. } | Self::Drop(_, more) => more.as_ref()?.rejected.as_deref(),
-            Self::Ask(_) => None,
+            Self::Forward(_) => None,
         }
     }
 
@@ -70,7 +70,7 @@ impl Step {
     pub fn outcome(&self) -> &Outcome {
         match self {
             Self::Reply { outcome, .. } | Self::Drop(outcome, _) => outcome,
-            Self::Ask(ask) => &ask.outcome,
+            Self::Forward(ask) => &ask.outcome,
         }
     }
 }

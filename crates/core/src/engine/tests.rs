@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     dns::Name,
-    policy::{Action, DenyWith, Group, Origin, Pattern, Rule, TypeSet, ZoneId},
+    policy::{Action, DenyWith, Group, Pattern, Rule, RuleOrigin, TypeSet, ZoneId},
     zone::ZoneBuilder,
 };
 
@@ -50,7 +50,7 @@ fn snapshot() -> Snapshot {
         reason: None,
         action,
         deny_with: None,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     };
     let rules = vec![
         rule(
@@ -105,7 +105,7 @@ fn a_query_over_its_rate_is_dropped_or_sent_to_tcp() {
         ..Outcome::new(Reason::RateLimited)
     };
     assert_eq!(outcome, want);
-    // What is no query gets nothing in its turn, either.
+    // What is no query gets nothing in its run, either.
     for (packet, slips) in [(&packet[..], false), (b"?", true), (&packet[..18], true)] {
         let dropped = Step::Drop(Outcome::new(Reason::RateLimited), None);
         assert_eq!(limited(packet, slips, &mut out), dropped);

@@ -9,11 +9,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
-    Action, DenialReason, DenyWith, Group, GroupId, MAX_GROUPS, Origin, Pattern, Policy, Rule,
-    RuleId,
+    Action, DenialReason, DenyWith, Group, GroupId, MAX_GROUPS, Pattern, Policy, Rule, RuleId,
+    RuleOrigin,
     clients::ClientSet,
-    filters::Filters,
-    names::{Draft, MAX_RULES},
+    name_index::{MAX_RULES, NameIndexBuilder},
+    rule_ranges::RuleRanges,
     ties,
 };
 
@@ -100,7 +100,7 @@ impl Policy {
         }
         let (groups, cidrs): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         let clients = clients_of(cidrs, &mut conflicts);
-        let draft = Draft::new(&rules).map_err(|_| vec![Conflict::TooManyNames])?;
+        let draft = NameIndexBuilder::new(&rules).map_err(|_| vec![Conflict::TooManyNames])?;
         ties::find(&draft, &rules, &mut conflicts);
         if conflicts.len() > MAX_CONFLICTS {
             conflicts.truncate(MAX_CONFLICTS);
@@ -110,16 +110,20 @@ impl Policy {
             return Err(conflicts);
         }
         let names = draft.finish().map_err(|_| vec![Conflict::TooManyNames])?;
-        let is_unnamed = |rule: &Rule| rule.origin == Origin::Search && rule.patterns.is_empty();
+        let is_unnamed =
+            |rule: &Rule| rule.origin == RuleOrigin::Search && rule.patterns.is_empty();
         let single_label = rules.iter().position(is_unnamed);
         let mut rules = rules;
         for rule in &mut rules {
             rule.patterns = Vec::new();
         }
         Ok(Self {
-            texts: rules.iter().map(|rule| Texts::of(rule, &groups)).collect(),
+            texts: rules
+                .iter()
+                .map(|rule| DenialTexts::of(rule, &groups))
+                .collect(),
             groups,
-            filters: Filters::new(&rules, None, Vec::new()),
+            rule_ranges: RuleRanges::new(&rules, None, Vec::new()),
             rules,
             clients,
             names,
@@ -157,7 +161,7 @@ fn clients_of(cidrs: Vec<Vec<IpNet>>, conflicts: &mut Vec<Conflict>) -> ClientSe
 /// of: the name that an operator can look for, and the reason that a user can read. They are made
 /// when the policy is built, so that a denial allocates nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct DenialTexts {
     /// Where it denies; empty for rules that do not, and so are the others where they never hold.
     denies: Box<str>,
     other_group: Box<str>,
@@ -165,11 +169,11 @@ pub(super) struct Texts {
     expired: Box<str>,
 }
 
-impl Texts {
+impl DenialTexts {
     fn of(rule: &Rule, groups: &[Group]) -> Self {
         let name = match rule.origin {
-            Origin::Configured => format!("rule {}", rule.name),
-            Origin::BuiltIn | Origin::Search => rule.name.to_string(),
+            RuleOrigin::Configured => format!("rule {}", rule.name),
+            RuleOrigin::BuiltIn | RuleOrigin::Search => rule.name.to_string(),
         };
         if rule.action == Action::Deny {
             let reason = rule.reason.as_ref().map(|reason| format!(": {reason}"));

@@ -6,8 +6,8 @@
 use std::{fmt, time::SystemTime};
 
 use super::{
-    Asked, DenialReason, GroupId, Pattern, Policy, Rule, RuleId,
-    names::{Entry, Rank, Reach, Spot},
+    AskedBy, DenialReason, GroupId, Pattern, Policy, Rule, RuleId,
+    name_index::{Coverage, NamePosition, PatternEntry, Rank},
 };
 use crate::dns::{Name, NameRef, RecordType};
 
@@ -21,12 +21,12 @@ pub struct Candidate<'p> {
     /// The pattern that matches the name.
     pub pattern: Pattern,
     /// What came of it.
-    pub fate: Fate,
+    pub disposition: Disposition,
 }
 
 /// Why a candidate wins or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
+pub enum Disposition {
     /// It decides.
     Wins,
     /// It is not for the client's group.
@@ -47,7 +47,7 @@ pub enum Fate {
     OtherWins,
 }
 
-impl Fate {
+impl Disposition {
     /// How near a rule that does not apply is to one that does: the higher the nearer.
     pub(super) const fn nearness(self) -> u8 {
         match self {
@@ -67,7 +67,7 @@ impl Fate {
     }
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for Disposition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Wins => "wins",
@@ -105,46 +105,50 @@ impl Policy {
         qtype: RecordType,
         now: SystemTime,
     ) -> Vec<Candidate<'_>> {
-        let asked = Asked { group, qtype, now };
-        let spot = self.names.find(name);
-        let mut winner: Option<(Entry, &Rule)> = None;
+        let asked = AskedBy { group, qtype, now };
+        let position = self.names.find(name);
+        let mut winner: Option<(PatternEntry, &Rule)> = None;
         let mut candidates: Vec<_> = self
-            .contest(spot, Reach::Name)
+            .contest(position, Coverage::Name)
             .map(|(entry, rule)| Candidate {
                 id: entry.rule,
                 rule,
                 pattern: entry.kind.pattern(suffix(name, entry.labels)),
-                fate: match (asked.obstacle(rule), winner) {
+                disposition: match (asked.obstacle(rule), winner) {
                     (Some(obstacle), _) => obstacle,
-                    (None, Some(winner)) => fate_against(winner, (entry, rule)),
+                    (None, Some(winner)) => disposition_against(winner, (entry, rule)),
                     (None, None) => {
                         winner = Some((entry, rule));
-                        Fate::Wins
+                        Disposition::Wins
                     }
                 },
             })
             .collect();
         let is_decided = winner.is_some();
-        let last = self.last_resort(spot, name);
+        let last = self.last_resort(position, name);
         candidates.extend(last.map(|(id, rule, pattern)| Candidate {
             id,
             rule,
             pattern,
-            fate: match is_decided {
-                true => Fate::OtherWins,
-                false => Fate::Wins,
+            disposition: match is_decided {
+                true => Disposition::OtherWins,
+                false => Disposition::Wins,
             },
         }));
         candidates
     }
 
     /// The rule about names that search lists leave behind, if the name is one.
-    fn last_resort(&self, spot: Spot, name: NameRef<'_>) -> Option<(RuleId, &Rule, Pattern)> {
-        let listed = self.search_entry(spot).map(|entry| {
+    fn last_resort(
+        &self,
+        position: NamePosition,
+        name: NameRef<'_>,
+    ) -> Option<(RuleId, &Rule, Pattern)> {
+        let listed = self.search_entry(position).map(|entry| {
             let pattern = entry.kind.pattern(suffix(name, entry.labels));
             (entry.rule, pattern)
         });
-        let single = self.single_label.filter(|_| spot.is_single_label());
+        let single = self.single_label.filter(|_| position.is_single_label());
         let single = single.map(|id| (id, Pattern::Exact(name.to_name())));
         let (id, pattern) = listed.or(single)?;
         Some((id, self.rule(id)?, pattern))
@@ -161,24 +165,29 @@ impl Policy {
         qtype: RecordType,
         now: SystemTime,
     ) -> Option<NearMiss<'_>> {
-        let asked = Asked { group, qtype, now };
-        let spot = self.names.find(name);
-        let above = self.names.entries(spot).find_map(|entry| {
+        let asked = AskedBy { group, qtype, now };
+        let position = self.names.find(name);
+        let above = self.names.entries(position).find_map(|entry| {
             let rule = self.near(asked, entry.rule)?;
             let own = suffix(name, entry.labels);
             // An exact name says nothing of those below it, nor a `*.x` of x: what covers both is .x.
-            (!entry.reaches(Reach::Name)).then(|| NearMiss {
+            (!entry.reaches(Coverage::Name)).then(|| NearMiss {
                 rule,
                 pattern: entry.kind.pattern(own),
                 would_cover: Pattern::Subtree(own.to_name()),
             })
         });
-        above.or_else(|| self.near_below(asked, name, spot))
+        above.or_else(|| self.near_below(asked, name, position))
     }
 
     /// The shortest name below one that such a rule allows.
-    fn near_below(&self, asked: Asked, name: NameRef<'_>, spot: Spot) -> Option<NearMiss<'_>> {
-        if spot.is_root() || !self.names.has_allowed_below(spot) {
+    fn near_below(
+        &self,
+        asked: AskedBy,
+        name: NameRef<'_>,
+        position: NamePosition,
+    ) -> Option<NearMiss<'_>> {
+        if position.is_root() || !self.names.has_allowed_below(position) {
             return None;
         }
         let rank = |below: &Name| (below.as_ref().label_count(), below.clone());
@@ -205,7 +214,7 @@ impl Policy {
     }
 
     /// The rule, if it is the operator's, lets something through, and is for the question.
-    fn near(&self, asked: Asked, id: RuleId) -> Option<&Rule> {
+    fn near(&self, asked: AskedBy, id: RuleId) -> Option<&Rule> {
         self.rule(id).filter(|rule| {
             !rule.origin.is_built_in() && rule.action.allows() && asked.obstacle(rule).is_none()
         })
@@ -213,11 +222,11 @@ impl Policy {
 }
 
 /// Why `loser`, which applies as well, does not win against `winner`.
-fn fate_against(winner: (Entry, &Rule), loser: (Entry, &Rule)) -> Fate {
+fn disposition_against(winner: (PatternEntry, &Rule), loser: (PatternEntry, &Rule)) -> Disposition {
     if loser.0.labels < winner.0.labels {
-        return Fate::LongerNameWins;
+        return Disposition::LongerNameWins;
     }
-    Rank::of(winner.0.kind, winner.1).fate_of(Rank::of(loser.0.kind, loser.1))
+    Rank::of(winner.0.kind, winner.1).disposition_of(Rank::of(loser.0.kind, loser.1))
 }
 
 /// The last `labels` labels of a name.

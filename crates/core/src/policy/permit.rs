@@ -22,7 +22,7 @@ const PROBE: usize = 33 + PROBES.len();
 
 /// The bits of a query that travel with its question to an upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Bits {
+pub struct QueryBits {
     /// DNSSEC OK (RFC 3225): the answer is to hold signatures.
     pub dnssec_ok: bool,
     /// Checking Disabled (RFC 4035 section 3.2.2): the upstream is not to validate.
@@ -112,7 +112,7 @@ impl<'p, 'q> Grant<'p, 'q> {
 
     /// Leave to ask, to be kept for as long as that takes.
     #[must_use]
-    pub fn permit(&self, bits: Bits) -> Permit {
+    pub fn permit(&self, bits: QueryBits) -> Permit {
         Permit {
             name: self.name.to_name(),
             qtype: self.qtype,
@@ -127,7 +127,7 @@ impl<'p, 'q> Grant<'p, 'q> {
 pub struct Permit {
     name: Name,
     qtype: RecordType,
-    bits: Bits,
+    bits: QueryBits,
     upstream: UpstreamId,
 }
 
@@ -145,7 +145,7 @@ impl Permit {
         Self {
             name: name.as_ref().to_name(),
             qtype: RecordType::A,
-            bits: Bits::default(),
+            bits: QueryBits::default(),
             upstream,
         }
     }
@@ -164,7 +164,7 @@ impl Permit {
 
     /// The bits of the query.
     #[must_use]
-    pub const fn bits(&self) -> Bits {
+    pub const fn bits(&self) -> QueryBits {
         self.bits
     }
 

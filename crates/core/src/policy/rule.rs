@@ -49,7 +49,7 @@ pub struct Rule {
     /// How its denials are answered; `None`: as the group says.
     pub deny_with: Option<DenyWith>,
     /// Who wrote it.
-    pub origin: Origin,
+    pub origin: RuleOrigin,
 }
 
 impl Rule {
@@ -128,7 +128,7 @@ impl CnameMode {
 
 /// Who wrote a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum RuleOrigin {
     /// The operator, in the configuration.
     Configured,
     /// dnsgate itself: a default that a configured rule for the same name replaces.
@@ -139,7 +139,7 @@ pub enum Origin {
     Search,
 }
 
-impl Origin {
+impl RuleOrigin {
     /// Whether dnsgate wrote it, not the operator.
     #[must_use]
     pub const fn is_built_in(self) -> bool {
@@ -322,7 +322,7 @@ impl TypeSet {
         }
     }
 
-    /// Bits that stand for the types, several types a bit: a set that lacks a bit of another one does not cover it.
+    /// QueryBits that stand for the types, several types a bit: a set that lacks a bit of another one does not cover it.
     pub(super) fn signature(&self) -> u64 {
         let bit = |rtype: &RecordType| 1 << (u32::from(rtype.0) % u64::BITS);
         self.listed().map_or(u64::MAX, |types| {

@@ -7,7 +7,7 @@
 
 use super::{
     GroupSet, Policy, Rule, RuleId,
-    names::{Kind, Reach},
+    name_index::{Coverage, PatternKind},
 };
 
 /// A rule that can never win.
@@ -75,18 +75,18 @@ impl Policy {
     fn cover_of(
         &self,
         id: RuleId,
-        kind: Kind,
-        better: &[(RuleId, Kind)],
+        kind: PatternKind,
+        better: &[(RuleId, PatternKind)],
         seen: &[Seen],
     ) -> Option<RuleId> {
         let rule = self.rule(id)?;
         if rule.origin.is_built_in() {
             return None; // it is there to be replaced
         }
-        let reaches: &[Reach] = match kind {
-            Kind::Exact => &[Reach::Name],
-            Kind::Subtree => &[Reach::Name, Reach::Below],
-            Kind::Below | Kind::Search => &[Reach::Below],
+        let reaches: &[Coverage] = match kind {
+            PatternKind::Exact => &[Coverage::Name],
+            PatternKind::Subtree => &[Coverage::Name, Coverage::Below],
+            PatternKind::Below | PatternKind::Search => &[Coverage::Below],
         };
         let own = *seen.get(id.0 as usize)?;
         let mut best = None;

@@ -33,7 +33,7 @@ fn rule(text: &str) -> Rule {
         reason: None,
         action: Action::Zone(ZoneId(0)),
         deny_with: None,
-        origin: Origin::Configured,
+        origin: RuleOrigin::Configured,
     };
     for part in rest
         .split(';')
@@ -46,8 +46,8 @@ fn rule(text: &str) -> Rule {
             "groups" => rule.groups = Some(words.map(|w| GroupId(w.parse().expect(w))).collect()),
             "types" => rule.types = words.map(|w| w.parse::<RecordType>().expect(w)).collect(),
             "until" => rule.until = Some(at(value.parse().expect(value))),
-            "built-in" => rule.origin = Origin::BuiltIn,
-            "search" => rule.origin = Origin::Search,
+            "built-in" => rule.origin = RuleOrigin::BuiltIn,
+            "search" => rule.origin = RuleOrigin::Search,
             "deny" => {
                 rule.action = Action::Deny;
                 rule.deny_with = words.map(|w| w.parse().expect(w)).next();
@@ -94,52 +94,71 @@ fn denial<'p>(policy: &'p Policy, group: u8, asked: &str) -> Denial<'p> {
     }
 }
 
-/// What is explained about A for group 0 at second 0: rule, pattern, fate.
-fn explained(policy: &Policy, asked: &str) -> Vec<(u32, String, Fate)> {
+/// What is explained about A for group 0 at second 0: rule, pattern, disposition.
+fn explained(policy: &Policy, asked: &str) -> Vec<(u32, String, Disposition)> {
     let asked = name(asked);
     policy
         .explain(GroupId(0), asked.as_ref(), RecordType::A, at(0))
         .into_iter()
-        .map(|found| (found.id.0, found.pattern.to_string(), found.fate))
+        .map(|found| (found.id.0, found.pattern.to_string(), found.disposition))
         .collect()
 }
 
 #[test]
 fn each_precedence_beats_all_that_come_after_it() {
-    for (asked, better, worse, fate) in [
+    for (asked, better, worse, disposition) in [
         // The longer name wins, though it be the wider, for everybody, and built in.
         (
             "b.x",
             ".b.x; built-in",
             "*.x; groups 0",
-            Fate::LongerNameWins,
+            Disposition::LongerNameWins,
         ),
         (
             "c.a.b.x",
             "*.b.x; built-in",
             ".x; groups 0",
-            Fate::LongerNameWins,
+            Disposition::LongerNameWins,
         ),
-        ("x", "x; built-in", ".; groups 0", Fate::LongerNameWins),
+        (
+            "x",
+            "x; built-in",
+            ".; groups 0",
+            Disposition::LongerNameWins,
+        ),
         // On one name the exact one, though it be for everybody, and built in.
-        ("x", "x; built-in", ".x; groups 0", Fate::ExactWins),
+        ("x", "x; built-in", ".x; groups 0", Disposition::ExactWins),
         // Of one kind the one that names the group, though it be built in.
-        ("a.x", "*.x; groups 0; built-in", ".x", Fate::NamedGroupWins),
-        ("x", "x; groups 2 0; built-in", "x", Fate::NamedGroupWins),
+        (
+            "a.x",
+            "*.x; groups 0; built-in",
+            ".x",
+            Disposition::NamedGroupWins,
+        ),
+        (
+            "x",
+            "x; groups 2 0; built-in",
+            "x",
+            Disposition::NamedGroupWins,
+        ),
         // Then the configured one.
-        ("a.x", ".x", "*.x; built-in", Fate::ConfiguredWins),
+        ("a.x", ".x", "*.x; built-in", Disposition::ConfiguredWins),
         (
             "x",
             "x; groups 0",
             "x; groups 0 1; built-in",
-            Fate::ConfiguredWins,
+            Disposition::ConfiguredWins,
         ),
     ] {
         for (rules, first) in [([better, worse], 0), ([worse, better], 1)] {
             let policy = build(&rules).expect("no tie");
             let found = explained(&policy, asked);
             let fates: Vec<_> = found.iter().map(|found| (found.0, found.2)).collect();
-            assert_eq!(fates, [(first, Fate::Wins), (1 - first, fate)], "{rules:?}");
+            assert_eq!(
+                fates,
+                [(first, Disposition::Wins), (1 - first, disposition)],
+                "{rules:?}"
+            );
             assert_eq!(winner(&policy, asked), Some(RuleId(first)), "{rules:?}");
         }
         let alone = build(&[worse]).expect("one rule");
@@ -153,15 +172,15 @@ fn each_precedence_beats_all_that_come_after_it() {
 
 #[test]
 fn a_rule_that_does_not_apply_gives_way() {
-    for (better, fate) in [
-        ("a.x; groups 1 2", Fate::OtherGroup),
-        ("a.x; groups", Fate::OtherGroup),
-        ("a.x; types AAAA HTTPS", Fate::OtherType),
-        ("a.x; until 0", Fate::Expired),
+    for (better, disposition) in [
+        ("a.x; groups 1 2", Disposition::OtherGroup),
+        ("a.x; groups", Disposition::OtherGroup),
+        ("a.x; types AAAA HTTPS", Disposition::OtherType),
+        ("a.x; until 0", Disposition::Expired),
     ] {
         let policy = build(&[better, ".; built-in"]).expect("no tie");
-        let better = (0, "a.x".to_owned(), fate);
-        let worse = (1, ".".to_owned(), Fate::Wins);
+        let better = (0, "a.x".to_owned(), disposition);
+        let worse = (1, ".".to_owned(), Disposition::Wins);
         assert_eq!(explained(&policy, "a.x"), [better, worse]);
         assert_eq!(winner(&policy, "a.x"), Some(RuleId(1)));
     }

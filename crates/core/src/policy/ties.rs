@@ -8,11 +8,11 @@
 use super::{
     Conflict, Pattern, Rule, RuleId,
     build::{MAX_CONFLICTS, MAX_RULES_OF_NAME},
-    names::{Draft, Placed},
+    name_index::{NameIndexBuilder, PlacedPattern},
 };
 
 /// Finds the rules that are tied, until there are more conflicts than are listed.
-pub(super) fn find(draft: &Draft, rules: &[Rule], conflicts: &mut Vec<Conflict>) {
+pub(super) fn find(draft: &NameIndexBuilder, rules: &[Rule], conflicts: &mut Vec<Conflict>) {
     let mut taken = Taken::default();
     // The rules of the last name and rank that had no conflict: the names of one list have the same ones.
     let mut clear: Vec<RuleId> = Vec::new();
@@ -43,7 +43,12 @@ pub(super) fn find(draft: &Draft, rules: &[Rule], conflicts: &mut Vec<Conflict>)
 }
 
 /// Finds those of one name and rank. They are in the order of their rules, each rule's once.
-fn among(of_rank: &[Placed], rules: &[Rule], taken: &mut Taken, conflicts: &mut Vec<Conflict>) {
+fn among(
+    of_rank: &[PlacedPattern],
+    rules: &[Rule],
+    taken: &mut Taken,
+    conflicts: &mut Vec<Conflict>,
+) {
     taken.begin();
     for (at, second) in of_rank.iter().enumerate() {
         let Some(rule) = rule_of(second, rules) else {
@@ -138,11 +143,11 @@ fn overlap(first: &Rule, second: &Rule) -> bool {
     groups && first.types.intersects(&second.types)
 }
 
-fn rule_of<'r>(entry: &Placed, rules: &'r [Rule]) -> Option<&'r Rule> {
+fn rule_of<'r>(entry: &PlacedPattern, rules: &'r [Rule]) -> Option<&'r Rule> {
     rules.get(entry.rule.0 as usize)
 }
 
-fn pattern_of(entry: &Placed, rules: &[Rule]) -> Option<Pattern> {
+fn pattern_of(entry: &PlacedPattern, rules: &[Rule]) -> Option<Pattern> {
     rule_of(entry, rules)?
         .patterns
         .get(entry.pattern as usize)
@@ -152,7 +157,7 @@ fn pattern_of(entry: &Placed, rules: &[Rule]) -> Option<Pattern> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Action, GroupId, Origin, TypeSet};
+    use crate::policy::{Action, GroupId, RuleOrigin, TypeSet};
 
     /// Rules about the same names that share no type, each with the same number of them.
     fn rules(count: u16, names: usize, types: u16) -> Vec<Rule> {
@@ -170,13 +175,13 @@ mod tests {
             reason: None,
             action: Action::Deny,
             deny_with: None,
-            origin: Origin::Configured,
+            origin: RuleOrigin::Configured,
         };
         (0..count).map(rule).collect()
     }
 
     fn looks(rules: &[Rule]) -> usize {
-        let draft = Draft::new(rules).expect("room");
+        let draft = NameIndexBuilder::new(rules).expect("room");
         let mut taken = Taken::default();
         let mut conflicts = Vec::new();
         for of_name in draft.by_name() {

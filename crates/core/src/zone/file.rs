@@ -14,8 +14,8 @@ mod form;
 mod gateway;
 mod location;
 mod prefixes;
-mod rdata;
 mod reader;
+mod record_data;
 mod scan;
 mod services;
 mod svcb;
@@ -27,8 +27,8 @@ use std::fmt;
 use crate::dns::{Name, RecordType};
 
 use super::Zone;
-use reader::Reader;
-use scan::Place;
+use reader::ZoneReader;
+use scan::TextPosition;
 
 /// The TTL in seconds of an inline record that states none.
 pub const INLINE_TTL: u32 = 300;
@@ -54,7 +54,7 @@ pub struct ParsedZone {
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct ZoneRecord {
     /// The owner.
     pub owner: Name,
     /// The TTL in seconds.
@@ -93,7 +93,7 @@ impl std::error::Error for ZoneFault {}
 /// What is wrong at a place of the text at hand.
 #[derive(Debug)]
 struct Fault {
-    place: Place,
+    place: TextPosition,
     message: String,
 }
 
@@ -120,7 +120,7 @@ pub fn parse_zone(
     origin: &Name,
     include: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<ParsedZone, Vec<ZoneFault>> {
-    let mut reader = Reader::new(origin, include);
+    let mut reader = ZoneReader::new(origin, include);
     reader.read(text);
     reader.finish()
 }
@@ -131,7 +131,7 @@ pub fn parse_zone(
 ///
 /// # Errors
 /// The first thing that is wrong with it, with its column.
-pub fn parse_record(text: &str, origin: &Name) -> Result<Record, ZoneFault> {
+pub fn parse_record(text: &str, origin: &Name) -> Result<ZoneRecord, ZoneFault> {
     reader::single(text, origin).map_err(|fault| fault.in_text(text, None))
 }
 

@@ -1,7 +1,7 @@
 //! Questions to zones, as tables that read like dig; the sense of zones; and lookup held against a
 //! naive reading of the RFCs.
 
-mod naive;
+mod naive_zone;
 
 use super::*;
 
@@ -56,18 +56,20 @@ fn show_set(set: &Rrset) -> String {
     format!("{} {}", set.rtype(), data.join(" "))
 }
 
-fn show(lookup: Lookup<'_>) -> String {
+fn show(lookup: ZoneLookup<'_>) -> String {
     match lookup {
-        Lookup::Found(set) => show_set(set),
-        Lookup::Alias(set) => format!("alias {}", show_set(set)),
-        Lookup::Dname {
+        ZoneLookup::Found(set) => show_set(set),
+        ZoneLookup::Alias(set) => format!("alias {}", show_set(set)),
+        ZoneLookup::Dname {
             owner_labels,
             dname,
         } => format!("{owner_labels} {}", show_set(dname)),
-        Lookup::Exists => "exists".to_owned(),
-        Lookup::NoData => "nodata".to_owned(),
-        Lookup::NxDomain => "nxdomain".to_owned(),
-        Lookup::Referral { cut_labels, ns } => format!("referral {cut_labels} {}", show_set(ns)),
+        ZoneLookup::Exists => "exists".to_owned(),
+        ZoneLookup::NoData => "nodata".to_owned(),
+        ZoneLookup::NxDomain => "nxdomain".to_owned(),
+        ZoneLookup::Referral { cut_labels, ns } => {
+            format!("referral {cut_labels} {}", show_set(ns))
+        }
     }
 }
 
@@ -398,7 +400,8 @@ fn rfc6672_matches() {
         let zone = zone(".", &text);
         let said = zone.lookup(name(qname).as_ref(), RecordType::A);
         let labels = name(owner).as_ref().label_count();
-        let found = matches!(said, Lookup::Dname { owner_labels, .. } if owner_labels == labels);
+        let found =
+            matches!(said, ZoneLookup::Dname { owner_labels, .. } if owner_labels == labels);
         assert_eq!(found, matches, "{qname} {owner}: {said:?}");
     }
 }
@@ -520,7 +523,7 @@ fn sets_take_the_least_ttl_and_each_record_once() {
         "x",
         "@ 60 SOA a. b. 1 2 3 4 5\na 300 A 10.0.0.1\na 100 A 10.0.0.2\na 200 A 10.0.0.1",
     );
-    let Lookup::Found(set) = zone.lookup(name("a.x").as_ref(), RecordType::A) else {
+    let ZoneLookup::Found(set) = zone.lookup(name("a.x").as_ref(), RecordType::A) else {
         panic!("no set");
     };
     assert_eq!((set.ttl(), set.len()), (100, 2));
@@ -672,7 +675,7 @@ fn sets_too_large_for_a_reply_are_refused() {
     }
     assert!(refused > 0);
     let errors = builder.finish().expect_err("too large");
-    assert_eq!(errors[0].problem, Problem::LargeSet);
+    assert_eq!(errors[0].problem, ZoneProblem::LargeSet);
     assert!(errors[0].record.is_some());
 }
 

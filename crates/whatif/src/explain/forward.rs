@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use super::Subject;
 use dnsgate_config::Strategy;
 use dnsgate_core::{
-    engine::Ask,
+    engine::Forward,
     policy::{AnswerRanges, CnameMode, Forwarding, Verdict},
 };
 
 /// What there is to say of it, each with its heading.
 pub(super) fn lines(
-    ask: &Ask,
+    ask: &Forward,
     subject: &Subject<'_>,
     now: SystemTime,
 ) -> Vec<(&'static str, String)> {
@@ -33,7 +33,7 @@ pub(super) fn lines(
     lines
 }
 
-fn servers(ask: &Ask, subject: &Subject<'_>) -> String {
+fn servers(ask: &Forward, subject: &Subject<'_>) -> String {
     let id = ask.permit.upstream();
     let name = subject.name_of(id);
     let Some(upstream) = subject.upstream(id) else {

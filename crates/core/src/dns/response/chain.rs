@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use super::{
-    Dname, End, Failure, Link, MAX_LINKS, Response,
-    found::{Alias, Found, Kept, Owner},
-    message::{self, Head},
-    rdata, substitute,
+    Alias, ChainEnd, Dname, Failure, MAX_ALIASES, Response, decompress,
+    message::{self, MessageHead},
+    relevant::{AliasRecord, OwnerRecords, RelevantRecords, StoredRecord},
+    substitute,
 };
 use crate::dns::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset};
 
@@ -18,9 +18,9 @@ enum Next<'f> {
     /// Nowhere.
     End,
     /// By its alias.
-    Alias(&'f Owner, &'f Alias),
+    Alias(&'f OwnerRecords, &'f AliasRecord),
     /// By the DNAME of the name above that is given.
-    Dname(NameRef<'f>, &'f Owner, &'f Alias),
+    Dname(NameRef<'f>, &'f OwnerRecords, &'f AliasRecord),
 }
 
 /// See [`Response::parse`].
@@ -30,7 +30,7 @@ pub(super) fn response(
     qtype: RecordType,
     dnssec_ok: bool,
 ) -> Result<Response, Failure> {
-    let mut found = Found::new(qtype, dnssec_ok);
+    let mut found = RelevantRecords::new(qtype, dnssec_ok);
     let head = message::read(message, name, qtype, |record| found.take(&record))
         .ok_or(Failure::Malformed)?;
     let rcode = match head.code {
@@ -42,7 +42,7 @@ pub(super) fn response(
     found.walk(name, rcode, head).ok_or(Failure::Malformed)
 }
 
-impl Found {
+impl RelevantRecords {
     /// Where the chain leads from `name`: nowhere where the type itself is to be had. `None` where a
     /// record that would say so is not well-formed.
     fn next(&self, name: NameRef<'_>) -> Option<Next<'_>> {
@@ -69,7 +69,7 @@ impl Found {
     }
 
     /// The DNAME closest above `name`.
-    fn dname(&self, name: NameRef<'_>) -> Option<(NameRef<'_>, &Owner, &Alias)> {
+    fn dname(&self, name: NameRef<'_>) -> Option<(NameRef<'_>, &OwnerRecords, &AliasRecord)> {
         if !self.dnames {
             return None;
         }
@@ -80,46 +80,46 @@ impl Found {
         })
     }
 
-    fn walk(&self, question: NameRef<'_>, rcode: Rcode, head: Head) -> Option<Response> {
+    fn walk(&self, question: NameRef<'_>, rcode: Rcode, head: MessageHead) -> Option<Response> {
         let mut response = Response {
             rcode,
-            links: Vec::new(),
-            end: End::Name,
+            aliases: Vec::new(),
+            end: ChainEnd::Name,
             dname: None,
             answers: Vec::new(),
             authority: Vec::new(),
         };
         let mut names = vec![question.to_name()];
         while let Some(here) = names.last()
-            && let Some(link) = self.link(here.as_ref(), &mut response)?
+            && let Some(alias) = self.alias(here.as_ref(), &mut response)?
         {
-            if response.links.len() == MAX_LINKS {
-                response.end = End::TooLong;
+            if response.aliases.len() == MAX_ALIASES {
+                response.end = ChainEnd::TooLong;
                 break;
             }
-            let target = link.target.clone();
-            response.links.push(link);
+            let target = alias.target.clone();
+            response.aliases.push(alias);
             let known = names.contains(&target);
             names.push(target);
             if known {
-                response.end = End::Loop;
+                response.end = ChainEnd::Loop;
                 break;
             }
         }
-        if response.end == End::Name {
+        if response.end == ChainEnd::Name {
             self.end(&mut response, &names, head)?;
         }
-        response.links.shrink_to_fit();
+        response.aliases.shrink_to_fit();
         Some(response)
     }
 
-    /// The link that begins at `here`, if there is one to be followed. What a DNAME makes of the last
+    /// The alias that begins at `here`, if there is one to be followed. What a DNAME makes of the last
     /// name is put into the responses.
-    fn link(&self, here: NameRef<'_>, response: &mut Response) -> Option<Option<Link>> {
+    fn alias(&self, here: NameRef<'_>, response: &mut Response) -> Option<Option<Alias>> {
         let (above, owner, dname) = match self.next(here)? {
             Next::End => return Some(None),
             Next::Alias(owner, alias) => {
-                return Some(Some(Link {
+                return Some(Some(Alias {
                     dname: None,
                     cname: self.set(&[alias.record])?,
                     target: alias.target.clone()?,
@@ -150,7 +150,7 @@ impl Found {
             response.answers = vec![cname];
             return Some(None);
         }
-        Some(Some(Link {
+        Some(Some(Alias {
             dname,
             cname,
             target,
@@ -174,7 +174,7 @@ impl Found {
     }
 
     /// Adds what there is at the end of the chain.
-    fn end(&self, response: &mut Response, names: &[Name], head: Head) -> Option<()> {
+    fn end(&self, response: &mut Response, names: &[Name], head: MessageHead) -> Option<()> {
         let last = names.last()?;
         let owner = self.owners.get(last.as_ref().wire());
         if let Some(owner) =
@@ -199,21 +199,21 @@ impl Found {
             && self.qtype != RecordType::CNAME;
         // A server that only names other servers has not answered, and one of whose answer a part
         // is lost has perhaps not said that there is none.
-        let referral = silent && self.servers && response.links.is_empty();
+        let referral = silent && self.servers && response.aliases.is_empty();
         let torn = response.answers.is_empty() && soa.is_none() && !head.whole_authority;
         if contradiction || referral || torn || response.answers.is_empty() && self.lost {
             return None;
         }
-        if silent && !response.links.is_empty() {
-            response.end = End::Open;
+        if silent && !response.aliases.is_empty() {
+            response.end = ChainEnd::Open;
         }
         let zones = self.zones(names, &about, soa, response);
         response.authority = self.authority(soa, &zones)?;
         Some(())
     }
 
-    fn answers(&self, owner: &Owner) -> Option<Vec<Rrset>> {
-        let records: Vec<Kept> = if self.qtype == RecordType::CNAME {
+    fn answers(&self, owner: &OwnerRecords) -> Option<Vec<Rrset>> {
+        let records: Vec<StoredRecord> = if self.qtype == RecordType::CNAME {
             if owner.alias.as_ref().is_some_and(|it| it.target.is_none()) {
                 return None;
             }
@@ -234,12 +234,12 @@ impl Found {
     }
 
     /// The signatures of the records of one owner and type. `None` when they cannot become a set.
-    fn signatures(&self, owner: &Owner, covered: RecordType) -> Option<Option<Rrset>> {
-        let wanted = |record: &Kept| {
+    fn signatures(&self, owner: &OwnerRecords, covered: RecordType) -> Option<Option<Rrset>> {
+        let wanted = |record: &StoredRecord| {
             self.dnssec_ok && record.rtype == RecordType::RRSIG && record.covered == covered
         };
         let records = owner.records.iter().copied();
-        let records: Vec<Kept> = records.filter(wanted).collect();
+        let records: Vec<StoredRecord> = records.filter(wanted).collect();
         if records.is_empty() {
             return Some(None);
         }
@@ -270,31 +270,35 @@ impl Found {
         if !self.dnssec_ok {
             return zones;
         }
-        let mut add = |name: NameRef<'_>, records: &[&Kept]| {
+        let mut add = |name: NameRef<'_>, records: &[&StoredRecord]| {
             for record in records {
                 zones.extend(self.signer(record).filter(|it| name.is_within(it.as_ref())));
             }
         };
-        let links = response.links.iter().map(|link| &link.dname);
-        let dnames = links.chain([&response.dname]).flatten().map(|it| &it.owner);
+        let aliases = response.aliases.iter().map(|alias| &alias.dname);
+        let dnames = aliases
+            .chain([&response.dname])
+            .flatten()
+            .map(|it| &it.owner);
         for name in names.iter().chain(dnames) {
             if let Some(owner) = self.owners.get(name.as_ref().wire()) {
                 add(name.as_ref(), &owner.records.iter().collect::<Vec<_>>());
             }
         }
         if response.is_negative() && soa.is_none() {
-            let proofs: Vec<&Kept> = self.authority.iter().map(|(_, record)| record).collect();
+            let proofs: Vec<&StoredRecord> =
+                self.authority.iter().map(|(_, record)| record).collect();
             add(about.as_ref(), &proofs);
         }
         zones
     }
 
     /// The zone that a signature is from.
-    fn signer(&self, record: &Kept) -> Option<Name> {
+    fn signer(&self, record: &StoredRecord) -> Option<Name> {
         if record.rtype != RecordType::RRSIG {
             return None;
         }
-        let (signer, _) = NameBuf::read(rdata::signer(self.data(record))?).ok()?;
+        let (signer, _) = NameBuf::read(decompress::signer(self.data(record))?).ok()?;
         Some(signer.as_ref().to_name())
     }
 
@@ -304,7 +308,7 @@ impl Found {
         soa: Option<NameRef<'_>>,
         zones: &HashSet<Name>,
     ) -> Option<Vec<(Name, Rrset)>> {
-        let mut records: Vec<&(Name, Kept)> = self
+        let mut records: Vec<&(Name, StoredRecord)> = self
             .authority
             .iter()
             .filter(|(owner, record)| {
@@ -319,13 +323,13 @@ impl Found {
         records.sort_by(|one, other| place(one).cmp(&place(other)));
         let mut sets = Vec::new();
         for group in records.chunk_by(|one, other| place(one) == place(other)) {
-            let same: Vec<Kept> = group.iter().map(|(_, record)| *record).collect();
+            let same: Vec<StoredRecord> = group.iter().map(|(_, record)| *record).collect();
             let mut set = self.set(&same)?;
             if set.rtype() == RecordType::SOA {
                 if set.len() != 1 {
                     return None; // a zone starts once
                 }
-                let minimum = set.rdatas().next().and_then(rdata::minimum)?;
+                let minimum = set.rdatas().next().and_then(decompress::minimum)?;
                 set.lower_ttl(minimum);
             }
             sets.extend(group.first().map(|(owner, _)| (owner.clone(), set)));
@@ -336,7 +340,7 @@ impl Found {
 
     /// One set of records of one type, repeated ones left out, with the least of their TTLs (RFC
     /// 2181 section 5). `None` when there are none or too many.
-    fn set(&self, records: &[Kept]) -> Option<Rrset> {
+    fn set(&self, records: &[StoredRecord]) -> Option<Rrset> {
         let ttl = records.iter().map(|record| record.ttl).min()?;
         let mut set = Rrset::new(records.first()?.rtype, ttl);
         let mut known = HashSet::with_capacity(records.len());
@@ -352,7 +356,7 @@ impl Found {
 
 /// In which order authority records are kept, the same for all of a set: the SOA, then the proofs by
 /// owner; signatures behind what they sign.
-fn place((owner, record): &(Name, Kept)) -> (bool, &Name, RecordType, bool) {
+fn place((owner, record): &(Name, StoredRecord)) -> (bool, &Name, RecordType, bool) {
     let proof = record.covered != RecordType::SOA;
     let signature = record.rtype == RecordType::RRSIG;
     (proof, owner, record.covered, signature)

@@ -8,7 +8,7 @@
 //! Only where they cannot be followed is the rest of a message lost. Bytes behind the last record
 //! are nobody's, and of the additional section nothing matters but the OPT record.
 
-use super::rdata;
+use super::decompress;
 use crate::dns::{
     NameRef, RecordType,
     name::{MAX_NAME, NameBuf},
@@ -21,15 +21,15 @@ const MAX_EXPANSION: usize = 1 << 20;
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Section {
+pub(super) enum MessageSection {
     Answer,
     Authority,
     Additional,
 }
 
 /// One record of class IN.
-pub(super) struct Record<'r> {
-    pub(super) section: Section,
+pub(super) struct MessageRecord<'r> {
+    pub(super) section: MessageSection,
     /// In lower case; `None` where it cannot be read.
     pub(super) owner: Option<NameRef<'r>>,
     pub(super) rtype: RecordType,
@@ -40,7 +40,7 @@ pub(super) struct Record<'r> {
 
 /// What the fixed parts of a message say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct MessageHead {
     /// All 12 bits of the response code.
     pub(super) code: u16,
     /// Whether the authority section could be read to its end.
@@ -58,14 +58,14 @@ pub(super) fn read(
     message: &[u8],
     name: NameRef<'_>,
     qtype: RecordType,
-    mut take: impl FnMut(Record<'_>) -> Option<()>,
-) -> Option<Head> {
+    mut take: impl FnMut(MessageRecord<'_>) -> Option<()>,
+) -> Option<MessageHead> {
     let (&[_, _, high, low, q1, q0, counts @ ..], _) = message.split_first_chunk::<HEADER>()?;
     // QR = 1, opcode QUERY, TC = 0, one question.
     if high & 0xfa != 0x80 || [q1, q0] != [0, 1] {
         return None;
     }
-    let mut reader = Reader {
+    let mut reader = MessageReader {
         message,
         at: HEADER,
         expansion: MAX_EXPANSION,
@@ -74,7 +74,11 @@ pub(super) fn read(
         upper_code: None,
     };
     reader.question(name, qtype)?;
-    let sections = [Section::Answer, Section::Authority, Section::Additional];
+    let sections = [
+        MessageSection::Answer,
+        MessageSection::Authority,
+        MessageSection::Additional,
+    ];
     let mut torn = None;
     for (section, count) in sections.into_iter().zip(counts.chunks_exact(2)) {
         let count = u16::from_be_bytes(count.try_into().ok()?);
@@ -92,9 +96,9 @@ pub(super) fn read(
         }
     }
     let code = u16::from(low & 0x0f) | u16::from(reader.upper_code.unwrap_or(0)) << 4;
-    (torn != Some(Section::Answer)).then_some(Head {
+    (torn != Some(MessageSection::Answer)).then_some(MessageHead {
         code,
-        whole_authority: torn != Some(Section::Authority),
+        whole_authority: torn != Some(MessageSection::Authority),
     })
 }
 
@@ -108,7 +112,7 @@ struct Fields {
 }
 
 /// A place in a message.
-pub(super) struct Reader<'m> {
+pub(super) struct MessageReader<'m> {
     message: &'m [u8],
     at: usize,
     /// What names may still expand to.
@@ -121,7 +125,7 @@ pub(super) struct Reader<'m> {
     upper_code: Option<u8>,
 }
 
-impl<'m> Reader<'m> {
+impl<'m> MessageReader<'m> {
     fn question(&mut self, name: NameRef<'_>, qtype: RecordType) -> Option<()> {
         let (asked, len) = NameBuf::read(self.message.get(self.at..)?).ok()?;
         self.at += len;
@@ -133,8 +137,8 @@ impl<'m> Reader<'m> {
     /// Reads one record and goes on to the next. `Ok(None)` when `take` says so.
     fn record(
         &mut self,
-        section: Section,
-        take: &mut impl FnMut(Record<'_>) -> Option<()>,
+        section: MessageSection,
+        take: &mut impl FnMut(MessageRecord<'_>) -> Option<()>,
     ) -> Result<Option<()>, Torn> {
         let owner_at = self.at;
         self.at = self.after_name().ok_or(Torn)?;
@@ -144,7 +148,7 @@ impl<'m> Reader<'m> {
             return Err(Torn);
         }
         self.at = end;
-        if section == Section::Additional {
+        if section == MessageSection::Additional {
             if fields.rtype == RecordType::OPT {
                 self.opt(owner_at, fields.ttl);
             }
@@ -162,14 +166,14 @@ impl<'m> Reader<'m> {
         uncompressed.clear();
         let rtype = fields.rtype;
         let formed = self.read_at(start, |reader| {
-            rdata::read(reader, rtype, end, &mut uncompressed)
+            decompress::read(reader, rtype, end, &mut uncompressed)
         });
         self.rdata = uncompressed;
         if self.expansion == 0 {
             return Err(Torn);
         }
         let owner = named.and_then(|()| NameBuf::read(&self.owner).ok());
-        Ok(take(Record {
+        Ok(take(MessageRecord {
             section,
             owner: owner.as_ref().map(|(owner, _)| owner.as_ref()),
             rtype,

@@ -87,7 +87,7 @@ fn show_set(owner: &str, set: &Rrset) -> String {
     format!("{owner} {} {}{count}", set.ttl(), set.rtype())
 }
 
-/// One line for all there is: the code, the links, the end, the answers, then the authority.
+/// One line for all there is: the code, the aliases, the end, the answers, then the authority.
 fn show(question: NameRef<'_>, response: &Response) -> String {
     let mut parts = vec![response.rcode.as_str().to_owned()];
     let mut owner = question.to_string();
@@ -95,13 +95,13 @@ fn show(question: NameRef<'_>, response: &Response) -> String {
         let owner = dname.owner.to_string();
         dname.sets().map(|set| show_set(&owner, set)).collect()
     };
-    for link in &response.links {
-        parts.extend(link.dname.iter().flat_map(|dname| show_dname(dname)));
-        let sets = [Some(&link.cname), link.signatures.as_ref()];
+    for alias in &response.aliases {
+        parts.extend(alias.dname.iter().flat_map(|dname| show_dname(dname)));
+        let sets = [Some(&alias.cname), alias.signatures.as_ref()];
         parts.extend(sets.iter().flatten().map(|set| show_set(&owner, set)));
-        owner = link.target.to_string();
+        owner = alias.target.to_string();
     }
-    if response.end != End::Name {
+    if response.end != ChainEnd::Name {
         parts.push(format!("{:?}", response.end));
     }
     parts.extend(response.dname.iter().flat_map(|dname| show_dname(dname)));
@@ -555,9 +555,9 @@ fn proofs_go_with_the_aliases_that_they_are_of() {
     let wire = |lines: &[String]| lines.iter().map(|line| record(line)).collect::<Vec<_>>();
     let message = reply("www.x A", 0, [&wire(&lines), &wire(&proofs), &[]]);
     let response = parse("www.x A", &message, true).expect("well-formed");
-    assert_eq!(response.end, End::Open);
-    let of = |links| -> Vec<String> {
-        let proofs = response.proofs(links);
+    assert_eq!(response.end, ChainEnd::Open);
+    let of = |aliases| -> Vec<String> {
+        let proofs = response.proofs(aliases);
         proofs
             .map(|(owner, set)| show_set(&owner.to_string(), set))
             .collect()

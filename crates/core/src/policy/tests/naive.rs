@@ -71,9 +71,9 @@ impl From<&Spec> for Rule {
             },
             deny_with: spec.deny_with,
             origin: match origin {
-                dnsgate_naive::Origin::Search => Origin::Search,
-                dnsgate_naive::Origin::BuiltIn => Origin::BuiltIn,
-                dnsgate_naive::Origin::Configured => Origin::Configured,
+                dnsgate_naive::Origin::Search => RuleOrigin::Search,
+                dnsgate_naive::Origin::BuiltIn => RuleOrigin::BuiltIn,
+                dnsgate_naive::Origin::Configured => RuleOrigin::Configured,
             },
         }
     }
@@ -318,19 +318,24 @@ fn check(
     let candidates = policy.explain(group, asked_name.as_ref(), qtype, now);
     let (searched, candidates): (Vec<_>, Vec<_>) = candidates
         .into_iter()
-        .partition(|candidate| candidate.rule.origin == Origin::Search);
+        .partition(|candidate| candidate.rule.origin == RuleOrigin::Search);
     prop_assert_eq!(searched.len(), usize::from(is_searched(specs, asked)));
     for candidate in searched {
-        prop_assert_eq!(candidate.fate == Fate::Wins, expected.is_none());
+        prop_assert_eq!(
+            candidate.disposition == Disposition::Wins,
+            expected.is_none()
+        );
     }
-    let winners = candidates.iter().filter(|c| c.fate == Fate::Wins);
+    let winners = candidates
+        .iter()
+        .filter(|c| c.disposition == Disposition::Wins);
     let winners: Vec<_> = winners.map(|c| c.id.0 as usize).collect();
     prop_assert_eq!(winners, Vec::from_iter(expected));
     for candidate in &candidates {
         prop_assert!(candidate.pattern.matches(asked_name.as_ref()));
         let out = matches!(
-            candidate.fate,
-            Fate::OtherGroup | Fate::OtherType | Fate::Expired
+            candidate.disposition,
+            Disposition::OtherGroup | Disposition::OtherType | Disposition::Expired
         );
         prop_assert_eq!(!out, specs[candidate.id.0 as usize].rule.applies(asked));
     }

@@ -9,7 +9,7 @@ use crate::dns::{RecordType, rrset::MAX_RDATA};
 
 use super::{
     Fault,
-    form::Field,
+    form::RdataField,
     scan::Word,
     word::{WrittenName, push_string, time},
 };
@@ -54,20 +54,20 @@ const CERTIFICATE_TYPES: [(&str, u16); 10] = [
 
 /// Reads a field of one word.
 pub(super) fn read(
-    field: Field,
+    field: RdataField,
     word: &Word<'_>,
     origin: &WrittenName,
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     match field {
-        Field::Ipv4 => out.extend(number::<Ipv4Addr>(word, "an IPv4 address")?.octets()),
-        Field::Ipv6 => out.extend(number::<Ipv6Addr>(word, "an IPv6 address")?.octets()),
-        Field::U8 => out.push(number(word, U8)?),
-        Field::U16 => out.extend(number::<u16>(word, U16)?.to_be_bytes()),
-        Field::U32 => {
+        RdataField::Ipv4 => out.extend(number::<Ipv4Addr>(word, "an IPv4 address")?.octets()),
+        RdataField::Ipv6 => out.extend(number::<Ipv6Addr>(word, "an IPv6 address")?.octets()),
+        RdataField::U8 => out.push(number(word, U8)?),
+        RdataField::U16 => out.extend(number::<u16>(word, U16)?.to_be_bytes()),
+        RdataField::U32 => {
             out.extend(number::<u32>(word, "a number from 0 to 4294967295")?.to_be_bytes());
         }
-        Field::Time => {
+        RdataField::Time => {
             let seconds = time(word.text).filter(|_| !word.quoted).ok_or_else(|| {
                 word.fault(format!(
                     "{:?} is not a time; write seconds, or units as in 1h30m",
@@ -76,39 +76,41 @@ pub(super) fn read(
             })?;
             out.extend(seconds.to_be_bytes());
         }
-        Field::Timestamp => out.extend(timestamp(word)?.to_be_bytes()),
-        Field::Algorithm => out.push(named(word, &ALGORITHMS, "an algorithm, by number or name")?),
-        Field::CertificateType => {
+        RdataField::Timestamp => out.extend(timestamp(word)?.to_be_bytes()),
+        RdataField::Algorithm => {
+            out.push(named(word, &ALGORITHMS, "an algorithm, by number or name")?)
+        }
+        RdataField::CertificateType => {
             let what = "a certificate type, by number or name";
             out.extend(named(word, &CERTIFICATE_TYPES, what)?.to_be_bytes());
         }
-        Field::Type => out.extend(rtype(word)?.0.to_be_bytes()),
-        Field::Name => out.extend_from_slice(name(word, origin)?.wire()),
-        Field::String | Field::OptionalString => string(word, out)?,
-        Field::Tag => {
+        RdataField::Type => out.extend(rtype(word)?.0.to_be_bytes()),
+        RdataField::Name => out.extend_from_slice(name(word, origin)?.wire()),
+        RdataField::String | RdataField::OptionalString => string(word, out)?,
+        RdataField::Tag => {
             if word.text.is_empty() || !word.text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(word.fault("a property tag is made of letters and digits, as in issue"));
             }
             string(word, out)?;
         }
-        Field::Text => plain_string(word, out)?,
-        Field::Salt => salt(word, out)?,
-        Field::Hash => hash(word, out)?,
-        Field::Eui(bytes) => eui(word, bytes, out)?,
-        Field::Groups => groups(word, out)?,
-        Field::Nsap => nsap(word, out)?,
+        RdataField::Text => plain_string(word, out)?,
+        RdataField::Salt => salt(word, out)?,
+        RdataField::Hash => hash(word, out)?,
+        RdataField::Eui(bytes) => eui(word, bytes, out)?,
+        RdataField::Groups => groups(word, out)?,
+        RdataField::Nsap => nsap(word, out)?,
         // These take all words, so their caller reads them.
-        Field::Strings
-        | Field::Hex
-        | Field::Base64
-        | Field::Types
-        | Field::OldTypes
-        | Field::Location
-        | Field::Prefixes
-        | Field::Services
-        | Field::Ipseckey
-        | Field::Amtrelay
-        | Field::Hip => {}
+        RdataField::Strings
+        | RdataField::Hex
+        | RdataField::Base64
+        | RdataField::Types
+        | RdataField::OldTypes
+        | RdataField::Location
+        | RdataField::Prefixes
+        | RdataField::Services
+        | RdataField::Ipseckey
+        | RdataField::Amtrelay
+        | RdataField::Hip => {}
     }
     Ok(())
 }

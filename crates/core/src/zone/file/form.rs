@@ -8,7 +8,7 @@ use crate::dns::RecordType;
 
 /// One field of a record's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum RdataField {
     Ipv4,
     Ipv6,
     Name,
@@ -50,9 +50,9 @@ pub(super) enum Field {
     Hex,
     /// Base 64.
     Base64,
-    /// Record types, as a bitmap (RFC 4034 section 4.1.2).
+    /// ZoneRecord types, as a bitmap (RFC 4034 section 4.1.2).
     Types,
-    /// Record types below 128, as the older bitmap (RFC 2535 section 5.2).
+    /// ZoneRecord types below 128, as the older bitmap (RFC 2535 section 5.2).
     OldTypes,
     /// A place on the earth (RFC 1876).
     Location,
@@ -68,7 +68,7 @@ pub(super) enum Field {
     Hip,
 }
 
-impl Field {
+impl RdataField {
     /// Whether the field takes all words that are left, be there any or not.
     pub(super) const fn takes_rest(self) -> bool {
         matches!(
@@ -98,15 +98,15 @@ impl Field {
 
 /// How the data of a type are written.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct RdataForm {
     /// For messages: the fields by their names in the type's RFC.
     pub(super) names: &'static str,
-    pub(super) fields: &'static [Field],
+    pub(super) fields: &'static [RdataField],
 }
 
 /// The types by their mnemonics, and the form of their data. Those that zones are full of stand first.
-const FORMS: &[(&[&str], &str, &[Field])] = {
-    use Field::{
+const FORMS: &[(&[&str], &str, &[RdataField])] = {
+    use RdataField::{
         Algorithm, Amtrelay, Base64, CertificateType, Eui, Groups, Hash, Hex, Hip, Ipseckey, Ipv4,
         Ipv6, Location, Name, Nsap, OldTypes, OptionalString, Prefixes, Salt, Services, String,
         Strings, Tag, Text, Time, Timestamp, Type, Types, U8, U16, U32,
@@ -246,9 +246,9 @@ const FORMS: &[(&[&str], &str, &[Field])] = {
 };
 
 /// The form of a type's data; `None` for a type that has none here.
-pub(super) fn of(rtype: RecordType) -> Option<Form> {
+pub(super) fn of(rtype: RecordType) -> Option<RdataForm> {
     let mnemonic = rtype.mnemonic()?;
     let mut rows = FORMS.iter();
     let &(_, names, fields) = rows.find(|(types, ..)| types.contains(&mnemonic))?;
-    Some(Form { names, fields })
+    Some(RdataForm { names, fields })
 }

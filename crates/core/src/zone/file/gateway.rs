@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{
     Fault,
     field::{U8, base64, hex, name, number},
-    rdata::Written,
+    record_data::RdataText,
     scan::Word,
     word::WrittenName,
 };
@@ -13,7 +13,7 @@ use super::{
 const TOO_FEW: &str = "data are missing behind this";
 
 /// `precedence gateway-type algorithm gateway [public-key]` (RFC 4025 section 3.1).
-pub(super) fn ipseckey(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn ipseckey(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [precedence, kind, algorithm, gateway, key @ ..] = data.words else {
         return Err(data.fault_at_end(TOO_FEW));
     };
@@ -31,7 +31,7 @@ pub(super) fn ipseckey(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), 
 }
 
 /// `precedence discovery-optional type relay` (RFC 8777 section 4.3).
-pub(super) fn amtrelay(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn amtrelay(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [precedence, discovery, kind, address] = data.words else {
         return Err(match data.words {
             [_, _, _, _, extra, ..] => extra.fault("too many words"),
@@ -68,7 +68,7 @@ fn relay(
 }
 
 /// `algorithm hit public-key [rendezvous-server ...]` (RFC 8005 section 6).
-pub(super) fn hip(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn hip(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [algorithm, hit, key, servers @ ..] = data.words else {
         return Err(data.fault_at_end(TOO_FEW));
     };

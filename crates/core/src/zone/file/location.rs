@@ -1,6 +1,6 @@
 //! The data of a LOC record (RFC 1876): where on the earth a host is.
 
-use super::{Fault, field::shown, rdata::Written, scan::Word};
+use super::{Fault, field::shown, record_data::RdataText, scan::Word};
 
 /// The equator and the prime meridian (RFC 1876 section 2).
 const ZERO_ANGLE: i64 = 1 << 31;
@@ -16,7 +16,7 @@ const LARGEST: i64 = 9_000_000_000;
 const DEFAULTS: [i64; 3] = [100, 1_000_000, 1_000];
 
 /// `d [m [s]] N|S d [m [s]] E|W altitude [size [horizontal [vertical]]]`
-pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let (latitude, rest) = angle(data, data.words, ["N", "S"], 90)?;
     let (longitude, rest) = angle(data, rest, ["E", "W"], 180)?;
     let Some((word, rest)) = rest.split_first() else {
@@ -46,7 +46,7 @@ pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Faul
 
 /// An angle in thousandths of a second of arc, and the words behind it.
 fn angle<'w, 't>(
-    data: &Written<'w, 't>,
+    data: &RdataText<'w, 't>,
     words: &'w [Word<'t>],
     [positive, negative]: [&str; 2],
     most: i64,

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::dns::{Name, RecordType, rrset::MAX_TTL};
 
-use super::super::{Problem, ZoneBuilder, ZoneError};
+use super::super::{ZoneBuilder, ZoneError, ZoneProblem};
 use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
-    Record, ZoneFault,
+    ZoneFault, ZoneRecord,
     field::{self, short, shown},
-    rdata::{self, Written},
-    scan::{Entry, Place, Scanner, Word},
+    record_data::{self, RdataText},
+    scan::{LogicalLine, Scanner, TextPosition, Word},
     word::{WrittenName, push_string, time},
 };
 
@@ -18,7 +18,7 @@ use super::{
 type Include<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
 /// Reads a zone file with all that it includes.
-pub(super) struct Reader<'a> {
+pub(super) struct ZoneReader<'a> {
     builder: ZoneBuilder,
     include: Include<'a>,
     included: Vec<String>,
@@ -66,7 +66,7 @@ struct Source<'t> {
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ZoneReader<'a> {
     pub(super) fn new(origin: &Name, include: Include<'a>) -> Self {
         Self {
             builder: ZoneBuilder::new(origin.clone()),
@@ -111,7 +111,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn entry(&mut self, entry: Entry, words: &[Word<'_>], source: Source<'_>) -> Result<(), Fault> {
+    fn entry(
+        &mut self,
+        entry: LogicalLine,
+        words: &[Word<'_>],
+        source: Source<'_>,
+    ) -> Result<(), Fault> {
         let Some((first, rest)) = words.split_first() else {
             return Ok(());
         };
@@ -271,7 +276,7 @@ impl<'a> Reader<'a> {
     fn blame(&mut self, errors: Vec<ZoneError>) {
         let unread = !self.faults.is_empty();
         for error in errors {
-            if unread && error.problem == Problem::NoSoa {
+            if unread && error.problem == ZoneProblem::NoSoa {
                 continue; // it may be the record that could not be read
             }
             let place = error.record.and_then(|record| self.places.get(record));
@@ -316,14 +321,14 @@ impl State {
                 break word;
             }
         };
-        let rtype = rdata::type_of(head)?;
-        let data = Written {
+        let rtype = record_data::type_of(head)?;
+        let data = RdataText {
             rtype,
             head,
             words: rest,
             origin: &self.origin,
         };
-        rdata::read(&data, &mut self.rdata)?;
+        record_data::read(&data, &mut self.rdata)?;
         let ttl = match ttl.or(self.default_ttl).or(self.last_ttl) {
             Some(ttl) => ttl,
             // Files older than RFC 2308 have no other TTL than that field.
@@ -371,8 +376,8 @@ fn is_class_in(word: &Word<'_>) -> Result<bool, Fault> {
 }
 
 /// Reads a text that is one record.
-pub(super) fn single(text: &str, origin: &Name) -> Result<Record, Fault> {
-    let start = Place { line: 1, offset: 0 };
+pub(super) fn single(text: &str, origin: &Name) -> Result<ZoneRecord, Fault> {
+    let start = TextPosition { line: 1, offset: 0 };
     let mut scanner = Scanner::new(text);
     let mut words = Vec::new();
     scanner.next_entry(&mut words).transpose()?;
@@ -399,7 +404,7 @@ pub(super) fn single(text: &str, origin: &Name) -> Result<Record, Fault> {
     if let Some(word) = more.first() {
         return Err(word.fault("a second record; write each as an item of its own"));
     }
-    Ok(Record {
+    Ok(ZoneRecord {
         owner: owner.as_ref().to_name(),
         ttl,
         rtype,

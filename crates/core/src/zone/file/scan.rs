@@ -14,14 +14,14 @@ const MAX_WORDS: usize = 66_000;
 
 /// Where something stands in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TextPosition {
     /// From 1.
     pub(super) line: u32,
     /// In bytes from the start of the text.
     pub(super) offset: usize,
 }
 
-impl Place {
+impl TextPosition {
     /// The column in characters, from 1.
     pub(super) fn column(self, text: &str) -> u32 {
         let before = text.get(..self.offset).unwrap_or(text);
@@ -39,7 +39,7 @@ pub(super) struct Word<'t> {
     pub(super) quoted: bool,
     /// There is a quotation inside the word, as parameters of SVCB may have it.
     pub(super) mixed: bool,
-    pub(super) place: Place,
+    pub(super) place: TextPosition,
 }
 
 impl Word<'_> {
@@ -65,7 +65,7 @@ pub(super) struct Scanner<'t> {
 
 /// One entry; its words are with the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct LogicalLine {
     /// The line began with a blank: the entry has the owner of the one before.
     pub(super) indented: bool,
 }
@@ -84,7 +84,10 @@ impl<'t> Scanner<'t> {
     /// # Errors
     /// What is wrong with the form of the entry. The rest of the line has been skipped, so that
     /// reading can go on.
-    pub(super) fn next_entry(&mut self, words: &mut Vec<Word<'t>>) -> Option<Result<Entry, Fault>> {
+    pub(super) fn next_entry(
+        &mut self,
+        words: &mut Vec<Word<'t>>,
+    ) -> Option<Result<LogicalLine, Fault>> {
         let entry = self.read_entry(words);
         if entry.is_err() {
             self.skip_line();
@@ -92,16 +95,16 @@ impl<'t> Scanner<'t> {
         entry.transpose()
     }
 
-    fn read_entry(&mut self, words: &mut Vec<Word<'t>>) -> Result<Option<Entry>, Fault> {
+    fn read_entry(&mut self, words: &mut Vec<Word<'t>>) -> Result<Option<LogicalLine>, Fault> {
         words.clear();
         let mut indented = self.at_blank();
-        let mut open: Option<Place> = None;
+        let mut open: Option<TextPosition> = None;
         while let Some(byte) = self.peek() {
             match byte {
                 b'\n' => {
                     self.newline();
                     if open.is_none() && !words.is_empty() {
-                        return Ok(Some(Entry { indented }));
+                        return Ok(Some(LogicalLine { indented }));
                     }
                     if open.is_none() {
                         indented = self.at_blank();
@@ -131,11 +134,11 @@ impl<'t> Scanner<'t> {
                     .to_owned(),
             }),
             None if words.is_empty() => Ok(None),
-            None => Ok(Some(Entry { indented })),
+            None => Ok(Some(LogicalLine { indented })),
         }
     }
 
-    fn open(&mut self, open: &mut Option<Place>) -> Result<(), Fault> {
+    fn open(&mut self, open: &mut Option<TextPosition>) -> Result<(), Fault> {
         if let Some(outer) = open {
             return Err(self.fault(format!(
                 "a parenthesis inside a parenthesis; close the one of line {} first",
@@ -167,7 +170,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Steps over a quotation, from its first mark to behind its last.
-    fn quotation(&mut self, place: Place) -> Result<(), Fault> {
+    fn quotation(&mut self, place: TextPosition) -> Result<(), Fault> {
         self.at += 1;
         loop {
             match self.peek() {
@@ -273,8 +276,8 @@ impl<'t> Scanner<'t> {
         self.text.as_bytes().get(at).copied()
     }
 
-    fn place(&self) -> Place {
-        Place {
+    fn place(&self) -> TextPosition {
+        TextPosition {
             line: self.line,
             offset: self.at,
         }

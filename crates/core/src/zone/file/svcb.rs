@@ -14,7 +14,7 @@ use data_encoding::BASE64;
 use super::{
     Fault,
     field::{U16, name, number, shown},
-    rdata::Written,
+    record_data::RdataText,
     scan::Word,
     word::push_string,
 };
@@ -47,7 +47,7 @@ struct Param<'t> {
     value: Option<&'t str>,
 }
 
-pub(super) fn read(data: &Written<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [priority, target, params @ ..] = data.words else {
         return Err(data.fault_at_end(format!(
             "data are missing: {} is followed by priority target parameters",

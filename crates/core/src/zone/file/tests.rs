@@ -317,7 +317,7 @@ fn a_signed_zone_loads_without_its_signatures() {
     assert_eq!(parsed.zone.left_out(), 9);
     let hashed = name("0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.z.example");
     let lookup = parsed.zone.lookup(hashed.as_ref(), RecordType::A);
-    assert_eq!(lookup, super::super::Lookup::NxDomain);
+    assert_eq!(lookup, super::super::ZoneLookup::NxDomain);
     // In a zone without signatures the statements of its apex are data as any other.
     let text = format!("{SOA}@ 60 CDS 0 0 0 00\n@ 60 ZONEMD 1 1 1 00\n");
     assert_eq!(read(&text, &[]).len(), 2);

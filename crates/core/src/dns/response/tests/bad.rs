@@ -280,29 +280,29 @@ fn names_in_data_are_written_out_with_their_letters() {
 
 #[test]
 fn chains_without_end() {
-    let chain = |links: usize| {
-        let link = |at| record(&format!("n{at}.x. 300 CNAME n{}.x.", at + 1));
+    let chain = |aliases: usize| {
+        let alias = |at| record(&format!("n{at}.x. 300 CNAME n{}.x.", at + 1));
         let mut lines = vec![record("www.x. 300 CNAME n1.x.")];
-        lines.extend((1..links).map(link));
-        lines.push(record(&format!("n{links}.x. 300 A 192.0.2.1")));
+        lines.extend((1..aliases).map(alias));
+        lines.push(record(&format!("n{aliases}.x. 300 A 192.0.2.1")));
         lines
     };
-    for (links, end, answers) in [
-        (MAX_LINKS, End::Name, 1),
-        (MAX_LINKS + 1, End::TooLong, 0),
-        (1000, End::TooLong, 0),
+    for (aliases, end, answers) in [
+        (MAX_ALIASES, ChainEnd::Name, 1),
+        (MAX_ALIASES + 1, ChainEnd::TooLong, 0),
+        (1000, ChainEnd::TooLong, 0),
     ] {
-        let mut answers_of = chain(links);
+        let mut answers_of = chain(aliases);
         for reversed in [false, true] {
             if reversed {
                 answers_of.reverse();
             }
             let response = parse(QUESTION, &with_answers(&answers_of), true).expect("well-formed");
-            assert_eq!(response.links.len(), MAX_LINKS);
+            assert_eq!(response.aliases.len(), MAX_ALIASES);
             assert_eq!(
                 (response.end, response.answers.len()),
                 (end, answers),
-                "{links}"
+                "{aliases}"
             );
         }
     }
@@ -311,7 +311,7 @@ fn chains_without_end() {
     circle.pop();
     circle.push(record("n9.x. 300 CNAME n4.x."));
     let response = parse(QUESTION, &with_answers(&circle), true).expect("well-formed");
-    assert_eq!((response.end, response.links.len()), (End::Loop, 10));
+    assert_eq!((response.end, response.aliases.len()), (ChainEnd::Loop, 10));
     assert!(!response.is_negative());
 }
 
@@ -395,18 +395,18 @@ fn compression_bombs() {
 
 /// Every owner of what is in `responses` is where it may be.
 fn assert_on_the_chain(question: NameRef<'_>, qtype: RecordType, response: &Response) {
-    assert!(response.links.len() <= MAX_LINKS);
+    assert!(response.aliases.len() <= MAX_ALIASES);
     let mut chain = vec![question];
-    for link in &response.links {
+    for alias in &response.aliases {
         assert_eq!(
-            (link.cname.rtype(), link.cname.len()),
+            (alias.cname.rtype(), alias.cname.len()),
             (RecordType::CNAME, 1)
         );
-        let target = NameBuf::read(link.cname.target().expect("a target"))
+        let target = NameBuf::read(alias.cname.target().expect("a target"))
             .expect("a name")
             .0;
-        assert_eq!(target.as_ref(), link.target.as_ref());
-        chain.push(link.target.as_ref());
+        assert_eq!(target.as_ref(), alias.target.as_ref());
+        chain.push(alias.target.as_ref());
     }
     assert_eq!(response.last_name(question), chain[chain.len() - 1]);
     for (at, set) in response.answers.iter().enumerate() {
@@ -488,7 +488,7 @@ proptest! {
         assert_on_the_chain(name("www.d0.x").as_ref(), RecordType::A, &response);
 
         let (mut here, mut chain) = (0, Vec::new());
-        while here != address && chain.len() <= MAX_LINKS {
+        while here != address && chain.len() <= MAX_ALIASES {
             let of = |list: &[(u8, u8)]| list.iter().find(|&&(from, _)| from == here).map(|&(_, to)| to);
             let Some(to) = of(&dnames).or(of(&aliases)) else { break };
             let known = to == 0 || chain.contains(&to);
@@ -498,13 +498,13 @@ proptest! {
                 break;
             }
         }
-        let links: Vec<String> = response.links.iter().map(|link| link.target.to_string()).collect();
-        prop_assert_eq!(links, chain.iter().map(|&at| host(at)).collect::<Vec<_>>());
-        for link in &response.links {
-            let ttl = if link.dname.is_some() { 300 } else { 60 };
-            prop_assert!(link.cname.ttl() == ttl || link.cname.ttl() == 60);
+        let aliases: Vec<String> = response.aliases.iter().map(|alias| alias.target.to_string()).collect();
+        prop_assert_eq!(aliases, chain.iter().map(|&at| host(at)).collect::<Vec<_>>());
+        for alias in &response.aliases {
+            let ttl = if alias.dname.is_some() { 300 } else { 60 };
+            prop_assert!(alias.cname.ttl() == ttl || alias.cname.ttl() == 60);
         }
-        prop_assert_eq!(response.answers.is_empty(), response.end != End::Name || here != address);
+        prop_assert_eq!(response.answers.is_empty(), response.end != ChainEnd::Name || here != address);
     }
 
     /// Against a walk that looks through all records at each step.
@@ -526,29 +526,29 @@ proptest! {
         let response = parse(QUESTION, &with_answers(&records), false).unwrap();
         assert_on_the_chain(name("www.x").as_ref(), RecordType::A, &response);
 
-        let (mut here, mut seen, mut end) = (0, vec![0], End::Name);
+        let (mut here, mut seen, mut end) = (0, vec![0], ChainEnd::Name);
         let at = |here| addresses.iter().filter(move |&&(at, ..)| at == here);
         while at(here).next().is_none() {
             let Some(&(_, to)) = aliases.iter().find(|&&(from, _)| from == here) else { break };
-            if seen.len() > MAX_LINKS {
-                end = End::TooLong;
+            if seen.len() > MAX_ALIASES {
+                end = ChainEnd::TooLong;
                 break;
             }
             here = to;
             let known = seen.contains(&to);
             seen.push(to);
             if known {
-                end = End::Loop;
+                end = ChainEnd::Loop;
                 break;
             }
         }
-        if end == End::Name && seen.len() > 1 && at(here).next().is_none() {
-            end = End::Open; // nothing is said of the last name
+        if end == ChainEnd::Name && seen.len() > 1 && at(here).next().is_none() {
+            end = ChainEnd::Open; // nothing is said of the last name
         }
         prop_assert_eq!(response.end, end);
-        let links: Vec<String> = response.links.iter().map(|link| link.target.to_string()).collect();
-        prop_assert_eq!(links, seen[1..].iter().map(|&at| owner(at)).collect::<Vec<_>>());
-        if end == End::Name {
+        let aliases: Vec<String> = response.aliases.iter().map(|alias| alias.target.to_string()).collect();
+        prop_assert_eq!(aliases, seen[1..].iter().map(|&at| owner(at)).collect::<Vec<_>>());
+        if end == ChainEnd::Name {
             let mut want: Vec<u8> = at(here).map(|&(_, last, _)| last).collect();
             want.sort_unstable();
             want.dedup();

@@ -1,0 +1,168 @@
+//! The data of a record, from words to wire form.
+//!
+//! [`form`] has a row for each type: a name is completed with the origin and keeps its letters, escapes mean what
+//! RFC 1035 section 5.1 says, and a word too many is an error. Every type can be written as
+//! `\# length hexadecimal` (RFC 3597 section 5), and those without a presentation format only so.
+
+use crate::dns::{RecordType, rrset::MAX_RDATA};
+
+use super::{
+    Fault,
+    field::{self, hex, number, shown},
+    form::{self, RdataField, RdataForm},
+    gateway, location, prefixes,
+    scan::Word,
+    services, svcb, types,
+    word::WrittenName,
+};
+
+/// The type that a word names.
+pub(super) fn type_of(word: &Word<'_>) -> Result<RecordType, Fault> {
+    if word.quoted {
+        return Err(word.fault("here the record type should stand, without quotation marks"));
+    }
+    shown(word).parse::<RecordType>().map_err(|unknown| {
+        word.fault(format!(
+            "{unknown}; an entry is: name [TTL] [IN] type data, and a line that begins with a \
+             blank has the name of the one before"
+        ))
+    })
+}
+
+/// A record's data as written.
+pub(super) struct RdataText<'a, 't> {
+    pub(super) rtype: RecordType,
+    /// The word that named the type.
+    pub(super) head: &'a Word<'t>,
+    /// The words behind it.
+    pub(super) words: &'a [Word<'t>],
+    pub(super) origin: &'a WrittenName,
+}
+
+impl RdataText<'_, '_> {
+    /// A fault at the end of the data.
+    pub(super) fn fault_at_end(&self, message: impl Into<String>) -> Fault {
+        self.words.last().unwrap_or(self.head).fault(message)
+    }
+}
+
+/// Reads the data of a record into `out`.
+pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.clear();
+    match (data.words, form::of(data.rtype)) {
+        ([mark, digits @ ..], _) if mark.is("\\#") => generic(mark, digits, out)?,
+        (_, Some(form)) => by_form(data, &form, out)?,
+        ([], None) => return Err(data.head.fault("data are missing behind this type")),
+        _ if matches!(data.rtype, RecordType::SVCB | RecordType::HTTPS) => svcb::read(data, out)?,
+        ([word, ..], None) => {
+            return Err(word.fault(format!(
+                "{} has no form of its own; write its data as \\# LENGTH HEXADECIMAL (RFC 3597)",
+                data.rtype
+            )));
+        }
+    }
+    if out.len() > MAX_RDATA {
+        return Err(data.head.fault("the data are longer than 65535 bytes"));
+    }
+    Ok(())
+}
+
+fn by_form(data: &RdataText<'_, '_>, form: &RdataForm, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut rest = data.words;
+    for &field in form.fields {
+        let Some((word, after)) = rest.split_first() else {
+            if field.may_be_absent() {
+                continue;
+            }
+            return Err(missing(data, form));
+        };
+        if field.takes_rest() {
+            let words = std::mem::take(&mut rest);
+            all_words(field, words, data, out)
+        } else {
+            rest = after;
+            field::read(field, word, data.origin, out)
+        }
+        .map_err(|fault| explain(fault, data.rtype, form))?;
+    }
+    match rest.first() {
+        Some(word) => Err(word.fault(format!(
+            "too many words: {} is followed by {}; a comment begins with ;",
+            data.rtype, form.names
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A field that takes all words that are left.
+fn all_words(
+    field: RdataField,
+    words: &[Word<'_>],
+    data: &RdataText<'_, '_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    match field {
+        RdataField::Hex => hex(words, out),
+        RdataField::Base64 => field::base64(words, out),
+        RdataField::Types => types::bitmap(words, out),
+        RdataField::OldTypes => types::old_bitmap(words, out),
+        RdataField::Location => location::read(data, out),
+        RdataField::Prefixes => prefixes::read(words, out),
+        RdataField::Services => services::read(words, out),
+        RdataField::Ipseckey => gateway::ipseckey(data, out),
+        RdataField::Amtrelay => gateway::amtrelay(data, out),
+        RdataField::Hip => gateway::hip(data, out),
+        // Strings, the only one left of those that take the rest.
+        _ => {
+            for word in words {
+                field::string(word, out)?;
+                if out.len() > MAX_RDATA {
+                    break; // the caller objects
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn missing(data: &RdataText<'_, '_>, form: &RdataForm) -> Fault {
+    data.fault_at_end(format!(
+        "data are missing behind this: {} is followed by {}",
+        data.rtype, form.names
+    ))
+}
+
+fn explain(mut fault: Fault, rtype: RecordType, form: &RdataForm) -> Fault {
+    let several =
+        form.fields.len() > 1
+            || matches!(
+                form.fields,
+                [RdataField::Location
+                    | RdataField::Ipseckey
+                    | RdataField::Amtrelay
+                    | RdataField::Hip]
+            );
+    if several {
+        let order = format!(" ({rtype} is followed by {})", form.names);
+        fault.message.push_str(&order);
+    }
+    fault
+}
+
+/// RFC 3597 section 5: `\#`, the length, and so many bytes in hexadecimal.
+fn generic(mark: &Word<'_>, words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let (length, digits) = words
+        .split_first()
+        .ok_or_else(|| mark.fault("\\# is followed by the length of the data, then the data"))?;
+    let wanted: u16 = number(length, "a number of bytes from 0 to 65535")?;
+    if !digits.is_empty() {
+        hex(digits, out)?;
+    }
+    if out.len() != usize::from(wanted) {
+        return Err(length.fault(format!(
+            "the length says {wanted} bytes, but there are {}",
+            out.len()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Explanations by the policy in force, for who asks on the admin pages.
+
+use std::time::{Duration, SystemTime};
+
+use super::explain_page::{Asked, ExplainRequest};
+use crate::reload::{NumberedUpstreams, Reloader};
+use dnsgate_core::dns::Transport;
+use dnsgate_whatif::{Question, Subject, explain::explain};
+
+/// Longer than the admin pages let anybody wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The work of an explanation by the policy in force now. It is to be done on a thread of its own: should
+/// it panic, or there be none, only who asked gets no answer.
+pub(crate) fn prepare(
+    reloader: &Reloader,
+    request: ExplainRequest,
+    now: SystemTime,
+) -> impl FnOnce() + Send + 'static {
+    let snapshot = reloader.live().current();
+    let upstreams = NumberedUpstreams::clone(reloader.upstreams());
+    let origin = match reloader.path() {
+        Some(path) => path.display().to_string(),
+        None => "the built-in one".to_owned(),
+    };
+    let origin = format!("{origin}, generation {}, in force", snapshot.generation());
+    move || {
+        let subject = Subject::new(&snapshot, upstreams.iter().map(|(_, it)| it));
+        let Asked {
+            name,
+            rtype,
+            client,
+        } = request.asked();
+        let question = Question {
+            name: name.as_ref(),
+            rtype: *rtype,
+            source: *client,
+            transport: Transport::Udp,
+        };
+        let text = explain(question, &subject, &origin, now);
+        request.answer(text);
+    }
+}

@@ -1,0 +1,177 @@
+//! `GET /explain?name=NAME&type=TYPE&client=IP`: what would become of a question under the policy in
+//! force, and why, in the words of `dnsgate explain`.
+//!
+//! It tells what the configuration says, so that only this machine may ask (`local_only`).
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+};
+
+use axum::http::{HeaderMap, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    local_only::{self, Peer},
+    pages::{AdminRequest, NOT_NOW, is_ready},
+};
+use crate::telemetry::Telemetry;
+use dnsgate_core::dns::{Name, RecordType};
+
+/// The header that a request must have, and its value.
+pub const HEADER: (&str, &str) = ("x-dnsgate", "explain");
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name.
+    pub name: Name,
+    /// The type; A where the request has none.
+    pub rtype: RecordType,
+    /// Who asks; 127.0.0.1 where the request has none.
+    pub client: IpAddr,
+}
+
+/// Somebody asks for an explanation, and waits.
+#[derive(Debug)]
+pub struct ExplainRequest {
+    asked: Asked,
+    answer: oneshot::Sender<String>,
+}
+
+impl ExplainRequest {
+    /// What is asked about.
+    #[must_use]
+    pub const fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// Gives the explanation. Who asked may have gone.
+    pub fn answer(self, text: String) {
+        let _ = self.answer.send(text);
+    }
+}
+
+/// Asks for an explanation, if that peer may; the code and the page.
+pub(crate) async fn ask(
+    telemetry: &Telemetry,
+    requests: &mpsc::Sender<AdminRequest>,
+    peer: Peer,
+    (headers, query): (&HeaderMap, &str),
+) -> (StatusCode, String) {
+    if let Err(why) = local_only::check(peer, headers, HEADER) {
+        return (StatusCode::FORBIDDEN, format!("refused: {why}\n"));
+    }
+    let asked = match Asked::of(query) {
+        Ok(asked) => asked,
+        Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")),
+    };
+    let not_now = (StatusCode::SERVICE_UNAVAILABLE, NOT_NOW.to_owned());
+    if !is_ready(telemetry) {
+        return not_now;
+    }
+    let (answer, answered) = oneshot::channel();
+    let request = AdminRequest::Explain(ExplainRequest { asked, answer });
+    if requests.send(request).await.is_err() {
+        return not_now;
+    }
+    match answered.await {
+        Ok(text) => (StatusCode::OK, text),
+        Err(_) => not_now,
+    }
+}
+
+impl Asked {
+    /// What the query of a URL asks, or why it asks nothing.
+    fn of(query: &str) -> Result<Self, String> {
+        let (mut name, mut rtype, mut client) = (None, None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value);
+            match key {
+                "name" => name = Some(read(key, &value)?),
+                "type" => rtype = Some(read(key, &value)?),
+                "client" => client = Some(read(key, &value)?),
+                _ => {
+                    return Err(format!("there is name, type and client, no {key:?}"));
+                }
+            }
+        }
+        Ok(Self {
+            name: name.ok_or_else(|| "there is no name: /explain?name=NAME".to_owned())?,
+            rtype: rtype.unwrap_or(RecordType::A),
+            client: client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        })
+    }
+}
+
+fn read<T: FromStr<Err: fmt::Display>>(key: &str, value: &str) -> Result<T, String> {
+    value
+        .parse()
+        .map_err(|error| format!("{key} {value:?}: {error}"))
+}
+
+/// A value with its `%` escapes undone; what is no escape stays as it is.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| byte == b'%');
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let escaped = digits
+            .and_then(|digits| str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        rest = match escaped {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_says_what_is_asked() {
+        let asked = |name: &str, rtype, client: &str| {
+            Ok(Asked {
+                name: name.parse().expect(name),
+                rtype,
+                client: client.parse().expect(client),
+            })
+        };
+        let bad = |told: &str| Err(told.to_owned());
+        for (query, want) in [
+            ("name=a.b", asked("a.b.", RecordType::A, "127.0.0.1")),
+            (
+                "type=AAAA&client=fd00::1&name=A.b.",
+                asked("a.b.", RecordType::AAAA, "fd00::1"),
+            ),
+            (
+                "name=a%5c.b%2Fc%26.d&client=fd00%3A%3A1&",
+                asked("a\\.b/c&.d", RecordType::A, "fd00::1"),
+            ),
+            ("", bad("there is no name: /explain?name=NAME")),
+            (
+                "name=a&nam=b",
+                bad("there is name, type and client, no \"nam\""),
+            ),
+        ] {
+            assert_eq!(Asked::of(query), want, "{query}");
+        }
+        for (query, told) in [
+            ("name=", "name \"\": "),
+            ("name=a..b", "name \"a..b\": "),
+            ("name=a&type=BOGUS", "type \"BOGUS\": "),
+            ("name=a&client=10.0.0.0/8", "client \"10.0.0.0/8\": "),
+            ("name=a&type=%0a%", "type \"\\n%\": "),
+        ] {
+            let why = Asked::of(query).expect_err(query);
+            assert!(why.starts_with(told), "{query}: {why}");
+        }
+    }
+}

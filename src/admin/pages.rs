@@ -1,0 +1,338 @@
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
+//! and, for programs of this machine, `/explain` and `POST /reload`.
+//!
+//! The port may be reachable for more than the ones it is meant for, so that it is bounded
+//! (`connection_limits`): a number of connections, of one address and in all, one request a connection, a time in
+//! which all of it must be over; and no browser can be led to it under a strange name (`host_check`). Nothing can be changed through it (a reload reads the operator's own file, and only this
+//! machine may ask for one), no client address is shown, and queried names on one page only:
+//! `/observed`, which is empty but for a policy that is observed.
+
+use std::{
+    fmt::Write,
+    future::Future,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, State, connect_info::Connected},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve::IncomingStream,
+};
+use tokio::{net::TcpListener, sync::mpsc};
+
+use super::{connection_limits, explain_page, host_check, local_only, reload_page};
+use crate::{
+    clock::monotonic,
+    telemetry::{CONTENT_TYPE, Phase, Telemetry},
+};
+use connection_limits::{Bounds, Gate, Place};
+use dnsgate_config::HostName;
+use host_check::Hosts;
+use local_only::Peer;
+
+pub use explain_page::{Asked, ExplainRequest, HEADER as EXPLAIN_HEADER};
+pub use reload_page::{HEADER as RELOAD_HEADER, ReloadAnswer, ReloadRequest, ReloadResult};
+
+/// What the port bears. A prober, a scraper and some people need few connections, a browser opens six.
+/// A request's head comes with the first segment; Prometheus gives a scrape 10 s by default.
+const BOUNDS: Bounds = Bounds {
+    heads: 16,
+    pages: 8,
+    per_address: 6,
+    head: Duration::from_secs(2),
+    whole: Duration::from_secs(10),
+};
+/// The most connections at a time: of either kind, of this machine and of others.
+pub const MAX_CONNECTIONS: usize = 2 * (BOUNDS.heads + BOUNDS.pages);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+
+pub(crate) const NOT_NOW: &str = "not now: dnsgate is starting or stopping\n";
+
+/// What is asked of the rest of the program by way of a page.
+#[derive(Debug)]
+pub enum AdminRequest {
+    /// To read the configuration again.
+    Reload(ReloadRequest),
+    /// To explain a question by the policy in force.
+    Explain(ExplainRequest),
+}
+
+struct Admin {
+    telemetry: Telemetry,
+    requests: mpsc::Sender<AdminRequest>,
+    started: Instant,
+}
+
+/// Serves the admin pages, to who asks by an address or one of the `hosts`, until `shutdown` is done and the
+/// requests begun before have ended. What
+/// the pages cannot do themselves goes to `requests`, and is answered from there.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve(
+    listener: TcpListener,
+    telemetry: Telemetry,
+    hosts: Vec<HostName>,
+    requests: mpsc::Sender<AdminRequest>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let gate = Gate::new(listener, BOUNDS);
+    let pages = router(telemetry, Hosts::new(&hosts), requests);
+    serve_bounded(gate, pages, shutdown).await
+}
+
+/// Serves one page of metrics at `/metrics`, within the same bounds, until `shutdown` is done: for
+/// a process that has nothing else to show.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    page: impl Fn() -> prometheus::Result<Vec<u8>> + Clone + Send + Sync + 'static,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let gate = Gate::new(listener, BOUNDS);
+    let metrics = move || async move { metrics_page(page()) };
+    let pages = Router::new()
+        .route("/metrics", get(metrics))
+        .layer(middleware::from_fn(place))
+        .layer(middleware::map_response(seal));
+    serve_bounded(gate, pages, shutdown).await
+}
+
+pub(crate) async fn serve_bounded(
+    gate: Gate,
+    pages: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let pages = pages.into_make_service_with_connect_info::<Visit>();
+    axum::serve(gate, pages)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+/// Who sends a request, and the place that the connection has.
+#[derive(Clone)]
+struct Visit {
+    peer: Peer,
+    place: Arc<Place>,
+}
+
+impl Connected<IncomingStream<'_, Gate>> for Visit {
+    fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
+        Self {
+            peer: Peer::new(stream.remote_addr().ip()),
+            place: Arc::clone(stream.io().place()),
+        }
+    }
+}
+
+/// The head of a request has come: its connection has a place by what it asks for.
+async fn place(ConnectInfo(visit): ConnectInfo<Visit>, request: Request, next: Next) -> Response {
+    if !["/livez", "/readyz"].contains(&request.uri().path()) {
+        visit.place.asks_for_page();
+    }
+    next.run(request).await
+}
+
+/// No page is for a request that names another host.
+async fn named(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    match hosts.check(request.version(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err((code, page)) => page_of(code, TEXT, page),
+    }
+}
+
+pub(crate) fn router(
+    telemetry: Telemetry,
+    hosts: Hosts,
+    requests: mpsc::Sender<AdminRequest>,
+) -> Router {
+    let admin = Admin {
+        telemetry,
+        requests,
+        started: monotonic(),
+    };
+    Router::new()
+        .route("/", get(status))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/observed", get(observed))
+        .route("/explain", get(explain))
+        .route("/reload", post(reload))
+        .layer(middleware::from_fn_with_state(hosts, named))
+        .layer(middleware::from_fn(place))
+        .layer(middleware::map_response(seal))
+        .with_state(Arc::new(admin))
+}
+
+/// The headers of every response. One request a connection: a connection that is kept alive would
+/// hold its place while it does nothing.
+async fn seal(mut response: Response) -> Response {
+    let headers: &mut HeaderMap = response.headers_mut();
+    for (name, value) in [
+        (header::CONNECTION, "close"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    metrics_page(admin.telemetry.metrics())
+}
+
+fn metrics_page(page: prometheus::Result<Vec<u8>>) -> Response {
+    match page {
+        Ok(page) => page_of(StatusCode::OK, CONTENT_TYPE, page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
+async fn livez(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.telemetry.health().silent() {
+        None => page_of(StatusCode::OK, TEXT, "alive\n"),
+        Some(address) => page_of(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            format!("a worker of udp://{address} does not answer\n"),
+        ),
+    }
+}
+
+async fn reload(
+    State(admin): State<Arc<Admin>>,
+    ConnectInfo(visit): ConnectInfo<Visit>,
+    headers: HeaderMap,
+) -> Response {
+    let (code, page) =
+        reload_page::ask(&admin.telemetry, &admin.requests, visit.peer, &headers).await;
+    page_of(code, TEXT, page)
+}
+
+async fn explain(
+    State(admin): State<Arc<Admin>>,
+    ConnectInfo(visit): ConnectInfo<Visit>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let asked = (&headers, uri.query().unwrap_or_default());
+    let (code, page) =
+        explain_page::ask(&admin.telemetry, &admin.requests, visit.peer, asked).await;
+    page_of(code, TEXT, page)
+}
+
+async fn observed(State(admin): State<Arc<Admin>>) -> Response {
+    match serde_json::to_vec(&admin.telemetry.observed()) {
+        Ok(page) => page_of(StatusCode::OK, JSON, page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let (code, state) = state(&admin.telemetry);
+    let generation = admin.telemetry.shared().generation();
+    let mut page = format!("{state}\ngeneration {generation}\n");
+    if let Some(why) = admin.telemetry.health().refused() {
+        let _ = writeln!(page, "the last reload was refused: {why}");
+    }
+    page_of(code, TEXT, page)
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Response {
+    let (_, state) = state(&admin.telemetry);
+    let generation = admin.telemetry.shared().generation();
+    let uptime = uptime(monotonic().saturating_duration_since(admin.started));
+    let refused = match admin.telemetry.health().refused() {
+        Some(why) => format!("; the last reload was refused: {}", escape(&why)),
+        None => String::new(),
+    };
+    let page = format!(
+        r#"<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>dnsgate</title>
+<style>body {{ font: 16px/1.5 sans-serif; margin: 2em }} th {{ text-align: left; padding-right: 2em }}</style></head>
+<body>
+<h1>dnsgate</h1>
+<table>
+<tr><th>version</th><td>{version}</td></tr>
+<tr><th>state</th><td>{state}</td></tr>
+<tr><th>up for</th><td>{uptime}</td></tr>
+<tr><th>configuration</th><td>generation {generation}{refused}</td></tr>
+</table>
+<ul>
+<li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
+<li><a href="/readyz">/readyz</a>: whether it may be asked</li>
+<li><a href="/observed">/observed</a>: what a policy that is only observed would deny</li>
+<li><a href="/livez">/livez</a>: whether it runs</li>
+</ul>
+</body>
+</html>
+"#,
+        version = env!("CARGO_PKG_VERSION"),
+        state = escape(&state),
+    );
+    page_of(StatusCode::OK, HTML, page)
+}
+
+fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse) -> Response {
+    (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
+}
+
+pub(crate) fn is_ready(telemetry: &Telemetry) -> bool {
+    telemetry.health().phase() == Phase::Ready
+}
+
+/// The phase as a code and a line. Nothing that an upstream or a client sends has a say in it: whoever
+/// could turn it to 503 could take the whole VPC its resolver.
+fn state(telemetry: &Telemetry) -> (StatusCode, String) {
+    match telemetry.health().phase() {
+        Phase::Starting(missing) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("starting: {missing}"),
+        ),
+        Phase::Ready => (StatusCode::OK, "ready".to_owned()),
+        Phase::Draining(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {why}")),
+    }
+}
+
+/// `3d 04:05:06`
+pub(crate) fn uptime(up: Duration) -> String {
+    let seconds = up.as_secs();
+    let mut text = String::new();
+    if seconds >= 86_400 {
+        let _ = write!(text, "{}d ", seconds / 86_400);
+    }
+    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+    let _ = write!(text, "{hours:02}:{minutes:02}:{:02}", seconds % 60);
+    text
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,275 @@
+//! `/metrics`: the counters of all workers summed at the moment of a scrape, as families of the
+//! `prometheus` crate.
+//!
+//! **Which series exist.** `queries_total` has thousands of possible series, of which a network
+//! uses some dozens, so that a cell that was never touched is not exported. A counter that first
+//! appears with a value is not seen to rise, though; what one wants to alert on is therefore there
+//! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
+//! verdict), A and AAAA answered per transport and group, `no_rule` per group and unknown clients in
+//! `denied_total`, and every label of the small families. A series that is there stays, but for
+//! those of an upstream that is left (`upstream_counters`).
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use prometheus::{
+    Encoder, Registry, TextEncoder,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+
+use dnsgate_core::{
+    dns::{Rcode, RecordType, Transport},
+    engine::{Ending, Reason},
+};
+
+use super::{
+    duration::{BOUNDS, BUCKETS},
+    families, forwarding_families as forwarding,
+    key::{Key, KeyLabels},
+    labels::OTHER,
+    names::{NONE_ID, NameId, Names},
+    reading::Watched,
+    series::{Series, counter, family, gauge, histogram},
+    shared_counters::{Reload, SelfQuery, Shared, Shed, TcpLimit},
+    thread_counters::QueryCounters,
+    upstream_counters::Upstreams,
+};
+use crate::admin::readiness::{Health, Phase};
+
+/// The media type of the page.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// What `/metrics` is made of: our own registry, nothing global.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    /// # Errors
+    /// When the crate refuses a family: two of one name, or a name that is none.
+    pub(crate) fn new(sources: Sources) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        registry.register(Box::new(Exporter::new(sources)?))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(Self { registry })
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// When the crate finds a family without a name or a metric.
+    pub(crate) fn page(&self) -> prometheus::Result<Vec<u8>> {
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        Ok(page)
+    }
+}
+
+/// Where the numbers come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    pub(crate) queries: Arc<QueryCounters>,
+    pub(crate) names: Arc<Names>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) watched: Arc<Watched>,
+}
+
+/// The collector of all families of our own.
+struct Exporter {
+    sources: Sources,
+    descs: Vec<Desc>,
+}
+
+impl Exporter {
+    fn new(sources: Sources) -> prometheus::Result<Self> {
+        let descs = families::OWN.iter().map(|family| {
+            let labels = family.labels.iter().map(ToString::to_string).collect();
+            let none = std::collections::HashMap::new();
+            Desc::new(family.name.to_owned(), family.help.to_owned(), labels, none)
+        });
+        Ok(Self {
+            descs: descs.collect::<prometheus::Result<_>>()?,
+            sources,
+        })
+    }
+}
+
+impl Collector for Exporter {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Sources {
+            queries,
+            names,
+            shared,
+            health,
+            upstreams,
+            watched,
+        } = &self.sources;
+        let mut sum = queries.sum();
+        let (_, newest) = names.newest();
+        touch(&mut sum, newest.group_ids());
+        let total = |key| sum.get(&key).copied().unwrap_or_default();
+        let lost = total(Key::LOG_DROPPED) + shared.log_dropped();
+        let ready = f64::from(u8::from(health.phase() == Phase::Ready));
+        let mut all = by_name(&sum, &names.texts()).to_vec();
+        all.extend([
+            family(&families::DURATION, durations(&total)),
+            family(&families::TRUNCATED, truncated(&total)),
+            family(&families::PANICS, [counter([], total(Key::PANICS))]),
+            family(&families::LOG_DROPPED, [counter([], lost)]),
+            family(&families::READY, [gauge([], ready)]),
+            family(&families::BUILD, [gauge(build(), 1.0)]),
+        ]);
+        all.extend(counted(shared, total(Key::RATE_LIMITED)));
+        all.extend(forwarding::upstreams(&upstreams.read()));
+        all.extend(forwarding::reading(&watched.read()));
+        all
+    }
+}
+
+/// The families whose labels are names of groups and rules.
+fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
+    let name = |id: NameId| names.get(usize::from(id)).map_or(OTHER, |name| name);
+    let (mut queries, mut denied, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, &count) in sum {
+        match key.labels() {
+            Some(KeyLabels::Queries {
+                transport,
+                group,
+                verdict,
+                rcode,
+                qtype,
+            }) => {
+                let labels = [transport, name(group), verdict, rcode, qtype];
+                queries.push(counter(labels, count));
+            }
+            Some(KeyLabels::Denied {
+                group,
+                rule,
+                reason,
+            }) => denied.push(counter([name(group), name(rule), reason], count)),
+            Some(KeyLabels::Filtered { rule, check }) => {
+                filtered.push(counter([name(rule), check], count));
+            }
+            None => {}
+        }
+    }
+    [
+        family(&families::QUERIES, queries),
+        family(&families::DENIED, denied),
+        family(&families::FILTERED, filtered),
+    ]
+}
+
+/// What is counted per connection, per fault or per reload, and what workers have shed themselves.
+fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 13] {
+    let counted = |of, count| family(of, [counter([], count)]);
+    let measured = |of, value| family(of, [gauge([], value)]);
+    let shed = Shed::ALL.iter();
+    let limits = TcpLimit::ALL.iter();
+    let shed_total = |why| {
+        let own = if why == Shed::ClientRate {
+            rate_limited
+        } else {
+            0
+        };
+        shared.shed_total(why) + own
+    };
+    let reloads = Reload::ALL.iter();
+    let own = SelfQuery::ALL.iter();
+    let rejected = f64::from(u8::from(shared.is_config_rejected()));
+    [
+        family(
+            &families::SELF_QUERIES,
+            own.map(|&result| counter([result.as_str()], shared.self_query_total(result))),
+        ),
+        family(
+            &families::SHED,
+            shed.map(|&why| counter([why.as_str()], shed_total(why))),
+        ),
+        measured(&families::TCP_CONNECTIONS, open(shared)),
+        counted(&families::TCP_OPENED, shared.tcp_opened_total()),
+        counted(&families::TCP_CLOSED, shared.tcp_closed_total()),
+        family(
+            &families::TCP_LIMITED,
+            limits.map(|&limit| counter([limit.as_str()], shared.tcp_limited_total(limit))),
+        ),
+        counted(&families::REPLIES_LOST, shared.replies_lost_total()),
+        counted(&families::UNANSWERABLE, shared.unanswerable_total()),
+        measured(&families::GENERATION, shared.generation() as f64),
+        measured(&families::LOADED, shared.loaded_at().as_secs_f64()),
+        family(
+            &families::RELOADS,
+            reloads.map(|&result| counter([result.as_str()], shared.reload_total(result))),
+        ),
+        measured(&families::REJECTED, rejected),
+        family(&families::EXPIRES, expiries(shared)),
+    ]
+}
+
+/// When rules end.
+fn expiries(shared: &Shared) -> impl Iterator<Item = Series> {
+    shared.expiries().into_iter().map(|(rule, until)| {
+        // A date before 1970 has ended as well as one of 1970.
+        let since = until.duration_since(SystemTime::UNIX_EPOCH);
+        gauge([rule.as_str()], since.unwrap_or_default().as_secs_f64())
+    })
+}
+
+/// The labels of `build_info`.
+const fn build() -> [&'static str; 2] {
+    [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH]
+}
+
+/// Adds the series that are there from the start.
+fn touch(sum: &mut BTreeMap<Key, u64>, groups: &[NameId]) {
+    let (answered, rcode) = (Ending::Answered, Some(Rcode::NoError));
+    for &group in groups {
+        for transport in Transport::ALL {
+            for qtype in [RecordType::A, RecordType::AAAA] {
+                let key = Key::queries(transport, group, answered, rcode, Some(qtype));
+                sum.entry(key).or_default();
+            }
+        }
+    }
+    let groups = groups.iter().map(|&group| (group, Reason::NoRule));
+    for (group, reason) in groups.chain([(NONE_ID, Reason::UnknownClient)]) {
+        if let Some(key) = Key::denied(group, NONE_ID, reason) {
+            sum.entry(key).or_default();
+        }
+    }
+}
+
+fn truncated(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
+    let counts = Transport::ALL.map(|transport| (transport, total(Key::truncated(transport))));
+    let counts = counts.into_iter();
+    counts.map(|(transport, count)| counter([transport.as_str()], count))
+}
+
+fn durations(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
+    Ending::ALL.into_iter().map(|ending| {
+        let buckets: [_; BUCKETS] = std::array::from_fn(|at| total(Key::bucket(ending, at)));
+        histogram(
+            [ending.as_str()],
+            &BOUNDS,
+            &buckets,
+            total(Key::nanos(ending)),
+        )
+    })
+}
+
+/// Connections that were opened and have not ended. One may end between the two readings, which
+/// must not make the number negative.
+fn open(shared: &Shared) -> f64 {
+    let closed = shared.tcp_closed_total();
+    shared.tcp_opened_total().saturating_sub(closed) as f64
+}

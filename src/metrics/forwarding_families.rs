@@ -1,0 +1,84 @@
+//! The families of upstreams and of the cache. Those of upstreams have a series
+//! for each that is configured, from the start; where nothing is forwarded they are not there.
+
+use prometheus::proto::MetricFamily;
+
+use super::{
+    families,
+    reading::Reading,
+    series::{counter, family, gauge, histogram},
+    upstream_counters::{Asked, RTT_BOUNDS, Refused, UpstreamsRead},
+};
+
+/// Everything about upstreams.
+pub(crate) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {
+    let servers = || {
+        let servers = read.servers.iter();
+        servers.map(|((upstream, server), cells)| ([upstream.as_str(), server], cells))
+    };
+    let wholes = || read.wholes.iter();
+    let truth = |truth: bool| f64::from(u8::from(truth));
+    let asked = servers().flat_map(|([upstream, server], cells)| {
+        let results = Asked::ALL.iter();
+        results
+            .map(move |&result| counter([upstream, server, result.as_str()], cells.asked(result)))
+    });
+    let refused = wholes().flat_map(|(upstream, cells)| {
+        let why = Refused::ALL.iter();
+        why.map(move |&why| counter([upstream.as_str(), why.as_str()], cells.refused(why)))
+    });
+    [
+        family(&families::UPSTREAM_QUERIES, asked),
+        family(
+            &families::UPSTREAM_RTT,
+            servers().map(|(labels, cells)| {
+                histogram(labels, &RTT_BOUNDS, &cells.buckets(), cells.nanos())
+            }),
+        ),
+        family(
+            &families::UPSTREAM_UP,
+            read.up
+                .iter()
+                .map(|((upstream, server), &up)| gauge([upstream, server], truth(up))),
+        ),
+        family(
+            &families::UPSTREAM_LOOPING,
+            read.looping
+                .iter()
+                .map(|(upstream, &looping)| gauge([upstream], truth(looping))),
+        ),
+        family(
+            &families::UPSTREAM_MISMATCHED,
+            servers().map(|(labels, cells)| counter(labels, cells.mismatched())),
+        ),
+        family(
+            &families::UPSTREAM_FORGED,
+            servers().map(|(labels, cells)| counter(labels, cells.forged())),
+        ),
+        family(
+            &families::UPSTREAM_HEDGED,
+            wholes().map(|(upstream, cells)| counter([upstream], cells.hedged())),
+        ),
+        family(
+            &families::UPSTREAM_MERGED,
+            wholes().map(|(upstream, cells)| counter([upstream], cells.merged())),
+        ),
+        family(&families::UPSTREAM_REFUSED, refused),
+    ]
+}
+
+/// How the cache has been doing, how many queries wait, and what TCP clients have not read.
+pub(crate) fn reading(reading: &Reading) -> [MetricFamily; 8] {
+    let counted = |of, count| family(of, [counter([], count)]);
+    let measured = |of, value: u64| family(of, [gauge([], value as f64)]);
+    [
+        counted(&families::CACHE_HITS, reading.cache_hits),
+        counted(&families::CACHE_MISSES, reading.cache_misses),
+        counted(&families::CACHE_STALE, reading.cache_stale),
+        counted(&families::CACHE_EVICTIONS, reading.cache_evictions),
+        measured(&families::CACHE_BYTES, reading.cache_bytes),
+        measured(&families::CACHE_ENTRIES, reading.cache_entries),
+        measured(&families::IN_FLIGHT, reading.in_flight),
+        measured(&families::TCP_UNREAD, reading.tcp_unread_bytes),
+    ]
+}

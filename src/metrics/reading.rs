@@ -1,0 +1,51 @@
+//! Numbers that others keep and that are read at a scrape: how the cache has been doing, and how
+//! many queries wait.
+
+use std::{fmt, sync::OnceLock};
+
+/// The numbers at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Look-ups in the cache that found what is true.
+    pub cache_hits: u64,
+    /// Look-ups that found nothing.
+    pub cache_misses: u64,
+    /// Look-ups that found responses past their time.
+    pub cache_stale: u64,
+    /// Entries that had to go because there was no room.
+    pub cache_evictions: u64,
+    /// Entries in the cache.
+    pub cache_entries: u64,
+    /// What they take, in bytes.
+    pub cache_bytes: u64,
+    /// Queries that wait for an upstream.
+    pub in_flight: u64,
+    /// Bytes of replies that TCP clients have not read.
+    pub tcp_unread_bytes: u64,
+}
+
+/// Whom to ask for them.
+pub(crate) type Source = Box<dyn Fn() -> Reading + Send + Sync>;
+
+/// The place of the source; without one all numbers are 0.
+#[derive(Default)]
+pub(crate) struct Watched(OnceLock<Source>);
+
+impl Watched {
+    /// Sets the source; a second one is not taken.
+    pub(crate) fn set(&self, source: Source) {
+        let _ = self.0.set(source);
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        self.0
+            .get()
+            .map_or_else(Reading::default, |source| source())
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(&self.read()).finish()
+    }
+}

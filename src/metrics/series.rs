@@ -1,0 +1,82 @@
+//! Metrics as the `prometheus` crate wants them: messages, filled in one way for all families.
+
+use std::time::Duration;
+
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily};
+
+use super::families::Family;
+
+/// One metric with the values of its labels, whose names the family knows.
+pub(crate) struct Series {
+    labels: Vec<String>,
+    metric: Metric,
+}
+
+/// A counter.
+pub(crate) fn counter<const N: usize>(labels: [&str; N], value: u64) -> Series {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::default();
+    metric.set_counter(counter);
+    Series {
+        labels: labels.map(str::to_owned).to_vec(),
+        metric,
+    }
+}
+
+/// A gauge.
+pub(crate) fn gauge<const N: usize>(labels: [&str; N], value: f64) -> Series {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    Series {
+        labels: labels.map(str::to_owned).to_vec(),
+        metric: Metric::from_gauge(gauge),
+    }
+}
+
+/// A histogram from the observations between its bounds, those above them all last.
+pub(crate) fn histogram<const N: usize>(
+    labels: [&str; N],
+    bounds: &[Duration],
+    counts: &[u64],
+    nanos: u64,
+) -> Series {
+    let mut so_far = 0;
+    let buckets = bounds.iter().zip(counts).map(|(bound, count)| {
+        so_far += count;
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound.as_secs_f64());
+        bucket.set_cumulative_count(so_far);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(counts.iter().sum());
+    histogram.set_sample_sum(nanos as f64 / 1e9);
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    Series {
+        labels: labels.map(str::to_owned).to_vec(),
+        metric,
+    }
+}
+
+/// A family of these series.
+pub(crate) fn family(family: &Family, series: impl IntoIterator<Item = Series>) -> MetricFamily {
+    let metrics = series.into_iter().map(|Series { labels, mut metric }| {
+        let pairs = family.labels.iter().zip(labels).map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value(value);
+            pair
+        });
+        metric.set_label(pairs.collect());
+        metric
+    });
+    let mut out = MetricFamily::default();
+    out.set_name(family.name.to_owned());
+    out.set_help(family.help.to_owned());
+    out.set_field_type(family.kind.proto());
+    out.set_metric(metrics.collect());
+    out
+}

@@ -1,0 +1,396 @@
+//! What becomes of questions to upstreams, counted per server.
+//!
+//! Who asks an upstream holds its [`UpstreamCounters`], and its series live as long as they are
+//! held: a gauge of a server that nobody asks any more would raise alarms for ever, and a file
+//! that is reloaded for months with ever new servers must not fill the memory. A counter that
+//! comes back later begins at 0, which Prometheus takes for a restart.
+//!
+//! Two may be held for one name, for the moment in which a reload puts the second in the place of
+//! the first. Then a server that is in both is counted in one place, so that no counter goes
+//! backward, and the gauges are those of the second.
+//!
+//! A question to an upstream costs microseconds and a network: one atomic each, shared by all, is
+//! good enough.
+//!
+//! Not here: who is asked and when a server is down (`upstream`, which this does not know).
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use super::{duration::nanos, shared_counters::labels};
+
+labels! {
+    /// How a question to one server ended: the label `result` of `upstream_queries_total`.
+    Asked {
+        /// With an answer: NOERROR or NXDOMAIN.
+        Answered = "answered",
+        /// With another code.
+        ErrorCode = "error_code",
+        /// With a reply that is no well-formed answer.
+        Malformed = "malformed",
+        /// Without a reply in time.
+        Timeout = "timeout",
+        /// The server's port is closed.
+        Refused = "refused",
+        /// The server closed its connections without an answer.
+        Closed = "closed",
+        /// No route to the server, or a firewall on this machine.
+        NoRoute = "no_route",
+        /// The network failed in another way.
+        Unreachable = "unreachable",
+        /// The server does not speak TLS, or none that we do.
+        Tls = "tls",
+        /// The server's certificate is for another name.
+        CertificateName = "certificate_name",
+        /// The server's certificate has expired.
+        CertificateExpired = "certificate_expired",
+        /// The server's certificate is not valid yet.
+        CertificateNotYetValid = "certificate_not_yet_valid",
+        /// The server's certificate is by nobody who is trusted.
+        CertificateIssuer = "certificate_issuer",
+        /// The server's certificate cannot be accepted for another reason.
+        Certificate = "certificate",
+        /// The server does not offer HTTP/2.
+        NoHttp2 = "http2_missing",
+        /// The server answered with an HTTP status other than 200.
+        HttpStatus = "http_status",
+        /// The server answered with HTTP content that is no DNS message.
+        HttpContent = "http_content",
+        /// There was no room to ask: no file descriptor, all connections full.
+        Busy = "busy",
+        /// Nobody waited for the reply any longer.
+        Abandoned = "abandoned",
+    }
+}
+
+labels! {
+    /// Why a question to an upstream failed at once: the label `why` of `upstream_refused_total`.
+    Refused {
+        /// All its servers are down, and enough questions find out whether one is back.
+        Down = "down",
+        /// What it is asked comes back to dnsgate.
+        Looping = "looping",
+    }
+}
+
+/// The upper bounds of the buckets of `upstream_rtt_seconds`: from a server on this machine over
+/// one in the region to one across an ocean, up to the deadline of 2 s.
+pub(crate) const RTT_BOUNDS: [Duration; 13] = [
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// The buckets of one histogram: one below each bound, one above them all.
+const RTT_BUCKETS: usize = RTT_BOUNDS.len() + 1;
+
+/// What was counted of one server.
+#[derive(Debug, Default)]
+pub(crate) struct ServerCells {
+    asked: [AtomicU64; Asked::ALL.len()],
+    buckets: [AtomicU64; RTT_BUCKETS],
+    nanos: AtomicU64,
+    mismatched: AtomicU64,
+    forged: AtomicU64,
+}
+
+impl ServerCells {
+    pub(crate) fn asked(&self, result: Asked) -> u64 {
+        let cell = self.asked.get(result as usize);
+        cell.map_or(0, |cell| cell.load(Relaxed))
+    }
+
+    pub(crate) fn buckets(&self) -> [u64; RTT_BUCKETS] {
+        self.buckets.each_ref().map(|bucket| bucket.load(Relaxed))
+    }
+
+    /// The sum of the histogram, in nanoseconds.
+    pub(crate) fn nanos(&self) -> u64 {
+        self.nanos.load(Relaxed)
+    }
+
+    pub(crate) fn mismatched(&self) -> u64 {
+        self.mismatched.load(Relaxed)
+    }
+
+    pub(crate) fn forged(&self) -> u64 {
+        self.forged.load(Relaxed)
+    }
+}
+
+/// What was counted of an upstream as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct WholeCells {
+    hedged: AtomicU64,
+    merged: AtomicU64,
+    refused: [AtomicU64; Refused::ALL.len()],
+}
+
+impl WholeCells {
+    pub(crate) fn hedged(&self) -> u64 {
+        self.hedged.load(Relaxed)
+    }
+
+    pub(crate) fn merged(&self) -> u64 {
+        self.merged.load(Relaxed)
+    }
+
+    pub(crate) fn refused(&self, why: Refused) -> u64 {
+        let cell = self.refused.get(why as usize);
+        cell.map_or(0, |cell| cell.load(Relaxed))
+    }
+}
+
+#[derive(Debug)]
+struct Server {
+    label: String,
+    cells: Arc<ServerCells>,
+    down: AtomicBool,
+    looping: AtomicBool,
+}
+
+/// The counters of one upstream; made by [`super::Telemetry::upstream`]. A server is named by its
+/// position; one that is not there is not counted. Every method may be called from any thread.
+#[derive(Debug)]
+pub struct UpstreamCounters {
+    name: String,
+    cells: Arc<WholeCells>,
+    servers: Vec<Server>,
+}
+
+impl UpstreamCounters {
+    /// A question to a server has ended. `rtt` is the time from the query to the reply, where
+    /// there was one.
+    pub fn asked(&self, server: usize, result: Asked, rtt: Option<Duration>) {
+        let Some(Server { cells, .. }) = self.servers.get(server) else {
+            return;
+        };
+        if let Some(cell) = cells.asked.get(result as usize) {
+            cell.fetch_add(1, Relaxed);
+        }
+        let Some(rtt) = rtt else {
+            return;
+        };
+        let bucket = RTT_BOUNDS.partition_point(|&bound| bound < rtt);
+        if let Some(cell) = cells.buckets.get(bucket) {
+            cell.fetch_add(1, Relaxed);
+        }
+        cells.nanos.fetch_add(nanos(rtt), Relaxed);
+    }
+
+    /// A message that is no reply to the question it came for was ignored.
+    pub fn mismatched(&self, server: usize) {
+        if let Some(server) = self.servers.get(server) {
+            server.cells.mismatched.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A question is asked again over TCP, because its replies may be forged.
+    pub fn forged(&self, server: usize) {
+        if let Some(server) = self.servers.get(server) {
+            server.cells.forged.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A server is up, or down. It begins up.
+    pub fn up(&self, server: usize, up: bool) {
+        if let Some(server) = self.servers.get(server) {
+            server.down.store(!up, Relaxed);
+        }
+    }
+
+    /// What a server is asked comes back to a listener of ours, or no longer does. While it does, it is
+    /// not asked.
+    pub fn looping(&self, server: usize, looping: bool) {
+        if let Some(server) = self.servers.get(server) {
+            server.looping.store(looping, Relaxed);
+        }
+    }
+
+    /// A server was asked early, because another one took long.
+    pub fn hedged(&self) {
+        self.cells.hedged.fetch_add(1, Relaxed);
+    }
+
+    /// A query waits for a question that was already in flight.
+    pub fn merged(&self) {
+        self.cells.merged.fetch_add(1, Relaxed);
+    }
+
+    /// A question failed at once.
+    pub fn refused(&self, why: Refused) {
+        if let Some(cell) = self.cells.refused.get(why as usize) {
+            cell.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn is_looping(&self) -> bool {
+        self.servers
+            .iter()
+            .any(|server| server.looping.load(Relaxed))
+    }
+}
+
+/// The counters of all upstreams that somebody holds.
+#[derive(Debug, Default)]
+pub(crate) struct Upstreams {
+    /// The newest last.
+    held: Mutex<Vec<Weak<UpstreamCounters>>>,
+}
+
+impl Upstreams {
+    /// The counters of a new upstream.
+    pub(crate) fn hold(&self, name: &str, servers: &[String]) -> Arc<UpstreamCounters> {
+        let mut held = self.lock();
+        held.retain(|counters| counters.strong_count() > 0);
+        let before: Vec<_> = held
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|counters| counters.name == name)
+            .collect();
+        let known = |label: &String| {
+            let servers = before.iter().flat_map(|counters| &counters.servers);
+            let mut same = servers.filter(|server| server.label == *label);
+            same.next().map(|server| Arc::clone(&server.cells))
+        };
+        let whole = before.first().map(|counters| Arc::clone(&counters.cells));
+        let servers = servers.iter().map(|label| Server {
+            label: label.clone(),
+            cells: known(label).unwrap_or_default(),
+            down: AtomicBool::new(false),
+            looping: AtomicBool::new(false),
+        });
+        let counters = Arc::new(UpstreamCounters {
+            name: name.to_owned(),
+            cells: whole.unwrap_or_default(),
+            servers: servers.collect(),
+        });
+        held.push(Arc::downgrade(&counters));
+        counters
+    }
+
+    /// All of it, at this moment.
+    pub(crate) fn read(&self) -> UpstreamsRead {
+        let held: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
+        let mut read = UpstreamsRead::default();
+        // A later one of the same name takes the place of an earlier one's gauges.
+        for counters in held {
+            let UpstreamCounters { name, cells, .. } = &*counters;
+            read.up.retain(|(of, _), _| of != name);
+            read.looping.insert(name.clone(), counters.is_looping());
+            read.wholes.insert(name.clone(), Arc::clone(cells));
+            for server in &counters.servers {
+                let key = (name.clone(), server.label.clone());
+                read.up.insert(key.clone(), !server.down.load(Relaxed));
+                read.servers.insert(key, Arc::clone(&server.cells));
+            }
+        }
+        read
+    }
+
+    /// A panic while the lock was held leaves a list that is whole: it is changed in one step.
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<UpstreamCounters>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The counters and gauges of all upstreams, by the name of the upstream and the server's label.
+#[derive(Debug, Default)]
+pub(crate) struct UpstreamsRead {
+    pub(crate) servers: BTreeMap<(String, String), Arc<ServerCells>>,
+    pub(crate) up: BTreeMap<(String, String), bool>,
+    pub(crate) wholes: BTreeMap<String, Arc<WholeCells>>,
+    pub(crate) looping: BTreeMap<String, bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(servers: &[&str]) -> Vec<String> {
+        servers.iter().map(ToString::to_string).collect()
+    }
+
+    fn key(name: &str, server: &str) -> (String, String) {
+        (name.to_owned(), server.to_owned())
+    }
+
+    #[test]
+    fn a_server_that_stays_goes_on_counting_and_one_that_goes_is_forgotten() {
+        let upstreams = Upstreams::default();
+        let first = upstreams.hold("corp", &labels(&["udp://a", "udp://b"]));
+        first.asked(0, Asked::Answered, None);
+        first.asked(1, Asked::Timeout, None);
+        first.up(0, false);
+        first.looping(1, true);
+        first.merged();
+        assert!(upstreams.read().looping["corp"]);
+
+        // The second knows nothing yet of what the first had found out.
+        let second = upstreams.hold("corp", &labels(&["udp://c", "udp://a"]));
+        second.asked(1, Asked::Answered, None);
+        second.merged();
+        first.asked(0, Asked::Answered, None);
+        let read = upstreams.read();
+        let answered = |server: &str| read.servers[&key("corp", server)].asked(Asked::Answered);
+        assert_eq!(answered("udp://a"), 3);
+        assert_eq!(read.servers.len(), 3, "the first still counts for b");
+        assert_eq!(read.wholes["corp"].merged(), 2);
+        let up: Vec<_> = read.up.into_iter().collect();
+        let want = [
+            (key("corp", "udp://a"), true),
+            (key("corp", "udp://c"), true),
+        ];
+        assert_eq!(up, want);
+        assert!(!read.looping["corp"]);
+
+        drop(first);
+        let servers = upstreams.read().servers;
+        assert!(
+            servers
+                .keys()
+                .eq(&[key("corp", "udp://a"), key("corp", "udp://c")])
+        );
+        drop(second);
+        assert!(upstreams.read().servers.is_empty());
+        let again = upstreams.hold("corp", &labels(&["udp://a"]));
+        assert_eq!(upstreams.lock().len(), 1, "what nobody holds is forgotten");
+        assert_eq!(again.servers[0].cells.asked(Asked::Answered), 0);
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_not_counted() {
+        let upstreams = Upstreams::default();
+        let counters = upstreams.hold("corp", &labels(&["udp://a"]));
+        counters.asked(1, Asked::Busy, Some(Duration::ZERO));
+        counters.mismatched(1);
+        counters.up(1, false);
+        counters.looping(1, true);
+        let read = upstreams.read();
+        let cells = &read.servers[&key("corp", "udp://a")];
+        assert_eq!((cells.asked(Asked::Busy), cells.mismatched()), (0, 0));
+        assert!(read.up[&key("corp", "udp://a")]);
+        assert!(!read.looping["corp"]);
+    }
+
+    #[test]
+    fn bounds_rise() {
+        assert!(RTT_BOUNDS.is_sorted());
+    }
+}

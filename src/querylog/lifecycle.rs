@@ -1,0 +1,97 @@
+//! The lifecycle log: what a running dnsgate tells of its own life, a line each: start, reload, a server down or up
+//! again, drain, a panic.
+//!
+//! Written here and not by `tracing`: a line has one of five severities that `tracing` has no levels for, and
+//! fields that are JSON.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::format::{self, LABELS, LineHead};
+
+/// How much a line matters, in Cloud Logging's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Routine: an answer, a start, a stop.
+    Info,
+    /// Normal, but worth a look: a denial, or what would be one.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something is wrong.
+    Error,
+    /// dnsgate cannot go on.
+    Critical,
+}
+
+impl Severity {
+    /// The value of the key `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Notice => "NOTICE",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub(crate) struct LifecycleEvent {
+    time: SystemTime,
+    severity: Severity,
+    message: String,
+    fields: Map<String, Value>,
+}
+
+/// The line of an event: its own fields first, so that none of them can replace a key of the head.
+#[derive(Serialize)]
+struct LifecycleLine<'a> {
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
+    #[serde(flatten)]
+    head: LineHead<'a>,
+}
+
+impl LifecycleEvent {
+    /// An event that happens at that time. A field named as a key of every line is left out.
+    pub(crate) fn new(
+        time: SystemTime,
+        severity: Severity,
+        message: &str,
+        fields: &[(&str, Value)],
+    ) -> Self {
+        let taken = ["severity", "message", "time", LABELS];
+        let fields = fields.iter().filter(|(key, _)| !taken.contains(key));
+        let fields = fields.map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Self {
+            time,
+            severity,
+            message: message.to_owned(),
+            fields: fields.collect(),
+        }
+    }
+
+    /// Appends the line, as text or JSON.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, text: bool) {
+        let fields = &self.fields;
+        let head = LineHead::new(self.severity, &self.message, self.time, "lifecycle");
+        if !text {
+            format::push_json(out, &LifecycleLine { fields, head });
+            return;
+        }
+        let mut line = head.text();
+        for (key, value) in fields {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            line.extend([" ", key, "=", &value]);
+        }
+        format::push_text(out, &line);
+    }
+}

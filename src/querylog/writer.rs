@@ -1,0 +1,236 @@
+//! A thread that writes a log: it takes what waits in its queue, formats it and writes it in one go.
+//!
+//! Whoever hands a line over never waits: what does not fit into the queue is for him to count.
+
+use std::{
+    io, mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    lifecycle::{LifecycleEvent, Severity},
+    output::Output,
+};
+use crate::{clock::calendar, metrics::shared_counters::Shared};
+
+/// A write is begun once there are so many bytes.
+const BATCH: usize = 64 * 1024;
+
+/// How long the thread lets lines gather after it has written some. A thread that sleeps in the
+/// queue must be woken by whoever puts a line in, and that is a system call in a worker; this
+/// bounds it to 200 a second.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// The way to the thread; clones share it. The thread ends when all of them and all queues are gone.
+#[derive(Debug)]
+pub(crate) struct LogThread<T> {
+    queue: SyncSender<Option<T>>,
+    orders: Arc<Mutex<Orders>>,
+}
+
+/// What the thread is to do when everything before is written. A `None` in the queue wakes it for them.
+#[derive(Debug, Default)]
+struct Orders {
+    reopen: bool,
+    /// To be told then.
+    flushed: Vec<SyncSender<()>>,
+}
+
+impl<T> Clone for LogThread<T> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            orders: Arc::clone(&self.orders),
+        }
+    }
+}
+
+impl<T: Send + 'static> LogThread<T> {
+    /// Starts the thread. `capacity` is how many lines can wait, `format` appends one.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(crate) fn start(
+        capacity: usize,
+        destination: Destination,
+        format: impl FnMut(&mut Vec<u8>, T) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (queue, waiting) = sync_channel(capacity);
+        let orders = Arc::default();
+        let writer = Writer {
+            capacity,
+            format,
+            destination,
+            orders: Arc::clone(&orders),
+            buffer: Vec::with_capacity(BATCH),
+        };
+        let thread = thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || writer.run(&waiting))?;
+        Ok(Self { queue, orders })
+    }
+
+    /// Hands a line over; `false` when the queue is full.
+    pub(crate) fn push(&self, line: T) -> bool {
+        self.queue.try_send(Some(line)).is_ok()
+    }
+
+    /// Opens the file again when everything handed over so far is written.
+    pub(crate) fn reopen(&self) {
+        self.order(|orders| orders.reopen = true);
+    }
+
+    /// Waits until everything handed over so far is written, or the time is up: `false`.
+    pub(crate) fn flush(&self, patience: Duration) -> bool {
+        let (done, flushed) = sync_channel(1);
+        self.order(|orders| orders.flushed.push(done));
+        flushed.recv_timeout(patience).is_ok()
+    }
+
+    fn order(&self, order: impl FnOnce(&mut Orders)) {
+        order(&mut locked(&self.orders));
+        // A full queue means that the thread is awake already.
+        let _ = self.queue.try_send(None);
+    }
+}
+
+/// Where a thread writes, and where it reports that it cannot.
+pub(crate) struct Destination {
+    /// Standard error may be shared by two threads.
+    pub(crate) output: Arc<Mutex<Output>>,
+    /// For an output of its own: its name, and the way to standard error.
+    pub(crate) report: Option<(String, LogThread<LifecycleEvent>)>,
+    /// Counts the lines that are lost.
+    pub(crate) shared: Arc<Shared>,
+    /// Whether the last lines could not be written.
+    pub(crate) failing: bool,
+}
+
+impl Destination {
+    /// Writes whole lines. What cannot be written is lost, and counted.
+    fn write(&mut self, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
+        let written = locked(&self.output).write(lines);
+        if written.lost > 0 {
+            self.shared.log_lost(written.lost);
+        }
+        self.failed(written.fault.as_ref());
+    }
+
+    /// Connects at once, so that a socket on which nobody listens is reported before a line is lost.
+    fn connect(&mut self) {
+        let fault = locked(&self.output).connect().err();
+        self.failed(fault.as_ref());
+    }
+
+    fn reopen(&self) {
+        match locked(&self.output).reopen() {
+            Some(Ok(())) => self.report(Severity::Notice, "the query log was opened again"),
+            Some(Err(error)) => {
+                let message = format!(
+                    "the query log cannot be opened again; queries are still logged to the old file: {error}"
+                );
+                self.report(Severity::Error, &message);
+            }
+            None => {}
+        }
+    }
+
+    /// Reports when the output begins to fail, and when it no longer does.
+    fn failed(&mut self, fault: Option<&io::Error>) {
+        let was_failing = mem::replace(&mut self.failing, fault.is_some());
+        match fault {
+            Some(error) if !was_failing => {
+                let message = format!("queries cannot be logged, lines are lost: {error}");
+                self.report(Severity::Error, &message);
+            }
+            None if was_failing => self.report(Severity::Notice, "queries are logged again"),
+            _ => {}
+        }
+    }
+
+    fn report(&self, severity: Severity, message: &str) {
+        let Some((output, lifecycle)) = &self.report else {
+            return; // standard error itself fails, and only the counter can say so
+        };
+        let fields = [("output", Value::from(output.clone()))];
+        if !lifecycle.push(LifecycleEvent::new(calendar(), severity, message, &fields)) {
+            self.shared.log_lost(1);
+        }
+    }
+}
+
+/// The thread's state.
+struct Writer<F> {
+    capacity: usize,
+    format: F,
+    destination: Destination,
+    orders: Arc<Mutex<Orders>>,
+    buffer: Vec<u8>,
+}
+
+impl<F> Writer<F> {
+    /// Writes until every sender is gone.
+    fn run<T>(mut self, queue: &Receiver<Option<T>>)
+    where
+        F: FnMut(&mut Vec<u8>, T),
+    {
+        self.destination.connect();
+        while let Ok(first) = queue.recv() {
+            if let Some(line) = first {
+                (self.format)(&mut self.buffer, line);
+            }
+            while self.round(queue) {}
+            thread::sleep(LINGER);
+        }
+    }
+
+    /// Writes what waits, which is no more than the queue holds, and then carries out the orders that were
+    /// there before: so a flush is answered when what was handed over before it is written. Returns whether
+    /// there must be another round before the thread may sleep in the queue: there was an order, or a wake
+    /// for one was among what was taken or may have found the queue full.
+    fn round<T>(&mut self, queue: &Receiver<Option<T>>) -> bool
+    where
+        F: FnMut(&mut Vec<u8>, T),
+    {
+        let Orders { reopen, flushed } = mem::take(&mut *locked(&self.orders));
+        let (mut taken, mut again) = (0, reopen || !flushed.is_empty());
+        for line in queue.try_iter().take(self.capacity) {
+            taken += 1;
+            match line {
+                Some(line) => (self.format)(&mut self.buffer, line),
+                None => again = true,
+            }
+            if self.buffer.len() >= BATCH {
+                self.write();
+            }
+        }
+        self.write();
+        if reopen {
+            self.destination.reopen();
+        }
+        for done in flushed {
+            let _ = done.try_send(()); // whoever waited may have gone
+        }
+        again || taken == self.capacity
+    }
+
+    fn write(&mut self) {
+        self.destination.write(&self.buffer);
+        self.buffer.clear();
+    }
+}
+
+/// What a panic elsewhere left behind is whole: orders are given in one step, and an output keeps its lines whole
+/// by itself.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

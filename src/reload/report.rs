@@ -1,0 +1,94 @@
+//! The report of a reload: to the log, to the metrics, and to whoever asked.
+
+use serde_json::json;
+
+use super::{Applied, NumberedUpstreams, ReloadRefused};
+use crate::{
+    clock::calendar,
+    telemetry::{Labels, Reload, Severity, Telemetry},
+};
+use dnsgate_config::{Notice, Unquoted};
+use dnsgate_core::engine::Snapshot;
+
+/// How the report of a refused reload begins.
+const REFUSED: &str = "reload refused, the old configuration stays in force: ";
+
+/// Makes the names of groups and rules known. Before the first query can be counted under them.
+pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &NumberedUpstreams) {
+    let policy = snapshot.policy();
+    let groups = policy.groups().iter().map(|group| group.name.to_string());
+    let rules = policy.rules().iter().map(|rule| rule.name.to_string());
+    let labels = Labels {
+        groups: groups.collect(),
+        rules: rules.collect(),
+        upstreams: upstreams
+            .iter()
+            .map(|(_, upstream)| upstream.name.to_string())
+            .collect(),
+    };
+    telemetry.loaded(snapshot.generation(), labels, calendar());
+    let ending = policy.rules().iter();
+    let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
+    telemetry.shared().rules_expire(ending.collect());
+}
+
+/// What in the configuration was perhaps not meant.
+pub(crate) fn warnings(telemetry: &Telemetry, warnings: &[Notice]) {
+    for warning in warnings {
+        telemetry.event(Severity::Warning, &warning.to_string(), &[]);
+    }
+}
+
+/// A configuration that takes the place of another. Returns the report for whoever asked, which quotes
+/// no file; the log does.
+pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> Unquoted {
+    telemetry.shared().reloaded(Reload::Success);
+    telemetry.shared().config_rejected(false);
+    telemetry.health().reloaded(None);
+    warnings(telemetry, &applied.warnings);
+    let generation = applied.generation;
+    let changes = applied.changes.to_string();
+    let mut report = Unquoted::from("reloaded, generation ")
+        .and_number(generation)
+        .and(": ")
+        .and_changes(&applied.changes);
+    for warning in &applied.warnings {
+        report = report.and("\n").and_all(&warning.unquoted());
+    }
+    let fields = [
+        ("generation", json!(generation)),
+        ("changes", json!(changes)),
+        ("asked_by", json!(asked_by)),
+    ];
+    telemetry.event(Severity::Notice, "reloaded", &fields);
+    report
+}
+
+/// A reload that changed nothing. Returns the report for whoever asked, which quotes no file; the log
+/// does.
+pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str) -> Unquoted {
+    telemetry.shared().reloaded(Reload::Rejected);
+    if why.leaves_a_difference() {
+        telemetry.shared().config_rejected(true);
+    }
+    let told = why.unquoted();
+    telemetry.health().reloaded(Some(&told));
+    let event = format!("{REFUSED}{why}");
+    telemetry.event(Severity::Error, &event, &[("asked_by", json!(asked_by))]);
+    Unquoted::from(REFUSED).and_all(&told)
+}
+
+/// That changes of files are not seen, or are again.
+pub(super) fn watching(telemetry: &Telemetry, fault: Option<&str>) {
+    match fault {
+        Some(why) => {
+            let fields = [("error", json!(why))];
+            let message = "the files of the configuration cannot be watched: changes are not seen, SIGHUP and `dnsgate reload` still work";
+            telemetry.event(Severity::Error, message, &fields);
+        }
+        None => {
+            let message = "the files of the configuration are watched again";
+            telemetry.event(Severity::Notice, message, &[]);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Reloads of a running dnsgate: on SIGHUP, on `POST /reload`, and when a file that the
+//! configuration was read from has changed. One at a time; what asks meanwhile waits its turn, and
+//! those who wait together are answered together.
+//!
+//! Reading happens on a thread of its own, which gives way to queries, and admin pages are served
+//! meanwhile. Who asks has no say in what is read: it is always the file that the operator named at
+//! the start.
+//!
+//! Whatever becomes of that thread (a panic, no thread at all, a file that never answers), the
+//! snapshot in force and what replaces it stay here, and the next attempt begins anew.
+
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::mpsc};
+
+use super::{
+    AttemptResult, NextConfiguration, ReloadAttempt, ReloadRefused, Reloader,
+    blocking::{BlockingError, BlockingThreads},
+    file_watch::FileWatch,
+    report,
+};
+use crate::{
+    admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult, explain_answer},
+    clock::calendar,
+    serve::{
+        Forwarder,
+        upstream_setup::{self, PreparedUpstreams},
+    },
+    systemd,
+    telemetry::Telemetry,
+};
+
+/// Reloads that were given up and still hang, at most. Each keeps a thread, and what it has read so
+/// far. Enough that a file system that hangs can be left out of the configuration meanwhile; a wait
+/// for one of them to end is a wait for that file system. No official reference.
+const MAX_HANGING: usize = 8;
+/// Explanations at a time, at most: each is a thread for some milliseconds. One more is told that it
+/// is no good moment.
+const MAX_EXPLAINING: usize = 4;
+/// Requests that wait for a reload, at most; the admin pages allow fewer at a time. One more is told
+/// that it is no good moment.
+const MAX_WAITING: usize = 64;
+
+/// What asks for reloads.
+pub(crate) struct Causes {
+    /// SIGHUP came.
+    pub(crate) signals: mpsc::Receiver<()>,
+    /// Somebody asks by way of the admin pages, for this or for an explanation of what is in force.
+    pub(crate) requests: mpsc::Receiver<AdminRequest>,
+    /// Whether changes of files do.
+    pub(crate) watch: bool,
+}
+
+/// What has asked for a reload that has not begun, or for the one that has.
+#[derive(Debug, Default)]
+struct ReloadCauses {
+    signal: bool,
+    requests: Vec<ReloadRequest>,
+    /// Changed files, or what else the watch says.
+    watch: Option<String>,
+}
+
+impl ReloadCauses {
+    const fn is_nobody(&self) -> bool {
+        !self.signal && self.requests.is_empty() && self.watch.is_none()
+    }
+
+    fn add(&mut self, request: ReloadRequest) {
+        // Who is dropped is told so.
+        if self.requests.len() < MAX_WAITING {
+            self.requests.push(request);
+        }
+    }
+
+    /// Who asked, for the log.
+    fn by(&self) -> String {
+        let mut by = String::new();
+        let mut add = |who: &str| {
+            let and = if by.is_empty() { "" } else { " and " };
+            let _ = write!(by, "{and}{who}");
+        };
+        if self.signal {
+            add("SIGHUP");
+        }
+        if !self.requests.is_empty() {
+            add("POST /reload");
+        }
+        if let Some(why) = &self.watch {
+            add(why);
+        }
+        by
+    }
+}
+
+/// What a thread has read, with the upstreams that can be made known if there is something to be put
+/// in force.
+type ReadDone = (AttemptResult, Option<anyhow::Result<PreparedUpstreams>>);
+type ReadInProgress = Pin<Box<dyn Future<Output = Result<ReadDone, BlockingError>> + Send>>;
+
+/// Reloads whenever asked, until dropped.
+pub(crate) async fn keep(
+    telemetry: &Telemetry,
+    forwarder: &Arc<Forwarder>,
+    reloader: Reloader,
+    mut causes: Causes,
+) -> Infallible {
+    let mut watch = FileWatch::new(causes.watch, reloader.files());
+    let mut task = ReloadTask {
+        telemetry,
+        forwarder,
+        reloader,
+        blocking: BlockingThreads::new(MAX_HANGING),
+    };
+    let explaining = BlockingThreads::new(MAX_EXPLAINING);
+    let (mut waiting, mut asked) = (ReloadCauses::default(), ReloadCauses::default());
+    let mut reading: Option<ReadInProgress> = None;
+    loop {
+        if reading.is_none() && !waiting.is_nobody() {
+            asked = std::mem::take(&mut waiting);
+            reading = Some(task.begin());
+        }
+        tokio::select! {
+            Some(()) = causes.signals.recv() => waiting.signal = true,
+            Some(request) = causes.requests.recv() => match request {
+                AdminRequest::Reload(request) => waiting.add(request),
+                AdminRequest::Explain(request) => {
+                    let (blocking, work) = (explaining.clone(), explain_answer::prepare(&task.reloader, request, calendar()));
+                    tokio::spawn(async move { blocking.run(explain_answer::PATIENCE, work).await });
+                },
+            },
+            why = watch.cause(telemetry), if reading.is_none() => waiting.watch = Some(why),
+            done = end_of(&mut reading) => {
+                reading = None;
+                let was_read = done.is_ok();
+                task.end(done, std::mem::take(&mut asked));
+                watch.after(was_read, task.reloader.files());
+            }
+        }
+    }
+}
+
+/// What comes of the attempt under way; never ready where there is none.
+async fn end_of(reading: &mut Option<ReadInProgress>) -> Result<ReadDone, BlockingError> {
+    match reading {
+        Some(reading) => reading.await,
+        None => pending().await,
+    }
+}
+
+struct ReloadTask<'k> {
+    telemetry: &'k Telemetry,
+    forwarder: &'k Arc<Forwarder>,
+    reloader: Reloader,
+    blocking: BlockingThreads,
+}
+
+impl ReloadTask<'_> {
+    /// Has the configuration read again.
+    fn begin(&self) -> ReadInProgress {
+        systemd::reloading();
+        let (telemetry, forwarder) = (self.telemetry.clone(), Arc::clone(self.forwarder));
+        let (attempt, runtime) = (self.reloader.attempt(), Handle::current());
+        let (blocking, patience) = (self.blocking.clone(), self.patience());
+        Box::pin(async move {
+            let read = move || {
+                let _entered = runtime.enter();
+                read(attempt, &telemetry, &forwarder)
+            };
+            blocking.run(patience, read).await
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        self.forwarder.limits().reload_timeout
+    }
+
+    /// Puts in force what was read if nothing is wrong with it, and tells.
+    fn end(&mut self, done: Result<ReadDone, BlockingError>, asked: ReloadCauses) {
+        let by = asked.by();
+        // A fault of ours ends this attempt, and nothing else.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.apply(done, &by)));
+        let answer = answer.unwrap_or_else(|_| {
+            let refused = ReloadRefused::Failed(BlockingError::Panicked.unquoted());
+            refusal(self.telemetry, &refused, &by)
+        });
+        systemd::ready(&answer.report.to_string());
+        for request in asked.requests {
+            request.answer(answer.clone());
+        }
+    }
+
+    fn apply(&mut self, done: Result<ReadDone, BlockingError>, by: &str) -> ReloadAnswer {
+        match self.usable(done) {
+            Ok((next, made)) => {
+                #[cfg(feature = "faults")]
+                crate::faults::reload(crate::faults::Reloading::Applying);
+                // Before any query can be forwarded under its permits.
+                let groups = next.snapshot.policy().groups().len();
+                self.forwarder.install(made, groups);
+                // Before any query can be counted under its labels, or logged.
+                report::labels(self.telemetry, &next.snapshot, &next.upstreams);
+                let (queries, sample) = next.log;
+                self.telemetry.log_queries(queries, sample);
+                // Told when it is true: who reads of it may ask at once.
+                let applied = self.reloader.apply(next);
+                ReloadAnswer {
+                    result: ReloadResult::Reloaded,
+                    report: report::reloaded(self.telemetry, &applied, by),
+                }
+            }
+            Err(refused) => refusal(self.telemetry, &refused, by),
+        }
+    }
+
+    fn usable(
+        &mut self,
+        done: Result<ReadDone, BlockingError>,
+    ) -> Result<(NextConfiguration, PreparedUpstreams), ReloadRefused> {
+        let patience = self.patience();
+        let (read, made) = done.map_err(|failed| {
+            ReloadRefused::Failed(match failed {
+                BlockingError::TooLong(_) => failed
+                    .unquoted()
+                    .and(" (limits.reload_timeout: ")
+                    .and_span(patience)
+                    .and(")"),
+                _ => failed.unquoted(),
+            })
+        })?;
+        let next = self.reloader.take(read)?;
+        let made = made.unwrap_or_else(|| Ok(PreparedUpstreams::new()));
+        let made = made.map_err(|error| ReloadRefused::Upstream(format!("{error:#}")))?;
+        Ok((next, made))
+    }
+}
+
+/// All of an attempt that may take long.
+fn read(attempt: ReloadAttempt, telemetry: &Telemetry, forwarder: &Forwarder) -> ReadDone {
+    #[cfg(feature = "faults")]
+    crate::faults::reload(crate::faults::Reloading::ReadInProgress);
+    let read = attempt.read(calendar());
+    let next = read.next.as_ref().ok();
+    let made = next.map(|next| upstream_setup::prepare(forwarder, telemetry, &next.upstreams));
+    (read, made)
+}
+
+fn refusal(telemetry: &Telemetry, refused: &ReloadRefused, by: &str) -> ReloadAnswer {
+    let result = match refused {
+        ReloadRefused::Invalid(_) | ReloadRefused::Tests(_) | ReloadRefused::Upstream(_) => {
+            ReloadResult::Invalid
+        }
+        ReloadRefused::NoFile
+        | ReloadRefused::ReadOnce(_)
+        | ReloadRefused::NotAFile(_)
+        | ReloadRefused::Fixed { .. }
+        | ReloadRefused::Failed(_) => ReloadResult::Impossible,
+    };
+    ReloadAnswer {
+        result,
+        report: report::refused(telemetry, refused, by),
+    }
+}

@@ -1,0 +1,223 @@
+//! Whether the files that a configuration was read from have changed.
+//!
+//! By looking at them again and again. What tells of changes, inotify, watches inodes and
+//! directories: a file that is replaced by rename and a Kubernetes volume, in which `..data` and so
+//! every path through it is switched from one directory to another, each need a watch on every
+//! link of the way, renewed after each change, and network file systems tell nothing at all.
+//! `stat` follows the whole way each time and works everywhere; a hundred files cost a hundred
+//! microseconds every two seconds.
+//!
+//! A change is one that has come to rest: between two looks nothing moved, and reading the file
+//! would give something else than it gave when the configuration was read. So a file that is being
+//! written is left alone, and one that was touched, or written as it was, changes nothing.
+
+use std::{
+    collections::BTreeMap,
+    fs::Metadata,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use dnsgate_config::ReadFile;
+
+/// How often to look. A change is in force after twice this at the latest, which is soon for a
+/// policy; and it is rare enough to cost nothing.
+pub(super) const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The files of one attempt at a configuration, whether it was taken or refused.
+#[derive(Debug)]
+pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
+
+#[derive(Debug)]
+struct WatchedFile {
+    file: ReadFile,
+    seen: FileStat,
+    /// Whether something has moved since it was last known to be what was read.
+    moved: bool,
+}
+
+/// What a look at a path shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileStat {
+    /// Not looked yet.
+    Unknown,
+    /// Nothing that could be read.
+    Absent,
+    /// A pipe or the like: looking again would tell nothing.
+    Unwatchable,
+    File {
+        device: u64,
+        inode: u64,
+        len: u64,
+        /// Seconds and nanoseconds.
+        modified: (i64, i64),
+    },
+}
+
+impl WatchedFiles {
+    pub(super) fn new(files: &[ReadFile]) -> Self {
+        let state = |file: &ReadFile| {
+            let state = WatchedFile {
+                file: file.clone(),
+                // The first looks compare what is there with what was read: it may have changed
+                // already.
+                seen: FileStat::Unknown,
+                moved: true,
+            };
+            (file.path().to_owned(), state)
+        };
+        Self(files.iter().map(state).collect())
+    }
+
+    /// Looks once; the path of a file that has changed and come to rest.
+    pub(super) fn look(&mut self) -> Option<&Path> {
+        let mut at_rest = true;
+        for (path, state) in &mut self.0 {
+            let now = FileStat::of(path);
+            if now != state.seen {
+                (state.seen, state.moved) = (now, true);
+                at_rest = false;
+            }
+        }
+        // As a whole: a zone file and the configuration that names it change together.
+        let moved = self.0.values_mut().filter(|state| at_rest && state.moved);
+        for state in moved {
+            state.moved = false;
+            if state.seen != FileStat::Unwatchable && state.file.differs() {
+                return Some(state.file.path());
+            }
+        }
+        None
+    }
+}
+
+impl FileStat {
+    fn of(path: &Path) -> Self {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => Self::of_file(&metadata),
+            Ok(metadata) if metadata.is_dir() => Self::Absent,
+            Ok(_) => Self::Unwatchable,
+            Err(_) => Self::Absent,
+        }
+    }
+
+    fn of_file(metadata: &Metadata) -> Self {
+        Self::File {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+    use dnsgate_config;
+
+    const CONFIG: &str = "zones: [{origin: a.test, file: zone}]";
+    const ZONE: &str = "@ 300 SOA ns hostmaster 1 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.1\n";
+
+    /// What was read of a configuration, good or bad.
+    fn read(path: &Path) -> WatchedFiles {
+        match dnsgate_config::load(path) {
+            Ok(config) => WatchedFiles::new(&config.files),
+            Err(report) => WatchedFiles::new(report.files()),
+        }
+    }
+
+    /// Looks until nothing moves any more; what has changed.
+    fn settle(files: &mut WatchedFiles) -> Option<PathBuf> {
+        assert_eq!(files.look(), None, "it has moved, and is not at rest yet");
+        files.look().map(Path::to_owned)
+    }
+
+    fn directory() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let dir = tempfile::tempdir().expect("directory");
+        let (config, zone) = (dir.path().join("gate.yaml"), dir.path().join("zone"));
+        fs::write(&config, CONFIG).expect("written");
+        fs::write(&zone, ZONE).expect("written");
+        (dir, config, zone)
+    }
+
+    #[test]
+    fn changes_are_seen_however_a_file_is_replaced() {
+        let (dir, config, zone) = directory();
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        assert_eq!(files.look(), None);
+
+        // Another inode with the same text is no change; with another text it is.
+        let new = dir.path().join(".zone.swp");
+        for (text, changed) in [(ZONE, None), (&*ZONE.replace('1', "2"), Some(&zone))] {
+            fs::write(&new, text).expect("written");
+            fs::rename(&new, &zone).expect("renamed");
+            assert_eq!(settle(&mut files).as_ref(), changed);
+        }
+        // Told once.
+        assert_eq!(files.look(), None);
+
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        fs::remove_file(&config).expect("removed");
+        assert_eq!(settle(&mut files), Some(config.clone()));
+        // What is read now is an absence, which a file ends.
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        fs::write(&config, CONFIG).expect("written");
+        assert_eq!(settle(&mut files), Some(config));
+    }
+
+    #[test]
+    fn tests_that_appear_beside_a_configuration_are_seen_and_so_is_their_end() {
+        let (dir, config, _) = directory();
+        let tests = dir.path().join("gate.test.yaml");
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        fs::write(&tests, "tests: []").expect("written");
+        assert_eq!(settle(&mut files), Some(tests.clone()));
+        let mut files = read(&config);
+        assert_eq!(settle(&mut files), None);
+        fs::remove_file(&tests).expect("removed");
+        assert_eq!(settle(&mut files), Some(tests));
+    }
+
+    #[test]
+    fn a_volume_of_kubernetes_is_followed_through_its_links() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = |name: &str| dir.path().join(name);
+        for (data, zone) in [("..1", ZONE), ("..2", &ZONE.replace('1', "2"))] {
+            fs::create_dir(path(data)).expect("directory");
+            fs::write(path(data).join("gate.yaml"), CONFIG).expect("written");
+            fs::write(path(data).join("zone"), zone).expect("written");
+        }
+        symlink("..1", path("..data")).expect("linked");
+        for name in ["gate.yaml", "zone"] {
+            symlink(Path::new("..data").join(name), path(name)).expect("linked");
+        }
+        let mut files = read(&path("gate.yaml"));
+        assert_eq!(settle(&mut files), None);
+        symlink("..2", path("..data_tmp")).expect("linked");
+        fs::rename(path("..data_tmp"), path("..data")).expect("renamed");
+        assert_eq!(settle(&mut files), Some(path("zone")));
+    }
+
+    #[test]
+    fn what_changed_before_the_first_look_or_goes_on_changing() {
+        let (_dir, config, zone) = directory();
+        let mut files = read(&config);
+        fs::write(&zone, ZONE.replace('1', "2")).expect("written");
+        assert_eq!(settle(&mut files), Some(zone.clone()));
+
+        let mut files = read(&config);
+        for len in 1..5 {
+            fs::write(&zone, "; written bit by bit\n".repeat(len)).expect("written");
+            assert_eq!(files.look(), None, "it is not at rest");
+        }
+        assert_eq!(files.look(), Some(&*zone));
+    }
+}

@@ -1,0 +1,401 @@
+//! A running dnsgate, from its start to its end: `dnsgate serve`.
+//!
+//! ```text
+//! configuration ─▶ telemetry ─▶ bind ─▶ start workers ─▶ probe ─▶ ready ◀─▶ reload
+//!                                                                    │ SIGTERM, SIGINT
+//!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
+//! ```
+//!
+//! An order to stop that comes before "ready" ends it at once, with exit code 0 as well.
+//!
+//! Everything that can be wrong is wrong before the first port is bound or before "ready" is said;
+//! after that only the end of a worker ends the process. `/readyz` says 503 until the probe was
+//! answered and again from the first moment of the drain, while queries are still answered.
+
+use std::{
+    convert::Infallible, future::Future, net::SocketAddr, num::NonZeroUsize, panic::catch_unwind,
+    path::PathBuf, pin::pin, sync::Arc, thread, time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
+
+use crate::{
+    admin::listener::Admin,
+    clock::{calendar, monotonic},
+    reload::{self, Causes, Reloader, report},
+    serve::{
+        ClientRateLimiter, Forwarder, Running, Server, StreamLimits, Worker, WorkerError,
+        self_query, upstream_setup,
+    },
+    systemd,
+    telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
+};
+use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
+use dnsgate_core::{cache::Cache, dns::Transport};
+
+mod descriptors;
+mod lifecycle;
+mod signals;
+mod size;
+mod watchdog;
+
+use signals::{SignalRequest, Signals};
+use size::Size;
+
+pub use signals::catch_signals;
+
+/// How long the probe waits for our own answer. A machine that needs longer for a refusal is not
+/// ready.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// Requests of the admin pages that wait while a reload is done; the pages bound their number as well.
+const REQUESTS: usize = 1;
+/// How long the last lines of the log may take to be written.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The configuration file; the built-in one if absent.
+    pub config: Option<PathBuf>,
+    /// Where to listen instead of where the configuration says.
+    pub listen: Vec<Listen>,
+    /// Where to serve the admin pages instead, or that nowhere.
+    pub admin: Option<dnsgate_config::Admin>,
+    /// Names by which the admin pages may be asked for, beside those of the configuration.
+    pub admin_hosts: Vec<HostName>,
+    /// Reload only when asked, not when a file has changed.
+    pub no_watch: bool,
+}
+
+/// Serves until SIGTERM or SIGINT. A second signal cuts the drain short.
+///
+/// # Errors
+/// What is wrong with the configuration or an address, or how a worker ended.
+pub fn serve(options: Options) -> anyhow::Result<()> {
+    catch_signals().context("signals cannot be caught")?;
+    descriptors::raise();
+    let config = dnsgate_config::read_for(options.config.as_deref(), &options.listen)?;
+    let mut startup = config.startup.clone();
+    if !options.listen.is_empty() {
+        startup.listen = options.listen;
+    }
+    startup.admin = options.admin.map_or(startup.admin, |admin| admin.0);
+    startup.admin_hosts.extend(options.admin_hosts);
+    let size = Size::of(&startup, cores());
+    let runtime = runtime(size)?;
+    let ended = runtime.block_on(run(
+        &startup,
+        size,
+        config,
+        options.config,
+        !options.no_watch,
+    ));
+    // A thread that reads a file may hang for ever, on a network's; the end does not wait for it.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Connections to upstreams and the admin pages.
+fn runtime(size: Size) -> anyhow::Result<Runtime> {
+    let build = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(size.runtime)
+            .max_blocking_threads(size::BLOCKING)
+            .thread_name("connections")
+            .enable_all()
+            .build()
+    };
+    // tokio panics where the system refuses a thread.
+    match catch_unwind(build) {
+        Ok(built) => built.context("the runtime cannot be started"),
+        Err(_) => Err(anyhow!("the runtime cannot be started: {}", size.advice())),
+    }
+}
+
+async fn run(
+    startup: &Startup,
+    size: Size,
+    config: Config,
+    path: Option<PathBuf>,
+    watch: bool,
+) -> anyhow::Result<()> {
+    // First of all, so that no signal is missed.
+    let mut signals = Signals::watch().context("signals cannot be watched")?;
+    let telemetry =
+        Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
+    report::warnings(&telemetry, &config.warnings(calendar()));
+    let summary = config.summary.clone();
+    let reloader = Reloader::new(path, config, calendar())?.listening(&startup.listen);
+
+    let workers = size.workers;
+    let limits =
+        descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
+    let server = bind(&telemetry, startup, workers, &limits)?;
+    let (requests, asked) = mpsc::channel(REQUESTS);
+    let admin = match startup.admin {
+        Some(address) => {
+            Some(Admin::start(address, &startup.admin_hosts, &telemetry, requests).await?)
+        }
+        None => None,
+    };
+    report::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
+    let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
+    let numbers = Arc::clone(&forwarder);
+    let unread = server.unread();
+    telemetry.watch(move || Reading {
+        tcp_unread_bytes: unread(),
+        ..numbers.reading()
+    });
+    let rate_limiter = ClientRateLimiter::of(&startup.limits, server.addresses());
+    let worker = || {
+        let reader = reloader.live().reader();
+        Worker::new(
+            reader,
+            &telemetry,
+            Arc::clone(&forwarder),
+            rate_limiter.clone(),
+        )
+    };
+    let mut server = server
+        .start(worker)
+        .with_context(|| format!("the workers cannot be started: {}", size.advice()))?;
+    // Until the very end: a drain is watched over as well.
+    let mut watches = JoinSet::new();
+    let ended = match probe_all(&telemetry, &server).await {
+        Ok(()) => {
+            signals::started();
+            telemetry.health().ready();
+            let pages = admin.as_ref().map(Admin::address);
+            lifecycle::ready(&telemetry, server.addresses(), pages, &summary);
+            systemd::ready(&summary);
+            self_watch(&telemetry, &server, &mut watches);
+            let keep = |signals| {
+                let requests = asked;
+                let causes = Causes {
+                    signals,
+                    requests,
+                    watch,
+                };
+                reload::keep(&telemetry, &forwarder, reloader, causes)
+            };
+            until_told(&telemetry, &mut server, &mut signals, keep).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Ok(signal) = ended {
+        let drain = startup.limits.drain;
+        self::drain(&telemetry, &mut server, &mut signals, (signal, drain)).await;
+    }
+    let stopped = stop(server, &startup.limits, &forwarder, admin).await;
+    telemetry.event(Severity::Notice, "stopped", &[]);
+    telemetry.flush(FLUSH_PATIENCE);
+    // How a worker ended says more than that one did.
+    stopped.map_err(worker_errors).and(ended.map(|_| ()))
+}
+
+/// Binds the listeners, and tells of those that cannot be for want of IPv6.
+fn bind(
+    telemetry: &Telemetry,
+    startup: &Startup,
+    workers: NonZeroUsize,
+    limits: &Limits,
+) -> anyhow::Result<Server> {
+    let listen = addresses(&startup.listen);
+    let server = Server::bind(&listen, workers, stream_limits(limits))?;
+    for without in server.without() {
+        lifecycle::without_ipv6(
+            telemetry,
+            without.transport,
+            without.address,
+            &without.error,
+        );
+    }
+    Ok(server)
+}
+
+/// Ends what is under way: first what clients ask, then the admin pages.
+async fn stop(
+    server: Running,
+    limits: &Limits,
+    forwarder: &Forwarder,
+    admin: Option<Admin>,
+) -> Result<(), Vec<WorkerError>> {
+    // Every query that waits for an upstream has its reply by then, and no other comes.
+    let last = monotonic() + limits.upstream_timeout;
+    let longest = limits.tcp_message_timeout.max(limits.upstream_timeout);
+    let stopped = server.shutdown(longest).await;
+    forwarder.finish(last).await;
+    if let Some(admin) = admin {
+        admin.stop().await;
+    }
+    stopped
+}
+
+/// What forwards, with the upstreams of the configuration in force.
+fn forwarder(
+    cache: Cache,
+    limits: Limits,
+    telemetry: &Telemetry,
+    reloader: &Reloader,
+) -> anyhow::Result<Arc<Forwarder>> {
+    let forwarder = Arc::new(Forwarder::new(cache, limits, telemetry));
+    let made = upstream_setup::prepare(&forwarder, telemetry, reloader.upstreams())?;
+    let groups = reloader.live().current().policy().groups().len();
+    forwarder.install(made, groups);
+    Ok(forwarder)
+}
+
+/// Serves until told to stop, and returns the signal's name; an error if a worker ends before.
+/// Reloads as `keep` does, which is handed each SIGHUP and is dropped at the end; the log's file is
+/// opened again at once, whatever comes of the reload.
+async fn until_told<K: Future<Output = Infallible>>(
+    telemetry: &Telemetry,
+    server: &mut Running,
+    signals: &mut Signals,
+    keep: impl FnOnce(mpsc::Receiver<()>) -> K,
+) -> anyhow::Result<&'static str> {
+    let (hangup, hangups) = mpsc::channel(1);
+    let mut keep = pin!(keep(hangups));
+    let reload = || {
+        telemetry.reopen();
+        // Without room one is waiting already, which will read what is there by then.
+        let _ = hangup.try_send(());
+    };
+    if signals::hung_up_early() {
+        reload();
+    }
+    loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                SignalRequest::Stop(signal) => return Ok(signal),
+                SignalRequest::Reload => reload(),
+            },
+            () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
+            never = &mut keep => match never {},
+        }
+    }
+}
+
+/// Asks the UDP listeners again and again, and tells systemd's watchdog while they answer.
+fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>) {
+    for &(transport, address) in server.addresses() {
+        if transport == Transport::Udp {
+            let telemetry = telemetry.clone();
+            let shared = Arc::clone(telemetry.shared());
+            watches.spawn(watchdog::watch(
+                address,
+                watchdog::PACE,
+                move |address, answers| {
+                    lifecycle::answers(&telemetry, address, answers);
+                },
+                move |answered| shared.self_query(self_query_result(answered)),
+            ));
+        }
+    }
+    watches.spawn(systemd::watchdog(telemetry.clone()));
+}
+
+/// Answers on while whoever sends queries learns from `/readyz` to send them elsewhere.
+async fn drain(
+    telemetry: &Telemetry,
+    server: &mut Running,
+    signals: &mut Signals,
+    (signal, drain): (&str, Duration),
+) {
+    telemetry.health().draining(signal);
+    lifecycle::draining(telemetry, signal, drain);
+    systemd::stopping(&format!("{signal}: draining for {} s", drain.as_secs_f64()));
+    let again = async {
+        while signals.next().await == SignalRequest::Reload {
+            telemetry.reopen();
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(drain) => {}
+        () = again => {}
+        () = server.worker_ended() => {}
+    }
+}
+
+/// Asks every UDP listener a question of our own. On a host whose IPv6 is switched off `[::]` can be
+/// bound and not be asked: that is told, and no reason to end where another listener answers.
+async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
+    let (mut answered, mut unreachable) = (false, None);
+    for &(transport, address) in server.addresses() {
+        if transport == Transport::Udp {
+            let asked =
+                tokio::task::spawn_blocking(move || self_query::ask_own(address, PROBE_PATIENCE))
+                    .await?;
+            telemetry
+                .shared()
+                .self_query(self_query_result(asked.is_ok()));
+            let every_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
+            let told = format!("udp://{address} does not answer a query of our own");
+            match asked {
+                Ok(()) => answered = true,
+                Err(error) if every_ipv6 && self_query::is_unreachable(&error) => {
+                    lifecycle::without_ipv6(telemetry, Transport::Udp, address, &error);
+                    unreachable = Some(anyhow::Error::from(error).context(told));
+                }
+                Err(error) => return Err(anyhow::Error::from(error).context(told)),
+            }
+        }
+    }
+    match unreachable {
+        Some(error) if !answered => Err(error),
+        _ => Ok(()),
+    }
+}
+
+const fn self_query_result(answered: bool) -> SelfQuery {
+    if answered {
+        SelfQuery::Answered
+    } else {
+        SelfQuery::Lost
+    }
+}
+
+fn worker_errors(errors: Vec<WorkerError>) -> anyhow::Error {
+    let told: Vec<String> = errors
+        .into_iter()
+        .map(|error| format!("{:#}", anyhow::Error::from(error)))
+        .collect();
+    anyhow!("{}", told.join("; "))
+}
+
+fn addresses(listen: &[Listen]) -> Vec<(Transport, SocketAddr)> {
+    let pair = |listen: &Listen| match *listen {
+        Listen::Udp(address) => (Transport::Udp, address),
+        Listen::Tcp(address) => (Transport::Tcp, address),
+    };
+    listen.iter().map(pair).collect()
+}
+
+fn log_settings(startup: &Startup) -> LogSettings {
+    LogSettings {
+        queries: startup.log.queries,
+        sample: startup.log.sample,
+        format: startup.log.format,
+        output: startup.log.output.clone(),
+        queue: startup.limits.log_queue,
+    }
+}
+
+fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn stream_limits(limits: &Limits) -> StreamLimits {
+    StreamLimits {
+        connections: limits.tcp_connections,
+        per_client: limits.tcp_connections_per_client,
+        idle: limits.tcp_idle_timeout,
+        message: limits.tcp_message_timeout,
+        write: limits.tcp_message_timeout,
+        pipeline: limits.tcp_pipeline,
+        unread: limits.tcp_unread,
+        unread_per_connection: limits.tcp_unread_per_connection,
+        socket_buffer: limits.tcp_socket_buffer,
+    }
+}

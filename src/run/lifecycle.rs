@@ -1,0 +1,63 @@
+//! What a running dnsgate tells of its own life, in its log and its metrics.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use serde_json::json;
+
+use crate::telemetry::{Severity, Telemetry};
+use dnsgate_core::dns::Transport;
+
+/// Where it listens, and what it serves.
+pub(super) fn ready(
+    telemetry: &Telemetry,
+    listen: &[(Transport, SocketAddr)],
+    admin: Option<SocketAddr>,
+    summary: &str,
+) {
+    let shown = |(transport, address): &(Transport, SocketAddr)| {
+        format!("{}://{address}", transport.as_str())
+    };
+    let listen: Vec<String> = listen.iter().map(shown).collect();
+    let admin = admin.map(|address| address.to_string());
+    let fields = [
+        ("listen", json!(listen)),
+        ("admin", json!(admin)),
+        ("configuration", json!(summary)),
+    ];
+    telemetry.event(Severity::Notice, "ready", &fields);
+}
+
+/// A listener for every IPv6 address of a host that has none.
+pub(super) fn without_ipv6(
+    telemetry: &Telemetry,
+    transport: Transport,
+    address: SocketAddr,
+    why: &io::Error,
+) {
+    let listener = format!("{}://{address}", transport.as_str());
+    let message = format!(
+        "this host has no IPv6, so nobody can ask at {listener} ({why}): dnsgate goes on without it"
+    );
+    telemetry.event(Severity::Warning, &message, &[("listen", json!(listener))]);
+}
+
+/// A UDP listener of which a worker fell silent, or answers again.
+pub(super) fn answers(telemetry: &Telemetry, address: SocketAddr, answers: bool) {
+    telemetry.health().answers(address, answers);
+    let (severity, message) = if answers {
+        (Severity::Notice, "a worker answers again")
+    } else {
+        (Severity::Error, "a worker does not answer")
+    };
+    let listener = format!("udp://{address}");
+    telemetry.event(severity, message, &[("listen", json!(listener))]);
+}
+
+/// That the end has begun.
+pub(super) fn draining(telemetry: &Telemetry, signal: &str, drain: Duration) {
+    let fields = [
+        ("signal", json!(signal)),
+        ("seconds", json!(drain.as_secs_f64())),
+    ];
+    telemetry.event(Severity::Notice, "draining", &fields);
+}

@@ -1,0 +1,266 @@
+//! Which listeners run, and how they end: packets in from sockets, replies out to them.
+//!
+//! ```text
+//!                    ┌─ udp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a socket each, and
+//!                    │                                          a runtime for queries that wait
+//! bind ─▶ start ─────┤
+//!                    └─ tcp 0.0.0.0:53 ─ worker 0, worker 1 …   a thread each, a runtime each
+//!                         │
+//!                         └─▶ Handler::handle(message, out) ─▶ reply
+//! ```
+//!
+//! The kernel spreads datagrams and connections over the workers, by client, and no two workers
+//! share anything on a query's path. What a packet means is the [`Handler`]'s business: nothing
+//! here reads more of a message than its length, except to answer SERVFAIL when the handler
+//! panicked over it. So one poisonous packet costs one answer, never a worker.
+//!
+//! Not here: which addresses and how many workers (configuration), what the answer is (engine),
+//! what is counted (telemetry; the handler is told of every [`ListenerEvent`]).
+
+mod bind;
+mod catch_panic;
+mod forward;
+mod handler;
+mod in_flight;
+mod live;
+mod rate;
+mod responder;
+pub(crate) mod self_query;
+mod tcp;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod udp;
+mod upstream_log;
+pub(crate) mod upstream_setup;
+mod worker;
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+
+use socket2::Socket;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
+
+use dnsgate_core::dns::Transport;
+
+pub use bind::BindError;
+pub(crate) use forward::Forwarder;
+pub use handler::{ClientMessage, Handler, ListenerEvent};
+pub use live::{LiveSnapshot, SnapshotReader};
+pub(crate) use rate::ClientRateLimiter;
+pub use responder::{DetachedResponder, Responder, Unsent};
+pub use tcp::StreamLimits;
+pub(crate) use worker::Worker;
+
+/// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
+pub struct Server {
+    addresses: Vec<(Transport, SocketAddr)>,
+    datagrams: Vec<Socket>,
+    /// One list per worker: a socket of each address.
+    streams: Vec<Vec<Socket>>,
+    limits: StreamLimits,
+    connections: Arc<tcp::Connections>,
+    without: Vec<BindError>,
+}
+
+impl Server {
+    /// Binds every address, `workers` sockets each. Port 0 means any free port. On a host without
+    /// IPv6 every IPv6 address is none, so that `[::]` is done without where another address is
+    /// bound.
+    ///
+    /// # Errors
+    /// The first address that could not be bound; then none is.
+    pub fn bind(
+        listen: &[(Transport, SocketAddr)],
+        workers: NonZeroUsize,
+        limits: StreamLimits,
+    ) -> Result<Self, BindError> {
+        let mut server = Self {
+            addresses: Vec::with_capacity(listen.len()),
+            datagrams: Vec::new(),
+            streams: Vec::new(),
+            limits,
+            connections: Arc::new(tcp::Connections::new(&limits)),
+            without: Vec::new(),
+        };
+        for &(transport, address) in listen {
+            let (bound, sockets) =
+                match bind::bind(transport, address, workers, limits.socket_buffer) {
+                    Ok(bound) => bound,
+                    Err(error) if error.is_lack_of_ipv6() => {
+                        server.without.push(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+            server.addresses.push((transport, bound));
+            match transport {
+                Transport::Udp => server.datagrams.extend(sockets),
+                Transport::Tcp => {
+                    server.streams.resize_with(workers.get(), Vec::new);
+                    for (worker, socket) in server.streams.iter_mut().zip(sockets) {
+                        worker.push(socket);
+                    }
+                }
+            }
+        }
+        if server.addresses.is_empty()
+            && let Some(error) = server.without.pop()
+        {
+            return Err(error);
+        }
+        Ok(server)
+    }
+
+    /// The addresses that could not be bound because this host has no IPv6, and are done without.
+    #[must_use]
+    pub fn without(&self) -> &[BindError] {
+        &self.without
+    }
+
+    /// The addresses that are bound, in the order in which they were asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Tells how many bytes of replies are held that clients of streams have not read.
+    pub fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let connections = Arc::clone(&self.connections);
+        move || connections.unread_bytes()
+    }
+
+    /// Serves them: one handler from `make` for each thread. What a handler spawns runs in its own
+    /// thread where that has a runtime, else on the one that this is called within.
+    ///
+    /// # Errors
+    /// A thread could not be started; those that had been are told to stop.
+    pub fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
+        let runtime = Handle::current();
+        let threads = self.datagrams.len() + self.streams.len();
+        let (stop, stopped) = watch::channel(None);
+        // Room for every thread's end, so that none waits to be heard.
+        let (ended, ends) = mpsc::channel(threads.max(1));
+        let mut running = Running {
+            addresses: self.addresses,
+            stop,
+            ends,
+            threads: Vec::with_capacity(threads),
+        };
+        for (at, socket) in self.datagrams.into_iter().enumerate() {
+            let (handler, stopped, runtime) = (make(), stopped.clone(), runtime.clone());
+            running.spawn(format!("udp-{at}"), ended.clone(), move || {
+                let _entered = runtime.enter();
+                udp::serve(&Arc::new(socket), handler, &stopped)
+            })?;
+        }
+        let connections = self.connections;
+        for (at, sockets) in self.streams.into_iter().enumerate() {
+            let (handler, stopped) = (make(), stopped.clone());
+            let (connections, limits) = (Arc::clone(&connections), self.limits);
+            running.spawn(format!("tcp-{at}"), ended.clone(), move || {
+                tcp::serve(sockets, handler, connections, limits, stopped)
+            })?;
+        }
+        Ok(running)
+    }
+}
+
+/// The listeners, being served. Dropped, they stop without waiting for each other.
+pub struct Running {
+    addresses: Vec<(Transport, SocketAddr)>,
+    stop: watch::Sender<Option<Duration>>,
+    ends: mpsc::Receiver<()>,
+    threads: Vec<thread::JoinHandle<io::Result<()>>>,
+}
+
+/// A worker that ended as it should not have.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// It could not go on.
+    #[error("worker {name} ended")]
+    Failed {
+        /// The name of its thread.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A fault of ours outside the handling of one query.
+    #[error("worker {name} panicked")]
+    Panicked {
+        /// The name of its thread.
+        name: String,
+    },
+}
+
+impl Running {
+    /// The addresses that are served, in the order in which they were asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Waits until a worker ends, which none does before [`shutdown`](Self::shutdown) unless
+    /// something is badly wrong: `shutdown` then tells what. Never ready otherwise.
+    pub async fn worker_ended(&mut self) {
+        if self.threads.is_empty() || self.ends.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Stops: nothing new is accepted, what has been received is answered, messages in progress
+    /// on connections have `drain` to end. Ready when every worker has ended.
+    ///
+    /// # Errors
+    /// Every worker that did not end well.
+    pub async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
+        self.stop.send_replace(Some(drain));
+        // None when every thread has dropped its end of the channel, which is the last that it does.
+        while self.ends.recv().await.is_some() {}
+        let errors: Vec<_> = self
+            .threads
+            .drain(..)
+            .filter_map(|thread| {
+                let name = thread.thread().name().unwrap_or_default().to_owned();
+                match thread.join() {
+                    Ok(Ok(())) => None,
+                    Ok(Err(source)) => Some(WorkerError::Failed { name, source }),
+                    Err(_) => Some(WorkerError::Panicked { name }),
+                }
+            })
+            .collect();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        ended: mpsc::Sender<()>,
+        work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let end_notice = EndNotice(ended);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            let _end_notice = end_notice;
+            work()
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+/// Says that a thread has ended, even when it panics.
+struct EndNotice(mpsc::Sender<()>);
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        // There is room for one from each thread; without a receiver nobody wants to know.
+        let _ = self.0.try_send(());
+    }
+}

@@ -1,0 +1,510 @@
+//! Queries that wait for an upstream: asked for, taken up again, answered.
+//!
+//! ```text
+//!  worker ─▶ submit(query, permit, way back) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
+//!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
+//! ```
+//!
+//! The task runs on the runtime of the worker that took the query, most often in its very thread.
+//! How many wait is bounded and shared fairly (`in_flight`), and what does not fit is shed at once: a queue
+//! without an end would only make everybody wait. What would fail at once does so on the thread that it
+//! came by, and takes no room. A query keeps the snapshot that it began under.
+//!
+//! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use tokio::time;
+
+use super::{
+    in_flight::{InFlight, InFlightSlot, UpstreamLoad, party},
+    responder::{DetachedResponder, Unsent},
+};
+use crate::{
+    clock::monotonic,
+    telemetry::{self, Latency, Reading, Shared, Shed, TcpLimit, Telemetry},
+    upstream::{Admitted, Party, UpstreamClient},
+};
+use dnsgate_config::Limits;
+use dnsgate_core::{
+    cache::Cache,
+    dns::{Failure, Transport, response::MAX_ALIASES},
+    engine::{
+        self, Client, Context, Forward, Partition, Permit, Reason, Snapshot, Step, UpstreamResult,
+    },
+    policy::GroupId,
+};
+
+/// How often a query is taken up again at most: once for each name of a chain of aliases, which the
+/// engine ends ([`MAX_ALIASES`]).
+const MAX_ROUNDS: usize = MAX_ALIASES + 1;
+/// How long a client waits for upstreams where there are responses past their time to give it (RFC 8767
+/// section 5: 1.8 seconds, just below the common time-out of clients).
+const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
+/// How long an upstream that is in no configuration any more is kept for the queries that began
+/// when it was: longer than any of them may take.
+const RETIREMENT: Duration = Duration::from_secs(10);
+
+/// A query that waits.
+pub(super) struct Waiting {
+    pub(super) packet: Box<[u8]>,
+    pub(super) source: SocketAddr,
+    pub(super) transport: Transport,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) ask: Forward,
+    /// Whether it was let in at its upstream; else it has yet to be.
+    pub(super) admitted: Option<Admitted>,
+    pub(super) responder: DetachedResponder,
+    /// The time of the calendar when it was read.
+    pub(super) now: SystemTime,
+    /// The same by the other clock.
+    pub(super) began: Instant,
+}
+
+/// An upstream, and the places of those who wait for it.
+#[derive(Clone)]
+struct InstalledUpstream {
+    upstream: Arc<UpstreamClient>,
+    load: Arc<UpstreamLoad>,
+}
+
+/// The upstreams of the configuration in force, and those that are being left.
+type InstalledUpstreams = BTreeMap<Partition, InstalledUpstream>;
+
+/// What forwards, shared by all workers and by each query that waits.
+pub(crate) struct Forwarder {
+    upstreams: ArcSwap<InstalledUpstreams>,
+    cache: Cache,
+    in_flight: Arc<InFlight>,
+    limits: Limits,
+    telemetry: Telemetry,
+    shared: Arc<Shared>,
+}
+
+impl Forwarder {
+    /// A forwarder without upstreams.
+    pub(crate) fn new(cache: Cache, limits: Limits, telemetry: &Telemetry) -> Self {
+        Self {
+            upstreams: ArcSwap::default(),
+            cache,
+            in_flight: InFlight::new(limits.in_flight),
+            limits,
+            telemetry: telemetry.clone(),
+            shared: Arc::clone(telemetry.shared()),
+        }
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The upstream of a partition, if there is one by now.
+    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<UpstreamClient>> {
+        self.known(partition).map(|known| known.upstream)
+    }
+
+    fn known(&self, partition: Partition) -> Option<InstalledUpstream> {
+        self.upstreams.load().get(&partition).cloned()
+    }
+
+    /// Where those wait who are answered by this permit's upstream.
+    fn load(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<UpstreamLoad> {
+        let partition = snapshot.partition(permit.upstream());
+        let known = partition.and_then(|partition| self.known(partition));
+        // Who asks an upstream that is gone fails at once.
+        known.map(|known| known.load).unwrap_or_default()
+    }
+
+    /// Lets a question in at this permit's upstream; `None` where that is gone.
+    ///
+    /// # Errors
+    /// Why it fails at once.
+    pub(super) fn admit(
+        &self,
+        snapshot: &Snapshot,
+        permit: &Permit,
+    ) -> Result<Option<Admitted>, Failure> {
+        let upstreams = self.upstreams.load();
+        let partition = snapshot.partition(permit.upstream());
+        let known = partition.and_then(|partition| upstreams.get(&partition));
+        known.map(|known| known.upstream.admit()).transpose()
+    }
+
+    /// Makes the upstreams of a configuration with so many groups known, before a query can see its
+    /// snapshot. Those that it has not are left a moment later.
+    pub(crate) fn install(
+        self: &Arc<Self>,
+        wanted: Vec<(Partition, Arc<UpstreamClient>)>,
+        groups: usize,
+    ) {
+        self.in_flight.share_out(groups, wanted.len());
+        let before = self.upstreams.load_full();
+        let mut all = InstalledUpstreams::clone(&before);
+        let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
+        let mut new = Vec::new();
+        for (partition, upstream) in wanted {
+            if !before.contains_key(&partition) {
+                new.push(Arc::clone(&upstream));
+            }
+            let load = before.get(&partition).map(|known| Arc::clone(&known.load));
+            let load = load.unwrap_or_default();
+            all.insert(partition, InstalledUpstream { upstream, load });
+        }
+        self.upstreams.store(Arc::new(all));
+        // Only now: a probe that comes back at once must find whose it is.
+        for upstream in new {
+            tokio::spawn(upstream.watch());
+        }
+        let forwarder = Arc::clone(self);
+        tokio::spawn(async move {
+            time::sleep(RETIREMENT).await;
+            forwarder.upstreams.rcu(|all| {
+                let mut left = InstalledUpstreams::clone(all);
+                // What a later configuration has made known is not this one's to leave.
+                left.retain(|partition, _| {
+                    named.contains(partition) || !before.contains_key(partition)
+                });
+                left
+            });
+        });
+    }
+
+    /// Takes a query over, if there is room for one more.
+    pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
+        let load = self.load(&waiting.snapshot, &waiting.ask.permit);
+        let slot = self.in_flight.take(&load, waiting.ask.outcome.group);
+        let taken = slot.map(|slot| tokio::spawn(Arc::clone(self).serve(waiting, slot)));
+        taken.is_some()
+    }
+
+    /// Asks for responses anew that are near their end. Where there is no room, they end.
+    pub(super) fn refresh(
+        self: &Arc<Self>,
+        permit: Permit,
+        snapshot: Arc<Snapshot>,
+        now: SystemTime,
+    ) {
+        let load = self.load(&snapshot, &permit);
+        if let Some(slot) = self.in_flight.take(&load, None) {
+            let forwarder = Arc::clone(self);
+            tokio::spawn(async move {
+                let _place = slot;
+                let request = UpstreamRequest {
+                    party: Party::OWN,
+                    time: forwarder.time_from(monotonic()),
+                    admitted: None,
+                };
+                forwarder.fetch(permit, &snapshot, now, request).await;
+            });
+        }
+    }
+
+    /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
+    pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
+        let upstreams = self.upstreams.load();
+        let returned = upstreams
+            .values()
+            .map(|known| known.upstream.probe_returned(token, source));
+        returned.fold(false, |own, returned| own | returned)
+    }
+
+    /// What a scrape asks for.
+    pub(crate) fn reading(&self) -> Reading {
+        let cache = self.cache.stats();
+        Reading {
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            cache_stale: cache.stale,
+            cache_evictions: cache.evictions,
+            cache_entries: cache.entries as u64,
+            cache_bytes: cache.bytes,
+            in_flight: self.in_flight.taken() as u64,
+            tcp_unread_bytes: 0,
+        }
+    }
+
+    /// Waits until no query waits any more, until `last` at the longest.
+    pub(crate) async fn finish(&self, last: Instant) {
+        // What has not ended by then ends with the process.
+        let _ = time::timeout_at(last.into(), self.in_flight.empty()).await;
+    }
+
+    async fn serve(self: Arc<Self>, waiting: Waiting, slot: InFlightSlot) {
+        let Waiting {
+            packet,
+            source,
+            transport,
+            snapshot,
+            ask,
+            admitted,
+            responder,
+            now,
+            began,
+        } = waiting;
+        let client = Client {
+            source: source.ip(),
+            transport,
+        };
+        let query = QueryContext {
+            packet: &packet,
+            client,
+            snapshot: &snapshot,
+            now,
+            group: ask.outcome.group,
+            time: self.time_from(began),
+        };
+        // Held until the reply has left, which the end of dnsgate waits for.
+        let mut hold = HeldWhileWaiting {
+            slot: Some(Arc::new(slot)),
+            admitted,
+        };
+        // AssertUnwindSafe: nothing is shared that a panic could leave half done.
+        let run = AssertUnwindSafe(self.run(query, ask, &mut hold)).catch_unwind();
+        let (mut step, mut reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
+        if !step.is_empty() {
+            match responder.send(&reply) {
+                Ok(()) => {}
+                Err(Unsent::Lost(_)) => self.shared.reply_lost(),
+                Err(Unsent::Unread(responder)) => {
+                    // The client does not read: it may have a short refusal, if even that fits.
+                    self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
+                    (step, reply) = query.fail(Reason::Shed);
+                    if responder.send(&reply).is_err() {
+                        self.shared.reply_lost();
+                    }
+                }
+            }
+        }
+        self.telemetry.record(&telemetry::Event {
+            outcome: *step.outcome(),
+            transport,
+            source,
+            query: &packet,
+            reply: &reply,
+            rejected: step.rejected(),
+            time: now,
+            latency: Latency::Known(monotonic().saturating_duration_since(began)),
+            generation: snapshot.generation(),
+        });
+    }
+
+    /// Takes a query up until it has its reply.
+    async fn run(
+        self: &Arc<Self>,
+        query: QueryContext<'_>,
+        ask: Forward,
+        hold: &mut HeldWhileWaiting,
+    ) -> (Step, Vec<u8>) {
+        let mut arrived = Vec::new();
+        let mut ask = ask;
+        for _ in 0..MAX_ROUNDS {
+            if !self.moves(query, &ask.permit, &mut hold.slot) {
+                return query.fail(Reason::Shed);
+            }
+            arrived.push(self.resolve(ask, query, hold).await);
+            #[cfg(feature = "faults")]
+            crate::faults::strike(crate::faults::FaultPoint::Later, query.packet);
+            let context = self.context(query.snapshot, query.now);
+            let taken_up = query
+                .write(|out| engine::resume(query.packet, query.client, &context, &arrived, out));
+            match taken_up {
+                (Step::Forward(next), _) => ask = *next,
+                done => return done,
+            }
+        }
+        query.fail(Reason::UpstreamChain)
+    }
+
+    /// Where an alias leads to another upstream, it is there that the query waits from now on. Returns
+    /// whether there is room.
+    fn moves(
+        &self,
+        query: QueryContext<'_>,
+        permit: &Permit,
+        slot: &mut Option<Arc<InFlightSlot>>,
+    ) -> bool {
+        let load = self.load(query.snapshot, permit);
+        if slot.as_ref().is_some_and(|slot| slot.is_at(&load)) {
+            return true;
+        }
+        // First left, then taken: nobody holds two.
+        *slot = None;
+        *slot = self.in_flight.take(&load, query.group).map(Arc::new);
+        if slot.is_none() {
+            self.shared.shed(Shed::InFlight);
+        }
+        slot.is_some()
+    }
+
+    /// What an upstream says, or, to a client that has waited for long, what one said.
+    async fn resolve(
+        self: &Arc<Self>,
+        ask: Forward,
+        query: QueryContext<'_>,
+        hold: &mut HeldWhileWaiting,
+    ) -> UpstreamResult {
+        let Forward { permit, stale, .. } = ask;
+        let request = UpstreamRequest {
+            party: party(query.group),
+            time: query.time,
+            admitted: hold.admitted.take(),
+        };
+        if stale {
+            // Boxed, or every query that waits would hold room for this rare way.
+            let slot = hold.slot.clone();
+            Box::pin(self.resolve_in_time(permit, query, request, slot)).await
+        } else {
+            self.fetch(permit, query.snapshot, query.now, request).await
+        }
+    }
+
+    /// What an upstream says within the time that a client waits where there is something else.
+    async fn resolve_in_time(
+        self: &Arc<Self>,
+        permit: Permit,
+        query: QueryContext<'_>,
+        request: UpstreamRequest,
+        slot: Option<Arc<InFlightSlot>>,
+    ) -> UpstreamResult {
+        // It goes on behind the client's back, in the client's place, and the next one finds what it
+        // brought.
+        let fetch = {
+            let (forwarder, permit) = (Arc::clone(self), permit.clone());
+            let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
+            let fetch = async move {
+                let _place = slot;
+                forwarder.fetch(permit, &snapshot, now, request).await
+            };
+            tokio::spawn(fetch)
+        };
+        let late = |failure| {
+            let context = self.context(query.snapshot, query.now);
+            UpstreamResult::unknown(permit, failure, &context)
+        };
+        let wait = query.time.until.min(query.time.began + CLIENT_WAIT);
+        match time::timeout_at(wait.into(), fetch).await {
+            Ok(Ok(arrived)) => arrived,
+            Ok(Err(_)) => late(Failure::Unreachable),
+            Err(_) => late(Failure::Timeout),
+        }
+    }
+
+    /// Asks the upstream and keeps what it says.
+    async fn fetch(
+        &self,
+        permit: Permit,
+        snapshot: &Snapshot,
+        now: SystemTime,
+        request: UpstreamRequest,
+    ) -> UpstreamResult {
+        let UpstreamRequest {
+            party,
+            time,
+            admitted,
+        } = request;
+        let left = time.until.saturating_duration_since(monotonic());
+        let partition = snapshot.partition(permit.upstream());
+        let upstream = partition.and_then(|partition| self.upstream(partition));
+        let result = match (upstream, admitted) {
+            (Some(upstream), Some(admitted)) => {
+                let until = time.until;
+                upstream
+                    .resolve_admitted(&permit, party, until, admitted)
+                    .await
+            }
+            (Some(upstream), None) => upstream.resolve(&permit, party, time.until).await,
+            (None, _) => Err(Failure::Unreachable),
+        };
+        let context = self.context(snapshot, now);
+        match result {
+            // That it was not answered in what earlier ones had left of the time says little of this
+            // question, and whoever asks it next has all of it.
+            Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
+                UpstreamResult::unknown(permit, Failure::Timeout, &context)
+            }
+            result => UpstreamResult::new(permit, result, &context),
+        }
+    }
+
+    /// The time of a query that was read at `began`.
+    fn time_from(&self, began: Instant) -> QueryTime {
+        QueryTime {
+            began,
+            until: began + self.limits.upstream_timeout,
+        }
+    }
+
+    fn context<'t>(&'t self, snapshot: &'t Snapshot, now: SystemTime) -> Context<'t> {
+        Context::new(snapshot, now).with_cache(&self.cache, monotonic())
+    }
+}
+
+/// The time of one query: however many upstreams it leads to, they all share it.
+#[derive(Clone, Copy)]
+struct QueryTime {
+    /// When the query was read.
+    began: Instant,
+    /// When it must be answered.
+    until: Instant,
+}
+
+/// Who asks an upstream.
+struct UpstreamRequest {
+    party: Party,
+    time: QueryTime,
+    /// Whether it was let in; else it has yet to be.
+    admitted: Option<Admitted>,
+}
+
+/// What a query holds while it waits.
+struct HeldWhileWaiting {
+    /// Its place at the upstream that it waits for.
+    slot: Option<Arc<InFlightSlot>>,
+    /// That it was let in there, until it asks.
+    admitted: Option<Admitted>,
+}
+
+/// What of a query is needed to take it up again.
+#[derive(Clone, Copy)]
+struct QueryContext<'q> {
+    packet: &'q [u8],
+    client: Client,
+    snapshot: &'q Arc<Snapshot>,
+    now: SystemTime,
+    group: Option<GroupId>,
+    time: QueryTime,
+}
+
+thread_local! {
+    /// Where a reply is written, as large as one may be. Those who wait hold none of it.
+    static REPLY_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; engine::max_reply(Transport::Tcp)]);
+}
+
+impl QueryContext<'_> {
+    /// What `write` has written, if anything.
+    fn write(&self, write: impl FnOnce(&mut [u8]) -> Step) -> (Step, Vec<u8>) {
+        REPLY_BUFFER.with_borrow_mut(|buffer| {
+            let most = engine::max_reply(self.client.transport).min(buffer.len());
+            let step = write(buffer.get_mut(..most).unwrap_or_default());
+            let reply = buffer.get(..step.len()).unwrap_or_default().to_vec();
+            (step, reply)
+        })
+    }
+
+    fn fail(&self, reason: Reason) -> (Step, Vec<u8>) {
+        self.write(|out| engine::fail(self.packet, self.client.transport, reason, out))
+    }
+}

@@ -1,0 +1,213 @@
+//! One connection: its messages, one after the other, until it ends.
+//!
+//! Replies that are there at once go back in the order of the queries; those that come later, when
+//! they come (RFC 7766 section 6.2.1.1). As many of these are awaited as may be, and then no more is
+//! read.
+//!
+//! It ends when the client closes it, misses a deadline or sends a message without bytes, when it
+//! has to make room for another, and between messages when the server is to stop. None of these is
+//! worth a word in a log.
+
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
+
+use futures_util::StreamExt;
+use hickory_server::net::{
+    DnsStreamHandle, runtime::iocompat::AsyncIoTokioAsStd, tcp::TcpStream as Framed,
+};
+use hickory_server::proto::op::SerialMessage;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, BufReader},
+    sync::mpsc,
+    task,
+};
+
+use super::{
+    super::{
+        catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
+    },
+    connections::ConnectionSlot,
+    deadlined::{Deadlined, Deadlines, MessageProgress},
+    stream_limits::StreamLimits,
+    tcp_worker::{HandlerState, TcpWorker},
+    unread::Unread,
+};
+use dnsgate_core::dns::Transport;
+
+/// Bytes read ahead: a query with its length in one system call, and most pipelines.
+const READ_AHEAD: usize = 1024;
+/// Replies that the framing has yet to write, beside those that come later. There is never more than
+/// one, as it writes before it reads.
+const REPLIES: usize = 1;
+
+/// Replies that come later, on their way to the connection.
+struct TcpResponder {
+    replies: mpsc::Sender<Vec<u8>>,
+    unread: Arc<Unread>,
+    /// Whether it was full when last looked at.
+    was_full: Cell<bool>,
+}
+
+impl Responder for TcpResponder {
+    fn detach(&self) -> Option<DetachedResponder> {
+        let slot = self.replies.clone().try_reserve_owned();
+        let way = |slot| DetachedResponder::stream(slot, Arc::clone(&self.unread));
+        slot.ok().map(way)
+    }
+}
+
+impl TcpResponder {
+    /// Room for so many, and where they arrive.
+    fn new(room: usize, unread: Arc<Unread>) -> (Self, mpsc::Receiver<Vec<u8>>) {
+        let (replies, arriving) = mpsc::channel(room);
+        let responder = Self {
+            replies,
+            unread,
+            was_full: Cell::new(false),
+        };
+        (responder, arriving)
+    }
+
+    fn is_full(&self) -> bool {
+        self.replies.capacity() == 0
+    }
+
+    /// Whether it has become full since this was last asked.
+    fn has_filled(&self) -> bool {
+        let full = self.is_full();
+        !self.was_full.replace(full) && full
+    }
+
+    fn is_empty(&self) -> bool {
+        self.replies.capacity() == self.replies.max_capacity()
+    }
+}
+
+/// Counts the end of a connection, however it ends, and the limit that ended it.
+struct CountedConnection<'w, H: Handler>(&'w TcpWorker<H>, &'w MessageProgress, &'w Unread);
+
+impl<H: Handler> Drop for CountedConnection<'_, H> {
+    fn drop(&mut self) {
+        let Self(worker, progress, unread) = self;
+        if let Some(missed) = progress.missed() {
+            worker.observe(missed);
+        }
+        if unread.made_room() {
+            worker.observe(ListenerEvent::ConnectionUnread);
+        }
+        worker.observe(ListenerEvent::ConnectionClosed);
+    }
+}
+
+const fn deadlines(limits: &StreamLimits) -> Deadlines {
+    Deadlines {
+        idle: limits.idle,
+        message: limits.message,
+        write: limits.write,
+    }
+}
+
+/// Serves one connection.
+pub(super) async fn serve<H: Handler, S>(
+    stream: S,
+    source: SocketAddr,
+    slot: ConnectionSlot,
+    worker: Rc<TcpWorker<H>>,
+    mut stop: StopSignal,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+{
+    let limits = &worker.limits;
+    let (stream, progress) = Deadlined::new(
+        BufReader::with_capacity(READ_AHEAD, stream),
+        deadlines(limits),
+    );
+    let unread = Unread::of(&slot);
+    let stream = stream.counting(&unread);
+    worker.observe(ListenerEvent::ConnectionOpened);
+    let _counted = CountedConnection(&worker, &progress, &unread);
+    let (responder, mut arriving) = TcpResponder::new(limits.pipeline, Arc::clone(&unread));
+    let (mut messages, mut replies) = Framed::from_stream_with_buffer_size(
+        AsyncIoTokioAsStd(stream),
+        source,
+        REPLIES + limits.pipeline,
+    );
+    let mut closing = false;
+    let mut turn = 0;
+    loop {
+        if responder.has_filled() {
+            worker.observe(ListenerEvent::PipelineFull);
+        }
+        if closing && responder.is_empty() {
+            progress.close_between_messages();
+        }
+        // Dropping the wait for a message loses nothing of it: the framing keeps what it has read.
+        let message = tokio::select! {
+            biased;
+            () = slot.evicted() => return,
+            Some(reply) = arriving.recv() => {
+                if replies.send(SerialMessage::new(reply, source)).is_err() {
+                    return;
+                }
+                // What its client does not read is no use that is made of it.
+                if !unread.is_stuck() {
+                    slot.used();
+                }
+                continue;
+            }
+            message = messages.next(), if !responder.is_full() => message,
+            _ = stop.changed(), if !closing => {
+                closing = true;
+                continue;
+            }
+        };
+        let message = match message {
+            Some(Ok(message)) => message,
+            // A client that has asked all that it wants may still be reading.
+            None if !responder.is_empty() => {
+                let reply = arriving.recv().await.unwrap_or_default();
+                if replies.send(SerialMessage::new(reply, source)).is_err() {
+                    return;
+                }
+                continue;
+            }
+            _ => return,
+        };
+        progress.message_read();
+        slot.used();
+        if let Some(reply) = answer(&worker, &message.into_parts().0, source, &responder)
+            && replies.send(SerialMessage::new(reply, source)).is_err()
+        {
+            return;
+        }
+        turn += 1;
+        if turn >= limits.pipeline {
+            turn = 0;
+            task::yield_now().await;
+        }
+    }
+}
+
+/// The reply to one message.
+fn answer<H: Handler>(
+    worker: &TcpWorker<H>,
+    packet: &[u8],
+    source: SocketAddr,
+    responder: &TcpResponder,
+) -> Option<Vec<u8>> {
+    let mut state = worker.state.borrow_mut();
+    let HandlerState { handler, out } = &mut *state;
+    handler.begin_batch();
+    let message = ClientMessage {
+        packet,
+        source,
+        transport: Transport::Tcp,
+    };
+    let len = catch_panic::answer(handler, message, out, responder);
+    handler.end_batch();
+    let reply = out.get(..len?)?;
+    // There is one at a time, which is written or stuck before the next query is read.
+    responder.unread.take_anyway(reply.len());
+    Some(reply.to_vec())
+}

@@ -1,0 +1,308 @@
+//! What the log says of an upstream's servers: what an operator would want to know, with the reason,
+//! and not again and again.
+//!
+//! That it is down and that it answers again are told in turn, each at most once a minute and server. What happens
+//! in between is not lost: when the minute is over and the last word is no longer true, the next one
+//! is said.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::{runtime::Handle, time};
+
+use crate::{
+    clock::monotonic,
+    telemetry::{Severity, Telemetry},
+};
+use dnsgate_core::dns::ServerFault;
+
+/// The least time between two notices of one kind about one server. Long enough that a server which
+/// comes and goes fills no log, short enough that the log is still a history. No official reference.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The notices about the servers of one upstream.
+#[derive(Clone)]
+pub(super) struct UpstreamLog(Arc<LogState>);
+
+struct LogState {
+    upstream: Box<str>,
+    servers: Vec<String>,
+    telemetry: Telemetry,
+    notes: Mutex<Vec<ServerNotes>>,
+    /// Where it is waited for the end of a pause.
+    runtime: Handle,
+}
+
+/// What was said of one server, and what is known.
+#[derive(Default)]
+struct ServerNotes {
+    down: bool,
+    said_down: bool,
+    last_down: Option<Instant>,
+    last_up: Option<Instant>,
+    last_fault: Option<Instant>,
+    last_forged: Option<Instant>,
+    /// Whether it is waited for the end of a pause.
+    waits: bool,
+    why: LastTrouble,
+}
+
+/// The last trouble with a server.
+#[derive(Default)]
+struct LastTrouble {
+    /// `None` where it said nothing in time.
+    fault: Option<ServerFault>,
+    detail: String,
+}
+
+/// What is to be done about a note.
+#[derive(Debug, PartialEq, Eq)]
+enum NextNotice {
+    Nothing,
+    SayDown,
+    SayUp,
+    /// Look again then.
+    Wait(Instant),
+}
+
+impl UpstreamLog {
+    /// For an upstream with these servers. To be called within the tokio runtime of the program.
+    pub(super) fn new(upstream: &str, servers: &[String], telemetry: &Telemetry) -> Self {
+        Self(Arc::new(LogState {
+            upstream: upstream.into(),
+            servers: servers.to_vec(),
+            telemetry: telemetry.clone(),
+            notes: Mutex::new(servers.iter().map(|_| ServerNotes::default()).collect()),
+            runtime: Handle::current(),
+        }))
+    }
+
+    /// Remembers why a server did not do what it was asked.
+    pub(super) fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
+        if let Some(note) = self.0.lock().get_mut(server) {
+            note.why.set(fault, detail);
+        }
+    }
+
+    /// A server is up, or down.
+    pub(super) fn changed(&self, server: usize, down: bool) {
+        if let Some(note) = self.0.lock().get_mut(server) {
+            note.down = down;
+        }
+        self.0.look(server);
+    }
+
+    /// A question to a server failed: the reason is news where the server is not known to be down.
+    pub(super) fn failed(&self, server: usize) {
+        let now = monotonic();
+        let fields = self.0.lock().get_mut(server).and_then(|note| {
+            let news = !note.down && is_due(&mut note.last_fault, now);
+            news.then(|| note.why.fields())
+        });
+        let Some(fields) = fields else { return };
+        let message = "an upstream's server cannot be used for a question";
+        self.0.say(Severity::Warning, message, server, fields);
+    }
+
+    /// Replies in the name of a server may be forged.
+    pub(super) fn forged(&self, server: usize) {
+        let now = monotonic();
+        let mut notes = self.0.lock();
+        let note = notes.get_mut(server);
+        if !note.is_some_and(|note| is_due(&mut note.last_forged, now)) {
+            return;
+        }
+        drop(notes);
+        let message = "several messages in the name of an upstream's server were no reply to the \
+                       question, and may be forged: it is asked again over TCP";
+        self.0.say(Severity::Warning, message, server, Vec::new());
+    }
+
+    /// Says something of a server.
+    pub(super) fn say(&self, severity: Severity, message: &str, server: usize) {
+        self.0.say(severity, message, server, Vec::new());
+    }
+
+    /// A probe of a server was sent here from another address.
+    pub(super) fn copied(&self, server: usize, from: IpAddr) {
+        let message = "a probe for loops that went to an upstream's server came from another address: \
+                       somebody sees what the server is asked and sends it here, or the server \
+                       forwards to dnsgate from that address; it is still asked";
+        let from = vec![("from", json!(from))];
+        self.0.say(Severity::Warning, message, server, from);
+    }
+}
+
+impl LogState {
+    /// Says what has become true of a server, or waits until that may be said.
+    fn look(self: &Arc<Self>, server: usize) {
+        let mut notes = self.lock();
+        let Some(note) = notes.get_mut(server) else {
+            return;
+        };
+        match note.next(monotonic()) {
+            NextNotice::Nothing => {}
+            NextNotice::SayUp => {
+                drop(notes);
+                let message = "an upstream's server answers";
+                self.say(Severity::Notice, message, server, Vec::new());
+            }
+            NextNotice::SayDown => {
+                let fields = note.why.fields();
+                drop(notes);
+                let message = "an upstream's server is down: it is probed, and not asked";
+                self.say(Severity::Error, message, server, fields);
+            }
+            NextNotice::Wait(until) => {
+                if !note.waits {
+                    note.waits = true;
+                    let later = Self::look_later(Arc::downgrade(self), server, until);
+                    self.runtime.spawn(later);
+                }
+            }
+        }
+    }
+
+    /// Looks again when a pause is over, if the upstream is still there.
+    async fn look_later(inner: Weak<Self>, server: usize, until: Instant) {
+        time::sleep_until(until.into()).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        if let Some(note) = inner.lock().get_mut(server) {
+            note.waits = false;
+        }
+        inner.look(server);
+    }
+
+    fn say(
+        &self,
+        severity: Severity,
+        message: &str,
+        server: usize,
+        more: Vec<(&'static str, Value)>,
+    ) {
+        let mut fields = vec![
+            ("upstream", json!(self.upstream)),
+            ("server", json!(self.servers.get(server))),
+        ];
+        fields.extend(more);
+        self.telemetry.event(severity, message, &fields);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ServerNotes>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServerNotes {
+    /// What is to be said now; it counts as said.
+    fn next(&mut self, now: Instant) -> NextNotice {
+        if self.down == self.said_down {
+            return NextNotice::Nothing;
+        }
+        let last = if self.down {
+            &mut self.last_down
+        } else {
+            &mut self.last_up
+        };
+        if !is_due(last, now) {
+            return NextNotice::Wait(last.map_or(now, |last| last + PAUSE));
+        }
+        self.said_down = self.down;
+        if self.down {
+            NextNotice::SayDown
+        } else {
+            NextNotice::SayUp
+        }
+    }
+}
+
+/// Whether something that was said at `last` may be said again; then it counts as said now.
+fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
+    let due = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+impl LastTrouble {
+    fn set(&mut self, fault: Option<ServerFault>, detail: &str) {
+        // Without words of its own it is what the last words were about.
+        if self.fault != fault || !detail.is_empty() {
+            self.fault = fault;
+            detail.clone_into(&mut self.detail);
+        }
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let reason = self.fault.map_or("timeout", ServerFault::as_str);
+        let text = match self.fault {
+            None => "the server does not answer in time".to_owned(),
+            Some(fault) if self.detail.is_empty() => fault.to_string(),
+            Some(fault) => format!("{fault} ({})", self.detail),
+        };
+        vec![("reason", json!(reason)), ("detail", json!(text))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn down_and_up_are_said_in_turn_and_each_once_a_minute() {
+        use NextNotice::{Nothing, SayDown, SayUp};
+        let start = monotonic();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut note = ServerNotes::default();
+        for (seconds, down, want) in [
+            (0, false, Nothing), // nobody had said that it was down
+            (1, true, SayDown),
+            (2, true, Nothing),
+            (5, false, SayUp),
+            (6, false, Nothing),
+            (10, true, NextNotice::Wait(at(61))),
+            (20, false, Nothing), // it is up again, which is the last word
+            (30, true, NextNotice::Wait(at(61))),
+            (61, true, SayDown),
+            (62, false, NextNotice::Wait(at(65))),
+            (65, false, SayUp),
+            (300, true, SayDown),
+            (301, false, SayUp),
+        ] {
+            note.down = down;
+            assert_eq!(note.next(at(seconds)), want, "after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn the_words_stay_with_their_reason() {
+        let mut why = LastTrouble::default();
+        let mut told = |fault, detail| {
+            why.set(fault, detail);
+            why.fields()
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect::<Vec<_>>()
+        };
+        let name = Some(ServerFault::CertificateName);
+        let text = "the server's certificate is for another name (for other.test only)";
+        assert_eq!(
+            told(name, "for other.test only"),
+            ["certificate_name", text]
+        );
+        assert_eq!(told(name, ""), ["certificate_name", text]);
+        let text = "the server refuses connections: its port is closed";
+        assert_eq!(told(Some(ServerFault::Refused), ""), ["refused", text]);
+        assert_eq!(
+            told(None, ""),
+            ["timeout", "the server does not answer in time"]
+        );
+    }
+}

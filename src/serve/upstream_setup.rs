@@ -1,0 +1,170 @@
+//! The upstreams of a configuration, made and watched, and what they tell of themselves: counted,
+//! and logged where an operator would want to know.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::{forward::Forwarder, upstream_log::UpstreamLog};
+use crate::{
+    telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
+    upstream::{self, Observer, QueryEnd, ServerStatus, UpstreamClient, UpstreamEvent},
+};
+use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
+
+/// The upstreams of a configuration with their partitions, ready to be made known.
+pub(crate) type PreparedUpstreams = Vec<(Partition, Arc<UpstreamClient>)>;
+
+/// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet, and
+/// they do nothing.
+/// Reads the system's certificates, so that it may wait for a file. Within a runtime.
+///
+/// # Errors
+/// One of them cannot be made.
+pub(crate) fn prepare(
+    forwarder: &Forwarder,
+    telemetry: &Telemetry,
+    upstreams: &[(Partition, dnsgate_config::Upstream)],
+) -> anyhow::Result<PreparedUpstreams> {
+    let mut made = Vec::with_capacity(upstreams.len());
+    for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
+        let upstream = match forwarder.upstream(*partition) {
+            Some(known) => known,
+            None => make(id, config, forwarder.limits(), telemetry)
+                .with_context(|| format!("upstream {} cannot be used", config.name))?,
+        };
+        made.push((*partition, upstream));
+    }
+    Ok(made)
+}
+
+fn make(
+    id: UpstreamId,
+    config: &dnsgate_config::Upstream,
+    limits: &dnsgate_config::Limits,
+    telemetry: &Telemetry,
+) -> Result<Arc<UpstreamClient>, upstream::OpenError> {
+    let servers: Vec<String> = config.servers.iter().map(ToString::to_string).collect();
+    let observer = CountingObserver {
+        counters: telemetry.upstream(&config.name, &servers),
+        log: UpstreamLog::new(&config.name, &servers, telemetry),
+        telemetry: telemetry.clone(),
+    };
+    let limits = upstream::UpstreamLimits {
+        deadline: limits.upstream_timeout,
+        coalesced: limits.coalesced,
+        questions: limits.in_flight,
+        connections: limits.upstream_connections,
+        pipeline: limits.upstream_pipeline,
+        probing: limits.upstream_probes,
+        near_misses: limits.upstream_near_misses,
+    };
+    Ok(Arc::new(UpstreamClient::new(
+        id,
+        config,
+        limits,
+        Arc::new(observer),
+    )?))
+}
+
+/// Where an upstream's events go.
+struct CountingObserver {
+    counters: Arc<UpstreamCounters>,
+    log: UpstreamLog,
+    telemetry: Telemetry,
+}
+
+impl Observer for CountingObserver {
+    fn observe(&self, event: UpstreamEvent) {
+        let counters = &self.counters;
+        match event {
+            UpstreamEvent::QueryEnded {
+                server,
+                result,
+                rtt,
+            } => {
+                counters.asked(server, counted(result), rtt);
+                if let QueryEnd::Fault(_) = result {
+                    self.log.failed(server);
+                }
+            }
+            UpstreamEvent::Mismatch { server } => counters.mismatched(server),
+            UpstreamEvent::Forged { server } => {
+                counters.forged(server);
+                self.log.forged(server);
+            }
+            UpstreamEvent::WithoutEdns { server } => self.log.say(
+                Severity::Notice,
+                "an upstream's server does not know EDNS: it is asked without for a while, and gives \
+                 no signatures",
+                server,
+            ),
+            UpstreamEvent::Hedged { .. } => counters.hedged(),
+            UpstreamEvent::Coalesced => counters.merged(),
+            UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Coalesced),
+            UpstreamEvent::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
+            UpstreamEvent::Refused { looping } => counters.refused(if looping {
+                telemetry::Refused::Looping
+            } else {
+                telemetry::Refused::Down
+            }),
+            UpstreamEvent::Copied { server, from } => self.log.copied(server, from),
+            UpstreamEvent::Changed { server, status } => {
+                counters.up(server, status != ServerStatus::Down);
+                match status {
+                    ServerStatus::Up => self.log.changed(server, false),
+                    // One failure in thousands is no news; the metrics have it.
+                    ServerStatus::Suspect => {}
+                    ServerStatus::Down => self.log.changed(server, true),
+                }
+            }
+            UpstreamEvent::Looping { server, looping } => {
+                counters.looping(server, looping);
+                let (severity, message) = if looping {
+                    (
+                        Severity::Error,
+                        "an upstream's server sends what it is asked back here and is not asked any more: \
+                         point it elsewhere",
+                    )
+                } else {
+                    (
+                        Severity::Notice,
+                        "an upstream's server sends nothing back here any more and is asked again",
+                    )
+                };
+                self.log.say(severity, message, server);
+            }
+        }
+    }
+
+    fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
+        self.log.trouble(server, fault, detail);
+    }
+}
+
+/// The label under which the end of a question is counted.
+const fn counted(result: QueryEnd) -> telemetry::Asked {
+    match result {
+        QueryEnd::Answered => telemetry::Asked::Answered,
+        QueryEnd::ErrorCode => telemetry::Asked::ErrorCode,
+        QueryEnd::Malformed => telemetry::Asked::Malformed,
+        QueryEnd::Timeout => telemetry::Asked::Timeout,
+        QueryEnd::Fault(fault) => match fault {
+            ServerFault::Refused => telemetry::Asked::Refused,
+            ServerFault::Closed => telemetry::Asked::Closed,
+            ServerFault::NoRoute => telemetry::Asked::NoRoute,
+            ServerFault::Unreachable => telemetry::Asked::Unreachable,
+            ServerFault::Tls => telemetry::Asked::Tls,
+            ServerFault::CertificateName => telemetry::Asked::CertificateName,
+            ServerFault::CertificateExpired => telemetry::Asked::CertificateExpired,
+            ServerFault::CertificateNotYetValid => telemetry::Asked::CertificateNotYetValid,
+            ServerFault::CertificateIssuer => telemetry::Asked::CertificateIssuer,
+            ServerFault::Certificate => telemetry::Asked::Certificate,
+            ServerFault::NoHttp2 => telemetry::Asked::NoHttp2,
+            ServerFault::HttpStatus(_) => telemetry::Asked::HttpStatus,
+            ServerFault::HttpContent => telemetry::Asked::HttpContent,
+        },
+        QueryEnd::Busy => telemetry::Asked::Busy,
+        QueryEnd::Abandoned => telemetry::Asked::Abandoned,
+    }
+}

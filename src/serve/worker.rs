@@ -1,0 +1,284 @@
+//! What each worker does with a packet: the engine decides it, telemetry is told.
+//!
+//! One instance a worker. It reads the clock before and after a batch, and for each query that is
+//! logged; it loads the snapshot once for a batch, so that each query sees exactly one.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use super::{
+    forward::{Forwarder, Waiting},
+    handler::{ClientMessage, Handler, ListenerEvent},
+    live::SnapshotReader,
+    rate::ClientRateLimiter,
+    responder::Responder,
+    self_query::own_question,
+};
+use crate::{
+    clock::{calendar, monotonic},
+    telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
+    upstream::Admitted,
+};
+use dnsgate_core::{
+    dns::Prefetch,
+    engine::{
+        self, Client, Context, FollowUp, Forward, Outcome, RateVerdict, Reason, Snapshot, Step,
+        UpstreamResult,
+    },
+};
+
+/// The handler of one worker.
+pub(crate) struct Worker {
+    reader: SnapshotReader,
+    snapshot: Arc<Snapshot>,
+    recorder: Recorder,
+    shared: Arc<Shared>,
+    forwarder: Arc<Forwarder>,
+    rate_limiter: Option<ClientRateLimiter>,
+    /// What the batch will read of the policy.
+    prefetch: Prefetch,
+    /// When the batch was read, by the calendar: for expiry and for the log.
+    now: SystemTime,
+    /// The same by the other clock.
+    began: Instant,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        mut reader: SnapshotReader,
+        telemetry: &Telemetry,
+        forwarder: Arc<Forwarder>,
+        rate_limiter: Option<ClientRateLimiter>,
+    ) -> Self {
+        let snapshot = Arc::clone(reader.snapshot());
+        let (now, began) = (calendar(), monotonic());
+        Self {
+            reader,
+            snapshot,
+            recorder: telemetry.recorder(),
+            shared: Arc::clone(telemetry.shared()),
+            forwarder,
+            rate_limiter,
+            prefetch: Prefetch::new(),
+            now,
+            began,
+        }
+    }
+
+    /// Takes a query as far as it goes at once.
+    fn step(&self, message: ClientMessage<'_>, out: &mut [u8]) -> Step {
+        let pass = self
+            .rate_limiter
+            .as_ref()
+            .map(|rate_limiter| rate_limiter.pass(message, self.began));
+        if let Some(over @ (RateVerdict::Slip | RateVerdict::Over)) = pass {
+            return engine::limited(message.packet, over == RateVerdict::Slip, out);
+        }
+        #[cfg(feature = "faults")]
+        crate::faults::strike(crate::faults::FaultPoint::Worker, message.packet);
+        let client = Client {
+            source: message.source.ip(),
+            transport: message.transport,
+        };
+        let context =
+            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
+        engine::begin(message.packet, client, &context, out)
+    }
+
+    /// Counts and logs one query.
+    fn record(
+        &mut self,
+        outcome: Outcome,
+        message: ClientMessage<'_>,
+        reply: &[u8],
+        rejected: Option<&str>,
+    ) {
+        self.recorder.record(&telemetry::Event {
+            outcome,
+            transport: message.transport,
+            source: message.source,
+            query: message.packet,
+            reply,
+            rejected,
+            time: self.now,
+            latency: Latency::Batch {
+                since: self.began,
+                clock: monotonic,
+            },
+            generation: self.snapshot.generation(),
+        });
+    }
+
+    /// Ends a query at once where waiting would be in vain, because its upstream may not be asked: with
+    /// what the cache has past its time, or SERVFAIL. An error is that end; otherwise it may wait, and
+    /// was let in unless it goes on elsewhere.
+    fn admit(
+        &self,
+        ask: &Forward,
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+    ) -> Result<Option<Admitted>, Step> {
+        let failure = match self.forwarder.admit(&self.snapshot, &ask.permit) {
+            Ok(admitted) => return Ok(admitted),
+            Err(failure) => failure,
+        };
+        let context =
+            Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
+        let arrived = [UpstreamResult::new(
+            ask.permit.clone(),
+            Err(failure),
+            &context,
+        )];
+        let client = Client {
+            source: message.source.ip(),
+            transport: message.transport,
+        };
+        match engine::resume(message.packet, client, &context, &arrived, out) {
+            // An alias of what the cache had leads to an upstream that may be asked.
+            Step::Forward(_) => Ok(None),
+            step => Err(step),
+        }
+    }
+
+    /// Hands a query over that must wait; the reply's length where it cannot.
+    fn wait(
+        &mut self,
+        (ask, admitted): (Forward, Option<Admitted>),
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+        responder: &dyn Responder,
+    ) -> Option<usize> {
+        let outcome = ask.outcome;
+        let taken = responder.detach().and_then(|responder| {
+            let waiting = Waiting {
+                packet: message.packet.into(),
+                source: message.source,
+                transport: message.transport,
+                snapshot: Arc::clone(&self.snapshot),
+                ask,
+                admitted,
+                responder,
+                now: self.now,
+                began: self.began,
+            };
+            self.forwarder.submit(waiting).then_some(())
+        });
+        if taken.is_some() {
+            return None;
+        }
+        self.shared.shed(Shed::InFlight);
+        let step = engine::fail(message.packet, message.transport, Reason::Shed, out);
+        let failed = Outcome {
+            reason: step.outcome().reason,
+            rcode: step.outcome().rcode,
+            ..outcome
+        };
+        let len = step.len();
+        self.record(failed, message, out.get(..len).unwrap_or_default(), None);
+        (len > 0).then_some(len)
+    }
+
+    /// What a reply asks for beside being sent.
+    fn follow_up(&self, more: Option<&FollowUp>) {
+        if let Some(permit) = more.and_then(|more| more.refresh.clone()) {
+            let snapshot = Arc::clone(&self.snapshot);
+            self.forwarder.refresh(permit, snapshot, self.now);
+        }
+    }
+
+    /// Whether a query is one of dnsgate's own, by which nothing is counted or logged that is about
+    /// clients. A probe for loops that came back is told of.
+    fn is_own(&self, outcome: &Outcome, message: ClientMessage<'_>) -> bool {
+        match outcome.reason {
+            Reason::Class => message.packet == own_question(),
+            Reason::LoopProbe => {
+                let source = message.source.ip();
+                let token = engine::probe_of(message.packet);
+                let own = token.is_some_and(|token| self.forwarder.probe_returned(token, source));
+                if own {
+                    self.shared.self_query(SelfQuery::Returned);
+                }
+                own
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Handler for Worker {
+    fn begin_batch(&mut self) {
+        (self.now, self.began) = (calendar(), monotonic());
+        let snapshot = self.reader.snapshot();
+        if !Arc::ptr_eq(snapshot, &self.snapshot) {
+            self.snapshot = Arc::clone(snapshot);
+        }
+    }
+
+    fn end_batch(&mut self) {
+        let latency = monotonic().saturating_duration_since(self.began);
+        self.recorder.batch_took(latency);
+    }
+
+    fn prefetch(&mut self, packet: &[u8]) -> bool {
+        engine::prefetch(packet, &self.snapshot, &mut self.prefetch)
+    }
+
+    fn fetch(&mut self) {
+        self.snapshot.policy().fetch(&mut self.prefetch);
+    }
+
+    fn handle(
+        &mut self,
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+        responder: &dyn Responder,
+    ) -> Option<usize> {
+        match self.step(message, out) {
+            Step::Reply { len, outcome, more } => {
+                if !self.is_own(&outcome, message) {
+                    let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                    let reply = out.get(..len).unwrap_or_default();
+                    self.record(outcome, message, reply, rejected);
+                }
+                self.follow_up(more.as_deref());
+                Some(len)
+            }
+            Step::Drop(outcome, more) => {
+                let rejected = more.as_ref().and_then(|more| more.rejected.as_deref());
+                self.record(outcome, message, &[], rejected);
+                None
+            }
+            Step::Forward(ask) => match self.admit(&ask, message, out) {
+                Err(step) => {
+                    let len = step.len();
+                    let reply = out.get(..len).unwrap_or_default();
+                    self.record(*step.outcome(), message, reply, step.rejected());
+                    (len > 0).then_some(len)
+                }
+                Ok(admitted) => self.wait((*ask, admitted), message, out, responder),
+            },
+        }
+    }
+
+    fn panicked(&mut self, message: ClientMessage<'_>, outcome: Outcome, reply: &[u8]) {
+        self.record(outcome, message, reply, None);
+    }
+
+    fn observe(&mut self, event: ListenerEvent) {
+        match event {
+            ListenerEvent::ReplyLost => self.shared.reply_lost(),
+            ListenerEvent::Unanswerable => self.shared.unanswerable(),
+            ListenerEvent::ConnectionOpened => self.shared.tcp_opened(),
+            ListenerEvent::ConnectionClosed => self.shared.tcp_closed(),
+            ListenerEvent::ConnectionRefused => self.shared.shed(Shed::Refused),
+            ListenerEvent::ConnectionEvicted => self.shared.shed(Shed::Evicted),
+            ListenerEvent::AcceptFailed => self.shared.shed(Shed::AcceptFailed),
+            ListenerEvent::ConnectionIdle => self.shared.tcp_limited(TcpLimit::Idle),
+            ListenerEvent::ConnectionSlow => self.shared.tcp_limited(TcpLimit::Message),
+            ListenerEvent::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
+            ListenerEvent::ConnectionUnread => self.shared.tcp_limited(TcpLimit::Unread),
+        }
+    }
+}

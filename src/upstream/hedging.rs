@@ -1,0 +1,374 @@
+//! One question on its way: which servers are asked, when a second one, and what counts as the
+//! answer.
+//!
+//! ```text
+//!  first  ├──────── hedge ────┬──── patience ──────┬───────────────────────────────┤ deadline
+//!  second                     └─ early, if paid for │
+//!                                                   └─ next server, or the same again
+//! ```
+//!
+//! A server that has been given up on is still listened to: whoever answers first wins. When one
+//! has, those asked before it get the rest of their patience, in the background, so that it is
+//! known whether they were slow or dead.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time;
+
+use super::{
+    coalescing::Resolution,
+    observer::{QueryEnd, UpstreamEvent},
+    share::{Party, Requester},
+    shared::UpstreamShared,
+    transport::{Reply, TransportFault},
+};
+use crate::clock::monotonic;
+use dnsgate_core::{
+    dns::{Failure, Response},
+    policy::Permit,
+};
+
+/// How often servers that did not answer are asked again, all together, within one deadline.
+const AGAIN: usize = 3;
+
+type AttemptFuture = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
+
+/// A question to one server that has not ended.
+struct PendingAttempt {
+    attempt: usize,
+    server: usize,
+    since: Instant,
+    /// When it counts as timed out.
+    until: Instant,
+    timed_out: bool,
+}
+
+struct Hedging {
+    shared: Arc<UpstreamShared>,
+    permit: Arc<Permit>,
+    party: Party,
+    order: Vec<usize>,
+    /// Attempts that were started.
+    started: usize,
+    attempts: FuturesUnordered<AttemptFuture>,
+    pending: Vec<PendingAttempt>,
+    /// Servers whose word is known: not asked again.
+    spoken: Vec<usize>,
+    hedge_at: Option<Instant>,
+    deadline: Instant,
+    failure: Option<Failure>,
+}
+
+/// Asks the servers of an upstream until one has an answer or `deadline` has passed. `party` is whose
+/// question it is.
+pub(super) async fn run(
+    shared: Arc<UpstreamShared>,
+    permit: Arc<Permit>,
+    party: Party,
+    deadline: Instant,
+) -> Resolution {
+    let start = monotonic();
+    let plan = shared.stats.plan();
+    let mut hedging = Hedging {
+        deadline,
+        hedge_at: (plan.order.len() > 1).then(|| start + plan.hedge_after),
+        order: plan.order,
+        shared,
+        permit,
+        party,
+        started: 0,
+        attempts: FuturesUnordered::new(),
+        pending: Vec::new(),
+        spoken: Vec::new(),
+        failure: None,
+    };
+    hedging.start();
+    while !hedging.attempts.is_empty() {
+        let wake = time::Instant::from_std(hedging.wake());
+        tokio::select! {
+            biased;
+            Some((attempt, result)) = hedging.attempts.next() => match hedging.ended(attempt, result) {
+                Some(response) => {
+                    hedging.leave();
+                    return Ok(response);
+                }
+                None => hedging.start_untried(),
+            },
+            () = time::sleep_until(wake) => if hedging.is_over(monotonic()) {
+                break;
+            },
+        }
+    }
+    Err(hedging.failure.unwrap_or(Failure::Timeout))
+}
+
+impl Hedging {
+    /// When something is to be done without an answer.
+    fn wake(&self) -> Instant {
+        let patient = self.pending.iter().filter(|pending| !pending.timed_out);
+        patient
+            .map(|pending| pending.until)
+            .chain(self.hedge_at)
+            .fold(self.deadline, Instant::min)
+    }
+
+    /// Does what is to be done now. Returns whether the deadline has passed.
+    fn is_over(&mut self, now: Instant) -> bool {
+        let given_up = self.give_up(now);
+        if now >= self.deadline {
+            return true;
+        }
+        if given_up && self.pending.iter().all(|pending| pending.timed_out) {
+            self.start();
+        }
+        if self.hedge_at.is_some_and(|at| at <= now) {
+            self.hedge();
+        }
+        false
+    }
+
+    /// Counts those whose time is up. Returns whether there were any.
+    fn give_up(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for pending in &mut self.pending {
+            if !pending.timed_out && pending.until <= now {
+                pending.timed_out = true;
+                any = true;
+                let waited = now.saturating_duration_since(pending.since);
+                self.shared.stats.timed_out(pending.server, waited, now);
+            }
+        }
+        any
+    }
+
+    fn hedge(&mut self) {
+        self.hedge_at = None;
+        // Where two are under way already, one of them has failed or is late.
+        let next = self.order.get(self.started).filter(|_| self.started == 1);
+        let Some(&server) = next else {
+            return;
+        };
+        if self.shared.stats.take_hedge(server) {
+            self.shared
+                .observer
+                .observe(UpstreamEvent::Hedged { server });
+            self.start();
+        }
+    }
+
+    /// Asks the next server that has not been asked yet, if there is one.
+    fn start_untried(&mut self) {
+        if self.started < self.order.len() {
+            self.start();
+        }
+    }
+
+    /// Asks the next server, or again one that has not answered.
+    fn start(&mut self) {
+        let servers = self.order.len();
+        while self.started < servers + AGAIN {
+            let attempt = self.started;
+            self.started += 1;
+            let server = self.order.get(attempt % servers.max(1)).copied();
+            if let Some(server) = server.filter(|server| !self.spoken.contains(server)) {
+                self.ask(attempt, server);
+                return;
+            }
+        }
+    }
+
+    fn ask(&mut self, attempt: usize, server: usize) {
+        let since = monotonic();
+        let patience = self.shared.stats.patience(server);
+        let until = self.deadline.min(since + patience);
+        self.pending.push(PendingAttempt {
+            attempt,
+            server,
+            since,
+            until,
+            timed_out: false,
+        });
+        let shared = Arc::clone(&self.shared);
+        let permit = Arc::clone(&self.permit);
+        let requester = Requester {
+            party: self.party,
+            again: attempt > 0,
+        };
+        self.attempts.push(Box::pin(async move {
+            let reported = ReportedAttempt::new(shared, server, since, until - since);
+            (attempt, reported.ask(&permit, requester).await)
+        }));
+    }
+
+    /// An attempt has ended; with responses, if it found any.
+    fn ended(
+        &mut self,
+        attempt: usize,
+        result: Result<Response, Failure>,
+    ) -> Option<Arc<Response>> {
+        let at = self.pending.iter().position(|one| one.attempt == attempt)?;
+        let server = self.pending.swap_remove(at).server;
+        self.spoken.push(server);
+        match result {
+            Ok(response) => Some(Arc::new(response)),
+            Err(failure) => {
+                let best = self.failure.map_or(0, weight);
+                if weight(failure) >= best {
+                    self.failure = Some(failure);
+                }
+                None
+            }
+        }
+    }
+
+    /// The question is answered: finds out about the servers that were asked before.
+    fn leave(self) {
+        let silent = self.pending.iter().filter(|pending| !pending.timed_out);
+        let silent: Vec<usize> = silent.map(|pending| pending.server).collect();
+        for &server in &silent {
+            self.shared.stats.beaten(server, monotonic());
+        }
+        if !silent.is_empty() {
+            tokio::spawn(self.linger());
+        }
+    }
+
+    async fn linger(mut self) {
+        self.hedge_at = None;
+        while self.pending.iter().any(|pending| !pending.timed_out) {
+            let wake = time::Instant::from_std(self.wake());
+            match time::timeout_at(wake, self.attempts.next()).await {
+                Ok(Some((attempt, result))) => {
+                    self.ended(attempt, result);
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    self.give_up(monotonic());
+                }
+            }
+        }
+    }
+}
+
+/// Of several failures, the one that says most is told: the last of the greatest weight.
+const fn weight(failure: Failure) -> u8 {
+    match failure {
+        Failure::Shed | Failure::Down | Failure::Looping => 0,
+        Failure::Unreachable => 1,
+        Failure::Timeout => 2,
+        // It tells what there is to mend.
+        Failure::Server(_) => 3,
+        Failure::Malformed => 4,
+        Failure::Code(_) => 5,
+    }
+}
+
+/// A question to one server: however it ends, that is told once.
+struct ReportedAttempt {
+    shared: Arc<UpstreamShared>,
+    server: usize,
+    since: Instant,
+    patience: Duration,
+    reported: bool,
+}
+
+impl ReportedAttempt {
+    const fn new(
+        shared: Arc<UpstreamShared>,
+        server: usize,
+        since: Instant,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            shared,
+            server,
+            since,
+            patience,
+            reported: false,
+        }
+    }
+
+    async fn ask(mut self, permit: &Permit, requester: Requester) -> Result<Response, Failure> {
+        let shared = Arc::clone(&self.shared);
+        let transport = shared
+            .transports
+            .get(self.server)
+            .ok_or(Failure::Unreachable)?;
+        // A connection is given up a little before the question, which is then asked on a new one.
+        match transport
+            .ask(permit, self.patience / 4 * 3, requester)
+            .await
+        {
+            Ok(reply) => self.replied(permit, &reply),
+            Err(fault) => Err(self.failed(fault)),
+        }
+    }
+
+    fn replied(&mut self, permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
+        // Whatever the reply says, the server lives: nobody can take one away from the others by
+        // asking for a name that it fails to resolve.
+        self.shared.stats.answered(self.server, Some(reply.rtt));
+        let response = read(permit, reply);
+        let result = match response {
+            Ok(_) => QueryEnd::Answered,
+            Err(Failure::Code(_)) => QueryEnd::ErrorCode,
+            Err(_) => QueryEnd::Malformed,
+        };
+        self.tell(result, Some(reply.rtt));
+        response
+    }
+
+    fn failed(&mut self, fault: TransportFault) -> Failure {
+        let (result, failure) = match fault {
+            TransportFault::Server(fault) => {
+                self.shared.faulty(self.server, fault);
+                (QueryEnd::Fault(fault), Failure::Server(fault))
+            }
+            TransportFault::Silent => {
+                let now = monotonic();
+                let waited = now.saturating_duration_since(self.since);
+                self.shared.stats.timed_out(self.server, waited, now);
+                (QueryEnd::Timeout, Failure::Timeout)
+            }
+            TransportFault::Malformed => (QueryEnd::Malformed, Failure::Malformed),
+            TransportFault::Busy => (QueryEnd::Busy, Failure::Shed),
+        };
+        self.tell(result, None);
+        failure
+    }
+
+    fn tell(&mut self, result: QueryEnd, rtt: Option<Duration>) {
+        self.reported = true;
+        self.shared.observer.observe(UpstreamEvent::QueryEnded {
+            server: self.server,
+            result,
+            rtt,
+        });
+    }
+}
+
+impl Drop for ReportedAttempt {
+    fn drop(&mut self) {
+        if !self.reported {
+            let late = monotonic().saturating_duration_since(self.since) >= self.patience;
+            let result = if late {
+                QueryEnd::Timeout
+            } else {
+                QueryEnd::Abandoned
+            };
+            self.tell(result, None);
+        }
+    }
+}
+
+/// What a reply says. One that is still truncated when it came over a stream is no whole answer,
+/// which the reader refuses.
+fn read(permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
+    let (name, bits) = (permit.name(), permit.bits());
+    Response::parse(&reply.message, name, permit.qtype(), bits.dnssec_ok)
+}
