@@ -1,7 +1,8 @@
-//! Which questions and which records a configuration of these tests allows, in the simplest way: by lists, and one label after
-//! the other.
+//! Which questions and which records a configuration of these tests allows, in the simplest way: by the patterns of the naive
+//! policy, and by lists.
 
-use dnsgate::dns::{Name, RecordType};
+use dnsgate::dns::RecordType;
+use dnsgate_naive::{Pattern, wire_labels};
 
 use super::unbound::CORP;
 use crate::differential_nsd::wire::{Question, Record};
@@ -36,24 +37,11 @@ pub(crate) const ZONES: [(&str, &str, &[&str]); 3] = [
 const DEFAULT: [&str; 10] = [
     "A", "AAAA", "CNAME", "HTTPS", "SVCB", "SRV", "MX", "PTR", "NS", "SOA",
 ];
-/// Whether a rule allows the question: names compared label by label, types by the list.
+/// Whether a rule allows the question: the name by the naive policy's pattern, the type by the list.
 pub(crate) fn is_allowed(question: &Question) -> bool {
     let qtype = RecordType(question.qtype).to_string();
-    let name = question.lower_name();
-    let is_below = |origin: &str| {
-        let origin: Name = origin.parse().expect("a name");
-        let labels = |mut at: &[u8]| {
-            let mut suffixes = vec![at.to_vec()];
-            while let Some((&len, rest)) = at.split_first().filter(|(len, _)| **len > 0) {
-                at = &rest[usize::from(len)..];
-                suffixes.push(at.to_vec());
-            }
-            suffixes
-        };
-        labels(&name)
-            .iter()
-            .any(|suffix| suffix == origin.as_ref().wire())
-    };
+    let name = wire_labels(&question.lower_name());
+    let is_below = |origin: &str| Pattern::read(&format!(".{origin}")).matches(&name);
     let corp = [(CORP.0, &DEFAULT[..])];
     let others = ZONES.map(|(origin, _, types)| {
         (
