@@ -65,7 +65,7 @@ fn word() -> String {
 
 /// Where a query has come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum At {
+pub(crate) enum FaultPoint {
     /// With the worker that read it.
     Worker,
     /// With the task that waits for an upstream, which has answered.
@@ -74,13 +74,15 @@ pub(crate) enum At {
 
 /// Does what the query's name says, if it says it of this place.
 #[expect(clippy::panic, reason = "it is what the name asks for")]
-pub(crate) fn strike(at: At, packet: &[u8]) {
+pub(crate) fn strike(at: FaultPoint, packet: &[u8]) {
     let Ok(query) = Query::parse(packet) else {
         return;
     };
     match (at, query.name().to_string().as_str()) {
-        (At::Worker, PANIC) | (At::Later, PANIC_LATER) => panic!("as the name says"),
-        (At::Worker, HANG) => loop {
+        (FaultPoint::Worker, PANIC) | (FaultPoint::Later, PANIC_LATER) => {
+            panic!("as the name says")
+        }
+        (FaultPoint::Worker, HANG) => loop {
             thread::park();
         },
         _ => {}

@@ -1,7 +1,7 @@
 //! The snapshot in force, and how another takes its place.
 //!
 //! A snapshot is one whole configuration, seen by every query from its beginning to its end. A
-//! worker keeps a [`Reader`] and asks it once for each batch of queries: one atomic load, no lock. A
+//! worker keeps a [`SnapshotReader`] and asks it once for each batch of queries: one atomic load, no lock. A
 //! snapshot lives as long as somebody still reads it.
 //!
 //! ```text
@@ -20,22 +20,23 @@ use std::{
     time::SystemTime,
 };
 
-use crate::serve::Live;
+use crate::serve::LiveSnapshot;
 use dnsgate_config::{
-    self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Report, Startup,
-    Unquoted,
+    self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Startup,
 };
 use dnsgate_core::engine::Snapshot;
 use dnsgate_whatif::{Failures, Subject};
 
 mod blocking;
-mod files;
+mod file_watch;
 mod partitions;
+mod refused;
 pub(crate) mod report;
 mod task;
-mod watch;
+mod watched_files;
 
-pub use partitions::Numbered;
+pub use partitions::NumberedUpstreams;
+pub use refused::ReloadRefused;
 pub(crate) use task::{Causes, keep};
 
 use partitions::Partitions;
@@ -43,88 +44,9 @@ use partitions::Partitions;
 /// The number of the first snapshot of a process.
 const FIRST_GENERATION: u64 = 1;
 
-/// Why a reload changed nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// There is no file to read: the built-in configuration is in force.
-    #[error("there is no configuration file; start with --config to have one that can be reloaded")]
-    NoFile,
-    /// The file was a pipe or the like: it was read once, and what it would say now is another
-    /// thing, perhaps nothing at all.
-    #[error("{} is no regular file and cannot be read twice", .0.display())]
-    ReadOnce(PathBuf),
-    /// The file was a regular one, and something else has its name now: to read from it might never
-    /// end.
-    #[error("{} is no regular file any more", .0.display())]
-    NotAFile(PathBuf),
-    /// The file is not wholly valid.
-    #[error("{0}")]
-    Invalid(#[from] Report),
-    /// A key was changed that takes effect at a start only.
-    #[error("{how} cannot change while dnsgate runs; restart it, or put the old value back")]
-    Fixed {
-        /// The key.
-        key: &'static str,
-        /// The key, and from what to what.
-        how: String,
-    },
-    /// The file is valid, and does not do what its own tests say.
-    #[error("{0}")]
-    Tests(#[from] Failures),
-    /// An upstream of it cannot be used: there are no certificates to trust, or the like.
-    #[error("{0}")]
-    Upstream(String),
-    /// It could not be read to its end: no thread, a file that does not answer, a panic.
-    #[error("the configuration was not read: {0}")]
-    Failed(Unquoted),
-}
-
-impl Refused {
-    /// Whether what the operator's file says is not what is in force, so that there is something to
-    /// be mended. Where there is no file that could be read again, nothing can be said of it.
-    #[must_use]
-    pub const fn leaves_a_difference(&self) -> bool {
-        match self {
-            Self::NoFile | Self::ReadOnce(_) => false,
-            Self::NotAFile(_)
-            | Self::Invalid(_)
-            | Self::Fixed { .. }
-            | Self::Tests(_)
-            | Self::Upstream(_)
-            | Self::Failed(_) => true,
-        }
-    }
-}
-
-impl Refused {
-    /// The same for those who may not read the files that it is about. Each kind says what of it
-    /// may be told.
-    #[must_use]
-    pub fn unquoted(&self) -> Unquoted {
-        match self {
-            Self::NoFile => Unquoted::from(
-                "there is no configuration file; start with --config to have one that can be reloaded",
-            ),
-            Self::ReadOnce(_) => {
-                Unquoted::from("the configuration is no regular file and cannot be read twice")
-            }
-            Self::NotAFile(_) => Unquoted::from("the configuration is no regular file any more"),
-            Self::Invalid(report) => report.unquoted(),
-            Self::Fixed { key, .. } => Unquoted::from("`")
-                .and(key)
-                .and("` cannot change while dnsgate runs; restart it, or put the old value back"),
-            Self::Failed(why) => Unquoted::from("the configuration was not read: ").and_all(why),
-            Self::Tests(failures) => failures.unquoted(),
-            Self::Upstream(_) => {
-                Unquoted::from("an upstream cannot be used; the log of dnsgate says why")
-            }
-        }
-    }
-}
-
 /// What may be put in force next, and how it differs from what is.
 #[derive(Debug)]
-pub struct Next {
+pub struct NextConfiguration {
     /// The snapshot, with the next number.
     pub snapshot: Snapshot,
     /// What is different.
@@ -132,7 +54,7 @@ pub struct Next {
     /// What was perhaps not meant.
     pub warnings: Vec<Notice>,
     /// Who may be asked, in the order of their numbers in the snapshot's policy.
-    pub upstreams: Numbered,
+    pub upstreams: NumberedUpstreams,
     /// Which queries are logged, and one in how many.
     pub log: (LogQueries, u32),
     contents: Arc<Contents>,
@@ -142,7 +64,7 @@ pub struct Next {
 /// One attempt to read the configuration again. It has what it needs, so that it can be made on
 /// another thread, and nothing is lost when that never ends.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct ReloadAttempt {
     path: Option<PathBuf>,
     read_once: bool,
     generation: u64,
@@ -154,9 +76,9 @@ pub struct Attempt {
 
 /// What came of an attempt.
 #[derive(Debug)]
-pub struct Read {
+pub struct AttemptResult {
     /// What may be put in force next, or why nothing may.
-    pub next: Result<Next, Refused>,
+    pub next: Result<NextConfiguration, ReloadRefused>,
     /// What was read; `None` if nothing was.
     files: Option<Vec<ReadFile>>,
     partitions: Partitions,
@@ -179,7 +101,7 @@ pub struct Reloader {
     path: Option<PathBuf>,
     /// Whether the file was none that can be read again.
     read_once: bool,
-    live: Live,
+    live: LiveSnapshot,
     contents: Arc<Contents>,
     startup: Startup,
     /// Where it listens, whatever the file says: no upstream may be one of these.
@@ -204,7 +126,7 @@ impl Reloader {
         Ok(Self {
             read_once: path.as_deref().is_some_and(is_no_file),
             path,
-            live: Live::new(snapshot),
+            live: LiveSnapshot::new(snapshot),
             partitions,
             contents: Arc::new(config.contents),
             listen: config.startup.listen.clone(),
@@ -224,7 +146,7 @@ impl Reloader {
 
     /// The snapshot in force, for those who read it.
     #[must_use]
-    pub const fn live(&self) -> &Live {
+    pub const fn live(&self) -> &LiveSnapshot {
         &self.live
     }
 
@@ -236,7 +158,7 @@ impl Reloader {
 
     /// Who may be asked under the snapshot in force.
     #[must_use]
-    pub const fn upstreams(&self) -> &Numbered {
+    pub const fn upstreams(&self) -> &NumberedUpstreams {
         self.partitions.in_force()
     }
 
@@ -249,8 +171,8 @@ impl Reloader {
 
     /// An attempt to put what the file says now in the place of what is in force.
     #[must_use]
-    pub fn attempt(&self) -> Attempt {
-        Attempt {
+    pub fn attempt(&self) -> ReloadAttempt {
+        ReloadAttempt {
             path: self.path.clone(),
             read_once: self.read_once,
             generation: self.live.current().generation() + 1,
@@ -264,8 +186,8 @@ impl Reloader {
     /// Takes note of what an attempt has read, and returns what came of it. Nothing is in force yet.
     ///
     /// # Errors
-    /// [`Refused`], and the snapshot in force stays.
-    pub fn take(&mut self, read: Read) -> Result<Next, Refused> {
+    /// [`ReloadRefused`], and the snapshot in force stays.
+    pub fn take(&mut self, read: AttemptResult) -> Result<NextConfiguration, ReloadRefused> {
         if let Some(files) = read.files {
             self.files = files;
         }
@@ -274,7 +196,7 @@ impl Reloader {
     }
 
     /// Puts what was read in force: queries that begin from now on see it.
-    pub fn apply(&mut self, next: Next) -> Applied {
+    pub fn apply(&mut self, next: NextConfiguration) -> Applied {
         let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
         self.live.set(next.snapshot);
@@ -288,14 +210,14 @@ impl Reloader {
     }
 }
 
-impl Attempt {
+impl ReloadAttempt {
     /// Reads the file, builds everything that it says, and holds it to its own tests, asked at
     /// `now`.
     #[must_use]
-    pub fn read(mut self, now: SystemTime) -> Read {
+    pub fn read(mut self, now: SystemTime) -> AttemptResult {
         let mut files = None;
         let next = self.next(now, &mut files);
-        Read {
+        AttemptResult {
             next,
             files,
             partitions: self.partitions,
@@ -306,15 +228,15 @@ impl Attempt {
         &mut self,
         now: SystemTime,
         files: &mut Option<Vec<ReadFile>>,
-    ) -> Result<Next, Refused> {
-        let path = self.path.as_ref().ok_or(Refused::NoFile)?;
+    ) -> Result<NextConfiguration, ReloadRefused> {
+        let path = self.path.as_ref().ok_or(ReloadRefused::NoFile)?;
         if is_no_file(path) {
             if self.read_once {
-                return Err(Refused::ReadOnce(path.clone()));
+                return Err(ReloadRefused::ReadOnce(path.clone()));
             }
             // A file in its place is a change, whatever is in it.
             *files = Some(vec![ReadFile::unread(path)]);
-            return Err(Refused::NotAFile(path.clone()));
+            return Err(ReloadRefused::NotAFile(path.clone()));
         }
         let mut config = match dnsgate_config::load_for(path, &self.listen) {
             Ok(config) => config,
@@ -327,7 +249,7 @@ impl Attempt {
         let changes = self.contents.changes(&config.contents);
         if let Some(key) = self.startup.first_difference(&config.startup) {
             let how = changes.of_key(key);
-            return Err(Refused::Fixed { key, how });
+            return Err(ReloadRefused::Fixed { key, how });
         }
         let warnings = config.warnings(now);
         let upstreams = self.partitions.number(config.upstreams);
@@ -335,7 +257,7 @@ impl Attempt {
             .with_upstreams(partitions::of(&upstreams));
         rehearse(&config.cases, &snapshot, &upstreams, now)?;
         let log = &config.startup.log;
-        Ok(Next {
+        Ok(NextConfiguration {
             snapshot,
             changes,
             warnings,
@@ -357,7 +279,7 @@ fn is_no_file(path: &Path) -> bool {
 fn rehearse(
     cases: &[Case],
     snapshot: &Snapshot,
-    upstreams: &Numbered,
+    upstreams: &NumberedUpstreams,
     now: SystemTime,
 ) -> Result<(), Failures> {
     let subject = Subject::new(snapshot, upstreams.iter().map(|(_, it)| it));
@@ -375,7 +297,7 @@ mod tests {
 
     impl Reloader {
         /// An attempt on this thread.
-        fn read(&mut self, now: SystemTime) -> Result<Next, Refused> {
+        fn read(&mut self, now: SystemTime) -> Result<NextConfiguration, ReloadRefused> {
             let read = self.attempt().read(now);
             self.take(read)
         }
@@ -448,11 +370,11 @@ mod tests {
             assert!(refused.contains(told), "{text}: {refused}");
         }
         fs::remove_file(file.path()).expect("removed");
-        assert!(matches!(reloader.read(NOW), Err(Refused::Invalid(_))));
+        assert!(matches!(reloader.read(NOW), Err(ReloadRefused::Invalid(_))));
         assert_eq!(reloader.live().current().generation(), 1);
         let mut built_in =
             Reloader::new(None, dnsgate_config::default_config(), NOW).expect("its tests pass");
-        assert!(matches!(built_in.read(NOW), Err(Refused::NoFile)));
+        assert!(matches!(built_in.read(NOW), Err(ReloadRefused::NoFile)));
     }
 
     #[test]

@@ -25,8 +25,8 @@ use crate::{
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
-        Forwarder, Gate, Running, Server, StreamLimits, Worker, WorkerError, self_query,
-        upstream_setup,
+        ClientRateLimiter, Forwarder, Running, Server, StreamLimits, Worker, WorkerError,
+        self_query, upstream_setup,
     },
     systemd,
     telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
@@ -40,7 +40,7 @@ mod signals;
 mod size;
 mod watchdog;
 
-use signals::{Asked, Signals};
+use signals::{SignalRequest, Signals};
 use size::Size;
 
 pub use signals::catch_signals;
@@ -147,10 +147,15 @@ async fn run(
         tcp_unread_bytes: unread(),
         ..numbers.reading()
     });
-    let gate = Gate::of(&startup.limits, server.addresses());
+    let rate_limiter = ClientRateLimiter::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
-        Worker::new(reader, &telemetry, Arc::clone(&forwarder), gate.clone())
+        Worker::new(
+            reader,
+            &telemetry,
+            Arc::clone(&forwarder),
+            rate_limiter.clone(),
+        )
     };
     let mut server = server
         .start(worker)
@@ -263,8 +268,8 @@ async fn until_told<K: Future<Output = Infallible>>(
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Stop(signal) => return Ok(signal),
-                Asked::Reload => reload(),
+                SignalRequest::Stop(signal) => return Ok(signal),
+                SignalRequest::Reload => reload(),
             },
             () = server.worker_ended() => return Err(anyhow!("a worker ended by itself")),
             never = &mut keep => match never {},
@@ -302,7 +307,7 @@ async fn drain(
     lifecycle::draining(telemetry, signal, drain);
     systemd::stopping(&format!("{signal}: draining for {} s", drain.as_secs_f64()));
     let again = async {
-        while signals.next().await == Asked::Reload {
+        while signals.next().await == SignalRequest::Reload {
             telemetry.reopen();
         }
     };

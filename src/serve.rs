@@ -15,11 +15,12 @@
 //! panicked over it. So one poisonous packet costs one answer, never a worker.
 //!
 //! Not here: which addresses and how many workers (configuration), what the answer is (engine),
-//! what is counted (telemetry; the handler is told of every [`Event`]).
+//! what is counted (telemetry; the handler is told of every [`ListenerEvent`]).
 
 mod bind;
 mod catch_panic;
 mod forward;
+mod handler;
 mod in_flight;
 mod live;
 mod rate;
@@ -43,126 +44,16 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use dnsgate_core::{dns::Transport, engine::Outcome};
+use dnsgate_core::dns::Transport;
 
 pub use bind::BindError;
 pub(crate) use forward::Forwarder;
-pub use live::{Live, Reader};
-pub(crate) use rate::Gate;
-pub use responder::{Later, ReplyTo, Unsent};
+pub use handler::{ClientMessage, Handler, ListenerEvent};
+pub use live::{LiveSnapshot, SnapshotReader};
+pub(crate) use rate::ClientRateLimiter;
+pub use responder::{DetachedResponder, Responder, Unsent};
 pub use tcp::StreamLimits;
 pub(crate) use worker::Worker;
-
-/// One message from a client.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'p> {
-    /// The bytes of the message, without any framing. Of a datagram that is longer than any query
-    /// can sensibly be (4096 bytes), the header only: that is no well-formed query either.
-    pub packet: &'p [u8],
-    /// Where it came from.
-    pub source: SocketAddr,
-    /// How it came.
-    pub transport: Transport,
-}
-
-/// What is done with messages. One instance per worker, never shared: it needs no lock.
-pub trait Handler: Send + 'static {
-    /// Messages have come: one of a stream, or as many datagrams as were there. Called before the
-    /// first of them; the place to read the clock and to load the snapshot.
-    fn begin_batch(&mut self);
-
-    /// This packet will be handled in this batch, as will others: what it will need can be noted, to
-    /// be fetched for all at once. Called before the first is handled, and for the next packet only
-    /// where this tells that it is of use.
-    fn prefetch(&mut self, _packet: &[u8]) -> bool {
-        false
-    }
-
-    /// All packets of the batch have been foreseen, and each was of use.
-    fn fetch(&mut self) {}
-
-    /// Writes the reply to `message` into `out`, whose length is the most that the transport can
-    /// carry, and returns the reply's length; `None` is no reply, or one that will go the way that
-    /// `later` gives. The bytes in `out` are those of an earlier reply.
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize>;
-
-    /// All messages of the batch have been handled; their replies have not been sent.
-    fn end_batch(&mut self) {}
-
-    /// [`handle`](Self::handle) panicked over `message`: that is its outcome, and the client gets
-    /// `reply`, if that is not empty.
-    fn panicked(&mut self, message: Message<'_>, outcome: Outcome, reply: &[u8]);
-
-    /// Something happened that is no query.
-    fn observe(&mut self, event: Event);
-}
-
-/// What happens at the listeners apart from queries: a closed set, to be counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// The kernel did not take a reply: no room in the send buffer, no route, a firewall's rule.
-    ReplyLost,
-    /// A datagram that cannot be answered, from port 0. The handler does not see it.
-    Unanswerable,
-    /// A connection was accepted and may stay.
-    ConnectionOpened,
-    /// A connection that had been opened ended, for whatever reason.
-    ConnectionClosed,
-    /// A connection was closed at once: its client has as many as a client may have.
-    ConnectionRefused,
-    /// The connection that had waited longest was closed, so that a new one could be opened.
-    ConnectionEvicted,
-    /// A connection could not be accepted, most often for want of file descriptors.
-    AcceptFailed,
-    /// A connection ends because no query came on it for too long.
-    ConnectionIdle,
-    /// A connection ends because a query took too long to come, or a reply to be read.
-    ConnectionSlow,
-    /// A connection is not read from until a reply is there: as many are awaited as may be.
-    PipelineFull,
-    /// A connection whose client does not read was closed: replies that are not read took as many
-    /// bytes as they may, over all connections, and it was stuck for longest.
-    ConnectionUnread,
-}
-
-impl Event {
-    /// Every event, in the order of their positions (`as usize`).
-    pub const ALL: [Self; 11] = [
-        Self::ReplyLost,
-        Self::Unanswerable,
-        Self::ConnectionOpened,
-        Self::ConnectionClosed,
-        Self::ConnectionRefused,
-        Self::ConnectionEvicted,
-        Self::AcceptFailed,
-        Self::ConnectionIdle,
-        Self::ConnectionSlow,
-        Self::PipelineFull,
-        Self::ConnectionUnread,
-    ];
-
-    /// The label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ReplyLost => "reply_lost",
-            Self::Unanswerable => "unanswerable",
-            Self::ConnectionOpened => "connection_opened",
-            Self::ConnectionClosed => "connection_closed",
-            Self::ConnectionRefused => "connection_refused",
-            Self::ConnectionEvicted => "connection_evicted",
-            Self::AcceptFailed => "accept_failed",
-            Self::ConnectionIdle => "connection_idle",
-            Self::ConnectionSlow => "connection_slow",
-            Self::PipelineFull => "pipeline_full",
-            Self::ConnectionUnread => "connection_unread",
-        }
-    }
-}
-
-/// `None` while the listeners run; then how long messages in progress may still take. A sender
-/// that is gone is an order to stop, too.
-type Stop = watch::Receiver<Option<Duration>>;
 
 /// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
 pub struct Server {
@@ -354,9 +245,9 @@ impl Running {
         ended: mpsc::Sender<()>,
         work: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
-        let last_words = LastWords(ended);
+        let end_notice = EndNotice(ended);
         let thread = thread::Builder::new().name(name).spawn(move || {
-            let _last_words = last_words;
+            let _end_notice = end_notice;
             work()
         })?;
         self.threads.push(thread);
@@ -365,9 +256,9 @@ impl Running {
 }
 
 /// Says that a thread has ended, even when it panics.
-struct LastWords(mpsc::Sender<()>);
+struct EndNotice(mpsc::Sender<()>);
 
-impl Drop for LastWords {
+impl Drop for EndNotice {
     fn drop(&mut self) {
         // There is room for one from each thread; without a receiver nobody wants to know.
         let _ = self.0.try_send(());

@@ -7,28 +7,31 @@
 //!                         prober ─▶ server stats: health, times, order
 //! ```
 //!
-//! [`Upstream::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
+//! [`UpstreamClient::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
 //! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): no byte of a client's packet comes this far.
 //!
-//! An [`Upstream`] does not change. Another configuration makes another one; with the last owner
+//! An [`UpstreamClient`] does not change. Another configuration makes another one; with the last owner
 //! of this one its connections and probes end.
 //!
 //! Not here: what of the responses may pass (`engine`), how long they are kept (`cache`), what is
 //! counted (`telemetry`).
 
-mod budget;
 mod check_servers;
 mod choice;
 mod coalescing;
 mod health;
+mod hedge_budget;
 mod hedging;
 mod observer;
 mod prober;
+mod probes;
 mod rtt;
 mod server_stats;
 mod share;
+mod shared;
 mod sockets;
 mod transport;
+mod upstream_limits;
 
 #[cfg(test)]
 mod tests;
@@ -39,89 +42,42 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::time;
 
 pub use self::{
     check_servers::{Alive, Dead, probe},
-    health::Standing,
-    observer::{Asked, Event, Observer},
+    health::ServerStatus,
+    observer::{Observer, QueryEnd, UpstreamEvent},
     share::{Party, may_take},
     sockets::bound_sockets,
     transport::OpenError,
+    upstream_limits::UpstreamLimits,
 };
 use self::{
-    coalescing::{Flight, Flights, Joined, Landing},
-    prober::Probes,
-    server_stats::{Book, Door},
-    transport::{Roots, Tell, Way},
+    coalescing::{InFlightQueries, InFlightQuery, Joined, Resolution},
+    probes::Probes,
+    server_stats::{Availability, ServerStats},
+    shared::UpstreamShared,
+    transport::{Roots, ServerReporter, ServerTransport},
 };
 use crate::clock::monotonic;
 use dnsgate_core::{
-    dns::{Failure, Response, ServerFault},
+    dns::{Failure, Response},
     policy::{Permit, UpstreamId},
 };
 
-/// How much of everything there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How long a question may take in all, whoever is asked how often, where whoever asks has as
-    /// much time.
-    pub deadline: Duration,
-    /// How many may wait for the same question.
-    pub waiters: usize,
-    /// How many questions may be in flight.
-    pub questions: usize,
-    /// How many connections there may be to one server.
-    pub connections: usize,
-    /// How many questions may be under way on one of them.
-    pub pipeline: usize,
-    /// How many questions are asked at a time while all servers are down.
-    pub probing: usize,
-    /// After how many datagrams that are no reply to it a question goes to TCP.
-    pub near_misses: usize,
-}
-
-impl Default for Limits {
-    /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name; the rest as the configuration has it. Its limits say
-    /// more of each.
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(2),
-            waiters: 1000,
-            questions: 10_000,
-            connections: 4,
-            pipeline: 512,
-            probing: 10,
-            near_misses: 3,
-        }
-    }
-}
-
 /// Servers that know the same, and the way to them.
-pub struct Upstream {
-    shared: Arc<Shared>,
-    flights: Arc<Flights>,
+pub struct UpstreamClient {
+    shared: Arc<UpstreamShared>,
+    in_flight: Arc<InFlightQueries>,
     /// Ends [`Self::watch`] when dropped.
     alive: tokio::sync::watch::Sender<()>,
 }
 
-/// What questions under way hold on to.
-struct Shared {
-    id: UpstreamId,
-    ways: Vec<Way>,
-    book: Book,
-    probes: Probes,
-    /// Questions that were let in while all servers were down, and have not ended.
-    probing: AtomicUsize,
-    limits: Limits,
-    observer: Arc<dyn Observer>,
-}
-
-impl Upstream {
+impl UpstreamClient {
     /// Prepares the way to the servers of `config`; nothing is sent yet. `id` is the upstream's in
     /// the configuration, for its probes. To be called within the tokio runtime that connections
     /// are to live on.
@@ -131,24 +87,26 @@ impl Upstream {
     pub fn new(
         id: UpstreamId,
         config: &dnsgate_config::Upstream,
-        limits: Limits,
+        limits: UpstreamLimits,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {
         let mut roots = Roots::new(config.ca.as_deref());
-        let mut ways = Vec::with_capacity(config.servers.len());
+        let mut transports = Vec::with_capacity(config.servers.len());
         for (server, address) in config.servers.iter().enumerate() {
-            let tell = Tell::new(Arc::clone(&observer), server);
-            ways.push(Way::new(address, &mut roots, tell, &limits)?);
+            let reporter = ServerReporter::new(Arc::clone(&observer), server);
+            transports.push(ServerTransport::new(
+                address, &mut roots, reporter, &limits,
+            )?);
         }
         Ok(Self {
-            flights: Flights::new(limits.questions, limits.waiters),
+            in_flight: InFlightQueries::new(limits.questions, limits.coalesced),
             alive: tokio::sync::watch::Sender::new(()),
-            shared: Arc::new(Shared {
+            shared: Arc::new(UpstreamShared {
                 id,
-                book: Book::new(config.strategy, ways.len(), Arc::clone(&observer)),
-                probes: Probes::new(ways.len()),
+                stats: ServerStats::new(config.strategy, transports.len(), Arc::clone(&observer)),
+                probes: Probes::new(transports.len()),
                 probing: AtomicUsize::new(0),
-                ways,
+                transports,
                 limits,
                 observer,
             }),
@@ -162,7 +120,7 @@ impl Upstream {
     /// Where no server may be asked, that is told at once. `party` is whose question it is.
     ///
     /// # Errors
-    /// [`Failure`], not later than `until`, nor later than [`Limits::deadline`] from now.
+    /// [`Failure`], not later than `until`, nor later than [`UpstreamLimits::deadline`] from now.
     pub async fn resolve(
         &self,
         permit: &Permit,
@@ -199,17 +157,17 @@ impl Upstream {
         // asked first had little time left.
         let end = if left < whole / 2 { now + whole } else { until };
         let ask = |permit| hedging::run(Arc::clone(&self.shared), permit, party, end);
-        match self.flights.join(permit, ask) {
-            Joined::First(flight) if end == until => flight.await,
-            Joined::First(flight) => wait(flight, until).await,
-            Joined::Merged(flight) => {
-                self.shared.observer.observe(Event::Merged);
+        match self.in_flight.join(permit, ask) {
+            Joined::First(query) if end == until => query.await,
+            Joined::First(query) => wait(query, until).await,
+            Joined::Coalesced(query) => {
+                self.shared.observer.observe(UpstreamEvent::Coalesced);
                 // It may end later than this one has time for. Should the thread that it began in
                 // hang, it must not take along who waits in others, either.
-                wait(flight, until).await
+                wait(query, until).await
             }
             Joined::Full => {
-                self.shared.observer.observe(Event::Shed);
+                self.shared.observer.observe(UpstreamEvent::Shed);
                 Err(Failure::Shed)
             }
         }
@@ -228,16 +186,18 @@ impl Upstream {
     /// Why it fails at once, which is told: all servers lead back to us, or all are down and as many
     /// questions as may find out whether one is back.
     pub fn admit(&self) -> Result<Admitted, Failure> {
-        let failure = match self.shared.book.door() {
-            Door::Open => return Ok(Admitted(None)),
-            Door::Looping => Failure::Looping,
-            Door::Down => match Probing::begin(&self.shared) {
+        let failure = match self.shared.stats.availability() {
+            Availability::Open => return Ok(Admitted(None)),
+            Availability::Looping => Failure::Looping,
+            Availability::Down => match Probing::begin(&self.shared) {
                 Some(probing) => return Ok(Admitted(Some(probing))),
                 None => Failure::Down,
             },
         };
         let looping = failure == Failure::Looping;
-        self.shared.observer.observe(Event::Refused { looping });
+        self.shared
+            .observer
+            .observe(UpstreamEvent::Refused { looping });
         Err(failure)
     }
 
@@ -254,12 +214,12 @@ impl Upstream {
 pub struct Admitted(Option<Probing>);
 
 /// A question that finds out whether a server is back; the next one may when it is dropped.
-struct Probing(Arc<Shared>);
+struct Probing(Arc<UpstreamShared>);
 
 impl Probing {
     /// One more, if there may be. Counted here, and not when the question leaves: many may be let in
     /// before the first of them has its turn.
-    fn begin(shared: &Arc<Shared>) -> Option<Self> {
+    fn begin(shared: &Arc<UpstreamShared>) -> Option<Self> {
         let more = |count: usize| (count < shared.limits.probing).then_some(count + 1);
         let begun = shared
             .probing
@@ -270,17 +230,9 @@ impl Probing {
 }
 
 /// What a flight ends with, if it does so in time.
-async fn wait(flight: Flight, until: Instant) -> Landing {
-    let landed = time::timeout_at(until.into(), flight).await;
-    landed.unwrap_or(Err(Failure::Timeout))
-}
-
-impl Shared {
-    /// A server cannot be used.
-    fn faulty(&self, server: usize, fault: ServerFault) {
-        self.observer.trouble(server, Some(fault), "");
-        self.book.unreachable(server, monotonic());
-    }
+async fn wait(query: InFlightQuery, until: Instant) -> Resolution {
+    let ended = time::timeout_at(until.into(), query).await;
+    ended.unwrap_or(Err(Failure::Timeout))
 }
 
 impl Drop for Probing {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::explain_page::{Asked, ExplainRequest};
-use crate::reload::{Numbered, Reloader};
+use crate::reload::{NumberedUpstreams, Reloader};
 use dnsgate_core::dns::Transport;
 use dnsgate_whatif::{Question, Subject, explain::explain};
 
@@ -18,7 +18,7 @@ pub(crate) fn prepare(
     now: SystemTime,
 ) -> impl FnOnce() + Send + 'static {
     let snapshot = reloader.live().current();
-    let upstreams = Numbered::clone(reloader.upstreams());
+    let upstreams = NumberedUpstreams::clone(reloader.upstreams());
     let origin = match reloader.path() {
         Some(path) => path.display().to_string(),
         None => "the built-in one".to_owned(),

@@ -28,7 +28,7 @@ const NICE: i32 = 19;
 
 /// Why nothing came of some work.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub(crate) enum BlockingError {
     /// The system has no thread for it.
     NoThread,
     /// So many earlier attempts hang.
@@ -39,15 +39,15 @@ pub(crate) enum Failed {
     TooLong(Duration),
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for BlockingError {}
 
-impl fmt::Display for Failed {
+impl fmt::Display for BlockingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.unquoted().fmt(f)
     }
 }
 
-impl Failed {
+impl BlockingError {
     /// Why, in words of the program and numbers alone.
     pub(crate) fn unquoted(&self) -> Unquoted {
         match self {
@@ -67,12 +67,12 @@ impl Failed {
 
 /// Where work of one kind is done.
 #[derive(Clone, Debug)]
-pub(crate) struct Aside {
+pub(crate) struct BlockingThreads {
     places: Arc<Semaphore>,
     most: usize,
 }
 
-impl Aside {
+impl BlockingThreads {
     /// At most so many threads, those included that were given up.
     pub(crate) fn new(most: usize) -> Self {
         Self {
@@ -84,19 +84,19 @@ impl Aside {
     /// Does it, and says what came of it, within this time.
     ///
     /// # Errors
-    /// [`Failed`]. What comes of work later than that is dropped.
+    /// [`BlockingError`]. What comes of work later than that is dropped.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         patience: Duration,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, BlockingError> {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Failed::Crowded(self.most))?;
-        let result = start(place, work).map_err(|_| Failed::NoThread)?;
+        let place = place.map_err(|_| BlockingError::Crowded(self.most))?;
+        let result = start(place, work).map_err(|_| BlockingError::NoThread)?;
         match time::timeout(patience, result).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(_)) => Err(Failed::Panicked),
-            Err(_) => Err(Failed::TooLong(patience)),
+            Ok(Err(_)) => Err(BlockingError::Panicked),
+            Err(_) => Err(BlockingError::TooLong(patience)),
         }
     }
 }
@@ -150,7 +150,7 @@ mod tests {
         {
             let nice = || rustix::process::getpriority_process(Some(rustix::thread::gettid()));
             let before = nice().expect("a priority");
-            let its = Aside::new(1).run(PATIENCE, nice).await;
+            let its = BlockingThreads::new(1).run(PATIENCE, nice).await;
             assert_eq!(its.expect("a result"), Ok(NICE));
             assert_eq!(nice(), Ok(before));
         }
@@ -158,12 +158,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_leaves_its_place() {
-        let aside = Aside::new(1);
+        let blocking = BlockingThreads::new(1);
         for _ in 0..3 {
-            let panicked = aside.run(PATIENCE, || -> () { panic!("as a test wants it") });
-            assert!(matches!(panicked.await, Err(Failed::Panicked)));
+            let panicked = blocking.run(PATIENCE, || -> () { panic!("as a test wants it") });
+            assert!(matches!(panicked.await, Err(BlockingError::Panicked)));
             // The place is free a moment after that is told.
-            while aside.places.available_permits() == 0 {
+            while blocking.places.available_permits() == 0 {
                 tokio::task::yield_now().await;
             }
         }
@@ -171,20 +171,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_hangs_is_given_up_and_only_so_many_may_hang() {
-        let aside = Aside::new(2);
+        let blocking = BlockingThreads::new(2);
         let mut held = Vec::new();
         for _ in 0..2 {
             let (end, ended) = mpsc::channel::<()>();
             held.push(end);
-            let hangs = aside.run(Duration::from_millis(1), move || ended.recv().is_err());
-            assert!(matches!(hangs.await, Err(Failed::TooLong(_))));
+            let hangs = blocking.run(Duration::from_millis(1), move || ended.recv().is_err());
+            assert!(matches!(hangs.await, Err(BlockingError::TooLong(_))));
         }
-        let refused = aside.run(PATIENCE, || ()).await;
-        assert!(matches!(refused, Err(Failed::Crowded(2))), "{refused:?}");
+        let refused = blocking.run(PATIENCE, || ()).await;
+        assert!(
+            matches!(refused, Err(BlockingError::Crowded(2))),
+            "{refused:?}"
+        );
         held.pop();
-        while aside.places.available_permits() == 0 {
+        while blocking.places.available_permits() == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(aside.run(PATIENCE, || ()).await.is_ok());
+        assert!(blocking.run(PATIENCE, || ()).await.is_ok());
     }
 }

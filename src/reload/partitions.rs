@@ -9,19 +9,19 @@ use dnsgate_core::engine::Partition;
 
 /// The upstreams of one configuration with their partitions, in the order of their numbers in the
 /// policy.
-pub type Numbered = Vec<(Partition, Upstream)>;
+pub type NumberedUpstreams = Vec<(Partition, Upstream)>;
 
 /// Gives out partitions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partitions {
-    in_force: Numbered,
+    in_force: NumberedUpstreams,
     /// The first number that nobody has had.
     next: u32,
 }
 
 impl Partitions {
     /// The upstreams of a new configuration, each with the partition that it has or one of its own.
-    pub(super) fn number(&mut self, upstreams: Vec<Upstream>) -> Numbered {
+    pub(super) fn number(&mut self, upstreams: Vec<Upstream>) -> NumberedUpstreams {
         let mut number = |upstream: Upstream| {
             let known = self.in_force.iter().find(|(_, known)| *known == upstream);
             let partition = known.map_or_else(
@@ -42,17 +42,17 @@ impl Partitions {
     }
 
     /// The configuration whose upstreams these are is in force now.
-    pub(super) fn apply(&mut self, upstreams: Numbered) {
+    pub(super) fn apply(&mut self, upstreams: NumberedUpstreams) {
         self.in_force = upstreams;
     }
 
-    pub(super) const fn in_force(&self) -> &Numbered {
+    pub(super) const fn in_force(&self) -> &NumberedUpstreams {
         &self.in_force
     }
 }
 
 /// The partitions alone.
-pub(super) fn of(upstreams: &Numbered) -> Vec<Partition> {
+pub(super) fn of(upstreams: &NumberedUpstreams) -> Vec<Partition> {
     upstreams.iter().map(|&(partition, _)| partition).collect()
 }
 

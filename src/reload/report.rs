@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Applied, Numbered, Refused};
+use super::{Applied, NumberedUpstreams, ReloadRefused};
 use crate::{
     clock::calendar,
     telemetry::{Labels, Reload, Severity, Telemetry},
@@ -14,7 +14,7 @@ use dnsgate_core::engine::Snapshot;
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
 /// Makes the names of groups and rules known. Before the first query can be counted under them.
-pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Numbered) {
+pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &NumberedUpstreams) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
     let rules = policy.rules().iter().map(|rule| rule.name.to_string());
@@ -66,7 +66,7 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
 
 /// A reload that changed nothing. Returns the report for whoever asked, which quotes no file; the log
 /// does.
-pub(super) fn refused(telemetry: &Telemetry, why: &Refused, asked_by: &str) -> Unquoted {
+pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Rejected);
     if why.leaves_a_difference() {
         telemetry.shared().config_rejected(true);

@@ -22,17 +22,17 @@ use std::{
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    Attempt, Next, Read, Refused, Reloader,
-    blocking::{Aside, Failed},
+    AttemptResult, NextConfiguration, ReloadAttempt, ReloadRefused, Reloader,
+    blocking::{BlockingError, BlockingThreads},
+    file_watch::FileWatch,
     report,
-    watch::Watch,
 };
 use crate::{
     admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult, explain_answer},
     clock::calendar,
     serve::{
         Forwarder,
-        upstream_setup::{self, Made},
+        upstream_setup::{self, PreparedUpstreams},
     },
     systemd,
     telemetry::Telemetry,
@@ -61,14 +61,14 @@ pub(crate) struct Causes {
 
 /// What has asked for a reload that has not begun, or for the one that has.
 #[derive(Debug, Default)]
-struct Asked {
+struct ReloadCauses {
     signal: bool,
     requests: Vec<ReloadRequest>,
     /// Changed files, or what else the watch says.
     watch: Option<String>,
 }
 
-impl Asked {
+impl ReloadCauses {
     const fn is_nobody(&self) -> bool {
         !self.signal && self.requests.is_empty() && self.watch.is_none()
     }
@@ -102,8 +102,8 @@ impl Asked {
 
 /// What a thread has read, with the upstreams that can be made known if there is something to be put
 /// in force.
-type Done = (Read, Option<anyhow::Result<Made>>);
-type Reading = Pin<Box<dyn Future<Output = Result<Done, Failed>> + Send>>;
+type ReadDone = (AttemptResult, Option<anyhow::Result<PreparedUpstreams>>);
+type ReadInProgress = Pin<Box<dyn Future<Output = Result<ReadDone, BlockingError>> + Send>>;
 
 /// Reloads whenever asked, until dropped.
 pub(crate) async fn keep(
@@ -112,69 +112,69 @@ pub(crate) async fn keep(
     reloader: Reloader,
     mut causes: Causes,
 ) -> Infallible {
-    let mut watch = Watch::new(causes.watch, reloader.files());
-    let mut keeper = Keeper {
+    let mut watch = FileWatch::new(causes.watch, reloader.files());
+    let mut task = ReloadTask {
         telemetry,
         forwarder,
         reloader,
-        aside: Aside::new(MAX_HANGING),
+        blocking: BlockingThreads::new(MAX_HANGING),
     };
-    let explaining = Aside::new(MAX_EXPLAINING);
-    let (mut waiting, mut asked) = (Asked::default(), Asked::default());
-    let mut reading: Option<Reading> = None;
+    let explaining = BlockingThreads::new(MAX_EXPLAINING);
+    let (mut waiting, mut asked) = (ReloadCauses::default(), ReloadCauses::default());
+    let mut reading: Option<ReadInProgress> = None;
     loop {
         if reading.is_none() && !waiting.is_nobody() {
             asked = std::mem::take(&mut waiting);
-            reading = Some(keeper.begin());
+            reading = Some(task.begin());
         }
         tokio::select! {
             Some(()) = causes.signals.recv() => waiting.signal = true,
             Some(request) = causes.requests.recv() => match request {
                 AdminRequest::Reload(request) => waiting.add(request),
                 AdminRequest::Explain(request) => {
-                    let (aside, work) = (explaining.clone(), explain_answer::prepare(&keeper.reloader, request, calendar()));
-                    tokio::spawn(async move { aside.run(explain_answer::PATIENCE, work).await });
+                    let (blocking, work) = (explaining.clone(), explain_answer::prepare(&task.reloader, request, calendar()));
+                    tokio::spawn(async move { blocking.run(explain_answer::PATIENCE, work).await });
                 },
             },
             why = watch.cause(telemetry), if reading.is_none() => waiting.watch = Some(why),
             done = end_of(&mut reading) => {
                 reading = None;
                 let was_read = done.is_ok();
-                keeper.end(done, std::mem::take(&mut asked));
-                watch.after(was_read, keeper.reloader.files());
+                task.end(done, std::mem::take(&mut asked));
+                watch.after(was_read, task.reloader.files());
             }
         }
     }
 }
 
 /// What comes of the attempt under way; never ready where there is none.
-async fn end_of(reading: &mut Option<Reading>) -> Result<Done, Failed> {
+async fn end_of(reading: &mut Option<ReadInProgress>) -> Result<ReadDone, BlockingError> {
     match reading {
         Some(reading) => reading.await,
         None => pending().await,
     }
 }
 
-struct Keeper<'k> {
+struct ReloadTask<'k> {
     telemetry: &'k Telemetry,
     forwarder: &'k Arc<Forwarder>,
     reloader: Reloader,
-    aside: Aside,
+    blocking: BlockingThreads,
 }
 
-impl Keeper<'_> {
+impl ReloadTask<'_> {
     /// Has the configuration read again.
-    fn begin(&self) -> Reading {
+    fn begin(&self) -> ReadInProgress {
         systemd::reloading();
         let (telemetry, forwarder) = (self.telemetry.clone(), Arc::clone(self.forwarder));
         let (attempt, runtime) = (self.reloader.attempt(), Handle::current());
-        let (aside, patience) = (self.aside.clone(), self.patience());
+        let (blocking, patience) = (self.blocking.clone(), self.patience());
         Box::pin(async move {
             let read = move || {
                 let _entered = runtime.enter();
                 read(attempt, &telemetry, &forwarder)
             };
-            aside.run(patience, read).await
+            blocking.run(patience, read).await
         })
     }
 
@@ -183,12 +183,12 @@ impl Keeper<'_> {
     }
 
     /// Puts in force what was read if nothing is wrong with it, and tells.
-    fn end(&mut self, done: Result<Done, Failed>, asked: Asked) {
+    fn end(&mut self, done: Result<ReadDone, BlockingError>, asked: ReloadCauses) {
         let by = asked.by();
         // A fault of ours ends this attempt, and nothing else.
         let answer = catch_unwind(AssertUnwindSafe(|| self.apply(done, &by)));
         let answer = answer.unwrap_or_else(|_| {
-            let refused = Refused::Failed(Failed::Panicked.unquoted());
+            let refused = ReloadRefused::Failed(BlockingError::Panicked.unquoted());
             refusal(self.telemetry, &refused, &by)
         });
         systemd::ready(&answer.report.to_string());
@@ -197,7 +197,7 @@ impl Keeper<'_> {
         }
     }
 
-    fn apply(&mut self, done: Result<Done, Failed>, by: &str) -> ReloadAnswer {
+    fn apply(&mut self, done: Result<ReadDone, BlockingError>, by: &str) -> ReloadAnswer {
         match self.usable(done) {
             Ok((next, made)) => {
                 #[cfg(feature = "faults")]
@@ -220,11 +220,14 @@ impl Keeper<'_> {
         }
     }
 
-    fn usable(&mut self, done: Result<Done, Failed>) -> Result<(Next, Made), Refused> {
+    fn usable(
+        &mut self,
+        done: Result<ReadDone, BlockingError>,
+    ) -> Result<(NextConfiguration, PreparedUpstreams), ReloadRefused> {
         let patience = self.patience();
         let (read, made) = done.map_err(|failed| {
-            Refused::Failed(match failed {
-                Failed::TooLong(_) => failed
+            ReloadRefused::Failed(match failed {
+                BlockingError::TooLong(_) => failed
                     .unquoted()
                     .and(" (limits.reload_timeout: ")
                     .and_span(patience)
@@ -233,30 +236,32 @@ impl Keeper<'_> {
             })
         })?;
         let next = self.reloader.take(read)?;
-        let made = made.unwrap_or_else(|| Ok(Made::new()));
-        let made = made.map_err(|error| Refused::Upstream(format!("{error:#}")))?;
+        let made = made.unwrap_or_else(|| Ok(PreparedUpstreams::new()));
+        let made = made.map_err(|error| ReloadRefused::Upstream(format!("{error:#}")))?;
         Ok((next, made))
     }
 }
 
 /// All of an attempt that may take long.
-fn read(attempt: Attempt, telemetry: &Telemetry, forwarder: &Forwarder) -> Done {
+fn read(attempt: ReloadAttempt, telemetry: &Telemetry, forwarder: &Forwarder) -> ReadDone {
     #[cfg(feature = "faults")]
-    crate::faults::reload(crate::faults::Reloading::Reading);
+    crate::faults::reload(crate::faults::Reloading::ReadInProgress);
     let read = attempt.read(calendar());
     let next = read.next.as_ref().ok();
     let made = next.map(|next| upstream_setup::prepare(forwarder, telemetry, &next.upstreams));
     (read, made)
 }
 
-fn refusal(telemetry: &Telemetry, refused: &Refused, by: &str) -> ReloadAnswer {
+fn refusal(telemetry: &Telemetry, refused: &ReloadRefused, by: &str) -> ReloadAnswer {
     let result = match refused {
-        Refused::Invalid(_) | Refused::Tests(_) | Refused::Upstream(_) => ReloadResult::Invalid,
-        Refused::NoFile
-        | Refused::ReadOnce(_)
-        | Refused::NotAFile(_)
-        | Refused::Fixed { .. }
-        | Refused::Failed(_) => ReloadResult::Impossible,
+        ReloadRefused::Invalid(_) | ReloadRefused::Tests(_) | ReloadRefused::Upstream(_) => {
+            ReloadResult::Invalid
+        }
+        ReloadRefused::NoFile
+        | ReloadRefused::ReadOnce(_)
+        | ReloadRefused::NotAFile(_)
+        | ReloadRefused::Fixed { .. }
+        | ReloadRefused::Failed(_) => ReloadResult::Impossible,
     };
     ReloadAnswer {
         result,

@@ -7,18 +7,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dnsgate_core::engine::{self, Reason};
 
-use super::{Handler, Later, Message};
+use super::{
+    handler::{ClientMessage, Handler},
+    responder::Responder,
+};
 
 /// The handler's reply to `message`, or SERVFAIL when it panicked; the length of what is in `out`.
 pub(super) fn answer<H: Handler>(
     handler: &mut H,
-    message: Message<'_>,
+    message: ClientMessage<'_>,
     out: &mut [u8],
-    later: &dyn Later,
+    responder: &dyn Responder,
 ) -> Option<usize> {
     // AssertUnwindSafe: `out` is written anew for every reply, and a handler promises to be usable
     // after a panic by having `panicked` at all.
-    match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out, later))) {
+    match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out, responder))) {
         Ok(len) => len.filter(|&len| len <= out.len()),
         Err(_) => {
             // Reading the packet again may panic again, if that was the fault. A panic in

@@ -26,13 +26,13 @@ use futures_util::FutureExt as _;
 use tokio::time;
 
 use super::{
-    in_flight::{Lane, Place, Room, party},
-    responder::{ReplyTo, Unsent},
+    in_flight::{InFlight, InFlightSlot, UpstreamLoad, party},
+    responder::{DetachedResponder, Unsent},
 };
 use crate::{
     clock::monotonic,
     telemetry::{self, Latency, Reading, Shared, Shed, TcpLimit, Telemetry},
-    upstream::{Admitted, Party, Upstream},
+    upstream::{Admitted, Party, UpstreamClient},
 };
 use dnsgate_config::Limits;
 use dnsgate_core::{
@@ -63,7 +63,7 @@ pub(super) struct Waiting {
     pub(super) ask: Forward,
     /// Whether it was let in at its upstream; else it has yet to be.
     pub(super) admitted: Option<Admitted>,
-    pub(super) back: ReplyTo,
+    pub(super) responder: DetachedResponder,
     /// The time of the calendar when it was read.
     pub(super) now: SystemTime,
     /// The same by the other clock.
@@ -72,19 +72,19 @@ pub(super) struct Waiting {
 
 /// An upstream, and the places of those who wait for it.
 #[derive(Clone)]
-struct Known {
-    upstream: Arc<Upstream>,
-    lane: Arc<Lane>,
+struct InstalledUpstream {
+    upstream: Arc<UpstreamClient>,
+    load: Arc<UpstreamLoad>,
 }
 
 /// The upstreams of the configuration in force, and those that are being left.
-type Upstreams = BTreeMap<Partition, Known>;
+type InstalledUpstreams = BTreeMap<Partition, InstalledUpstream>;
 
 /// What forwards, shared by all workers and by each query that waits.
 pub(crate) struct Forwarder {
-    upstreams: ArcSwap<Upstreams>,
+    upstreams: ArcSwap<InstalledUpstreams>,
     cache: Cache,
-    room: Arc<Room>,
+    in_flight: Arc<InFlight>,
     limits: Limits,
     telemetry: Telemetry,
     shared: Arc<Shared>,
@@ -96,7 +96,7 @@ impl Forwarder {
         Self {
             upstreams: ArcSwap::default(),
             cache,
-            room: Room::new(limits.in_flight),
+            in_flight: InFlight::new(limits.in_flight),
             limits,
             telemetry: telemetry.clone(),
             shared: Arc::clone(telemetry.shared()),
@@ -112,20 +112,20 @@ impl Forwarder {
     }
 
     /// The upstream of a partition, if there is one by now.
-    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<Upstream>> {
+    pub(super) fn upstream(&self, partition: Partition) -> Option<Arc<UpstreamClient>> {
         self.known(partition).map(|known| known.upstream)
     }
 
-    fn known(&self, partition: Partition) -> Option<Known> {
+    fn known(&self, partition: Partition) -> Option<InstalledUpstream> {
         self.upstreams.load().get(&partition).cloned()
     }
 
     /// Where those wait who are answered by this permit's upstream.
-    fn lane(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<Lane> {
+    fn load(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<UpstreamLoad> {
         let partition = snapshot.partition(permit.upstream());
         let known = partition.and_then(|partition| self.known(partition));
         // Who asks an upstream that is gone fails at once.
-        known.map(|known| known.lane).unwrap_or_default()
+        known.map(|known| known.load).unwrap_or_default()
     }
 
     /// Lets a question in at this permit's upstream; `None` where that is gone.
@@ -147,21 +147,21 @@ impl Forwarder {
     /// snapshot. Those that it has not are left a moment later.
     pub(crate) fn install(
         self: &Arc<Self>,
-        wanted: Vec<(Partition, Arc<Upstream>)>,
+        wanted: Vec<(Partition, Arc<UpstreamClient>)>,
         groups: usize,
     ) {
-        self.room.share_out(groups, wanted.len());
+        self.in_flight.share_out(groups, wanted.len());
         let before = self.upstreams.load_full();
-        let mut all = Upstreams::clone(&before);
+        let mut all = InstalledUpstreams::clone(&before);
         let named: Vec<Partition> = wanted.iter().map(|&(partition, _)| partition).collect();
         let mut new = Vec::new();
         for (partition, upstream) in wanted {
             if !before.contains_key(&partition) {
                 new.push(Arc::clone(&upstream));
             }
-            let lane = before.get(&partition).map(|known| Arc::clone(&known.lane));
-            let lane = lane.unwrap_or_default();
-            all.insert(partition, Known { upstream, lane });
+            let load = before.get(&partition).map(|known| Arc::clone(&known.load));
+            let load = load.unwrap_or_default();
+            all.insert(partition, InstalledUpstream { upstream, load });
         }
         self.upstreams.store(Arc::new(all));
         // Only now: a probe that comes back at once must find whose it is.
@@ -172,7 +172,7 @@ impl Forwarder {
         tokio::spawn(async move {
             time::sleep(RETIREMENT).await;
             forwarder.upstreams.rcu(|all| {
-                let mut left = Upstreams::clone(all);
+                let mut left = InstalledUpstreams::clone(all);
                 // What a later configuration has made known is not this one's to leave.
                 left.retain(|partition, _| {
                     named.contains(partition) || !before.contains_key(partition)
@@ -184,9 +184,9 @@ impl Forwarder {
 
     /// Takes a query over, if there is room for one more.
     pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
-        let lane = self.lane(&waiting.snapshot, &waiting.ask.permit);
-        let place = self.room.take(&lane, waiting.ask.outcome.group);
-        let taken = place.map(|place| tokio::spawn(Arc::clone(self).serve(waiting, place)));
+        let load = self.load(&waiting.snapshot, &waiting.ask.permit);
+        let slot = self.in_flight.take(&load, waiting.ask.outcome.group);
+        let taken = slot.map(|slot| tokio::spawn(Arc::clone(self).serve(waiting, slot)));
         taken.is_some()
     }
 
@@ -197,17 +197,17 @@ impl Forwarder {
         snapshot: Arc<Snapshot>,
         now: SystemTime,
     ) {
-        let lane = self.lane(&snapshot, &permit);
-        if let Some(place) = self.room.take(&lane, None) {
+        let load = self.load(&snapshot, &permit);
+        if let Some(slot) = self.in_flight.take(&load, None) {
             let forwarder = Arc::clone(self);
             tokio::spawn(async move {
-                let _place = place;
-                let asker = Asker {
+                let _place = slot;
+                let request = UpstreamRequest {
                     party: Party::OWN,
                     time: forwarder.time_from(monotonic()),
                     admitted: None,
                 };
-                forwarder.fetch(permit, &snapshot, now, asker).await;
+                forwarder.fetch(permit, &snapshot, now, request).await;
             });
         }
     }
@@ -231,7 +231,7 @@ impl Forwarder {
             cache_evictions: cache.evictions,
             cache_entries: cache.entries as u64,
             cache_bytes: cache.bytes,
-            in_flight: self.room.taken() as u64,
+            in_flight: self.in_flight.taken() as u64,
             tcp_unread_bytes: 0,
         }
     }
@@ -239,10 +239,10 @@ impl Forwarder {
     /// Waits until no query waits any more, until `last` at the longest.
     pub(crate) async fn finish(&self, last: Instant) {
         // What has not ended by then ends with the process.
-        let _ = time::timeout_at(last.into(), self.room.empty()).await;
+        let _ = time::timeout_at(last.into(), self.in_flight.empty()).await;
     }
 
-    async fn serve(self: Arc<Self>, waiting: Waiting, place: Place) {
+    async fn serve(self: Arc<Self>, waiting: Waiting, slot: InFlightSlot) {
         let Waiting {
             packet,
             source,
@@ -250,7 +250,7 @@ impl Forwarder {
             snapshot,
             ask,
             admitted,
-            back,
+            responder,
             now,
             began,
         } = waiting;
@@ -258,7 +258,7 @@ impl Forwarder {
             source: source.ip(),
             transport,
         };
-        let query = Query {
+        let query = QueryContext {
             packet: &packet,
             client,
             snapshot: &snapshot,
@@ -267,22 +267,22 @@ impl Forwarder {
             time: self.time_from(began),
         };
         // Held until the reply has left, which the end of dnsgate waits for.
-        let mut hold = Hold {
-            place: Some(Arc::new(place)),
+        let mut hold = HeldWhileWaiting {
+            slot: Some(Arc::new(slot)),
             admitted,
         };
         // AssertUnwindSafe: nothing is shared that a panic could leave half done.
         let run = AssertUnwindSafe(self.run(query, ask, &mut hold)).catch_unwind();
         let (mut step, mut reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
         if !step.is_empty() {
-            match back.send(&reply) {
+            match responder.send(&reply) {
                 Ok(()) => {}
                 Err(Unsent::Lost(_)) => self.shared.reply_lost(),
-                Err(Unsent::Unread(back)) => {
+                Err(Unsent::Unread(responder)) => {
                     // The client does not read: it may have a short refusal, if even that fits.
                     self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
                     (step, reply) = query.fail(Reason::Shed);
-                    if back.send(&reply).is_err() {
+                    if responder.send(&reply).is_err() {
                         self.shared.reply_lost();
                     }
                 }
@@ -304,19 +304,19 @@ impl Forwarder {
     /// Takes a query up until it has its reply.
     async fn run(
         self: &Arc<Self>,
-        query: Query<'_>,
+        query: QueryContext<'_>,
         ask: Forward,
-        hold: &mut Hold,
+        hold: &mut HeldWhileWaiting,
     ) -> (Step, Vec<u8>) {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
-            if !self.moves(query, &ask.permit, &mut hold.place) {
+            if !self.moves(query, &ask.permit, &mut hold.slot) {
                 return query.fail(Reason::Shed);
             }
             arrived.push(self.resolve(ask, query, hold).await);
             #[cfg(feature = "faults")]
-            crate::faults::strike(crate::faults::At::Later, query.packet);
+            crate::faults::strike(crate::faults::FaultPoint::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
             let taken_up = query
                 .write(|out| engine::resume(query.packet, query.client, &context, &arrived, out));
@@ -330,39 +330,44 @@ impl Forwarder {
 
     /// Where an alias leads to another upstream, it is there that the query waits from now on. Returns
     /// whether there is room.
-    fn moves(&self, query: Query<'_>, permit: &Permit, place: &mut Option<Arc<Place>>) -> bool {
-        let lane = self.lane(query.snapshot, permit);
-        if place.as_ref().is_some_and(|place| place.is_at(&lane)) {
+    fn moves(
+        &self,
+        query: QueryContext<'_>,
+        permit: &Permit,
+        slot: &mut Option<Arc<InFlightSlot>>,
+    ) -> bool {
+        let load = self.load(query.snapshot, permit);
+        if slot.as_ref().is_some_and(|slot| slot.is_at(&load)) {
             return true;
         }
         // First left, then taken: nobody holds two.
-        *place = None;
-        *place = self.room.take(&lane, query.group).map(Arc::new);
-        if place.is_none() {
+        *slot = None;
+        *slot = self.in_flight.take(&load, query.group).map(Arc::new);
+        if slot.is_none() {
             self.shared.shed(Shed::InFlight);
         }
-        place.is_some()
+        slot.is_some()
     }
 
     /// What an upstream says, or, to a client that has waited for long, what one said.
     async fn resolve(
         self: &Arc<Self>,
         ask: Forward,
-        query: Query<'_>,
-        hold: &mut Hold,
+        query: QueryContext<'_>,
+        hold: &mut HeldWhileWaiting,
     ) -> UpstreamResult {
         let Forward { permit, stale, .. } = ask;
-        let asker = Asker {
+        let request = UpstreamRequest {
             party: party(query.group),
             time: query.time,
             admitted: hold.admitted.take(),
         };
         if stale {
             // Boxed, or every query that waits would hold room for this rare way.
-            let place = hold.place.clone();
-            Box::pin(self.resolve_in_time(permit, query, asker, place)).await
+            let slot = hold.slot.clone();
+            Box::pin(self.resolve_in_time(permit, query, request, slot)).await
         } else {
-            self.fetch(permit, query.snapshot, query.now, asker).await
+            self.fetch(permit, query.snapshot, query.now, request).await
         }
     }
 
@@ -370,9 +375,9 @@ impl Forwarder {
     async fn resolve_in_time(
         self: &Arc<Self>,
         permit: Permit,
-        query: Query<'_>,
-        asker: Asker,
-        place: Option<Arc<Place>>,
+        query: QueryContext<'_>,
+        request: UpstreamRequest,
+        slot: Option<Arc<InFlightSlot>>,
     ) -> UpstreamResult {
         // It goes on behind the client's back, in the client's place, and the next one finds what it
         // brought.
@@ -380,8 +385,8 @@ impl Forwarder {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
             let fetch = async move {
-                let _place = place;
-                forwarder.fetch(permit, &snapshot, now, asker).await
+                let _place = slot;
+                forwarder.fetch(permit, &snapshot, now, request).await
             };
             tokio::spawn(fetch)
         };
@@ -403,13 +408,13 @@ impl Forwarder {
         permit: Permit,
         snapshot: &Snapshot,
         now: SystemTime,
-        asker: Asker,
+        request: UpstreamRequest,
     ) -> UpstreamResult {
-        let Asker {
+        let UpstreamRequest {
             party,
             time,
             admitted,
-        } = asker;
+        } = request;
         let left = time.until.saturating_duration_since(monotonic());
         let partition = snapshot.partition(permit.upstream());
         let upstream = partition.and_then(|partition| self.upstream(partition));
@@ -435,8 +440,8 @@ impl Forwarder {
     }
 
     /// The time of a query that was read at `began`.
-    fn time_from(&self, began: Instant) -> Time {
-        Time {
+    fn time_from(&self, began: Instant) -> QueryTime {
+        QueryTime {
             began,
             until: began + self.limits.upstream_timeout,
         }
@@ -449,7 +454,7 @@ impl Forwarder {
 
 /// The time of one query: however many upstreams it leads to, they all share it.
 #[derive(Clone, Copy)]
-struct Time {
+struct QueryTime {
     /// When the query was read.
     began: Instant,
     /// When it must be answered.
@@ -457,44 +462,44 @@ struct Time {
 }
 
 /// Who asks an upstream.
-struct Asker {
+struct UpstreamRequest {
     party: Party,
-    time: Time,
+    time: QueryTime,
     /// Whether it was let in; else it has yet to be.
     admitted: Option<Admitted>,
 }
 
 /// What a query holds while it waits.
-struct Hold {
+struct HeldWhileWaiting {
     /// Its place at the upstream that it waits for.
-    place: Option<Arc<Place>>,
+    slot: Option<Arc<InFlightSlot>>,
     /// That it was let in there, until it asks.
     admitted: Option<Admitted>,
 }
 
 /// What of a query is needed to take it up again.
 #[derive(Clone, Copy)]
-struct Query<'q> {
+struct QueryContext<'q> {
     packet: &'q [u8],
     client: Client,
     snapshot: &'q Arc<Snapshot>,
     now: SystemTime,
     group: Option<GroupId>,
-    time: Time,
+    time: QueryTime,
 }
 
 thread_local! {
     /// Where a reply is written, as large as one may be. Those who wait hold none of it.
-    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; engine::max_reply(Transport::Tcp)]);
+    static REPLY_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; engine::max_reply(Transport::Tcp)]);
 }
 
-impl Query<'_> {
+impl QueryContext<'_> {
     /// What `write` has written, if anything.
     fn write(&self, write: impl FnOnce(&mut [u8]) -> Step) -> (Step, Vec<u8>) {
-        ROOM.with_borrow_mut(|room| {
-            let most = engine::max_reply(self.client.transport).min(room.len());
-            let step = write(room.get_mut(..most).unwrap_or_default());
-            let reply = room.get(..step.len()).unwrap_or_default().to_vec();
+        REPLY_BUFFER.with_borrow_mut(|buffer| {
+            let most = engine::max_reply(self.client.transport).min(buffer.len());
+            let step = write(buffer.get_mut(..most).unwrap_or_default());
+            let reply = buffer.get(..step.len()).unwrap_or_default().to_vec();
             (step, reply)
         })
     }

@@ -31,7 +31,7 @@ use dnsgate_core::engine::GroupId;
 const PARTIES: usize = dnsgate_core::policy::MAX_GROUPS + 1;
 
 /// The places of all queries that wait.
-pub(super) struct Room {
+pub(super) struct InFlight {
     all: Arc<Semaphore>,
     most: usize,
     /// Places of the common half that are taken.
@@ -45,7 +45,7 @@ pub(super) struct Room {
 }
 
 /// The places of the queries that wait at one upstream.
-pub(super) struct Lane {
+pub(super) struct UpstreamLoad {
     /// Places of the common half.
     common: AtomicUsize,
     /// Reserved places that are taken, by group.
@@ -53,22 +53,22 @@ pub(super) struct Lane {
 }
 
 /// A query's place; it is free again when dropped.
-pub(super) struct Place {
-    room: Arc<Room>,
-    lane: Arc<Lane>,
+pub(super) struct InFlightSlot {
+    in_flight: Arc<InFlight>,
+    load: Arc<UpstreamLoad>,
     party: usize,
-    from: From,
+    half: Half,
     _one: OwnedSemaphorePermit,
 }
 
 /// Which half a place is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Half {
     Own,
     Common,
 }
 
-impl Default for Lane {
+impl Default for UpstreamLoad {
     fn default() -> Self {
         Self {
             common: AtomicUsize::new(0),
@@ -82,7 +82,7 @@ pub(super) fn party(group: Option<GroupId>) -> Party {
     group.map_or(Party::OWN, |GroupId(at)| Party(at))
 }
 
-impl Room {
+impl InFlight {
     /// With so many places.
     pub(super) fn new(most: usize) -> Arc<Self> {
         let most = most.min(Semaphore::MAX_PERMITS);
@@ -108,38 +108,38 @@ impl Room {
     /// A place for a query of a group at an upstream, if there is one that it may have.
     pub(super) fn take(
         self: &Arc<Self>,
-        lane: &Arc<Lane>,
+        load: &Arc<UpstreamLoad>,
         group: Option<GroupId>,
-    ) -> Option<Place> {
+    ) -> Option<InFlightSlot> {
         let party = usize::from(party(group).0).min(PARTIES - 1);
         let one = Arc::clone(&self.all).try_acquire_owned().ok()?;
         // What dnsgate asks by itself can be left: nothing is reserved for it.
-        let from = if group.is_some() && self.take_own(lane, party) {
-            From::Own
-        } else if self.take_common(lane, party) {
-            From::Common
+        let half = if group.is_some() && self.take_own(load, party) {
+            Half::Own
+        } else if self.take_common(load, party) {
+            Half::Common
         } else {
             return None;
         };
-        Some(Place {
-            room: Arc::clone(self),
-            lane: Arc::clone(lane),
+        Some(InFlightSlot {
+            in_flight: Arc::clone(self),
+            load: Arc::clone(load),
             party,
-            from,
+            half,
             _one: one,
         })
     }
 
-    fn take_own(&self, lane: &Lane, party: usize) -> bool {
+    fn take_own(&self, load: &UpstreamLoad, party: usize) -> bool {
         let reserved = self.reserved.load(Relaxed);
-        let Some(own) = lane.own.get(party) else {
+        let Some(own) = load.own.get(party) else {
             return false;
         };
         let more = |taken: usize| (taken < reserved).then_some(taken + 1);
         own.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
-    fn take_common(&self, lane: &Lane, party: usize) -> bool {
+    fn take_common(&self, load: &UpstreamLoad, party: usize) -> bool {
         let Some(group) = self.groups.get(party) else {
             return false;
         };
@@ -149,13 +149,13 @@ impl Room {
             let free = most.saturating_sub(taken);
             let may =
                 |count: usize, held: &AtomicUsize| count <= 1 || may_take(held.load(Relaxed), free);
-            (free > 0 && may(groups, group) && may(upstreams, &lane.common)).then_some(taken + 1)
+            (free > 0 && may(groups, group) && may(upstreams, &load.common)).then_some(taken + 1)
         };
         let taken = self.common.fetch_update(Relaxed, Relaxed, more).is_ok();
         if taken {
             // Others may look between these: then a party has a few more than it should, for a while.
             group.fetch_add(1, Relaxed);
-            lane.common.fetch_add(1, Relaxed);
+            load.common.fetch_add(1, Relaxed);
         }
         taken
     }
@@ -173,27 +173,27 @@ impl Room {
     }
 }
 
-impl Place {
+impl InFlightSlot {
     /// Whether it is a place at this upstream.
-    pub(super) fn is_at(&self, lane: &Arc<Lane>) -> bool {
-        Arc::ptr_eq(&self.lane, lane)
+    pub(super) fn is_at(&self, load: &Arc<UpstreamLoad>) -> bool {
+        Arc::ptr_eq(&self.load, load)
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightSlot {
     fn drop(&mut self) {
-        match self.from {
-            From::Own => {
-                if let Some(own) = self.lane.own.get(self.party) {
+        match self.half {
+            Half::Own => {
+                if let Some(own) = self.load.own.get(self.party) {
                     own.fetch_sub(1, Relaxed);
                 }
             }
-            From::Common => {
-                if let Some(group) = self.room.groups.get(self.party) {
+            Half::Common => {
+                if let Some(group) = self.in_flight.groups.get(self.party) {
                     group.fetch_sub(1, Relaxed);
                 }
-                self.lane.common.fetch_sub(1, Relaxed);
-                self.room.common.fetch_sub(1, Relaxed);
+                self.load.common.fetch_sub(1, Relaxed);
+                self.in_flight.common.fetch_sub(1, Relaxed);
             }
         }
     }
@@ -207,51 +207,62 @@ mod tests {
     const B: Option<GroupId> = Some(GroupId(1));
 
     /// All the places that a group can get at an upstream.
-    fn flood(room: &Arc<Room>, lane: &Arc<Lane>, group: Option<GroupId>) -> Vec<Place> {
-        std::iter::from_fn(|| room.take(lane, group)).collect()
+    fn flood(
+        in_flight: &Arc<InFlight>,
+        load: &Arc<UpstreamLoad>,
+        group: Option<GroupId>,
+    ) -> Vec<InFlightSlot> {
+        std::iter::from_fn(|| in_flight.take(load, group)).collect()
     }
 
-    fn room(groups: usize, upstreams: usize) -> (Arc<Room>, Vec<Arc<Lane>>) {
-        let room = Room::new(1000);
-        room.share_out(groups, upstreams);
-        (room, (0..upstreams).map(|_| Arc::default()).collect())
+    fn in_flight(groups: usize, upstreams: usize) -> (Arc<InFlight>, Vec<Arc<UpstreamLoad>>) {
+        let in_flight = InFlight::new(1000);
+        in_flight.share_out(groups, upstreams);
+        (in_flight, (0..upstreams).map(|_| Arc::default()).collect())
     }
 
     #[test]
     fn one_alone_has_all_of_it() {
-        let (room, lanes) = room(1, 1);
-        let all = flood(&room, &lanes[0], A);
-        assert_eq!((all.len(), room.taken()), (1000, 1000));
+        let (in_flight, loads) = in_flight(1, 1);
+        let all = flood(&in_flight, &loads[0], A);
+        assert_eq!((all.len(), in_flight.taken()), (1000, 1000));
         drop(all);
-        assert_eq!(room.taken(), 0);
-        assert_eq!(flood(&room, &lanes[0], A).len(), 1000, "again");
+        assert_eq!(in_flight.taken(), 0);
+        assert_eq!(flood(&in_flight, &loads[0], A).len(), 1000, "again");
     }
 
     #[test]
     fn what_is_reserved_for_a_group_at_an_upstream_is_nobody_elses() {
-        let (room, lanes) = room(2, 2);
+        let (in_flight, loads) = in_flight(2, 2);
         let reserved = 1000 / 2 / 4;
         // Everybody takes all that there is, everywhere but in one place.
         let greedy = [
-            flood(&room, &lanes[0], A),
-            flood(&room, &lanes[0], B),
-            flood(&room, &lanes[1], A),
+            flood(&in_flight, &loads[0], A),
+            flood(&in_flight, &loads[0], B),
+            flood(&in_flight, &loads[1], A),
         ];
         assert!(greedy[0].len() > 500, "the first: {}", greedy[0].len());
         assert!(greedy.iter().all(|taken| taken.len() >= reserved));
-        assert!(flood(&room, &lanes[1], B).len() >= reserved);
+        assert!(flood(&in_flight, &loads[1], B).len() >= reserved);
     }
 
     #[test]
     fn an_upstream_and_a_group_leave_common_room_to_others() {
-        let (room, lanes) = room(64, 64);
-        assert_eq!(room.reserved.load(Relaxed), 0, "too many to reserve any");
-        let one = flood(&room, &lanes[0], A);
-        assert_eq!(one.len(), 400, "four fifths of the common half");
-        assert!(flood(&room, &lanes[0], B).is_empty(), "the same upstream");
-        assert!(flood(&room, &lanes[1], A).is_empty(), "the same group");
+        let (in_flight, loads) = in_flight(64, 64);
         assert_eq!(
-            flood(&room, &lanes[1], B).len(),
+            in_flight.reserved.load(Relaxed),
+            0,
+            "too many to reserve any"
+        );
+        let one = flood(&in_flight, &loads[0], A);
+        assert_eq!(one.len(), 400, "four fifths of the common half");
+        assert!(
+            flood(&in_flight, &loads[0], B).is_empty(),
+            "the same upstream"
+        );
+        assert!(flood(&in_flight, &loads[1], A).is_empty(), "the same group");
+        assert_eq!(
+            flood(&in_flight, &loads[1], B).len(),
             80,
             "four fifths of the rest"
         );
@@ -259,10 +270,13 @@ mod tests {
 
     #[test]
     fn what_dnsgate_asks_by_itself_takes_nothing_that_is_reserved() {
-        let (room, lanes) = room(1, 2);
-        let own = flood(&room, &lanes[0], None);
+        let (in_flight, loads) = in_flight(1, 2);
+        let own = flood(&in_flight, &loads[0], None);
         assert_eq!(own.len(), 400);
-        let (first, second) = (flood(&room, &lanes[0], A), flood(&room, &lanes[1], A));
+        let (first, second) = (
+            flood(&in_flight, &loads[0], A),
+            flood(&in_flight, &loads[1], A),
+        );
         assert!(first.len() >= 250 && second.len() >= 250);
         let none = Party::OWN;
         assert_eq!((party(None), party(B)), (none, Party(1)));
@@ -270,22 +284,25 @@ mod tests {
 
     #[test]
     fn no_place_is_lost_or_made_when_many_threads_take_and_leave() {
-        let (room, lanes) = room(2, 2);
+        let (in_flight, loads) = in_flight(2, 2);
         std::thread::scope(|scope| {
             for thread in 0..4 {
-                let (room, lanes) = (&room, &lanes);
+                let (in_flight, loads) = (&in_flight, &loads);
                 scope.spawn(move || {
                     for turn in 0..200 {
                         let group = if turn % 3 == 0 { A } else { B };
-                        let taken = flood(room, &lanes[(thread + turn) % 2], group);
+                        let taken = flood(in_flight, &loads[(thread + turn) % 2], group);
                         assert!(taken.len() <= 1000);
                     }
                 });
             }
         });
-        assert_eq!((room.taken(), room.common.load(Relaxed)), (0, 0));
-        let groups = room.groups.iter().chain(lanes.iter().map(|it| &it.common));
-        let own = lanes.iter().flat_map(|lane| &lane.own);
+        assert_eq!((in_flight.taken(), in_flight.common.load(Relaxed)), (0, 0));
+        let groups = in_flight
+            .groups
+            .iter()
+            .chain(loads.iter().map(|it| &it.common));
+        let own = loads.iter().flat_map(|load| &load.own);
         assert!(groups.chain(own).all(|taken| taken.load(Relaxed) == 0));
     }
 }

@@ -1,6 +1,6 @@
 //! The snapshot in force, as workers read it.
 //!
-//! A worker keeps a [`Reader`] and asks it once for each batch of queries: one atomic load, no lock. A
+//! A worker keeps a [`SnapshotReader`] and asks it once for each batch of queries: one atomic load, no lock. A
 //! snapshot lives as long as somebody still reads it. What replaces it is `reload`'s.
 
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use dnsgate_core::engine::Snapshot;
 
 /// The snapshot in force. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Live(Arc<ArcSwap<Snapshot>>);
+pub struct LiveSnapshot(Arc<ArcSwap<Snapshot>>);
 
-impl Live {
+impl LiveSnapshot {
     /// With this one to begin with.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
@@ -27,8 +27,8 @@ impl Live {
 
     /// A worker's view of it.
     #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader(Cache::new(Arc::clone(&self.0)))
+    pub fn reader(&self) -> SnapshotReader {
+        SnapshotReader(Cache::new(Arc::clone(&self.0)))
     }
 
     /// The snapshot in force at this moment.
@@ -40,9 +40,9 @@ impl Live {
 
 /// One worker's view of the snapshot in force.
 #[derive(Debug)]
-pub struct Reader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
+pub struct SnapshotReader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
 
-impl Reader {
+impl SnapshotReader {
     /// The snapshot in force at this moment.
     pub fn snapshot(&mut self) -> &Arc<Snapshot> {
         self.0.load()

@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    Message,
+    handler::ClientMessage,
     self_query::{QUESTION, own_question},
 };
 use crate::clock::monotonic;
@@ -28,13 +28,13 @@ use dnsgate_core::{
 
 /// The limit, if there is one; clones share its table.
 #[derive(Clone)]
-pub(crate) struct Gate {
+pub(crate) struct ClientRateLimiter {
     rates: Arc<RateLimiter>,
     /// The addresses that are listened on.
     own: Arc<[IpAddr]>,
 }
 
-impl Gate {
+impl ClientRateLimiter {
     /// The gate of these limits before these listeners; `None` where a client may send any number.
     pub(crate) fn of(limits: &Limits, listen: &[(Transport, SocketAddr)]) -> Option<Self> {
         let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
@@ -52,7 +52,7 @@ impl Gate {
     }
 
     /// Whether a message may pass.
-    pub(super) fn pass(&self, message: Message<'_>, now: Instant) -> RateVerdict {
+    pub(super) fn pass(&self, message: ClientMessage<'_>, now: Instant) -> RateVerdict {
         let source = message.source.ip();
         let is_probe = || message.packet == QUESTION || message.packet == own_question();
         if message.transport == Transport::Tcp
@@ -76,7 +76,7 @@ mod tests {
         ];
         let listen = listen.map(|(transport, at)| (transport, at.parse().expect("an address")));
         assert!(
-            Gate::of(&Limits::default(), &listen).is_none(),
+            ClientRateLimiter::of(&Limits::default(), &listen).is_none(),
             "off by default"
         );
         let limits = Limits {
@@ -84,18 +84,18 @@ mod tests {
             per_client_slip: 0,
             ..Limits::default()
         };
-        let gate = Gate::of(&limits, &listen).expect("a limit");
+        let rate_limiter = ClientRateLimiter::of(&limits, &listen).expect("a limit");
         let now = monotonic();
         let passes = |source: &str, transport, packet| {
             let source: IpAddr = source.parse().expect("an address");
-            let message = Message {
+            let message = ClientMessage {
                 packet,
                 source: (source, 4711).into(),
                 transport,
             };
             // The first passes anyway.
-            let _ = gate.pass(message, now);
-            gate.pass(message, now) == RateVerdict::Within
+            let _ = rate_limiter.pass(message, now);
+            rate_limiter.pass(message, now) == RateVerdict::Within
         };
         for (source, transport, packet, want) in [
             ("10.0.0.1", Transport::Udp, QUESTION, false),

@@ -9,16 +9,16 @@ use std::{fmt, io, sync::Arc};
 use socket2::Socket;
 use tokio::sync::mpsc::OwnedPermit;
 
-use super::tcp::Unread;
+use super::tcp::unread::Unread;
 #[cfg(target_os = "linux")]
-use super::udp::Envelope;
+use super::udp::OwnedReturnAddress;
 
 /// The way back of one message.
-pub struct ReplyTo(Way);
+pub struct DetachedResponder(ReplyRoute);
 
-enum Way {
+enum ReplyRoute {
     #[cfg(target_os = "linux")]
-    Datagram(Arc<Socket>, Box<Envelope>),
+    Datagram(Arc<Socket>, Box<OwnedReturnAddress>),
     #[cfg(any(not(target_os = "linux"), test))]
     Plain(Arc<Socket>, Box<socket2::SockAddr>),
     Stream(OwnedPermit<Vec<u8>>, Arc<Unread>),
@@ -31,28 +31,28 @@ pub enum Unsent {
     Lost(io::Error),
     /// Its connection holds as many bytes of replies that its client has not read as it may; a
     /// shorter reply may find room.
-    Unread(ReplyTo),
+    Unread(DetachedResponder),
 }
 
-impl fmt::Debug for ReplyTo {
+impl fmt::Debug for DetachedResponder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ReplyTo")
     }
 }
 
-impl ReplyTo {
+impl DetachedResponder {
     #[cfg(target_os = "linux")]
-    pub(super) fn datagram(socket: Arc<Socket>, envelope: Envelope) -> Self {
-        Self(Way::Datagram(socket, Box::new(envelope)))
+    pub(super) fn datagram(socket: Arc<Socket>, address: OwnedReturnAddress) -> Self {
+        Self(ReplyRoute::Datagram(socket, Box::new(address)))
     }
 
     #[cfg(any(not(target_os = "linux"), test))]
     pub(super) fn plain(socket: Arc<Socket>, client: std::net::SocketAddr) -> Self {
-        Self(Way::Plain(socket, Box::new(client.into())))
+        Self(ReplyRoute::Plain(socket, Box::new(client.into())))
     }
 
     pub(super) fn stream(permit: OwnedPermit<Vec<u8>>, unread: Arc<Unread>) -> Self {
-        Self(Way::Stream(permit, unread))
+        Self(ReplyRoute::Stream(permit, unread))
     }
 
     /// Sends the reply, without waiting.
@@ -62,18 +62,18 @@ impl ReplyTo {
     pub fn send(self, reply: &[u8]) -> Result<(), Unsent> {
         match self.0 {
             #[cfg(target_os = "linux")]
-            Way::Datagram(socket, mut envelope) => {
-                envelope.send(&socket, reply).map_err(Unsent::Lost)
+            ReplyRoute::Datagram(socket, mut address) => {
+                address.send(&socket, reply).map_err(Unsent::Lost)
             }
             #[cfg(any(not(target_os = "linux"), test))]
-            Way::Plain(socket, client) => socket
+            ReplyRoute::Plain(socket, client) => socket
                 .send_to_with_flags(reply, &client, libc::MSG_DONTWAIT)
                 .map(drop)
                 .map_err(Unsent::Lost),
-            Way::Stream(permit, unread) => {
+            ReplyRoute::Stream(permit, unread) => {
                 // Before the reply takes memory.
                 if !unread.take(reply.len()) {
-                    return Err(Unsent::Unread(Self(Way::Stream(permit, unread))));
+                    return Err(Unsent::Unread(Self(ReplyRoute::Stream(permit, unread))));
                 }
                 permit.send(reply.to_vec());
                 Ok(())
@@ -83,7 +83,7 @@ impl ReplyTo {
 }
 
 /// Where a handler gets the way back of the message at hand.
-pub trait Later {
+pub trait Responder {
     /// The way back; `None` when as many replies are awaited as may be.
-    fn reply_to(&self) -> Option<ReplyTo>;
+    fn detach(&self) -> Option<DetachedResponder>;
 }

@@ -18,9 +18,11 @@
 mod connection;
 mod connections;
 mod deadlined;
+mod stream_limits;
+mod tcp_worker;
 #[cfg(test)]
 mod tests;
-mod unread;
+pub(super) mod unread;
 
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
@@ -32,62 +34,16 @@ use tokio::{
     time,
 };
 
-use super::{Event, Handler, Stop};
+use self::tcp_worker::{HandlerState, TcpWorker};
+use super::handler::{Handler, ListenerEvent, StopSignal};
 
 pub(super) use connections::Connections;
-pub(super) use unread::Unread;
+pub use stream_limits::StreamLimits;
 
 /// Pause after a connection could not be accepted: the reason is seldom gone a moment later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest message that the two bytes of length can announce.
 const MESSAGE: usize = u16::MAX as usize;
-
-/// What streams may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLimits {
-    /// Connections in all. One more closes the one that has waited longest.
-    pub connections: usize,
-    /// Connections of one client: an IPv4 address, or an IPv6 network of 64 bits. One more is
-    /// closed at once.
-    pub per_client: usize,
-    /// How long a connection may wait for the first byte of a message.
-    pub idle: Duration,
-    /// How long a message may take from its first byte to its last.
-    pub message: Duration,
-    /// How long a client may take to read one reply.
-    pub write: Duration,
-    /// Messages that are answered on one connection before it is others' turn.
-    pub pipeline: usize,
-    /// Bytes of replies that clients have not read, of all connections. More of them close the one
-    /// whose client has not read for longest.
-    pub unread: usize,
-    /// The same of one connection: what comes later and finds no room is not taken.
-    pub unread_per_connection: usize,
-    /// What the kernel is asked to hold of one connection, each way.
-    pub socket_buffer: usize,
-}
-
-/// What the connections of one worker share. One thread: nobody else has it.
-struct Worker<H> {
-    state: RefCell<State<H>>,
-    connections: Arc<Connections>,
-    limits: StreamLimits,
-}
-
-struct State<H> {
-    handler: H,
-    /// Where replies are written before their length is known.
-    out: Box<[u8]>,
-}
-
-impl<H: Handler> Worker<H> {
-    fn observe(&self, event: Event) {
-        // It is borrowed only when the handler panicked, and then by nobody who counts.
-        if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.handler.observe(event);
-        }
-    }
-}
 
 /// Serves one worker's sockets until told to stop, and then the messages in progress.
 pub(super) fn serve<H: Handler>(
@@ -95,14 +51,14 @@ pub(super) fn serve<H: Handler>(
     handler: H,
     connections: Arc<Connections>,
     limits: StreamLimits,
-    stop: Stop,
+    stop: StopSignal,
 ) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
-    let worker = Rc::new(Worker {
-        state: RefCell::new(State {
+    let worker = Rc::new(TcpWorker {
+        state: RefCell::new(HandlerState {
             handler,
             out: vec![0; MESSAGE].into_boxed_slice(),
         }),
@@ -123,7 +79,7 @@ pub(super) fn serve<H: Handler>(
 }
 
 /// Accepts connections until told to stop, then waits for them.
-async fn listen<H: Handler>(listener: TcpListener, worker: Rc<Worker<H>>, mut stop: Stop) {
+async fn listen<H: Handler>(listener: TcpListener, worker: Rc<TcpWorker<H>>, mut stop: StopSignal) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
@@ -135,10 +91,10 @@ async fn listen<H: Handler>(listener: TcpListener, worker: Rc<Worker<H>>, mut st
                 Ok((stream, source)) => admit(&mut open, &worker, &stop, stream, source),
                 Err(error) if of_one_client(&error) => {}
                 Err(_) => {
-                    worker.observe(Event::AcceptFailed);
+                    worker.observe(ListenerEvent::AcceptFailed);
                     // The usual reason is that no file descriptor is left: let one go.
                     if worker.connections.evict() {
-                        worker.observe(Event::ConnectionEvicted);
+                        worker.observe(ListenerEvent::ConnectionEvicted);
                     }
                     time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -155,24 +111,24 @@ async fn listen<H: Handler>(listener: TcpListener, worker: Rc<Worker<H>>, mut st
 
 fn admit<H: Handler>(
     open: &mut JoinSet<()>,
-    worker: &Rc<Worker<H>>,
-    stop: &Stop,
+    worker: &Rc<TcpWorker<H>>,
+    stop: &StopSignal,
     stream: TcpStream,
     source: SocketAddr,
 ) {
-    let Some((permit, evicted)) = worker.connections.admit(source.ip()) else {
-        worker.observe(Event::ConnectionRefused);
+    let Some((slot, evicted)) = worker.connections.admit(source.ip()) else {
+        worker.observe(ListenerEvent::ConnectionRefused);
         return;
     };
     if evicted {
-        worker.observe(Event::ConnectionEvicted);
+        worker.observe(ListenerEvent::ConnectionEvicted);
     }
     // Replies go out whole, and at once.
     let _ = stream.set_nodelay(true);
     open.spawn_local(connection::serve(
         stream,
         source,
-        permit,
+        slot,
         Rc::clone(worker),
         stop.clone(),
     ));

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use dnsgate_core::engine::Outcome;
 
 pub(super) const LIMITS: StreamLimits = StreamLimits {
     connections: 1000,
@@ -29,11 +30,11 @@ pub(super) struct Seen {
     pub(super) handled: Vec<usize>,
     pub(super) batches: usize,
     pub(super) panics: usize,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<ListenerEvent>,
 }
 
 impl Seen {
-    pub(super) fn count(&self, event: Event) -> usize {
+    pub(super) fn count(&self, event: ListenerEvent) -> usize {
         self.events.iter().filter(|seen| **seen == event).count()
     }
 }
@@ -62,20 +63,25 @@ impl Handler for Echo {
         self.seen.lock().expect("no poison").batches += 1;
     }
 
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
+    fn handle(
+        &mut self,
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+        responder: &dyn Responder,
+    ) -> Option<usize> {
         self.seen.lock().expect("no poison").handled[self.worker] += 1;
         assert!(!message.packet.ends_with(b"panic"), "as the message says");
         if message.packet.ends_with(b"silence") {
             return None;
         }
         if message.packet.ends_with(b"later") {
-            let (reply, back) = (message.packet.to_vec(), later.reply_to());
+            let (reply, back) = (message.packet.to_vec(), responder.detach());
             let back = back.expect("not full");
             thread::spawn(move || back.send(&reply).expect("room"));
             return None;
         }
         if message.packet.ends_with(b"task") {
-            let (reply, back) = (message.packet.to_vec(), later.reply_to());
+            let (reply, back) = (message.packet.to_vec(), responder.detach());
             let back = back.expect("not full");
             tokio::spawn(async move {
                 tokio::time::sleep(PAUSE).await;
@@ -88,11 +94,11 @@ impl Handler for Echo {
         Some(len)
     }
 
-    fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {
+    fn panicked(&mut self, _: ClientMessage<'_>, _: Outcome, _: &[u8]) {
         self.seen.lock().expect("no poison").panics += 1;
     }
 
-    fn observe(&mut self, event: Event) {
+    fn observe(&mut self, event: ListenerEvent) {
         self.seen.lock().expect("no poison").events.push(event);
     }
 }

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{testing::*, *};
+use dnsgate_core::engine::Outcome;
 
 const UDP: (Transport, &str) = (Transport::Udp, "127.0.0.1:0");
 const TCP: (Transport, &str) = (Transport::Tcp, "127.0.0.1:0");
@@ -211,7 +212,7 @@ async fn the_end_waits_no_longer_than_it_may() {
         up.seen
             .lock()
             .expect("no poison")
-            .count(Event::ConnectionClosed),
+            .count(ListenerEvent::ConnectionClosed),
         1
     );
 }
@@ -223,11 +224,16 @@ async fn a_worker_that_ends_is_told_of() {
         fn begin_batch(&mut self) {
             panic!("not at the edge of a query");
         }
-        fn handle(&mut self, _: Message<'_>, _: &mut [u8], _: &dyn Later) -> Option<usize> {
+        fn handle(
+            &mut self,
+            _: ClientMessage<'_>,
+            _: &mut [u8],
+            _: &dyn Responder,
+        ) -> Option<usize> {
             None
         }
-        fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {}
-        fn observe(&mut self, _: Event) {}
+        fn panicked(&mut self, _: ClientMessage<'_>, _: Outcome, _: &[u8]) {}
+        fn observe(&mut self, _: ListenerEvent) {}
     }
     let server = bind(&[UDP, UDP], 1, LIMITS);
     let mut running = server.start(|| Broken).expect("threads start");
@@ -254,7 +260,7 @@ async fn a_server_without_listeners_ends_too() {
 
 #[test]
 fn positions_are_indexes() {
-    for (at, event) in Event::ALL.iter().enumerate() {
+    for (at, event) in ListenerEvent::ALL.iter().enumerate() {
         assert_eq!(*event as usize, at);
     }
 }

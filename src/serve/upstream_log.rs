@@ -26,20 +26,20 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// The notices about the servers of one upstream.
 #[derive(Clone)]
-pub(super) struct Notices(Arc<Inner>);
+pub(super) struct UpstreamLog(Arc<LogState>);
 
-struct Inner {
+struct LogState {
     upstream: Box<str>,
     servers: Vec<String>,
     telemetry: Telemetry,
-    notes: Mutex<Vec<Note>>,
+    notes: Mutex<Vec<ServerNotes>>,
     /// Where it is waited for the end of a pause.
     runtime: Handle,
 }
 
 /// What was said of one server, and what is known.
 #[derive(Default)]
-struct Note {
+struct ServerNotes {
     down: bool,
     said_down: bool,
     last_down: Option<Instant>,
@@ -48,12 +48,12 @@ struct Note {
     last_forged: Option<Instant>,
     /// Whether it is waited for the end of a pause.
     waits: bool,
-    why: Why,
+    why: LastTrouble,
 }
 
 /// The last trouble with a server.
 #[derive(Default)]
-struct Why {
+struct LastTrouble {
     /// `None` where it said nothing in time.
     fault: Option<ServerFault>,
     detail: String,
@@ -61,7 +61,7 @@ struct Why {
 
 /// What is to be done about a note.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+enum NextNotice {
     Nothing,
     SayDown,
     SayUp,
@@ -69,14 +69,14 @@ enum Next {
     Wait(Instant),
 }
 
-impl Notices {
+impl UpstreamLog {
     /// For an upstream with these servers. To be called within the tokio runtime of the program.
     pub(super) fn new(upstream: &str, servers: &[String], telemetry: &Telemetry) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(LogState {
             upstream: upstream.into(),
             servers: servers.to_vec(),
             telemetry: telemetry.clone(),
-            notes: Mutex::new(servers.iter().map(|_| Note::default()).collect()),
+            notes: Mutex::new(servers.iter().map(|_| ServerNotes::default()).collect()),
             runtime: Handle::current(),
         }))
     }
@@ -137,7 +137,7 @@ impl Notices {
     }
 }
 
-impl Inner {
+impl LogState {
     /// Says what has become true of a server, or waits until that may be said.
     fn look(self: &Arc<Self>, server: usize) {
         let mut notes = self.lock();
@@ -145,19 +145,19 @@ impl Inner {
             return;
         };
         match note.next(monotonic()) {
-            Next::Nothing => {}
-            Next::SayUp => {
+            NextNotice::Nothing => {}
+            NextNotice::SayUp => {
                 drop(notes);
                 let message = "an upstream's server answers";
                 self.say(Severity::Notice, message, server, Vec::new());
             }
-            Next::SayDown => {
+            NextNotice::SayDown => {
                 let fields = note.why.fields();
                 drop(notes);
                 let message = "an upstream's server is down: it is probed, and not asked";
                 self.say(Severity::Error, message, server, fields);
             }
-            Next::Wait(until) => {
+            NextNotice::Wait(until) => {
                 if !note.waits {
                     note.waits = true;
                     let later = Self::look_later(Arc::downgrade(self), server, until);
@@ -194,16 +194,16 @@ impl Inner {
         self.telemetry.event(severity, message, &fields);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Note>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<ServerNotes>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Note {
+impl ServerNotes {
     /// What is to be said now; it counts as said.
-    fn next(&mut self, now: Instant) -> Next {
+    fn next(&mut self, now: Instant) -> NextNotice {
         if self.down == self.said_down {
-            return Next::Nothing;
+            return NextNotice::Nothing;
         }
         let last = if self.down {
             &mut self.last_down
@@ -211,13 +211,13 @@ impl Note {
             &mut self.last_up
         };
         if !is_due(last, now) {
-            return Next::Wait(last.map_or(now, |last| last + PAUSE));
+            return NextNotice::Wait(last.map_or(now, |last| last + PAUSE));
         }
         self.said_down = self.down;
         if self.down {
-            Next::SayDown
+            NextNotice::SayDown
         } else {
-            Next::SayUp
+            NextNotice::SayUp
         }
     }
 }
@@ -231,7 +231,7 @@ fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
     due
 }
 
-impl Why {
+impl LastTrouble {
     fn set(&mut self, fault: Option<ServerFault>, detail: &str) {
         // Without words of its own it is what the last words were about.
         if self.fault != fault || !detail.is_empty() {
@@ -257,21 +257,21 @@ mod tests {
 
     #[test]
     fn down_and_up_are_said_in_turn_and_each_once_a_minute() {
-        use Next::{Nothing, SayDown, SayUp};
+        use NextNotice::{Nothing, SayDown, SayUp};
         let start = monotonic();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let mut note = Note::default();
+        let mut note = ServerNotes::default();
         for (seconds, down, want) in [
             (0, false, Nothing), // nobody had said that it was down
             (1, true, SayDown),
             (2, true, Nothing),
             (5, false, SayUp),
             (6, false, Nothing),
-            (10, true, Next::Wait(at(61))),
+            (10, true, NextNotice::Wait(at(61))),
             (20, false, Nothing), // it is up again, which is the last word
-            (30, true, Next::Wait(at(61))),
+            (30, true, NextNotice::Wait(at(61))),
             (61, true, SayDown),
-            (62, false, Next::Wait(at(65))),
+            (62, false, NextNotice::Wait(at(65))),
             (65, false, SayUp),
             (300, true, SayDown),
             (301, false, SayUp),
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_words_stay_with_their_reason() {
-        let mut why = Why::default();
+        let mut why = LastTrouble::default();
         let mut told = |fault, detail| {
             why.set(fault, detail);
             why.fields()

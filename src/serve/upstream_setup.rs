@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::{forward::Forwarder, upstream_log::Notices};
+use super::{forward::Forwarder, upstream_log::UpstreamLog};
 use crate::{
     telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
-    upstream::{self, Asked, Event, Observer, Standing, Upstream},
+    upstream::{self, Observer, QueryEnd, ServerStatus, UpstreamClient, UpstreamEvent},
 };
 use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
 
 /// The upstreams of a configuration with their partitions, ready to be made known.
-pub(crate) type Made = Vec<(Partition, Arc<Upstream>)>;
+pub(crate) type PreparedUpstreams = Vec<(Partition, Arc<UpstreamClient>)>;
 
 /// Makes the upstreams of a configuration, but for those that are there; nobody knows of them yet, and
 /// they do nothing.
@@ -25,7 +25,7 @@ pub(crate) fn prepare(
     forwarder: &Forwarder,
     telemetry: &Telemetry,
     upstreams: &[(Partition, dnsgate_config::Upstream)],
-) -> anyhow::Result<Made> {
+) -> anyhow::Result<PreparedUpstreams> {
     let mut made = Vec::with_capacity(upstreams.len());
     for (id, (partition, config)) in (0..).map(UpstreamId).zip(upstreams) {
         let upstream = match forwarder.upstream(*partition) {
@@ -43,77 +43,82 @@ fn make(
     config: &dnsgate_config::Upstream,
     limits: &dnsgate_config::Limits,
     telemetry: &Telemetry,
-) -> Result<Arc<Upstream>, upstream::OpenError> {
+) -> Result<Arc<UpstreamClient>, upstream::OpenError> {
     let servers: Vec<String> = config.servers.iter().map(ToString::to_string).collect();
-    let told = Told {
+    let observer = CountingObserver {
         counters: telemetry.upstream(&config.name, &servers),
-        notices: Notices::new(&config.name, &servers, telemetry),
+        log: UpstreamLog::new(&config.name, &servers, telemetry),
         telemetry: telemetry.clone(),
     };
-    let limits = upstream::Limits {
+    let limits = upstream::UpstreamLimits {
         deadline: limits.upstream_timeout,
-        waiters: limits.waiters,
+        coalesced: limits.waiters,
         questions: limits.in_flight,
         connections: limits.upstream_connections,
         pipeline: limits.upstream_pipeline,
         probing: limits.upstream_probes,
         near_misses: limits.upstream_near_misses,
     };
-    Ok(Arc::new(Upstream::new(id, config, limits, Arc::new(told))?))
+    Ok(Arc::new(UpstreamClient::new(
+        id,
+        config,
+        limits,
+        Arc::new(observer),
+    )?))
 }
 
 /// Where an upstream's events go.
-struct Told {
+struct CountingObserver {
     counters: Arc<UpstreamCounters>,
-    notices: Notices,
+    log: UpstreamLog,
     telemetry: Telemetry,
 }
 
-impl Observer for Told {
-    fn observe(&self, event: Event) {
+impl Observer for CountingObserver {
+    fn observe(&self, event: UpstreamEvent) {
         let counters = &self.counters;
         match event {
-            Event::Asked {
+            UpstreamEvent::QueryEnded {
                 server,
                 result,
                 rtt,
             } => {
                 counters.asked(server, counted(result), rtt);
-                if let Asked::Fault(_) = result {
-                    self.notices.failed(server);
+                if let QueryEnd::Fault(_) = result {
+                    self.log.failed(server);
                 }
             }
-            Event::Mismatch { server } => counters.mismatched(server),
-            Event::Forged { server } => {
+            UpstreamEvent::Mismatch { server } => counters.mismatched(server),
+            UpstreamEvent::Forged { server } => {
                 counters.forged(server);
-                self.notices.forged(server);
+                self.log.forged(server);
             }
-            Event::WithoutEdns { server } => self.notices.say(
+            UpstreamEvent::WithoutEdns { server } => self.log.say(
                 Severity::Notice,
                 "an upstream's server does not know EDNS: it is asked without for a while, and gives \
                  no signatures",
                 server,
             ),
-            Event::Hedged { .. } => counters.hedged(),
-            Event::Merged => counters.merged(),
-            Event::Shed => self.telemetry.shared().shed(Shed::Waiters),
-            Event::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
-            Event::Refused { looping } => counters.refused(if looping {
+            UpstreamEvent::Hedged { .. } => counters.hedged(),
+            UpstreamEvent::Coalesced => counters.merged(),
+            UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Waiters),
+            UpstreamEvent::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
+            UpstreamEvent::Refused { looping } => counters.refused(if looping {
                 telemetry::Refused::Looping
             } else {
                 telemetry::Refused::Down
             }),
-            Event::Copied { server, from } => self.notices.copied(server, from),
-            Event::Changed { server, standing } => {
-                counters.up(server, standing != Standing::Down);
-                match standing {
-                    Standing::Up => self.notices.changed(server, false),
+            UpstreamEvent::Copied { server, from } => self.log.copied(server, from),
+            UpstreamEvent::Changed { server, status } => {
+                counters.up(server, status != ServerStatus::Down);
+                match status {
+                    ServerStatus::Up => self.log.changed(server, false),
                     // One failure in thousands is no news; the metrics have it.
-                    Standing::Suspect => {}
-                    Standing::Down => self.notices.changed(server, true),
+                    ServerStatus::Suspect => {}
+                    ServerStatus::Down => self.log.changed(server, true),
                 }
             }
-            Event::Looping { server, looping } => {
+            UpstreamEvent::Looping { server, looping } => {
                 counters.looping(server, looping);
                 let (severity, message) = if looping {
                     (
@@ -127,24 +132,24 @@ impl Observer for Told {
                         "an upstream's server sends nothing back here any more and is asked again",
                     )
                 };
-                self.notices.say(severity, message, server);
+                self.log.say(severity, message, server);
             }
         }
     }
 
     fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
-        self.notices.trouble(server, fault, detail);
+        self.log.trouble(server, fault, detail);
     }
 }
 
 /// The label under which the end of a question is counted.
-const fn counted(result: Asked) -> telemetry::Asked {
+const fn counted(result: QueryEnd) -> telemetry::Asked {
     match result {
-        Asked::Answered => telemetry::Asked::Answered,
-        Asked::ErrorCode => telemetry::Asked::ErrorCode,
-        Asked::Malformed => telemetry::Asked::Malformed,
-        Asked::Timeout => telemetry::Asked::Timeout,
-        Asked::Fault(fault) => match fault {
+        QueryEnd::Answered => telemetry::Asked::Answered,
+        QueryEnd::ErrorCode => telemetry::Asked::ErrorCode,
+        QueryEnd::Malformed => telemetry::Asked::Malformed,
+        QueryEnd::Timeout => telemetry::Asked::Timeout,
+        QueryEnd::Fault(fault) => match fault {
             ServerFault::Refused => telemetry::Asked::Refused,
             ServerFault::Closed => telemetry::Asked::Closed,
             ServerFault::NoRoute => telemetry::Asked::NoRoute,
@@ -159,7 +164,7 @@ const fn counted(result: Asked) -> telemetry::Asked {
             ServerFault::HttpStatus(_) => telemetry::Asked::HttpStatus,
             ServerFault::HttpContent => telemetry::Asked::HttpContent,
         },
-        Asked::Busy => telemetry::Asked::Busy,
-        Asked::Abandoned => telemetry::Asked::Abandoned,
+        QueryEnd::Busy => telemetry::Asked::Busy,
+        QueryEnd::Abandoned => telemetry::Asked::Abandoned,
     }
 }

@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    Event, Handler, Later, Message,
     forward::{Forwarder, Waiting},
-    live::Reader,
-    rate::Gate,
+    handler::{ClientMessage, Handler, ListenerEvent},
+    live::SnapshotReader,
+    rate::ClientRateLimiter,
+    responder::Responder,
     self_query::own_question,
 };
 use crate::{
@@ -30,12 +31,12 @@ use dnsgate_core::{
 
 /// The handler of one worker.
 pub(crate) struct Worker {
-    reader: Reader,
+    reader: SnapshotReader,
     snapshot: Arc<Snapshot>,
     recorder: Recorder,
     shared: Arc<Shared>,
     forwarder: Arc<Forwarder>,
-    gate: Option<Gate>,
+    rate_limiter: Option<ClientRateLimiter>,
     /// What the batch will read of the policy.
     prefetch: Prefetch,
     /// When the batch was read, by the calendar: for expiry and for the log.
@@ -46,10 +47,10 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(
-        mut reader: Reader,
+        mut reader: SnapshotReader,
         telemetry: &Telemetry,
         forwarder: Arc<Forwarder>,
-        gate: Option<Gate>,
+        rate_limiter: Option<ClientRateLimiter>,
     ) -> Self {
         let snapshot = Arc::clone(reader.snapshot());
         let (now, began) = (calendar(), monotonic());
@@ -59,7 +60,7 @@ impl Worker {
             recorder: telemetry.recorder(),
             shared: Arc::clone(telemetry.shared()),
             forwarder,
-            gate,
+            rate_limiter,
             prefetch: Prefetch::new(),
             now,
             began,
@@ -67,16 +68,16 @@ impl Worker {
     }
 
     /// Takes a query as far as it goes at once.
-    fn step(&self, message: Message<'_>, out: &mut [u8]) -> Step {
+    fn step(&self, message: ClientMessage<'_>, out: &mut [u8]) -> Step {
         let pass = self
-            .gate
+            .rate_limiter
             .as_ref()
-            .map(|gate| gate.pass(message, self.began));
+            .map(|rate_limiter| rate_limiter.pass(message, self.began));
         if let Some(over @ (RateVerdict::Slip | RateVerdict::Over)) = pass {
             return engine::limited(message.packet, over == RateVerdict::Slip, out);
         }
         #[cfg(feature = "faults")]
-        crate::faults::strike(crate::faults::At::Worker, message.packet);
+        crate::faults::strike(crate::faults::FaultPoint::Worker, message.packet);
         let client = Client {
             source: message.source.ip(),
             transport: message.transport,
@@ -90,7 +91,7 @@ impl Worker {
     fn record(
         &mut self,
         outcome: Outcome,
-        message: Message<'_>,
+        message: ClientMessage<'_>,
         reply: &[u8],
         rejected: Option<&str>,
     ) {
@@ -116,7 +117,7 @@ impl Worker {
     fn admit(
         &self,
         ask: &Forward,
-        message: Message<'_>,
+        message: ClientMessage<'_>,
         out: &mut [u8],
     ) -> Result<Option<Admitted>, Step> {
         let failure = match self.forwarder.admit(&self.snapshot, &ask.permit) {
@@ -145,12 +146,12 @@ impl Worker {
     fn wait(
         &mut self,
         (ask, admitted): (Forward, Option<Admitted>),
-        message: Message<'_>,
+        message: ClientMessage<'_>,
         out: &mut [u8],
-        later: &dyn Later,
+        responder: &dyn Responder,
     ) -> Option<usize> {
         let outcome = ask.outcome;
-        let taken = later.reply_to().and_then(|back| {
+        let taken = responder.detach().and_then(|responder| {
             let waiting = Waiting {
                 packet: message.packet.into(),
                 source: message.source,
@@ -158,7 +159,7 @@ impl Worker {
                 snapshot: Arc::clone(&self.snapshot),
                 ask,
                 admitted,
-                back,
+                responder,
                 now: self.now,
                 began: self.began,
             };
@@ -189,7 +190,7 @@ impl Worker {
 
     /// Whether a query is one of dnsgate's own, by which nothing is counted or logged that is about
     /// clients. A probe for loops that came back is told of.
-    fn is_own(&self, outcome: &Outcome, message: Message<'_>) -> bool {
+    fn is_own(&self, outcome: &Outcome, message: ClientMessage<'_>) -> bool {
         match outcome.reason {
             Reason::Class => message.packet == own_question(),
             Reason::LoopProbe => {
@@ -228,7 +229,12 @@ impl Handler for Worker {
         self.snapshot.policy().fetch(&mut self.prefetch);
     }
 
-    fn handle(&mut self, message: Message<'_>, out: &mut [u8], later: &dyn Later) -> Option<usize> {
+    fn handle(
+        &mut self,
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+        responder: &dyn Responder,
+    ) -> Option<usize> {
         match self.step(message, out) {
             Step::Reply { len, outcome, more } => {
                 if !self.is_own(&outcome, message) {
@@ -251,28 +257,28 @@ impl Handler for Worker {
                     self.record(*step.outcome(), message, reply, step.rejected());
                     (len > 0).then_some(len)
                 }
-                Ok(admitted) => self.wait((*ask, admitted), message, out, later),
+                Ok(admitted) => self.wait((*ask, admitted), message, out, responder),
             },
         }
     }
 
-    fn panicked(&mut self, message: Message<'_>, outcome: Outcome, reply: &[u8]) {
+    fn panicked(&mut self, message: ClientMessage<'_>, outcome: Outcome, reply: &[u8]) {
         self.record(outcome, message, reply, None);
     }
 
-    fn observe(&mut self, event: Event) {
+    fn observe(&mut self, event: ListenerEvent) {
         match event {
-            Event::ReplyLost => self.shared.reply_lost(),
-            Event::Unanswerable => self.shared.unanswerable(),
-            Event::ConnectionOpened => self.shared.tcp_opened(),
-            Event::ConnectionClosed => self.shared.tcp_closed(),
-            Event::ConnectionRefused => self.shared.shed(Shed::Refused),
-            Event::ConnectionEvicted => self.shared.shed(Shed::Evicted),
-            Event::AcceptFailed => self.shared.shed(Shed::AcceptFailed),
-            Event::ConnectionIdle => self.shared.tcp_limited(TcpLimit::Idle),
-            Event::ConnectionSlow => self.shared.tcp_limited(TcpLimit::Message),
-            Event::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
-            Event::ConnectionUnread => self.shared.tcp_limited(TcpLimit::Unread),
+            ListenerEvent::ReplyLost => self.shared.reply_lost(),
+            ListenerEvent::Unanswerable => self.shared.unanswerable(),
+            ListenerEvent::ConnectionOpened => self.shared.tcp_opened(),
+            ListenerEvent::ConnectionClosed => self.shared.tcp_closed(),
+            ListenerEvent::ConnectionRefused => self.shared.shed(Shed::Refused),
+            ListenerEvent::ConnectionEvicted => self.shared.shed(Shed::Evicted),
+            ListenerEvent::AcceptFailed => self.shared.shed(Shed::AcceptFailed),
+            ListenerEvent::ConnectionIdle => self.shared.tcp_limited(TcpLimit::Idle),
+            ListenerEvent::ConnectionSlow => self.shared.tcp_limited(TcpLimit::Message),
+            ListenerEvent::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
+            ListenerEvent::ConnectionUnread => self.shared.tcp_limited(TcpLimit::Unread),
         }
     }
 }

@@ -10,9 +10,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time;
 
 use super::{
-    Event, Limits, Observer, OpenError,
-    share::Party,
-    transport::{Fault, Roots, Tell, Turn, Way},
+    observer::{Observer, UpstreamEvent},
+    share::{Party, Requester},
+    transport::{OpenError, Roots, ServerReporter, ServerTransport, TransportFault},
+    upstream_limits::UpstreamLimits,
 };
 use dnsgate_config::ServerAddr;
 use dnsgate_core::{
@@ -76,37 +77,44 @@ pub async fn probe(
         .servers
         .iter()
         .map(|server| {
-            let heard = Arc::new(Heard::default());
-            let tell = Tell::new(Arc::clone(&heard) as Arc<dyn Observer>, 0);
-            let way = Way::new(server, &mut roots, tell, &Limits::default());
-            async move { (server.clone(), ask(way, &heard, patience).await) }
+            let trouble_text = Arc::new(LastTroubleText::default());
+            let reporter = ServerReporter::new(Arc::clone(&trouble_text) as Arc<dyn Observer>, 0);
+            let transport =
+                ServerTransport::new(server, &mut roots, reporter, &UpstreamLimits::default());
+            async move {
+                (
+                    server.clone(),
+                    ask(transport, &trouble_text, patience).await,
+                )
+            }
         })
         .collect();
     stream::iter(probes).buffered(AT_A_TIME).collect().await
 }
 
 async fn ask(
-    way: Result<Way, OpenError>,
-    heard: &Heard,
+    transport: Result<ServerTransport, OpenError>,
+    trouble_text: &LastTroubleText,
     patience: Duration,
 ) -> Result<Alive, Dead> {
-    let way = way.map_err(|error| Dead::Open(error.to_string()))?;
+    let transport = transport.map_err(|error| Dead::Open(error.to_string()))?;
     let permit = Permit::probe(UpstreamId(0), rand::random());
-    let turn = Turn {
+    let requester = Requester {
         party: Party::OWN,
         again: false,
     };
-    let Ok(asked) = time::timeout(patience, way.ask(&permit, patience, turn)).await else {
+    let Ok(asked) = time::timeout(patience, transport.ask(&permit, patience, requester)).await
+    else {
         return Err(Dead::Silent(patience));
     };
     let reply = asked.map_err(|fault| match fault {
-        Fault::Server(fault) => Dead::Fault {
+        TransportFault::Server(fault) => Dead::Fault {
             fault,
-            detail: heard.detail(),
+            detail: trouble_text.detail(),
         },
-        Fault::Silent => Dead::Silent(patience),
-        Fault::Malformed => Dead::Malformed,
-        Fault::Busy => Dead::Busy,
+        TransportFault::Silent => Dead::Silent(patience),
+        TransportFault::Malformed => Dead::Malformed,
+        TransportFault::Busy => Dead::Busy,
     })?;
     let response = Response::parse(&reply.message, permit.name(), permit.qtype(), false);
     let code = match response {
@@ -120,17 +128,17 @@ async fn ask(
 
 /// Keeps what was said last of a server.
 #[derive(Default)]
-struct Heard(Mutex<String>);
+struct LastTroubleText(Mutex<String>);
 
-impl Heard {
+impl LastTroubleText {
     fn detail(&self) -> String {
         let said = self.0.lock();
         said.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Observer for Heard {
-    fn observe(&self, _: Event) {}
+impl Observer for LastTroubleText {
+    fn observe(&self, _: UpstreamEvent) {}
 
     fn trouble(&self, _: usize, _: Option<ServerFault>, detail: &str) {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);

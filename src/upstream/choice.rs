@@ -10,7 +10,7 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use super::health::Standing;
+use super::health::ServerStatus;
 use dnsgate_config::Strategy;
 
 /// The share of its score that a server keeps when another one is asked.
@@ -18,8 +18,8 @@ const FADE: f64 = 0.99;
 
 /// What is known of one server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub(super) standing: Standing,
+pub(super) struct ServerCandidate {
+    pub(super) status: ServerStatus,
     /// Whether what it is asked comes back to us: then it is not asked, whoever else is there.
     pub(super) looping: bool,
     /// The time that its answers take, faded since the last one; zero for one never asked.
@@ -31,27 +31,31 @@ pub(super) fn fade(score: Duration) -> Duration {
     score.mul_f64(FADE)
 }
 
-/// The servers to ask, by position, the first one first. `turn` counts the questions.
-pub(super) fn order(strategy: Strategy, candidates: &[Candidate], turn: usize) -> Vec<usize> {
+/// The servers to ask, by position, the first one first. `rotation` counts the questions.
+pub(super) fn order(
+    strategy: Strategy,
+    candidates: &[ServerCandidate],
+    rotation: usize,
+) -> Vec<usize> {
     let mut asked = candidates.iter().filter(|candidate| !candidate.looping);
-    let all_down = asked.all(|candidate| candidate.standing == Standing::Down);
+    let all_down = asked.all(|candidate| candidate.status == ServerStatus::Down);
     let mut order: Vec<_> = candidates
         .iter()
         .enumerate()
         .filter(|(_, candidate)| !candidate.looping)
-        .filter(|(_, candidate)| all_down || candidate.standing != Standing::Down)
+        .filter(|(_, candidate)| all_down || candidate.status != ServerStatus::Down)
         .collect();
     if strategy == Strategy::Spread {
         // Among those that are up, not among all: the neighbour of one that is down gets no more
         // than its share.
         let up = order
             .iter()
-            .filter(|(_, candidate)| candidate.standing == Standing::Up)
+            .filter(|(_, candidate)| candidate.status == ServerStatus::Up)
             .count();
-        order.sort_by_key(|(_, candidate)| Reverse(candidate.standing == Standing::Up));
+        order.sort_by_key(|(_, candidate)| Reverse(candidate.status == ServerStatus::Up));
         let round = if up == 0 { order.len() } else { up };
         if let Some(turning) = order.get_mut(..round).filter(|turning| !turning.is_empty()) {
-            turning.rotate_left(turn % round);
+            turning.rotate_left(rotation % round);
         }
     }
     // The sort is stable: what is equal stays as the file or the turn has it.
@@ -60,7 +64,7 @@ pub(super) fn order(strategy: Strategy, candidates: &[Candidate], turn: usize) -
             Strategy::Fastest => candidate.score,
             Strategy::Ordered | Strategy::Spread => Duration::ZERO,
         };
-        (candidate.standing, score)
+        (candidate.status, score)
     });
     order.into_iter().map(|(server, _)| server).collect()
 }
@@ -68,12 +72,12 @@ pub(super) fn order(strategy: Strategy, candidates: &[Candidate], turn: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Standing::{Down, Suspect, Up};
+    use ServerStatus::{Down, Suspect, Up};
 
-    fn known(of: &[(Standing, u64)]) -> Vec<Candidate> {
+    fn known(of: &[(ServerStatus, u64)]) -> Vec<ServerCandidate> {
         of.iter()
-            .map(|&(standing, ms)| Candidate {
-                standing,
+            .map(|&(status, ms)| ServerCandidate {
+                status,
                 looping: false,
                 score: Duration::from_millis(ms),
             })
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn the_order_by_strategy_and_standing() {
         use Strategy::{Fastest, Ordered, Spread};
-        for (strategy, servers, turn, want) in [
+        for (strategy, servers, rotation, want) in [
             (Fastest, &[(Up, 9), (Up, 3), (Up, 5)][..], 0, &[1, 2, 0][..]),
             (Fastest, &[(Up, 9), (Suspect, 3), (Up, 5)], 0, &[2, 0, 1]),
             (Fastest, &[(Up, 9), (Down, 3), (Suspect, 5)], 0, &[0, 2]),
@@ -104,9 +108,9 @@ mod tests {
             (Spread, &[], 3, &[]),
         ] {
             assert_eq!(
-                order(strategy, &known(servers), turn),
+                order(strategy, &known(servers), rotation),
                 want,
-                "{strategy:?} {servers:?} {turn}"
+                "{strategy:?} {servers:?} {rotation}"
             );
         }
     }
@@ -126,8 +130,8 @@ mod tests {
     fn shares(times: &[u64]) -> Vec<usize> {
         let mut candidates = known(&vec![(Up, 0); times.len()]);
         let mut shares = vec![0; times.len()];
-        for turn in 0..10_000 {
-            let first = order(Strategy::Fastest, &candidates, turn)[0];
+        for rotation in 0..10_000 {
+            let first = order(Strategy::Fastest, &candidates, rotation)[0];
             shares[first] += 1;
             for (server, candidate) in candidates.iter_mut().enumerate() {
                 candidate.score = if server == first {

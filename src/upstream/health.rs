@@ -1,7 +1,7 @@
 //! Whether one server is worth asking: a state machine over (what happened, when), without a clock.
 //!
 //! ```text
-//!            a failure                several in a row, over a while
+//!            a failure                several in a streak, over a while
 //!   up ─────────────────▶ suspect ────────────────────────────────▶ down
 //!    ▲                       │                                        │
 //!    └────── an answer ──────┴──────────────── an answer ─────────────┘
@@ -16,7 +16,7 @@
 
 use std::time::{Duration, Instant};
 
-/// As many failures in a row make a server down…
+/// As many failures in a streak make a server down…
 const DOWN_AFTER: u32 = 3;
 /// …if they took at least this long: questions that were lost together are one loss.
 const DOWN_FOR: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const MOST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is thought of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Standing {
+pub enum ServerStatus {
     /// It answers, or has never been asked.
     Up,
     /// It failed the last time: asked after the others.
@@ -38,9 +38,9 @@ pub enum Standing {
     Down,
 }
 
-/// A row of failures.
+/// A streak of failures.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct FailureStreak {
     count: u32,
     since: Instant,
     probe_at: Instant,
@@ -49,62 +49,62 @@ struct Row {
 
 /// One server's health.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Health {
+pub(super) struct ServerHealth {
     down: bool,
-    row: Option<Row>,
+    streak: Option<FailureStreak>,
 }
 
-impl Health {
-    pub(super) const fn standing(&self) -> Standing {
-        match (self.down, &self.row) {
-            (true, _) => Standing::Down,
-            (false, Some(_)) => Standing::Suspect,
-            (false, None) => Standing::Up,
+impl ServerHealth {
+    pub(super) const fn status(&self) -> ServerStatus {
+        match (self.down, &self.streak) {
+            (true, _) => ServerStatus::Down,
+            (false, Some(_)) => ServerStatus::Suspect,
+            (false, None) => ServerStatus::Up,
         }
     }
 
     /// The server answered. Returns its standing if that is news.
-    pub(super) fn answered(&mut self) -> Option<Standing> {
-        let before = self.standing();
+    pub(super) fn answered(&mut self) -> Option<ServerStatus> {
+        let before = self.status();
         *self = Self::default();
-        (before != Standing::Up).then_some(Standing::Up)
+        (before != ServerStatus::Up).then_some(ServerStatus::Up)
     }
 
     /// The server did not answer in time, or could not be reached. Returns its standing if that is
     /// news.
-    pub(super) fn failed(&mut self, now: Instant) -> Option<Standing> {
-        let before = self.standing();
-        let row = self.row.get_or_insert(Row {
+    pub(super) fn failed(&mut self, now: Instant) -> Option<ServerStatus> {
+        let before = self.status();
+        let streak = self.streak.get_or_insert(FailureStreak {
             count: 0,
             since: now,
             probe_at: now,
             pause: LEAST_PAUSE,
         });
-        row.count = row.count.saturating_add(1);
-        let lasting = now.saturating_duration_since(row.since) >= DOWN_FOR;
-        if !self.down && row.count >= DOWN_AFTER && lasting {
+        streak.count = streak.count.saturating_add(1);
+        let lasting = now.saturating_duration_since(streak.since) >= DOWN_FOR;
+        if !self.down && streak.count >= DOWN_AFTER && lasting {
             self.down = true;
-            row.probe_at = now + row.pause;
+            streak.probe_at = now + streak.pause;
         }
-        let after = self.standing();
+        let after = self.status();
         (before != after).then_some(after)
     }
 
     /// When the server is to be probed next; `None` while it is up.
     pub(super) fn next_probe(&self) -> Option<Instant> {
-        self.row.map(|row| row.probe_at)
+        self.streak.map(|streak| streak.probe_at)
     }
 
     /// Whether the server is to be probed now; if so, the next probe is set.
     pub(super) fn take_probe(&mut self, now: Instant) -> bool {
-        let Some(row) = self.row.as_mut().filter(|row| row.probe_at <= now) else {
+        let Some(streak) = self.streak.as_mut().filter(|streak| streak.probe_at <= now) else {
             return false;
         };
         if self.down {
-            row.pause = row.pause.saturating_mul(2).min(MOST_PAUSE);
-            row.probe_at = now + row.pause;
+            streak.pause = streak.pause.saturating_mul(2).min(MOST_PAUSE);
+            streak.probe_at = now + streak.pause;
         } else {
-            row.probe_at = now + SUSPECT_PAUSE;
+            streak.probe_at = now + SUSPECT_PAUSE;
         }
         true
     }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_row_of_failures_takes_a_server_down_and_an_answer_brings_it_back() {
-        use Standing::{Down, Suspect, Up};
+        use ServerStatus::{Down, Suspect, Up};
         let start = Instant::now();
         // (milliseconds from the start, answered?, standing after, is it news)
         let story = [
@@ -142,22 +142,22 @@ mod tests {
             (20_000, false, Suspect, false),
             (30_000, false, Down, true),
         ];
-        let mut health = Health::default();
-        for (at, answered, standing, news) in story {
+        let mut health = ServerHealth::default();
+        for (at, answered, status, news) in story {
             let told = if answered {
                 health.answered()
             } else {
                 health.failed(start + ms(at))
             };
-            assert_eq!(health.standing(), standing, "at {at}");
-            assert_eq!(told, news.then_some(standing), "at {at}");
+            assert_eq!(health.status(), status, "at {at}");
+            assert_eq!(told, news.then_some(status), "at {at}");
         }
     }
 
     #[test]
     fn probes_come_at_once_and_then_ever_more_rarely() {
         let start = Instant::now();
-        let mut health = Health::default();
+        let mut health = ServerHealth::default();
         assert_eq!(health.next_probe(), None);
         assert!(!health.take_probe(start), "a server that is up");
         health.failed(start);
@@ -166,7 +166,7 @@ mod tests {
         assert!(health.take_probe(start + SUSPECT_PAUSE));
         health.failed(start + DOWN_FOR);
         health.failed(start + DOWN_FOR);
-        assert_eq!(health.standing(), Standing::Down);
+        assert_eq!(health.status(), ServerStatus::Down);
         let mut last = start + DOWN_FOR;
         let mut pauses = Vec::new();
         for _ in 0..8 {

@@ -21,10 +21,11 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time;
 
 use super::{
-    Asked, Event, Shared,
-    coalescing::Landing,
-    share::Party,
-    transport::{Fault, Reply, Turn},
+    coalescing::Resolution,
+    observer::{QueryEnd, UpstreamEvent},
+    share::{Party, Requester},
+    shared::UpstreamShared,
+    transport::{Reply, TransportFault},
 };
 use crate::clock::monotonic;
 use dnsgate_core::{
@@ -35,10 +36,10 @@ use dnsgate_core::{
 /// How often servers that did not answer are asked again, all together, within one deadline.
 const AGAIN: usize = 3;
 
-type Attempt = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
+type AttemptFuture = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
 
 /// A question to one server that has not ended.
-struct Running {
+struct PendingAttempt {
     attempt: usize,
     server: usize,
     since: Instant,
@@ -47,15 +48,15 @@ struct Running {
     timed_out: bool,
 }
 
-struct Race {
-    shared: Arc<Shared>,
+struct Hedging {
+    shared: Arc<UpstreamShared>,
     permit: Arc<Permit>,
     party: Party,
     order: Vec<usize>,
     /// Attempts that were started.
     started: usize,
-    attempts: FuturesUnordered<Attempt>,
-    running: Vec<Running>,
+    attempts: FuturesUnordered<AttemptFuture>,
+    pending: Vec<PendingAttempt>,
     /// Servers whose word is known: not asked again.
     spoken: Vec<usize>,
     hedge_at: Option<Instant>,
@@ -66,14 +67,14 @@ struct Race {
 /// Asks the servers of an upstream until one has an answer or `deadline` has passed. `party` is whose
 /// question it is.
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<UpstreamShared>,
     permit: Arc<Permit>,
     party: Party,
     deadline: Instant,
-) -> Landing {
+) -> Resolution {
     let start = monotonic();
-    let plan = shared.book.plan();
-    let mut race = Race {
+    let plan = shared.stats.plan();
+    let mut hedging = Hedging {
         deadline,
         hedge_at: (plan.order.len() > 1).then(|| start + plan.hedge_after),
         order: plan.order,
@@ -82,36 +83,36 @@ pub(super) async fn run(
         party,
         started: 0,
         attempts: FuturesUnordered::new(),
-        running: Vec::new(),
+        pending: Vec::new(),
         spoken: Vec::new(),
         failure: None,
     };
-    race.start();
-    while !race.attempts.is_empty() {
-        let wake = time::Instant::from_std(race.wake());
+    hedging.start();
+    while !hedging.attempts.is_empty() {
+        let wake = time::Instant::from_std(hedging.wake());
         tokio::select! {
             biased;
-            Some((attempt, result)) = race.attempts.next() => match race.ended(attempt, result) {
+            Some((attempt, result)) = hedging.attempts.next() => match hedging.ended(attempt, result) {
                 Some(response) => {
-                    race.leave();
+                    hedging.leave();
                     return Ok(response);
                 }
-                None => race.start_untried(),
+                None => hedging.start_untried(),
             },
-            () = time::sleep_until(wake) => if race.is_over(monotonic()) {
+            () = time::sleep_until(wake) => if hedging.is_over(monotonic()) {
                 break;
             },
         }
     }
-    Err(race.failure.unwrap_or(Failure::Timeout))
+    Err(hedging.failure.unwrap_or(Failure::Timeout))
 }
 
-impl Race {
+impl Hedging {
     /// When something is to be done without an answer.
     fn wake(&self) -> Instant {
-        let patient = self.running.iter().filter(|running| !running.timed_out);
+        let patient = self.pending.iter().filter(|pending| !pending.timed_out);
         patient
-            .map(|running| running.until)
+            .map(|pending| pending.until)
             .chain(self.hedge_at)
             .fold(self.deadline, Instant::min)
     }
@@ -122,7 +123,7 @@ impl Race {
         if now >= self.deadline {
             return true;
         }
-        if given_up && self.running.iter().all(|running| running.timed_out) {
+        if given_up && self.pending.iter().all(|pending| pending.timed_out) {
             self.start();
         }
         if self.hedge_at.is_some_and(|at| at <= now) {
@@ -134,12 +135,12 @@ impl Race {
     /// Counts those whose time is up. Returns whether there were any.
     fn give_up(&mut self, now: Instant) -> bool {
         let mut any = false;
-        for running in &mut self.running {
-            if !running.timed_out && running.until <= now {
-                running.timed_out = true;
+        for pending in &mut self.pending {
+            if !pending.timed_out && pending.until <= now {
+                pending.timed_out = true;
                 any = true;
-                let waited = now.saturating_duration_since(running.since);
-                self.shared.book.timed_out(running.server, waited, now);
+                let waited = now.saturating_duration_since(pending.since);
+                self.shared.stats.timed_out(pending.server, waited, now);
             }
         }
         any
@@ -152,8 +153,10 @@ impl Race {
         let Some(&server) = next else {
             return;
         };
-        if self.shared.book.take_hedge(server) {
-            self.shared.observer.observe(Event::Hedged { server });
+        if self.shared.stats.take_hedge(server) {
+            self.shared
+                .observer
+                .observe(UpstreamEvent::Hedged { server });
             self.start();
         }
     }
@@ -181,9 +184,9 @@ impl Race {
 
     fn ask(&mut self, attempt: usize, server: usize) {
         let since = monotonic();
-        let patience = self.shared.book.patience(server);
+        let patience = self.shared.stats.patience(server);
         let until = self.deadline.min(since + patience);
-        self.running.push(Running {
+        self.pending.push(PendingAttempt {
             attempt,
             server,
             since,
@@ -192,13 +195,13 @@ impl Race {
         });
         let shared = Arc::clone(&self.shared);
         let permit = Arc::clone(&self.permit);
-        let turn = Turn {
+        let requester = Requester {
             party: self.party,
             again: attempt > 0,
         };
         self.attempts.push(Box::pin(async move {
-            let asking = Asking::new(shared, server, since, until - since);
-            (attempt, asking.ask(&permit, turn).await)
+            let reported = ReportedAttempt::new(shared, server, since, until - since);
+            (attempt, reported.ask(&permit, requester).await)
         }));
     }
 
@@ -208,8 +211,8 @@ impl Race {
         attempt: usize,
         result: Result<Response, Failure>,
     ) -> Option<Arc<Response>> {
-        let at = self.running.iter().position(|one| one.attempt == attempt)?;
-        let server = self.running.swap_remove(at).server;
+        let at = self.pending.iter().position(|one| one.attempt == attempt)?;
+        let server = self.pending.swap_remove(at).server;
         self.spoken.push(server);
         match result {
             Ok(response) => Some(Arc::new(response)),
@@ -225,10 +228,10 @@ impl Race {
 
     /// The question is answered: finds out about the servers that were asked before.
     fn leave(self) {
-        let silent = self.running.iter().filter(|running| !running.timed_out);
-        let silent: Vec<usize> = silent.map(|running| running.server).collect();
+        let silent = self.pending.iter().filter(|pending| !pending.timed_out);
+        let silent: Vec<usize> = silent.map(|pending| pending.server).collect();
         for &server in &silent {
-            self.shared.book.beaten(server, monotonic());
+            self.shared.stats.beaten(server, monotonic());
         }
         if !silent.is_empty() {
             tokio::spawn(self.linger());
@@ -237,7 +240,7 @@ impl Race {
 
     async fn linger(mut self) {
         self.hedge_at = None;
-        while self.running.iter().any(|running| !running.timed_out) {
+        while self.pending.iter().any(|pending| !pending.timed_out) {
             let wake = time::Instant::from_std(self.wake());
             match time::timeout_at(wake, self.attempts.next()).await {
                 Ok(Some((attempt, result))) => {
@@ -266,30 +269,41 @@ const fn weight(failure: Failure) -> u8 {
 }
 
 /// A question to one server: however it ends, that is told once.
-struct Asking {
-    shared: Arc<Shared>,
+struct ReportedAttempt {
+    shared: Arc<UpstreamShared>,
     server: usize,
     since: Instant,
     patience: Duration,
-    told: bool,
+    reported: bool,
 }
 
-impl Asking {
-    const fn new(shared: Arc<Shared>, server: usize, since: Instant, patience: Duration) -> Self {
+impl ReportedAttempt {
+    const fn new(
+        shared: Arc<UpstreamShared>,
+        server: usize,
+        since: Instant,
+        patience: Duration,
+    ) -> Self {
         Self {
             shared,
             server,
             since,
             patience,
-            told: false,
+            reported: false,
         }
     }
 
-    async fn ask(mut self, permit: &Permit, turn: Turn) -> Result<Response, Failure> {
+    async fn ask(mut self, permit: &Permit, requester: Requester) -> Result<Response, Failure> {
         let shared = Arc::clone(&self.shared);
-        let way = shared.ways.get(self.server).ok_or(Failure::Unreachable)?;
+        let transport = shared
+            .transports
+            .get(self.server)
+            .ok_or(Failure::Unreachable)?;
         // A connection is given up a little before the question, which is then asked on a new one.
-        match way.ask(permit, self.patience / 4 * 3, turn).await {
+        match transport
+            .ask(permit, self.patience / 4 * 3, requester)
+            .await
+        {
             Ok(reply) => self.replied(permit, &reply),
             Err(fault) => Err(self.failed(fault)),
         }
@@ -298,39 +312,39 @@ impl Asking {
     fn replied(&mut self, permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
         // Whatever the reply says, the server lives: nobody can take one away from the others by
         // asking for a name that it fails to resolve.
-        self.shared.book.answered(self.server, Some(reply.rtt));
+        self.shared.stats.answered(self.server, Some(reply.rtt));
         let response = read(permit, reply);
         let result = match response {
-            Ok(_) => Asked::Answered,
-            Err(Failure::Code(_)) => Asked::ErrorCode,
-            Err(_) => Asked::Malformed,
+            Ok(_) => QueryEnd::Answered,
+            Err(Failure::Code(_)) => QueryEnd::ErrorCode,
+            Err(_) => QueryEnd::Malformed,
         };
         self.tell(result, Some(reply.rtt));
         response
     }
 
-    fn failed(&mut self, fault: Fault) -> Failure {
+    fn failed(&mut self, fault: TransportFault) -> Failure {
         let (result, failure) = match fault {
-            Fault::Server(fault) => {
+            TransportFault::Server(fault) => {
                 self.shared.faulty(self.server, fault);
-                (Asked::Fault(fault), Failure::Server(fault))
+                (QueryEnd::Fault(fault), Failure::Server(fault))
             }
-            Fault::Silent => {
+            TransportFault::Silent => {
                 let now = monotonic();
                 let waited = now.saturating_duration_since(self.since);
-                self.shared.book.timed_out(self.server, waited, now);
-                (Asked::Timeout, Failure::Timeout)
+                self.shared.stats.timed_out(self.server, waited, now);
+                (QueryEnd::Timeout, Failure::Timeout)
             }
-            Fault::Malformed => (Asked::Malformed, Failure::Malformed),
-            Fault::Busy => (Asked::Busy, Failure::Shed),
+            TransportFault::Malformed => (QueryEnd::Malformed, Failure::Malformed),
+            TransportFault::Busy => (QueryEnd::Busy, Failure::Shed),
         };
         self.tell(result, None);
         failure
     }
 
-    fn tell(&mut self, result: Asked, rtt: Option<Duration>) {
-        self.told = true;
-        self.shared.observer.observe(Event::Asked {
+    fn tell(&mut self, result: QueryEnd, rtt: Option<Duration>) {
+        self.reported = true;
+        self.shared.observer.observe(UpstreamEvent::QueryEnded {
             server: self.server,
             result,
             rtt,
@@ -338,14 +352,14 @@ impl Asking {
     }
 }
 
-impl Drop for Asking {
+impl Drop for ReportedAttempt {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.reported {
             let late = monotonic().saturating_duration_since(self.since) >= self.patience;
             let result = if late {
-                Asked::Timeout
+                QueryEnd::Timeout
             } else {
-                Asked::Abandoned
+                QueryEnd::Abandoned
             };
             self.tell(result, None);
         }

@@ -5,29 +5,29 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::Standing;
+use super::health::ServerStatus;
 use dnsgate_core::dns::ServerFault;
 
 /// Whoever counts what happens.
 pub trait Observer: Send + Sync {
     /// Something happened. Called often, from many threads; it must neither wait nor panic.
-    fn observe(&self, event: Event);
+    fn observe(&self, event: UpstreamEvent);
 
     /// A server did not do what it was asked, for this reason, or `None` where it said nothing in
     /// time. `detail` is in the words of whoever found it, for an operator alone, and may be empty.
-    /// Called before the [`Event`] that comes of it, under the same conditions.
+    /// Called before the [`UpstreamEvent`] that comes of it, under the same conditions.
     fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str);
 }
 
 /// What happened. A server is named by its place in the configuration's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum UpstreamEvent {
     /// A question to a server has ended; exactly once for each that was sent. Probes do not count.
-    Asked {
+    QueryEnded {
         /// Who was asked.
         server: usize,
         /// How it ended.
-        result: Asked,
+        result: QueryEnd,
         /// The time from the query to the reply, where there was one; what it took to connect is
         /// not in it.
         rtt: Option<Duration>,
@@ -54,7 +54,7 @@ pub enum Event {
         /// Whose.
         server: usize,
         /// What it is now.
-        standing: Standing,
+        status: ServerStatus,
     },
     /// A server was asked early because another one took long.
     Hedged {
@@ -62,7 +62,7 @@ pub enum Event {
         server: usize,
     },
     /// A caller waits for a question that was already in flight.
-    Merged,
+    Coalesced,
     /// A caller was turned away: too many wait for this question, or too many questions are in
     /// flight.
     Shed,
@@ -95,7 +95,7 @@ pub enum Event {
 
 /// How a question to one server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asked {
+pub enum QueryEnd {
     /// With an answer: NOERROR or NXDOMAIN.
     Answered,
     /// With another code.

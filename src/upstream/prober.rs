@@ -4,30 +4,20 @@
 //! server lives. If the name arrives at our own listener, then the server, or one behind it,
 //! forwards to us: each query would go round until somebody gives up.
 //!
-//! Whoever sees a probe on its way can send its name to us, so that an arrival alone proves nothing. It
-//! is believed when two probes, each with a name that is used once, came back within [`TWICE`], and from
-//! the server's own address: who can do that on purpose can also leave our questions unanswered. Then
-//! this server is not asked until a probe of it is answered and does not come back. What comes from
-//! elsewhere is told, and changes nothing.
+//! A server whose probes come back (`probes` says when that is believed) is not asked until a probe of it is
+//! answered and does not come back. A probe that comes from another address is logged, and changes nothing.
 
-use std::{
-    collections::VecDeque,
-    future::pending,
-    net::{IpAddr, Ipv4Addr},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::watch, time};
 
 use super::{
-    Event, Shared,
-    share::Party,
-    transport::{Fault, Turn},
+    observer::UpstreamEvent,
+    probes::{ProbeReturn, is_own_address},
+    share::{Party, Requester},
+    shared::UpstreamShared,
+    transport::TransportFault,
 };
 use crate::clock::monotonic;
 use dnsgate_core::policy::Permit;
@@ -41,193 +31,30 @@ const ROUND: Duration = Duration::from_secs(300);
 const ROUND_IN_LOOP: Duration = Duration::from_secs(15);
 /// The pause after a probe that came back for the first time: how long it takes to be sure.
 const ROUND_IN_DOUBT: Duration = Duration::from_secs(3);
-/// Two probes that come back within this time are a loop. Several rounds fit in, should one be lost.
-const TWICE: Duration = Duration::from_secs(60);
-/// As many probes without a response, none of which came back, end a loop: the server may be gone.
-/// One that is answered ends it at once.
-const SILENT: u8 = 4;
 /// Rounds come up to this share sooner or later, so that the probes of several gates spread.
 const JITTER: f64 = 0.2;
-/// The probes that are remembered: all those of the last seconds, of as many servers as an
-/// upstream has.
-const REMEMBERED: usize = 64;
-/// The VPC's own resolver on Google Cloud. What its outbound server policy forwards comes to us not
-/// from this address but from [`CLOUD_DNS`].
-const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
-/// Where Cloud DNS asks from: 35.199.192.0/19.
-const CLOUD_DNS: (Ipv4Addr, u32) = (Ipv4Addr::new(35, 199, 192, 0), 19);
-
-/// The probes that are out, and what came back.
-#[derive(Default)]
-pub(super) struct Probes {
-    /// As many as `out` has: most of the time none, and then names of probes cost no lock.
-    count: AtomicUsize,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    out: VecDeque<Probe>,
-    servers: Vec<Server>,
-}
-
-struct Probe {
-    token: u128,
-    server: usize,
-    /// Whether it came back from the server's own address.
-    returned: bool,
-    /// Whether it came from elsewhere.
-    copied: bool,
-}
-
-/// What probes have said of a server.
-#[derive(Clone, Copy, Default)]
-struct Server {
-    /// When one came back last, from the server's own address.
-    returned: Option<Instant>,
-    /// Probes in a row that neither came back nor were answered.
-    silent: u8,
-}
-
-/// What the return of a probe says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Returned {
-    /// It came from elsewhere.
-    Elsewhere,
-    /// It has come back before, from the server's own address: servers ask again.
-    Again,
-    /// It is the first one of late.
-    Once,
-    /// It is the second: a loop.
-    Twice,
-}
-
-impl Probes {
-    pub(super) fn new(servers: usize) -> Self {
-        Self {
-            count: AtomicUsize::new(0),
-            known: Mutex::new(Known {
-                out: VecDeque::new(),
-                servers: vec![Server::default(); servers],
-            }),
-        }
-    }
-
-    /// A probe goes out.
-    fn sent(&self, token: u128, server: usize) {
-        let mut known = self.lock();
-        if known.out.len() >= REMEMBERED {
-            known.out.pop_front();
-        }
-        known.out.push_back(Probe {
-            token,
-            server,
-            returned: false,
-            copied: false,
-        });
-        self.count.store(known.out.len(), Ordering::Relaxed);
-    }
-
-    /// A probe's name came to our listener. Returns the server that the probe was sent to, and what
-    /// that says, if it was ours and is still out. `is_own` tells whether it came from that server's
-    /// address; from elsewhere it counts once, so that nobody hides a flood behind it.
-    pub(super) fn returned(
-        &self,
-        token: u128,
-        is_own: impl FnOnce(usize) -> bool,
-        now: Instant,
-    ) -> Option<(usize, Returned)> {
-        if self.count.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let mut known = self.lock();
-        let Known { out, servers } = &mut *known;
-        let probe = out.iter_mut().find(|probe| probe.token == token)?;
-        let (number, is_own) = (probe.server, is_own(probe.server));
-        // Its name is good for one return of each kind: nobody makes two of one, nor a flood of news.
-        let before = if is_own {
-            &mut probe.returned
-        } else {
-            &mut probe.copied
-        };
-        if std::mem::replace(before, true) {
-            return is_own.then_some((number, Returned::Again));
-        }
-        let server = servers.get_mut(number)?;
-        if !is_own {
-            return Some((number, Returned::Elsewhere));
-        }
-        let before = server.returned.replace(now);
-        let is_recent = |at| now.saturating_duration_since(at) <= TWICE;
-        let said = if before.is_some_and(is_recent) {
-            Returned::Twice
-        } else {
-            Returned::Once
-        };
-        Some((number, said))
-    }
-
-    /// A probe is over, which was answered or not. Returns whether it came back, and whether what is
-    /// known of its server says that there is no loop.
-    fn over(&self, token: u128, answered: bool) -> (bool, bool) {
-        let mut known = self.lock();
-        let Known { out, servers } = &mut *known;
-        let at = out.iter().position(|probe| probe.token == token);
-        let probe = at.and_then(|at| out.remove(at));
-        self.count.store(out.len(), Ordering::Relaxed);
-        let Some(probe) = probe else {
-            return (false, false);
-        };
-        let Some(server) = servers.get_mut(probe.server) else {
-            return (probe.returned, false);
-        };
-        server.silent = match (probe.returned, answered) {
-            (true, _) | (_, true) => 0,
-            (false, false) => server.silent.saturating_add(1),
-        };
-        let gone = !probe.returned && (answered || server.silent >= SILENT);
-        (probe.returned, gone)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether what the server at `server` forwards comes from `source`.
-pub(super) fn is_own_address(server: IpAddr, source: IpAddr) -> bool {
-    let source = source.to_canonical();
-    let from_cloud_dns = |source: IpAddr| match source {
-        IpAddr::V4(source) => {
-            let (network, bits) = CLOUD_DNS;
-            (source.to_bits() ^ network.to_bits()) >> (32 - bits) == 0
-        }
-        IpAddr::V6(_) => false,
-    };
-    server == source || server == METADATA && from_cloud_dns(source)
-}
 
 /// Sends probes until the upstream is dropped.
-pub(super) async fn run(shared: Arc<Shared>, mut alive: watch::Receiver<()>) {
+pub(super) async fn run(shared: Arc<UpstreamShared>, mut alive: watch::Receiver<()>) {
     let mut next_round = monotonic();
     let mut probes = FuturesUnordered::new();
     loop {
         let start = monotonic();
-        let mut servers = shared.book.take_probes(start);
+        let mut servers = shared.stats.take_probes(start);
         if next_round <= start {
-            servers = (0..shared.ways.len()).collect();
+            servers = (0..shared.transports.len()).collect();
             next_round = start + until_next(&shared);
         }
         for server in servers {
             probes.push(probe(Arc::clone(&shared), server));
         }
         let wake = shared
-            .book
+            .stats
             .next_probe()
             .map_or(next_round, |at| at.min(next_round));
         tokio::select! {
             () = time::sleep_until(wake.into()) => {}
-            () = shared.book.news.notified() => {}
+            () = shared.stats.news.notified() => {}
             Some(soon) = probes.next(), if !probes.is_empty() => if let Some(soon) = soon {
                 next_round = next_round.min(monotonic() + soon);
             },
@@ -237,27 +64,27 @@ pub(super) async fn run(shared: Arc<Shared>, mut alive: watch::Receiver<()>) {
     }
 }
 
-fn until_next(shared: &Shared) -> Duration {
-    let looping = (0..shared.ways.len()).any(|server| shared.book.is_looping(server));
+fn until_next(shared: &UpstreamShared) -> Duration {
+    let looping = (0..shared.transports.len()).any(|server| shared.stats.is_looping(server));
     let pause = if looping { ROUND_IN_LOOP } else { ROUND };
     pause.mul_f64(1.0 + JITTER * (2.0 * rand::random::<f64>() - 1.0))
 }
 
 /// Probes a server. Returns the pause before the next round, if that is to come soon.
-async fn probe(shared: Arc<Shared>, server: usize) -> Option<Duration> {
+async fn probe(shared: Arc<UpstreamShared>, server: usize) -> Option<Duration> {
     let token = rand::random();
     shared.probes.sent(token, server);
     let end = time::Instant::now() + PATIENCE;
     let asked = time::timeout_at(end, ask(&shared, server, token)).await;
     if asked.is_err() {
-        shared.book.timed_out(server, PATIENCE, monotonic());
+        shared.stats.timed_out(server, PATIENCE, monotonic());
     }
     time::sleep_until(end).await;
     let (returned, gone) = shared.probes.over(token, asked.unwrap_or(false));
     if gone {
-        shared.book.set_looping(server, false);
+        shared.stats.set_looping(server, false);
     }
-    match (returned, shared.book.is_looping(server)) {
+    match (returned, shared.stats.is_looping(server)) {
         (_, true) => Some(ROUND_IN_LOOP),
         (true, false) => Some(ROUND_IN_DOUBT),
         (false, false) => None,
@@ -265,150 +92,52 @@ async fn probe(shared: Arc<Shared>, server: usize) -> Option<Duration> {
 }
 
 /// Asks, and takes note of whether the server lives. Returns whether it answered.
-async fn ask(shared: &Shared, server: usize, token: u128) -> bool {
-    let Some(way) = shared.ways.get(server) else {
+async fn ask(shared: &UpstreamShared, server: usize, token: u128) -> bool {
+    let Some(transport) = shared.transports.get(server) else {
         return pending().await;
     };
     let permit = Permit::probe(shared.id, token);
-    let turn = Turn {
+    let requester = Requester {
         party: Party::OWN,
         again: false,
     };
-    match way.ask(&permit, PATIENCE, turn).await {
+    match transport.ask(&permit, PATIENCE, requester).await {
         // How long it takes to find out that a name does not exist says nothing about the others.
-        Ok(_) | Err(Fault::Malformed) => {
-            shared.book.answered(server, None);
+        Ok(_) | Err(TransportFault::Malformed) => {
+            shared.stats.answered(server, None);
             true
         }
-        Err(Fault::Server(fault)) => {
+        Err(TransportFault::Server(fault)) => {
             shared.faulty(server, fault);
             false
         }
-        Err(Fault::Silent) => {
-            shared.book.timed_out(server, PATIENCE, monotonic());
+        Err(TransportFault::Silent) => {
+            shared.stats.timed_out(server, PATIENCE, monotonic());
             false
         }
-        Err(Fault::Busy) => false,
+        Err(TransportFault::Busy) => false,
     }
 }
 
-impl Shared {
+impl UpstreamShared {
     /// A probe's name came to our listener from `source`. Returns whether the probe was this upstream's.
     pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         let is_own = |server: usize| {
-            let way = self.ways.get(server);
-            way.is_some_and(|way| is_own_address(way.address().ip(), source))
+            let transport = self.transports.get(server);
+            transport.is_some_and(|transport| is_own_address(transport.address().ip(), source))
         };
         let Some((server, said)) = self.probes.returned(token, is_own, monotonic()) else {
             return false;
         };
         match said {
-            Returned::Elsewhere => {
+            ProbeReturn::Elsewhere => {
                 let from = source.to_canonical();
-                self.observer.observe(Event::Copied { server, from });
+                self.observer
+                    .observe(UpstreamEvent::Copied { server, from });
             }
-            Returned::Once | Returned::Again => {}
-            Returned::Twice => self.book.set_looping(server, true),
+            ProbeReturn::Once | ProbeReturn::Again => {}
+            ProbeReturn::Twice => self.stats.set_looping(server, true),
         }
         true
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a point to count from")]
-mod tests {
-    use super::*;
-
-    const OWN: fn(usize) -> bool = |_| true;
-    const OTHER: fn(usize) -> bool = |_| false;
-
-    #[test]
-    fn only_a_probe_that_is_out_can_come_back_and_once() {
-        let (probes, now) = (Probes::new(2), Instant::now());
-        assert_eq!(probes.returned(7, OWN, now), None, "none is out");
-        probes.sent(7, 1);
-        probes.sent(8, 0);
-        assert_eq!(probes.returned(9, OWN, now), None, "another one's");
-        assert_eq!(probes.returned(7, OWN, now), Some((1, Returned::Once)));
-        let again = Some((1, Returned::Again));
-        assert_eq!(probes.returned(7, OWN, now), again, "the server asks again");
-        assert_eq!(probes.over(7, true), (true, false));
-        assert_eq!(probes.over(8, true), (false, true), "it did not come back");
-        assert_eq!(probes.returned(7, OWN, now), None, "it is over");
-        for token in 0..1000 {
-            probes.sent(token, 0);
-        }
-        assert_eq!(probes.returned(0, OWN, now), None, "too long ago");
-        let last = probes.returned(999, OWN, now);
-        assert_eq!(last, Some((0, Returned::Once)));
-    }
-
-    #[test]
-    fn two_that_come_back_within_a_minute_from_the_servers_address_are_a_loop() {
-        use Returned::{Elsewhere, Once, Twice};
-        let (probes, start) = (Probes::new(2), Instant::now());
-        for (token, (at, server, is_own, want)) in (0..).zip([
-            (0, 0, OWN, Once),
-            (1, 1, OWN, Once),
-            (2, 0, OTHER, Elsewhere),
-            (3, 0, OTHER, Elsewhere),
-            (61, 0, OWN, Once),
-            (90, 1, OWN, Once),
-            (121, 0, OWN, Twice),
-            (150, 1, OWN, Twice),
-        ]) {
-            probes.sent(token, server);
-            let now = start + Duration::from_secs(at);
-            assert_eq!(
-                probes.returned(token, is_own, now),
-                Some((server, want)),
-                "at {at}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_copy_from_elsewhere_does_not_use_a_name_up() {
-        let (probes, now) = (Probes::new(1), Instant::now());
-        probes.sent(1, 0);
-        let copy = probes.returned(1, OTHER, now);
-        assert_eq!(copy, Some((0, Returned::Elsewhere)));
-        assert_eq!(probes.returned(1, OTHER, now), None, "told once");
-        let itself = probes.returned(1, OWN, now);
-        assert_eq!(itself, Some((0, Returned::Once)));
-    }
-
-    #[test]
-    fn a_loop_ends_with_an_answer_or_a_long_silence() {
-        let probes = Probes::new(1);
-        let over = |token, answered| {
-            probes.sent(token, 0);
-            probes.over(token, answered)
-        };
-        for token in 1..u128::from(SILENT) {
-            assert_eq!(over(token, false), (false, false), "it may be lost");
-        }
-        assert_eq!(over(10, false), (false, true), "the server is gone");
-        assert_eq!(over(11, true), (false, true));
-        assert_eq!(over(12, false), (false, false), "counted anew");
-    }
-
-    #[test]
-    fn own_addresses() {
-        for (server, source, own) in [
-            ("10.9.0.53", "10.9.0.53", true),
-            ("10.9.0.53", "::ffff:10.9.0.53", true),
-            ("10.9.0.53", "10.9.0.54", false),
-            ("10.9.0.53", "35.199.192.1", false),
-            ("169.254.169.254", "35.199.192.0", true),
-            ("169.254.169.254", "35.199.223.255", true),
-            ("169.254.169.254", "35.199.224.0", false),
-            ("169.254.169.254", "35.199.191.255", false),
-            ("169.254.169.254", "2001:db8::1", false),
-            ("2001:db8::1", "2001:db8::1", true),
-        ] {
-            let [a, b]: [IpAddr; 2] = [server, source].map(|it| it.parse().expect("an address"));
-            assert_eq!(is_own_address(a, b), own, "{server} {source}");
-        }
     }
 }

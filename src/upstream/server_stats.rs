@@ -14,10 +14,10 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Event, Observer, Standing,
-    budget::Budget,
-    choice::{self, Candidate},
-    health::Health,
+    choice::{self, ServerCandidate},
+    health::{ServerHealth, ServerStatus},
+    hedge_budget::HedgeBudget,
+    observer::{Observer, UpstreamEvent},
     rtt::Rtt,
 };
 use dnsgate_config::Strategy;
@@ -32,19 +32,19 @@ const LEAST_HEDGE: Duration = Duration::from_millis(5);
 const BEATEN: u32 = 3;
 
 /// The servers of one upstream.
-pub(super) struct Book {
+pub(super) struct ServerStats {
     strategy: Strategy,
     observer: Arc<dyn Observer>,
     /// Told when a server is to be probed sooner than was known.
     pub(super) news: Notify,
-    /// What [`Self::door`] says: read for each question, and so without the lock.
-    door: AtomicU8,
-    pages: Mutex<Pages>,
+    /// What [`Self::availability`] says: read for each question, and so without the lock.
+    availability: AtomicU8,
+    table: Mutex<StatsTable>,
 }
 
 /// Whether an upstream as a whole may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum Availability {
     /// A server is there that may answer.
     Open,
     /// Every server that may be asked is down.
@@ -53,15 +53,15 @@ pub(super) enum Door {
     Looping,
 }
 
-struct Pages {
-    servers: Vec<Known>,
-    turn: usize,
-    hedges: Budget,
+struct StatsTable {
+    servers: Vec<ServerRecord>,
+    rotation: usize,
+    hedges: HedgeBudget,
 }
 
 #[derive(Default)]
-struct Known {
-    health: Health,
+struct ServerRecord {
+    health: ServerHealth,
     rtt: Rtt,
     score: Duration,
     /// Whether what it is asked comes back to us.
@@ -71,44 +71,44 @@ struct Known {
 }
 
 /// How one question is to be asked.
-pub(super) struct Plan {
+pub(super) struct AttemptPlan {
     /// The servers, the first one first.
     pub(super) order: Vec<usize>,
     /// After how long the second may be asked although the first may still answer.
     pub(super) hedge_after: Duration,
 }
 
-impl Book {
+impl ServerStats {
     pub(super) fn new(strategy: Strategy, servers: usize, observer: Arc<dyn Observer>) -> Self {
         Self {
             strategy,
             observer,
             news: Notify::new(),
-            door: AtomicU8::new(Door::Open as u8),
-            pages: Mutex::new(Pages {
-                servers: (0..servers).map(|_| Known::default()).collect(),
-                turn: 0,
-                hedges: Budget::default(),
+            availability: AtomicU8::new(Availability::Open as u8),
+            table: Mutex::new(StatsTable {
+                servers: (0..servers).map(|_| ServerRecord::default()).collect(),
+                rotation: 0,
+                hedges: HedgeBudget::default(),
             }),
         }
     }
 
     /// Whom to ask the next question.
-    pub(super) fn plan(&self) -> Plan {
-        let mut pages = self.lock();
-        let pages = &mut *pages;
-        pages.hedges.earn();
-        let candidates: Vec<_> = pages.servers.iter().map(Known::candidate).collect();
-        let order = choice::order(self.strategy, &candidates, pages.turn);
-        pages.turn = pages.turn.wrapping_add(1);
+    pub(super) fn plan(&self) -> AttemptPlan {
+        let mut table = self.lock();
+        let table = &mut *table;
+        table.hedges.earn();
+        let candidates: Vec<_> = table.servers.iter().map(ServerRecord::candidate).collect();
+        let order = choice::order(self.strategy, &candidates, table.rotation);
+        table.rotation = table.rotation.wrapping_add(1);
         let first = order.first().copied();
-        for (server, known) in pages.servers.iter_mut().enumerate() {
+        for (server, record) in table.servers.iter_mut().enumerate() {
             if Some(server) != first {
-                known.score = choice::fade(known.score);
+                record.score = choice::fade(record.score);
             }
         }
-        let slow = first.and_then(|first| pages.servers.get(first)?.rtt.slow());
-        Plan {
+        let slow = first.and_then(|first| table.servers.get(first)?.rtt.slow());
+        AttemptPlan {
             order,
             hedge_after: slow.unwrap_or(FIRST_HEDGE).max(LEAST_HEDGE),
         }
@@ -116,88 +116,88 @@ impl Book {
 
     /// Whether `server` may be asked early; if so, that is paid for.
     pub(super) fn take_hedge(&self, server: usize) -> bool {
-        let mut pages = self.lock();
-        let up = pages
+        let mut table = self.lock();
+        let up = table
             .servers
             .get(server)
-            .is_some_and(|known| known.health.standing() == Standing::Up);
-        up && pages.hedges.spend()
+            .is_some_and(|record| record.health.status() == ServerStatus::Up);
+        up && table.hedges.spend()
     }
 
     /// How long a question to `server` waits before another one is asked.
     pub(super) fn patience(&self, server: usize) -> Duration {
-        let pages = self.lock();
-        let known = pages.servers.get(server);
-        known.map_or(Duration::ZERO, |known| known.rtt.patience())
+        let table = self.lock();
+        let record = table.servers.get(server);
+        record.map_or(Duration::ZERO, |record| record.rtt.patience())
     }
 
     /// A server replied, after `rtt` if that tells how fast it is.
     pub(super) fn answered(&self, server: usize, rtt: Option<Duration>) {
-        self.change(server, |known| {
-            known.rtt.lives();
-            known.beaten = 0;
+        self.change(server, |record| {
+            record.rtt.lives();
+            record.beaten = 0;
             if let Some(rtt) = rtt {
-                known.rtt.sample(rtt);
-                known.score = known.rtt.smoothed().unwrap_or(rtt);
+                record.rtt.sample(rtt);
+                record.score = record.rtt.smoothed().unwrap_or(rtt);
             }
-            known.health.answered()
+            record.health.answered()
         });
     }
 
     /// A server did not reply for `waited`.
     pub(super) fn timed_out(&self, server: usize, waited: Duration, now: Instant) {
         self.observer.trouble(server, None, "");
-        self.change(server, |known| {
-            known.rtt.timed_out();
-            known.score = known.score.max(waited);
-            known.health.failed(now)
+        self.change(server, |record| {
+            record.rtt.timed_out();
+            record.score = record.score.max(waited);
+            record.health.failed(now)
         });
     }
 
     /// Another server answered a question that was asked of it because this one took long.
     pub(super) fn beaten(&self, server: usize, now: Instant) {
-        self.change(server, |known| {
-            known.beaten = known.beaten.saturating_add(1);
+        self.change(server, |record| {
+            record.beaten = record.beaten.saturating_add(1);
             // One is enough to say so: a row of failures is made of time-outs.
-            (known.beaten == BEATEN).then(|| known.health.failed(now))?
+            (record.beaten == BEATEN).then(|| record.health.failed(now))?
         });
     }
 
     /// A server could not be reached.
     pub(super) fn unreachable(&self, server: usize, now: Instant) {
-        self.change(server, |known| known.health.failed(now));
+        self.change(server, |record| record.health.failed(now));
     }
 
     /// What is thought of each server.
     #[cfg(test)]
-    pub(super) fn standings(&self) -> Vec<Standing> {
-        let pages = self.lock();
-        let known = pages.servers.iter();
-        known.map(|known| known.health.standing()).collect()
+    pub(super) fn statuses(&self) -> Vec<ServerStatus> {
+        let table = self.lock();
+        let record = table.servers.iter();
+        record.map(|record| record.health.status()).collect()
     }
 
     /// The servers that are to be probed now; for each, the next probe is set.
     pub(super) fn take_probes(&self, now: Instant) -> Vec<usize> {
-        let mut pages = self.lock();
-        let known = pages.servers.iter_mut().enumerate();
-        known
-            .filter_map(|(server, known)| known.health.take_probe(now).then_some(server))
+        let mut table = self.lock();
+        let record = table.servers.iter_mut().enumerate();
+        record
+            .filter_map(|(server, record)| record.health.take_probe(now).then_some(server))
             .collect()
     }
 
     /// When a server is to be probed next.
     pub(super) fn next_probe(&self) -> Option<Instant> {
-        let pages = self.lock();
-        let known = pages.servers.iter();
-        known.filter_map(|known| known.health.next_probe()).min()
+        let table = self.lock();
+        let record = table.servers.iter();
+        record.filter_map(|record| record.health.next_probe()).min()
     }
 
     /// Whether the upstream may be asked.
-    pub(super) fn door(&self) -> Door {
-        match self.door.load(Ordering::Relaxed) {
-            door if door == Door::Down as u8 => Door::Down,
-            door if door == Door::Looping as u8 => Door::Looping,
-            _ => Door::Open,
+    pub(super) fn availability(&self) -> Availability {
+        match self.availability.load(Ordering::Relaxed) {
+            availability if availability == Availability::Down as u8 => Availability::Down,
+            availability if availability == Availability::Looping as u8 => Availability::Looping,
+            _ => Availability::Open,
         }
     }
 
@@ -206,66 +206,74 @@ impl Book {
         self.lock()
             .servers
             .get(server)
-            .is_some_and(|known| known.looping)
+            .is_some_and(|record| record.looping)
     }
 
     /// Sets that, and tells of it where it is news.
     pub(super) fn set_looping(&self, server: usize, looping: bool) {
         let news = {
-            let mut pages = self.lock();
-            let known = pages.servers.get_mut(server);
-            let news = known
-                .is_some_and(|known| std::mem::replace(&mut known.looping, looping) != looping);
-            self.door.store(pages.door() as u8, Ordering::Relaxed);
+            let mut table = self.lock();
+            let record = table.servers.get_mut(server);
+            let news = record
+                .is_some_and(|record| std::mem::replace(&mut record.looping, looping) != looping);
+            self.availability
+                .store(table.availability() as u8, Ordering::Relaxed);
             news
         };
         if news {
-            self.observer.observe(Event::Looping { server, looping });
+            self.observer
+                .observe(UpstreamEvent::Looping { server, looping });
         }
     }
 
-    fn change(&self, server: usize, change: impl FnOnce(&mut Known) -> Option<Standing>) {
+    fn change(
+        &self,
+        server: usize,
+        change: impl FnOnce(&mut ServerRecord) -> Option<ServerStatus>,
+    ) {
         let changed = {
-            let mut pages = self.lock();
-            let changed = pages.servers.get_mut(server).and_then(change);
+            let mut table = self.lock();
+            let changed = table.servers.get_mut(server).and_then(change);
             if changed.is_some() {
-                self.door.store(pages.door() as u8, Ordering::Relaxed);
+                self.availability
+                    .store(table.availability() as u8, Ordering::Relaxed);
             }
             changed
         };
-        if let Some(standing) = changed {
-            self.observer.observe(Event::Changed { server, standing });
+        if let Some(status) = changed {
+            self.observer
+                .observe(UpstreamEvent::Changed { server, status });
             self.news.notify_one();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, StatsTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pages {
-    fn door(&self) -> Door {
+impl StatsTable {
+    fn availability(&self) -> Availability {
         let mut asked = self
             .servers
             .iter()
-            .filter(|known| !known.looping)
+            .filter(|record| !record.looping)
             .peekable();
         if asked.peek().is_none() {
-            Door::Looping
-        } else if asked.all(|known| known.health.standing() == Standing::Down) {
-            Door::Down
+            Availability::Looping
+        } else if asked.all(|record| record.health.status() == ServerStatus::Down) {
+            Availability::Down
         } else {
-            Door::Open
+            Availability::Open
         }
     }
 }
 
-impl Known {
-    fn candidate(&self) -> Candidate {
-        Candidate {
+impl ServerRecord {
+    fn candidate(&self) -> ServerCandidate {
+        ServerCandidate {
             looping: self.looping,
-            standing: self.health.standing(),
+            status: self.health.status(),
             score: self.score,
         }
     }
@@ -280,55 +288,59 @@ mod tests {
     struct Nobody;
 
     impl Observer for Nobody {
-        fn observe(&self, _: Event) {}
+        fn observe(&self, _: UpstreamEvent) {}
 
         fn trouble(&self, _: usize, _: Option<ServerFault>, _: &str) {}
     }
 
     #[test]
     fn who_is_beaten_again_and_again_is_asked_last_until_it_answers() {
-        use Standing::{Suspect, Up};
-        let book = Book::new(Strategy::Ordered, 2, Arc::new(Nobody));
+        use ServerStatus::{Suspect, Up};
+        let stats = ServerStats::new(Strategy::Ordered, 2, Arc::new(Nobody));
         let start = Instant::now();
-        book.beaten(0, start);
-        book.beaten(0, start);
-        book.answered(0, None);
-        book.beaten(0, start);
-        book.beaten(0, start);
-        assert_eq!(book.standings(), [Up, Up], "it answered in between");
-        book.beaten(0, start);
-        assert_eq!(book.standings(), [Suspect, Up]);
-        assert_eq!(book.plan().order, [1, 0]);
-        assert_eq!(book.take_probes(start), [0], "at once");
-        book.answered(0, None);
-        assert_eq!(book.standings(), [Up, Up]);
-        assert_eq!(book.plan().order, [0, 1]);
+        stats.beaten(0, start);
+        stats.beaten(0, start);
+        stats.answered(0, None);
+        stats.beaten(0, start);
+        stats.beaten(0, start);
+        assert_eq!(stats.statuses(), [Up, Up], "it answered in between");
+        stats.beaten(0, start);
+        assert_eq!(stats.statuses(), [Suspect, Up]);
+        assert_eq!(stats.plan().order, [1, 0]);
+        assert_eq!(stats.take_probes(start), [0], "at once");
+        stats.answered(0, None);
+        assert_eq!(stats.statuses(), [Up, Up]);
+        assert_eq!(stats.plan().order, [0, 1]);
     }
 
     #[test]
     fn the_door_is_open_while_one_server_may_answer() {
-        let book = Book::new(Strategy::Ordered, 2, Arc::new(Nobody));
+        let stats = ServerStats::new(Strategy::Ordered, 2, Arc::new(Nobody));
         let start = Instant::now();
         let fail = |server| {
             for second in 0..3 {
-                book.unreachable(server, start + Duration::from_secs(second));
+                stats.unreachable(server, start + Duration::from_secs(second));
             }
         };
-        assert_eq!(book.door(), Door::Open);
+        assert_eq!(stats.availability(), Availability::Open);
         fail(0);
-        assert_eq!(book.door(), Door::Open);
-        book.set_looping(1, true);
-        assert_eq!(book.door(), Door::Down, "the one that may be asked is");
-        assert_eq!(book.plan().order, [0]);
-        book.set_looping(0, true);
-        assert_eq!(book.door(), Door::Looping);
-        assert_eq!(book.plan().order, [] as [usize; 0]);
-        book.set_looping(1, false);
-        assert_eq!(book.door(), Door::Open);
+        assert_eq!(stats.availability(), Availability::Open);
+        stats.set_looping(1, true);
+        assert_eq!(
+            stats.availability(),
+            Availability::Down,
+            "the one that may be asked is"
+        );
+        assert_eq!(stats.plan().order, [0]);
+        stats.set_looping(0, true);
+        assert_eq!(stats.availability(), Availability::Looping);
+        assert_eq!(stats.plan().order, [] as [usize; 0]);
+        stats.set_looping(1, false);
+        assert_eq!(stats.availability(), Availability::Open);
         fail(1);
-        assert_eq!(book.door(), Door::Down);
-        book.answered(1, None);
-        assert_eq!(book.door(), Door::Open);
-        assert_eq!(book.plan().order, [1]);
+        assert_eq!(stats.availability(), Availability::Down);
+        stats.answered(1, None);
+        assert_eq!(stats.availability(), Availability::Open);
+        assert_eq!(stats.plan().order, [1]);
     }
 }

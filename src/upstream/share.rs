@@ -20,6 +20,15 @@ pub const fn may_take(held: usize, free: usize) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Party(pub u8);
 
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requester {
+    /// Whose question it is.
+    pub(super) party: Party,
+    /// Whether it has been asked before, here or elsewhere. Then it leaves room to those that have not.
+    pub(super) again: bool,
+}
+
 impl Party {
     /// dnsgate's own: probes, and answers that are asked for anew before they end.
     pub const OWN: Self = Self(u8::MAX);

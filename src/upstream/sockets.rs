@@ -9,9 +9,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sockets of questions over UDP.
-static DATAGRAMS: Budget = Budget::new();
+static DATAGRAMS: DescriptorBudget = DescriptorBudget::new();
 /// Connections.
-static CONNECTIONS: Budget = Budget::new();
+static CONNECTIONS: DescriptorBudget = DescriptorBudget::new();
 
 /// Sets how many sockets may be open at a time, for questions over UDP and for connections.
 pub fn bound_sockets(datagrams: usize, connections: usize) {
@@ -19,13 +19,13 @@ pub fn bound_sockets(datagrams: usize, connections: usize) {
     CONNECTIONS.most.store(connections, Ordering::Relaxed);
 }
 
-struct Budget {
+struct DescriptorBudget {
     most: AtomicUsize,
     used: AtomicUsize,
 }
 
 /// A descriptor that may be opened; it is free again when dropped.
-pub(super) struct Descriptor(&'static Budget);
+pub(super) struct Descriptor(&'static DescriptorBudget);
 
 /// For a question over UDP, perhaps one that is asked `again`.
 pub(super) fn datagram(again: bool) -> Option<Descriptor> {
@@ -38,7 +38,7 @@ pub(super) fn connection(more: bool) -> Option<Descriptor> {
     CONNECTIONS.take(more)
 }
 
-impl Budget {
+impl DescriptorBudget {
     const fn new() -> Self {
         Self {
             most: AtomicUsize::new(usize::MAX),
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn who_asks_again_leaves_two_thirds_to_who_asks_first() {
-        static BUDGET: Budget = Budget::new();
+        static BUDGET: DescriptorBudget = DescriptorBudget::new();
         BUDGET.most.store(6, Ordering::Relaxed);
         let again = [BUDGET.take(true), BUDGET.take(true), BUDGET.take(true)];
         assert_eq!(again.each_ref().map(Option::is_some), [true, true, false]);

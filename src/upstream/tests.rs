@@ -10,7 +10,10 @@ use std::{
 use futures_util::future::join_all;
 
 use self::fake::Udp;
-use super::{Asked, Event, Limits, Observer, Party, Standing, Upstream, coalescing::Landing};
+use super::{
+    Observer, Party, QueryEnd, ServerStatus, UpstreamClient, UpstreamEvent, UpstreamLimits,
+    coalescing::Resolution,
+};
 use crate::clock::monotonic;
 use dnsgate_config::{ServerAddr, Strategy};
 use dnsgate_core::{
@@ -20,39 +23,39 @@ use dnsgate_core::{
 
 mod datagrams;
 mod fake;
-mod https;
 mod merging;
+mod over_https;
+mod over_tls;
 mod probes;
 mod servers;
 mod streams;
-mod tls;
 
 /// Long enough for anything that is meant to happen.
 const LONG: Duration = Duration::from_secs(20);
 /// For what is meant not to happen.
 const SHORT: Duration = Duration::from_millis(300);
 
-impl Upstream {
+impl UpstreamClient {
     /// How each server is thought of.
-    fn standings(&self) -> Vec<Standing> {
-        self.shared.book.standings()
+    fn statuses(&self) -> Vec<ServerStatus> {
+        self.shared.stats.statuses()
     }
 
     /// Whether what each server is asked comes back.
     fn loops(&self) -> Vec<bool> {
-        let servers = 0..self.shared.ways.len();
+        let servers = 0..self.shared.transports.len();
         servers
-            .map(|server| self.shared.book.is_looping(server))
+            .map(|server| self.shared.stats.is_looping(server))
             .collect()
     }
 }
 
 /// Remembers what it is told.
 #[derive(Default)]
-struct Told(Mutex<Vec<Event>>);
+struct Told(Mutex<Vec<UpstreamEvent>>);
 
 impl Observer for Told {
-    fn observe(&self, event: Event) {
+    fn observe(&self, event: UpstreamEvent) {
         self.0.lock().expect("no panic").push(event);
     }
 
@@ -60,23 +63,23 @@ impl Observer for Told {
 }
 
 impl Told {
-    fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+    fn count(&self, wanted: impl Fn(&UpstreamEvent) -> bool) -> usize {
         let told = self.0.lock().expect("no panic");
         told.iter().filter(|event| wanted(event)).count()
     }
 
     fn mismatches(&self) -> usize {
-        self.count(|event| matches!(event, Event::Mismatch { .. }))
+        self.count(|event| matches!(event, UpstreamEvent::Mismatch { .. }))
     }
 
-    fn asked(&self, of: usize, how: Asked) -> usize {
+    fn asked(&self, of: usize, how: QueryEnd) -> usize {
         self.count(
-            |event| matches!(event, Event::Asked { server, result, .. } if (*server, *result) == (of, how)),
+            |event| matches!(event, UpstreamEvent::QueryEnded { server, result, .. } if (*server, *result) == (of, how)),
         )
     }
 
     /// Waits until it has been told.
-    async fn until(&self, wanted: impl Fn(&Event) -> bool) {
+    async fn until(&self, wanted: impl Fn(&UpstreamEvent) -> bool) {
         let told = async {
             while self.count(&wanted) == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -86,10 +89,10 @@ impl Told {
     }
 }
 
-fn limits(deadline: Duration) -> Limits {
-    Limits {
+fn limits(deadline: Duration) -> UpstreamLimits {
+    UpstreamLimits {
         deadline,
-        ..Limits::default()
+        ..UpstreamLimits::default()
     }
 }
 
@@ -102,15 +105,18 @@ fn config(strategy: Strategy, servers: Vec<ServerAddr>) -> dnsgate_config::Upstr
     }
 }
 
-fn open(config: &dnsgate_config::Upstream, limits: Limits) -> (Arc<Upstream>, Arc<Told>) {
+fn open(
+    config: &dnsgate_config::Upstream,
+    limits: UpstreamLimits,
+) -> (Arc<UpstreamClient>, Arc<Told>) {
     let told = Arc::new(Told::default());
     let observer = Arc::clone(&told) as Arc<dyn Observer>;
-    let upstream = Upstream::new(UpstreamId(0), config, limits, observer);
+    let upstream = UpstreamClient::new(UpstreamId(0), config, limits, observer);
     (Arc::new(upstream.expect("it can be set up")), told)
 }
 
 /// An upstream of these servers, asked in this order.
-fn ordered(servers: Vec<ServerAddr>, deadline: Duration) -> (Arc<Upstream>, Arc<Told>) {
+fn ordered(servers: Vec<ServerAddr>, deadline: Duration) -> (Arc<UpstreamClient>, Arc<Told>) {
     open(&config(Strategy::Ordered, servers), limits(deadline))
 }
 
@@ -120,14 +126,14 @@ fn question(number: u128) -> Permit {
 }
 
 /// An answer in short: its code, or why there is none.
-fn short(landing: &Landing) -> Result<u16, Failure> {
+fn short(landing: &Resolution) -> Result<u16, Failure> {
     landing
         .as_ref()
         .map(|response| response.rcode.number())
         .map_err(|failure| *failure)
 }
 
-async fn resolve(upstream: &Upstream, number: u128) -> Result<u16, Failure> {
+async fn resolve(upstream: &UpstreamClient, number: u128) -> Result<u16, Failure> {
     let until = monotonic() + LONG;
     short(&upstream.resolve(&question(number), Party(0), until).await)
 }

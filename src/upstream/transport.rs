@@ -19,7 +19,7 @@
 //! Not here: whom to ask, how long to wait, what the reply says. Nothing in here gives up by
 //! itself: whoever asks drops the future.
 
-mod connection;
+mod connection_state;
 mod datagram;
 mod dial;
 mod edns;
@@ -27,118 +27,48 @@ mod fault;
 mod https;
 mod pinned;
 mod pool;
+mod pooled_connection;
+mod reply;
+mod reporter;
 mod stream;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
+pub(super) use reply::{Reply, TransportFault};
+pub(super) use reporter::ServerReporter;
 pub use tls::OpenError;
 pub(super) use tls::Roots;
 
 use self::{
-    datagram::Heard,
+    datagram::DatagramReply,
     dial::{Dialer, Protocol},
-    edns::Edns,
+    edns::EdnsSupport,
     pool::Pool,
 };
-use super::{Event, Limits, Observer, share::Party, sockets};
+use super::{share::Requester, sockets, upstream_limits::UpstreamLimits};
 use crate::clock::monotonic;
 use dnsgate_config::ServerAddr;
-use dnsgate_core::{
-    dns::{ServerFault, upstream_query},
-    policy::Permit,
-};
-
-/// Whose turn it is to ask.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    /// Whose question it is.
-    pub(super) party: Party,
-    /// Whether it has been asked before, here or elsewhere. Then it leaves room to those that have not.
-    pub(super) again: bool,
-}
+use dnsgate_core::{dns::upstream_query, policy::Permit};
 
 /// The way to one server.
-pub(super) struct Way {
-    transport: Transport,
-    edns: Edns,
-    tell: Tell,
+pub(super) struct ServerTransport {
+    transport: Channel,
+    edns: EdnsSupport,
+    reporter: ServerReporter,
     /// After so many datagrams that are no reply to it a question goes to TCP.
     near_misses: usize,
 }
 
 /// What carries the messages.
-enum Transport {
+enum Channel {
     /// Datagrams, and connections for what does not fit into one.
     Udp { address: SocketAddr, tcp: Pool },
     /// Connections only.
     Stream(Pool),
 }
 
-/// A server's reply.
-#[derive(Debug)]
-pub(super) struct Reply {
-    /// The message as it came, with the question if it had none. It is a response to the question;
-    /// nothing else of it was looked at.
-    pub(super) message: Vec<u8>,
-    /// From the query to the reply.
-    pub(super) rtt: Duration,
-}
-
-/// Why there is no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The server cannot be used.
-    Server(ServerFault),
-    /// Connecting to the server took too long.
-    Silent,
-    /// What came is not what the transport promises.
-    Malformed,
-    /// There was no room to ask.
-    Busy,
-}
-
-/// Tells of messages that were ignored, and of what was found out about the server.
-#[derive(Clone)]
-pub(super) struct Tell {
-    observer: Arc<dyn Observer>,
-    server: usize,
-}
-
-impl Tell {
-    pub(super) const fn new(observer: Arc<dyn Observer>, server: usize) -> Self {
-        Self { observer, server }
-    }
-
-    fn full(&self) {
-        self.observer.observe(Event::Full {
-            server: self.server,
-        });
-    }
-
-    fn mismatch(&self) {
-        let server = self.server;
-        self.observer.observe(Event::Mismatch { server });
-    }
-
-    /// A question is asked again over TCP because its replies may be forged.
-    fn forged(&self) {
-        let server = self.server;
-        self.observer.observe(Event::Forged { server });
-    }
-
-    fn without_edns(&self) {
-        let server = self.server;
-        self.observer.observe(Event::WithoutEdns { server });
-    }
-
-    /// The server cannot be used, in words for the log.
-    fn trouble(&self, fault: ServerFault, detail: &str) {
-        self.observer.trouble(self.server, Some(fault), detail);
-    }
-}
-
-impl Way {
+impl ServerTransport {
     /// The way to `server`; nothing is opened yet. `roots` is called where TLS is needed.
     ///
     /// # Errors
@@ -146,8 +76,8 @@ impl Way {
     pub(super) fn new(
         server: &ServerAddr,
         roots: &mut Roots<'_>,
-        tell: Tell,
-        limits: &Limits,
+        reporter: ServerReporter,
+        limits: &UpstreamLimits,
     ) -> Result<Self, OpenError> {
         let (address, protocol) = match server {
             ServerAddr::Udp(address) | ServerAddr::Tcp(address) => (*address, Protocol::Tcp),
@@ -165,15 +95,15 @@ impl Way {
                 (*address, Protocol::Https(tls, url))
             }
         };
-        let pool = Pool::new(Dialer { address, protocol }, tell.clone(), limits);
+        let pool = Pool::new(Dialer { address, protocol }, reporter.clone(), limits);
         let transport = match server {
-            ServerAddr::Udp(_) => Transport::Udp { address, tcp: pool },
-            _ => Transport::Stream(pool),
+            ServerAddr::Udp(_) => Channel::Udp { address, tcp: pool },
+            _ => Channel::Stream(pool),
         };
         Ok(Self {
             transport,
-            edns: Edns::default(),
-            tell,
+            edns: EdnsSupport::default(),
+            reporter,
             near_misses: limits.near_misses,
         })
     }
@@ -181,8 +111,8 @@ impl Way {
     /// Where the server is.
     pub(super) fn address(&self) -> SocketAddr {
         match &self.transport {
-            Transport::Udp { address, .. } => *address,
-            Transport::Stream(pool) => pool.address(),
+            Channel::Udp { address, .. } => *address,
+            Channel::Stream(pool) => pool.address(),
         }
     }
 
@@ -192,21 +122,21 @@ impl Way {
         &self,
         permit: &Permit,
         patience: Duration,
-        turn: Turn,
-    ) -> Result<Reply, Fault> {
+        requester: Requester,
+    ) -> Result<Reply, TransportFault> {
         if !self.edns.is_spoken(monotonic()) {
-            return self.exchange(permit, false, patience, turn).await;
+            return self.exchange(permit, false, patience, requester).await;
         }
-        let reply = self.exchange(permit, true, patience, turn).await?;
+        let reply = self.exchange(permit, true, patience, requester).await?;
         if !upstream_query::rejects_edns(&reply.message) {
             self.edns.works();
             return Ok(reply);
         }
-        match self.exchange(permit, false, patience, turn).await {
+        match self.exchange(permit, false, patience, requester).await {
             Ok(plain) => {
                 // Else it is the question that it does not like.
                 if !upstream_query::rejects_edns(&plain.message) && self.edns.fails(monotonic()) {
-                    self.tell.without_edns();
+                    self.reporter.without_edns();
                 }
                 Ok(plain)
             }
@@ -220,33 +150,33 @@ impl Way {
         permit: &Permit,
         edns: bool,
         patience: Duration,
-        turn: Turn,
-    ) -> Result<Reply, Fault> {
+        requester: Requester,
+    ) -> Result<Reply, TransportFault> {
         let query = |id| match edns {
             true => encode(id, permit),
             false => upstream_query::without_edns(encode(id, permit)),
         };
         let (address, tcp) = match &self.transport {
-            Transport::Stream(pool) => return pool.ask(query(0), patience, turn).await,
-            Transport::Udp { address, tcp } => (*address, tcp),
+            Channel::Stream(pool) => return pool.ask(query(0), patience, requester).await,
+            Channel::Udp { address, tcp } => (*address, tcp),
         };
         let (id, most) = (rand::random(), self.near_misses);
         // Held until the answer is there, and so are those of the socket.
-        let descriptor = sockets::datagram(turn.again).ok_or(Fault::Busy)?;
-        let heard = datagram::ask(address, query(id), most, &self.tell).await?;
+        let descriptor = sockets::datagram(requester.again).ok_or(TransportFault::Busy)?;
+        let heard = datagram::ask(address, query(id), most, &self.reporter).await?;
         drop(descriptor);
         let rtt = match heard {
-            Heard::Reply(reply) if !upstream_query::is_truncated(&reply.message) => {
+            DatagramReply::Reply(reply) if !upstream_query::is_truncated(&reply.message) => {
                 return Ok(reply);
             }
             // It tells how far the server is; the second one has to connect.
-            Heard::Reply(truncated) => Some(truncated.rtt),
-            Heard::Forgeries => {
-                self.tell.forged();
+            DatagramReply::Reply(truncated) => Some(truncated.rtt),
+            DatagramReply::Forgeries => {
+                self.reporter.forged();
                 None
             }
         };
-        let whole = tcp.ask(query(0), patience, turn).await?;
+        let whole = tcp.ask(query(0), patience, requester).await?;
         Ok(Reply {
             rtt: rtt.unwrap_or(whole.rtt),
             ..whole

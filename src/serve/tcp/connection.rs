@@ -22,12 +22,17 @@ use tokio::{
 };
 
 use super::{
-    super::{Event, Handler, Later, Message, ReplyTo, Stop, catch_panic},
-    State, Unread, Worker,
-    connections::Permit,
-    deadlined::{Deadlined, Deadlines, Progress},
+    super::{
+        catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
+    },
+    connections::ConnectionSlot,
+    deadlined::{Deadlined, Deadlines, MessageProgress},
+    stream_limits::StreamLimits,
+    tcp_worker::{HandlerState, TcpWorker},
+    unread::Unread,
 };
-use crate::serve::StreamLimits;
 use dnsgate_core::dns::Transport;
 
 /// Bytes read ahead: a query with its length in one system call, and most pipelines.
@@ -37,31 +42,31 @@ const READ_AHEAD: usize = 1024;
 const REPLIES: usize = 1;
 
 /// Replies that come later, on their way to the connection.
-struct OnTheWay {
+struct TcpResponder {
     replies: mpsc::Sender<Vec<u8>>,
     unread: Arc<Unread>,
     /// Whether it was full when last looked at.
     was_full: Cell<bool>,
 }
 
-impl Later for OnTheWay {
-    fn reply_to(&self) -> Option<ReplyTo> {
-        let permit = self.replies.clone().try_reserve_owned();
-        let way = |permit| ReplyTo::stream(permit, Arc::clone(&self.unread));
-        permit.ok().map(way)
+impl Responder for TcpResponder {
+    fn detach(&self) -> Option<DetachedResponder> {
+        let slot = self.replies.clone().try_reserve_owned();
+        let way = |slot| DetachedResponder::stream(slot, Arc::clone(&self.unread));
+        slot.ok().map(way)
     }
 }
 
-impl OnTheWay {
+impl TcpResponder {
     /// Room for so many, and where they arrive.
     fn new(room: usize, unread: Arc<Unread>) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (replies, arriving) = mpsc::channel(room);
-        let later = Self {
+        let responder = Self {
             replies,
             unread,
             was_full: Cell::new(false),
         };
-        (later, arriving)
+        (responder, arriving)
     }
 
     fn is_full(&self) -> bool {
@@ -80,18 +85,18 @@ impl OnTheWay {
 }
 
 /// Counts the end of a connection, however it ends, and the limit that ended it.
-struct Counted<'w, H: Handler>(&'w Worker<H>, &'w Progress, &'w Unread);
+struct CountedConnection<'w, H: Handler>(&'w TcpWorker<H>, &'w MessageProgress, &'w Unread);
 
-impl<H: Handler> Drop for Counted<'_, H> {
+impl<H: Handler> Drop for CountedConnection<'_, H> {
     fn drop(&mut self) {
         let Self(worker, progress, unread) = self;
         if let Some(missed) = progress.missed() {
             worker.observe(missed);
         }
         if unread.made_room() {
-            worker.observe(Event::ConnectionUnread);
+            worker.observe(ListenerEvent::ConnectionUnread);
         }
-        worker.observe(Event::ConnectionClosed);
+        worker.observe(ListenerEvent::ConnectionClosed);
     }
 }
 
@@ -107,9 +112,9 @@ const fn deadlines(limits: &StreamLimits) -> Deadlines {
 pub(super) async fn serve<H: Handler, S>(
     stream: S,
     source: SocketAddr,
-    permit: Permit,
-    worker: Rc<Worker<H>>,
-    mut stop: Stop,
+    slot: ConnectionSlot,
+    worker: Rc<TcpWorker<H>>,
+    mut stop: StopSignal,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
@@ -118,11 +123,11 @@ pub(super) async fn serve<H: Handler, S>(
         BufReader::with_capacity(READ_AHEAD, stream),
         deadlines(limits),
     );
-    let unread = permit.unread();
+    let unread = Unread::of(&slot);
     let stream = stream.counting(&unread);
-    worker.observe(Event::ConnectionOpened);
-    let _counted = Counted(&worker, &progress, &unread);
-    let (later, mut arriving) = OnTheWay::new(limits.pipeline, Arc::clone(&unread));
+    worker.observe(ListenerEvent::ConnectionOpened);
+    let _counted = CountedConnection(&worker, &progress, &unread);
+    let (responder, mut arriving) = TcpResponder::new(limits.pipeline, Arc::clone(&unread));
     let (mut messages, mut replies) = Framed::from_stream_with_buffer_size(
         AsyncIoTokioAsStd(stream),
         source,
@@ -131,27 +136,27 @@ pub(super) async fn serve<H: Handler, S>(
     let mut closing = false;
     let mut turn = 0;
     loop {
-        if later.has_filled() {
-            worker.observe(Event::PipelineFull);
+        if responder.has_filled() {
+            worker.observe(ListenerEvent::PipelineFull);
         }
-        if closing && later.is_empty() {
+        if closing && responder.is_empty() {
             progress.close_between_messages();
         }
         // Dropping the wait for a message loses nothing of it: the framing keeps what it has read.
         let message = tokio::select! {
             biased;
-            () = permit.evicted() => return,
+            () = slot.evicted() => return,
             Some(reply) = arriving.recv() => {
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
                     return;
                 }
                 // What its client does not read is no use that is made of it.
                 if !unread.is_stuck() {
-                    permit.used();
+                    slot.used();
                 }
                 continue;
             }
-            message = messages.next(), if !later.is_full() => message,
+            message = messages.next(), if !responder.is_full() => message,
             _ = stop.changed(), if !closing => {
                 closing = true;
                 continue;
@@ -160,7 +165,7 @@ pub(super) async fn serve<H: Handler, S>(
         let message = match message {
             Some(Ok(message)) => message,
             // A client that has asked all that it wants may still be reading.
-            None if !later.is_empty() => {
+            None if !responder.is_empty() => {
                 let reply = arriving.recv().await.unwrap_or_default();
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
                     return;
@@ -170,8 +175,8 @@ pub(super) async fn serve<H: Handler, S>(
             _ => return,
         };
         progress.message_read();
-        permit.used();
-        if let Some(reply) = answer(&worker, &message.into_parts().0, source, &later)
+        slot.used();
+        if let Some(reply) = answer(&worker, &message.into_parts().0, source, &responder)
             && replies.send(SerialMessage::new(reply, source)).is_err()
         {
             return;
@@ -186,23 +191,23 @@ pub(super) async fn serve<H: Handler, S>(
 
 /// The reply to one message.
 fn answer<H: Handler>(
-    worker: &Worker<H>,
+    worker: &TcpWorker<H>,
     packet: &[u8],
     source: SocketAddr,
-    later: &OnTheWay,
+    responder: &TcpResponder,
 ) -> Option<Vec<u8>> {
     let mut state = worker.state.borrow_mut();
-    let State { handler, out } = &mut *state;
+    let HandlerState { handler, out } = &mut *state;
     handler.begin_batch();
-    let message = Message {
+    let message = ClientMessage {
         packet,
         source,
         transport: Transport::Tcp,
     };
-    let len = catch_panic::answer(handler, message, out, later);
+    let len = catch_panic::answer(handler, message, out, responder);
     handler.end_batch();
     let reply = out.get(..len?)?;
     // There is one at a time, which is written or stuck before the next query is read.
-    later.unread.take_anyway(reply.len());
+    responder.unread.take_anyway(reply.len());
     Some(reply.to_vec())
 }

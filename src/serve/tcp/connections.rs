@@ -22,7 +22,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{StreamLimits, Unread};
+use super::stream_limits::StreamLimits;
 
 /// The connections of all workers.
 pub(in crate::serve) struct Connections {
@@ -35,23 +35,23 @@ pub(in crate::serve) struct Connections {
     unread: AtomicI64,
     /// Counts messages and connections: the order in which things happened, without a clock.
     tick: AtomicU64,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
 }
 
 #[derive(Default)]
-struct Table {
+struct ConnectionTable {
     next: u64,
-    open: HashMap<u64, Entry>,
-    clients: HashMap<Client, usize>,
+    open: HashMap<u64, OpenConnection>,
+    clients: HashMap<ClientNetwork, usize>,
     /// The numbers of all connections by the tick since which each was last known to wait.
     waiting: BTreeMap<u64, u64>,
     /// Those that cannot be written to, by the tick since which.
     stuck: BTreeMap<u64, u64>,
 }
 
-struct Entry {
-    client: Client,
-    link: Arc<Link>,
+struct OpenConnection {
+    client: ClientNetwork,
+    flags: Arc<ConnectionFlags>,
     /// Its place in `waiting`.
     waiting: u64,
     /// Its place in `stuck`, if it is there.
@@ -60,7 +60,7 @@ struct Entry {
 
 /// What a connection and the table know of each other.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct ConnectionFlags {
     /// The tick of the last message that was completed, or of the beginning.
     waiting_since: AtomicU64,
     evicted: Notify,
@@ -71,7 +71,7 @@ pub(super) struct Link {
     stuck: AtomicBool,
 }
 
-impl Link {
+impl ConnectionFlags {
     pub(super) fn made_room(&self) -> bool {
         self.made_room.load(Ordering::Relaxed)
     }
@@ -83,12 +83,12 @@ impl Link {
 
 /// What counts as one client: an address, or for IPv6 the network that one site has at least.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
+enum ClientNetwork {
     V4(u32),
     V6(u64),
 }
 
-impl From<IpAddr> for Client {
+impl From<IpAddr> for ClientNetwork {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.to_bits()),
@@ -98,10 +98,10 @@ impl From<IpAddr> for Client {
 }
 
 /// The right to be connected; it ends when dropped.
-pub(super) struct Permit {
-    connections: Arc<Connections>,
-    number: u64,
-    link: Arc<Link>,
+pub(super) struct ConnectionSlot {
+    pub(super) connections: Arc<Connections>,
+    pub(super) number: u64,
+    pub(super) flags: Arc<ConnectionFlags>,
 }
 
 impl Connections {
@@ -119,8 +119,8 @@ impl Connections {
 
     /// Admits a connection, and tells whether another has to go for it; `None` when the client has
     /// as many as it may.
-    pub(super) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<(Permit, bool)> {
-        let client = Client::from(source);
+    pub(super) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<(ConnectionSlot, bool)> {
+        let client = ClientNetwork::from(source);
         let mut table = self.lock();
         if table.clients.get(&client).copied().unwrap_or(0) >= self.per_client {
             return None;
@@ -129,27 +129,27 @@ impl Connections {
         let number = table.next;
         table.next += 1;
         let tick = self.next_tick();
-        let link = Arc::new(Link {
+        let flags = Arc::new(ConnectionFlags {
             waiting_since: AtomicU64::new(tick),
-            ..Link::default()
+            ..ConnectionFlags::default()
         });
         *table.clients.entry(client).or_default() += 1;
         table.waiting.insert(tick, number);
         table.open.insert(
             number,
-            Entry {
+            OpenConnection {
                 client,
-                link: Arc::clone(&link),
+                flags: Arc::clone(&flags),
                 waiting: tick,
                 stuck: None,
             },
         );
-        let permit = Permit {
+        let slot = ConnectionSlot {
             connections: Arc::clone(self),
             number,
-            link,
+            flags,
         };
-        Some((permit, evicted))
+        Some((slot, evicted))
     }
 
     /// Closes the connection that has waited longest; `false` when there is none.
@@ -164,12 +164,12 @@ impl Connections {
     }
 
     /// Counts a reply of a connection; `false` if that has no room for it.
-    pub(super) fn take_unread(&self, link: &Link, len: usize) -> bool {
+    pub(super) fn take_unread(&self, flags: &ConnectionFlags, len: usize) -> bool {
         let room = |held: usize| {
             let with = held.checked_add(len)?;
             (with <= self.unread_each).then_some(with)
         };
-        let taken = link
+        let taken = flags
             .unread
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .is_ok();
@@ -180,15 +180,15 @@ impl Connections {
     }
 
     /// Counts a reply of a connection, beyond what it may have where it must be.
-    pub(super) fn take_unread_anyway(&self, link: &Link, len: usize) {
-        link.unread.fetch_add(len, Ordering::Relaxed);
+    pub(super) fn take_unread_anyway(&self, flags: &ConnectionFlags, len: usize) {
+        flags.unread.fetch_add(len, Ordering::Relaxed);
         self.unread.fetch_add(signed(len), Ordering::Relaxed);
     }
 
     /// Counts a reply no more, if it still was.
-    pub(super) fn give_back_unread(&self, link: &Link, len: usize) {
+    pub(super) fn give_back_unread(&self, flags: &ConnectionFlags, len: usize) {
         let less = |held: usize| Some(held.saturating_sub(len));
-        let held = link
+        let held = flags
             .unread
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         let given = held.unwrap_or_default().min(len);
@@ -199,18 +199,18 @@ impl Connections {
     /// may be; `false` when there are too few of them.
     pub(super) fn make_room(&self) -> bool {
         while self.unread.load(Ordering::Relaxed) > self.unread_all {
-            let Some(link) = self.lock().longest_stuck() else {
+            let Some(flags) = self.lock().longest_stuck() else {
                 return false;
             };
-            link.made_room.store(true, Ordering::Relaxed);
-            self.close(Some(link));
+            flags.made_room.store(true, Ordering::Relaxed);
+            self.close(Some(flags));
         }
         true
     }
 
     /// A connection cannot be written to.
-    pub(super) fn stuck(&self, number: u64, link: &Link) {
-        link.stuck.store(true, Ordering::Relaxed);
+    pub(super) fn stuck(&self, number: u64, flags: &ConnectionFlags) {
+        flags.stuck.store(true, Ordering::Relaxed);
         let tick = self.next_tick();
         let mut table = self.lock();
         // It may have been closed already.
@@ -223,8 +223,8 @@ impl Connections {
     }
 
     /// A connection can be written to again.
-    pub(super) fn moves(&self, number: u64, link: &Link) {
-        link.stuck.store(false, Ordering::Relaxed);
+    pub(super) fn moves(&self, number: u64, flags: &ConnectionFlags) {
+        flags.stuck.store(false, Ordering::Relaxed);
         let mut table = self.lock();
         let entry = table.open.get_mut(&number);
         if let Some(tick) = entry.and_then(|entry| entry.stuck.take()) {
@@ -234,18 +234,18 @@ impl Connections {
 
     /// Closes a connection that has left the table. What it holds is counted no more: it is about to
     /// be dropped, and nobody else must go for it.
-    fn close(&self, link: Option<Arc<Link>>) -> bool {
-        let Some(link) = link else {
+    fn close(&self, flags: Option<Arc<ConnectionFlags>>) -> bool {
+        let Some(flags) = flags else {
             return false;
         };
-        self.forget_unread(&link);
-        link.evicted.notify_one();
+        self.forget_unread(&flags);
+        flags.evicted.notify_one();
         true
     }
 
     /// Counts nothing of a connection any more.
-    pub(super) fn forget_unread(&self, link: &Link) {
-        let held = link.unread.swap(0, Ordering::Relaxed);
+    pub(super) fn forget_unread(&self, flags: &ConnectionFlags) {
+        let held = flags.unread.swap(0, Ordering::Relaxed);
         self.unread.fetch_sub(signed(held), Ordering::Relaxed);
     }
 
@@ -253,7 +253,7 @@ impl Connections {
         self.tick.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         // Nothing panics while it holds the lock; if it did, the table would still be a table.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -264,9 +264,9 @@ fn signed(len: usize) -> i64 {
     i64::try_from(len).unwrap_or(i64::MAX)
 }
 
-impl Table {
+impl ConnectionTable {
     /// Takes the connection out that has waited longest.
-    fn longest_waiting(&mut self) -> Option<Arc<Link>> {
+    fn longest_waiting(&mut self) -> Option<Arc<ConnectionFlags>> {
         // All may have been used since they were last looked at, and go on being used meanwhile: then
         // the next one goes.
         for looks_left in (0..=self.open.len()).rev() {
@@ -274,9 +274,9 @@ impl Table {
             let Some(entry) = self.open.get_mut(&number) else {
                 continue;
             };
-            let since = entry.link.waiting_since.load(Ordering::Relaxed);
+            let since = entry.flags.waiting_since.load(Ordering::Relaxed);
             if since == tick || looks_left == 0 {
-                return self.remove(number).map(|entry| entry.link);
+                return self.remove(number).map(|entry| entry.flags);
             }
             entry.waiting = since;
             self.waiting.insert(since, number);
@@ -285,12 +285,12 @@ impl Table {
     }
 
     /// Takes the connection out that has been stuck for longest.
-    fn longest_stuck(&mut self) -> Option<Arc<Link>> {
+    fn longest_stuck(&mut self) -> Option<Arc<ConnectionFlags>> {
         let (_, number) = self.stuck.pop_first()?;
-        self.remove(number).map(|entry| entry.link)
+        self.remove(number).map(|entry| entry.flags)
     }
 
-    fn remove(&mut self, number: u64) -> Option<Entry> {
+    fn remove(&mut self, number: u64) -> Option<OpenConnection> {
         let entry = self.open.remove(&number)?;
         self.waiting.remove(&entry.waiting);
         if let Some(tick) = entry.stuck {
@@ -306,30 +306,20 @@ impl Table {
     }
 }
 
-impl Permit {
+impl ConnectionSlot {
     /// A message has been completed.
     pub(super) fn used(&self) {
         let tick = self.connections.next_tick();
-        self.link.waiting_since.store(tick, Ordering::Relaxed);
+        self.flags.waiting_since.store(tick, Ordering::Relaxed);
     }
 
     /// Ready when the connection is to be closed in favour of another.
     pub(super) async fn evicted(&self) {
-        self.link.evicted.notified().await;
-    }
-
-    /// Where the bytes of its replies are counted.
-    pub(super) fn unread(&self) -> Arc<Unread> {
-        let connections = Arc::clone(&self.connections);
-        Arc::new(Unread::new(
-            connections,
-            self.number,
-            Arc::clone(&self.link),
-        ))
+        self.flags.evicted.notified().await;
     }
 }
 
-impl Drop for Permit {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         // Gone already when it was evicted.
         self.connections.lock().remove(self.number);
@@ -387,11 +377,11 @@ mod tests {
     #[test]
     fn those_used_last_go_last() {
         let table = connections(1000, 1000);
-        let permits: Vec<_> = (0..1000)
+        let slots: Vec<_> = (0..1000)
             .map(|_| table.admit(address("192.0.2.1")).expect("room").0)
             .collect();
-        for permit in permits.iter().step_by(2).rev() {
-            permit.used();
+        for slot in slots.iter().step_by(2).rev() {
+            slot.used();
         }
         // First those that were never used since, then the others as they were used.
         let idle = (1..1000).step_by(2);

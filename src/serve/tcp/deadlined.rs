@@ -7,7 +7,7 @@
 //!
 //! None starts afresh with a byte: a client that sends or reads one every second is as late as one
 //! that does nothing. The framing never reads past the end of a message, so whoever uses it knows
-//! where one message ends and says so in [`Progress`]; reading finds out where the next begins.
+//! where one message ends and says so in [`MessageProgress`]; reading finds out where the next begins.
 
 use std::{
     io::{self, IoSlice},
@@ -25,12 +25,12 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{super::Event, Unread};
+use super::{super::handler::ListenerEvent, unread::Unread};
 
 /// What the stream and its reader tell each other. (Atomic because the framing wants a stream that
 /// is `Sync`; there is one thread.)
 #[derive(Default)]
-pub(super) struct Progress {
+pub(super) struct MessageProgress {
     /// Something of a message has been read, and not all of it.
     inside: AtomicBool,
     /// Nothing more is to be read than the message that has begun, if one has.
@@ -41,7 +41,7 @@ pub(super) struct Progress {
     slow: AtomicBool,
 }
 
-impl Progress {
+impl MessageProgress {
     /// The message that had begun has been read.
     pub(super) fn message_read(&self) {
         self.inside.store(false, Ordering::Relaxed);
@@ -53,12 +53,12 @@ impl Progress {
     }
 
     /// The deadline that ended the stream, if one did.
-    pub(super) fn missed(&self) -> Option<Event> {
+    pub(super) fn missed(&self) -> Option<ListenerEvent> {
         if self.idle.load(Ordering::Relaxed) {
-            return Some(Event::ConnectionIdle);
+            return Some(ListenerEvent::ConnectionIdle);
         }
         let slow = self.slow.load(Ordering::Relaxed);
-        slow.then_some(Event::ConnectionSlow)
+        slow.then_some(ListenerEvent::ConnectionSlow)
     }
 }
 
@@ -71,21 +71,21 @@ pub(super) struct Deadlines {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum ReadPhase {
     Idle,
-    Message,
+    ClientMessage,
     Write,
 }
 
 /// The stream.
 pub(super) struct Deadlined<S> {
     io: S,
-    progress: Arc<Progress>,
+    progress: Arc<MessageProgress>,
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
     /// The phase that the timer runs for. It is set when the phase first has to wait: a phase that
     /// never does needs no timer.
-    timed: Option<Phase>,
+    timed: Option<ReadPhase>,
     /// Where the bytes of replies are counted until they are written.
     unread: Option<Arc<Unread>>,
     /// Bytes of the present reply that have been written.
@@ -96,8 +96,8 @@ pub(super) struct Deadlined<S> {
 const LENGTH: usize = 2;
 
 impl<S> Deadlined<S> {
-    pub(super) fn new(io: S, deadlines: Deadlines) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress::default());
+    pub(super) fn new(io: S, deadlines: Deadlines) -> (Self, Arc<MessageProgress>) {
+        let progress = Arc::new(MessageProgress::default());
         let stream = Self {
             io,
             progress: Arc::clone(&progress),
@@ -117,20 +117,20 @@ impl<S> Deadlined<S> {
     }
 
     /// Waits for the deadline of a phase, which began when it was first waited for.
-    fn poll_late(&mut self, phase: Phase, cx: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_late(&mut self, phase: ReadPhase, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.timed != Some(phase) {
             let allowed = match phase {
-                Phase::Idle => self.deadlines.idle,
-                Phase::Message => self.deadlines.message,
-                Phase::Write => self.deadlines.write,
+                ReadPhase::Idle => self.deadlines.idle,
+                ReadPhase::ClientMessage => self.deadlines.message,
+                ReadPhase::Write => self.deadlines.write,
             };
             self.timer.as_mut().reset(Instant::now() + allowed);
             self.timed = Some(phase);
         }
         ready!(self.timer.as_mut().poll(cx));
         let missed = match phase {
-            Phase::Idle => &self.progress.idle,
-            Phase::Message | Phase::Write => &self.progress.slow,
+            ReadPhase::Idle => &self.progress.idle,
+            ReadPhase::ClientMessage | ReadPhase::Write => &self.progress.slow,
         };
         missed.store(true, Ordering::Relaxed);
         Poll::Ready(io::ErrorKind::TimedOut.into())
@@ -148,12 +148,12 @@ impl<S> Deadlined<S> {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                if self.timed != Some(Phase::Write)
+                if self.timed != Some(ReadPhase::Write)
                     && let Some(unread) = &self.unread
                 {
                     unread.stuck();
                 }
-                self.poll_late(Phase::Write, cx).map(Err)
+                self.poll_late(ReadPhase::Write, cx).map(Err)
             }
         }
     }
@@ -163,11 +163,11 @@ impl<S> Deadlined<S> {
         let len = std::mem::take(&mut self.written).saturating_sub(LENGTH);
         if let Some(unread) = &self.unread {
             unread.give_back(len);
-            if self.timed == Some(Phase::Write) {
+            if self.timed == Some(ReadPhase::Write) {
                 unread.moves();
             }
         }
-        if self.timed == Some(Phase::Write) {
+        if self.timed == Some(ReadPhase::Write) {
             self.timed = None;
         }
     }
@@ -195,9 +195,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadlined<S> {
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending if inside => this.poll_late(Phase::Message, cx).map(Err),
+            Poll::Pending if inside => this.poll_late(ReadPhase::ClientMessage, cx).map(Err),
             Poll::Pending if this.progress.closing.load(Ordering::Relaxed) => Poll::Ready(Ok(())),
-            Poll::Pending => this.poll_late(Phase::Idle, cx).map(Err),
+            Poll::Pending => this.poll_late(ReadPhase::Idle, cx).map(Err),
         }
     }
 }
@@ -237,7 +237,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadlined<S> {
                 this.reply_written();
                 Poll::Ready(result)
             }
-            Poll::Pending => this.poll_late(Phase::Write, cx).map(Err),
+            Poll::Pending => this.poll_late(ReadPhase::Write, cx).map(Err),
         }
     }
 

@@ -52,8 +52,8 @@ async fn closed(stream: &mut (impl AsyncRead + Unpin)) {
 fn piped(size: usize, limits: StreamLimits) -> (DuplexStream, Arc<Mutex<Seen>>) {
     let (client, server) = duplex(size);
     let seen = Arc::default();
-    let worker = Rc::new(Worker {
-        state: RefCell::new(State {
+    let worker = Rc::new(TcpWorker {
+        state: RefCell::new(HandlerState {
             handler: Echo::new(&seen),
             out: vec![0; MESSAGE].into(),
         }),
@@ -182,7 +182,7 @@ async fn a_message_without_bytes_closes_the_connection() {
 /// The time that passes from a client's last byte until the connection is closed, for clients who
 /// send `bytes` one at a time, one each second, and what was told of it. The clock is the runtime's:
 /// nobody waits.
-async fn closed_after(bytes: &[u8], limits: StreamLimits) -> (u128, Vec<Event>) {
+async fn closed_after(bytes: &[u8], limits: StreamLimits) -> (u128, Vec<ListenerEvent>) {
     LocalSet::new()
         .run_until(async {
             let (mut client, seen) = piped(1000, limits);
@@ -201,8 +201,12 @@ async fn closed_after(bytes: &[u8], limits: StreamLimits) -> (u128, Vec<Event>) 
             let after = begun.elapsed().as_millis();
             // The end of the connection itself is told last, and perhaps not yet.
             let events = seen.lock().expect("no poison").events.clone();
-            let of_end =
-                |event: &Event| !matches!(event, Event::ConnectionOpened | Event::ConnectionClosed);
+            let of_end = |event: &ListenerEvent| {
+                !matches!(
+                    event,
+                    ListenerEvent::ConnectionOpened | ListenerEvent::ConnectionClosed
+                )
+            };
             (after, events.into_iter().filter(of_end).collect())
         })
         .await
@@ -215,8 +219,8 @@ async fn clients_that_send_nothing_or_too_slowly_are_closed() {
         message: Duration::from_millis(4_500),
         ..LIMITS
     };
-    use Event::{ConnectionIdle as Idle, ConnectionSlow as Slow};
-    let cases: &[(&str, &[u8], u128, Event)] = &[
+    use ListenerEvent::{ConnectionIdle as Idle, ConnectionSlow as Slow};
+    let cases: &[(&str, &[u8], u128, ListenerEvent)] = &[
         ("nothing", b"", 10_500, Idle),
         ("a byte", b"\0", 4_500, Slow),
         // Closed at 4.5 s; the sixth byte, at 5 s, is the one that finds out.
@@ -288,7 +292,7 @@ async fn a_full_pipeline_is_told_each_time() {
     for (message, times) in [("at once", 0), ("one later", 1), ("and one later", 2)] {
         ask(&mut stream, message.as_bytes()).await;
         let seen = up.seen.lock().expect("no poison");
-        assert_eq!(seen.count(Event::PipelineFull), times, "{message}");
+        assert_eq!(seen.count(ListenerEvent::PipelineFull), times, "{message}");
     }
     up.running.shutdown(SOON).await.expect("well ended");
 }
@@ -335,10 +339,10 @@ async fn many_idle_connections_keep_nobody_out() {
         .await
         .expect("well ended");
     let seen = seen.lock().expect("no poison");
-    assert_eq!(seen.count(Event::ConnectionOpened), 302);
-    assert_eq!(seen.count(Event::ConnectionClosed), 302);
-    assert_eq!(seen.count(Event::ConnectionEvicted), 202);
-    assert_eq!(seen.count(Event::ConnectionRefused), 0);
+    assert_eq!(seen.count(ListenerEvent::ConnectionOpened), 302);
+    assert_eq!(seen.count(ListenerEvent::ConnectionClosed), 302);
+    assert_eq!(seen.count(ListenerEvent::ConnectionEvicted), 202);
+    assert_eq!(seen.count(ListenerEvent::ConnectionRefused), 0);
 }
 
 #[tokio::test]
@@ -365,7 +369,7 @@ async fn one_client_has_so_many_connections_and_no_more() {
         up.seen
             .lock()
             .expect("no poison")
-            .count(Event::ConnectionRefused),
+            .count(ListenerEvent::ConnectionRefused),
         1
     );
     up.running.shutdown(SOON).await.expect("well ended");

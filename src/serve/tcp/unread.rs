@@ -12,72 +12,73 @@
 
 use std::sync::Arc;
 
-use super::connections::{Connections, Link};
+use super::connections::{ConnectionFlags, ConnectionSlot, Connections};
 
 /// The count of one connection, which ends when nobody can add to it any more.
 pub(in crate::serve) struct Unread {
     connections: Arc<Connections>,
     number: u64,
-    link: Arc<Link>,
+    flags: Arc<ConnectionFlags>,
 }
 
 impl Unread {
-    pub(super) const fn new(connections: Arc<Connections>, number: u64, link: Arc<Link>) -> Self {
-        Self {
-            connections,
-            number,
-            link,
-        }
+    /// The count of the connection that has this slot.
+    pub(super) fn of(slot: &ConnectionSlot) -> Arc<Self> {
+        Arc::new(Self {
+            connections: Arc::clone(&slot.connections),
+            number: slot.number,
+            flags: Arc::clone(&slot.flags),
+        })
     }
 
     /// Takes room for a reply; `false` where there is none: in this connection, or in all, with nobody
     /// stuck who could make room.
     pub(in crate::serve) fn take(&self, len: usize) -> bool {
-        if !self.connections.take_unread(&self.link, len) {
+        if !self.connections.take_unread(&self.flags, len) {
             return false;
         }
         let room = self.connections.make_room();
         if !room {
-            self.connections.give_back_unread(&self.link, len);
+            self.connections.give_back_unread(&self.flags, len);
         }
         room
     }
 
     /// Takes room for a reply whether there is any or not; who is stuck makes room.
     pub(super) fn take_anyway(&self, len: usize) {
-        self.connections.take_unread_anyway(&self.link, len);
+        self.connections.take_unread_anyway(&self.flags, len);
         self.connections.make_room();
     }
 
     /// A reply has been written.
     pub(super) fn give_back(&self, len: usize) {
-        self.connections.give_back_unread(&self.link, len);
+        self.connections.give_back_unread(&self.flags, len);
     }
 
     /// The kernel takes no more, for the client does not read.
     pub(super) fn stuck(&self) {
-        self.connections.stuck(self.number, &self.link);
+        self.connections.stuck(self.number, &self.flags);
     }
 
     /// The kernel takes replies again.
     pub(super) fn moves(&self) {
-        self.connections.moves(self.number, &self.link);
+        self.connections.moves(self.number, &self.flags);
     }
 
     /// Whether the kernel took no more when it was last tried.
     pub(super) fn is_stuck(&self) -> bool {
-        self.link.is_stuck()
+        self.flags.is_stuck()
     }
 
     /// Whether the connection was closed for the room that its replies took.
     pub(super) fn made_room(&self) -> bool {
-        self.link.made_room()
+        self.flags.made_room()
     }
 }
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        self.connections.forget_unread(&self.link);
+        self.connections.forget_unread(&self.flags);
     }
 }
 
@@ -89,12 +90,12 @@ mod tests {
 
     use super::*;
     use crate::serve::{
-        tcp::{StreamLimits, connections::Permit},
+        tcp::StreamLimits,
         testing::{LIMITS, SOON},
     };
 
     /// Connections that may hold 100 bytes each and 250 in all, and so many of them.
-    fn connected(count: usize) -> (Arc<Connections>, Vec<Permit>) {
+    fn connected(count: usize) -> (Arc<Connections>, Vec<ConnectionSlot>) {
         let connections = Arc::new(Connections::new(&StreamLimits {
             unread: 250,
             unread_per_connection: 100,
@@ -102,14 +103,14 @@ mod tests {
         }));
         let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let admit = |_| connections.admit(source).expect("room").0;
-        let permits = (0..count).map(admit).collect();
-        (connections, permits)
+        let slots = (0..count).map(admit).collect();
+        (connections, slots)
     }
 
     #[test]
     fn a_connection_has_room_for_so_much() {
-        let (connections, permits) = connected(1);
-        let unread = permits[0].unread();
+        let (connections, slots) = connected(1);
+        let unread = Unread::of(&slots[0]);
         assert!(unread.take(60) && unread.take(40));
         assert!(!unread.take(1));
         // What is there at once is counted all the same.
@@ -124,8 +125,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_stuck_for_longest_makes_room() {
-        let (connections, permits) = connected(4);
-        let unread: Vec<_> = permits.iter().map(Permit::unread).collect();
+        let (connections, slots) = connected(4);
+        let unread: Vec<_> = slots.iter().map(Unread::of).collect();
         assert!(unread[0].take(100) && unread[1].take(100));
         // Nobody is stuck: there is no room for more.
         assert!(!unread[2].take(60) && unread[2].take(50));
@@ -134,14 +135,14 @@ mod tests {
         }
         unread[1].moves();
         assert!(unread[3].take(50));
-        timeout(SOON, permits[2].evicted()).await.expect("told");
+        timeout(SOON, slots[2].evicted()).await.expect("told");
         assert!(unread[2].made_room() && !unread[0].made_room());
         assert!(unread[3].take(40));
-        timeout(SOON, permits[0].evicted()).await.expect("told");
+        timeout(SOON, slots[0].evicted()).await.expect("told");
         // Neither counts any more, whatever they give back.
         unread[2].give_back(50);
         assert_eq!(connections.unread_bytes(), 190);
-        drop((unread, permits));
+        drop((unread, slots));
         assert_eq!(connections.unread_bytes(), 0);
     }
 }

@@ -5,9 +5,13 @@
 //! was asked. They are allocated once and never move. The kernel is given pointers into a slot and
 //! uses them during a system call only; between calls the slots are ours.
 //!
-//! The kernel's structures (socket address, control message) are read and changed as bytes, which
-//! needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a loop of
-//! `sendmsg`.
+//! The kernel's structures (socket address, control message) are read and changed as bytes in
+//! `kernel_layout`, which needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a
+//! loop of `sendmsg`.
+//!
+//! Miri runs what makes no system call: the layout of the kernel's structures, and how a batch gives out its
+//! slots (`MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib udp::kernel_layout udp::batch::tests::slots`).
+//! It cannot run `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, for it has no kernel.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
@@ -17,7 +21,7 @@ use std::{
     cell::UnsafeCell,
     io,
     mem::{self, size_of},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::SocketAddr,
     os::fd::AsRawFd,
     ptr,
     sync::Arc,
@@ -27,33 +31,21 @@ use libc::{c_int, c_long};
 use socket2::Socket;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{QUERY, REPLY};
+use super::{
+    common::{QUERY, REPLY},
+    kernel_layout::{CONTROL, Control, RawAddress},
+};
 use dnsgate_core::dns::query::HEADER;
 
 /// Datagrams per system call. From eight on, more hardly matters; thirty-two cost 170 KiB a worker.
 pub(super) const BATCH: usize = 32;
 
-/// Bytes of a control message before its data.
-const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>();
-/// Bytes of the longer of the two kinds of packet info, with its header, rounded up.
-const CONTROL: usize = 64;
-
-/// A socket address of either family, as the kernel writes it.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Name([u8; size_of::<libc::sockaddr_in6>()]);
-
-/// A control message: none, or one `IP_PKTINFO`, or one `IPV6_PKTINFO`.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Control([u8; CONTROL]);
-
 /// What belongs to one datagram. Its size is no multiple of 4096, so that the beginnings of the
 /// slots, which are all that is used of most, do not compete for the same lines of the cache.
-struct Slot {
+struct DatagramSlot {
     query: [u8; QUERY],
     query_part: libc::iovec,
-    name: Name,
+    name: RawAddress,
     control: Control,
     reply_part: libc::iovec,
     reply: [u8; REPLY],
@@ -63,7 +55,7 @@ struct Slot {
 pub(super) struct Batch {
     /// Reached through the cells' pointers only, never by a reference to the whole: so the pointers
     /// that the headers hold stay valid.
-    slots: Vec<UnsafeCell<Slot>>,
+    slots: Vec<UnsafeCell<DatagramSlot>>,
     /// Header `n` points into slot `n`, always.
     incoming: Vec<libc::mmsghdr>,
     /// How many of `incoming` the kernel has filled.
@@ -83,7 +75,7 @@ pub(super) enum Wait {
 }
 
 /// One query, and where its reply goes.
-pub(super) struct Exchange<'b> {
+pub(super) struct ReceivedQuery<'b> {
     /// The datagram, or the header alone of one that was too long.
     pub(super) query: &'b [u8],
     /// Its sender.
@@ -91,23 +83,23 @@ pub(super) struct Exchange<'b> {
     /// Room for the reply.
     pub(super) reply: &'b mut [u8],
     /// The way of a reply that comes later.
-    pub(super) back: WayBack<'b>,
+    pub(super) return_address: ReturnAddress<'b>,
 }
 
 /// Where the reply to a datagram goes and where it leaves from, while its slot is at hand.
-pub(super) struct WayBack<'b> {
-    name: &'b Name,
+pub(super) struct ReturnAddress<'b> {
+    name: &'b RawAddress,
     name_len: libc::socklen_t,
     control: &'b Control,
     control_len: usize,
 }
 
-impl WayBack<'_> {
+impl ReturnAddress<'_> {
     /// The same, to be kept.
-    pub(super) fn keep(&self) -> Envelope {
+    pub(super) fn to_owned(&self) -> OwnedReturnAddress {
         let mut control = *self.control;
         control.leave_route_open();
-        Envelope {
+        OwnedReturnAddress {
             name: *self.name,
             name_len: self.name_len,
             control,
@@ -117,14 +109,14 @@ impl WayBack<'_> {
 }
 
 /// Where the reply to a datagram goes and where it leaves from, when its slot is another's.
-pub(in crate::serve) struct Envelope {
-    name: Name,
+pub(in crate::serve) struct OwnedReturnAddress {
+    name: RawAddress,
     name_len: libc::socklen_t,
     control: Control,
     control_len: usize,
 }
 
-impl Envelope {
+impl OwnedReturnAddress {
     /// Sends one reply, without waiting for room.
     pub(in crate::serve) fn send(&mut self, socket: &Socket, reply: &[u8]) -> io::Result<()> {
         let mut part = libc::iovec {
@@ -158,10 +150,10 @@ impl Batch {
             iov_len: 0,
         };
         let slot = || {
-            UnsafeCell::new(Slot {
+            UnsafeCell::new(DatagramSlot {
                 query: [0; QUERY],
                 query_part: part(),
-                name: Name([0; _]),
+                name: RawAddress([0; _]),
                 control: Control([0; _]),
                 reply_part: part(),
                 reply: [0; REPLY],
@@ -198,7 +190,7 @@ impl Batch {
         };
         // SAFETY: `incoming` is BATCH headers long; each points to the buffers of its own slot and
         // states their lengths. The slots live as long as `self`, and no reference into them
-        // exists now: `exchange` borrows `self` for as long as it gives one out.
+        // exists now: `received` borrows `self` for as long as it gives one out.
         let received = unsafe {
             libc::syscall(
                 libc::SYS_recvmmsg,
@@ -216,7 +208,7 @@ impl Batch {
     }
 
     /// One datagram of those received; `None` when its sender cannot be answered.
-    pub(super) fn exchange(&mut self, at: usize) -> Option<Exchange<'_>> {
+    pub(super) fn query(&mut self, at: usize) -> Option<ReceivedQuery<'_>> {
         let header = self.incoming.get(..self.received)?.get(at)?;
         let cell = self.slots.get(at)?;
         // SAFETY: outside of a system call only we reach the slots; this reference is the only one,
@@ -224,11 +216,11 @@ impl Batch {
         let slot = unsafe { &mut *cell.get() };
         let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         let len = if cut { HEADER } else { header.msg_len as usize };
-        Some(Exchange {
+        Some(ReceivedQuery {
             query: slot.query.get(..len)?,
             source: slot.name.address().filter(|source| source.port() != 0)?,
             reply: &mut slot.reply,
-            back: WayBack {
+            return_address: ReturnAddress {
                 name: &slot.name,
                 name_len: header.msg_hdr.msg_namelen,
                 control: &slot.control,
@@ -249,7 +241,7 @@ impl Batch {
         };
         let slot = cell.get();
         let received = &incoming.msg_hdr;
-        // SAFETY: `slot` is live, and no reference into it is (see `exchange`); the one to
+        // SAFETY: `slot` is live, and no reference into it is (see `received`); the one to
         // `control` ends before the next statement. The others write plain fields and take addresses.
         unsafe {
             let control = &mut (*slot).control;
@@ -311,7 +303,7 @@ impl Batch {
 }
 
 /// Points an incoming header at its slot, all of it free.
-fn set_incoming(slot: *mut Slot, header: &mut libc::mmsghdr) {
+fn set_incoming(slot: *mut DatagramSlot, header: &mut libc::mmsghdr) {
     let message = &mut header.msg_hdr;
     // SAFETY: `slot` is live, and no reference into it is; these statements write plain fields and
     // take addresses.
@@ -325,7 +317,7 @@ fn set_incoming(slot: *mut Slot, header: &mut libc::mmsghdr) {
         message.msg_control = (&raw mut (*slot).control).cast();
     }
     message.msg_iovlen = 1;
-    message.msg_namelen = size_of::<Name>() as _;
+    message.msg_namelen = size_of::<RawAddress>() as _;
     message.msg_controllen = CONTROL as _;
 }
 
@@ -382,59 +374,6 @@ fn set_option(socket: &Socket, level: c_int, name: c_int, value: c_int) -> io::R
     }
 }
 
-impl Name {
-    /// The address: family, port, then (IPv4) the address or (IPv6) flow, address and scope.
-    fn address(&self) -> Option<SocketAddr> {
-        let [f0, f1, p0, p1, rest @ ..] = &self.0;
-        let port = u16::from_be_bytes([*p0, *p1]);
-        match c_int::from(u16::from_ne_bytes([*f0, *f1])) {
-            libc::AF_INET => {
-                let address = Ipv4Addr::from(*rest.first_chunk::<4>()?);
-                Some(SocketAddr::new(IpAddr::V4(address), port))
-            }
-            libc::AF_INET6 => {
-                let (_flow, rest) = rest.split_first_chunk::<4>()?;
-                let (address, scope) = rest.split_first_chunk::<16>()?;
-                let scope = u32::from_ne_bytes(*scope.first_chunk::<4>()?);
-                let address = Ipv6Addr::from(*address);
-                Some(SocketAddrV6::new(address, port, 0, scope).into())
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Control {
-    /// Clears the interface of a packet info, so that it says from which address to send and
-    /// leaves it to the routing table by which way: the way back need not be the way in. A
-    /// link-local address means nothing without its interface and keeps it.
-    ///
-    /// The data are, for IPv4: interface, address, address; for IPv6: address, interface. Without a
-    /// packet info nothing in here is sent, and whatever is changed does not matter.
-    fn leave_route_open(&mut self) {
-        let Some((header, data)) = self.0.split_first_chunk_mut::<CONTROL_HEADER>() else {
-            return;
-        };
-        let level = header
-            .get(size_of::<usize>()..)
-            .and_then(|rest| rest.first_chunk::<4>())
-            .map(|level| c_int::from_ne_bytes(*level));
-        let interface = match level {
-            Some(libc::IPPROTO_IP) => data.first_chunk_mut::<4>(),
-            Some(libc::IPPROTO_IPV6) => match data.split_first_chunk_mut::<16>() {
-                Some((address, interface)) if !Ipv6Addr::from(*address).is_unicast_link_local() => {
-                    interface.first_chunk_mut::<4>()
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(interface) = interface {
-            interface.fill(0);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,12 +396,12 @@ mod tests {
             }
             assert_eq!(batch.receive(&socket, Wait::Not).expect("there"), 3);
             for at in 0..3 {
-                let exchange = batch.exchange(at).expect("a client");
-                exchange.reply[0] = exchange.query[0];
+                let received = batch.query(at).expect("a client");
+                received.reply[0] = received.query[0];
                 if unreachable.contains(&at) {
                     // Port 0 is no destination: EINVAL.
                     batch.slots[at].get_mut().name.0[2..4].fill(0);
-                    assert!(batch.exchange(at).is_none());
+                    assert!(batch.query(at).is_none());
                 }
                 batch.reply(at, 1);
             }
@@ -523,10 +462,10 @@ mod tests {
         }
         assert_eq!(batch.receive(&socket, Wait::Not).expect("there"), BATCH);
         assert_eq!(batch.receive(&socket, Wait::Not).expect("there"), 1);
-        assert!(batch.exchange(0).is_some() && batch.exchange(1).is_none());
+        assert!(batch.query(0).is_some() && batch.query(1).is_none());
         let error = batch.receive(&socket, Wait::Not).expect_err("nothing");
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert!(batch.exchange(0).is_none());
+        assert!(batch.query(0).is_none());
     }
 
     #[test]
@@ -534,49 +473,13 @@ mod tests {
         for text in ["192.0.2.1:53", "[2001:db8::1]:65535", "[fe80::1%3]:53"] {
             let want: SocketAddr = text.parse().expect("an address");
             let stored = socket2::SockAddr::from(want);
-            let mut name = Name([0; _]);
+            let mut name = RawAddress([0; _]);
             let len = stored.len() as usize;
             // SAFETY: a socket address that is `len` bytes long.
             let bytes = unsafe { std::slice::from_raw_parts(stored.as_ptr().cast::<u8>(), len) };
             name.0[..len].copy_from_slice(bytes);
             assert_eq!(name.address(), Some(want));
         }
-        assert_eq!(Name([0; _]).address(), None);
-    }
-
-    #[test]
-    fn the_interface_is_left_to_the_routing_table() {
-        let control = |level: c_int, data: &[u8]| {
-            let mut control = Control([0; _]);
-            let at = size_of::<usize>();
-            control.0[at..at + 4].copy_from_slice(&level.to_ne_bytes());
-            control.0[CONTROL_HEADER..CONTROL_HEADER + data.len()].copy_from_slice(data);
-            control
-        };
-        let v6 = |address: &str, interface: u8| {
-            let address: Ipv6Addr = address.parse().expect("an address");
-            [&address.octets()[..], &[interface; 4]].concat()
-        };
-        let cases = [
-            (
-                libc::IPPROTO_IP,
-                vec![9; 12],
-                [&[0; 4][..], &[9; 8]].concat(),
-            ),
-            (
-                libc::IPPROTO_IPV6,
-                v6("2001:db8::1", 9),
-                v6("2001:db8::1", 0),
-            ),
-            (libc::IPPROTO_IPV6, v6("fe80::1", 9), v6("fe80::1", 9)),
-        ];
-        for (level, before, after) in cases {
-            let mut control = control(level, &before);
-            control.leave_route_open();
-            assert_eq!(
-                control.0[CONTROL_HEADER..CONTROL_HEADER + after.len()],
-                after
-            );
-        }
+        assert_eq!(RawAddress([0; _]).address(), None);
     }
 }

@@ -9,11 +9,14 @@ use std::{
 use socket2::Socket;
 
 use super::{
-    super::{Event, Handler, Later, Message, ReplyTo, Stop, catch_panic},
-    DRAIN, after_error,
-    batch::{BATCH, Batch, Wait, WayBack},
+    super::{
+        catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
+    },
+    batch::{BATCH, Batch, ReturnAddress, Wait},
+    common::{DRAIN, after_error, stopped},
     reactor::Reactor,
-    stopped,
 };
 use dnsgate_core::dns::Transport;
 
@@ -25,7 +28,7 @@ use dnsgate_core::dns::Transport;
 pub(in crate::serve) fn serve<H: Handler>(
     socket: &Arc<Socket>,
     mut handler: H,
-    stop: &Stop,
+    stop: &StopSignal,
 ) -> io::Result<()> {
     let mut reactor = Reactor::new(socket)?;
     let mut batch = Batch::new();
@@ -48,12 +51,15 @@ pub(in crate::serve) fn serve<H: Handler>(
 }
 
 /// The way back of one datagram: by this socket, from the address that was asked.
-struct FromHere<'b>(&'b Arc<Socket>, WayBack<'b>);
+struct UdpResponder<'b>(&'b Arc<Socket>, ReturnAddress<'b>);
 
-impl Later for FromHere<'_> {
-    fn reply_to(&self) -> Option<ReplyTo> {
-        let Self(socket, back) = self;
-        Some(ReplyTo::datagram(Arc::clone(socket), back.keep()))
+impl Responder for UdpResponder<'_> {
+    fn detach(&self) -> Option<DetachedResponder> {
+        let Self(socket, return_address) = self;
+        Some(DetachedResponder::datagram(
+            Arc::clone(socket),
+            return_address.to_owned(),
+        ))
     }
 }
 
@@ -67,8 +73,8 @@ fn look_ahead<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
     // handled behind an edge of its own.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         for at in 0..received {
-            if let Some(exchange) = batch.exchange(at)
-                && !handler.prefetch(exchange.query)
+            if let Some(received) = batch.query(at)
+                && !handler.prefetch(received.query)
             {
                 return;
             }
@@ -81,23 +87,23 @@ fn answer<H: Handler>(batch: &mut Batch, received: usize, socket: &Arc<Socket>, 
     handler.begin_batch();
     look_ahead(batch, received, handler);
     for at in 0..received {
-        let Some(exchange) = batch.exchange(at) else {
-            handler.observe(Event::Unanswerable);
+        let Some(received) = batch.query(at) else {
+            handler.observe(ListenerEvent::Unanswerable);
             continue;
         };
-        let message = Message {
-            packet: exchange.query,
-            source: exchange.source,
+        let message = ClientMessage {
+            packet: received.query,
+            source: received.source,
             transport: Transport::Udp,
         };
-        let later = FromHere(socket, exchange.back);
-        if let Some(len) = catch_panic::answer(handler, message, exchange.reply, &later) {
+        let responder = UdpResponder(socket, received.return_address);
+        if let Some(len) = catch_panic::answer(handler, message, received.reply, &responder) {
             batch.reply(at, len);
         }
     }
     handler.end_batch();
     for _ in 0..batch.send(socket) {
-        handler.observe(Event::ReplyLost);
+        handler.observe(ListenerEvent::ReplyLost);
     }
 }
 
@@ -141,14 +147,19 @@ mod tests {
             self.note("fetch");
         }
 
-        fn handle(&mut self, _: Message<'_>, _: &mut [u8], _: &dyn Later) -> Option<usize> {
+        fn handle(
+            &mut self,
+            _: ClientMessage<'_>,
+            _: &mut [u8],
+            _: &dyn Responder,
+        ) -> Option<usize> {
             self.note("handle");
             None
         }
 
-        fn panicked(&mut self, _: Message<'_>, _: Outcome, _: &[u8]) {}
+        fn panicked(&mut self, _: ClientMessage<'_>, _: Outcome, _: &[u8]) {}
 
-        fn observe(&mut self, _: Event) {}
+        fn observe(&mut self, _: ListenerEvent) {}
     }
 
     /// What a handler is called for when so many datagrams are there.

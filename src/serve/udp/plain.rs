@@ -12,17 +12,21 @@ use std::{
 use socket2::Socket;
 
 use super::{
-    super::{Event, Handler, Later, Message, ReplyTo, Stop, catch_panic},
-    DRAIN, QUERY, REPLY, after_error, stopped,
+    super::{
+        catch_panic,
+        handler::{ClientMessage, Handler, ListenerEvent, StopSignal},
+        responder::{DetachedResponder, Responder},
+    },
+    common::{DRAIN, QUERY, REPLY, after_error, stopped},
 };
 use dnsgate_core::dns::{Transport, query::HEADER};
 
 /// The way back of one datagram.
-struct FromHere<'b>(&'b Arc<Socket>, SocketAddr);
+struct PlainUdpResponder<'b>(&'b Arc<Socket>, SocketAddr);
 
-impl Later for FromHere<'_> {
-    fn reply_to(&self) -> Option<ReplyTo> {
-        Some(ReplyTo::plain(Arc::clone(self.0), self.1))
+impl Responder for PlainUdpResponder<'_> {
+    fn detach(&self) -> Option<DetachedResponder> {
+        Some(DetachedResponder::plain(Arc::clone(self.0), self.1))
     }
 }
 
@@ -33,7 +37,7 @@ impl Later for FromHere<'_> {
 pub(in crate::serve) fn serve<H: Handler>(
     shared: &Arc<Socket>,
     mut handler: H,
-    stop: &Stop,
+    stop: &StopSignal,
 ) -> io::Result<()> {
     let socket = UdpSocket::from(shared.try_clone()?);
     // One byte more than a query may have: that byte tells that it has been cut.
@@ -43,25 +47,30 @@ pub(in crate::serve) fn serve<H: Handler>(
         let (len, source) = socket.recv_from(&mut query)?;
         handler.begin_batch();
         if source.port() == 0 {
-            handler.observe(Event::Unanswerable);
+            handler.observe(ListenerEvent::Unanswerable);
             return Ok(());
         }
         let packet = query
             .get(..if len > QUERY { HEADER } else { len })
             .unwrap_or_default();
-        let message = Message {
+        let message = ClientMessage {
             packet,
             source,
             transport: Transport::Udp,
         };
-        let len = catch_panic::answer(handler, message, &mut reply, &FromHere(shared, source));
+        let len = catch_panic::answer(
+            handler,
+            message,
+            &mut reply,
+            &PlainUdpResponder(shared, source),
+        );
         handler.end_batch();
         if let Some(reply) = len.and_then(|len| reply.get(..len))
             && shared
                 .send_to_with_flags(reply, &source.into(), libc::MSG_DONTWAIT)
                 .is_err()
         {
-            handler.observe(Event::ReplyLost);
+            handler.observe(ListenerEvent::ReplyLost);
         }
         Ok(())
     };

@@ -20,8 +20,8 @@ use tokio::{
 };
 
 use super::{
-    STOP_CHECK,
     batch::{BATCH, Batch, Wait, register},
+    common::STOP_CHECK,
 };
 
 /// Tasks that run before it is looked for datagrams. Each takes some ten microseconds, and that is

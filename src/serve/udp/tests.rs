@@ -1,11 +1,14 @@
 //! Datagrams over real sockets.
 
-use std::{io::ErrorKind, net::UdpSocket, sync::Arc};
+use std::{io::ErrorKind, net::UdpSocket, sync::Arc, thread, time::Duration};
 
 use crate::serve::testing::*;
 use dnsgate_core::dns::{Transport, query::HEADER};
 
-use super::*;
+use super::{
+    common::{QUERY, REPLY},
+    *,
+};
 
 fn started(address: &str, workers: usize) -> Up {
     Up::start(&[(Transport::Udp, address)], workers, LIMITS)

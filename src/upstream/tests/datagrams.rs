@@ -116,10 +116,10 @@ async fn only_the_reply_to_the_question_is_one() {
         assert_eq!(resolve(&upstream, 1).await, want, "{case}");
         assert_eq!(told.mismatches(), ignored, "{case}");
         let result = match want {
-            Ok(_) => Asked::Answered,
-            Err(Failure::Code(_)) => Asked::ErrorCode,
-            Err(Failure::Malformed) => Asked::Malformed,
-            Err(_) => Asked::Timeout,
+            Ok(_) => QueryEnd::Answered,
+            Err(Failure::Code(_)) => QueryEnd::ErrorCode,
+            Err(Failure::Malformed) => QueryEnd::Malformed,
+            Err(_) => QueryEnd::Timeout,
         };
         assert_eq!(told.asked(0, result), 1, "{case}");
     }
@@ -150,7 +150,7 @@ async fn a_closed_port_is_known_at_once() {
     let (upstream, told) = ordered(vec![ServerAddr::Udp(address)], LONG);
     let refused = ServerFault::Refused;
     assert_eq!(resolve(&upstream, 1).await, Err(Failure::Server(refused)));
-    assert_eq!(told.asked(0, Asked::Fault(refused)), 1);
+    assert_eq!(told.asked(0, QueryEnd::Fault(refused)), 1);
 }
 
 #[tokio::test]
@@ -210,9 +210,9 @@ async fn without_an_answer_the_only_server_is_asked_again() {
     assert_eq!(seen.len(), 2);
     assert_ne!(seen[0].1, seen[1].1, "from another port");
     assert_eq!(seen[0].0[2..], seen[1].0[2..], "the same question");
-    assert_eq!(told.asked(0, Asked::Timeout), 1);
-    assert_eq!(told.asked(0, Asked::Answered), 1);
-    assert_eq!(upstream.standings()[0], Standing::Up);
+    assert_eq!(told.asked(0, QueryEnd::Timeout), 1);
+    assert_eq!(told.asked(0, QueryEnd::Answered), 1);
+    assert_eq!(upstream.statuses()[0], ServerStatus::Up);
 }
 
 /// The same port for datagrams and connections.
@@ -301,7 +301,7 @@ async fn after_a_few_wrong_replies_a_question_goes_to_tcp() {
         let (upstream, told) = ordered(vec![ServerAddr::Udp(tcp.address)], LONG);
         assert_eq!(resolve(&upstream, 1).await, Ok(0), "{count}");
         let forged = usize::from(forged);
-        let asked_again = |event: &Event| *event == Event::Forged { server: 0 };
+        let asked_again = |event: &UpstreamEvent| *event == UpstreamEvent::Forged { server: 0 };
         assert_eq!(told.count(asked_again), forged, "{count}");
         assert_eq!(tcp.connections(), forged, "{count}");
         assert_eq!(told.mismatches(), count.min(3), "{count}");
@@ -350,9 +350,10 @@ async fn a_server_without_edns_is_asked_without_it_and_that_is_remembered() {
             for number in 0..5 {
                 assert_eq!(resolve(&upstream, number).await, Ok(0), "{what}");
             }
-            let without = |event: &Event| *event == Event::WithoutEdns { server: 0 };
+            let without =
+                |event: &UpstreamEvent| *event == UpstreamEvent::WithoutEdns { server: 0 };
             assert_eq!(told.count(without), 1, "{what}");
-            assert_eq!(told.asked(0, Asked::Answered), 5, "{what}");
+            assert_eq!(told.asked(0, QueryEnd::Answered), 5, "{what}");
         }
         let seen = udp.seen();
         let edns: Vec<_> = seen.iter().map(|(query, _)| has_edns(query)).collect();
@@ -392,7 +393,7 @@ async fn an_error_of_the_question_says_nothing_of_edns() {
     let edns: Vec<_> = seen.iter().map(|(query, _)| has_edns(query)).collect();
     assert_eq!(edns, [true, false, true, false], "with, then without");
     assert_eq!(
-        told.count(|event| matches!(event, Event::WithoutEdns { .. })),
+        told.count(|event| matches!(event, UpstreamEvent::WithoutEdns { .. })),
         0
     );
 }

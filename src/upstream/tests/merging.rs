@@ -12,7 +12,7 @@ impl Held {
         Self(UdpSocket::bind("127.0.0.1:0").await.expect("a port"))
     }
 
-    fn upstream(&self, limits: Limits) -> (Arc<Upstream>, Arc<Told>) {
+    fn upstream(&self, limits: UpstreamLimits) -> (Arc<UpstreamClient>, Arc<Told>) {
         let address = self.0.local_addr().expect("bound");
         let servers = vec![ServerAddr::Udp(address)];
         open(&config(Strategy::Ordered, servers), limits)
@@ -31,8 +31,8 @@ impl Held {
     }
 }
 
-fn merged(event: &Event) -> bool {
-    *event == Event::Merged
+fn merged(event: &UpstreamEvent) -> bool {
+    *event == UpstreamEvent::Coalesced
 }
 
 #[tokio::test]
@@ -44,14 +44,14 @@ async fn many_who_ask_the_same_send_one_query() {
     assert_eq!(landings, vec![Ok(0); 50]);
     assert!(server.is_done());
     assert_eq!(told.count(merged), 49);
-    assert_eq!(upstream.flights.len(), 0);
+    assert_eq!(upstream.in_flight.len(), 0);
 }
 
 #[tokio::test]
 async fn only_so_many_wait_for_the_same_and_for_all() {
     let server = Held::new().await;
-    let few = Limits {
-        waiters: 3,
+    let few = UpstreamLimits {
+        coalesced: 3,
         questions: 1,
         ..limits(LONG)
     };
@@ -62,7 +62,7 @@ async fn only_so_many_wait_for_the_same_and_for_all() {
     let shed = Err(Failure::Shed);
     assert_eq!(landings, [Ok(0), Ok(0), Ok(0), shed, shed]);
     assert_eq!(other, shed);
-    assert_eq!(told.count(|event| *event == Event::Shed), 3);
+    assert_eq!(told.count(|event| *event == UpstreamEvent::Shed), 3);
     // There is room again.
     let (landing, ()) = tokio::join!(resolve(&upstream, 8), server.answer());
     assert_eq!(landing, Ok(0));
@@ -72,12 +72,12 @@ async fn only_so_many_wait_for_the_same_and_for_all() {
 async fn whoever_goes_away_takes_nobody_along() {
     let server = Held::new().await;
     let (upstream, told) = server.upstream(limits(LONG));
-    let asking = |upstream: &Arc<Upstream>| {
+    let asking = |upstream: &Arc<UpstreamClient>| {
         let upstream = Arc::clone(upstream);
         tokio::spawn(async move { resolve(&upstream, 7).await })
     };
     let first = asking(&upstream);
-    while upstream.flights.len() == 0 {
+    while upstream.in_flight.len() == 0 {
         tokio::task::yield_now().await;
     }
     let second = asking(&upstream);
@@ -95,10 +95,10 @@ async fn a_question_that_nobody_waits_for_is_dropped() {
     for _ in 0..3 {
         let asked = tokio::time::timeout(Duration::from_millis(20), resolve(&upstream, 7)).await;
         assert!(asked.is_err());
-        assert_eq!(upstream.flights.len(), 0);
+        assert_eq!(upstream.in_flight.len(), 0);
     }
-    assert_eq!(told.asked(0, Asked::Abandoned), 3);
-    assert_eq!(upstream.standings()[0], Standing::Up);
+    assert_eq!(told.asked(0, QueryEnd::Abandoned), 3);
+    assert_eq!(upstream.statuses()[0], ServerStatus::Up);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -121,7 +121,7 @@ async fn a_crowd_that_comes_and_goes_leaves_nothing_behind() {
     for task in join_all(tasks).await {
         task.expect("no panic");
     }
-    assert_eq!(upstream.flights.len(), 0);
+    assert_eq!(upstream.in_flight.len(), 0);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn who_has_little_time_left_waits_no_longer_and_costs_nobody_theirs() {
     let short_of_time =
         upstream.resolve(&permit, Party(0), monotonic() + Duration::from_millis(50));
     let second = async {
-        while upstream.flights.len() == 0 {
+        while upstream.in_flight.len() == 0 {
             tokio::task::yield_now().await;
         }
         resolve(&upstream, 7).await

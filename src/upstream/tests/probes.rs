@@ -55,13 +55,20 @@ async fn a_server_whose_probes_come_back_twice_is_not_asked_until_they_do_not() 
     for question in 1..=20 {
         assert_eq!(resolve(&upstream, question).await, Ok(0));
     }
-    assert_eq!(told.asked(0, Asked::Answered), 0, "the other one was asked");
+    assert_eq!(
+        told.asked(0, QueryEnd::Answered),
+        0,
+        "the other one was asked"
+    );
     // As if the other one led back as well.
-    upstream.shared.book.set_looping(1, true);
+    upstream.shared.stats.set_looping(1, true);
     assert_eq!(resolve(&upstream, 21).await, Err(Failure::Looping));
-    assert_eq!(told.count(|it| *it == Event::Refused { looping: true }), 1);
-    let looping = |server, looping| Event::Looping { server, looping };
-    let copied = |event: &Event| matches!(event, Event::Copied { server: 1, .. });
+    assert_eq!(
+        told.count(|it| *it == UpstreamEvent::Refused { looping: true }),
+        1
+    );
+    let looping = |server, looping| UpstreamEvent::Looping { server, looping };
+    let copied = |event: &UpstreamEvent| matches!(event, UpstreamEvent::Copied { server: 1, .. });
     assert_eq!(told.count(copied), 1);
     assert_eq!(told.count(|event| *event == looping(0, true)), 1);
     // The next probe is answered and does not come back.
@@ -76,7 +83,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await;
     let socket = socket.expect("a port");
     let server = ServerAddr::Udp(socket.local_addr().expect("bound"));
-    let few = Limits {
+    let few = UpstreamLimits {
         probing: 3,
         ..limits(LONG)
     };
@@ -85,7 +92,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
     let start = monotonic();
     for second in 0..3 {
         let at = start + Duration::from_secs(second);
-        upstream.shared.book.unreachable(0, at);
+        upstream.shared.stats.unreachable(0, at);
     }
     let ask = |number| {
         let upstream = Arc::clone(&upstream);
@@ -99,7 +106,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
         assert_eq!(resolve(&upstream, number).await, Err(Failure::Down));
     }
     assert_eq!(
-        told.count(|it| *it == Event::Refused { looping: false }),
+        told.count(|it| *it == UpstreamEvent::Refused { looping: false }),
         47
     );
     // One answer is enough: it is up, and everybody may ask.
@@ -113,7 +120,7 @@ async fn few_ask_an_upstream_that_is_down_and_the_others_fail_at_once() {
 
 #[tokio::test]
 async fn as_few_are_let_in_before_any_of_them_has_its_turn() {
-    let few = Limits {
+    let few = UpstreamLimits {
         probing: 3,
         ..limits(LONG)
     };
@@ -122,7 +129,7 @@ async fn as_few_are_let_in_before_any_of_them_has_its_turn() {
     let start = monotonic();
     for second in 0..3 {
         let at = start + Duration::from_secs(second);
-        upstream.shared.book.unreachable(0, at);
+        upstream.shared.stats.unreachable(0, at);
     }
     let let_in = || -> Vec<_> { (0..50).map_while(|_| upstream.admit().ok()).collect() };
     let held = let_in();
@@ -142,10 +149,10 @@ async fn a_suspect_is_probed_until_it_answers() {
     let (upstream, told) = ordered(vec![ServerAddr::Udp(server.address)], SHORT);
     let _watch = tokio::spawn(upstream.watch());
     assert_eq!(resolve(&upstream, 1).await, Err(Failure::Timeout));
-    let up = Event::Changed {
+    let up = UpstreamEvent::Changed {
         server: 0,
-        standing: Standing::Up,
+        status: ServerStatus::Up,
     };
     told.until(|event| *event == up).await;
-    assert_eq!(upstream.standings()[0], Standing::Up);
+    assert_eq!(upstream.statuses()[0], ServerStatus::Up);
 }

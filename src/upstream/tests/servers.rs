@@ -27,12 +27,12 @@ async fn a_dead_first_server_costs_a_hedge_and_is_found_out() {
     let (first, second) = (dead().await, alive().await);
     let (upstream, told) = ordered(addresses(&[&first, &second]), LONG);
     assert_eq!(resolve(&upstream, 0).await, Ok(0));
-    let hedged = |event: &Event| matches!(event, Event::Hedged { server: 1 });
+    let hedged = |event: &UpstreamEvent| matches!(event, UpstreamEvent::Hedged { server: 1 });
     assert_eq!(told.count(hedged), 1);
     // The question is answered, yet the first server's silence is noted.
-    let suspect = Event::Changed {
+    let suspect = UpstreamEvent::Changed {
         server: 0,
-        standing: Standing::Suspect,
+        status: ServerStatus::Suspect,
     };
     told.until(|event| *event == suspect).await;
     for number in 1..20 {
@@ -40,19 +40,22 @@ async fn a_dead_first_server_costs_a_hedge_and_is_found_out() {
     }
     assert_eq!(first.seen().len(), 1, "not asked while it is suspect");
     assert_eq!(told.count(hedged), 1);
-    let standings = upstream.standings();
-    assert_eq!(standings, [Standing::Suspect, Standing::Up]);
+    let statuses = upstream.statuses();
+    assert_eq!(statuses, [ServerStatus::Suspect, ServerStatus::Up]);
 }
 
 #[tokio::test]
 async fn without_hedges_left_the_next_server_is_asked_when_patience_ends() {
     let (first, second) = (dead().await, alive().await);
     let (upstream, told) = ordered(addresses(&[&first, &second]), LONG);
-    while upstream.shared.book.take_hedge(1) {}
+    while upstream.shared.stats.take_hedge(1) {}
     assert_eq!(resolve(&upstream, 0).await, Ok(0));
-    assert_eq!(told.count(|event| matches!(event, Event::Hedged { .. })), 0);
-    assert_eq!(told.asked(0, Asked::Timeout), 1);
-    assert_eq!(told.asked(1, Asked::Answered), 1);
+    assert_eq!(
+        told.count(|event| matches!(event, UpstreamEvent::Hedged { .. })),
+        0
+    );
+    assert_eq!(told.asked(0, QueryEnd::Timeout), 1);
+    assert_eq!(told.asked(1, QueryEnd::Answered), 1);
 }
 
 #[tokio::test]
@@ -74,9 +77,9 @@ async fn an_error_code_is_put_to_the_next_server() {
         let first = failing(2).await;
         let (upstream, told) = ordered(addresses(&[&first, &second]), LONG);
         assert_eq!(resolve(&upstream, 0).await, want);
-        assert_eq!(told.asked(0, Asked::ErrorCode), 1);
+        assert_eq!(told.asked(0, QueryEnd::ErrorCode), 1);
         assert_eq!((first.seen().len(), second.seen().len()), (1, 1));
-        assert_eq!(upstream.standings()[0], Standing::Up, "it answers");
+        assert_eq!(upstream.statuses()[0], ServerStatus::Up, "it answers");
     }
 }
 
@@ -114,6 +117,6 @@ async fn nobody_answering_is_a_time_out_and_all_were_asked() {
     let (upstream, told) = ordered(addresses(&[&first, &second]), Duration::from_millis(900));
     assert_eq!(resolve(&upstream, 0).await, Err(Failure::Timeout));
     assert!(!first.seen().is_empty() && !second.seen().is_empty());
-    let ended = told.count(|event| matches!(event, Event::Asked { .. }));
+    let ended = told.count(|event| matches!(event, UpstreamEvent::QueryEnded { .. }));
     assert_eq!(ended, first.seen().len() + second.seen().len());
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use dnsgate_core::{dns::Query, policy::probe_token};
 
-fn tcp(server: &Stream, deadline: Duration) -> (Arc<Upstream>, Arc<Told>) {
+fn tcp(server: &Stream, deadline: Duration) -> (Arc<UpstreamClient>, Arc<Told>) {
     ordered(vec![ServerAddr::Tcp(server.address)], deadline)
 }
 
@@ -61,7 +61,7 @@ async fn a_connection_that_the_server_closes_between_questions_costs_nothing() {
     for number in 0..20 {
         assert_eq!(resolve(&upstream, number).await, Ok(0));
     }
-    assert_eq!(told.asked(0, Asked::Answered), 20);
+    assert_eq!(told.asked(0, QueryEnd::Answered), 20);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn servers_that_close_or_reset_are_unreachable() {
         let (upstream, told) = tcp(&server, LONG);
         let closed = ServerFault::Closed;
         assert_eq!(resolve(&upstream, 1).await, Err(Failure::Server(closed)));
-        let unanswered = told.asked(0, Asked::Fault(closed));
+        let unanswered = told.asked(0, QueryEnd::Fault(closed));
         assert_eq!((server.connections(), unanswered), (3, 1));
     }
 }
@@ -126,7 +126,7 @@ async fn a_silent_connection_is_replaced() {
     let (upstream, told) = tcp(&server, LONG);
     assert_eq!(resolve(&upstream, 1).await, Ok(0));
     assert_eq!(server.connections(), 2);
-    assert_eq!(told.asked(0, Asked::Timeout), 1);
+    assert_eq!(told.asked(0, QueryEnd::Timeout), 1);
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
         }
     })
     .await;
-    let narrow = Limits {
+    let narrow = UpstreamLimits {
         connections: 1,
         pipeline: 100,
         ..limits(LONG)
@@ -196,7 +196,7 @@ async fn a_group_whose_names_are_never_answered_leaves_places_to_another() {
     };
     let slow: Vec<_> = (0..100).map(|number| ask(number, Party(0))).collect();
     // Four times what is free: four fifths of all.
-    let full = || told.count(|event| *event == Event::Full { server: 0 });
+    let full = || told.count(|event| *event == UpstreamEvent::Full { server: 0 });
     let filled = async {
         while full() < 20 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -235,7 +235,7 @@ async fn a_server_may_close_after_any_answer() {
             let asked = numbers.map(|number| resolve(&upstream, number));
             assert_eq!(join_all(asked).await, vec![Ok(0); MANY], "{few}");
         }
-        let closed = Asked::Fault(ServerFault::Closed);
+        let closed = QueryEnd::Fault(ServerFault::Closed);
         assert_eq!(told.asked(0, closed), 0, "{few}");
     }
 }

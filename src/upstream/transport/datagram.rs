@@ -12,7 +12,11 @@ use std::{
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket, time::Instant};
 
-use super::{Fault, Reply, Tell, fault::of_io};
+use super::{
+    fault::of_io,
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
+};
 use dnsgate_core::dns::upstream_query;
 
 /// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.
@@ -22,7 +26,7 @@ const LARGEST_REPLY: usize = 4096;
 const ARRIVAL: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// What came back.
-pub(super) enum Heard {
+pub(super) enum DatagramReply {
     /// A reply.
     Reply(Reply),
     /// None, but several that somebody who guesses could have sent.
@@ -34,27 +38,27 @@ pub(super) async fn ask(
     address: SocketAddr,
     query: Vec<u8>,
     near_misses: usize,
-    tell: &Tell,
-) -> Result<Heard, Fault> {
+    reporter: &ServerReporter,
+) -> Result<DatagramReply, TransportFault> {
     let socket = open(address)?;
     let sent = Instant::now();
     // A socket that is new has room for one datagram, and what it cannot send now it never will: it
     // is not waited for. So the runtime learns of the socket only when there is something to wait for.
     socket.send(&query).map_err(|error| of_io(&error))?;
-    let socket = UdpSocket::from_std(socket.into()).map_err(|_| Fault::Busy)?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(|_| TransportFault::Busy)?;
     for _ in 0..near_misses {
         let reply = socket.async_io(ARRIVAL, || receive(&socket, &query));
         match reply.await.map_err(|error| of_io(&error))? {
             Some(message) => {
-                return Ok(Heard::Reply(Reply {
+                return Ok(DatagramReply::Reply(Reply {
                     message: upstream_query::with_question(message, &query),
                     rtt: sent.elapsed(),
                 }));
             }
-            None => tell.mismatch(),
+            None => reporter.mismatch(),
         }
     }
-    Ok(Heard::Forgeries)
+    Ok(DatagramReply::Forgeries)
 }
 
 /// The datagram that is there, if it is a reply to `query`. Room for the largest is needed while
@@ -68,9 +72,9 @@ fn receive(socket: &UdpSocket, query: &[u8]) -> io::Result<Option<Vec<u8>>> {
 
 /// A socket for one question. To connect it binds it, too: the kernel picks the port then, as it
 /// would for a bind of its own, which would be one more system call.
-fn open(address: SocketAddr) -> Result<Socket, Fault> {
+fn open(address: SocketAddr) -> Result<Socket, TransportFault> {
     // What fails here is for want of sockets: not the server's fault.
-    let busy = |_: io::Error| Fault::Busy;
+    let busy = |_: io::Error| TransportFault::Busy;
     let domain = Domain::for_address(address);
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(domain, kind, Some(Protocol::UDP)).map_err(busy)?;

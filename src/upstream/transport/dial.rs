@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    Fault,
-    fault::Failed,
+    fault::ConnectError,
     https::{self, Http},
+    reply::TransportFault,
     tls::Tls,
 };
 use dnsgate_core::dns::ServerFault;
@@ -31,7 +31,7 @@ pub(super) enum Protocol {
 }
 
 /// A connection that stands.
-pub(super) enum Line {
+pub(super) enum Established {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Http(Box<Http>),
@@ -42,21 +42,21 @@ impl Dialer {
     ///
     /// # Errors
     /// Refused, reset, no route, a certificate that is not good for the server, no HTTP/2.
-    pub(super) async fn dial(&self) -> Result<Line, Failed> {
+    pub(super) async fn dial(&self) -> Result<Established, ConnectError> {
         let stream = TcpStream::connect(self.address).await?;
         // Queries go out whole, and at once.
         stream.set_nodelay(true)?;
         Ok(match &self.protocol {
-            Protocol::Tcp => Line::Plain(stream),
-            Protocol::Tls(tls) => Line::Tls(Box::new(tls.connect(stream).await?)),
+            Protocol::Tcp => Established::Plain(stream),
+            Protocol::Tls(tls) => Established::Tls(Box::new(tls.connect(stream).await?)),
             Protocol::Https(tls, url) => {
                 let stream = Box::pin(tls.connect(stream)).await?;
                 if stream.get_ref().1.alpn_protocol() != Some(https::ALPN) {
                     return Err(ServerFault::NoHttp2.into());
                 }
                 let http = Box::pin(https::open(stream, url.clone())).await;
-                Line::Http(Box::new(http.map_err(|error| Failed {
-                    fault: Fault::Server(ServerFault::NoHttp2),
+                Established::Http(Box::new(http.map_err(|error| ConnectError {
+                    fault: TransportFault::Server(ServerFault::NoHttp2),
                     detail: error.to_string(),
                 })?))
             }

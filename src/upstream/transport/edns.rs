@@ -17,12 +17,12 @@ const PLAIN: Duration = Duration::from_secs(300);
 
 /// Whether one server knows EDNS, as far as is known.
 #[derive(Debug, Default)]
-pub(super) struct Edns {
+pub(super) struct EdnsSupport {
     /// Until when it is asked without.
     plain: Mutex<Option<Instant>>,
 }
 
-impl Edns {
+impl EdnsSupport {
     /// Whether the next question has an OPT record. Of those that come after the time without, one
     /// has, and the others follow when it went well.
     pub(super) fn is_spoken(&self, now: Instant) -> bool {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_server_without_edns_is_asked_with_it_now_and_then() {
-        let edns = Edns::default();
+        let edns = EdnsSupport::default();
         let start = Instant::now();
         assert!(edns.is_spoken(start));
         assert!(edns.fails(start), "news");

@@ -5,16 +5,16 @@ use std::io;
 use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::Fault;
+use super::reply::TransportFault;
 use dnsgate_core::dns::ServerFault;
 
 /// An error while connecting: what kind it is, and in the words of whoever found it.
-pub(super) struct Failed {
-    pub(super) fault: Fault,
+pub(super) struct ConnectError {
+    pub(super) fault: TransportFault,
     pub(super) detail: String,
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {
         Self {
             fault: of_io(&error),
@@ -23,26 +23,26 @@ impl From<io::Error> for Failed {
     }
 }
 
-impl From<ServerFault> for Failed {
+impl From<ServerFault> for ConnectError {
     fn from(fault: ServerFault) -> Self {
         Self {
-            fault: Fault::Server(fault),
+            fault: TransportFault::Server(fault),
             detail: String::new(),
         }
     }
 }
 
 /// What an error of a socket, or of TLS on it, says.
-pub(super) fn of_io(error: &io::Error) -> Fault {
+pub(super) fn of_io(error: &io::Error) -> TransportFault {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     if let Some(error) = tls {
-        return Fault::Server(of_tls(error));
+        return TransportFault::Server(of_tls(error));
     }
     if is_ours(error) {
-        return Fault::Busy;
+        return TransportFault::Busy;
     }
-    Fault::Server(match error.kind() {
-        io::ErrorKind::TimedOut => return Fault::Silent,
+    TransportFault::Server(match error.kind() {
+        io::ErrorKind::TimedOut => return TransportFault::Silent,
         io::ErrorKind::ConnectionRefused => ServerFault::Refused,
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
@@ -107,42 +107,63 @@ mod tests {
         let tls = |error: Error| io::Error::new(io::ErrorKind::InvalidData, error);
         let certificate = |error| tls(Error::InvalidCertificate(error));
         for (error, want) in [
-            (os(Errno::CONNREFUSED), Fault::Server(ServerFault::Refused)),
-            (os(Errno::CONNRESET), Fault::Server(ServerFault::Closed)),
-            (os(Errno::HOSTUNREACH), Fault::Server(ServerFault::NoRoute)),
-            (os(Errno::NETUNREACH), Fault::Server(ServerFault::NoRoute)),
-            (os(Errno::PERM), Fault::Server(ServerFault::NoRoute)),
-            (os(Errno::TIMEDOUT), Fault::Silent),
-            (os(Errno::MFILE), Fault::Busy),
-            (os(Errno::NFILE), Fault::Busy),
-            (os(Errno::ADDRNOTAVAIL), Fault::Busy),
-            (os(Errno::AGAIN), Fault::Busy),
-            (os(Errno::IO), Fault::Server(ServerFault::Unreachable)),
+            (
+                os(Errno::CONNREFUSED),
+                TransportFault::Server(ServerFault::Refused),
+            ),
+            (
+                os(Errno::CONNRESET),
+                TransportFault::Server(ServerFault::Closed),
+            ),
+            (
+                os(Errno::HOSTUNREACH),
+                TransportFault::Server(ServerFault::NoRoute),
+            ),
+            (
+                os(Errno::NETUNREACH),
+                TransportFault::Server(ServerFault::NoRoute),
+            ),
+            (
+                os(Errno::PERM),
+                TransportFault::Server(ServerFault::NoRoute),
+            ),
+            (os(Errno::TIMEDOUT), TransportFault::Silent),
+            (os(Errno::MFILE), TransportFault::Busy),
+            (os(Errno::NFILE), TransportFault::Busy),
+            (os(Errno::ADDRNOTAVAIL), TransportFault::Busy),
+            (os(Errno::AGAIN), TransportFault::Busy),
+            (
+                os(Errno::IO),
+                TransportFault::Server(ServerFault::Unreachable),
+            ),
             (
                 certificate(CertificateError::Expired),
-                Fault::Server(ServerFault::CertificateExpired),
+                TransportFault::Server(ServerFault::CertificateExpired),
             ),
             (
                 certificate(CertificateError::NotValidYet),
-                Fault::Server(ServerFault::CertificateNotYetValid),
+                TransportFault::Server(ServerFault::CertificateNotYetValid),
             ),
             (
                 certificate(CertificateError::NotValidForName),
-                Fault::Server(ServerFault::CertificateName),
+                TransportFault::Server(ServerFault::CertificateName),
             ),
             (
                 certificate(CertificateError::UnknownIssuer),
-                Fault::Server(ServerFault::CertificateIssuer),
+                TransportFault::Server(ServerFault::CertificateIssuer),
             ),
             (
                 certificate(CertificateError::Revoked),
-                Fault::Server(ServerFault::Certificate),
+                TransportFault::Server(ServerFault::Certificate),
             ),
             (
                 tls(Error::NoApplicationProtocol),
-                Fault::Server(ServerFault::NoHttp2),
+                TransportFault::Server(ServerFault::NoHttp2),
             ),
-            (tls(Error::DecryptError), Fault::Server(ServerFault::Tls)),
+            (
+                tls(Error::DecryptError),
+                TransportFault::Server(ServerFault::Tls),
+            ),
         ] {
             assert_eq!(of_io(&error), want, "{error:?}");
         }

@@ -16,8 +16,8 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    Fault, Reply,
-    connection::{IDLE, Order, Signs},
+    connection_state::{ConnectionState, IDLE, StreamRequest},
+    reply::{Reply, TransportFault},
     tls::OpenError,
 };
 use dnsgate_core::dns::{ServerFault, upstream_query};
@@ -75,9 +75,13 @@ pub(super) async fn open(stream: TlsStream<TcpStream>, url: Uri) -> Result<Http,
     })
 }
 
-/// Serves the questions of `orders`, until the connection is lost, idle, or nobody's any longer.
+/// Serves the questions of `queue`, until the connection is lost, idle, or nobody's any longer.
 /// What is dropped with it is lost, which is how those who wait are told.
-pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: &Signs) {
+pub(super) async fn serve(
+    http: Http,
+    mut queue: mpsc::Receiver<StreamRequest>,
+    state: &ConnectionState,
+) {
     let Http {
         requests,
         connection,
@@ -91,16 +95,16 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
     let (mut closing, mut ended) = (false, false);
     while !closing || !asked.is_empty() {
         if closing {
-            orders.close();
-            while orders.try_recv().is_ok() {}
+            queue.close();
+            while queue.try_recv().is_ok() {}
         }
         tokio::select! {
-            order = orders.recv(), if !closing && asked.len() < signs.places() => {
-                let Some(order) = order else { return };
+            queued = queue.recv(), if !closing && asked.len() < state.places() => {
+                let Some(queued) = queued else { return };
                 // Known as soon as it has said so. More of them would only wait here.
-                signs.wants(requests.current_max_send_streams());
+                state.wants(requests.current_max_send_streams());
                 idle.as_mut().reset(Instant::now() + IDLE);
-                asked.push(serve_one(requests.clone(), url.clone(), order, signs));
+                asked.push(serve_one(requests.clone(), url.clone(), queued, state));
             }
             Some(ended) = asked.next(), if !asked.is_empty() => {
                 closing |= matches!(ended, Ended::NoMore);
@@ -116,8 +120,13 @@ pub(super) async fn serve(http: Http, mut orders: mpsc::Receiver<Order>, signs: 
     }
 }
 
-async fn serve_one(requests: SendRequest<Bytes>, url: Uri, order: Order, signs: &Signs) -> Ended {
-    let Order { query, mut reply } = order;
+async fn serve_one(
+    requests: SendRequest<Bytes>,
+    url: Uri,
+    queued: StreamRequest,
+    state: &ConnectionState,
+) -> Ended {
+    let StreamRequest { query, mut reply } = queued;
     let result = tokio::select! {
         result = exchange(requests, url, query) => result,
         () = reply.closed() => return Ended::Other,
@@ -125,8 +134,8 @@ async fn serve_one(requests: SendRequest<Bytes>, url: Uri, order: Order, signs: 
     match result {
         Ok(result) => {
             // Before anybody can learn that the connection is lost.
-            signs.heard();
-            signs.answered();
+            state.heard();
+            state.answered();
             let _ = reply.send(result);
             Ended::Other
         }
@@ -140,7 +149,7 @@ async fn exchange(
     requests: SendRequest<Bytes>,
     url: Uri,
     query: Vec<u8>,
-) -> Result<Result<Reply, Fault>, h2::Error> {
+) -> Result<Result<Reply, TransportFault>, h2::Error> {
     let mut requests = requests.ready().await?;
     let request = Request::builder()
         .method(Method::POST)
@@ -150,7 +159,7 @@ async fn exchange(
         .header(header::CONTENT_LENGTH, query.len())
         .body(());
     let Ok(request) = request else {
-        return Ok(Err(Fault::Malformed));
+        return Ok(Err(TransportFault::Malformed));
     };
     let sent = Instant::now();
     let (response, mut body) = requests.send_request(request, false)?;
@@ -158,23 +167,23 @@ async fn exchange(
     let response = response.await?;
     if response.status() != StatusCode::OK {
         let status = ServerFault::HttpStatus(response.status().as_u16());
-        return Ok(Err(Fault::Server(status)));
+        return Ok(Err(TransportFault::Server(status)));
     }
     if !is_dns(&response) {
-        return Ok(Err(Fault::Server(ServerFault::HttpContent)));
+        return Ok(Err(TransportFault::Server(ServerFault::HttpContent)));
     }
     let mut body = response.into_body();
     let mut message = Vec::new();
     while let Some(chunk) = body.data().await {
         let chunk = chunk?;
         if message.len() + chunk.len() > LARGEST_REPLY {
-            return Ok(Err(Fault::Malformed));
+            return Ok(Err(TransportFault::Malformed));
         }
         message.extend_from_slice(&chunk);
         body.flow_control().release_capacity(chunk.len())?;
     }
     if !upstream_query::is_reply_to(&message, &query) {
-        return Ok(Err(Fault::Malformed));
+        return Ok(Err(TransportFault::Malformed));
     }
     let rtt = sent.elapsed();
     let message = upstream_query::with_question(message, &query);

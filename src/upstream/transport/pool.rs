@@ -15,13 +15,15 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    Fault, Limits, Reply, Tell, Turn,
-    connection::{Connection, Plan, Slot},
     dial::Dialer,
+    pooled_connection::{Connection, ConnectionPlan, PipelineSlot},
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
 };
 use crate::upstream::{
-    share::{Party, may_take},
+    share::{Party, Requester, may_take},
     sockets,
+    upstream_limits::UpstreamLimits,
 };
 use dnsgate_core::dns::ServerFault;
 
@@ -46,23 +48,23 @@ const TRIES: usize = 32;
 /// The connections to one server.
 pub(in crate::upstream) struct Pool {
     dialer: Arc<Dialer>,
-    tell: Tell,
+    reporter: ServerReporter,
     /// Where connections live. Who asks may have a runtime of its own, which ends before them.
     runtime: Handle,
     /// The most connections to the server that take questions; a server that wants fewer closes some.
     most: usize,
     /// The most questions under way on one of them.
     pipeline: usize,
-    open: Mutex<Open>,
-    held: Arc<Held>,
+    open: Mutex<OpenConnections>,
+    held: Arc<PlaceTable>,
 }
 
 /// The places that are held, also on connections that take no further question.
 #[derive(Default)]
-struct Held(Mutex<Places>);
+struct PlaceTable(Mutex<HeldPlaces>);
 
 #[derive(Default)]
-struct Places {
+struct HeldPlaces {
     all: usize,
     /// Those of each party. One that holds none is not in it.
     parties: HashMap<u8, usize>,
@@ -70,19 +72,19 @@ struct Places {
 
 /// A place of a party's; it is free again when dropped.
 struct Share {
-    held: Arc<Held>,
+    held: Arc<PlaceTable>,
     party: Party,
 }
 
-impl Held {
+impl PlaceTable {
     /// One more of so many, for a party that may have it. Questions are asked again on half of the
     /// places at most: the others are for new ones.
-    fn take(self: &Arc<Self>, places: usize, turn: Turn) -> Option<Share> {
+    fn take(self: &Arc<Self>, places: usize, requester: Requester) -> Option<Share> {
         let mut taken = self.lock();
-        if turn.again && taken.all >= places / 2 {
+        if requester.again && taken.all >= places / 2 {
             return None;
         }
-        let party = turn.party;
+        let party = requester.party;
         let held = taken.parties.get(&party.0).copied().unwrap_or_default();
         may_take(held, places.saturating_sub(taken.all)).then(|| {
             taken.all += 1;
@@ -94,7 +96,7 @@ impl Held {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Places> {
+    fn lock(&self) -> MutexGuard<'_, HeldPlaces> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,7 +114,7 @@ impl Drop for Share {
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
     connections: Vec<Arc<Connection>>,
     /// After how many answers the server closed a connection that had more to answer, and when.
@@ -121,10 +123,10 @@ struct Open {
 
 impl Pool {
     /// Without a connection yet; those to come live on the runtime that this is called within.
-    pub(super) fn new(dialer: Dialer, tell: Tell, limits: &Limits) -> Self {
+    pub(super) fn new(dialer: Dialer, reporter: ServerReporter, limits: &UpstreamLimits) -> Self {
         Self {
             dialer: Arc::new(dialer),
-            tell,
+            reporter,
             runtime: Handle::current(),
             most: limits.connections,
             pipeline: limits.pipeline,
@@ -144,16 +146,16 @@ impl Pool {
         &self,
         query: Vec<u8>,
         patience: Duration,
-        turn: Turn,
-    ) -> Result<Reply, Fault> {
+        requester: Requester,
+    ) -> Result<Reply, TransportFault> {
         // Held on whatever connection the question is put.
-        let _share = self.share(turn)?;
+        let _share = self.share(requester)?;
         let mut least = 0;
         let mut fruitless = 0;
         for lost in 0..TRIES {
             let alone = lost >= SHARED || fruitless + 1 == FRUITLESS;
             let slot = self.slot(least, alone);
-            let slot = slot.ok_or_else(|| self.full(turn))?;
+            let slot = slot.ok_or_else(|| self.full(requester))?;
             let number = slot.number();
             let asked = slot.ask(query.clone(), patience, || self.forget(number));
             if let Ok(result) = asked.await {
@@ -170,26 +172,28 @@ impl Pool {
             }
             least = number + 1;
         }
-        Err(Fault::Server(ServerFault::Closed))
+        Err(TransportFault::Server(ServerFault::Closed))
     }
 
     /// A place at the server, if this party may have one more.
-    fn share(&self, turn: Turn) -> Result<Share, Fault> {
+    fn share(&self, requester: Requester) -> Result<Share, TransportFault> {
         let places = self.places(&self.lock());
-        self.held.take(places, turn).ok_or_else(|| self.full(turn))
+        self.held
+            .take(places, requester)
+            .ok_or_else(|| self.full(requester))
     }
 
     /// There is no place.
-    fn full(&self, turn: Turn) -> Fault {
+    fn full(&self, requester: Requester) -> TransportFault {
         // Of one that is asked again, the first try still waits.
-        if !turn.again {
-            self.tell.full();
+        if !requester.again {
+            self.reporter.full();
         }
-        Fault::Busy
+        TransportFault::Busy
     }
 
     /// A place on a connection whose number is `least` or higher, `alone` if that can be.
-    fn slot(&self, least: u64, alone: bool) -> Option<Slot> {
+    fn slot(&self, least: u64, alone: bool) -> Option<PipelineSlot> {
         let mut open = self.lock();
         open.connections.retain(|connection| {
             let done = connection.is_spent() && connection.waiting() == 0;
@@ -220,7 +224,7 @@ impl Pool {
             let shared = open.connections.iter().rev();
             return shared.min_by_key(|connection| connection.waiting())?.slot();
         };
-        let plan = Plan {
+        let plan = ConnectionPlan {
             number: open.next,
             share: share.unwrap_or(usize::MAX),
             places: self.pipeline,
@@ -228,7 +232,7 @@ impl Pool {
         };
         open.next += 1;
         let dialer = Arc::clone(&self.dialer);
-        let connection = Connection::open(plan, dialer, self.tell.clone(), &self.runtime);
+        let connection = Connection::open(plan, dialer, self.reporter.clone(), &self.runtime);
         let slot = connection.slot();
         open.connections.push(connection);
         slot
@@ -236,7 +240,7 @@ impl Pool {
 
     /// How many places there are, those of connections that may yet be opened among them. Where the
     /// server closes after a few answers there are more connections, but no more places.
-    fn places(&self, open: &Open) -> usize {
+    fn places(&self, open: &OpenConnections) -> usize {
         let places = open.connections.iter().map(|it| it.places());
         // Those to come are taken to be like those that are there.
         let least = places.clone().min().unwrap_or(self.pipeline);
@@ -259,12 +263,12 @@ impl Pool {
             .retain(|connection| connection.number != number);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Open {
+impl OpenConnections {
     /// How few questions the next connection is for, where the server closed one after as many.
     fn few(&self) -> Option<usize> {
         let (answers, since) = self.closes_after?;

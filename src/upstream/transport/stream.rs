@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use super::{
-    Fault, Reply, Tell,
-    connection::{IDLE, Order, Signs},
+    connection_state::{ConnectionState, IDLE, StreamRequest},
+    reply::{Reply, TransportFault},
+    reporter::ServerReporter,
 };
 use dnsgate_core::dns::upstream_query;
 
@@ -28,26 +29,26 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The questions on one connection.
 #[derive(Default)]
 struct Pipeline {
-    asked: HashMap<u16, Asked>,
+    asked: HashMap<u16, PendingQuery>,
     /// What is yet to be written.
     output: BytesMut,
     /// Whether all that was written has left: TLS keeps some back.
     flushed: bool,
 }
 
-struct Asked {
+struct PendingQuery {
     query: Vec<u8>,
     since: Instant,
-    reply: oneshot::Sender<Result<Reply, Fault>>,
+    reply: oneshot::Sender<Result<Reply, TransportFault>>,
 }
 
-/// Serves the questions of `orders`, until the connection is lost, idle, or nobody's any longer.
+/// Serves the questions of `requests`, until the connection is lost, idle, or nobody's any longer.
 /// What is dropped with it is lost, which is how those who wait are told.
 pub(super) async fn serve<S>(
     stream: S,
-    mut orders: mpsc::Receiver<Order>,
-    signs: &Signs,
-    tell: &Tell,
+    mut requests: mpsc::Receiver<StreamRequest>,
+    state: &ConnectionState,
+    reporter: &ServerReporter,
 ) where
     S: AsyncRead + AsyncWrite,
 {
@@ -58,14 +59,14 @@ pub(super) async fn serve<S>(
     loop {
         // Each of these loses nothing when another one is first.
         tokio::select! {
-            order = orders.recv() => {
-                let Some(order) = order else { return };
+            request = requests.recv() => {
+                let Some(request) = request else { return };
                 idle.as_mut().reset(Instant::now() + IDLE);
-                pipeline.add(order, signs.places());
+                pipeline.add(request, state.places());
             }
             read = reader.read_buf(&mut input) => {
                 let Ok(1..) = read else { return };
-                pipeline.answer_all(&mut input, signs, tell);
+                pipeline.answer_all(&mut input, state, reporter);
             }
             written = write(&mut writer, &mut pipeline.output), if !pipeline.is_written() => {
                 let Ok(flushed) = written else { break };
@@ -80,10 +81,10 @@ pub(super) async fn serve<S>(
         }
     }
     // The server reads no more, but what it had answered before counts.
-    orders.close();
+    requests.close();
     let end = Instant::now() + LAST_WORDS;
     while let Ok(Ok(1..)) = time::timeout_at(end, reader.read_buf(&mut input)).await {
-        pipeline.answer_all(&mut input, signs, tell);
+        pipeline.answer_all(&mut input, state, reporter);
     }
 }
 
@@ -116,8 +117,8 @@ impl Pipeline {
     }
 
     /// Takes a question, under an id of its own. As many as `places` wait for an answer at most.
-    fn add(&mut self, order: Order, places: usize) {
-        let Order { mut query, reply } = order;
+    fn add(&mut self, request: StreamRequest, places: usize) {
+        let StreamRequest { mut query, reply } = request;
         // Those that nobody waits for keep their ids, so that late replies are not taken for those
         // to other questions; up to a point.
         if self.asked.len() >= 2 * places {
@@ -141,7 +142,7 @@ impl Pipeline {
         let since = Instant::now();
         self.asked.insert(
             id,
-            Asked {
+            PendingQuery {
                 query,
                 since,
                 reply,
@@ -150,25 +151,30 @@ impl Pipeline {
     }
 
     /// Hands each whole message to the question that it answers.
-    fn answer_all(&mut self, input: &mut BytesMut, signs: &Signs, tell: &Tell) {
+    fn answer_all(
+        &mut self,
+        input: &mut BytesMut,
+        state: &ConnectionState,
+        reporter: &ServerReporter,
+    ) {
         while let Some(message) = next_message(input) {
-            signs.heard();
-            self.answer(message, signs, tell);
+            state.heard();
+            self.answer(message, state, reporter);
         }
     }
 
     /// Hands a message to the question that it answers.
-    fn answer(&mut self, message: Vec<u8>, signs: &Signs, tell: &Tell) {
+    fn answer(&mut self, message: Vec<u8>, state: &ConnectionState, reporter: &ServerReporter) {
         let id = message.first_chunk().map(|id| u16::from_be_bytes(*id));
         let question = id.filter(|id| {
             let asked = self.asked.get(id);
             asked.is_some_and(|asked| upstream_query::is_reply_to(&message, &asked.query))
         });
         let Some(asked) = question.and_then(|id| self.asked.remove(&id)) else {
-            tell.mismatch();
+            reporter.mismatch();
             return;
         };
-        signs.answered();
+        state.answered();
         let rtt = asked.since.elapsed();
         let message = upstream_query::with_question(message, &asked.query);
         let _ = asked.reply.send(Ok(Reply { message, rtt }));
@@ -187,13 +193,13 @@ mod tests {
     use tokio::io::{DuplexStream, duplex};
 
     use super::*;
-    use crate::upstream::{Event, Observer};
+    use crate::upstream::{Observer, UpstreamEvent};
     use dnsgate_core::dns::{Name, RecordType, ServerFault};
 
     struct Deaf;
 
     impl Observer for Deaf {
-        fn observe(&self, _: Event) {}
+        fn observe(&self, _: UpstreamEvent) {}
 
         fn trouble(&self, _: usize, _: Option<ServerFault>, _: &str) {}
     }
@@ -204,36 +210,38 @@ mod tests {
     }
 
     /// A connection with room for `room` bytes on the way, and the server's end of it.
-    fn connection(room: usize) -> (mpsc::Sender<Order>, DuplexStream) {
+    fn connection(room: usize) -> (mpsc::Sender<StreamRequest>, DuplexStream) {
         let (ours, theirs) = duplex(room);
-        let (orders, queue) = mpsc::channel(512);
+        let (requests, queue) = mpsc::channel(512);
         tokio::spawn(async move {
-            let tell = Tell::new(Arc::new(Deaf), 0);
-            serve(ours, queue, &Signs::new(512), &tell).await;
+            let reporter = ServerReporter::new(Arc::new(Deaf), 0);
+            serve(ours, queue, &ConnectionState::new(512), &reporter).await;
         });
-        (orders, theirs)
+        (requests, theirs)
     }
 
-    async fn order(orders: &mpsc::Sender<Order>) -> oneshot::Receiver<Result<Reply, Fault>> {
+    async fn request(
+        requests: &mpsc::Sender<StreamRequest>,
+    ) -> oneshot::Receiver<Result<Reply, TransportFault>> {
         let (reply, answer) = oneshot::channel();
-        let order = Order {
+        let request = StreamRequest {
             query: query(),
             reply,
         };
-        orders.send(order).await.expect("it stands");
+        requests.send(request).await.expect("it stands");
         answer
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_when_nobody_has_asked_for_a_while() {
-        let (orders, _server) = connection(65_536);
+        let (requests, _server) = connection(65_536);
         let begin = Instant::now();
         time::sleep(IDLE / 2).await;
-        let waiting = order(&orders).await;
+        let waiting = request(&requests).await;
         time::sleep(IDLE * 3).await;
-        assert!(!orders.is_closed(), "somebody waits");
+        assert!(!requests.is_closed(), "somebody waits");
         drop(waiting);
-        orders.closed().await;
+        requests.closed().await;
         assert!(begin.elapsed() < IDLE * 6);
     }
 
@@ -241,7 +249,7 @@ mod tests {
     async fn it_reads_while_it_cannot_write() {
         // A server that answers at once, and reads no further before it has.
         const MANY: usize = 100;
-        let (orders, server) = connection(64);
+        let (requests, server) = connection(64);
         tokio::spawn(async move {
             let (mut reader, mut writer) = split(server);
             let mut message = vec![0; 2 + query().len()];
@@ -252,7 +260,7 @@ mod tests {
         });
         let mut answers = Vec::new();
         for _ in 0..MANY {
-            answers.push(order(&orders).await);
+            answers.push(request(&requests).await);
         }
         for answer in answers {
             assert!(answer.await.expect("not lost").is_ok());

@@ -1,15 +1,15 @@
 //! Looks again and again whether the files of the configuration have changed, on a thread of its
 //! own: a file system that does not answer holds up the looking and nothing else. What a change
-//! looks like is for [`Files`] to say.
+//! looks like is for [`WatchedFiles`] to say.
 
 use std::{future::pending, path::PathBuf, pin::Pin, time::Duration};
 
 use tokio::time::{self, Instant};
 
 use super::{
-    blocking::{Aside, Failed},
-    files::{self, Files},
+    blocking::{BlockingError, BlockingThreads},
     report,
+    watched_files::{self, WatchedFiles},
 };
 use crate::telemetry::Telemetry;
 use dnsgate_config::ReadFile;
@@ -23,25 +23,26 @@ const MAX_HANGING: usize = 2;
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// A look under way: what it knows by then, and what has changed.
-type Looking = Pin<Box<dyn Future<Output = Result<(Files, Option<PathBuf>), Failed>> + Send>>;
+type Looking =
+    Pin<Box<dyn Future<Output = Result<(WatchedFiles, Option<PathBuf>), BlockingError>> + Send>>;
 
 /// The looking, as long as this is there.
-pub(super) struct Watch {
+pub(super) struct FileWatch {
     /// When to look next; `None` where changes are no cause for a reload.
     next: Option<Instant>,
     looking: Option<Looking>,
     /// What was seen so far; `None` during a look.
-    files: Option<Files>,
+    files: Option<WatchedFiles>,
     /// The files as they were read.
     read: Vec<ReadFile>,
     /// Whether the last reload came to nothing, so that there is to be another, changes or none.
     again: bool,
-    aside: Aside,
+    blocking: BlockingThreads,
     /// Whether the last look came to nothing.
     failing: bool,
 }
 
-impl Watch {
+impl FileWatch {
     /// Watches the files that a configuration was read from, or none at all.
     pub(super) fn new(wanted: bool, read: &[ReadFile]) -> Self {
         Self {
@@ -50,7 +51,7 @@ impl Watch {
             files: None,
             read: read.to_vec(),
             again: false,
-            aside: Aside::new(MAX_HANGING),
+            blocking: BlockingThreads::new(MAX_HANGING),
             failing: false,
         }
     }
@@ -81,15 +82,19 @@ impl Watch {
         // Other files, perhaps; and those of before as they were read this time.
         self.read = read.to_vec();
         self.again = !was_read;
-        let pause = if was_read { files::INTERVAL } else { PAUSE };
+        let pause = if was_read {
+            watched_files::INTERVAL
+        } else {
+            PAUSE
+        };
         self.rest(pause);
     }
 
     async fn look(&mut self, telemetry: &Telemetry) -> Option<PathBuf> {
         let looking = self.looking.get_or_insert_with(|| {
-            let (aside, read) = (self.aside.clone(), &self.read);
+            let (blocking, read) = (self.blocking.clone(), &self.read);
             let files = self.files.take();
-            let mut files = files.unwrap_or_else(|| Files::new(read));
+            let mut files = files.unwrap_or_else(|| WatchedFiles::new(read));
             Box::pin(async move {
                 let look = move || {
                     #[cfg(feature = "faults")]
@@ -97,7 +102,7 @@ impl Watch {
                     let changed = files.look().map(PathBuf::from);
                     (files, changed)
                 };
-                aside.run(PATIENCE, look).await
+                blocking.run(PATIENCE, look).await
             })
         });
         let looked = looking.await;
@@ -106,7 +111,7 @@ impl Watch {
         match looked {
             Ok((files, changed)) => {
                 self.files = Some(files);
-                self.rest(files::INTERVAL);
+                self.rest(watched_files::INTERVAL);
                 changed
             }
             Err(_) => {
@@ -124,7 +129,7 @@ impl Watch {
     }
 
     /// Tells once that the looking has come to nothing, and once that it works again.
-    fn tell(&mut self, telemetry: &Telemetry, failed: Option<&Failed>) {
+    fn tell(&mut self, telemetry: &Telemetry, failed: Option<&BlockingError>) {
         let was_failing = std::mem::replace(&mut self.failing, failed.is_some());
         match failed {
             Some(why) if !was_failing => report::watching(telemetry, Some(&why.to_string())),

@@ -328,7 +328,7 @@ fn what_cannot_be_trusted_is_told_when_it_is_set_up() {
         let mut config = config(Strategy::Ordered, vec![server(name)]);
         config.ca = Some(ca.into());
         let observer = Arc::new(Told::default());
-        let opened = Upstream::new(UpstreamId(0), &config, limits(LONG), observer);
+        let opened = UpstreamClient::new(UpstreamId(0), &config, limits(LONG), observer);
         let error = opened.err().expect("an error").to_string();
         assert!(error.contains(want), "{error}");
     }

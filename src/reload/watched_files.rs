@@ -27,19 +27,19 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The files of one attempt at a configuration, whether it was taken or refused.
 #[derive(Debug)]
-pub(super) struct Files(BTreeMap<PathBuf, State>);
+pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
 
 #[derive(Debug)]
-struct State {
+struct WatchedFile {
     file: ReadFile,
-    seen: Sight,
+    seen: FileStat,
     /// Whether something has moved since it was last known to be what was read.
     moved: bool,
 }
 
 /// What a look at a path shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
+enum FileStat {
     /// Not looked yet.
     Unknown,
     /// Nothing that could be read.
@@ -55,14 +55,14 @@ enum Sight {
     },
 }
 
-impl Files {
+impl WatchedFiles {
     pub(super) fn new(files: &[ReadFile]) -> Self {
         let state = |file: &ReadFile| {
-            let state = State {
+            let state = WatchedFile {
                 file: file.clone(),
                 // The first looks compare what is there with what was read: it may have changed
                 // already.
-                seen: Sight::Unknown,
+                seen: FileStat::Unknown,
                 moved: true,
             };
             (file.path().to_owned(), state)
@@ -74,7 +74,7 @@ impl Files {
     pub(super) fn look(&mut self) -> Option<&Path> {
         let mut at_rest = true;
         for (path, state) in &mut self.0 {
-            let now = Sight::of(path);
+            let now = FileStat::of(path);
             if now != state.seen {
                 (state.seen, state.moved) = (now, true);
                 at_rest = false;
@@ -84,7 +84,7 @@ impl Files {
         let moved = self.0.values_mut().filter(|state| at_rest && state.moved);
         for state in moved {
             state.moved = false;
-            if state.seen != Sight::Unwatchable && state.file.differs() {
+            if state.seen != FileStat::Unwatchable && state.file.differs() {
                 return Some(state.file.path());
             }
         }
@@ -92,7 +92,7 @@ impl Files {
     }
 }
 
-impl Sight {
+impl FileStat {
     fn of(path: &Path) -> Self {
         match path.metadata() {
             Ok(metadata) if metadata.is_file() => Self::of_file(&metadata),
@@ -123,15 +123,15 @@ mod tests {
     const ZONE: &str = "@ 300 SOA ns hostmaster 1 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.1\n";
 
     /// What was read of a configuration, good or bad.
-    fn read(path: &Path) -> Files {
+    fn read(path: &Path) -> WatchedFiles {
         match dnsgate_config::load(path) {
-            Ok(config) => Files::new(&config.files),
-            Err(report) => Files::new(report.files()),
+            Ok(config) => WatchedFiles::new(&config.files),
+            Err(report) => WatchedFiles::new(report.files()),
         }
     }
 
     /// Looks until nothing moves any more; what has changed.
-    fn settle(files: &mut Files) -> Option<PathBuf> {
+    fn settle(files: &mut WatchedFiles) -> Option<PathBuf> {
         assert_eq!(files.look(), None, "it has moved, and is not at rest yet");
         files.look().map(Path::to_owned)
     }

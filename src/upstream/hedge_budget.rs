@@ -11,15 +11,15 @@ const MOST: u32 = 10 * COST;
 
 /// What is left to spend.
 #[derive(Debug)]
-pub(super) struct Budget(u32);
+pub(super) struct HedgeBudget(u32);
 
-impl Default for Budget {
+impl Default for HedgeBudget {
     fn default() -> Self {
         Self(MOST)
     }
 }
 
-impl Budget {
+impl HedgeBudget {
     /// A question is asked.
     pub(super) fn earn(&mut self) {
         self.0 = (self.0 + 1).min(MOST);
@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn one_question_in_twenty_once_the_savings_are_spent() {
-        let mut budget = Budget::default();
-        let hedged = |budget: &mut Budget, questions: u32| {
+        let mut budget = HedgeBudget::default();
+        let hedged = |budget: &mut HedgeBudget, questions: u32| {
             (0..questions)
                 .filter(|_| {
                     budget.earn();

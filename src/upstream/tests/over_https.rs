@@ -6,7 +6,7 @@ use http::{Request, Response};
 
 use super::{
     fake::{Stream, answer, error, read, with},
-    tls::Authority,
+    over_tls::Authority,
     *,
 };
 
@@ -66,7 +66,7 @@ async fn serve(authority: &Authority, script: Script, per_connection: usize) -> 
     .await
 }
 
-fn upstream(authority: &Authority, server: &Stream) -> (Arc<Upstream>, Arc<Told>) {
+fn upstream(authority: &Authority, server: &Stream) -> (Arc<UpstreamClient>, Arc<Told>) {
     let address = ServerAddr::Https {
         address: server.address,
         name: Some("doh.test".into()),
