@@ -11,7 +11,7 @@ pub struct Family {
     /// The name, with its unit, and `_total` for a counter.
     pub name: &'static str,
     /// The type.
-    pub kind: Kind,
+    pub kind: FamilyKind,
     /// The label names, in the order of their values.
     pub labels: &'static [&'static str],
     /// What it counts, in a sentence.
@@ -20,7 +20,7 @@ pub struct Family {
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FamilyKind {
     /// Only rises, until the process ends.
     Counter,
     /// Rises and falls.
@@ -29,7 +29,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl FamilyKind {
     /// The word of the text format.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -54,7 +54,7 @@ macro_rules! families {
     ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
         $(pub(crate) const $constant: Family = Family {
             name: concat!("dnsgate_", $name),
-            kind: Kind::$kind,
+            kind: FamilyKind::$kind,
             labels: &[$($label),*],
             help: $help,
         };)+
@@ -80,7 +80,7 @@ families! {
     PANICS = "panics_total", Counter, [],
         "Queries during which dnsgate panicked, was caught and went on.";
     LOG_DROPPED = "log_dropped_total", Counter, [],
-        "Log lines lost because the queue was full or its output could not be written.";
+        "Logs lines lost because the queue was full or its output could not be written.";
     SHED = "shed_total", Counter, ["why"],
         "TCP connections and queries given up for want of room, by how; per_client_qps is a query over its client's rate.";
     IN_FLIGHT = "in_flight", Gauge, [],
@@ -149,42 +149,42 @@ families! {
 const PROCESS: &[Family] = &[
     process(
         "process_cpu_seconds_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Total user and system CPU time spent in seconds.",
     ),
     process(
         "process_max_fds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Maximum number of open file descriptors.",
     ),
     process(
         "process_open_fds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Number of open file descriptors.",
     ),
     process(
         "process_resident_memory_bytes",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Resident memory size in bytes.",
     ),
     process(
         "process_start_time_seconds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Start time of the process since unix epoch in seconds.",
     ),
     process(
         "process_threads",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Number of OS threads in the process.",
     ),
     process(
         "process_virtual_memory_bytes",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Virtual memory size in bytes.",
     ),
 ];
 
-const fn process(name: &'static str, kind: Kind, help: &'static str) -> Family {
+const fn process(name: &'static str, kind: FamilyKind, help: &'static str) -> Family {
     Family {
         name,
         kind,

@@ -25,15 +25,15 @@ pub struct Reading {
 }
 
 /// Whom to ask for them.
-pub(crate) type Source = Box<dyn Fn() -> Reading + Send + Sync>;
+pub(crate) type ReadingSource = Box<dyn Fn() -> Reading + Send + Sync>;
 
 /// The place of the source; without one all numbers are 0.
 #[derive(Default)]
-pub(crate) struct Watched(OnceLock<Source>);
+pub(crate) struct Watched(OnceLock<ReadingSource>);
 
 impl Watched {
     /// Sets the source; a second one is not taken.
-    pub(crate) fn set(&self, source: Source) {
+    pub(crate) fn set(&self, source: ReadingSource) {
         let _ = self.0.set(source);
     }
 

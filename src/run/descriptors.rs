@@ -17,7 +17,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::{
-    telemetry::{Severity, Telemetry},
+    telemetry::{LogSeverity, Telemetry},
     upstream,
 };
 use dnsgate_config::{Limits, Listen};
@@ -75,7 +75,7 @@ pub(super) fn share_out(
         ];
         let message = "the limit of file descriptors is low, and so these limits are lower than \
                        configured; raise it (LimitNOFILE of systemd, --ulimit nofile of docker)";
-        telemetry.event(Severity::Warning, message, &fields);
+        telemetry.event(LogSeverity::Warning, message, &fields);
     }
     fit
 }

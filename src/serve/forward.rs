@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     clock::monotonic,
-    telemetry::{self, Latency, Reading, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Reading, SharedCounters, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, UpstreamClient},
 };
 use dnsgate_config::Limits;
@@ -87,7 +87,7 @@ pub(crate) struct Forwarder {
     in_flight: Arc<InFlight>,
     limits: Limits,
     telemetry: Telemetry,
-    shared: Arc<Shared>,
+    shared: Arc<SharedCounters>,
 }
 
 impl Forwarder {
@@ -288,7 +288,7 @@ impl Forwarder {
                 }
             }
         }
-        self.telemetry.record(&telemetry::Event {
+        self.telemetry.record(&telemetry::FinishedQuery {
             outcome: *step.outcome(),
             transport,
             source,

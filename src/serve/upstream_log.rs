@@ -16,7 +16,7 @@ use tokio::{runtime::Handle, time};
 
 use crate::{
     clock::monotonic,
-    telemetry::{Severity, Telemetry},
+    telemetry::{LogSeverity, Telemetry},
 };
 use dnsgate_core::dns::ServerFault;
 
@@ -105,7 +105,7 @@ impl UpstreamLog {
         });
         let Some(fields) = fields else { return };
         let message = "an upstream's server cannot be used for a question";
-        self.0.say(Severity::Warning, message, server, fields);
+        self.0.say(LogSeverity::Warning, message, server, fields);
     }
 
     /// Replies in the name of a server may be forged.
@@ -119,11 +119,12 @@ impl UpstreamLog {
         drop(notes);
         let message = "several messages in the name of an upstream's server were no reply to the \
                        question, and may be forged: it is asked again over TCP";
-        self.0.say(Severity::Warning, message, server, Vec::new());
+        self.0
+            .say(LogSeverity::Warning, message, server, Vec::new());
     }
 
     /// Says something of a server.
-    pub(super) fn say(&self, severity: Severity, message: &str, server: usize) {
+    pub(super) fn say(&self, severity: LogSeverity, message: &str, server: usize) {
         self.0.say(severity, message, server, Vec::new());
     }
 
@@ -133,7 +134,7 @@ impl UpstreamLog {
                        somebody sees what the server is asked and sends it here, or the server \
                        forwards to dnsgate from that address; it is still asked";
         let from = vec![("from", json!(from))];
-        self.0.say(Severity::Warning, message, server, from);
+        self.0.say(LogSeverity::Warning, message, server, from);
     }
 }
 
@@ -149,13 +150,13 @@ impl LogState {
             NextNotice::SayUp => {
                 drop(notes);
                 let message = "an upstream's server answers";
-                self.say(Severity::Notice, message, server, Vec::new());
+                self.say(LogSeverity::Notice, message, server, Vec::new());
             }
             NextNotice::SayDown => {
                 let fields = note.why.fields();
                 drop(notes);
                 let message = "an upstream's server is down: it is probed, and not asked";
-                self.say(Severity::Error, message, server, fields);
+                self.say(LogSeverity::Error, message, server, fields);
             }
             NextNotice::Wait(until) => {
                 if !note.waits {
@@ -181,7 +182,7 @@ impl LogState {
 
     fn say(
         &self,
-        severity: Severity,
+        severity: LogSeverity,
         message: &str,
         server: usize,
         more: Vec<(&'static str, Value)>,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::{forward::Forwarder, upstream_log::UpstreamLog};
 use crate::{
-    telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
+    telemetry::{self, LogSeverity, Shed, Telemetry, UpstreamCounters},
     upstream::{self, Observer, QueryEnd, ServerStatus, UpstreamClient, UpstreamEvent},
 };
 use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
@@ -94,7 +94,7 @@ impl Observer for CountingObserver {
                 self.log.forged(server);
             }
             UpstreamEvent::WithoutEdns { server } => self.log.say(
-                Severity::Notice,
+                LogSeverity::Notice,
                 "an upstream's server does not know EDNS: it is asked without for a while, and gives \
                  no signatures",
                 server,
@@ -104,9 +104,9 @@ impl Observer for CountingObserver {
             UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Waiters),
             UpstreamEvent::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
             UpstreamEvent::Refused { looping } => counters.refused(if looping {
-                telemetry::Refused::Looping
+                telemetry::UpstreamRefusal::Looping
             } else {
-                telemetry::Refused::Down
+                telemetry::UpstreamRefusal::Down
             }),
             UpstreamEvent::Copied { server, from } => self.log.copied(server, from),
             UpstreamEvent::Changed { server, status } => {
@@ -122,13 +122,13 @@ impl Observer for CountingObserver {
                 counters.looping(server, looping);
                 let (severity, message) = if looping {
                     (
-                        Severity::Error,
+                        LogSeverity::Error,
                         "an upstream's server sends what it is asked back here and is not asked any more: \
                          point it elsewhere",
                     )
                 } else {
                     (
-                        Severity::Notice,
+                        LogSeverity::Notice,
                         "an upstream's server sends nothing back here any more and is asked again",
                     )
                 };
@@ -143,28 +143,30 @@ impl Observer for CountingObserver {
 }
 
 /// The label under which the end of a question is counted.
-const fn counted(result: QueryEnd) -> telemetry::Asked {
+const fn counted(result: QueryEnd) -> telemetry::UpstreamResult {
     match result {
-        QueryEnd::Answered => telemetry::Asked::Answered,
-        QueryEnd::ErrorCode => telemetry::Asked::ErrorCode,
-        QueryEnd::Malformed => telemetry::Asked::Malformed,
-        QueryEnd::Timeout => telemetry::Asked::Timeout,
+        QueryEnd::Answered => telemetry::UpstreamResult::Answered,
+        QueryEnd::ErrorCode => telemetry::UpstreamResult::ErrorCode,
+        QueryEnd::Malformed => telemetry::UpstreamResult::Malformed,
+        QueryEnd::Timeout => telemetry::UpstreamResult::Timeout,
         QueryEnd::Fault(fault) => match fault {
-            ServerFault::Refused => telemetry::Asked::Refused,
-            ServerFault::Closed => telemetry::Asked::Closed,
-            ServerFault::NoRoute => telemetry::Asked::NoRoute,
-            ServerFault::Unreachable => telemetry::Asked::Unreachable,
-            ServerFault::Tls => telemetry::Asked::Tls,
-            ServerFault::CertificateName => telemetry::Asked::CertificateName,
-            ServerFault::CertificateExpired => telemetry::Asked::CertificateExpired,
-            ServerFault::CertificateNotYetValid => telemetry::Asked::CertificateNotYetValid,
-            ServerFault::CertificateIssuer => telemetry::Asked::CertificateIssuer,
-            ServerFault::Certificate => telemetry::Asked::Certificate,
-            ServerFault::NoHttp2 => telemetry::Asked::NoHttp2,
-            ServerFault::HttpStatus(_) => telemetry::Asked::HttpStatus,
-            ServerFault::HttpContent => telemetry::Asked::HttpContent,
+            ServerFault::Refused => telemetry::UpstreamResult::Refused,
+            ServerFault::Closed => telemetry::UpstreamResult::Closed,
+            ServerFault::NoRoute => telemetry::UpstreamResult::NoRoute,
+            ServerFault::Unreachable => telemetry::UpstreamResult::Unreachable,
+            ServerFault::Tls => telemetry::UpstreamResult::Tls,
+            ServerFault::CertificateName => telemetry::UpstreamResult::CertificateName,
+            ServerFault::CertificateExpired => telemetry::UpstreamResult::CertificateExpired,
+            ServerFault::CertificateNotYetValid => {
+                telemetry::UpstreamResult::CertificateNotYetValid
+            }
+            ServerFault::CertificateIssuer => telemetry::UpstreamResult::CertificateIssuer,
+            ServerFault::Certificate => telemetry::UpstreamResult::Certificate,
+            ServerFault::NoHttp2 => telemetry::UpstreamResult::NoHttp2,
+            ServerFault::HttpStatus(_) => telemetry::UpstreamResult::HttpStatus,
+            ServerFault::HttpContent => telemetry::UpstreamResult::HttpContent,
         },
-        QueryEnd::Busy => telemetry::Asked::Busy,
-        QueryEnd::Abandoned => telemetry::Asked::Abandoned,
+        QueryEnd::Busy => telemetry::UpstreamResult::Busy,
+        QueryEnd::Abandoned => telemetry::UpstreamResult::Abandoned,
     }
 }

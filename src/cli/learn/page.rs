@@ -53,7 +53,7 @@ impl Seen {
 impl Page {
     /// Reads the JSON.
     pub(super) fn parse(text: &[u8]) -> anyhow::Result<Self> {
-        let page: written::Observed = serde_json::from_slice(text)?;
+        let page: written::ObservedPage = serde_json::from_slice(text)?;
         let entries = page.observed.into_iter().zip(1..);
         let observed = entries.map(|(entry, number)| {
             let name = entry.name.clone();
@@ -68,8 +68,8 @@ impl Page {
 }
 
 impl Observed {
-    fn of(entry: written::Entry) -> anyhow::Result<Self> {
-        let written::Entry { group, rule, .. } = entry;
+    fn of(entry: written::ObservedName) -> anyhow::Result<Self> {
+        let written::ObservedName { group, rule, .. } = entry;
         ensure!(is_label(&group), "{group:?} cannot be a client group");
         // It goes into a comment, which a line break would end.
         let prints = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
