@@ -1,8 +1,8 @@
 //! The lifecycle log: what a running dnsgate tells of its own life, a line each: start, reload, a server down or up
 //! again, drain, a panic.
 //!
-//! WriteResult here and not by `tracing`: a line has one of five severities that `tracing` has no levels for, and
-//! fields that are JSON.
+//! Without `tracing`: it has no levels for two of the five severities, and its fields are no JSON, so that a layer
+//! for it would be longer than this file.
 
 use std::time::SystemTime;
 
