@@ -70,7 +70,7 @@ class Dnsgate(Peer):
             text += "google_apis: { vip: restricted, domains: [googleapis.com] }\n"
         else:
             text += "google_apis: { vip: off }\n"
-            text += f"rules: [{{ name: list, answer: [A {LISTED}], domains_file: names.txt }}]\n"
+            text += f"rules: [{{ name: list, records: [A {LISTED}], domains_file: names.txt }}]\n"
             files["names.txt"] = "\n".join(self.names)
         return files | {"dnsgate.yaml": text}
 

@@ -223,7 +223,7 @@ async fn stop(
 ) -> Result<(), Vec<WorkerError>> {
     // Every query that waits for an upstream has its reply by then, and no other comes.
     let last = monotonic() + limits.upstream_timeout;
-    let longest = limits.tcp_message.max(limits.upstream_timeout);
+    let longest = limits.tcp_message_timeout.max(limits.upstream_timeout);
     let stopped = server.shutdown(longest).await;
     forwarder.finish(last).await;
     if let Some(admin) = admin {
@@ -390,9 +390,9 @@ fn stream_limits(limits: &Limits) -> StreamLimits {
     StreamLimits {
         connections: limits.tcp_connections,
         per_client: limits.tcp_connections_per_client,
-        idle: limits.tcp_idle,
-        message: limits.tcp_message,
-        write: limits.tcp_message,
+        idle: limits.tcp_idle_timeout,
+        message: limits.tcp_message_timeout,
+        write: limits.tcp_message_timeout,
         pipeline: limits.tcp_pipeline,
         unread: limits.tcp_unread,
         unread_per_connection: limits.tcp_unread_per_connection,

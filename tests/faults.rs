@@ -1,5 +1,5 @@
-//! What a fault of ours costs: one answer, one worker, or one reload. The real program, built so that
-//! some names, and the words of a file, make it panic or hang: `cargo test --features faults --test faults`.
+//! What a fault in dnsgate costs: one answer, one worker, or one reload. The real program is built so that some names, and some
+//! words of a file, make it panic or hang: `cargo test --features faults --test faults`.
 
 // Here and not as `required-features` in Cargo.toml: a target that is named there must exist wherever the crate is built,
 // and the image is built without tests.
@@ -47,7 +47,7 @@ fn start(workers: usize) -> Running {
          cache: {{size: 0}}\n\
          upstreams: {{one: {{servers: [\"udp://127.0.0.1:{}\"]}}}}\n\
          rules:\n\
-         - {{name: own, domains: [a.example], answer: [A 10.0.0.5]}}\n\
+         - {{name: own, domains: [a.example], records: [A 10.0.0.5]}}\n\
          - {{name: theirs, domains: [.dnsgate-test.example], forward: one}}\n",
         upstream()
     ))
@@ -66,7 +66,7 @@ fn logged(dnsgate: &Running, wanted: impl Fn(&Value) -> bool) -> Value {
 }
 
 #[test]
-fn a_panic_costs_one_answer() {
+fn panic_costs_one_answer() {
     if !installed(&["dig"]) {
         return;
     }
@@ -104,7 +104,7 @@ fn a_panic_costs_one_answer() {
 }
 
 #[test]
-fn a_worker_that_hangs_is_noticed() {
+fn hung_worker_is_reported() {
     let dnsgate = start(1);
     assert_eq!(dnsgate.get("/livez").0, 200);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -142,7 +142,7 @@ fn start_reloading(args: &[&str], policy: &str) -> Running {
 fn policy(number: u8) -> String {
     format!(
         "limits: {{reload_timeout: 5s, drain: 0s}}\n\
-         rules: [{{name: own, domains: [a.example], answer: [A 10.0.0.{number}]}}]\n"
+         rules: [{{name: own, domains: [a.example], records: [A 10.0.0.{number}]}}]\n"
     )
 }
 
@@ -154,7 +154,7 @@ fn put(path: &Path, text: &str) {
 }
 
 #[test]
-fn whatever_happens_in_a_reload_the_next_one_is_done() {
+fn reload_works_after_one_that_panicked_or_hung() {
     let dnsgate = start_reloading(&["--no-watch"], &policy(1));
     let (faults, config) = (
         dnsgate.dir().join("faults"),
@@ -209,7 +209,7 @@ fn whatever_happens_in_a_reload_the_next_one_is_done() {
 }
 
 #[test]
-fn only_so_many_reloads_hang_and_they_do_not_hold_up_the_pages() {
+fn hung_reloads_are_limited_and_hold_up_no_admin_page() {
     let dnsgate = start_reloading(&["--no-watch"], &policy(1).replace("5s", "1s"));
     let faults = dnsgate.dir().join("faults");
     put(&faults, "hang reading");
@@ -234,7 +234,7 @@ fn only_so_many_reloads_hang_and_they_do_not_hold_up_the_pages() {
 }
 
 #[test]
-fn looking_for_changes_may_fail_and_asking_still_works() {
+fn reload_on_request_works_if_watching_fails() {
     for fault in ["panic looking", "hang looking", "no thread"] {
         let dnsgate = start_reloading(&[], &policy(1));
         let (faults, config) = (

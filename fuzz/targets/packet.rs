@@ -1,8 +1,8 @@
 //! Any packet, from any client, at any time, against a policy with something of everything.
 //!
 //! Held: the engine does not panic; a reply is not larger than the client and the transport allow; hickory-proto can
-//! read it, and it belongs to the question; and what the engine made of the question is what a scan over all rules,
-//! written here a second time and in the plainest way, says that it must be.
+//! read it, and it belongs to the question; and what the engine made of the question is what the naive policy, a scan over
+//! all rules, says that it must be.
 //!
 //! The first byte of the input chooses client, transport and time, the rest is the packet.
 
@@ -10,13 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use dnsgate_core::dns::{NameRef, Query, RecordType, Rrset, Transport};
+use dnsgate_core::dns::{Query, RecordType, Rrset, Transport};
 use dnsgate_core::engine::{
-    self, Client, Context, Ending, GroupId, Outcome, Reason, RuleId, Snapshot, Step,
+    self, Client, Context, Ending, GroupId, Outcome, Reason, Snapshot, Step,
 };
-use dnsgate_core::policy::{
-    Action, DenyWith, Group, Pattern, Policy, Rule, RuleOrigin, TypeSet, ZoneId,
-};
+use dnsgate_core::policy::{Action, DenyWith, Group, Policy, Rule, RuleOrigin, TypeSet, ZoneId};
 use dnsgate_core::zone::{Zone, parse_zone};
 use hickory_proto::op::{Message, MessageType};
 
@@ -112,10 +110,10 @@ const RULES: &[Line] = &[
     ),
 ];
 
-/// The snapshot, and the rules as they were before it was built of them.
+/// The snapshot, and its rules for the naive policy.
 struct Fixture {
     snapshot: Snapshot,
-    rules: Vec<Rule>,
+    naive: Vec<dnsgate_naive::Rule<Vec<u8>>>,
 }
 
 static FIXTURE: LazyLock<Result<Fixture, String>> = LazyLock::new(|| {
@@ -138,11 +136,11 @@ static FIXTURE: LazyLock<Result<Fixture, String>> = LazyLock::new(|| {
         ));
     }
     let rules = RULES.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
-    let policy = Policy::build(groups, rules.clone(), DenyWith::Refused)
-        .map_err(|error| format!("{error:?}"))?;
+    let policy =
+        Policy::build(groups, rules, DenyWith::Refused).map_err(|error| format!("{error:?}"))?;
     Ok(Fixture {
         snapshot: Snapshot::new(1, policy, zones),
-        rules,
+        naive: RULES.iter().map(naive_rule).collect(),
     })
 });
 
@@ -191,6 +189,19 @@ fn rule((patterns, groups, types, ends, does): &Line) -> Result<Rule, String> {
     })
 }
 
+fn naive_rule((patterns, groups, types, ends, _): &Line) -> dnsgate_naive::Rule<Vec<u8>> {
+    dnsgate_naive::Rule {
+        patterns: patterns
+            .split(' ')
+            .map(dnsgate_naive::Pattern::read)
+            .collect(),
+        groups: (!groups.is_empty()).then(|| groups.to_vec()),
+        types: (!types.is_empty()).then(|| types.to_vec()),
+        until: ends.then_some(UNTIL),
+        origin: dnsgate_naive::Origin::Configured,
+    }
+}
+
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
@@ -210,12 +221,12 @@ pub(crate) fn check(data: &[u8]) {
 
     let source = SOURCES[usize::from(choices & 7) % SOURCES.len()];
     let transport = Transport::ALL[usize::from(choices >> 3 & 1)];
-    let now = at(UNTIL - u64::from(choices >> 4 & 1));
+    let now = UNTIL - u64::from(choices >> 4 & 1);
     let mut out = vec![0; engine::max_reply(transport)];
     match engine::begin(
         packet,
         Client { source, transport },
-        &Context::new(&fixture.snapshot, now),
+        &Context::new(&fixture.snapshot, at(now)),
         &mut out,
     ) {
         Step::Reply { len, outcome, .. } => {
@@ -264,14 +275,8 @@ fn check_reply(packet: &[u8], reply: &[u8], transport: Transport) {
     }
 }
 
-/// What the engine made of the question, against the scan.
-fn check_decision(
-    fixture: &Fixture,
-    packet: &[u8],
-    source: IpAddr,
-    now: SystemTime,
-    outcome: &Outcome,
-) {
+/// What the engine made of the question, against the naive policy.
+fn check_decision(fixture: &Fixture, packet: &[u8], source: IpAddr, now: u64, outcome: &Outcome) {
     let group = group_of(source);
     let Ok(query) = Query::parse(packet) else {
         assert_eq!(
@@ -289,21 +294,26 @@ fn check_decision(
         return;
     };
     assert_eq!(outcome.group, Some(group), "{outcome:?}");
-    let winner = winner(&fixture.rules, group, query.name(), query.qtype(), now);
+    let asked = dnsgate_naive::Question {
+        group: group.0,
+        name: dnsgate_naive::wire_labels(query.name().wire()),
+        qtype: query.qtype().0,
+        now,
+    };
+    let winner = dnsgate_naive::decide(&fixture.naive, &asked);
     // Where none decides, the rule is the one that allows the name to others, if there is one.
     assert!(
-        winner.is_none() || outcome.rule == winner.map(|(id, _)| id),
+        winner.is_none() || outcome.rule.map(|id| id.0 as usize) == winner,
         "{} {}",
         query.name(),
         query.qtype()
     );
-    let want: &[Reason] = match winner.map(|(_, rule)| &rule.action) {
+    let want: &[Reason] = match winner.map(|number| &RULES[number].4) {
         None if outcome.rule.is_none() => &[Reason::NoRule],
         None => &[Reason::OtherGroup, Reason::OtherType, Reason::Expired],
-        Some(Action::Deny) => &[Reason::Blocked],
-        Some(Action::Answer(_)) => &[Reason::Rule],
-        Some(Action::Forward(_)) => &[],
-        Some(Action::Zone(_)) => &[Reason::Zone, Reason::ChainTooLong],
+        Some(Does::Deny(_)) => &[Reason::Blocked],
+        Some(Does::Answer) => &[Reason::Rule],
+        Some(Does::Zone(_)) => &[Reason::Zone, Reason::ChainTooLong],
     };
     assert!(
         want.contains(&outcome.reason),
@@ -318,30 +328,4 @@ fn check_decision(
 fn group_of(source: IpAddr) -> Option<GroupId> {
     let at = SOURCES.iter().position(|&other| other == source)?;
     [Some(0), Some(1), Some(2), Some(0), Some(1), None][at].map(GroupId)
-}
-
-/// Of all rules that apply, the one with the longest name, then an exact one, then one that names the group.
-fn winner<'r>(
-    rules: &'r [Rule],
-    group: GroupId,
-    name: NameRef<'_>,
-    qtype: RecordType,
-    now: SystemTime,
-) -> Option<(RuleId, &'r Rule)> {
-    let mut best = None;
-    for (id, rule) in (0..).map(RuleId).zip(rules) {
-        let applies = rule.is_for(group) && rule.types.contains(qtype) && !rule.has_expired(now);
-        for pattern in rule
-            .patterns
-            .iter()
-            .filter(|pattern| applies && pattern.matches(name))
-        {
-            let exact = matches!(pattern, Pattern::Exact(_));
-            let rank = (pattern.name().label_count(), exact, rule.groups.is_some());
-            if best.is_none_or(|(highest, _, _)| rank > highest) {
-                best = Some((rank, id, rule));
-            }
-        }
-    }
-    best.map(|(_, id, rule)| (id, rule))
 }

@@ -122,7 +122,7 @@ families! {
     TCP_CLOSED = "tcp_closed_total", Counter, [],
         "TCP connections of clients that ended, for whatever reason.";
     TCP_LIMITED = "tcp_limited_total", Counter, ["limit"],
-        "TCP connections that reached one of their limits: closed (tcp_idle, tcp_message, tcp_unread), not read from for a while (tcp_pipeline), or a query answered SERVFAIL (tcp_unread_per_connection).";
+        "TCP connections that reached one of their limits: closed (tcp_idle_timeout, tcp_message_timeout, tcp_unread), not read from for a while (tcp_pipeline), or a query answered SERVFAIL (tcp_unread_per_connection).";
     TCP_UNREAD = "tcp_unread_bytes", Gauge, [],
         "Bytes of replies that dnsgate holds for TCP clients that have not read them yet.";
     REPLIES_LOST = "replies_lost_total", Counter, [],

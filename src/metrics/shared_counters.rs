@@ -43,7 +43,7 @@ labels! {
         InFlight = "in_flight",
         /// A query was answered SERVFAIL: as many wait for its question as may, or as many
         /// questions are in flight to its upstream.
-        Waiters = "waiters",
+        Coalesced = "coalesced",
         /// A question was not asked: no place was left for its group on the connections to a server.
         Pipeline = "upstream_pipeline",
         /// A query over its client's rate was dropped, or sent to TCP. Workers count these, in
@@ -57,9 +57,9 @@ labels! {
     /// limit's name in the configuration.
     TcpLimit {
         /// It was closed: it had waited too long for the first byte of a query.
-        Idle = "tcp_idle",
+        Idle = "tcp_idle_timeout",
         /// It was closed: a query took too long to come, or a reply to be read.
-        Message = "tcp_message",
+        Message = "tcp_message_timeout",
         /// It was not read from for a while: as many of its queries waited as may.
         Pipeline = "tcp_pipeline",
         /// It was closed: its client had not read for longest when the replies that clients do not

@@ -157,7 +157,7 @@ mod tests {
         let fit = Shares::of(1024, &limits, &listen(), 2).fit(&limits);
         assert!(fit.in_flight >= 200, "{fit:?}");
         assert!(fit.tcp_connections >= 300, "{fit:?}");
-        assert_eq!(fit.waiters, limits.waiters);
+        assert_eq!(fit.coalesced, limits.coalesced);
         // With next to none a client still gets a connection for a new one.
         let fit = Shares::of(64, &limits, &listen(), 2).fit(&limits);
         assert!(fit.tcp_connections < fit.tcp_connections_per_client);

@@ -52,7 +52,7 @@ fn make(
     };
     let limits = upstream::UpstreamLimits {
         deadline: limits.upstream_timeout,
-        coalesced: limits.waiters,
+        coalesced: limits.coalesced,
         questions: limits.in_flight,
         connections: limits.upstream_connections,
         pipeline: limits.upstream_pipeline,
@@ -101,7 +101,7 @@ impl Observer for CountingObserver {
             ),
             UpstreamEvent::Hedged { .. } => counters.hedged(),
             UpstreamEvent::Coalesced => counters.merged(),
-            UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Waiters),
+            UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Coalesced),
             UpstreamEvent::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
             UpstreamEvent::Refused { looping } => counters.refused(if looping {
                 telemetry::UpstreamRefusal::Looping

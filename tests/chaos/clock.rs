@@ -1,6 +1,6 @@
-//! The clock steps, by hours and by years, both ways: `until` follows the calendar, and nothing else does.
+//! The clock steps by hours and by years, forward and back: `until` follows the calendar, and nothing else does.
 //!
-//! It is the clock that this one process sees: the machine's is not touched.
+//! Only this one process sees another time. The machine's clock is not touched.
 
 use std::{
     fs,
@@ -75,7 +75,7 @@ fn step(dir: &Path, seconds: i64) {
 }
 
 #[test]
-fn clock_steps() {
+fn clock_steps_lose_no_query() {
     if !installed(&["faketime"]) {
         return;
     }
@@ -90,7 +90,7 @@ cache: {{ size: 4MiB }}
 zones: [{{ origin: zone.test, records: [\"*.any 60 IN A 10.0.0.1\"] }}]
 upstreams: {{ far: {{ servers: [\"udp://{}\"] }} }}
 rules:
-  - {{ name: dated, domains: [.dated.test], answer: [A 10.0.0.7], until: 2030-06-26 }}
+  - {{ name: dated, domains: [.dated.test], records: [A 10.0.0.7], until: 2030-06-26 }}
   - {{ name: far, domains: [.forward.test], forward: far }}
 ",
         upstream.address

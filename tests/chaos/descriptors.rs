@@ -1,4 +1,4 @@
-//! No file descriptor is left: datagrams go on, connections come again when there is one, and nothing turns in circles.
+//! All file descriptors are in use: UDP goes on, TCP connections are accepted again when one is free, and no loop spins.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
@@ -20,12 +20,12 @@ const CONNECTIONS: usize = 300;
 const WHILE: Duration = Duration::from_secs(1);
 
 #[test]
-fn no_descriptor_left() {
+fn queries_are_answered_without_a_free_descriptor() {
     let config = format!(
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
-limits: {{ tcp_connections_per_client: 1000, tcp_idle: 300s }}
+limits: {{ tcp_connections_per_client: 1000, tcp_idle_timeout: 300s }}
 {ZONES}"
     );
     let gate = Gate::start_with(&config, &format!("ulimit -n {DESCRIPTORS} &&"), |_, _| {});

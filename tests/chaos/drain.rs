@@ -1,4 +1,4 @@
-//! SIGTERM under load: answers go out until the last moment of the drain, then the process ends well.
+//! SIGTERM under load: queries are answered until the end of the drain, and the process exits with 0.
 
 use std::{
     thread,
@@ -32,7 +32,7 @@ const MIXED: Questions = Questions {
 };
 
 #[test]
-fn a_drain_under_load() {
+fn drain_under_load_loses_no_query() {
     let upstream = Upstream::start(|query, socket, to| {
         let (socket, reply) = (socket.try_clone().expect("a descriptor"), good(query));
         thread::spawn(move || {

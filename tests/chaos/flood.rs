@@ -1,5 +1,5 @@
-//! A flood of refused names from ten thousand addresses: at a pace that can be borne every query is answered, the
-//! flood's own as well; beyond it, what is lost is what the kernel says that it dropped, to the last datagram.
+//! A flood of denied names from ten thousand addresses. At a pace that the machine can bear, every query is answered, those of
+//! the flood as well. Beyond it, only datagrams that the kernel counts as dropped are lost.
 
 use std::{
     collections::HashMap,
@@ -136,7 +136,7 @@ fn dropped(port: u16) -> u64 {
 }
 
 #[test]
-fn a_flood_of_refused_names() {
+fn flood_of_denied_names_costs_no_other_query() {
     let gate = Gate::start(&format!(
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}

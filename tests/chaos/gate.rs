@@ -1,4 +1,4 @@
-//! The dnsgate of a scenario: held to its memory, started with whatever is missing, and judged at the end.
+//! The dnsgate of a test: with its memory limited, started with what the test leaves out, and judged at the end.
 
 use std::{
     fmt::Write as _,

@@ -1,4 +1,4 @@
-//! A control group that holds a process to its memory: beyond it, the kernel ends the process.
+//! A control group that limits the memory of a process: beyond it, the kernel ends the process.
 
 use std::{
     fs, io,

@@ -1,5 +1,4 @@
-//! A crowd of connections that want nothing, and some that send a byte a second: they are as many as there may be, and
-//! keep nobody out.
+//! As many connections as the limits allow, idle or sending one byte a second. They keep no other client out.
 
 use std::{
     io::Write as _,
@@ -45,7 +44,7 @@ fn wait_for(gate: &Gate, accepted: usize) {
 }
 
 #[test]
-fn idle_connections() {
+fn idle_connections_cost_no_query() {
     let all = IDLE + SLOW;
     if !many_descriptors(all as u64 + 500) {
         return;
@@ -54,7 +53,7 @@ fn idle_connections() {
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
-limits: {{ tcp_connections: {all}, tcp_connections_per_client: 600, tcp_idle: 300s, tcp_message: 60s }}
+limits: {{ tcp_connections: {all}, tcp_connections_per_client: 600, tcp_idle_timeout: 300s, tcp_message_timeout: 60s }}
 {ZONES}"
     ));
     let load = Load::both(gate.port(), OWN);

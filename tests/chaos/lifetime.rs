@@ -1,5 +1,5 @@
-//! One process for as long as the test lasts, and everything at once: reloads good and bad, clients that connect and go
-//! away, names that come once. Its memory must not grow with its age.
+//! One process for as long as the test lasts, with everything at once: valid and invalid reloads, clients that connect and leave,
+//! names that are asked for once. Its memory must not grow with its age.
 
 use std::{
     net::TcpStream,
@@ -29,7 +29,7 @@ const ONCE: Questions = Questions {
 };
 
 #[test]
-fn a_life_of_trouble() {
+fn long_life_with_reloads_loses_no_query_and_keeps_its_memory() {
     let upstream = Upstream::start(|query, socket, to| {
         // The asker may have gone.
         let _ = socket.send_to(&good(query), to);

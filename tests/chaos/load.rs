@@ -1,7 +1,7 @@
-//! The load: clients that send at a steady pace, and know of every query whether it was answered, once, and with what.
+//! The load: clients that send at a steady pace and check whether each query is answered, once, and with what.
 //!
-//! A client has no more than a window of queries under way, so that no buffer of the kernel overflows: what it misses
-//! was lost by the server. Every name has a number that no other query of the process has.
+//! A client has a limited number of queries under way, so that no kernel buffer overflows: a reply that it misses was lost by
+//! the server. Every name has a number that no other query of the process has.
 
 use std::{
     collections::HashMap,

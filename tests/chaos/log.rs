@@ -1,4 +1,4 @@
-//! Nobody reads the log: what cannot be written is dropped and counted, and nothing waits for it, not even the end.
+//! Nobody reads the log: lines that cannot be written are dropped and counted, and neither queries nor the exit wait for it.
 
 use std::{thread, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::{
 const QUEUE: u64 = 100;
 
 #[test]
-fn a_log_that_nobody_reads() {
+fn unread_log_holds_up_no_query() {
     let mut gate = Gate::start_unread(&format!(
         "google_apis: {{ vip: off }}
 log: {{ queries: all, format: json }}

@@ -1,10 +1,10 @@
-//! Hostile weather: what must not cost a query, while a load runs that counts every query and every reply. Each test is
-//! one kind of it and prints one row of the table in `docs/reliability.md`; `scripts/soak` runs them again and again.
+//! Faults and load from outside that must not cost a query, while a load counts every query and every reply. Each test is one
+//! kind of trouble and prints one row of the table in `docs/reliability.md`. `scripts/soak` repeats them.
 //!
-//! They take turns, because each is about what one dnsgate does with the whole machine. That process may have 64 MiB,
-//! which a control group holds it to where there is one to be had.
+//! The tests run one after the other, because each is about one dnsgate with the whole machine. That process may have 64 MiB; a
+//! control group enforces it where one can be made.
 //!
-//! Not here: how fast it is (`bench`), and what single messages do (`hostile`, `fuzz`).
+//! Not here: speed (`bench`), and single messages (`hostile`, `fuzz`).
 
 #![expect(
     clippy::disallowed_methods,

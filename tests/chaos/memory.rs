@@ -1,4 +1,4 @@
-//! More names than the cache has room for: it stays as large as it may be.
+//! More names than the cache has room for: its memory stays within the limit.
 
 use std::{
     thread,
@@ -26,7 +26,7 @@ const MANY: Questions = Questions {
 };
 
 #[test]
-fn more_names_than_there_is_room_for() {
+fn full_cache_stays_within_its_memory() {
     let upstream = Upstream::start(|query, socket, to| {
         let address = |last: u16| record(QUESTION, 1, &[192, 31, 196, last as u8]);
         let records: Vec<u8> = (0..ADDRESSES).flat_map(address).collect();

@@ -1,5 +1,5 @@
-//! One group's questions are never answered: by an upstream that is dead, by one that is silent to these names over TCP, by
-//! one that is slow where descriptors are few. The others notice nothing.
+//! The queries of one client group are never answered: the upstream is dead, or silent to these names over TCP, or slow where
+//! there are few descriptors. Other groups and upstreams lose no query.
 
 use std::{
     collections::HashMap,
@@ -168,13 +168,13 @@ fn until(what: &str, counts: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_dead_upstream_beside_a_healthy_one() {
+fn dead_upstream_costs_a_healthy_one_no_query() {
     let dead = Upstream::start(|_, _, _| {});
     let healthy = Upstream::start(|query, socket, to| {
         let _ = socket.send_to(&good(query), to);
     });
     let text = config(
-        "in_flight: 1000, waiters: 1000",
+        "in_flight: 1000, coalesced: 1000",
         &format!("udp://{}", dead.address),
         &format!("udp://{}", healthy.address),
     );
@@ -200,7 +200,7 @@ fn a_dead_upstream_beside_a_healthy_one() {
 }
 
 #[test]
-fn slow_names_of_one_group_over_tcp() {
+fn slow_names_of_one_group_cost_others_no_query() {
     let server = format!("tcp://{}", silent_to_some());
     let text = config("upstream_connections: 1", &server, &server)
         .replace("forward: slow", "forward: good");
@@ -216,7 +216,7 @@ fn slow_names_of_one_group_over_tcp() {
 }
 
 #[test]
-fn readiness_and_reloads_with_1024_descriptors() {
+fn stays_ready_and_reloads_with_1024_descriptors() {
     let slow = Upstream::start(|query, socket, to| {
         // Probes are answered: it lives.
         if !is_slow(query) {
@@ -249,7 +249,7 @@ fn readiness_and_reloads_with_1024_descriptors() {
 }
 
 #[test]
-fn the_soft_limit_is_raised_to_the_hard_one() {
+fn soft_descriptor_limit_is_raised_to_the_hard_one() {
     let gate = Gate::start_with("", "ulimit -Sn 256 && ulimit -Hn 4096 &&", |_, _| {});
     assert_eq!(gate.metric("process_max_fds"), 4096);
 }

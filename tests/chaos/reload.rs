@@ -1,4 +1,4 @@
-//! A hundred reloads, half of them bad: each reply is of one policy, and the bad ones change nothing.
+//! A hundred reloads, half of them with an invalid file: each reply comes from one policy, and invalid files change nothing.
 
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ fn policy(is_b: bool) -> String {
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
 zones: [{{ origin: zone.test, records: [\"*.link {ttl} IN CNAME end\", \"end {ttl} IN A {address}\"] }}]
-rules: [{{ name: only-{name}, domains: [.{name}.test], answer: [\"{ttl} A {address}\"] }}]
+rules: [{{ name: only-{name}, domains: [.{name}.test], records: [\"{ttl} A {address}\"] }}]
 tests: [{{ ask: x.{name}.test, from: 127.0.0.1, expect: {{ rule: only-{name} }} }}]
 "
     )
@@ -55,7 +55,7 @@ fn bad(number: usize, is_b: bool) -> String {
 }
 
 #[test]
-fn reloads() {
+fn reloads_lose_no_query() {
     let (mut done, mut refused) = (0, 0);
     let gate = Gate::start_with(&policy(false), "", |_, command| {
         command.arg("--no-watch");

@@ -1,5 +1,5 @@
-//! The admin port under siege: connections that say nothing, or half a request, come as fast as they are closed.
-//! Health pages answer all the same, and queries do not notice.
+//! A crowd at the admin port: connections that send nothing or half a request come as fast as they are closed. The health pages
+//! answer all the same, and queries are not affected.
 
 use std::{
     io::Write as _,
@@ -47,7 +47,7 @@ fn besiege(number: usize, admin: SocketAddr) -> Option<TcpStream> {
 }
 
 #[test]
-fn the_admin_port_under_siege() {
+fn crowd_at_the_admin_port_costs_no_query() {
     let config = format!(
         "google_apis: {{ vip: off }}\nlog: {{ queries: none }}\ncache: {{ size: 1MiB }}\n{ZONES}"
     );

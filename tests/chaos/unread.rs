@@ -1,4 +1,4 @@
-//! A crowd of connections that ask for large answers and read none: what is held for them is bounded in bytes.
+//! Many connections ask for large answers and read none: the bytes that are held for them are limited.
 
 use std::{
     fmt::Write as _,
@@ -55,14 +55,14 @@ fn config() -> String {
         "google_apis: {{ vip: off }}
 log: {{ queries: none }}
 cache: {{ size: 1MiB }}
-limits: {{ tcp_message: 60s, tcp_unread: {HELD_MIB}MiB, tcp_unread_per_connection: 64KiB }}
+limits: {{ tcp_message_timeout: 60s, tcp_unread: {HELD_MIB}MiB, tcp_unread_per_connection: 64KiB }}
 zones: [{{ origin: zone.test, records: [\"*.any 60 IN A 10.0.0.1\"] }}, {{ origin: big.test, records: [{records}] }}]
 "
     )
 }
 
 #[test]
-fn clients_that_do_not_read() {
+fn clients_that_do_not_read_cost_no_other_query() {
     if !many_descriptors(CROWD as u64 + 500) {
         return;
     }

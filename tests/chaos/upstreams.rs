@@ -1,5 +1,5 @@
-//! Upstreams that stall, lie and die: what needs none of them goes on as if nothing was, and what does ends with the
-//! truth or SERVFAIL.
+//! Upstreams that stall, lie or end: names that do not need them are answered as before, and names that do get a correct answer or
+//! SERVFAIL.
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -60,7 +60,7 @@ const FORWARDED: Questions = Questions {
 };
 
 #[test]
-fn upstreams_that_stall_lie_and_die() {
+fn failing_upstreams_cost_no_query_of_others() {
     let mut upstreams: Vec<Upstream> = ALL.iter().map(|(_, does)| Upstream::start(*does)).collect();
     let mut config = format!(
         "google_apis: {{ vip: off }}\nlog: {{ queries: none }}\ncache: {{ size: 2MiB }}\n\

@@ -1,5 +1,5 @@
-//! The alert rules that ship are about metrics that exist. (That each rule fires when it should, promtool shows:
-//! `deploy/prometheus-rules.test.yml` and `deploy/prometheus-rules-days.test.yml`.)
+//! The alert rules of `deploy` use metrics that exist, and each alert has a test in which it fires. promtool runs those tests:
+//! `deploy/prometheus-rules.test.yml` and `deploy/prometheus-rules-days.test.yml`.
 
 use dnsgate::telemetry::families;
 
@@ -14,7 +14,7 @@ fn metrics(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn alerts_are_about_metrics_that_exist() {
+fn alerts_use_metrics_that_exist() {
     let known: Vec<&str> = families().map(|family| family.name).collect();
     for (text, least) in [(RULES, 15), (TESTS, 15), (TESTS_OF_DAYS, 2)] {
         let used = metrics(text);
@@ -27,7 +27,7 @@ fn alerts_are_about_metrics_that_exist() {
 }
 
 #[test]
-fn every_alert_is_shown_firing() {
+fn every_alert_has_a_test_in_which_it_fires() {
     for line in RULES.lines() {
         if let Some(alert) = line.trim().strip_prefix("- alert: ") {
             assert!(

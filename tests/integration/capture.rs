@@ -1,9 +1,9 @@
-//! What leaves: everything that reaches an upstream, byte for byte, while clients send what they like.
+//! Compares every byte that reaches an upstream with what the policy allows, while clients send random packets.
 //!
-//! The program runs between a random load and two fake upstreams inside of the test. Each message that these catch
-//! must be the one encoding of a question that a scan over the rules allows, to a client that asked it; nothing else
-//! of any client, and nothing that an upstream's answer could make it ask. Only its own probes are excepted, and those
-//! have their form.
+//! The program runs between a random load and two fake upstreams inside the test. Each message that an upstream gets must be
+//! the one encoding of a question that the naive policy allows to a client that asked it. Nothing else of a client's packet may
+//! be in it, and no upstream's answer may cause another question. Only dnsgate's own probes are excepted, and their form is
+//! checked.
 //!
 //! `CAPTURE_SEED=…` repeats a run.
 
@@ -87,7 +87,7 @@ fn run(forwards: bool) -> ([Vec<Caught>; 2], Allowed) {
 }
 
 #[test]
-fn only_what_the_policy_allows_leaves() {
+fn upstreams_get_only_what_the_policy_allows() {
     let (caught, allowed) = run(true);
     let mut seen = Allowed::new();
     for (upstream, messages) in caught.iter().enumerate() {
@@ -111,7 +111,7 @@ fn only_what_the_policy_allows_leaves() {
 }
 
 #[test]
-fn nothing_leaves_without_a_rule() {
+fn upstreams_get_nothing_without_a_rule() {
     let (caught, allowed) = run(false);
     assert!(!allowed.is_empty(), "the same load");
     for caught in caught.iter().flatten() {

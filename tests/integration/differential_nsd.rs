@@ -1,9 +1,9 @@
-//! dnsgate against NSD: the same zone files, the same questions, the same answers.
+//! Compares dnsgate with NSD: the same zone files, the same questions, the same answers.
 //!
-//! Thousands of questions are made from the zones of `tests/integration/differential_nsd` (names that are in them, and those next to
-//! them; every type; either transport; with EDNS and without) and asked of both servers. Response code, AA, TC and the
-//! sections must be equal; where they may differ stands in one list with the reasons ([`accepted::ACCEPTED`]), and what
-//! stands in the list must occur.
+//! Thousands of questions are made from the zones of `tests/integration/differential_nsd`: names that are in them and names next
+//! to those, every type, either transport, with and without EDNS. Both servers are asked. Response code, AA, TC and the sections
+//! must be equal. One list has the differences that are allowed, with the reasons ([`accepted::ACCEPTED`]), and each of them must
+//! occur.
 
 use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, path::Path};
 
@@ -51,7 +51,7 @@ const KINDS: [&str; 10] = [
 const LEAST_QUESTIONS: usize = 5_000;
 
 #[test]
-fn dnsgate_answers_as_nsd_does() {
+fn answers_are_equal_to_those_of_nsd() {
     let Some(program) = nsd::find() else {
         assert!(
             std::env::var_os("CI").is_none(),

@@ -1,4 +1,4 @@
-//! The documentation is executed: what it shows is what happens, and what it names exists.
+//! Runs the documentation: commands print what it shows, and what it names exists.
 
 mod commands;
 mod config;

@@ -1,5 +1,5 @@
-//! Forwarding as its users meet it: dnsgate in front of real name servers, asked by real clients. Every server is
-//! started by the test on ports of 127.0.0.1 that were free, and ended by its process id.
+//! Forwarding: dnsgate in front of real name servers, asked by real clients. The test starts each server on free ports of
+//! 127.0.0.1 and ends it by its process id.
 
 mod answers;
 mod direct;

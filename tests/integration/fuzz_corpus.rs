@@ -1,5 +1,5 @@
-//! The fuzzers' corpus without a fuzzer: every committed input goes through the same check as under cargo-fuzz, and so
-//! does everything that is near one of them: each beginning of it, and it with any one byte changed.
+//! Replays the fuzzers' corpus without a fuzzer. Every committed input goes through the same check as under cargo-fuzz, and so
+//! does everything near it: each beginning of the input, and the input with any one byte changed.
 
 use std::error::Error;
 use std::fs;
@@ -52,21 +52,21 @@ fn replay(target: &str, least: usize, check: fn(&[u8])) -> Result<(), Box<dyn Er
 }
 
 #[test]
-fn packets() -> Result<(), Box<dyn Error>> {
+fn packets_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("packet", 40, packet::check)
 }
 
 #[test]
-fn answers_of_upstreams() -> Result<(), Box<dyn Error>> {
+fn upstream_answers_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("upstream", 20, upstream::check)
 }
 
 #[test]
-fn zone_files() -> Result<(), Box<dyn Error>> {
+fn zone_files_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("zone", 9, zone::check)
 }
 
 #[test]
-fn configurations() -> Result<(), Box<dyn Error>> {
+fn configurations_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("config", 10, config::check)
 }

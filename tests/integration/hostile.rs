@@ -1,8 +1,8 @@
-//! Upstreams that do what none should: each row of the tables in `hostile/` is one of them, alone behind a rule of its
-//! own, and what a client over UDP sees of it. They all do it at the same time, to one process, which must still be
-//! there afterwards and have an answer wherever they have one.
+//! Upstreams that misbehave. Each row of the tables in `hostile/` is one of them, alone behind a rule of its own, with the reply
+//! that a client gets over UDP. All misbehave at the same time towards one process. Afterwards it must still run, and answer
+//! wherever the upstream does.
 //!
-//! A bad certificate and a wrong name are elsewhere: they need TLS.
+//! Bad certificates and wrong names are in `forward/encrypted.rs`, because they need TLS.
 
 mod client;
 mod datagrams;
@@ -121,7 +121,7 @@ fn counted(metrics: &str, name: &str, label: &str) -> f64 {
 }
 
 #[test]
-fn what_no_upstream_should_do() {
+fn misbehaving_upstreams_fail_their_own_queries_only() {
     let (cases, fakes, config) = start();
     let dnsgate = Running::start(&config);
     let bad: Vec<Client> = (0..)

@@ -1,7 +1,8 @@
-//! The program as its users meet it: started as they start it, asked with their own clients, ended
-//! with the signals that they send. Everything happens on loopback, on ports that were free.
+//! The program as its users run it: started from a command line, asked by real clients, ended by signals. Everything happens on
+//! free ports of loopback.
 
 mod answers;
+mod explain;
 #[path = "program/ipv6.rs"]
 mod ipv6;
 mod learn;
@@ -11,5 +12,6 @@ mod notify;
 mod quoting;
 mod rate;
 mod reload;
+mod reload_report;
 mod signals;
 mod verbs;

@@ -1,5 +1,5 @@
-//! A real Prometheus scrapes a real dnsgate with the configuration that ships, and counts what was
-//! asked. What promtool has to say of the metrics and the alert rules is part of it.
+//! A real Prometheus scrapes a real dnsgate with the configuration of `deploy` and counts the queries. promtool checks the
+//! metrics, the configuration and the alert rules.
 
 use std::{
     fmt::Write as _,
@@ -198,7 +198,7 @@ fn promtool(args: &[&str], input: &str) -> (bool, String) {
 }
 
 #[test]
-fn promtool_has_nothing_to_say_about_the_metrics() {
+fn promtool_accepts_the_metrics() {
     if !installed(&["promtool", "dig"]) {
         return;
     }
@@ -218,7 +218,7 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
 }
 
 #[test]
-fn promtool_accepts_what_ships() {
+fn promtool_accepts_the_files_of_deploy() {
     if !installed(&["promtool"]) {
         return;
     }
@@ -234,7 +234,7 @@ fn promtool_accepts_what_ships() {
 }
 
 #[test]
-fn the_readme_scrapes_as_the_file_that_ships() {
+fn readme_and_deploy_have_the_same_scrape_configuration() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("a text");
     let (_, block) = readme
         .split_once("```yaml\n# prometheus.yml\n")

@@ -1,4 +1,4 @@
-//! What dig or kdig printed, taken apart.
+//! Reads what dig or kdig printed.
 
 /// A reply as the client saw it. The records' fields stand one space apart.
 #[derive(Debug, Default, PartialEq, Eq)]

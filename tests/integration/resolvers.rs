@@ -1,5 +1,5 @@
-//! Other people's software against the real program: resolvers in front of it, the clients that people look names up with, and
-//! the resolvers of C libraries and languages with a search list. What each of them makes of a denial is what a denial is worth.
+//! Other people's software with the real program: resolvers in front of it, the lookup tools that people use, and the resolvers
+//! of C libraries and languages with a search list. Each must understand a denial as it is meant.
 
 mod clients;
 mod front;

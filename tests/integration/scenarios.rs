@@ -119,7 +119,7 @@ const fn default_true() -> bool {
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 #[test]
-fn every_scenario_goes_as_it_says() {
+fn every_scenario_gets_the_replies_it_lists() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap()

@@ -2,11 +2,12 @@
 //! that each kind of check can fail.
 
 mod google;
+mod leaks;
 
 use std::{
     fs,
     io::Write as _,
-    net::{TcpListener, UdpSocket},
+    net::TcpListener,
     process::{Command, Output, Stdio},
     thread,
     time::Duration,
@@ -43,7 +44,7 @@ impl Vpc {
         fs::write(dir.path().join("ca.pem"), authority.pem()).expect("room");
         // Only the metadata server's name is answered beside the preset.
         let rules =
-            "  - { name: metadata, domains: [metadata.google.internal], answer: [A 127.0.0.1] }";
+            "  - { name: metadata, domains: [metadata.google.internal], records: [A 127.0.0.1] }";
         let config = format!(
             "google_apis: {{ vip: psc, addresses: [127.0.0.1] }}\nrules:\n{rules}\n{more}\n"
         );
@@ -120,7 +121,7 @@ fn failed(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_limited_egress_is_proved() {
+fn passes_where_egress_is_limited() {
     let vpc = Vpc::new(SEALED);
     vpc.google.page("/", 400, "");
     vpc.metadata.page(
@@ -191,7 +192,7 @@ fn a_limited_egress_is_proved() {
 }
 
 #[test]
-fn the_table_says_what_to_do() {
+fn failed_checks_say_what_to_do() {
     let vpc = Vpc::new(SEALED);
     vpc.google.page("/", 403, "");
     let output = vpc.command(&[]).output().expect("the program runs");
@@ -208,7 +209,7 @@ fn the_table_says_what_to_do() {
 }
 
 #[test]
-fn a_bucket_that_cannot_be_listed_fails() {
+fn fails_if_the_bucket_cannot_be_listed() {
     let vpc = Vpc::new(SEALED);
     vpc.google.page("/", 200, "");
     let token = vpc.dir.path().join("token");
@@ -262,65 +263,7 @@ fn a_bucket_that_cannot_be_listed_fails() {
 }
 
 #[test]
-fn every_leak_is_seen() {
-    let leaky = "  - { name: leak, domains: [www.example.com], answer: [A 127.0.0.1] }";
-    let vpc = Vpc::new(leaky);
-    vpc.google.page("/", 200, "");
-    let url = format!("https://www.example.com:{}/", vpc.google.port);
-    let literal = format!("https://127.0.0.1:{}/", vpc.google.port);
-    let (code, report) = vpc.verify(&["--expect-blocked", &url, "--expect-blocked", &literal]);
-    let port = vpc.google.port;
-    assert_eq!(code, Some(1));
-    assert_eq!(report["check_connection"], true);
-    assert_eq!(
-        failed(&report),
-        [
-            "denied www.example.com".to_owned(),
-            "data www.example.com".to_owned(),
-            format!("unreachable www.example.com:{port}"),
-            format!("unreachable 127.0.0.1:{port}"),
-        ]
-    );
-    let denied = ("fail", "it resolves: 127.0.0.1");
-    assert_eq!(seen(&report, "denied www.example.com"), denied);
-
-    // A resolver at another address, on every way that is tried.
-    let tcp = TcpListener::bind("127.0.0.3:0").expect("a port");
-    let port = tcp.local_addr().expect("bound").port();
-    let udp = UdpSocket::bind(("127.0.0.3", port)).expect("a port");
-    thread::spawn(move || {
-        let mut packet = [0; 512];
-        while let Ok((len, from)) = udp.recv_from(&mut packet) {
-            let _ = udp.send_to(&packet[..len], from);
-        }
-    });
-    let ports = format!("dns={port},dot={port},https={port},http={port}");
-    let (_, report) = vpc.verify(&["--bypass", "127.0.0.3", "--ports", &ports]);
-    for check in [
-        "udp:53", "tcp:53", "tcp:853", "udp:853", "tcp:443", "udp:443", "tcp:80",
-    ] {
-        let (result, _) = seen(&report, &format!("bypass {check} 127.0.0.3"));
-        assert_eq!(result, "fail", "{report}");
-    }
-}
-
-#[test]
-fn a_type_that_a_rule_lets_through_is_seen() {
-    let leaky =
-        "  - { name: leak, domains: [.www.example.com], types: [TXT], answer: [TXT leaked] }";
-    let vpc = Vpc::new(leaky);
-    vpc.google.page("/", 200, "");
-    let (code, report) = vpc.verify(&[]);
-    assert_eq!(
-        (code, failed(&report)),
-        (Some(1), vec!["data www.example.com"])
-    );
-    let (_, told) = seen(&report, "data www.example.com");
-    assert_eq!(told, "TXT has an answer: 1 record");
-}
-
-#[test]
-fn a_proxy_of_the_environment_is_tried() {
+fn tries_the_proxies_of_the_environment() {
     let vpc = Vpc::new(SEALED);
     vpc.google.page("/", 200, "");
     let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -341,7 +284,7 @@ fn a_proxy_of_the_environment_is_tried() {
 }
 
 #[test]
-fn standard_input_is_a_file() {
+fn reads_a_file_from_standard_input() {
     let vpc = Vpc::new(SEALED);
     vpc.google.page("/", 200, "");
     let list = "/storage/v1/b/bucket/o?fields=items(name)%2CnextPageToken";
@@ -364,60 +307,7 @@ fn standard_input_is_a_file() {
 }
 
 #[test]
-fn what_is_not_as_configured_is_seen() {
-    let vpc = Vpc::new(SEALED);
-    let port = vpc.dnsgate.port;
-    let other = "google_apis: { vip: psc, addresses: [127.0.0.2] }";
-    fs::write(&vpc.config, other).expect("room");
-    let (code, report) = vpc.verify(&[]);
-    assert_eq!(code, Some(1));
-    let (result, told) = seen(&report, "name storage.googleapis.com");
-    assert_eq!((result, told), ("fail", "127.0.0.1, none of psc"));
-    assert_eq!(
-        seen(&report, "vip 127.0.0.2"),
-        ("fail", "connection: refused")
-    );
-
-    // Nobody answers: silence is no denial.
-    let mut dead = vpc.dnsgate;
-    end(&mut dead.child);
-    let server = format!("127.0.0.1:{port}");
-    let output = quiet(Command::new(PROGRAM).arg("verify"))
-        .args(["--json", "--timeout", "200ms", "--config", &vpc.config])
-        .args(["--server", &server, "--bypass", NOBODY])
-        .args(["--ports", &format!("https={}", free_port(NOBODY))])
-        .arg("--ca")
-        .arg(vpc.dir.path().join("ca.pem"))
-        .output()
-        .expect("the program runs");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    for check in [
-        "name storage.googleapis.com",
-        "denied www.example.com",
-        "unreachable www.example.com:443",
-    ] {
-        assert_eq!(seen(&report, check).0, "fail", "{report}");
-    }
-    assert_eq!(report["check_connection"], false);
-}
-
-#[test]
-fn a_stranger_is_not_taken_for_google() {
-    let vpc = Vpc::new(SEALED);
-    fs::write(vpc.dir.path().join("ca.pem"), Authority::new().pem()).expect("room");
-    let (_, report) = vpc.verify(&[]);
-    let (result, told) = seen(&report, "vip 127.0.0.1");
-    assert_eq!(result, "fail");
-    assert!(told.starts_with("TLS: invalid peer certificate"), "{told}");
-    // A service is asked for by its own name, where that leads; the certificate is not for it.
-    let vpc = Vpc::new(SEALED);
-    vpc.google.page("/", 200, "");
-    let (_, report) = vpc.verify(&["--api", "run.googleapis.com"]);
-    assert_eq!(failed(&report), ["api run.googleapis.com"]);
-}
-
-#[test]
-fn arguments_that_make_no_sense_are_trouble() {
+fn nonsensical_arguments_exit_with_2() {
     for (args, said) in [
         (&["--ca", "/nonexistent"][..], "/nonexistent cannot be read"),
         (&["--token-file", "x"], "--bucket"),
@@ -440,7 +330,7 @@ fn arguments_that_make_no_sense_are_trouble() {
 }
 
 #[test]
-fn it_watches_until_it_is_told_to_stop() {
+fn watches_until_a_signal_stops_it() {
     if !installed(&["promtool"]) {
         return;
     }
@@ -478,7 +368,7 @@ fn it_watches_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn the_readme_tells_the_defaults_and_the_metrics() {
+fn readme_states_the_defaults_and_the_metrics() {
     let readme = include_str!("../../README.md");
     let (_, section) = readme.split_once("## Prove it\n").expect("the section");
     let (section, _) = section.split_once("\n## ").expect("its end");

@@ -1,4 +1,4 @@
-//! Replies, good and bad, in bytes.
+//! Well-formed and malformed replies in bytes.
 
 const A: u16 = 1;
 const CNAME: u16 = 5;

@@ -1,5 +1,5 @@
-//! A running dnsgate, for tests of the program as its users meet it: started on free ports of
-//! loopback, found by its own log line, ended by its process id when the test ends.
+//! A running dnsgate for tests of the program: started on free ports of loopback, found by its own log line, ended by its
+//! process id when the test ends.
 
 use std::{
     env, fs,

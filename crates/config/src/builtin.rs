@@ -239,8 +239,8 @@ zones:
   - { origin: 10.in-addr.arpa, records: [\"5.0.0 PTR db.corp.example.\"] }
   - { origin: 1.168.192.in-addr.arpa, records: [\"7 PTR www.corp.example.\"] }
 rules:
-  - { name: fake, domains: [metadata.google.internal], answer: [A 10.0.0.9] }
-  - { name: canary, domains: [.use-application-dns.net], answer: [A 10.0.0.8] }
+  - { name: fake, domains: [metadata.google.internal], records: [A 10.0.0.9] }
+  - { name: canary, domains: [.use-application-dns.net], records: [A 10.0.0.8] }
 ",
         );
         for (name, rtype, want) in [

@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn what_is_forwarded_is_compared_by_what_it_is_called() {
         let old = "{upstreams: {a: {servers: [udp://10.9.0.53]}, b: {servers: [udp://10.9.1.53]}}, \
-            rules: [{name: x, domains: [x.test], forward: a, answers: {within: [10.0.0.0/8]}}, \
+            rules: [{name: x, domains: [x.test], forward: a, addresses: [10.0.0.0/8]}, \
             {name: y, domains: [y.test], forward: b}], mode: {observe: a}, cache: {max_ttl: 1h}}";
         for (from, to, told) in [
             (
@@ -340,12 +340,12 @@ mod tests {
             (
                 "10.0.0.0/8",
                 "10.0.0.0/9",
-                "changed rule x (answers.within: +10.0.0.0/9 -10.0.0.0/8)",
+                "changed rule x (addresses: +10.0.0.0/9 -10.0.0.0/8)",
             ),
             (
-                ", answers: {within: [10.0.0.0/8]}",
+                ", addresses: [10.0.0.0/8]",
                 "",
-                "changed rule x (answers.within: 10.0.0.0/8 -> not set)",
+                "changed rule x (addresses: 10.0.0.0/8 -> not set)",
             ),
             (
                 "observe: a",
@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn sections_are_compared_key_by_key_and_a_default_is_what_it_says() {
         let old = "{upstreams: {a: {servers: [udp://10.9.0.53]}, b: {servers: [udp://10.9.1.53]}}, \
-            rules: [{name: x, domains: [x.test], forward: a, answers: {within: [10.0.0.0/8]}}, \
+            rules: [{name: x, domains: [x.test], forward: a, addresses: [10.0.0.0/8]}, \
             {name: y, domains: [y.test], forward: b}], mode: {observe: a}, cache: {max_ttl: 1h}}";
         for (from, to, told) in [
             (

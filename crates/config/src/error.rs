@@ -487,7 +487,10 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         // As many letters must be added or removed at least.
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= far(candidate))
         .take(MAX_COMPARED)
-        .map(|candidate| (strsim::osa_distance(&word, candidate), candidate))
+        .map(|candidate| {
+            let distance = strsim::osa_distance(&word, &candidate.to_ascii_lowercase());
+            (distance, candidate)
+        })
         .filter(|&(distance, candidate)| distance <= far(candidate))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
@@ -631,10 +634,11 @@ mod tests {
 
     #[test]
     fn only_near_words_are_suggested() {
-        let known = ["listen", "admin", "clients", "rules"];
+        let known = ["listen", "admin", "clients", "rules", "VPC"];
         for (word, near) in [
             ("lisen", Some("listen")),
             ("Clients", Some("clients")),
+            ("vpc", Some("VPC")),
             ("client", Some("clients")),
             ("zebra", None),
             ("", None),

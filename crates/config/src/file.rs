@@ -7,13 +7,14 @@
 use super::{
     case::{self, CaseEntry},
     error::{Faults, Place, nearest},
+    google::DOCUMENTED_WORD,
     host::HostName,
     keys::{self, Keys},
     limits::LOG_SAMPLE,
     listen::Listen,
     log::{Log, LogFormat, LogOutput, LogQueries},
     read::{At, Choice, Fields, bad_value, choice, listed, mapping, quoted, scalar, shape},
-    value::{Address, Admin, Cidr, Count, Label},
+    value::{Address, Admin, Cidr, Count, Label, Version},
     yaml::{Entry, Node, Value},
 };
 use dnsgate_core::{dns::Name, policy::DenyWith};
@@ -24,7 +25,7 @@ mod upstreams;
 
 pub(super) use limits::{CacheSection, LimitsSection};
 use limits::{read_cache, read_limits, within};
-pub(super) use rules::{Answers, Deny, RuleEntry};
+pub(super) use rules::{Deny, RuleEntry};
 pub(super) use upstreams::{Mode, UpstreamEntry, UpstreamsSection};
 
 /// The whole file. What is `None` was left out, and `build` has its default.
@@ -175,6 +176,8 @@ impl File {
         let Some(fields) = Fields::of(root, &keys::FILE, faults) else {
             return Self::default();
         };
+        // There is one, so that nothing depends on it yet.
+        let _: Option<At<Version>> = fields.scalar("version", faults);
         let clients_node = fields.get("clients");
         let clients = clients_node.and_then(|node| clients(node, faults));
         let written = clients_node.map_or(0, |node| match &node.value {
@@ -390,7 +393,7 @@ impl GoogleApis {
 
 /// Whether the domains are the word for all of them, perhaps misspelt.
 fn is_documented(node: &Node, faults: &mut Faults<'_>) -> bool {
-    const WORD: &str = "documented";
+    const WORD: &str = DOCUMENTED_WORD;
     let Value::Scalar(text) = &node.value else {
         return false;
     };

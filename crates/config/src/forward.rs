@@ -43,40 +43,40 @@ pub(super) fn forwarding(
     faults: &mut Faults<'_>,
 ) -> Option<Forwarding> {
     let found = upstreams.find(upstream, faults);
-    let answers = match &entry.answers {
-        None => Some(AnswerRanges::Public),
-        Some(answers) => answers.within.as_ref().map(|within| {
-            if within.value.is_empty() {
+    let answers = match &entry.addresses {
+        None => AnswerRanges::Public,
+        Some(addresses) => {
+            if addresses.value.is_empty() {
                 faults.push_help(
-                    within.place,
-                    "`within` is empty, so no address could ever pass",
-                    "leave `answers` out for every public address".to_owned(),
+                    addresses.place,
+                    "`addresses` is empty, so no address could ever pass",
+                    "leave `addresses` out for every public address".to_owned(),
                 );
             }
-            if let Some(range) = within.value.get(MAX_RANGES) {
-                let message = format!("`within` has at most {MAX_RANGES} ranges");
+            if let Some(range) = addresses.value.get(MAX_RANGES) {
+                let message = format!("`addresses` has at most {MAX_RANGES} ranges");
                 faults.push(range.place, message);
             }
-            let ranges = within.value.iter().take(MAX_RANGES);
+            let ranges = addresses.value.iter().take(MAX_RANGES);
             // In one order, whatever that of the file is: it says nothing, and rules are compared.
             let mut ranges: Vec<_> = ranges.map(|at| at.value.0).collect();
             ranges.sort_unstable();
             ranges.dedup();
             AnswerRanges::Within(ranges.into())
-        }),
+        }
     };
     Some(Forwarding {
         upstream: found?,
-        answers: answers?,
+        answers,
         cname: entry.cname.map(|at| at.value).unwrap_or_default(),
     })
 }
 
 /// Reports what has no meaning in a rule that does not forward.
 pub(super) fn report_idle(entry: &RuleEntry, faults: &mut Faults<'_>) {
-    let answers = entry.answers.as_ref().map(|answers| answers.place);
+    let addresses = entry.addresses.as_ref().map(|addresses| addresses.place);
     let cname = entry.cname.map(|at| at.place);
-    for (key, place) in [("answers", answers), ("cname", cname)] {
+    for (key, place) in [("addresses", addresses), ("cname", cname)] {
         if let Some(place) = place {
             let message = format!(
                 "`{key}` is for rules with `forward`: it is about what an upstream answers"

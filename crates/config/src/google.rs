@@ -47,6 +47,8 @@ use dnsgate_core::{
 
 /// The TTL of every record of the preset, in seconds: as in Google's examples.
 pub(super) const TTL: u32 = 300;
+/// What `domains` says for every name that Google documents.
+pub(super) const DOCUMENTED_WORD: &str = "documented";
 /// The domain whose addresses have names of their own.
 const GOOGLEAPIS: &str = "googleapis.com";
 

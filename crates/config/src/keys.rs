@@ -1,7 +1,6 @@
 //! The keys that the file may have, mapping by mapping.
 //!
-//! Keys that a later version reads are part of the format already. They are refused by name, so that
-//! nobody believes that they do something.
+//! Keys that the format had before its first release are refused by name, each with the one to write instead.
 
 /// What a mapping of the file may hold.
 #[derive(Clone, Copy, Debug)]
@@ -10,22 +9,15 @@ pub(super) struct Keys {
     pub(super) what: &'static str,
     /// The keys, in the order in which an error lists them.
     pub(super) known: &'static [&'static str],
-    /// Keys of the format that a later version reads.
-    pub(super) later: &'static [Later],
-}
-
-/// A key that the format has and this version does not read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Later {
-    pub(super) key: &'static str,
-    /// What to write for now.
-    pub(super) help: &'static str,
+    /// Keys of the format before its first release, each with the one that took its place.
+    pub(super) former: &'static [(&'static str, &'static str)],
 }
 
 /// The keys of the file itself.
 pub(super) const FILE: Keys = Keys {
     what: "the configuration",
     known: &[
+        "version",
         "listen",
         "admin",
         "admin_hosts",
@@ -43,28 +35,28 @@ pub(super) const FILE: Keys = Keys {
         "log",
         "tests",
     ],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of an entry of `clients`.
 pub(super) const CLIENT_GROUP: Keys = Keys {
     what: "a client group",
     known: &["cidrs", "deny_with"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of `google_apis`.
 pub(super) const GOOGLE_APIS: Keys = Keys {
     what: "google_apis",
     known: &["vip", "addresses", "domains", "ipv6", "except"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of an entry of `zones`.
 pub(super) const ZONE: Keys = Keys {
     what: "a zone",
     known: &["origin", "file", "records"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of an entry of `rules`.
@@ -74,39 +66,35 @@ pub(super) const RULE: Keys = Keys {
         "name",
         "domains",
         "domains_file",
-        "answer",
+        "records",
         "deny",
-        "deny_with",
         "forward",
-        "answers",
+        "addresses",
         "cname",
         "groups",
         "types",
         "until",
         "reason",
     ],
-    later: &[],
-};
-
-/// The keys of a rule's `answers`.
-pub(super) const ANSWERS: Keys = Keys {
-    what: "`answers`",
-    known: &["within"],
-    later: &[],
+    former: &[
+        ("answer", "records"),
+        ("answers", "addresses"),
+        ("deny_with", "deny"),
+    ],
 };
 
 /// The keys of an entry of `upstreams`.
 pub(super) const UPSTREAM: Keys = Keys {
     what: "an upstream",
     known: &["servers", "strategy", "ca_file"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of `mode` where it is not the word `enforce`.
 pub(super) const MODE: Keys = Keys {
     what: "`mode`",
     known: &["observe"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of `cache`.
@@ -119,14 +107,14 @@ pub(super) const CACHE: Keys = Keys {
         "serve_stale",
         "serve_stale_on",
     ],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of `built_in`.
 pub(super) const BUILT_IN: Keys = Keys {
     what: "built_in",
     known: &["metadata", "private_reverse", "doh_canaries", "search"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of `limits`.
@@ -135,15 +123,15 @@ pub(super) const LIMITS: Keys = Keys {
     known: &[
         "tcp_connections",
         "tcp_connections_per_client",
-        "tcp_idle",
-        "tcp_message",
+        "tcp_idle_timeout",
+        "tcp_message_timeout",
         "tcp_pipeline",
         "tcp_unread",
         "tcp_unread_per_connection",
         "tcp_socket_buffer",
         "log_queue",
         "in_flight",
-        "waiters",
+        "coalesced",
         "upstream_connections",
         "upstream_pipeline",
         "upstream_probes",
@@ -156,28 +144,32 @@ pub(super) const LIMITS: Keys = Keys {
         "per_client_ipv4_prefix",
         "per_client_ipv6_prefix",
     ],
-    later: &[],
+    former: &[
+        ("tcp_idle", "tcp_idle_timeout"),
+        ("tcp_message", "tcp_message_timeout"),
+        ("waiters", "coalesced"),
+    ],
 };
 
 /// The keys of `log`.
 pub(super) const LOG: Keys = Keys {
     what: "log",
     known: &["queries", "sample", "format", "output"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of a file of policy tests beside a configuration.
 pub(super) const TEST_FILE: Keys = Keys {
     what: "a file of tests",
     known: &["tests"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of an entry of `tests`.
 pub(super) const TEST: Keys = Keys {
     what: "a test",
     known: &["ask", "from", "over", "at", "expect"],
-    later: &[],
+    former: &[],
 };
 
 /// The keys of `expect`.
@@ -186,18 +178,17 @@ pub(super) const EXPECT: Keys = Keys {
     known: &[
         "verdict", "reason", "rule", "upstream", "rcode", "contains", "within",
     ],
-    later: &[],
+    former: &[],
 };
 
 /// Every mapping with fixed keys; those of `clients` and `except` are the operator's own.
 #[cfg(test)]
-pub(super) const ALL: [&Keys; 15] = [
+pub(super) const ALL: [&Keys; 14] = [
     &FILE,
     &CLIENT_GROUP,
     &GOOGLE_APIS,
     &ZONE,
     &RULE,
-    &ANSWERS,
     &UPSTREAM,
     &MODE,
     &BUILT_IN,

@@ -103,7 +103,7 @@ pub const TCP_CONNECTIONS_PER_CLIENT: Bound<usize> = Bound {
 
 /// How long a TCP connection may stay without a query. RFC 7766 section 6.2.3 recommends a few
 /// seconds for a server under load, more is a courtesy.
-pub const TCP_IDLE: Bound<Duration> = Bound {
+pub const TCP_IDLE_TIMEOUT: Bound<Duration> = Bound {
     default: Duration::from_secs(10),
     least: Duration::from_millis(100),
     most: Duration::from_secs(300),
@@ -112,7 +112,7 @@ pub const TCP_IDLE: Bound<Duration> = Bound {
 /// How long one message may take, from its first byte to its last, coming in or going out: a
 /// sender of one byte a minute is never idle. Any client that means it needs far less than a
 /// second; the default leaves room for lost segments.
-pub const TCP_MESSAGE: Bound<Duration> = Bound {
+pub const TCP_MESSAGE_TIMEOUT: Bound<Duration> = Bound {
     default: Duration::from_secs(5),
     least: Duration::from_millis(100),
     most: Duration::from_secs(60),
@@ -186,7 +186,7 @@ pub const IN_FLIGHT: Bound<usize> = Bound {
 /// Queries that wait for the answer to one and the same question: an upstream is asked once for all
 /// of them. A tenth of [`IN_FLIGHT`]: one name that does not resolve must not take the room of all
 /// others, and a VPC full of clients that start together may well ask for one name at once.
-pub const WAITERS: Bound<usize> = Bound {
+pub const COALESCED: Bound<usize> = Bound {
     default: 1_000,
     least: 1,
     most: 100_000,
@@ -303,10 +303,10 @@ pub struct Limits {
     pub tcp_connections: usize,
     /// See [`TCP_CONNECTIONS_PER_CLIENT`].
     pub tcp_connections_per_client: usize,
-    /// See [`TCP_IDLE`].
-    pub tcp_idle: Duration,
-    /// See [`TCP_MESSAGE`].
-    pub tcp_message: Duration,
+    /// See [`TCP_IDLE_TIMEOUT`].
+    pub tcp_idle_timeout: Duration,
+    /// See [`TCP_MESSAGE_TIMEOUT`].
+    pub tcp_message_timeout: Duration,
     /// See [`TCP_PIPELINE`].
     pub tcp_pipeline: usize,
     /// See [`TCP_UNREAD`].
@@ -319,8 +319,8 @@ pub struct Limits {
     pub log_queue: usize,
     /// See [`IN_FLIGHT`].
     pub in_flight: usize,
-    /// See [`WAITERS`].
-    pub waiters: usize,
+    /// See [`COALESCED`].
+    pub coalesced: usize,
     /// See [`UPSTREAM_CONNECTIONS`].
     pub upstream_connections: usize,
     /// See [`UPSTREAM_PIPELINE`].
@@ -350,15 +350,15 @@ impl Default for Limits {
         Self {
             tcp_connections: TCP_CONNECTIONS.default,
             tcp_connections_per_client: TCP_CONNECTIONS_PER_CLIENT.default,
-            tcp_idle: TCP_IDLE.default,
-            tcp_message: TCP_MESSAGE.default,
+            tcp_idle_timeout: TCP_IDLE_TIMEOUT.default,
+            tcp_message_timeout: TCP_MESSAGE_TIMEOUT.default,
             tcp_pipeline: TCP_PIPELINE.default,
             tcp_unread: TCP_UNREAD.default.0,
             tcp_unread_per_connection: TCP_UNREAD_PER_CONNECTION.default.0,
             tcp_socket_buffer: TCP_SOCKET_BUFFER.default.0,
             log_queue: LOG_QUEUE.default,
             in_flight: IN_FLIGHT.default,
-            waiters: WAITERS.default,
+            coalesced: COALESCED.default,
             upstream_connections: UPSTREAM_CONNECTIONS.default,
             upstream_pipeline: UPSTREAM_PIPELINE.default,
             upstream_probes: UPSTREAM_PROBES.default,
@@ -386,7 +386,7 @@ mod tests {
             TCP_PIPELINE,
             LOG_QUEUE,
             IN_FLIGHT,
-            WAITERS,
+            COALESCED,
             UPSTREAM_CONNECTIONS,
             UPSTREAM_PIPELINE,
             UPSTREAM_PROBES,
@@ -409,8 +409,8 @@ mod tests {
             assert!(bound.check(Bytes(bound.most.0 + 1)).is_err());
         }
         for bound in [
-            TCP_IDLE,
-            TCP_MESSAGE,
+            TCP_IDLE_TIMEOUT,
+            TCP_MESSAGE_TIMEOUT,
             UPSTREAM_TIMEOUT,
             DRAIN,
             RELOAD_TIMEOUT,
@@ -424,7 +424,7 @@ mod tests {
     fn an_error_tells_the_bounds_as_the_file_would_write_them() {
         let told = |error: OutOfBounds<Duration>| error.to_string();
         assert_eq!(
-            TCP_IDLE.check(Duration::ZERO).map_err(told),
+            TCP_IDLE_TIMEOUT.check(Duration::ZERO).map_err(told),
             Err("must be from 100ms to 300s (default 10s)".to_owned())
         );
     }

@@ -217,7 +217,10 @@ where
             place: node.place,
         }),
         Err(error) => {
-            faults.push_with(node.place, || (bad_value(key, text, &error), None));
+            faults.push_with(node.place, || {
+                let help = respelt::<T>(text).map(|other| format!("did you mean {other}?"));
+                (bad_value(key, text, &error), help)
+            });
             None
         }
     }
@@ -321,9 +324,17 @@ pub(super) fn shape(value: &Value) -> &'static str {
 fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
     faults.push_with(entry.key_place, || {
         let key = quoted(&entry.key);
-        if let Some(later) = keys.later.iter().find(|later| later.key == entry.key) {
-            let message = format!("`{key}` comes with a later version; this one does not know it");
-            return (Message::from(message), Some(later.help.to_owned()));
+        let former = keys.former.iter();
+        if let Some(&(old, new)) = former.clone().find(|(old, _)| *old == entry.key) {
+            let message = format!("`{old}` is now `{new}`");
+            let kind = "the key has another name now";
+            let value = former_value(old, &entry.node);
+            let value = match (old, &value.value) {
+                ("answer" | "answers", Value::Scalar(_)) => format!("[{}]", written(value)),
+                _ => written(value),
+            };
+            let help = format!("write {new}: {value}");
+            return (Message::of(kind, message), Some(help));
         }
         let help = match nearest(&entry.key, keys.known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -332,6 +343,60 @@ fn unknown_key(entry: &Entry, keys: &Keys, faults: &mut Faults<'_>) {
         let text = format!("{} has no key `{key}`", keys.what);
         (Message::of("there is no such key", text), Some(help))
     });
+}
+
+/// The part of the value of a former key that the new one takes.
+fn former_value<'n>(old: &str, node: &'n Node) -> &'n Node {
+    match &node.value {
+        // `answers: { within: [CIDR, …] }` is `addresses: [CIDR, …]`.
+        Value::Map(entries) if old == "answers" => entries
+            .iter()
+            .find(|entry| entry.key == "within")
+            .map_or(node, |entry| &entry.node),
+        _ => node,
+    }
+}
+
+/// A value as it may be written, with at most [`MAX_LISTED`] entries.
+fn written(node: &Node) -> String {
+    match &node.value {
+        Value::Scalar(text) => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || " ./_-".contains(c);
+            match text.starts_with(char::is_alphanumeric) && text.chars().all(plain) {
+                true => quoted(text),
+                false => format!("{:?}", quoted(text)),
+            }
+        }
+        Value::Seq(items) => {
+            let mut shown: Vec<_> = items.iter().take(MAX_LISTED).map(written).collect();
+            if items.len() > MAX_LISTED {
+                shown.push("…".to_owned());
+            }
+            format!("[{}]", shown.join(", "))
+        }
+        Value::Null | Value::Bad | Value::Map(_) => "…".to_owned(),
+    }
+}
+
+/// The text in another spelling that its key takes: a word or the part before a colon in lower case, a unit in
+/// the right case, a number without leading zeros.
+fn respelt<T: FromStr>(text: &str) -> Option<String> {
+    const UNITS: [&str; 8] = ["ms", "s", "m", "h", "d", "KiB", "MiB", "GiB"];
+    let (head, tail) = text.split_at(text.find(':').unwrap_or(text.len()));
+    let digits = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let number = match number.trim_start_matches('0') {
+        "" => number.get(..1).unwrap_or_default(),
+        trimmed => trimmed,
+    };
+    let units = UNITS
+        .iter()
+        .filter(|known| known.eq_ignore_ascii_case(unit));
+    let units = units.copied().chain(unit.is_empty().then_some(""));
+    [format!("{}{tail}", head.to_ascii_lowercase())]
+        .into_iter()
+        .chain(units.map(|unit| format!("{number}{unit}")))
+        .find(|other| other != text && other.parse::<T>().is_ok())
 }
 
 /// A text of the file, short enough to stand in a message.

@@ -87,7 +87,7 @@ fn action(
     faults: &mut Faults<'_>,
 ) -> Option<(Action, Option<DenyWith>)> {
     let given = [
-        ("answer", entry.answer.as_ref().map(|at| at.place)),
+        ("records", entry.records.as_ref().map(|at| at.place)),
         ("deny", entry.deny.map(|at| at.place)),
         ("forward", entry.forward.as_ref().map(|at| at.place)),
     ];
@@ -95,34 +95,26 @@ fn action(
     if let (Some((one, _)), Some((other, place))) = (given.next(), given.next()) {
         faults.push_help(
             place,
-            format!("a rule has only one of `answer`, `deny` and `forward`; this one has `{one}` and `{other}`"),
+            format!("a rule has only one of `records`, `deny` and `forward`; this one has `{one}` and `{other}`"),
             "for the one in some cases and the other elsewhere write two rules with their own `groups` or `types`".to_owned(),
         );
         return None;
     }
-    let does = match (&entry.forward, &entry.answer) {
-        (Some(_), _) => Some("forwards"),
-        (None, Some(_)) => Some("answers"),
-        (None, None) => None, // that it does nothing is told below
-    };
-    if entry.forward.is_none() && entry.whole && (does.is_some() || entry.deny.is_some()) {
+    let does_other = entry.records.is_some() || entry.deny.is_some();
+    if entry.forward.is_none() && entry.whole && does_other {
         forward::report_idle(entry, faults);
     }
-    if let Some((way, does)) = entry
-        .deny_with
-        .filter(|_| entry.whole && entry.deny.is_none())
-        .zip(does)
-    {
-        let message = format!("`deny_with` is for rules that deny; this one {does}");
-        faults.push(way.place, message);
-    }
-    if let Some(answer) = &entry.answer {
+    if let Some(answer) = &entry.records {
         // A type that could not be read may be the one that is missing.
         let types = types.filter(|_| entry.whole);
         return records(answer, types, faults).map(|records| (Action::Answer(records), None));
     }
     if let Some(deny) = entry.deny {
-        return Some((Action::Deny, deny_with(deny, entry.deny_with, faults)));
+        let with = match deny.value {
+            Deny::Yes => None,
+            Deny::With(way) => Some(way),
+        };
+        return Some((Action::Deny, with));
     }
     if let Some(upstream) = &entry.forward {
         let forwarding = forward::forwarding(entry, upstream, upstreams, faults);
@@ -133,32 +125,10 @@ fn action(
     }
     faults.push_help(
         entry.place,
-        "a rule needs `answer`, `deny` or `forward`",
-        "write deny: true; or the records to answer with, answer: [A 10.0.0.5]; or an upstream to ask, forward: public".to_owned(),
+        "a rule needs `records`, `deny` or `forward`",
+        "write deny: true; or the records to answer with, records: [A 10.0.0.5]; or an upstream to ask, forward: public".to_owned(),
     );
     None
-}
-
-fn deny_with(
-    deny: At<Deny>,
-    way: Option<At<DenyWith>>,
-    faults: &mut Faults<'_>,
-) -> Option<DenyWith> {
-    match (deny.value, way) {
-        (Deny::With(short), Some(long)) if short != long.value => {
-            faults.push_help(
-                long.place,
-                format!(
-                    "`deny: {short}` and `deny_with: {}` contradict each other",
-                    long.value
-                ),
-                "keep one of them".to_owned(),
-            );
-            None
-        }
-        (Deny::With(short), _) => Some(short),
-        (Deny::Yes, long) => long.map(|at| at.value),
-    }
 }
 
 /// The most types of one rule: each question is compared with all of them.
@@ -199,7 +169,7 @@ fn type_set(types: &At<Vec<At<RecordType>>>, faults: &mut Faults<'_>) -> TypeSet
         .collect()
 }
 
-/// The record sets of an `answer`, each record as in a zone file without its owner.
+/// The record sets of `records`, each record as in a zone file without its owner.
 fn records(
     answer: &At<Vec<At<String>>>,
     types: Option<&TypeSet>,
@@ -211,7 +181,7 @@ fn records(
     if let Some(text) = answer.value.get(MAX_RECORDS) {
         faults.push(
             text.place,
-            format!("`answer` has at most {MAX_RECORDS} records"),
+            format!("`records` has at most {MAX_RECORDS} records"),
         );
         good = false;
     }
@@ -227,7 +197,7 @@ fn records(
         };
         faults.push_help(
             text.place,
-            bad_value("answer", &text.value, &wrong),
+            bad_value("records", &text.value, &wrong),
             "write the type and its data, such as A 10.0.0.5 or \"300 CNAME db.example\"; the name is the question's".to_owned(),
         );
         good = false;
@@ -235,7 +205,7 @@ fn records(
     if answer.value.is_empty() {
         faults.push_help(
             answer.place,
-            "`answer` has no record",
+            "`records` has no record",
             "to answer that there is none write deny: nodata".to_owned(),
         );
     }

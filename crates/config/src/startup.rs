@@ -114,9 +114,9 @@ fn check_limits(file: &File, faults: &mut Faults<'_>) {
             ),
         );
     }
-    let (all, one) = (limits.in_flight, limits.waiters);
-    if let Some(place) = file.limits.waiters.filter(|_| one > all) {
-        let message = format!("`waiters` must not be above `in_flight`, which is {all}");
+    let (all, one) = (limits.in_flight, limits.coalesced);
+    if let Some(place) = file.limits.coalesced.filter(|_| one > all) {
+        let message = format!("`coalesced` must not be above `in_flight`, which is {all}");
         faults.push(place, message);
     }
     let (all, one) = (limits.tcp_unread, limits.tcp_unread_per_connection);

@@ -206,13 +206,13 @@ clients:
 zones:
   - { origin: corp.example, records: [\"@ A 10.0.0.1\", \"*.svc CNAME ingress\", \"ingress 60 A 10.0.0.2\"] }
 rules:
-  - { name: old, domains: [db.legacy.example], answer: [A 10.0.0.5, A 10.0.0.6] }
-  - { name: alias, domains: [.alias.example], answer: [\"300 IN CNAME ingress.corp.example\"], groups: [build] }
+  - { name: old, domains: [db.legacy.example], records: [A 10.0.0.5, A 10.0.0.6] }
+  - { name: alias, domains: [.alias.example], records: [\"300 IN CNAME ingress.corp.example\"], groups: [build] }
   - { name: no-svc, domains: [\"*.secret.svc.corp.example\"], deny: nxdomain, reason: SEC-1 }
-  - { name: past, domains: [past.example], answer: [A 10.0.0.7], until: 2026-12-31 }
-  - { name: today, domains: [today.example], answer: [A 10.0.0.8], until: 2027-01-01 }
-  - { name: four, domains: [four.example], types: [A], answer: [A 10.0.0.9] }
-  - { name: way, domains: [way.example], deny: true, deny_with: drop }
+  - { name: past, domains: [past.example], records: [A 10.0.0.7], until: 2026-12-31 }
+  - { name: today, domains: [today.example], records: [A 10.0.0.8], until: 2027-01-01 }
+  - { name: four, domains: [four.example], types: [A], records: [A 10.0.0.9] }
+  - { name: way, domains: [way.example], deny: drop }
 deny_with: nxdomain
 ",
     );

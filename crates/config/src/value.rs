@@ -36,6 +36,8 @@ pub(super) enum IntervalError {
     NoUnit(u64),
     #[error("this is longer than any span that makes sense")]
     TooLong,
+    #[error("write the number without zeros before it")]
+    LeadingZero,
 }
 
 impl FromStr for Interval {
@@ -48,6 +50,9 @@ impl FromStr for Interval {
         let (number, unit) = text.split_at(digits);
         if number.is_empty() {
             return Err(IntervalError::Form);
+        }
+        if !strict::is_number(number) {
+            return Err(IntervalError::LeadingZero);
         }
         let number: u64 = number.parse().map_err(|_| IntervalError::TooLong)?;
         let milliseconds = match unit {
@@ -117,6 +122,9 @@ pub enum BytesError {
     /// More than there are addresses for.
     #[error("this is more memory than any machine has")]
     TooMuch,
+    /// Zeros before other digits, which some programs take for octal.
+    #[error("write the number without zeros before it")]
+    LeadingZero,
 }
 
 impl FromStr for Bytes {
@@ -127,6 +135,9 @@ impl FromStr for Bytes {
         let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
         if number.is_empty() {
             return Err(BytesError::Form);
+        }
+        if !strict::is_number(number) {
+            return Err(BytesError::LeadingZero);
         }
         let number: usize = number.parse().map_err(|_| BytesError::TooMuch)?;
         let bytes: usize = match unit {
@@ -173,6 +184,23 @@ impl FromStr for Count {
             .then(|| text.parse().map(Self).ok())
             .flatten()
             .ok_or(CountError)
+    }
+}
+
+/// The version of the file's format. There is one so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version;
+
+/// The text is no version of the format that this dnsgate reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this dnsgate reads version 1; leave the key out for that")]
+pub(super) struct VersionError;
+
+impl FromStr for Version {
+    type Err = VersionError;
+
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        (text == "1").then_some(Self).ok_or(VersionError)
     }
 }
 
@@ -365,7 +393,6 @@ mod tests {
             ("1h", 3_600_000),
             ("1d", 86_400_000),
             ("0s", 0),
-            ("007s", 7_000),
         ] {
             assert_eq!(
                 text.parse(),
@@ -380,6 +407,8 @@ mod tests {
             ("1.5s", IntervalError::Form),
             ("1 s", IntervalError::Form),
             ("1e3", IntervalError::Form),
+            ("007s", IntervalError::LeadingZero),
+            ("00s", IntervalError::LeadingZero),
             ("10", IntervalError::NoUnit(10)),
             ("99999999999999999999s", IntervalError::TooLong),
             ("18446744073709551615d", IntervalError::TooLong),
@@ -422,6 +451,8 @@ mod tests {
             ("64", BytesError::NoUnit),
             ("64MB", BytesError::Decimal('M')),
             ("64mib", BytesError::Form),
+            ("064MiB", BytesError::LeadingZero),
+            ("00", BytesError::LeadingZero),
             ("64 MiB", BytesError::Form),
             ("-1MiB", BytesError::Form),
             ("1.5GiB", BytesError::Form),

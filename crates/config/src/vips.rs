@@ -203,7 +203,7 @@ mod tests {
                 "zone x.example: *.w.x.example has addresses of restricted and of private",
             ),
             (
-                "rules: [{name: r, domains: [x.example], answer: [A 199.36.153.10, \"AAAA 2600:2d00:2:1000::\"]}]",
+                "rules: [{name: r, domains: [x.example], records: [A 199.36.153.10, \"AAAA 2600:2d00:2:1000::\"]}]",
                 "rule `r`: its answer has addresses of private and of restricted",
             ),
             (
@@ -211,7 +211,7 @@ mod tests {
                 "zone x.example: a.x.example has addresses of psc and of private",
             ),
             (
-                "rules: [{name: r, domains: [gcr.io], types: [A], answer: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io], ipv6: true}",
+                "rules: [{name: r, domains: [gcr.io], types: [A], records: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io], ipv6: true}",
                 "google_apis (gcr.io) leads gcr.io to restricted, and rule `r` leads it to private",
             ),
         ] {
@@ -225,9 +225,9 @@ mod tests {
             // Other addresses beside one of Google's.
             "zones: [{origin: x.example, records: [\"a A 199.36.153.4\", \"a A 10.0.0.1\"]}]",
             // A rule for both types takes the name from the zone as a whole.
-            "rules: [{name: r, domains: [gcr.io], answer: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io]}",
+            "rules: [{name: r, domains: [gcr.io], records: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io]}",
             // Two groups, two ways.
-            "rules:\n- {name: r, domains: [x.example], types: [A], groups: [vpc], answer: [A 199.36.153.8]}\n- {name: s, domains: [x.example], types: [AAAA], groups: [cloud-dns], answer: [\"AAAA 2600:2d00:2:1000::\"]}",
+            "rules:\n- {name: r, domains: [x.example], types: [A], groups: [vpc], records: [A 199.36.153.8]}\n- {name: s, domains: [x.example], types: [AAAA], groups: [cloud-dns], records: [\"AAAA 2600:2d00:2:1000::\"]}",
         ] {
             config(text);
         }

@@ -18,10 +18,10 @@ const POLICY: &str = "
 clients: { vpc: { cidrs: [10.0.0.0/8] }, quiet: { cidrs: [10.9.0.0/16], deny_with: drop } }
 zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"db A 192.0.2.1\", \"www CNAME DB\", \"t TXT hello\", \"loop CNAME loop\", \"out CNAME a.hub.example.\"] }]
 rules:
-  - { name: past, domains: [past.example], answer: [A 10.0.0.6], until: 2026-12-31 }
-  - { name: soon, domains: [soon.example], answer: [\"AAAA fd00::1\"], until: 2027-01-31 }
+  - { name: past, domains: [past.example], records: [A 10.0.0.6], until: 2026-12-31 }
+  - { name: soon, domains: [soon.example], records: [\"AAAA fd00::1\"], until: 2027-01-31 }
   - { name: no, domains: [.no.example], deny: nxdomain }
-  - { name: hub, domains: [.hub.example], forward: public, answers: { within: [192.0.2.0/24] } }
+  - { name: hub, domains: [.hub.example], forward: public, addresses: [192.0.2.0/24] }
 upstreams: { corp: { servers: [udp://10.0.0.53] }, public: { servers: [udp://8.8.8.8] } }
 ";
 

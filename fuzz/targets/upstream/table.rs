@@ -1,4 +1,4 @@
-//! The policy of this target, twice: built, and as a list that is scanned in the plainest way.
+//! The policy of this target, twice: built, and as the rules of the naive policy.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use dnsgate_core::dns::{NameBuf, RecordType, Rrset};
 use dnsgate_core::engine::{Partition, Snapshot};
 use dnsgate_core::policy::{
-    Action, AnswerRanges, CnameMode, DenyWith, Forwarding, Group, GroupId, Pattern, Policy, Rule,
+    Action, AnswerRanges, CnameMode, DenyWith, Forwarding, Group, GroupId, Policy, Rule,
     RuleOrigin, TypeSet, UpstreamId, ZoneId,
 };
 use dnsgate_core::zone::parse_zone;
@@ -86,10 +86,11 @@ const RULES: &[Line] = &[
     (".corp.example", None, false, Does::Zone, Does::Zone),
 ];
 
-/// A policy with its zone and upstreams, and the rules as they were before it was built of them.
+/// A policy with its zone and upstreams, its rules for the naive policy, and what each of them does.
 pub(super) struct Table {
     pub(super) snapshot: Snapshot,
-    rules: Vec<Rule>,
+    naive: Vec<dnsgate_naive::Rule<Vec<u8>>>,
+    actions: Vec<Action>,
 }
 
 /// The table, or the stricter one.
@@ -107,12 +108,14 @@ pub(super) fn table(generation: u64, stricter: bool) -> Result<Table, String> {
     let groups = groups.collect::<Result<_, String>>()?;
     let rules = RULES.iter().map(|line| rule(line, stricter));
     let rules = rules.collect::<Result<Vec<_>, String>>()?;
-    let policy = Policy::build(groups, rules.clone(), DenyWith::Refused);
+    let actions = rules.iter().map(|rule| rule.action.clone()).collect();
+    let policy = Policy::build(groups, rules, DenyWith::Refused);
     let policy = policy.map_err(|error| format!("{error:?}"))?;
     let snapshot = Snapshot::new(generation, policy, vec![zone.zone]);
     Ok(Table {
         snapshot: snapshot.with_upstreams(vec![Partition(0), Partition(1)]),
-        rules,
+        naive: RULES.iter().map(naive_rule).collect(),
+        actions,
     })
 }
 
@@ -156,6 +159,16 @@ fn rule(&(pattern, group, ends, open, strict): &Line, stricter: bool) -> Result<
     })
 }
 
+fn naive_rule(&(pattern, group, ends, ..): &Line) -> dnsgate_naive::Rule<Vec<u8>> {
+    dnsgate_naive::Rule {
+        patterns: vec![dnsgate_naive::Pattern::read(pattern)],
+        groups: group.map(|group| vec![group]),
+        types: None,
+        until: ends.then_some(UNTIL),
+        origin: dnsgate_naive::Origin::Configured,
+    }
+}
+
 pub(super) fn net(text: &str) -> Result<IpNet, String> {
     text.parse().map_err(|error| format!("{text}: {error}"))
 }
@@ -165,22 +178,17 @@ pub(super) fn at(seconds: u64) -> SystemTime {
 }
 
 impl Table {
-    /// What becomes of a name: of all rules that apply, what the one with the longest name does, then an exact one,
-    /// then one that names the group. `None` where no rule applies.
+    /// What becomes of a name, whatever the type. `None` where no rule applies.
     pub(super) fn action(&self, group: usize, name: &[u8], now: SystemTime) -> Option<&Action> {
-        let (name, _) = NameBuf::read(name).ok()?;
-        let mut best = None;
-        for rule in &self.rules {
-            let applies = rule.is_for(GroupId(group as u8)) && !rule.has_expired(now);
-            for pattern in rule.patterns.iter().filter(|_| applies) {
-                let exact = matches!(pattern, Pattern::Exact(_));
-                let rank = (pattern.name().label_count(), exact, rule.groups.is_some());
-                if pattern.matches(name.as_ref()) && best.is_none_or(|(highest, _)| rank > highest)
-                {
-                    best = Some((rank, &rule.action));
-                }
-            }
-        }
-        best.map(|(_, action)| action)
+        NameBuf::read(name).ok()?;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let asked = dnsgate_naive::Question {
+            group: group as u8,
+            name: dnsgate_naive::wire_labels(name),
+            qtype: 0,
+            now: now.as_secs(),
+        };
+        let number = dnsgate_naive::decide(&self.naive, &asked)?;
+        self.actions.get(number)
     }
 }

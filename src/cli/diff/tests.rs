@@ -14,8 +14,8 @@ google_apis: { vip: off }
 built_in: { private_reverse: false, doh_canaries: false, metadata: false, search: false }
 zones: [{ origin: corp.example, records: [\"db A 10.0.0.5\", \"*.svc A 10.0.0.6\"] }]
 rules:
-  - { name: github, domains: [.github.test], answer: [A 10.1.0.1] }
-  - { name: ci, domains: [ci.test], answer: [A 10.1.0.2], groups: [build], types: [A, NAPTR] }
+  - { name: github, domains: [.github.test], records: [A 10.1.0.1] }
+  - { name: ci, domains: [ci.test], records: [A 10.1.0.2], groups: [build], types: [A, NAPTR] }
   - { name: fwd, domains: [fwd.test], forward: public, types: [A] }
 upstreams: { public: { servers: [udp://8.8.8.8] }, corp: { servers: [udp://10.0.0.53] } }
 ";
@@ -58,7 +58,7 @@ fn every_change_of_a_verdict_is_found() {
         ("forward: public", "forward: corp"),
         (
             "forward: public",
-            "forward: public, answers: { within: [192.0.2.0/24] }",
+            "forward: public, addresses: [192.0.2.0/24]",
         ),
         ("forward: public", "forward: public, cname: allowed"),
         ("forward: public", "deny: true"),

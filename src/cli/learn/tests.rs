@@ -21,7 +21,7 @@ mode: { observe: public }
 zones: [{ origin: zone.example.com, records: [\"db A 10.0.0.1\"] }]
 rules:
   - { name: no-secrets, domains: [.secret.example.com], deny: nxdomain, groups: [vpc] }
-  - { name: v4, domains: [.v4.example.com], answer: [A 10.0.0.2], types: [A] }
+  - { name: v4, domains: [.v4.example.com], records: [A 10.0.0.2], types: [A] }
   - { name: v6, domains: [www.example.com], forward: corp, types: [AAAA], groups: [vpc, web] }
   - { name: example.com, domains: [old.example.com], forward: corp, until: 2020-01-01 }
 ";

@@ -38,7 +38,7 @@ fn three() -> (tempfile::TempDir, Vec<Suite>) {
     };
     let some = write(
         "some.yaml",
-        "rules: [{name: x, domains: [x.test], answer: [A 10.0.0.5], until: 2027-01-31}]\n\
+        "rules: [{name: x, domains: [x.test], records: [A 10.0.0.5], until: 2027-01-31}]\n\
          tests:\n  - {ask: x.test, from: 10.0.0.1, expect: {rule: x}}\n",
     );
     let beside = write(

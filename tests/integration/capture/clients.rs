@@ -1,4 +1,4 @@
-//! Clients with addresses of their own, who send and wait for what they are due.
+//! Clients with addresses of their own. They send packets and wait for the replies that they are due.
 
 use std::{
     io::{Read as _, Write as _},

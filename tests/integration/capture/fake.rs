@@ -1,4 +1,4 @@
-//! Upstreams that answer sensibly and write down every byte that reaches them.
+//! Upstreams that answer correctly and record every byte that reaches them.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,7 +1,9 @@
-//! Queries as no two clients send them: every letter case, option, flag and fault, over names that may leave, that may
-//! not, and that are one label or one letter away from either.
+//! Random queries: every letter case, option, flag and error, for names that may be forwarded, for names that may not, and for
+//! names that differ from those by one label or one letter.
 
-use super::policy::{Question, labels};
+use dnsgate_naive::labels;
+
+use super::policy::Question;
 
 /// Names with rules, without rules, and beside both.
 const NAMES: &[&str] = &[

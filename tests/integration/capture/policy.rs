@@ -1,7 +1,9 @@
-//! The policy of the capture, twice: as the file that the program reads, and as a list that is scanned in the plainest
-//! way. What may leave is what the scan says.
+//! The policy of the capture, twice: as the file that the program reads, and as the rules of the naive policy. What may leave
+//! is what the naive policy says.
 
 use std::{collections::BTreeSet, fmt::Write as _};
+
+use dnsgate_naive::{Origin, Pattern, Rule, labels};
 
 use super::fake;
 
@@ -31,7 +33,7 @@ type Line = (
 #[rustfmt::skip]
 const RULES: &[Line] = &[
     (&[".wide.example"], &[], &[], false, Does::Forward(0), ""),
-    (&[".secret.wide.example"], &[], &[], false, Does::Deny, ", deny_with: nxdomain"),
+    (&[".secret.wide.example"], &[], &[], false, Does::Deny, "nxdomain"),
     (&["open.secret.wide.example"], &["office"], &[], false, Does::Forward(0), ""),
     (&["fixed.wide.example"], &[], &[], false, Does::Answer, ""),
     (&["exact.example"], &[], &["A", "TXT"], false, Does::Forward(0), ""),
@@ -39,7 +41,7 @@ const RULES: &[Line] = &[
     (&[".old.example"], &[], &[], true, Does::Forward(0), ""),
     (&[".two.example", "also.two.test"], &["office"], &["A", "AAAA"], false, Does::Forward(1), ""),
     (&[".two.example"], &["build"], &["MX"], false, Does::Forward(0), ""),
-    (&["no.two.example"], &[], &["A"], false, Does::Deny, ""),
+    (&["no.two.example"], &[], &["A"], false, Does::Deny, "true"),
     (&[".strict.example"], &["office"], &[], false, Does::Forward(0), ", cname: allowed"),
     (&["*.strict.example"], &["build"], &["TXT", "TYPE65280"], false, Does::Forward(1), ", cname: any"),
 ];
@@ -101,11 +103,6 @@ impl Question {
     }
 }
 
-/// The labels of a name.
-pub(crate) fn labels(name: &str) -> Vec<Vec<u8>> {
-    name.split('.').map(|label| label.into()).collect()
-}
-
 /// The configuration, with two upstreams at these addresses. Without `forwards`, the rules that do are left out.
 pub(crate) fn config(upstreams: [&str; 2], forwards: bool) -> String {
     let mut text = String::from("google_apis: { vip: off }\nclients:\n");
@@ -130,8 +127,8 @@ pub(crate) fn config(upstreams: [&str; 2], forwards: bool) -> String {
         let does = match does {
             Does::Forward(_) if !forwards => continue,
             Does::Forward(upstream) => format!("forward: up{upstream}"),
-            Does::Answer => "answer: [A 192.0.2.7]".to_owned(),
-            Does::Deny | Does::Zone => "deny: true".to_owned(),
+            Does::Answer => "records: [A 192.0.2.7]".to_owned(),
+            Does::Deny | Does::Zone => "deny: ".to_owned(),
         };
         let _ = write!(
             text,
@@ -148,41 +145,55 @@ pub(crate) fn config(upstreams: [&str; 2], forwards: bool) -> String {
     text
 }
 
-/// Whether a pattern is about a name: `x`, `.x` or `*.x`; if so, how long it is and whether it is exact.
-fn rank(pattern: &str, name: &[Vec<u8>]) -> Option<(usize, bool)> {
-    let (suffix, least) = match (pattern.strip_prefix("*."), pattern.strip_prefix('.')) {
-        (Some(suffix), _) => (labels(suffix), Some(1)),
-        (_, Some(suffix)) => (labels(suffix), Some(0)),
-        _ => (labels(pattern), None),
+/// The rules and what each of them does; the last one is the zone.
+fn rules() -> (Vec<Rule<Vec<u8>>>, Vec<Does>) {
+    let number = |wanted: &&str| {
+        let found = TYPES.iter().find(|(word, _)| word == wanted);
+        found.expect("a type of the table").1
     };
-    let above = name.len().checked_sub(suffix.len())?;
-    let fits = least.map_or(above == 0, |least| above >= least);
-    (fits && name.ends_with(&suffix)).then_some((suffix.len(), least.is_none()))
+    let rule = |domains: &[&str]| Rule {
+        patterns: domains.iter().map(|domain| Pattern::read(domain)).collect(),
+        groups: None,
+        types: None,
+        until: None,
+        origin: Origin::Configured,
+    };
+    let listed = RULES
+        .iter()
+        .map(|&(domains, groups, types, ended, does, _)| {
+            let types = match (types, does) {
+                ([], Does::Forward(_)) => &DEFAULT_TYPES[..],
+                _ => types,
+            };
+            let rule = Rule {
+                groups: (!groups.is_empty())
+                    .then(|| groups.iter().map(|group| group_id(group)).collect()),
+                types: (!types.is_empty()).then(|| types.iter().map(number).collect()),
+                until: ended.then_some(0),
+                ..rule(domains)
+            };
+            (rule, does)
+        });
+    listed
+        .chain([(rule(&[&format!(".{ZONE}")]), Does::Zone)])
+        .unzip()
+}
+
+fn group_id(group: &str) -> u8 {
+    let found = GROUPS.iter().find(|(name, _)| *name == group);
+    found.expect("a group of the table").1
 }
 
 /// What becomes of a question of this group.
 fn decide(group: &str, name: &[Vec<u8>], qtype: u16) -> Does {
-    let listed = |types: &[&str]| {
-        let word = TYPES.iter().find(|(_, number)| *number == qtype);
-        word.is_some_and(|(word, _)| types.contains(word))
+    let (rules, does) = rules();
+    let asked = dnsgate_naive::Question {
+        group: group_id(group),
+        name: name.to_vec(),
+        qtype,
+        now: 0,
     };
-    let mut best = rank(&format!(".{ZONE}"), name).map(|rank| ((rank, false), Does::Zone));
-    for &(domains, groups, types, ended, does, _) in RULES {
-        let of_type = match (types, does) {
-            ([], Does::Forward(_)) => listed(&DEFAULT_TYPES),
-            ([], _) => true,
-            _ => listed(types),
-        };
-        let applies = of_type && !ended && (groups.is_empty() || groups.contains(&group));
-        let ranks = domains.iter().filter_map(|domain| rank(domain, name));
-        for rank in ranks.filter(|_| applies) {
-            let rank = (rank, !groups.is_empty());
-            if best.is_none_or(|(highest, _)| rank > highest) {
-                best = Some((rank, does));
-            }
-        }
-    }
-    best.map_or(Does::Deny, |(_, does)| does)
+    dnsgate_naive::decide(&rules, &asked).map_or(Does::Deny, |number| does[number])
 }
 
 /// All that may be asked for the sake of a question: of which upstream, and the bytes.

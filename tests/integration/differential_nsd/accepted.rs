@@ -1,7 +1,7 @@
-//! Where the two servers may differ, and why: the whole list.
+//! The differences between the two servers that are allowed, with the reasons.
 //!
-//! An entry holds only where all that differs is what its reason explains. Both servers follow chains from zone to
-//! zone, and NSD runs with minimal responses, so that neither needs an entry.
+//! An entry applies only if its reason explains every difference. Both servers follow chains from zone to zone, and NSD sends
+//! minimal responses, so neither of these needs an entry.
 
 use dnsgate::dns::RecordType;
 

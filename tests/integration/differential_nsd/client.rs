@@ -1,4 +1,4 @@
-//! One client that asks many questions of one server: pipelined, with a bound on how many are under way.
+//! A client that asks one server many questions at once, with a limit on the number under way.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,4 +1,4 @@
-//! Questions made from zones: what is in them, and what is next to it. The same ones in every run.
+//! Makes questions from zones: names and types that are in them, and those next to them. Every run makes the same questions.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,4 @@
-//! Names, questions and replies as bytes: read here once more, so that neither server's reading is the measure of
-//! the other's.
+//! Reads and writes names, questions and replies as bytes, with no code of dnsgate, so that neither server is its own measure.
 
 use std::fmt::Write as _;
 

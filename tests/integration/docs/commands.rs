@@ -1,5 +1,5 @@
-//! Commands that are shown: the harmless ones are run, with the ports of a dnsgate that this test
-//! started; of the others everything is checked that can be without doing what they do.
+//! Runs the harmless commands of the documentation with the ports of a dnsgate that the test started. Of the others it checks
+//! what can be checked without running them.
 
 use std::{
     collections::BTreeSet, env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command,
@@ -143,7 +143,7 @@ fn cargo(place: &str, words: &[String]) {
 }
 
 #[test]
-fn output_is_as_shown() {
+fn commands_print_what_is_shown() {
     if !installed(&["dig", "curl"]) {
         return;
     }

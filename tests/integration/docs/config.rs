@@ -1,4 +1,4 @@
-//! Configurations that are shown: blocks of the documents and the files of `config`.
+//! Checks the configurations of the documentation: YAML blocks, and the files of `config`.
 
 use std::{
     fs,
@@ -49,7 +49,7 @@ fn run(program: &str, args: &[&str], file: &Path) -> (bool, String) {
 }
 
 #[test]
-fn what_is_shown_passes_the_check_without_a_warning() {
+fn shown_configurations_pass_check_without_a_warning() {
     for (place, text) in shown() {
         // Beside the samples, so that files that they name are found.
         let dir = tempfile::tempdir().expect("a directory");
@@ -62,7 +62,7 @@ fn what_is_shown_passes_the_check_without_a_warning() {
 }
 
 #[test]
-fn every_sample_carries_tests_and_passes_them() {
+fn every_sample_has_policy_tests_and_passes_them() {
     let folder = Path::new(ROOT).join("config");
     let samples = files_of(&folder, false).into_iter();
     let samples: Vec<_> = samples
@@ -135,7 +135,7 @@ fn scrape_configurations_pass_promtool() {
 }
 
 #[test]
-fn an_unknown_key_is_found_in_any_mapping() {
+fn unknown_key_is_an_error_in_every_mapping() {
     const BOGUS: &str = "bogus-key";
     for (place, text) in shown() {
         let value: Value = serde_yaml::from_str(&text).expect("YAML");
@@ -182,7 +182,7 @@ fn mappings(value: &Value, at: String, pointers: &mut Vec<String>) {
 }
 
 #[test]
-fn the_reference_tells_the_limits_that_are_in_force() {
+fn reference_states_the_limits_in_force() {
     use config::limits::{self, Bounded};
     let text = fs::read_to_string(Path::new(ROOT).join("config/reference.yaml")).expect("a text");
     let of = |key: &str| {
@@ -207,8 +207,8 @@ fn the_reference_tells_the_limits_that_are_in_force() {
             "tcp_connections_per_client",
             words(limits::TCP_CONNECTIONS_PER_CLIENT),
         ),
-        ("tcp_idle", words(limits::TCP_IDLE)),
-        ("tcp_message", words(limits::TCP_MESSAGE)),
+        ("tcp_idle_timeout", words(limits::TCP_IDLE_TIMEOUT)),
+        ("tcp_message_timeout", words(limits::TCP_MESSAGE_TIMEOUT)),
         ("tcp_pipeline", words(limits::TCP_PIPELINE)),
         ("tcp_unread", words(limits::TCP_UNREAD)),
         (
@@ -218,7 +218,7 @@ fn the_reference_tells_the_limits_that_are_in_force() {
         ("tcp_socket_buffer", words(limits::TCP_SOCKET_BUFFER)),
         ("log_queue", words(limits::LOG_QUEUE)),
         ("in_flight", words(limits::IN_FLIGHT)),
-        ("waiters", words(limits::WAITERS)),
+        ("coalesced", words(limits::COALESCED)),
         ("upstream_connections", words(limits::UPSTREAM_CONNECTIONS)),
         ("upstream_pipeline", words(limits::UPSTREAM_PIPELINE)),
         ("upstream_probes", words(limits::UPSTREAM_PROBES)),

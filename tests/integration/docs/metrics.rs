@@ -1,4 +1,4 @@
-//! The table of metrics against the program's own list and against what a running one shows.
+//! Compares the README's table of metrics with the program's own list and with the metrics of a running dnsgate.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
@@ -25,7 +25,7 @@ fn table() -> String {
 }
 
 #[test]
-fn the_table_lists_every_family() {
+fn readme_table_lists_every_metric_family() {
     let text = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("a text");
     let (_, rest) = text
         .split_once("<!-- metrics -->\n")
@@ -41,7 +41,7 @@ fn the_table_lists_every_family() {
 }
 
 #[test]
-fn a_running_dnsgate_shows_the_families_of_the_table() {
+fn running_process_exports_the_families_of_the_table() {
     if !installed(&["dig"]) {
         return;
     }

@@ -1,4 +1,4 @@
-//! The documents, and what stands in them: fenced blocks, code in a line, links.
+//! Reads the documents: fenced blocks, inline code, links.
 
 use std::{
     collections::BTreeSet,
@@ -117,7 +117,7 @@ pub(crate) fn blocks(language: &str) -> Vec<Block> {
 }
 
 #[test]
-fn every_block_says_what_it_is() {
+fn every_code_block_has_a_known_language() {
     for document in documents() {
         for block in document.blocks() {
             let known = ["yaml", "sh", "console", "rust", ""].contains(&&*block.language);
@@ -131,7 +131,7 @@ fn every_block_says_what_it_is() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_existing_targets() {
     let mut links = 0;
     for document in documents() {
         let prose = document.prose();

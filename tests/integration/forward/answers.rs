@@ -1,4 +1,4 @@
-//! What dig and kdig see of names that a rule forwards, and of those that none does.
+//! Replies that dig and kdig get for names that a rule forwards, and for names that no rule forwards.
 
 use super::unbound::{Unbound, have};
 use crate::{reply::Reply, running::Running};
@@ -6,7 +6,7 @@ use crate::{reply::Reply, running::Running};
 /// Names of Unbound's that are allowed, in several ways; all others are denied.
 const RULES: &str = "
   - { name: corp, domains: [.corp.example], forward: corp }
-  - { name: lan, domains: [.lan.corp.example], forward: corp, answers: { within: [10.0.0.0/8] } }
+  - { name: lan, domains: [.lan.corp.example], forward: corp, addresses: [10.0.0.0/8] }
   - { name: two, domains: [.two.corp.example], forward: corp, types: [A, TXT] }
   - { name: no-mail, domains: [.mail.corp.example], deny: nxdomain, reason: SEC-1234 }
 ";
@@ -185,7 +185,7 @@ fn answers_of_any_size_come_whole_over_tcp() {
         }
     }
     let unbound = Unbound::with(&[("large.example", &zone)], None);
-    let rules = "\n  - { name: large, domains: [.large.example], forward: corp, answers: { within: [192.0.0.0/16] } }";
+    let rules = "\n  - { name: large, domains: [.large.example], forward: corp, addresses: [192.0.0.0/16] }";
     // (the client's size, the number of addresses that still fit)
     for (options, most) in [
         ("+noedns", 10),

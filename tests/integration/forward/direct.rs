@@ -1,5 +1,5 @@
-//! dnsgate against its own upstream: thousands of questions, asked of Unbound directly and through dnsgate. What policy and
-//! response filter let pass is the same; what they do not is denied, by a reading of the rules that is simpler than dnsgate's.
+//! Compares dnsgate with its own upstream: thousands of questions are asked of Unbound directly and through dnsgate. Answers that
+//! the policy and the response filter let pass must be equal. All others must be denied, by a simpler reading of the rules.
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
@@ -40,7 +40,7 @@ const KINDS: [&str; 9] = [
 ];
 
 #[test]
-fn what_may_pass_passes_unchanged_and_the_rest_is_denied() {
+fn allowed_answers_pass_unchanged_and_all_others_are_denied() {
     if !have(&[]) {
         return;
     }

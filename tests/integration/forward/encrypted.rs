@@ -1,4 +1,4 @@
-//! Upstreams over TLS and HTTPS, and who of them is believed.
+//! Upstreams over TLS and HTTPS, and which of their certificates are accepted.
 
 use std::{fs, process::Command};
 
@@ -56,7 +56,7 @@ log: {{ queries: all }}
 }
 
 #[test]
-fn a_server_is_asked_if_its_certificate_is_by_whom_we_trust_and_for_its_name() {
+fn asks_only_servers_with_a_trusted_certificate_for_their_name() {
     if !have(&["dig"]) {
         return;
     }
@@ -164,7 +164,7 @@ fn tells_of_failure(dnsgate: &Running, fault: &str) {
 }
 
 #[test]
-fn a_certificate_as_openssl_makes_it_is_its_own_authority() {
+fn self_signed_certificate_of_openssl_can_be_the_ca() {
     if !have(&["dig", "openssl"]) {
         return;
     }
@@ -201,7 +201,7 @@ fn a_certificate_as_openssl_makes_it_is_its_own_authority() {
 }
 
 #[test]
-fn check_asks_each_server_once_if_it_is_told_to() {
+fn check_asks_each_server_once_on_request() {
     if !have(&[]) {
         return;
     }

@@ -19,17 +19,17 @@ const RATE: usize = 400;
 const NAMES: usize = 500;
 
 #[test]
-fn a_first_server_that_is_killed_fails_no_query() {
+fn killed_first_server_fails_no_query() {
     load_during("ordered", "KILL");
 }
 
 #[test]
-fn a_server_that_falls_silent_fails_no_query() {
+fn silent_server_fails_no_query() {
     load_during("ordered", "STOP");
 }
 
 #[test]
-fn the_fastest_server_may_fall_silent_too() {
+fn silent_fastest_server_fails_no_query() {
     load_during("fastest", "STOP");
 }
 

@@ -1,5 +1,5 @@
-//! From observing to enforcing: a stream of queries in mode observe, what `dnsgate learn` makes of it, and the same
-//! stream again under a policy that has nothing else.
+//! From observing to enforcing: a stream of queries in observe mode, the rules that `dnsgate learn` makes of it, and the same
+//! stream under those rules alone.
 
 use std::{collections::BTreeMap, fs, process::Command};
 
@@ -48,7 +48,7 @@ fn denied(gate: &Running) -> usize {
 }
 
 #[test]
-fn what_was_observed_is_allowed_by_what_was_learnt() {
+fn learnt_rules_allow_what_was_observed() {
     if !installed(&["unbound", "dig"]) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Queries that wait for an upstream while dnsgate ends or its configuration changes.
+//! Queries that wait for an upstream while dnsgate ends or reloads.
 
 use std::{
     fs,
@@ -34,7 +34,7 @@ fn address_of(printed: &str) -> String {
 }
 
 #[test]
-fn who_waits_when_it_is_told_to_end_gets_an_answer() {
+fn drain_answers_the_queries_that_wait() {
     if !installed(&["dig"]) {
         return;
     }
@@ -56,7 +56,7 @@ fn who_waits_when_it_is_told_to_end_gets_an_answer() {
 }
 
 #[test]
-fn after_a_reload_others_are_asked_and_what_the_old_ones_said_is_forgotten() {
+fn reload_asks_the_new_servers_and_forgets_old_answers() {
     if !installed(&["dig"]) {
         return;
     }

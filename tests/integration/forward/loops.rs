@@ -1,4 +1,4 @@
-//! Servers that lead back to dnsgate: queries end, packets do not multiply, and somebody is told.
+//! Upstreams that forward back to dnsgate: queries end, packets do not multiply, and the loop is reported.
 
 use std::{
     fs,
@@ -73,7 +73,7 @@ fn seen(gate: &Running) -> usize {
 }
 
 #[test]
-fn a_server_that_asks_us_is_told_of_until_it_does_no_longer() {
+fn forwarding_loop_is_reported_until_it_ends() {
     if !have(&["dig"]) {
         return;
     }
@@ -108,7 +108,7 @@ fn a_server_that_asks_us_is_told_of_until_it_does_no_longer() {
 }
 
 #[test]
-fn two_gates_that_ask_each_other_answer_and_do_not_multiply_packets() {
+fn two_dnsgates_that_forward_to_each_other_do_not_multiply_packets() {
     if !have(&["dig"]) {
         return;
     }

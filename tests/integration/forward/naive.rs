@@ -1,4 +1,5 @@
-//! What may be asked and what may pass, by the simplest reading of the rules: by lists and one label after the other.
+//! Which questions and which records a configuration of these tests allows, in the simplest way: by lists, and one label after
+//! the other.
 
 use dnsgate::dns::{Name, RecordType};
 

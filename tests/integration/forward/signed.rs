@@ -29,7 +29,7 @@ fn start(zones: &[ZoneFile], folder: &Path) -> Nsd {
 }
 
 #[test]
-fn an_alias_into_a_delegated_zone_is_followed() {
+fn alias_into_a_delegated_zone_is_followed() {
     if !installed(&["dig", "nsd"]) {
         return;
     }
@@ -53,8 +53,8 @@ upstreams:
   parent: {{ servers: [\"udp://{}\"] }}
   child: {{ servers: [\"udp://{}\"] }}
 rules:
-  - {{ name: parent, domains: [.corp.example], forward: parent, answers: {{ within: [192.0.2.0/24] }} }}
-  - {{ name: child, domains: [.sub.corp.example], forward: child, answers: {{ within: [192.0.2.0/24] }} }}
+  - {{ name: parent, domains: [.corp.example], forward: parent, addresses: [192.0.2.0/24] }}
+  - {{ name: child, domains: [.sub.corp.example], forward: child, addresses: [192.0.2.0/24] }}
 ",
         parent.address, child.address
     ));
@@ -144,7 +144,7 @@ fn sign(folder: &Path) -> (PathBuf, PathBuf, String) {
 }
 
 #[test]
-fn what_is_signed_can_be_validated_behind_dnsgate() {
+fn validator_behind_dnsgate_accepts_signed_answers() {
     if !installed(&[
         "nsd",
         "dig",
@@ -167,7 +167,7 @@ rules:
     domains: [.signed.example]
     forward: signed
     types: [A, MX, CNAME, DNAME, DS, DNSKEY]
-    answers: {{ within: [192.0.2.0/24] }}
+    addresses: [192.0.2.0/24]
 ",
         nsd.address
     ));

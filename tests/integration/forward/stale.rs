@@ -1,4 +1,4 @@
-//! Upstreams that are gone: what they said stands in for a while (RFC 8767), or an error says so.
+//! Upstreams that no longer answer: stale answers are served for a while (RFC 8767), or an error says why not.
 
 use super::unbound::{Unbound, have};
 use crate::{reply::Reply, running::Running};
@@ -13,7 +13,7 @@ www 1   A   192.31.196.1
 const MOST: usize = 10_000;
 
 #[test]
-fn what_an_upstream_said_outlives_it_for_as_long_as_it_may() {
+fn stale_answers_are_served_within_their_limit() {
     if !have(&["dig"]) {
         return;
     }

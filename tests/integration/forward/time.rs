@@ -1,4 +1,4 @@
-//! One query has one deadline, whatever it leads to; and what the log says of servers meanwhile.
+//! The one deadline of a query, and the log messages about servers meanwhile.
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -57,7 +57,7 @@ fn next_alias(query: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_query_has_one_deadline_however_many_upstreams_it_leads_to() {
+fn query_has_one_deadline_for_all_its_upstreams() {
     if !installed(&["dig"]) {
         return;
     }
@@ -97,7 +97,7 @@ limits: {{ upstream_timeout: {}ms }}
 }
 
 #[test]
-fn that_a_server_answers_is_no_news_unless_it_was_down() {
+fn server_is_logged_as_up_only_after_it_was_down() {
     if !installed(&["dig"]) {
         return;
     }

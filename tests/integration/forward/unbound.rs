@@ -1,4 +1,4 @@
-//! Unbound as an upstream: a resolver that has all it knows from zone files, so that it asks nobody.
+//! Unbound as an upstream: a resolver that has all its data from zone files and asks nobody.
 
 use std::{
     fs,

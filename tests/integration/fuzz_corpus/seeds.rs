@@ -1,6 +1,5 @@
-//! Where the corpus of the target `upstream` comes from: written down here, so that each input says what it is, and
-//! held to lead where it should. After a change to this table:
-//! `cargo test --test integration -- --ignored write_the_seeds`.
+//! Makes the corpus of the fuzz target `upstream`. Each input is described here and held to the outcome that it is for. After a
+//! change to this table: `cargo test --test integration -- --ignored write_the_seeds`.
 
 use std::{collections::BTreeMap, error::Error, fs, path::PathBuf};
 
@@ -203,7 +202,7 @@ fn directory() -> PathBuf {
 }
 
 #[test]
-fn each_seed_leads_where_it_should() -> Result<(), Box<dyn Error>> {
+fn each_seed_reaches_the_outcome_it_is_for() -> Result<(), Box<dyn Error>> {
     let mut faults = Vec::new();
     for (file, (input, want)) in seeds()? {
         let written = fs::read(directory().join(file)).unwrap_or_default();

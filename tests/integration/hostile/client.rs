@@ -1,4 +1,4 @@
-//! A client that sees what dig would show.
+//! A client that reports what dig would show.
 
 use std::net::UdpSocket;
 

@@ -1,4 +1,4 @@
-//! What comes back by datagram.
+//! Upstreams that misbehave over UDP.
 
 use std::{
     net::{SocketAddr, UdpSocket},

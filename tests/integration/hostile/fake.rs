@@ -1,4 +1,4 @@
-//! Upstreams that are told what to do with a question.
+//! Upstreams that do with a question what a case tells them to.
 
 use std::{
     io::Read as _,

@@ -1,4 +1,4 @@
-//! What comes back over a connection.
+//! Upstreams that misbehave over TCP.
 
 use std::{
     io::{self, Write as _},

@@ -1,4 +1,4 @@
-//! What dig and kdig see.
+//! Replies that dig and kdig get.
 
 use std::net::UdpSocket;
 
@@ -180,7 +180,7 @@ fn expect(case: &Case, printed: &str, client: &str) {
 }
 
 #[test]
-fn a_client_outside_every_group_is_told_so() {
+fn unknown_client_is_refused_with_ede_prohibited() {
     if !installed(&["dig"]) {
         return;
     }
@@ -201,7 +201,7 @@ fn a_client_outside_every_group_is_told_so() {
 }
 
 #[test]
-fn each_way_to_deny_looks_like_itself() {
+fn each_deny_with_gives_its_own_reply() {
     if !installed(&["dig"]) {
         return;
     }
@@ -249,7 +249,7 @@ fn large_sets() -> String {
 }
 
 #[test]
-fn what_does_not_fit_is_asked_again_over_tcp() {
+fn truncated_answers_are_asked_again_over_tcp() {
     if !installed(&["dig"]) {
         return;
     }
@@ -276,7 +276,7 @@ fn what_does_not_fit_is_asked_again_over_tcp() {
 }
 
 #[test]
-fn the_reply_comes_from_the_address_that_was_asked() {
+fn replies_from_the_address_that_was_asked() {
     if !installed(&["dig"]) {
         return;
     }

@@ -1,4 +1,4 @@
-//! A host without IPv6, with the listeners of the reference: it answers over IPv4 and says what it does without.
+//! A host without IPv6, with the listeners of the reference: dnsgate answers over IPv4 and logs what is missing.
 
 use std::{env, fs, process::Command};
 
@@ -17,7 +17,7 @@ cat "$1/log"
 "#;
 
 #[test]
-fn a_host_without_ipv6_is_served_over_ipv4() {
+fn host_without_ipv6_is_served_over_ipv4() {
     if !installed(&["unshare", "ip", "sysctl", "dig"]) {
         return;
     }

@@ -73,7 +73,7 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 }
 
 #[test]
-fn the_same_is_learnt_from_the_port_a_file_and_standard_input() {
+fn learns_the_same_from_admin_port_file_and_standard_input() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = write(dir.path(), "dnsgate.yaml", CONFIG);
     let page = write(dir.path(), "observed.json", PAGE);
@@ -110,7 +110,7 @@ fn the_same_is_learnt_from_the_port_a_file_and_standard_input() {
 }
 
 #[test]
-fn what_cannot_be_learnt_from_is_told() {
+fn reports_input_that_it_cannot_learn_from() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = write(dir.path(), "dnsgate.yaml", CONFIG);
     let (address, _asked) = serve("404 Not Found", "");

@@ -1,4 +1,4 @@
-//! From the start of the process to its end.
+//! The process from its start to its end.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use crate::running::{PROGRAM, Running, installed};
 
 #[test]
-fn a_drain_says_not_ready_and_answers_on() {
+fn drain_is_not_ready_and_still_answers() {
     if !installed(&["dig"]) {
         return;
     }
@@ -40,7 +40,7 @@ fn a_drain_says_not_ready_and_answers_on() {
 }
 
 #[test]
-fn either_signal_ends_it_well() {
+fn sigterm_and_sigint_exit_with_0() {
     for (signal, config) in [
         ("TERM", "limits: { drain: 200ms }"),
         ("INT", "limits: { drain: 200ms }"),
@@ -76,7 +76,7 @@ fn fails_with(output: &Output, words: &[&str]) {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn names_the_port_that_is_in_use() {
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let taken = udp.local_addr().expect("bound").to_string();
     let output = serve(&[
@@ -105,7 +105,7 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
-fn a_second_dnsgate_does_not_share_the_port() {
+fn second_process_does_not_share_the_port() {
     let first = Running::start("");
     let listen = format!("127.0.0.1:{}", first.port);
     let output = serve(&["--listen", &listen, "--admin", "127.0.0.1:0"]);
@@ -114,7 +114,7 @@ fn a_second_dnsgate_does_not_share_the_port() {
 }
 
 #[test]
-fn a_bad_configuration_binds_no_port() {
+fn invalid_configuration_binds_no_port() {
     // The port is taken: a program that binds before it has read everything would say so.
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let taken = udp.local_addr().expect("bound");
@@ -133,7 +133,7 @@ fn a_bad_configuration_binds_no_port() {
 }
 
 #[test]
-fn memory_at_rest_is_told() {
+fn prints_the_memory_at_rest() {
     let dnsgate = Running::start("");
     let status = fs::read_to_string(format!("/proc/{}/status", dnsgate.child.id()));
     let status = status.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The log: one line a record, whatever was asked, and whoever reads it or does not.
+//! The log: one line per record, whatever was asked, whether or not somebody reads it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -114,13 +114,13 @@ fn a_denied_query_is_one_line_of_json() {
 }
 
 #[test]
-fn a_rule_is_named_and_who_asks_for_every_query_gets_every_query() {
+fn names_the_rule_and_logs_all_queries_if_configured() {
     let dnsgate = Running::start(
         "limits: { drain: 0s }
 log: { queries: all }
 rules:
   - { name: no-names, domains: [.name.example], deny: refused, reason: SEC-1234 }
-  - { name: yes, domains: [yes.example], answer: [A 10.0.0.1] }",
+  - { name: yes, domains: [yes.example], records: [A 10.0.0.1] }",
     );
     ask(&dnsgate, b"name");
     dnsgate.dig("yes.example");
@@ -142,7 +142,7 @@ rules:
 }
 
 #[test]
-fn no_queries_are_logged_where_none_are_wanted() {
+fn logs_no_query_if_configured() {
     let dnsgate = Running::start("limits: { drain: 0s }\nlog: { queries: none }");
     ask(&dnsgate, b"name");
     let lines = log_of(dnsgate);
@@ -150,7 +150,7 @@ fn no_queries_are_logged_where_none_are_wanted() {
 }
 
 #[test]
-fn hostile_names_stay_within_their_lines() {
+fn hostile_names_cannot_break_a_line() {
     for (format, is_json) in [("auto", true), ("json", true), ("text", false)] {
         let dnsgate = Running::start(&format!(
             "limits: {{ drain: 0s }}\nlog: {{ format: {format} }}"
@@ -227,7 +227,7 @@ impl Drop for SetOnDrop<'_> {
 }
 
 #[test]
-fn a_file_is_rotated_and_no_line_is_lost_or_there_twice() {
+fn rotation_neither_loses_nor_repeats_a_line() {
     const ROTATIONS: usize = 5;
     let dnsgate = start_into("file", "q.log", "");
     let path = dnsgate.dir().join("q.log");
@@ -319,7 +319,7 @@ fn read_up_to(
 }
 
 #[test]
-fn a_collector_may_come_later_go_and_come_back() {
+fn connects_to_a_collector_that_comes_late_or_returns() {
     const LOST: &str = "queries cannot be logged";
     let dnsgate = start_into("unix", "c.sock", "");
     let path = dnsgate.dir().join("c.sock");
@@ -349,7 +349,7 @@ fn a_collector_may_come_later_go_and_come_back() {
 }
 
 #[test]
-fn a_collector_that_is_stuck_stops_no_worker_and_no_end() {
+fn stuck_collector_holds_up_neither_workers_nor_the_end() {
     let dir = tempfile::tempdir().expect("a directory");
     let listener = UnixListener::bind(dir.path().join("c.sock")).expect("bound");
     let socket = dir.path().join("c.sock").display().to_string();
@@ -389,7 +389,7 @@ fn a_collector_that_is_stuck_stops_no_worker_and_no_end() {
 }
 
 #[test]
-fn standard_output_has_the_queries_and_standard_error_the_rest() {
+fn queries_go_to_standard_output_and_events_to_standard_error() {
     let (reader, writer) = io::pipe().expect("a pipe");
     let dnsgate = Running::start_with("127.0.0.1", |dir, command| {
         let file = dir.join("dnsgate.yaml");
@@ -407,12 +407,12 @@ fn standard_output_has_the_queries_and_standard_error_the_rest() {
 }
 
 #[test]
-fn of_a_sample_each_line_says_for_how_many_it_stands() {
+fn sampled_lines_state_the_sample_rate() {
     let dnsgate = Running::start(
         "workers: 1
 limits: { drain: 0s }
 log: { queries: all, sample: 10 }
-rules: [{ name: yes, domains: [yes.example], answer: [A 10.0.0.1] }]",
+rules: [{ name: yes, domains: [yes.example], records: [A 10.0.0.1] }]",
     );
     for _ in 0..100 {
         assert_eq!(rcode(dnsgate.port, b"yes"), 0);
@@ -438,7 +438,7 @@ rules: [{ name: yes, domains: [yes.example], answer: [A 10.0.0.1] }]",
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_told_at_the_start() {
+fn start_fails_if_the_log_file_cannot_be_opened() {
     let dir = tempfile::tempdir().expect("a directory");
     let start = |output: &Path| {
         let file = dir.path().join("dnsgate.yaml");
@@ -458,7 +458,7 @@ fn a_file_that_cannot_be_opened_is_told_at_the_start() {
 }
 
 #[test]
-fn its_own_questions_are_counted_apart_and_not_logged() {
+fn own_probes_are_counted_separately_and_not_logged() {
     let dnsgate = Running::start("log: { queries: all }");
     // A client's question of the same class, and of the same name but for what only dnsgate knows.
     let chaos = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";

@@ -1,4 +1,4 @@
-//! What systemd is told, and what it makes of the unit file.
+//! Notifications to systemd, and the unit file.
 
 use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command};
 
@@ -29,7 +29,7 @@ fn wait_for(socket: &UnixDatagram, line: &str) -> String {
 }
 
 #[test]
-fn systemd_follows_the_life_of_the_process() {
+fn systemd_is_told_each_state_of_the_process() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -86,7 +86,7 @@ fn analyze(args: &[&str], unit: &Path) -> (bool, String) {
 }
 
 #[test]
-fn the_unit_is_well_formed_and_hardened() {
+fn unit_is_well_formed_and_hardened() {
     if !installed(&["systemd-analyze"]) {
         return;
     }
@@ -134,7 +134,7 @@ fn calls_of(set: &str, calls: &mut Vec<String>) {
 }
 
 #[test]
-fn the_unit_lets_dnsgate_do_what_it_does_and_runs_on_debian_12() {
+fn unit_allows_what_dnsgate_needs_on_debian_12() {
     let text = fs::read_to_string(UNIT).expect("the unit");
     let values = |key: &str| -> Vec<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(key));

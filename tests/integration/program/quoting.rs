@@ -1,4 +1,4 @@
-//! Whoever may ask a running dnsgate need not be one who may read the files that it can: no page quotes them.
+//! Whoever may ask a running dnsgate may not be allowed to read the files that dnsgate can read. So no admin page quotes them.
 
 use std::{fs, path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use crate::running::{PROGRAM, Running};
 const SECRET: &str = "hunter2";
 
 #[test]
-fn no_page_quotes_a_file_that_is_refused() {
+fn admin_pages_do_not_quote_a_refused_file() {
     let write = |dir: &Path, text: &str| {
         fs::write(dir.join("dnsgate.yaml"), text).expect("room");
     };

@@ -1,4 +1,4 @@
-//! The rate of one client: what is within it, what is over it, and whom that concerns.
+//! The limit on the queries of one client: below it, above it, and which addresses count as one client.
 
 use std::{
     net::{Ipv4Addr, UdpSocket},
@@ -97,14 +97,14 @@ fn flood(source: [u8; 4], port: u16, over: &AtomicBool) {
 }
 
 #[test]
-fn without_a_limit_nothing_is_held_back() {
+fn without_a_limit_every_query_is_answered() {
     let dnsgate = start("");
     all_answered(&from([127, 0, 0, 2], dnsgate.port), 2_000);
     assert_eq!(dnsgate.metric("dnsgate_shed_total"), 0);
 }
 
 #[test]
-fn what_is_over_the_limit_is_dropped_or_sent_to_tcp() {
+fn queries_over_the_limit_are_dropped_or_truncated() {
     // No more than the kernel keeps for one worker.
     const SENT: u64 = 400;
     for slip in [0, 1, 2, 3] {
@@ -142,7 +142,7 @@ fn what_is_over_the_limit_is_dropped_or_sent_to_tcp() {
 }
 
 #[test]
-fn a_client_over_the_limit_gets_its_answers_over_tcp() {
+fn client_over_the_limit_gets_its_answers_over_tcp() {
     if !installed(&["dig"]) {
         return;
     }
@@ -163,7 +163,7 @@ fn a_client_over_the_limit_gets_its_answers_over_tcp() {
 }
 
 #[test]
-fn a_client_is_as_many_bits_as_the_file_says() {
+fn clients_are_told_apart_by_the_configured_prefix_length() {
     let limits = "per_client_qps: 1, per_client_slip: 1, per_client_ipv4_prefix: 24";
     let dnsgate = start(limits);
     let (port, over) = (dnsgate.port, AtomicBool::new(false));
@@ -187,7 +187,7 @@ fn a_client_is_as_many_bits_as_the_file_says() {
 }
 
 #[test]
-fn a_flood_from_this_machine_does_not_keep_its_own_probe_out() {
+fn flood_from_this_machine_does_not_block_the_own_probe() {
     let dnsgate = start("per_client_qps: 1, per_client_slip: 0");
     let (port, over) = (dnsgate.port, AtomicBool::new(false));
     thread::scope(|scope| {

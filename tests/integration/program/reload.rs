@@ -1,4 +1,4 @@
-//! The configuration changes while dnsgate runs: how, who may ask for it, and what clients see.
+//! The configuration changes while dnsgate runs: how a reload begins, who may ask for it, and what clients get meanwhile.
 
 use std::{
     fs,
@@ -16,20 +16,20 @@ use serde_json::Value;
 use crate::running::{PROGRAM, Running, SOON};
 
 /// A policy in which everything says `number`: two names, and the name of the rule.
-fn policy(number: u8) -> String {
+pub(super) fn policy(number: u8) -> String {
     format!(
         "google_apis: {{vip: off}}\n\
          zones: [{{origin: corp.test, file: corp.zone}}]\n\
-         rules: [{{name: rule-{number}, domains: [a.test, b.test], answer: [A 10.0.0.{number}, A 10.0.1.{number}]}}]\n"
+         rules: [{{name: rule-{number}, domains: [a.test, b.test], records: [A 10.0.0.{number}, A 10.0.1.{number}]}}]\n"
     )
 }
 
-fn zone(number: u8) -> String {
+pub(super) fn zone(number: u8) -> String {
     format!("@ 300 SOA ns hostmaster {number} 2 3 4 5\n@ 300 NS ns\nns 300 A 10.0.0.{number}\n")
 }
 
 /// Starts with these files and arguments, reading `dnsgate.yaml`.
-fn start(files: &[(&str, &str)], args: &[&str]) -> Running {
+pub(super) fn start(files: &[(&str, &str)], args: &[&str]) -> Running {
     Running::start_with("127.0.0.1", |dir, command| {
         for (name, text) in files {
             put(&dir.join(name), text);
@@ -40,7 +40,7 @@ fn start(files: &[(&str, &str)], args: &[&str]) -> Running {
 }
 
 /// Replaces a file as editors do: another one takes its name.
-fn put(path: &Path, text: &str) {
+pub(super) fn put(path: &Path, text: &str) {
     let new = path.with_extension("new");
     fs::write(&new, text).expect("room for a file");
     fs::rename(&new, path).expect("renamed");
@@ -59,7 +59,7 @@ fn question(id: u16, name: &str) -> Vec<u8> {
 }
 
 /// Asks for the addresses of a name, and returns the last byte that they have in common.
-fn ask(socket: &UdpSocket, id: u16, name: &str) -> u8 {
+pub(super) fn ask(socket: &UdpSocket, id: u16, name: &str) -> u8 {
     let packet = question(id, name);
     socket.send(&packet).expect("sent");
     let mut reply = [0; 1232];
@@ -81,7 +81,7 @@ fn ask(socket: &UdpSocket, id: u16, name: &str) -> u8 {
     numbers[0]
 }
 
-fn client(dnsgate: &Running) -> UdpSocket {
+pub(super) fn client(dnsgate: &Running) -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     socket
         .connect(("127.0.0.1", dnsgate.port))
@@ -90,13 +90,13 @@ fn client(dnsgate: &Running) -> UdpSocket {
     socket
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 impl Running {
     /// The next event that begins so.
-    fn wait_for_start_of(&self, message: &str) -> Value {
+    pub(super) fn wait_for_start_of(&self, message: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(SOON).expect(message);
             let event: Value = serde_json::from_str(&line).expect("a line of JSON");
@@ -111,7 +111,7 @@ impl Running {
 }
 
 #[test]
-fn under_load_no_query_is_lost_and_each_sees_one_policy() {
+fn reload_under_load_loses_no_query_and_mixes_no_policies() {
     const RELOADS: u8 = 20;
     let files = [("dnsgate.yaml", &*policy(0)), ("corp.zone", &zone(0))];
     let dnsgate = start(&files, &["--no-watch"]);
@@ -162,7 +162,7 @@ fn under_load_no_query_is_lost_and_each_sees_one_policy() {
 }
 
 #[test]
-fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
+fn reload_prints_the_report_and_readyz_keeps_the_refusal() {
     let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
     let dnsgate = start(&files, &["--no-watch"]);
     let config = dnsgate.dir().join("dnsgate.yaml");
@@ -206,7 +206,7 @@ fn the_verb_prints_the_report_and_readiness_keeps_what_was_refused() {
 }
 
 #[test]
-fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
+fn changed_files_are_reloaded_and_a_bad_one_is_reported_once() {
     let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
     let dnsgate = start(&files, &[]);
     let path = |name: &str| dnsgate.dir().join(name);
@@ -247,7 +247,7 @@ fn changed_files_are_seen_and_a_bad_one_is_told_of_once() {
 }
 
 #[test]
-fn tests_that_appear_beside_the_file_are_run() {
+fn policy_tests_that_appear_beside_the_file_are_run() {
     let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
     let dnsgate = start(&files, &[]);
     let beside = dnsgate.dir().join("dnsgate.test.yaml");
@@ -269,7 +269,7 @@ fn tests_that_appear_beside_the_file_are_run() {
 }
 
 #[test]
-fn a_volume_of_kubernetes_is_followed() {
+fn changes_of_a_kubernetes_volume_are_reloaded() {
     let dnsgate = Running::start_with("127.0.0.1", |dir, command| {
         for number in [1, 2] {
             let data = dir.join(format!("..{number}"));
@@ -298,7 +298,7 @@ fn a_volume_of_kubernetes_is_followed() {
 }
 
 #[test]
-fn no_web_page_can_ask_and_there_must_be_a_file() {
+fn refuses_requests_of_web_pages_and_without_a_file() {
     let dnsgate = Running::start("");
     let post = |headers: &str| {
         let mut stream = TcpStream::connect(dnsgate.admin).expect("connected");
@@ -344,92 +344,7 @@ fn no_web_page_can_ask_and_there_must_be_a_file() {
 }
 
 #[test]
-fn what_changed_is_told_from_what_to_what() {
-    let dnsgate = start(&[("dnsgate.yaml", "deny_with: refused\n")], &["--no-watch"]);
-    let config = dnsgate.dir().join("dnsgate.yaml");
-    for (new, told) in [
-        ("deny_with: drop\n", "changed deny_with"),
-        ("", "changed deny_with"),
-        (
-            "built_in: {doh_canaries: false}\n",
-            "changed built_in (doh_canaries)",
-        ),
-        ("built_in: {doh_canaries: false} # why\n", "nothing changed"),
-    ] {
-        put(&config, new);
-        // Whoever may ask for a reload need not be one who may read the file: the values are in the log.
-        let said = text(&dnsgate.reload().stdout);
-        assert!(
-            said.lines().next().is_some_and(|line| line.ends_with(told)),
-            "{told}: {said}"
-        );
-    }
-    let changes: Vec<Value> = (0..3)
-        .map(|_| dnsgate.wait_for_start_of("reloaded")["changes"].clone())
-        .collect();
-    assert_eq!(
-        changes,
-        [
-            "changed deny_with (refused -> drop)",
-            "changed deny_with (drop -> refused)",
-            "changed built_in (doh_canaries: true -> false)"
-        ]
-    );
-    let (old, new) = (
-        dnsgate.dir().join("old.yaml"),
-        dnsgate.dir().join("new.yaml"),
-    );
-    put(&old, "deny_with: refused\n");
-    put(&new, "deny_with: drop\nworkers: 3\n");
-    let diff = Command::new(PROGRAM)
-        .arg("diff")
-        .args([&old, &new])
-        .output();
-    let said = text(&diff.expect("it runs").stdout);
-    let head = "changed deny_with (refused -> drop), workers (one a core -> 3)";
-    assert!(
-        said.lines().next().is_some_and(|line| line.ends_with(head)),
-        "{said}"
-    );
-}
-
-#[test]
-fn it_is_told_until_the_file_is_the_one_in_force() {
-    let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
-    // Watched: putting the file back is enough.
-    let dnsgate = start(&files, &[]);
-    let config = dnsgate.dir().join("dnsgate.yaml");
-    let rejected = || dnsgate.metric("dnsgate_config_rejected");
-    assert_eq!(rejected(), 0);
-    for bad in ["rules: [", "workers: 77\n"] {
-        put(&config, bad);
-        dnsgate.wait_for_start_of("reload refused, ");
-        assert_eq!(rejected(), 1, "{bad}");
-        put(&config, &policy(1));
-        dnsgate.wait_for("reloaded");
-        assert_eq!(rejected(), 0, "{bad}");
-    }
-    // Asked for only.
-    drop(dnsgate);
-    let dnsgate = start(&files, &["--no-watch"]);
-    let config = dnsgate.dir().join("dnsgate.yaml");
-    let rejected = || dnsgate.metric("dnsgate_config_rejected");
-    put(&config, "rules: [");
-    assert_eq!(rejected(), 0, "nobody has read it");
-    assert!(!dnsgate.reload().status.success());
-    put(&config, &policy(1));
-    assert_eq!(rejected(), 1, "nobody has read it");
-    assert!(dnsgate.reload().status.success());
-    assert_eq!(rejected(), 0);
-    // There is nothing to be mended where there is no file.
-    drop(dnsgate);
-    let built_in = Running::start("");
-    assert!(!built_in.reload().status.success());
-    assert_eq!(built_in.metric("dnsgate_config_rejected"), 0);
-}
-
-#[test]
-fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
+fn named_pipe_in_place_of_a_file_holds_up_nothing() {
     let files = [("dnsgate.yaml", &*policy(1)), ("corp.zone", &zone(1))];
     let dnsgate = start(&files, &[]);
     let path = |name: &str| dnsgate.dir().join(name);
@@ -459,78 +374,4 @@ fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
         dnsgate.wait_for("reloaded");
         assert_eq!(rejected(), 0, "{name}");
     }
-}
-
-#[test]
-fn which_queries_are_logged_changes_while_it_runs() {
-    let with = |log: &str| format!("{}log: {log}\n", policy(1));
-    let denied = with("{queries: denied}");
-    let files = [("dnsgate.yaml", &*denied), ("corp.zone", &zone(1))];
-    let dnsgate = start(&files, &["--no-watch"]);
-    let config = dnsgate.dir().join("dnsgate.yaml");
-    let socket = client(&dnsgate);
-    // The next line about an answer, if any is written before the next reload is told.
-    let logged = |log: &str| -> Vec<Value> {
-        for id in 0..40 {
-            ask(&socket, id, "a.test");
-        }
-        put(&config, &with(log));
-        let output = dnsgate.reload();
-        assert!(output.status.success(), "{log}: {output:?}");
-        let mut queries = Vec::new();
-        loop {
-            let line = dnsgate.lines.recv_timeout(SOON).expect("a line");
-            let event: Value = serde_json::from_str(&line).expect("a line of JSON");
-            if event["message"] == "reloaded" {
-                return queries;
-            }
-            if event["queryName"] == "a.test." {
-                queries.push(event);
-            }
-        }
-    };
-    assert_eq!(logged("{queries: all}").len(), 0, "denials alone");
-    let all = logged("{queries: all, sample: 10}");
-    assert_eq!(all.len(), 40, "all");
-    assert!(all.iter().all(|line| line["sampleRate"].is_null()));
-    let sampled = logged("{queries: none}");
-    assert_eq!(sampled.len(), 4, "one in ten");
-    assert!(sampled.iter().all(|line| line["sampleRate"] == 10));
-    assert_eq!(logged("{queries: all}").len(), 0, "none");
-}
-
-#[test]
-fn the_end_of_a_rule_is_a_metric() {
-    let rules = |until: &str| {
-        format!(
-            "rules: [{{name: vendor, domains: [a.test], deny: true, until: {until}}}, {{name: ever, domains: [b.test], deny: true}}]\n"
-        )
-    };
-    let dnsgate = start(
-        &[("dnsgate.yaml", &rules("2099-01-01T00:00:00Z"))],
-        &["--no-watch"],
-    );
-    let ends = || -> Vec<String> {
-        let (_, page) = dnsgate.get("/metrics");
-        let lines = page
-            .lines()
-            .filter(|it| it.starts_with("dnsgate_rule_expires"));
-        lines.map(str::to_owned).collect()
-    };
-    let line =
-        |seconds| format!("dnsgate_rule_expires_timestamp_seconds{{rule=\"vendor\"}} {seconds}");
-    assert_eq!(ends(), [line("4070908800")]);
-    put(
-        &dnsgate.dir().join("dnsgate.yaml"),
-        &rules("2001-09-09T01:46:40Z"),
-    );
-    assert!(dnsgate.reload().status.success());
-    assert_eq!(
-        ends(),
-        [line("1000000000")],
-        "that it has ended is told as well"
-    );
-    put(&dnsgate.dir().join("dnsgate.yaml"), "");
-    assert!(dnsgate.reload().status.success());
-    assert_eq!(ends(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Signals that come before dnsgate is ready: none of them ends it otherwise than it should.
+//! Signals that come before dnsgate is ready.
 
 use std::{
     fs,
@@ -67,7 +67,7 @@ impl Drop for Starting {
 }
 
 #[test]
-fn an_order_to_stop_before_it_is_ready_is_a_good_end() {
+fn stop_signal_before_ready_exits_with_0() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("gate.yaml");
     fs::write(&config, "limits: {drain: 0s}").expect("room");
@@ -91,7 +91,7 @@ fn an_order_to_stop_before_it_is_ready_is_a_good_end() {
 }
 
 #[test]
-fn a_hang_up_before_it_is_ready_is_a_reload_or_nothing() {
+fn sighup_before_ready_reloads_once_it_is_caught() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("gate.yaml");
     fs::write(&config, "limits: {drain: 0s}").expect("room");
@@ -119,7 +119,7 @@ fn a_hang_up_before_it_is_ready_is_a_reload_or_nothing() {
 }
 
 #[test]
-fn whatever_keeps_a_start_an_order_to_stop_ends_it() {
+fn stop_signal_ends_a_start_that_is_held_up() {
     let dir = tempfile::tempdir().expect("a directory");
     let pipe = dir.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
@@ -143,7 +143,7 @@ fn whatever_keeps_a_start_an_order_to_stop_ends_it() {
 }
 
 #[test]
-fn other_verbs_end_by_a_signal_as_programs_do() {
+fn signals_end_other_verbs_as_usual() {
     let dir = tempfile::tempdir().expect("a directory");
     let pipe = dir.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();

@@ -1,5 +1,5 @@
-//! The programs that people look names up with: nslookup and host ask the next server, or say that they got nothing, when a reply
-//! does not say that recursion is available.
+//! Lookup tools: nslookup and host ask the next server, or say that they got nothing, if a reply does not say that recursion is
+//! available.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ const CONFIGS: [&str; 2] = [
 ];
 
 #[test]
-fn nslookup_and_host_take_every_answer() {
+fn nslookup_and_host_accept_every_reply() {
     if !installed(&["nslookup", "host"]) {
         return;
     }
@@ -111,7 +111,7 @@ fn recursion_is_available_in_every_reply_to_an_admitted_client() {
 
 /// Who may not ask is not told that there is recursion to be had.
 #[test]
-fn a_client_in_no_group_is_not_told_so() {
+fn unknown_client_gets_no_ra() {
     if !installed(&["dig"]) {
         return;
     }

@@ -1,5 +1,6 @@
-//! Resolvers in front of dnsgate: after a denial, what is allowed beside, above and below the denied name still resolves, and the
-//! denial is kept for its time. A resolver that takes one denied `.com` name for the end of `.com` denies all of Google with it.
+//! Resolvers in front of dnsgate. After a denial, allowed names beside, above and below the denied name still resolve, and the
+//! denial is cached for its time. A resolver that takes one denied `.com` name for proof that `.com` does not exist would deny all
+//! of Google.
 
 use std::{
     fs,
@@ -21,8 +22,8 @@ workers: 1
 clients: { vpc: { cidrs: [127.0.0.0/8] } }
 deny_with: nxdomain
 rules:
-  - { name: deep, domains: [deep.child.denied.com], answer: [A 192.0.2.1] }
-  - { name: other, domains: [www.allowed.net], answer: [A 192.0.2.2] }
+  - { name: deep, domains: [deep.child.denied.com], records: [A 192.0.2.1] }
+  - { name: other, domains: [www.allowed.net], records: [A 192.0.2.2] }
 limits: { drain: 0s }
 ";
 
@@ -146,7 +147,7 @@ fn put(dir: &Path, name: &str, text: &str) -> String {
 
 /// With its own defaults, `root-nx-trust` among them.
 #[test]
-fn powerdns_recursor() {
+fn powerdns_recursor_resolves_allowed_names_and_caches_denials() {
     holds("pdns_recursor", 0, &|dir, port, gate| {
         let mut command = Command::new("pdns_recursor");
         command
@@ -162,7 +163,7 @@ fn powerdns_recursor() {
 }
 
 #[test]
-fn unbound() {
+fn unbound_resolves_allowed_names_and_caches_denials() {
     holds("unbound", 0, &|dir, port, gate| {
         let text = format!(
             "server:
@@ -188,7 +189,7 @@ forward-zone:
 }
 
 #[test]
-fn bind() {
+fn bind_resolves_allowed_names_and_caches_denials() {
     holds("named", 0, &|dir, port, gate| {
         let text = format!(
             "options {{ directory \"{}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none;
@@ -205,7 +206,7 @@ controls {{ }};\n",
 /// From 2.90 on it keeps the SOA of a denial as data of the name, asks once more, and takes the name for one without that type:
 /// a fault of its own with any name that has a SOA. Then it keeps the denial like the others.
 #[test]
-fn dnsmasq() {
+fn dnsmasq_resolves_allowed_names_and_caches_denials() {
     holds("dnsmasq", 1, &|_, port, gate| {
         let mut command = Command::new("dnsmasq");
         command
@@ -219,7 +220,7 @@ fn dnsmasq() {
 }
 
 #[test]
-fn dnsdist() {
+fn dnsdist_resolves_allowed_names_and_caches_denials() {
     holds("dnsdist", 0, &|dir, port, gate| {
         let text = format!(
             "setSecurityPollSuffix('')
@@ -235,7 +236,7 @@ getPool(''):setCache(newPacketCache(1000))\n"
 
 /// In a network of its own, from the unpacked package: installed, it would take the machine's resolv.conf over.
 #[test]
-fn systemd_resolved() {
+fn systemd_resolved_resolves_allowed_names_and_caches_denials() {
     let Some(resolved) = space::resolved() else {
         return;
     };

@@ -1,5 +1,5 @@
-//! A search list in front of an allowed name, as Google Cloud and Kubernetes write it: whatever the way to deny is, each resolver
-//! goes on to the name that was meant, and asks nothing twice, which is what it does when it has waited for a time-out.
+//! A search list in front of an allowed name, as Google Cloud and Kubernetes configure it. Whatever `deny_with` is, each resolver
+//! goes on to the name that was meant. None asks a question twice, as it would after a time-out.
 
 use std::{collections::BTreeMap, env, fs, process::Command};
 
@@ -65,7 +65,7 @@ const RESOLVERS: &[(&str, &[&str], &str)] = &[
 const OPTIONAL: [&str; 3] = ["node", "java", "javac"];
 
 #[test]
-fn an_allowed_name_behind_a_search_list_resolves_at_once() {
+fn allowed_name_behind_a_search_list_resolves_at_once() {
     let shared = tempfile::tempdir().expect("a directory");
     let mut commands = String::new();
     for (name, programs, command) in RESOLVERS {

@@ -1,4 +1,4 @@
-//! A network and files of its own for what cannot be told a port: scripts that are run in new namespaces, as root.
+//! Runs scripts as root in new network and mount namespaces, for programs that cannot be given another port or other files.
 
 use std::{
     env,

@@ -1,5 +1,4 @@
-//! The upstreams of a scenario: what they say is written down in the scenario, and what they are
-//! asked beyond that is a fault.
+//! The upstreams of a scenario. The scenario lists what they answer; any other question to them is an error.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A little of Google: pages over TLS, with a certificate of this test's own authority, or without
-//! TLS as the metadata server has them.
+//! A small Google: pages over TLS with a certificate of the test's own authority, and pages without TLS, as the metadata server
+//! has them.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -141,7 +141,7 @@ clients: {{ vpc: {{ cidrs: [10.0.0.0/8] }}, own: {{ cidrs: [10.8.0.0/16], deny_w
 deny_with: {way}
 zones: [{{ origin: corp.internal, records: [\"db A 10.0.0.5\"] }}]
 rules:
-  - {{ name: printer, domains: [.printer.lan], answer: [A 10.0.0.6] }}
+  - {{ name: printer, domains: [.printer.lan], records: [A 10.0.0.6] }}
   - {{ name: secret, domains: [.secret.internal], deny: refused }}
 "
             ));

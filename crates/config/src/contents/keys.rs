@@ -12,8 +12,8 @@ use super::{
         Startup,
         case::{Case, Expect},
         file::{
-            Answers, BuiltIn, CacheSection, ClientGroup, Domains, File, GoogleApis, LimitsSection,
-            Mode, RuleEntry, UpstreamEntry, UpstreamsSection, ZoneEntry,
+            BuiltIn, CacheSection, ClientGroup, Domains, File, GoogleApis, LimitsSection, Mode,
+            RuleEntry, UpstreamEntry, UpstreamsSection, ZoneEntry,
         },
         groups::Groups,
         host::HostName,
@@ -202,11 +202,10 @@ impl Contents {
             name,
             domains,
             domains_file,
-            answer,
+            records,
             deny,
-            deny_with,
             forward,
-            answers,
+            addresses,
             cname,
             groups,
             types,
@@ -222,15 +221,10 @@ impl Contents {
         if let Some(rule) = rules.get(&**name).filter(|_| domains_file.is_some()) {
             entry.set("names", all(&rule.patterns));
         }
-        entry.say("answer", answer);
+        entry.say("records", records);
         entry.say("deny", deny);
-        entry.say("deny_with", deny_with);
         entry.say("forward", forward);
-        let within = answers.as_ref().and_then(|answers| {
-            let Answers { place: _, within } = answers;
-            within.as_ref()
-        });
-        entry.say("answers.within", &within);
+        entry.say("addresses", addresses);
         entry.say("cname", cname);
         entry.say("groups", groups);
         entry.say("types", types);
@@ -318,22 +312,22 @@ impl Contents {
         let LimitsSection {
             limits,
             per_client: _, // places
-            waiters: _,
+            coalesced: _,
             unread_per_connection: _,
         } = section;
         let entry = say!(
             limits,
             tcp_connections,
             tcp_connections_per_client,
-            tcp_idle,
-            tcp_message,
+            tcp_idle_timeout,
+            tcp_message_timeout,
             tcp_pipeline,
             tcp_unread,
             tcp_unread_per_connection,
             tcp_socket_buffer,
             log_queue,
             in_flight,
-            waiters,
+            coalesced,
             upstream_timeout,
             upstream_near_misses,
             upstream_connections,

@@ -16,7 +16,7 @@ pub(crate) struct LimitsSection {
     /// Where the limit of one client is set.
     pub(crate) per_client: Option<Place>,
     /// Where the limit of one question is set.
-    pub(crate) waiters: Option<Place>,
+    pub(crate) coalesced: Option<Place>,
     /// Where the room of one connection's replies is set.
     pub(crate) unread_per_connection: Option<Place>,
 }
@@ -35,7 +35,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let tcp_pipeline = count("tcp_pipeline", limits::TCP_PIPELINE);
     let log_queue = count("log_queue", limits::LOG_QUEUE);
     let in_flight = count("in_flight", limits::IN_FLIGHT);
-    let waiters = count("waiters", limits::WAITERS);
+    let coalesced = count("coalesced", limits::COALESCED);
     let upstream_connections = count("upstream_connections", limits::UPSTREAM_CONNECTIONS);
     let upstream_pipeline = count("upstream_pipeline", limits::UPSTREAM_PIPELINE);
     let upstream_probes = count("upstream_probes", limits::UPSTREAM_PROBES);
@@ -61,15 +61,15 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     let limits = Limits {
         tcp_connections,
         tcp_connections_per_client,
-        tcp_idle: time("tcp_idle", limits::TCP_IDLE),
-        tcp_message: time("tcp_message", limits::TCP_MESSAGE),
+        tcp_idle_timeout: time("tcp_idle_timeout", limits::TCP_IDLE_TIMEOUT),
+        tcp_message_timeout: time("tcp_message_timeout", limits::TCP_MESSAGE_TIMEOUT),
         tcp_pipeline,
         tcp_unread,
         tcp_unread_per_connection,
         tcp_socket_buffer,
         log_queue,
         in_flight,
-        waiters,
+        coalesced,
         upstream_connections,
         upstream_pipeline,
         upstream_probes,
@@ -88,7 +88,7 @@ pub(super) fn read_limits(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Limit
     LimitsSection {
         limits,
         per_client: place("tcp_connections_per_client"),
-        waiters: place("waiters"),
+        coalesced: place("coalesced"),
         unread_per_connection: place("tcp_unread_per_connection"),
     }
 }

@@ -19,11 +19,10 @@ pub(crate) struct RuleEntry {
     pub(crate) name: Option<At<Label>>,
     pub(crate) domains: Option<At<Vec<At<Pattern>>>>,
     pub(crate) domains_file: Option<At<String>>,
-    pub(crate) answer: Option<At<Vec<At<String>>>>,
+    pub(crate) records: Option<At<Vec<At<String>>>>,
     pub(crate) deny: Option<At<Deny>>,
-    pub(crate) deny_with: Option<At<DenyWith>>,
     pub(crate) forward: Option<At<Label>>,
-    pub(crate) answers: Option<Answers>,
+    pub(crate) addresses: Option<At<Vec<At<Cidr>>>>,
     pub(crate) cname: Option<At<CnameMode>>,
     pub(crate) groups: Option<At<Vec<At<Label>>>>,
     pub(crate) types: Option<At<Vec<At<RecordType>>>>,
@@ -33,18 +32,10 @@ pub(crate) struct RuleEntry {
     pub(crate) whole: bool,
 }
 
-/// The value of a rule's `answers`.
-#[derive(Debug)]
-pub(crate) struct Answers {
-    pub(crate) place: Place,
-    /// `None`: none of them could be read.
-    pub(crate) within: Option<At<Vec<At<Cidr>>>>,
-}
-
 /// The value of a rule's `deny`: whether, or in one word with how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deny {
-    /// `true`: as `deny_with` of the rule, the group or the file says.
+    /// `true`: as `deny_with` of the group or the file says.
     Yes,
     /// In this way.
     With(DenyWith),
@@ -90,13 +81,10 @@ impl RuleEntry {
             name: fields.scalar("name", faults),
             domains: fields.scalars("domains", faults),
             domains_file: fields.scalar("domains_file", faults),
-            answer: fields.scalars("answer", faults),
+            records: fields.scalars("records", faults),
             deny: fields.choice("deny", faults),
-            deny_with: fields.choice("deny_with", faults),
             forward: fields.scalar("forward", faults),
-            answers: fields
-                .get("answers")
-                .and_then(|node| Answers::read(node, faults)),
+            addresses: fields.scalars("addresses", faults),
             cname: fields.choice("cname", faults),
             groups: fields.scalars("groups", faults),
             types: fields.scalars("types", faults),
@@ -106,16 +94,5 @@ impl RuleEntry {
         };
         rule.whole = faults.count() == before;
         Some(rule)
-    }
-}
-
-impl Answers {
-    fn read(node: &Node, faults: &mut Faults<'_>) -> Option<Self> {
-        let fields = Fields::of(node, &keys::ANSWERS, faults)?;
-        fields.require("within", faults);
-        Some(Self {
-            place: fields.place,
-            within: fields.scalars("within", faults),
-        })
     }
 }

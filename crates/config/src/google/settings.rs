@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use super::{Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
+use super::{DOCUMENTED_WORD, Domain, Form, GOOGLEAPIS, Shared, Target, table::DOCUMENTED};
 use crate::{
     error::{Faults, MAX_NOTICES, Notice, Place, nearest},
     file::{Domains, GoogleApis, Vip},
@@ -121,6 +121,14 @@ impl Settings {
 
     fn read_domain(&mut self, domain: &At<Name>, faults: &mut Faults<'_>) -> Option<Domain> {
         let name = shown(&domain.value);
+        if name == DOCUMENTED_WORD {
+            faults.push_help(
+                domain.place,
+                format!("`{name}` is not a name here: it stands for all of Google's names, without a list"),
+                format!("write domains: {name}"),
+            );
+            return None;
+        }
         if domain.value.as_ref().is_root() || domain.value.as_ref().labels().any(|l| l == b"*") {
             faults.push_help(
                 domain.place,
@@ -170,7 +178,7 @@ impl Settings {
                     faults.push_help(
                         vip.place,
                         "an exception goes to restricted or to private",
-                        "for anything else write a rule: answer: [A 10.0.0.5], or deny: true"
+                        "for anything else write a rule: records: [A 10.0.0.5], or deny: true"
                             .to_owned(),
                     );
                     continue;

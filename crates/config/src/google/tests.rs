@@ -243,8 +243,8 @@ google_apis: { except: { storage.us-east1.rep.googleapis.com: private } }
 zones:
   - { origin: p.googleapis.com, records: [\"storage-mine A 10.1.1.5\"] }
 rules:
-  - { name: rep, domains: [\"*.us-east4.rep.googleapis.com\"], answer: [A 10.1.1.6] }
-  - { name: name, domains: [private.googleapis.com], answer: [A 10.1.1.7] }
+  - { name: rep, domains: [\"*.us-east4.rep.googleapis.com\"], records: [A 10.1.1.6] }
+  - { name: name, domains: [private.googleapis.com], records: [A 10.1.1.7] }
 ",
     );
     for (name, want) in [

@@ -81,7 +81,7 @@ fn a_rule_forwards_what_it_says() {
         "{UPSTREAMS}rules:
   - {{name: plain, domains: [plain.test], forward: public}}
   - {{name: text, domains: [text.test], forward: public, types: [TXT]}}
-  - {{name: corp, domains: [.corp.test], forward: corp, groups: [vpc], cname: allowed, answers: {{within: [10.0.0.0/8, \"fd00::/8\"]}}}}
+  - {{name: corp, domains: [.corp.test], forward: corp, groups: [vpc], cname: allowed, addresses: [10.0.0.0/8, \"fd00::/8\"]}}
 "
     );
     let config = config(&text);
@@ -169,7 +169,7 @@ fn cache_and_limits_are_read() {
     assert_eq!(empty.limits, Limits::default());
     let set = config(
         "cache: {size: 1GiB, min_ttl: 30s, max_ttl: 1d, serve_stale: 60s, serve_stale_on: denial}\n\
-         limits: {in_flight: 5000, waiters: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
+         limits: {in_flight: 5000, coalesced: 100, upstream_timeout: 1500ms, upstream_near_misses: 20}",
     );
     let set = set.startup;
     assert_eq!(
@@ -182,7 +182,7 @@ fn cache_and_limits_are_read() {
             bridge_denials: true,
         }
     );
-    assert_eq!((set.limits.in_flight, set.limits.waiters), (5_000, 100));
+    assert_eq!((set.limits.in_flight, set.limits.coalesced), (5_000, 100));
     assert_eq!(set.limits.upstream_timeout, Duration::from_millis(1_500));
     assert_eq!(set.limits.upstream_near_misses, 20);
     assert_eq!(empty.first_difference(&set), Some("cache"));

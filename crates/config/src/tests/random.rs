@@ -43,7 +43,7 @@ const WORDS: [&str; 52] = [
     "file",
     "rules",
     "name",
-    "answer",
+    "records",
     "deny",
     "deny_with",
     "groups",
@@ -55,8 +55,8 @@ const WORDS: [&str; 52] = [
     "tls://8.8.8.8#dns.google",
     "forward",
     "domains_file",
-    "answers",
-    "within",
+    "addresses",
+    "version",
     "mode",
     "observe",
     "cache",
@@ -134,12 +134,12 @@ fn texts_that_could_take_long_do_not() {
             "{name: a, domains: [x], deny: true}, ".repeat(many)
         ),
         format!(
-            "rules: [{{name: a, domains: [{}], answer: [A 199.36.153.4]}}]",
+            "rules: [{{name: a, domains: [{}], records: [A 199.36.153.4]}}]",
             ".x.example, ".repeat(many)
         ),
         format!("zones: [{}]", "{origin: x, records: []}, ".repeat(many)),
         format!(
-            "rules: [{{name: a, domains: [x], answer: [{}], types: [{}]}}]",
+            "rules: [{{name: a, domains: [x], records: [{}], types: [{}]}}]",
             "A 10.0.0.1, ".repeat(many),
             "A, ".repeat(many)
         ),
@@ -196,7 +196,7 @@ fn nor_do_upstreams_that_could_take_long() {
                 .collect::<String>()
         ),
         format!(
-            "upstreams: {{u: {{servers: [udp://10.9.0.53]}}}}\nrules: [{{name: a, domains: [x], forward: u, answers: {{within: [{}]}}}}]",
+            "upstreams: {{u: {{servers: [udp://10.9.0.53]}}}}\nrules: [{{name: a, domains: [x], forward: u, addresses: [{}]}}]",
             "10.0.0.0/8, ".repeat(many)
         ),
         format!(

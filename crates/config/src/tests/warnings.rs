@@ -23,19 +23,19 @@ fn warnings(text: &str) -> Vec<String> {
 fn each_warning_is_told_with_its_place() {
     for (text, want) in [
         (
-            "rules: [{name: r, domains: [.github.io], answer: [A 10.0.0.1]}]",
+            "rules: [{name: r, domains: [.github.io], records: [A 10.0.0.1]}]",
             "1:29 anybody can have a name under github.io, and `.github.io` covers all of them (name the domains that are meant)",
         ),
         (
-            "rules: [{name: r, domains: [\"*.com\"], answer: [A 10.0.0.1]}]",
+            "rules: [{name: r, domains: [\"*.com\"], records: [A 10.0.0.1]}]",
             "1:29 anybody can have a name under com, and `*.com` covers all of them (name the domains that are meant)",
         ),
         (
-            "rules: [{name: r, domains: [.], answer: [A 10.0.0.1]}]",
+            "rules: [{name: r, domains: [.], records: [A 10.0.0.1]}]",
             "1:29 anybody can have a name under the root, and `.` covers all of them (name the domains that are meant)",
         ),
         (
-            "rules: [{name: r, domains: [.storage.googleapis.com], answer: [A 10.0.0.1]}]",
+            "rules: [{name: r, domains: [.storage.googleapis.com], records: [A 10.0.0.1]}]",
             "1:29 anybody can have a name under storage.googleapis.com, and `.storage.googleapis.com` covers all of them (name the domains that are meant)",
         ),
         (
@@ -81,8 +81,8 @@ fn each_warning_is_told_with_its_place() {
             "1:47 rule `r` is for client group `cloud-dns`, too, which Cloud DNS (35.199.192.0/19) is in, and silence (drop) looks like a dead target there: it waits, asks the other targets and answers SERVFAIL, and clients try again (write deny: nxdomain, or name the groups that it is for)",
         ),
         (
-            "clients: {dns: {cidrs: [35.199.192.0/19], deny_with: nxdomain}}\nrules: [{name: r, domains: [x.example], groups: [dns], deny: true, deny_with: refused}]",
-            "2:79 rule `r` is for client group `dns`, too, which Cloud DNS (35.199.192.0/19) is in, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up (write deny: nxdomain, or name the groups that it is for)",
+            "clients: {dns: {cidrs: [35.199.192.0/19], deny_with: nxdomain}}\nrules: [{name: r, domains: [x.example], groups: [dns], deny: refused}]",
+            "2:62 rule `r` is for client group `dns`, too, which Cloud DNS (35.199.192.0/19) is in, and REFUSED from every target becomes SERVFAIL there: clients try again instead of giving up (write deny: nxdomain, or name the groups that it is for)",
         ),
         // Names that leave the Google preset: one of it, all below one, of another domain.
         (
@@ -94,7 +94,7 @@ fn each_warning_is_told_with_its_place() {
             "3:29 rule `r` forwards `*.eu.pkg.dev`, which google_apis would answer (pkg.dev): clients leave the VIP for another address (leave the name to the preset; google_apis.except sends a name to the other VIP, and a rule with the address of an endpoint of yours is not warned of)",
         ),
         (
-            "rules: [{name: r, domains: [storage.googleapis.com], answer: [A 142.250.1.1]}]",
+            "rules: [{name: r, domains: [storage.googleapis.com], records: [A 142.250.1.1]}]",
             "1:29 rule `r` answers `storage.googleapis.com`, which google_apis would answer (googleapis.com): clients leave the VIP for another address (leave the name to the preset; google_apis.except sends a name to the other VIP, and a rule with the address of an endpoint of yours is not warned of)",
         ),
         (
@@ -147,7 +147,8 @@ const CORP: &str = "upstreams: {u: {servers: [udp://10.9.0.53]}, v: {servers: [\
 
 #[test]
 fn ranges_that_our_own_data_is_not_in_are_warned_of_once() {
-    let help = "(where such aliases are meant, list the addresses under answers: {within: [...]})";
+    let help =
+        "(where such aliases are meant, list them in the rule, such as addresses: [10.0.0.0/8])";
     let told = |rule: &str, place: &str, into: &str, has: &str| {
         format!(
             "{place} rule `{rule}`: its ranges hold to the end of a chain of aliases, so an alias into {into}, which has {has}, is denied {help}"
@@ -160,24 +161,24 @@ fn ranges_that_our_own_data_is_not_in_are_warned_of_once() {
             vec![told("r", "4:16", "zone lab.example", "10.0.0.5")],
         ),
         (
-            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, answers: {{within: [10.1.0.0/16]}}}}, {{name: s, domains: [.y.example], forward: v}}]"),
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, addresses: [10.1.0.0/16]}}, {{name: s, domains: [.y.example], forward: v}}]"),
             vec![told("r", "4:16", "zone lab.example", "10.0.0.5")],
         ),
         (
-            "rules: [{name: r, domains: [.x.example], forward: u}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], answer: [AAAA fd00::5]}]".to_owned(),
+            "rules: [{name: r, domains: [.x.example], forward: u}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], records: [AAAA fd00::5]}]".to_owned(),
             vec![told("r", "3:16", "rule `own`", "fd00::5")],
         ),
         // In its ranges, for others, of the internet, the preset's, built in.
         (
-            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, answers: {{within: [10.0.0.0/16]}}}}, {{name: s, domains: [.y.example], forward: v}}]"),
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: u, addresses: [10.0.0.0/16]}}, {{name: s, domains: [.y.example], forward: v}}]"),
             vec![],
         ),
         (
-            "rules: [{name: r, domains: [.x.example], forward: u, groups: [a]}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], answer: [A 10.0.0.5], groups: [b]}]".to_owned(),
+            "rules: [{name: r, domains: [.x.example], forward: u, groups: [a]}, {name: s, domains: [.y.example], forward: v}, {name: own, domains: [own.example], records: [A 10.0.0.5], groups: [b]}]".to_owned(),
             vec![],
         ),
         (
-            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: v}}, {{name: s, domains: [.y.example], forward: u, answers: {{within: [10.0.0.5/32]}}}}]"),
+            format!("{zone}rules: [{{name: r, domains: [.x.example], forward: v}}, {{name: s, domains: [.y.example], forward: u, addresses: [10.0.0.5/32]}}]"),
             vec![],
         ),
         (
@@ -193,7 +194,7 @@ fn ranges_that_our_own_data_is_not_in_are_warned_of_once() {
 fn what_is_meant_is_not_warned_of() {
     for text in [
         "rules: [{name: r, domains: [.net, .github.io], deny: true}]",
-        "rules: [{name: r, domains: [github.io, .mine.github.io, .example.com], answer: [A 10.0.0.1]}]",
+        "rules: [{name: r, domains: [github.io, .mine.github.io, .example.com], records: [A 10.0.0.1]}]",
         "rules: [{name: r, domains: [x.example], deny: true, until: 2027-02-01}]",
         "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [github.io, .example.com], forward: u}]",
         "zones: [{origin: corp.example, records: [\"* A 10.0.0.1\"]}]",
@@ -204,8 +205,8 @@ fn what_is_meant_is_not_warned_of() {
         "clients: {vpc: {cidrs: [10.0.0.0/8]}}",
         "clients: {vpc: {cidrs: [10.0.0.0/8]}, dns: {cidrs: [35.199.192.0/19], deny_with: nxdomain}}\nrules: [{name: r, domains: [x.example], groups: [vpc], deny: drop}]",
         "rules: [{name: r, domains: [x.example], deny: nodata}]",
-        "rules: [{name: r, domains: [storage.googleapis.com], answer: [A 10.0.0.1]}]",
-        "rules: [{name: r, domains: [x.p.googleapis.com, .rep.googleapis.com], answer: [A 192.0.2.1]}]",
+        "rules: [{name: r, domains: [storage.googleapis.com], records: [A 10.0.0.1]}]",
+        "rules: [{name: r, domains: [x.p.googleapis.com, .rep.googleapis.com], records: [A 192.0.2.1]}]",
         "rules: [{name: r, domains: [storage.googleapis.com], deny: true}]",
         "google_apis: {vip: off}\nupstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [storage.googleapis.com], forward: u}]",
         "upstreams: {u: {servers: [udp://10.9.0.53]}}\nrules: [{name: r, domains: [gcr.io, .notgoogleapis.com], forward: u}]",

@@ -141,9 +141,8 @@ fn of_rule(
 /// The way to deny that a rule says itself, and where.
 fn way_of(rule: &RuleEntry) -> Option<(DenyWith, Place)> {
     let deny = rule.deny?;
-    match (deny.value, rule.deny_with) {
-        (Deny::With(way), _) => Some((way, deny.place)),
-        (Deny::Yes, Some(way)) => Some((way.value, way.place)),
-        (Deny::Yes, None) => None,
+    match deny.value {
+        Deny::With(way) => Some((way, deny.place)),
+        Deny::Yes => None,
     }
 }

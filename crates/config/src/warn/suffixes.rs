@@ -35,7 +35,7 @@ fn in_domains<'f>(
     let domains = rule.domains.iter().flat_map(|domains| &domains.value);
     let mut text = Vec::new();
     domains
-        .filter(|_| rule.answer.is_some() || rule.forward.is_some())
+        .filter(|_| rule.records.is_some() || rule.forward.is_some())
         .filter(move |pattern| covers_open(&pattern.value, &mut text))
         .map(|At { value, place }| faults.warning(*place, message(value), Some(HELP.to_owned())))
 }

@@ -1,8 +1,9 @@
-//! The policy is equal to a scan over all rules that was written from the words of its promise,
-//! with none of its code: names are lists of labels here, and nothing is sorted.
+//! The policy is equal to a scan over all rules that was written from the words of its promise, with none of its code:
+//! `dnsgate-naive`. What a denial says is compared here.
 
 use std::collections::BTreeSet;
 
+use dnsgate_naive::{Shape, beats, decide, is_below};
 use proptest::prelude::*;
 
 use super::*;
@@ -18,158 +19,102 @@ const TYPES: [RecordType; 4] = [
 ];
 const GROUPS: u8 = 3;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Exact,
-    Subtree,
-    Below,
-}
+type Question = dnsgate_naive::Question<&'static str>;
+type NaivePattern = dnsgate_naive::Pattern<&'static str>;
+type NaiveRule = dnsgate_naive::Rule<&'static str>;
 
 #[derive(Clone, Debug)]
 struct Spec {
-    patterns: Vec<(Shape, Vec<&'static str>)>,
-    groups: Option<Vec<u8>>,
-    types: Option<Vec<RecordType>>,
-    until: Option<u64>,
+    rule: NaiveRule,
     allow: bool,
     deny_with: Option<DenyWith>,
-    built_in: bool,
+}
+
+impl Spec {
     /// Built in, for names that nothing else decides about.
-    search: bool,
+    fn is_search(&self) -> bool {
+        self.rule.origin == dnsgate_naive::Origin::Search
+    }
 }
 
 impl From<&Spec> for Rule {
     fn from(spec: &Spec) -> Self {
-        let pattern = |(shape, labels): &(Shape, Vec<&str>)| {
-            let name = name(&format!("{}.", labels.join(".")));
-            match shape {
+        let pattern = |pattern: &NaivePattern| {
+            let name = name(&format!("{}.", pattern.labels.join(".")));
+            match pattern.shape {
                 Shape::Exact => Pattern::Exact(name),
                 Shape::Subtree => Pattern::Subtree(name),
                 Shape::Below => Pattern::Below(name),
             }
         };
-        let groups = spec.groups.as_ref();
-        let types = spec.types.as_ref();
+        let NaiveRule {
+            patterns,
+            groups,
+            types,
+            until,
+            origin,
+        } = &spec.rule;
         Self {
             name: "spec".into(),
-            patterns: spec.patterns.iter().map(pattern).collect(),
-            groups: groups.map(|list| list.iter().map(|&group| GroupId(group)).collect()),
-            types: types.map_or(TypeSet::ANY, |list| list.iter().copied().collect()),
-            until: spec.until.map(at),
+            patterns: patterns.iter().map(pattern).collect(),
+            groups: groups
+                .as_ref()
+                .map(|list| list.iter().map(|&group| GroupId(group)).collect()),
+            types: types.as_ref().map_or(TypeSet::ANY, |list| {
+                list.iter().map(|&qtype| RecordType(qtype)).collect()
+            }),
+            until: until.map(at),
             reason: None,
             action: match spec.allow {
                 true => Action::Answer(Vec::new()),
                 false => Action::Deny,
             },
             deny_with: spec.deny_with,
-            origin: match (spec.search, spec.built_in) {
-                (true, _) => RuleOrigin::Search,
-                (false, true) => RuleOrigin::BuiltIn,
-                (false, false) => RuleOrigin::Configured,
+            origin: match origin {
+                dnsgate_naive::Origin::Search => RuleOrigin::Search,
+                dnsgate_naive::Origin::BuiltIn => RuleOrigin::BuiltIn,
+                dnsgate_naive::Origin::Configured => RuleOrigin::Configured,
             },
         }
     }
 }
 
-fn is_below(name: &[&str], above: &[&str]) -> bool {
-    name.len() > above.len() && name.ends_with(above)
-}
-
-fn matches(shape: Shape, own: &[&str], name: &[&str]) -> bool {
-    match shape {
-        Shape::Exact => name == own,
-        Shape::Subtree => name == own || is_below(name, own),
-        Shape::Below => is_below(name, own),
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Question {
-    group: u8,
-    name: Vec<&'static str>,
-    qtype: RecordType,
-    now: u64,
-}
-
-fn applies(spec: &Spec, asked: &Question) -> bool {
-    let group = match &spec.groups {
-        None => true,
-        Some(groups) => groups.contains(&asked.group),
-    };
-    let qtype = match &spec.types {
-        None => true,
-        Some(types) => types.contains(&asked.qtype),
-    };
-    let expired = match spec.until {
-        None => false,
-        Some(until) => asked.now >= until,
-    };
-    group && qtype && !expired
-}
-
-/// Among two rules that apply, with the pattern that matches: whether the first one wins; `None`
-/// when they are tied.
-fn beats(
-    (one, one_pattern): (&Spec, &(Shape, Vec<&str>)),
-    (two, two_pattern): (&Spec, &(Shape, Vec<&str>)),
-) -> Option<bool> {
-    // "The longest name wins;
-    if one_pattern.1.len() != two_pattern.1.len() {
-        return Some(one_pattern.1.len() > two_pattern.1.len());
-    }
-    // on the same name an exact pattern beats a subtree one,
-    match (one_pattern.0 == Shape::Exact, two_pattern.0 == Shape::Exact) {
-        (true, false) => return Some(true),
-        (false, true) => return Some(false),
-        _ => {}
-    }
-    // then the entry that names the group beats the one for everybody",
-    match (&one.groups, &two.groups) {
-        (Some(_), None) => return Some(true),
-        (None, Some(_)) => return Some(false),
-        _ => {}
-    }
-    // and a configured one a built-in one.
-    match (one.built_in, two.built_in) {
-        (false, true) => Some(true),
-        (true, false) => Some(false),
-        _ => None,
-    }
+fn rules(specs: &[Spec]) -> Vec<NaiveRule> {
+    specs.iter().map(|spec| spec.rule.clone()).collect()
 }
 
 /// Whether a rule of search lists is about a name: any of its patterns stands for its name and all below.
 fn is_searched(specs: &[Spec], asked: &Question) -> bool {
     let about = |own: &[&str]| own == asked.name || is_below(&asked.name, own);
-    let patterns = specs.iter().filter(|spec| spec.search);
-    patterns
-        .flat_map(|spec| &spec.patterns)
-        .any(|(_, own)| about(own))
+    let specs = specs.iter().filter(|spec| spec.is_search());
+    specs
+        .flat_map(|spec| &spec.rule.patterns)
+        .any(|pattern| about(&pattern.labels))
 }
 
 /// Why a question is denied that no rule decides about, by the nearest of the rules that allow it to others.
 fn missed(specs: &[Spec], asked: &Question) -> Option<DenialReason> {
     let mut nearest = None;
-    for spec in specs.iter().filter(|spec| spec.allow && !spec.search) {
-        let mut patterns = spec.patterns.iter();
-        if !patterns.any(|(shape, own)| matches(*shape, own, &asked.name)) {
+    for Spec { rule, .. } in specs.iter().filter(|spec| spec.allow && !spec.is_search()) {
+        if !rule.is_about(&asked.name) {
             continue;
         }
-        let group = Spec {
+        let group = NaiveRule {
             types: None,
             until: None,
-            ..spec.clone()
+            ..rule.clone()
         };
-        let qtype = Spec {
+        let qtype = NaiveRule {
             groups: None,
             until: None,
-            ..spec.clone()
+            ..rule.clone()
         };
-        let expired = Spec {
+        let expired = NaiveRule {
             groups: None,
             types: None,
-            ..spec.clone()
+            ..rule.clone()
         };
-        let why = match [&group, &qtype, &expired].map(|part| applies(part, asked)) {
+        let why = match [&group, &qtype, &expired].map(|part| part.applies(asked)) {
             [true, true, false] => (0, DenialReason::Expired),
             [_, _, false] => continue,
             [true, false, true] => (1, DenialReason::OtherType),
@@ -183,31 +128,7 @@ fn missed(specs: &[Spec], asked: &Question) -> Option<DenialReason> {
 }
 
 fn scan(specs: &[Spec], asked: &Question) -> Option<usize> {
-    let mut best: Option<(usize, &(Shape, Vec<&str>))> = None;
-    for (at, spec) in specs.iter().enumerate() {
-        for pattern in &spec.patterns {
-            if spec.search || !applies(spec, asked) || !matches(pattern.0, &pattern.1, &asked.name)
-            {
-                continue;
-            }
-            let wins = match best {
-                None => true,
-                Some((other, _)) if other == at => false, // the same rule either way, see below
-                Some((other, other_pattern)) => {
-                    beats((spec, pattern), (&specs[other], other_pattern))
-                        .expect("ties are taken out before")
-                }
-            };
-            // Of one rule's patterns the best one counts.
-            let better_of_own = best.is_some_and(|(other, other_pattern)| {
-                other == at && beats((spec, pattern), (spec, other_pattern)) == Some(true)
-            });
-            if wins || better_of_own {
-                best = Some((at, pattern));
-            }
-        }
-    }
-    best.map(|(at, _)| at)
+    decide(&rules(specs), asked)
 }
 
 fn allows(specs: &[Spec], asked: &Question) -> bool {
@@ -219,9 +140,10 @@ fn has_allowed(specs: &[Spec], asked: &Question) -> bool {
     let spelled_out = specs.iter().any(|spec| {
         spec.allow
             && spec
+                .rule
                 .patterns
                 .iter()
-                .any(|(_, own)| is_below(own, &asked.name))
+                .any(|pattern| is_below(&pattern.labels, &asked.name))
     });
     let mut child = asked.name.clone();
     child.insert(0, FRESH);
@@ -230,7 +152,7 @@ fn has_allowed(specs: &[Spec], asked: &Question) -> bool {
         || spelled_out
         || TYPES.into_iter().any(|qtype| {
             let here = Question {
-                qtype,
+                qtype: qtype.0,
                 ..asked.clone()
             };
             let below = Question {
@@ -246,21 +168,24 @@ fn ties(specs: &[Spec]) -> BTreeSet<(u32, u32, Vec<&'static str>)> {
     let mut found = BTreeSet::new();
     for (at, second) in specs.iter().enumerate() {
         for (before, first) in specs[..at].iter().enumerate() {
+            let (one_rule, two_rule) = (&first.rule, &second.rule);
             let group = (0..GROUPS).any(|group| {
-                let has = |spec: &Spec| spec.groups.as_ref().is_none_or(|g| g.contains(&group));
-                has(first) && has(second)
+                let has =
+                    |rule: &NaiveRule| rule.groups.as_ref().is_none_or(|g| g.contains(&group));
+                has(one_rule) && has(two_rule)
             });
             let qtype = TYPES.into_iter().any(|qtype| {
-                let has = |spec: &Spec| spec.types.as_ref().is_none_or(|t| t.contains(&qtype));
-                has(first) && has(second)
+                let has =
+                    |rule: &NaiveRule| rule.types.as_ref().is_none_or(|t| t.contains(&qtype.0));
+                has(one_rule) && has(two_rule)
             });
-            for one in &first.patterns {
-                for two in &second.patterns {
-                    let level = one.1 == two.1
-                        && first.search == second.search
-                        && (first.search || beats((first, one), (second, two)).is_none());
+            for one in &one_rule.patterns {
+                for two in &two_rule.patterns {
+                    let level = one.labels == two.labels
+                        && first.is_search() == second.is_search()
+                        && (first.is_search() || beats((one_rule, one), (two_rule, two)).is_none());
                     if level && group && qtype {
-                        found.insert((before as u32, at as u32, two.1.clone()));
+                        found.insert((before as u32, at as u32, two.labels.clone()));
                     }
                 }
             }
@@ -277,12 +202,17 @@ fn labels(fresh: bool) -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(label, 0..5)
 }
 
-fn spec() -> impl Strategy<Value = Spec> {
+fn pattern() -> impl Strategy<Value = NaivePattern> {
     let shape = prop::sample::select(vec![Shape::Exact, Shape::Subtree, Shape::Below]);
-    let types = prop::sample::subsequence(TYPES[..3].to_vec(), 1..=2);
+    (shape, labels(false)).prop_map(|(shape, labels)| NaivePattern { shape, labels })
+}
+
+fn spec() -> impl Strategy<Value = Spec> {
+    let types = TYPES[..3].iter().map(|qtype| qtype.0).collect::<Vec<_>>();
+    let types = prop::sample::subsequence(types, 1..=2);
     let groups = prop::sample::subsequence((0..GROUPS).collect::<Vec<_>>(), 1..=2);
     (
-        prop::collection::vec((shape, labels(false)), 1..4),
+        prop::collection::vec(pattern(), 1..4),
         prop::option::of(groups),
         prop::option::of(types),
         prop::option::weighted(0.3, 1u64..3),
@@ -295,24 +225,29 @@ fn spec() -> impl Strategy<Value = Spec> {
             |(patterns, groups, types, until, allow, deny_with, built_in, search)| match search {
                 // They deny everybody everything, always.
                 true => Spec {
-                    patterns,
-                    groups: None,
-                    types: None,
-                    until: None,
+                    rule: NaiveRule {
+                        patterns,
+                        groups: None,
+                        types: None,
+                        until: None,
+                        origin: dnsgate_naive::Origin::Search,
+                    },
                     allow: false,
                     deny_with: Some(DenyWith::NxDomain),
-                    built_in: true,
-                    search: true,
                 },
                 false => Spec {
-                    patterns,
-                    groups,
-                    types,
-                    until,
+                    rule: NaiveRule {
+                        patterns,
+                        groups,
+                        types,
+                        until,
+                        origin: match built_in {
+                            true => dnsgate_naive::Origin::BuiltIn,
+                            false => dnsgate_naive::Origin::Configured,
+                        },
+                    },
                     allow,
                     deny_with,
-                    built_in,
-                    search: false,
                 },
             },
         )
@@ -328,7 +263,7 @@ fn question() -> impl Strategy<Value = Question> {
         .prop_map(|(group, name, qtype, now)| Question {
             group,
             name,
-            qtype,
+            qtype: qtype.0,
             now,
         })
 }
@@ -346,9 +281,9 @@ fn check(
     group_ways: &[Option<DenyWith>],
 ) -> Result<(), TestCaseError> {
     let asked_name = name(&format!("{}.", asked.name.join(".")));
-    let (group, now) = (GroupId(asked.group), at(asked.now));
+    let (group, qtype, now) = (GroupId(asked.group), RecordType(asked.qtype), at(asked.now));
     let expected = scan(specs, asked);
-    let verdict = policy.decide(group, asked_name.as_ref(), asked.qtype, now);
+    let verdict = policy.decide(group, asked_name.as_ref(), qtype, now);
     match verdict {
         Verdict::Deny(denial) => {
             prop_assert!(!allows(specs, asked));
@@ -380,7 +315,7 @@ fn check(
         }
     }
 
-    let candidates = policy.explain(group, asked_name.as_ref(), asked.qtype, now);
+    let candidates = policy.explain(group, asked_name.as_ref(), qtype, now);
     let (searched, candidates): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|candidate| candidate.rule.origin == RuleOrigin::Search);
@@ -402,16 +337,10 @@ fn check(
             candidate.disposition,
             Disposition::OtherGroup | Disposition::OtherType | Disposition::Expired
         );
-        prop_assert_eq!(!out, applies(&specs[candidate.id.0 as usize], asked));
+        prop_assert_eq!(!out, specs[candidate.id.0 as usize].rule.applies(asked));
     }
     let named: BTreeSet<_> = candidates.iter().map(|c| c.id.0 as usize).collect();
-    let about = |spec: &Spec| {
-        !spec.search
-            && spec
-                .patterns
-                .iter()
-                .any(|(s, own)| matches(*s, own, &asked.name))
-    };
+    let about = |spec: &Spec| !spec.is_search() && spec.rule.is_about(&asked.name);
     let all: BTreeSet<_> = (0..specs.len()).filter(|&at| about(&specs[at])).collect();
     prop_assert_eq!(
         named,
