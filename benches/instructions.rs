@@ -15,7 +15,7 @@ use std::{
 use dnsgate::{
     dns::Transport,
     engine,
-    telemetry::{Event, Labels, Latency, LogSettings, Recorder, Telemetry},
+    telemetry::{FinishedQuery, Labels, Latency, LogSettings, Recorder, Telemetry},
 };
 
 use fixture::{Case, Class, Fixture};
@@ -60,7 +60,7 @@ fn ask(fixture: &Fixture, case: &Case, out: &mut [u8]) -> anyhow::Result<usize> 
 
 /// What a worker does beside the engine for every query: counting it.
 #[inline(never)]
-fn class_counted(recorder: &mut Recorder, event: &Event<'_>) {
+fn class_counted(recorder: &mut Recorder, event: &FinishedQuery<'_>) {
     for _ in 0..QUERIES {
         recorder.record(black_box(event));
     }
@@ -76,7 +76,7 @@ fn count(fixture: &Fixture, out: &mut [u8]) -> anyhow::Result<()> {
     telemetry.loaded(fixture.snapshot.generation(), labels, fixture.now);
     let case = fixture.case(Class::Answer)?;
     let step = fixture.begin(case, out);
-    let event = Event {
+    let event = FinishedQuery {
         outcome: *step.outcome(),
         transport: case.client.transport,
         source: SocketAddr::new(case.client.source, 5353),

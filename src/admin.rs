@@ -14,6 +14,6 @@ pub(crate) mod reload_page;
 mod tests;
 
 pub use pages::{
-    AdminRequest, Asked, EXPLAIN_HEADER, ExplainRequest, MAX_CONNECTIONS, RELOAD_HEADER,
+    AdminRequest, EXPLAIN_HEADER, ExplainQuestion, ExplainRequest, MAX_CONNECTIONS, RELOAD_HEADER,
     ReloadAnswer, ReloadRequest, ReloadResult, serve, serve_metrics,
 };

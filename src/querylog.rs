@@ -36,12 +36,12 @@ use dnsgate_config::{
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
 use crate::{
-    metrics::{names::Names, shared_counters::Shared},
+    metrics::{names::Names, shared_counters::SharedCounters},
     telemetry::StartError,
 };
 
 pub(crate) use lifecycle::LifecycleEvent;
-pub use lifecycle::Severity;
+pub use lifecycle::LogSeverity;
 use output::Output;
 pub(crate) use output::Sink;
 pub(crate) use record::QueryRecord;
@@ -162,14 +162,14 @@ fn locked(selection: &Mutex<Selection>) -> MutexGuard<'_, Selection> {
 
 /// The log as the rest of the program has it.
 #[derive(Clone, Debug)]
-pub(crate) struct Log {
+pub(crate) struct Logs {
     selection: Arc<Mutex<Selection>>,
     queries: LogThread<QueryRecord>,
     lifecycle: LogThread<LifecycleEvent>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedCounters>,
 }
 
-impl Log {
+impl Logs {
     /// Starts both logs, each with a thread of its own. `stderr` is where lifecycle events go.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl Log {
         settings: &LogSettings,
         stderr: Sink,
         names: &Arc<Names>,
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedCounters>,
     ) -> Result<Self, StartError> {
         let own = Output::open(&settings.output).map_err(|error| StartError::Output {
             output: settings.output.clone(),

@@ -21,7 +21,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
-    admin::listener::Admin,
+    admin::listener::AdminServer,
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
@@ -29,7 +29,7 @@ use crate::{
         self_query, upstream_setup,
     },
     systemd,
-    telemetry::{LogSettings, Reading, SelfQuery, Severity, Telemetry},
+    telemetry::{LogSettings, LogSeverity, Reading, SelfQuery, Telemetry},
 };
 use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
 use dnsgate_core::{cache::Cache, dns::Transport};
@@ -134,7 +134,7 @@ async fn run(
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {
         Some(address) => {
-            Some(Admin::start(address, &startup.admin_hosts, &telemetry, requests).await?)
+            Some(AdminServer::start(address, &startup.admin_hosts, &telemetry, requests).await?)
         }
         None => None,
     };
@@ -142,7 +142,7 @@ async fn run(
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     let numbers = Arc::clone(&forwarder);
     let unread = server.unread();
-    telemetry.watch(move || Reading {
+    telemetry.read_at_scrape(move || Reading {
         tcp_unread_bytes: unread(),
         ..numbers.reading()
     });
@@ -165,7 +165,7 @@ async fn run(
         Ok(()) => {
             signals::started();
             telemetry.health().ready();
-            let pages = admin.as_ref().map(Admin::address);
+            let pages = admin.as_ref().map(AdminServer::address);
             lifecycle::ready(&telemetry, server.addresses(), pages, &summary);
             systemd::ready(&summary);
             self_watch(&telemetry, &server, &mut watches);
@@ -187,7 +187,7 @@ async fn run(
         self::drain(&telemetry, &mut server, &mut signals, signal, drain).await;
     }
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
-    telemetry.event(Severity::Notice, "stopped", &[]);
+    telemetry.event(LogSeverity::Notice, "stopped", &[]);
     telemetry.flush(FLUSH_PATIENCE);
     // The reason for which a worker ended comes first.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
@@ -218,7 +218,7 @@ async fn stop(
     server: Running,
     limits: &Limits,
     forwarder: &Forwarder,
-    admin: Option<Admin>,
+    admin: Option<AdminServer>,
 ) -> Result<(), Vec<WorkerError>> {
     // By then every query that waits for an upstream has its reply.
     let last = monotonic() + limits.upstream_timeout;

@@ -9,7 +9,7 @@
 //! take. It reads no clock for a query either; times come with the query.
 //!
 //! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
-//! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::watch`]).
+//! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::read_at_scrape`]).
 
 pub(crate) mod recorder;
 
@@ -25,26 +25,26 @@ use std::{
 use serde_json::Value;
 
 pub use crate::{
-    admin::readiness::{Health, Phase},
+    admin::readiness::{Phase, ProcessHealth},
     metrics::{
         exporter::CONTENT_TYPE,
-        families::{Family, Kind, families},
+        families::{Family, FamilyKind, families},
         names::Labels,
         reading::Reading,
-        shared_counters::{Reload, SelfQuery, Shared, Shed, TcpLimit},
-        upstream_counters::{Asked, Refused, UpstreamCounters},
+        shared_counters::{Reload, SelfQuery, SharedCounters, Shed, TcpLimit},
+        upstream_counters::{UpstreamCounters, UpstreamQueryResult, UpstreamRefusal},
     },
-    querylog::{LogSettings, Severity},
+    querylog::{LogSettings, LogSeverity},
 };
 use dnsgate_config::{LogOutput, LogQueries};
-pub use recorder::{Event, Latency, Recorder};
+pub use recorder::{FinishedQuery, Latency, Recorder};
 
 use crate::{
     clock::calendar,
     metrics::exporter::{Metrics, Sources},
     querylog::{
-        LifecycleEvent, Log, Sink,
-        observed::{Observed, Record},
+        LifecycleEvent, Logs, Sink,
+        observed::{ObservedNames, ObservedPage},
     },
 };
 
@@ -75,8 +75,8 @@ pub enum StartError {
 pub struct Telemetry {
     pub(crate) sources: Sources,
     metrics: Arc<Metrics>,
-    log: Log,
-    observed: Arc<Record>,
+    log: Logs,
+    observed: Arc<ObservedNames>,
 }
 
 impl Telemetry {
@@ -92,7 +92,7 @@ impl Telemetry {
     pub(crate) fn start_into(settings: &LogSettings, sink: Sink) -> Result<Self, StartError> {
         let sources = Sources::default();
         let metrics = Arc::new(Metrics::new(sources.clone())?);
-        let log = Log::start(settings, sink, &sources.names, &sources.shared)?;
+        let log = Logs::start(settings, sink, &sources.names, &sources.shared)?;
         Ok(Self {
             sources,
             metrics,
@@ -122,7 +122,7 @@ impl Telemetry {
 
     /// Counts and logs a query by a recorder of this thread, which is made when it is first needed: for
     /// what ends on any thread.
-    pub fn record(&self, query: &Event<'_>) {
+    pub fn record(&self, query: &FinishedQuery<'_>) {
         recorder::of_this_thread(
             &self.sources.queries,
             || self.recorder(),
@@ -132,7 +132,7 @@ impl Telemetry {
 
     /// The counters that are not on a query's way.
     #[must_use]
-    pub fn shared(&self) -> &Arc<Shared> {
+    pub fn shared(&self) -> &Arc<SharedCounters> {
         &self.sources.shared
     }
 
@@ -146,19 +146,19 @@ impl Telemetry {
     /// Sets whom a scrape asks for the numbers of the cache and of what waits. It is asked within
     /// the scrape, so that it must not wait. To be called once, at the start; a second source is
     /// not taken.
-    pub fn watch(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
+    pub fn read_at_scrape(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
         self.sources.watched.set(Box::new(source));
     }
 
     /// What would have been denied, in a policy that is observed only.
-    pub(crate) fn observed(&self) -> Observed {
+    pub(crate) fn observed(&self) -> ObservedPage {
         let generation = self.sources.shared.generation();
         self.observed.read(generation)
     }
 
     /// Whether dnsgate may be asked.
     #[must_use]
-    pub fn health(&self) -> &Arc<Health> {
+    pub fn health(&self) -> &Arc<ProcessHealth> {
         &self.sources.health
     }
 
@@ -172,7 +172,7 @@ impl Telemetry {
 
     /// Logs a lifecycle event. It does not wait: an event that finds its queue full is dropped and
     /// counted. A field named as a key of every line (`severity`, `message`, `time`) is left out.
-    pub fn event(&self, severity: Severity, message: &str, fields: &[(&str, Value)]) {
+    pub fn event(&self, severity: LogSeverity, message: &str, fields: &[(&str, Value)]) {
         let event = LifecycleEvent::new(calendar(), severity, message, fields);
         self.log.event(event);
     }

@@ -55,14 +55,14 @@ pub(crate) struct Bounds {
 }
 
 /// A listener that keeps the bounds.
-pub(crate) struct Gate {
+pub(crate) struct BoundedListener {
     listener: TcpListener,
-    places: Arc<Places>,
+    places: Arc<AdminSlots>,
 }
 
-impl Gate {
+impl BoundedListener {
     pub(crate) fn new(listener: TcpListener, bounds: Bounds) -> Self {
-        let places = Places {
+        let places = AdminSlots {
             bounds,
             taken: Mutex::default(),
         };
@@ -73,15 +73,15 @@ impl Gate {
     }
 }
 
-impl Listener for Gate {
-    type Io = Visitor;
+impl Listener for BoundedListener {
+    type Io = AdminConnection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Visitor, SocketAddr) {
+    async fn accept(&mut self) -> (AdminConnection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         let (place, leave) = self.places.take(address.ip());
         let accepted = Instant::now();
-        let visitor = Visitor {
+        let visitor = AdminConnection {
             stream,
             deadline: Box::pin(sleep_until(accepted + self.places.bounds.head)),
             accepted,
@@ -98,20 +98,20 @@ impl Listener for Gate {
 }
 
 /// Who is there.
-struct Places {
+struct AdminSlots {
     bounds: Bounds,
-    taken: Mutex<Taken>,
+    taken: Mutex<OpenConnections>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct OpenConnections {
     next: u64,
     /// By number, and so the oldest first. There are so few that going through them costs nothing.
-    visitors: BTreeMap<u64, Known>,
+    visitors: BTreeMap<u64, OpenConnection>,
 }
 
-struct Known {
-    kind: Kind,
+struct OpenConnection {
+    kind: SlotKind,
     address: IpAddr,
     /// Dropped with the rest, it tells the connection to end.
     _leave: oneshot::Sender<()>,
@@ -119,15 +119,15 @@ struct Known {
 
 /// Which places a connection competes for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Kind {
+struct SlotKind {
     own: bool,
     page: bool,
 }
 
-impl Places {
-    fn take(self: &Arc<Self>, address: IpAddr) -> (Arc<Place>, oneshot::Receiver<()>) {
+impl AdminSlots {
+    fn take(self: &Arc<Self>, address: IpAddr) -> (Arc<AdminSlot>, oneshot::Receiver<()>) {
         let address = address.to_canonical();
-        let kind = Kind {
+        let kind = SlotKind {
             own: address.is_loopback(),
             page: false,
         };
@@ -137,13 +137,13 @@ impl Places {
         taken.make_room(kind, address, self.bounds.heads, self.bounds.per_address);
         let number = taken.next;
         taken.next += 1;
-        let known = Known {
+        let known = OpenConnection {
             kind,
             address,
             _leave: sender,
         };
         taken.visitors.insert(number, known);
-        let place = Place {
+        let place = AdminSlot {
             places: Arc::clone(self),
             number,
             page: AtomicBool::new(false),
@@ -151,16 +151,16 @@ impl Places {
         (Arc::new(place), leave)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         // Nothing panics while it holds the lock; if it did, the list would still be a list.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl OpenConnections {
     /// Has one go where there are as many of a kind as may be: the oldest one of the address, or in all the
     /// oldest one of the address that has most, so that a crowd from few addresses makes room for itself.
-    fn make_room(&mut self, kind: Kind, address: IpAddr, all: usize, per_address: usize) {
+    fn make_room(&mut self, kind: SlotKind, address: IpAddr, all: usize, per_address: usize) {
         let of_kind = || self.visitors.iter().filter(|(_, known)| known.kind == kind);
         let of_address = |address| of_kind().filter(move |(_, known)| known.address == address);
         let oldest = if of_address(address).count() >= per_address {
@@ -187,13 +187,13 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// The place of one connection.
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct AdminSlot {
+    places: Arc<AdminSlots>,
     number: u64,
     page: AtomicBool,
 }
 
-impl Place {
+impl AdminSlot {
     /// The head of its request has come and asks for a page that is not of health.
     pub(crate) fn asks_for_page(&self) {
         if self.page.swap(true, Ordering::Relaxed) {
@@ -212,19 +212,19 @@ impl Place {
 }
 
 /// A connection with its deadline, and the place that it has until it is dropped.
-pub(crate) struct Visitor {
+pub(crate) struct AdminConnection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
     accepted: Instant,
-    place: Arc<Place>,
+    place: Arc<AdminSlot>,
     /// Ready when the connection has to make room for another.
     leave: oneshot::Receiver<()>,
     /// The deadline is that of the whole connection.
     whole: bool,
 }
 
-impl Visitor {
-    pub(crate) const fn place(&self) -> &Arc<Place> {
+impl AdminConnection {
+    pub(crate) const fn place(&self) -> &Arc<AdminSlot> {
         &self.place
     }
 
@@ -250,7 +250,7 @@ impl Visitor {
     }
 }
 
-impl Drop for Visitor {
+impl Drop for AdminConnection {
     fn drop(&mut self) {
         // Gone already when it had to make room.
         let mut taken = self.place.places.lock();
@@ -258,7 +258,7 @@ impl Drop for Visitor {
     }
 }
 
-impl AsyncRead for Visitor {
+impl AsyncRead for AdminConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -268,7 +268,7 @@ impl AsyncRead for Visitor {
     }
 }
 
-impl AsyncWrite for Visitor {
+impl AsyncWrite for AdminConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

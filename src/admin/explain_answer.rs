@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::explain_page::{Asked, ExplainRequest};
+use super::explain_page::{ExplainQuestion, ExplainRequest};
 use crate::reload::{NumberedUpstreams, Reloader};
 use dnsgate_core::dns::Transport;
 use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
@@ -26,11 +26,11 @@ pub(crate) fn prepare(
     let origin = format!("{origin}, generation {}, in force", snapshot.generation());
     move || {
         let subject = Subject::new(&snapshot, upstreams.iter().map(|(_, it)| it));
-        let Asked {
+        let ExplainQuestion {
             name,
             rtype,
             client,
-        } = request.asked();
+        } = request.question();
         let question = ClientQuestion {
             name: name.as_ref(),
             rtype: *rtype,

@@ -24,7 +24,7 @@ pub const HEADER: (&str, &str) = ("x-dnsgate", "explain");
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ExplainQuestion {
     /// The name.
     pub name: Name,
     /// The type; A where the request has none.
@@ -36,14 +36,14 @@ pub struct Asked {
 /// Somebody asks for an explanation, and waits.
 #[derive(Debug)]
 pub struct ExplainRequest {
-    asked: Asked,
+    asked: ExplainQuestion,
     answer: oneshot::Sender<String>,
 }
 
 impl ExplainRequest {
     /// What is asked about.
     #[must_use]
-    pub const fn asked(&self) -> &Asked {
+    pub const fn question(&self) -> &ExplainQuestion {
         &self.asked
     }
 
@@ -63,7 +63,7 @@ pub(crate) async fn ask(
     if let Err(why) = local_only::check(peer, headers, HEADER) {
         return (StatusCode::FORBIDDEN, format!("refused: {why}\n"));
     }
-    let asked = match Asked::of(query) {
+    let asked = match ExplainQuestion::of(query) {
         Ok(asked) => asked,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")),
     };
@@ -82,7 +82,7 @@ pub(crate) async fn ask(
     }
 }
 
-impl Asked {
+impl ExplainQuestion {
     /// What the query of a URL asks, or why it asks nothing.
     fn of(query: &str) -> Result<Self, String> {
         let (mut name, mut rtype, mut client) = (None, None, None);
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_query_says_what_is_asked() {
         let asked = |name: &str, rtype, client: &str| {
-            Ok(Asked {
+            Ok(ExplainQuestion {
                 name: name.parse().expect(name),
                 rtype,
                 client: client.parse().expect(client),
@@ -161,7 +161,7 @@ mod tests {
                 bad("there is name, type and client, no \"nam\""),
             ),
         ] {
-            assert_eq!(Asked::of(query), want, "{query}");
+            assert_eq!(ExplainQuestion::of(query), want, "{query}");
         }
         for (query, told) in [
             ("name=", "name \"\": "),
@@ -170,7 +170,7 @@ mod tests {
             ("name=a&client=10.0.0.0/8", "client \"10.0.0.0/8\": "),
             ("name=a&type=%0a%", "type \"\\n%\": "),
         ] {
-            let why = Asked::of(query).expect_err(query);
+            let why = ExplainQuestion::of(query).expect_err(query);
             assert!(why.starts_with(told), "{query}: {why}");
         }
     }

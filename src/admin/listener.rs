@@ -19,13 +19,13 @@ use dnsgate_config::HostName;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The admin pages, being served.
-pub(crate) struct Admin {
+pub(crate) struct AdminServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: JoinHandle<io::Result<()>>,
 }
 
-impl Admin {
+impl AdminServer {
     /// Binds the address and serves the pages there, to who asks for it by its address or one of the
     /// names. What they cannot do themselves is asked for by way of `requests`.
     pub(crate) async fn start(

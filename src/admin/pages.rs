@@ -31,12 +31,12 @@ use crate::{
     clock::monotonic,
     telemetry::{CONTENT_TYPE, Phase, Telemetry},
 };
-use connection_limits::{Bounds, Gate, Place};
+use connection_limits::{AdminSlot, BoundedListener, Bounds};
 use dnsgate_config::HostName;
 use host_check::Hosts;
 use local_only::Peer;
 
-pub use explain_page::{Asked, ExplainRequest, HEADER as EXPLAIN_HEADER};
+pub use explain_page::{ExplainQuestion, ExplainRequest, HEADER as EXPLAIN_HEADER};
 pub use reload_page::{HEADER as RELOAD_HEADER, ReloadAnswer, ReloadRequest, ReloadResult};
 
 /// What the port bears. A prober, a scraper and some people need few connections, a browser opens six.
@@ -85,7 +85,7 @@ pub async fn serve(
     requests: mpsc::Sender<AdminRequest>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let gate = Gate::new(listener, BOUNDS);
+    let gate = BoundedListener::new(listener, BOUNDS);
     let pages = router(telemetry, Hosts::new(&hosts), requests);
     serve_bounded(gate, pages, shutdown).await
 }
@@ -100,7 +100,7 @@ pub async fn serve_metrics(
     page: impl Fn() -> prometheus::Result<Vec<u8>> + Clone + Send + Sync + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let gate = Gate::new(listener, BOUNDS);
+    let gate = BoundedListener::new(listener, BOUNDS);
     let metrics = move || async move { metrics_page(page()) };
     let pages = Router::new()
         .route("/metrics", get(metrics))
@@ -110,7 +110,7 @@ pub async fn serve_metrics(
 }
 
 pub(crate) async fn serve_bounded(
-    gate: Gate,
+    gate: BoundedListener,
     pages: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -124,11 +124,11 @@ pub(crate) async fn serve_bounded(
 #[derive(Clone)]
 struct Visit {
     peer: Peer,
-    place: Arc<Place>,
+    place: Arc<AdminSlot>,
 }
 
-impl Connected<IncomingStream<'_, Gate>> for Visit {
-    fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
+impl Connected<IncomingStream<'_, BoundedListener>> for Visit {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
         Self {
             peer: Peer::new(stream.remote_addr().ip()),
             place: Arc::clone(stream.io().place()),

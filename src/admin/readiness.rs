@@ -24,7 +24,7 @@ pub enum Phase {
 
 /// The phase, shared.
 #[derive(Debug)]
-pub struct Health {
+pub struct ProcessHealth {
     phase: Mutex<Phase>,
     /// Why the last reload was refused.
     refused: Mutex<Option<String>>,
@@ -32,7 +32,7 @@ pub struct Health {
     silent: Mutex<BTreeSet<SocketAddr>>,
 }
 
-impl Default for Health {
+impl Default for ProcessHealth {
     fn default() -> Self {
         Self {
             phase: Mutex::new(Phase::Starting(
@@ -44,7 +44,7 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl ProcessHealth {
     /// Says what is still missing. Nothing happens once it was ready.
     pub fn starting(&self, missing: &str) {
         self.change(|phase| match phase {
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn phases_only_go_forward() {
-        let health = Health::default();
+        let health = ProcessHealth::default();
         assert!(matches!(health.phase(), Phase::Starting(_)));
         health.starting("udp://0.0.0.0:53 is not bound");
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_kept_until_it_is_right() {
-        let health = Health::default();
+        let health = ProcessHealth::default();
         health.reloaded(Some(&Unquoted::from("gate.yaml:1:1: error: no\nmore")));
         assert_eq!(
             health.refused().as_deref(),

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    connection_limits::{Bounds, Gate},
+    connection_limits::{BoundedListener, Bounds},
     host_check::Hosts,
     pages::{router, serve_bounded, uptime},
     *,
@@ -58,9 +58,13 @@ fn run(telemetry: Telemetry, bounds: Bounds) -> Running {
     let (stop, stopped) = oneshot::channel();
     let (sender, requests) = mpsc::channel(1);
     let pages = router(telemetry, Hosts::new(&[]), sender);
-    let task = runtime.spawn(serve_bounded(Gate::new(listener, bounds), pages, async {
-        let _ = stopped.await;
-    }));
+    let task = runtime.spawn(serve_bounded(
+        BoundedListener::new(listener, bounds),
+        pages,
+        async {
+            let _ = stopped.await;
+        },
+    ));
     Running {
         address,
         stop,
@@ -278,7 +282,7 @@ fn an_explanation_is_for_programs_of_this_machine() {
     let Some(AdminRequest::Explain(asked)) = asked else {
         panic!("{asked:?}");
     };
-    let Asked { name, rtype, .. } = asked.asked();
+    let ExplainQuestion { name, rtype, .. } = asked.question();
     assert_eq!(format!("{name} {rtype}"), "a.b. TXT");
     asked.answer("because\n".to_owned());
     let mut response = String::new();

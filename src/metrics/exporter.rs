@@ -30,11 +30,11 @@ use super::{
     names::{NONE_ID, NameId, Names},
     reading::Watched,
     series::{Series, counter, family, gauge, histogram},
-    shared_counters::{Reload, SelfQuery, Shared, Shed, TcpLimit},
+    shared_counters::{Reload, SelfQuery, SharedCounters, Shed, TcpLimit},
     thread_counters::QueryCounters,
-    upstream_counters::Upstreams,
+    upstream_counters::AllUpstreamCounters,
 };
-use crate::admin::readiness::{Health, Phase};
+use crate::admin::readiness::{Phase, ProcessHealth};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -74,9 +74,9 @@ impl Metrics {
 pub(crate) struct Sources {
     pub(crate) queries: Arc<QueryCounters>,
     pub(crate) names: Arc<Names>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) health: Arc<Health>,
-    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) shared: Arc<SharedCounters>,
+    pub(crate) health: Arc<ProcessHealth>,
+    pub(crate) upstreams: Arc<AllUpstreamCounters>,
     pub(crate) watched: Arc<Watched>,
 }
 
@@ -171,7 +171,7 @@ fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
 }
 
 /// What is counted per connection, per fault or per reload, and what workers have shed themselves.
-fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 13] {
+fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
@@ -217,7 +217,7 @@ fn counted(shared: &Shared, rate_limited: u64) -> [MetricFamily; 13] {
 }
 
 /// When rules end.
-fn expiries(shared: &Shared) -> impl Iterator<Item = Series> {
+fn expiries(shared: &SharedCounters) -> impl Iterator<Item = Series> {
     shared.expiries().into_iter().map(|(rule, until)| {
         // A date before 1970 has ended as well as one of 1970.
         let since = until.duration_since(SystemTime::UNIX_EPOCH);
@@ -269,7 +269,7 @@ fn durations(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
 
 /// Connections that were opened and have not ended. One may end between the two readings, which
 /// must not make the number negative.
-fn open(shared: &Shared) -> f64 {
+fn open(shared: &SharedCounters) -> f64 {
     let closed = shared.tcp_closed_total();
     shared.tcp_opened_total().saturating_sub(closed) as f64
 }

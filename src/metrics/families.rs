@@ -11,7 +11,7 @@ pub struct Family {
     /// The name, with its unit, and `_total` for a counter.
     pub name: &'static str,
     /// The type.
-    pub kind: Kind,
+    pub kind: FamilyKind,
     /// The label names, in the order of their values.
     pub labels: &'static [&'static str],
     /// What it counts, in a sentence.
@@ -20,7 +20,7 @@ pub struct Family {
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FamilyKind {
     /// Only rises, until the process ends.
     Counter,
     /// Rises and falls.
@@ -29,7 +29,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl FamilyKind {
     /// The word of the text format.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -54,7 +54,7 @@ macro_rules! families {
     ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
         $(pub(crate) const $constant: Family = Family {
             name: concat!("dnsgate_", $name),
-            kind: Kind::$kind,
+            kind: FamilyKind::$kind,
             labels: &[$($label),*],
             help: $help,
         };)+
@@ -66,125 +66,125 @@ macro_rules! families {
 
 families! {
     QUERIES = "queries_total", Counter, ["transport", "group", "verdict", "rcode", "type"],
-        "Queries by what became of them; rcode none is a query that got no reply. dnsgate's own are in self_queries_total instead.";
+        "Queries, by the verdict and the response code; rcode none means that no reply was sent. dnsgate's own queries are counted in self_queries_total instead.";
     SELF_QUERIES = "self_queries_total", Counter, ["result"],
-        "Queries of dnsgate itself: those by which it watches its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
+        "Queries that dnsgate itself sent: to watch its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
-        "Queries that policy denied, by the rule and the reason.";
+        "Queries that the policy denied, by the rule and the reason.";
     FILTERED = "filter_rejected_total", Counter, ["rule", "check"],
-        "Queries that were denied because of what an upstream's answer holds, by the check that it failed.";
+        "Queries that were denied because of a record in an upstream's answer, by the check of the response filter that failed.";
     DURATION = "query_duration_seconds", Histogram, ["verdict"],
-        "Time from reading a query to having its reply written, and those of its batch.";
+        "Time from reading a query to having written the replies of its whole batch.";
     TRUNCATED = "truncated_total", Counter, ["transport"],
-        "Replies that asked the client to come back over TCP.";
+        "Replies with TC set, which tells the client to ask again over TCP.";
     PANICS = "panics_total", Counter, [],
-        "Queries during which dnsgate panicked, was caught and went on.";
+        "Queries whose handling panicked; the panic was caught, and dnsgate went on.";
     LOG_DROPPED = "log_dropped_total", Counter, [],
-        "Log lines lost because the queue was full or its output could not be written.";
+        "Log lines that were lost because the queue was full or the output could not be written.";
     SHED = "shed_total", Counter, ["why"],
-        "TCP connections and queries given up for want of room, by how; per_client_qps is a query over its client's rate.";
+        "TCP connections and queries that were given up because a limit was reached, by the limit; per_client_qps means that a client exceeded its rate.";
     IN_FLIGHT = "in_flight", Gauge, [],
         "Queries that wait for an upstream.";
     UPSTREAM_QUERIES = "upstream_queries_total", Counter, ["upstream", "server", "result"],
-        "Questions to the servers of upstreams by how they ended; dnsgate's own probes are not among them.";
+        "Queries sent to upstream servers, by how they ended; dnsgate's own probes are not counted.";
     UPSTREAM_RTT = "upstream_rtt_seconds", Histogram, ["upstream", "server"],
-        "Time from a question to a server to its reply, without what it took to connect.";
+        "Time from sending a query to a server to receiving its reply, without the time to connect.";
     UPSTREAM_UP = "upstream_up", Gauge, ["upstream", "server"],
-        "1 while the server answers, 0 while it is down and is only probed.";
+        "1 while the server answers; 0 while it is down and dnsgate only probes it.";
     UPSTREAM_LOOPING = "upstream_looping", Gauge, ["upstream"],
-        "1 while what the upstream is asked comes back to dnsgate, else 0; the server that sends it back is not asked then.";
+        "1 while queries to the upstream come back to dnsgate, else 0; dnsgate does not use the server that returns them.";
     UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
-        "Messages from a server, or in its name, that are no reply to the question they came for; they are ignored.";
+        "Messages in the name of a server that do not match the query they arrived for; dnsgate ignores them.";
     UPSTREAM_FORGED = "upstream_forged_total", Counter, ["upstream", "server"],
-        "Questions that were asked again over TCP, because several messages came that are no reply to them: somebody may be forging replies.";
+        "Queries that were sent again over TCP because several messages did not match them: somebody may be forging replies.";
     UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
-        "Questions for which a second server was asked early, because the first took long.";
+        "Queries that were also sent to a second server because the first one was slow.";
     UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
-        "Queries that waited for a question already in flight instead of asking it again.";
+        "Queries that waited for the same query already in flight instead of being sent again.";
     UPSTREAM_REFUSED = "upstream_refused_total", Counter, ["upstream", "why"],
-        "Questions that failed at once, or were answered from the cache past their time: every server of the upstream is down and limits.upstream_probes find out whether one is back (down), or leads back to dnsgate (looping).";
+        "Queries that were not sent to the upstream and failed at once, or were answered from expired cache entries: every server is down and limits.upstream_probes queries are already testing it (down), or the upstream leads back to dnsgate (looping).";
     CACHE_HITS = "cache_hits_total", Counter, [],
-        "Look-ups in the cache that found what is true.";
+        "Cache lookups answered from an unexpired entry.";
     CACHE_MISSES = "cache_misses_total", Counter, [],
-        "Look-ups in the cache that found nothing.";
+        "Cache lookups that found no entry.";
     CACHE_STALE = "cache_stale_total", Counter, [],
-        "Look-ups in the cache that found what is past its time.";
+        "Cache lookups that found only an expired entry.";
     CACHE_EVICTIONS = "cache_evictions_total", Counter, [],
-        "Entries that were thrown out of the cache, or not let in, for want of room.";
+        "Entries that were removed from the cache, or not stored, because the cache was full.";
     CACHE_BYTES = "cache_bytes", Gauge, [],
-        "What the entries of the cache take.";
+        "Memory that the entries of the cache take, in bytes.";
     CACHE_ENTRIES = "cache_entries", Gauge, [],
         "Entries in the cache.";
     TCP_CONNECTIONS = "tcp_connections", Gauge, [],
-        "TCP connections of clients that are open.";
+        "Open TCP connections of clients.";
     TCP_OPENED = "tcp_accepted_total", Counter, [],
         "TCP connections of clients that were accepted.";
     TCP_CLOSED = "tcp_closed_total", Counter, [],
         "TCP connections of clients that ended, for whatever reason.";
     TCP_LIMITED = "tcp_limited_total", Counter, ["limit"],
-        "TCP connections that came up against a limit of their own: closed (tcp_idle_timeout, tcp_message_timeout, tcp_unread), not read from for a while (tcp_pipeline), or a query of it answered SERVFAIL (tcp_unread_per_connection).";
+        "TCP connections that reached one of their limits: closed (tcp_idle_timeout, tcp_message_timeout, tcp_unread), not read from for a while (tcp_pipeline), or a query answered SERVFAIL (tcp_unread_per_connection).";
     TCP_UNREAD = "tcp_unread_bytes", Gauge, [],
-        "Bytes of replies that are held for TCP clients that have not read them yet.";
+        "Bytes of replies that dnsgate holds for TCP clients that have not read them yet.";
     REPLIES_LOST = "replies_lost_total", Counter, [],
-        "Replies that could not be sent: over UDP the kernel had no room for them at once, over TCP the client does not read.";
+        "Replies that could not be sent: over UDP the kernel's send buffer was full, over TCP the client does not read.";
     UNANSWERABLE = "unanswerable_total", Counter, [],
-        "Datagrams from port 0, which are no queries: no reply can be sent there.";
+        "Datagrams from port 0, which dnsgate drops because no reply can be sent there.";
     GENERATION = "snapshot_generation", Gauge, [],
-        "The generation of the configuration in force; it rises by one with each reload.";
+        "The number of the configuration in force; each reload raises it by one.";
     LOADED = "snapshot_loaded_timestamp_seconds", Gauge, [],
         "When the configuration in force was loaded, in seconds since 1970.";
     RELOADS = "reload_total", Counter, ["result"],
-        "Reloads of the configuration by result; a rejected one changes nothing, and /readyz tells why.";
+        "Reloads of the configuration, by result; a rejected one changes nothing, and /readyz gives the reason.";
     REJECTED = "config_rejected", Gauge, [],
-        "1 while the configuration file is not the one in force: from a reload that was refused until one that is not, else 0.";
+        "1 after a reload was refused and until one succeeds, so that the file is not the configuration in force; else 0.";
     EXPIRES = "rule_expires_timestamp_seconds", Gauge, ["rule"],
-        "When a rule with `until` ends or has ended, in seconds since 1970.";
+        "When a rule with `until` ends or ended, in seconds since 1970.";
     READY = "ready", Gauge, [],
-        "1 while /readyz says yes, else 0.";
+        "1 while /readyz answers 200, else 0.";
     BUILD = "build_info", Gauge, ["version", "arch"],
-        "Always 1; the labels tell what was built.";
+        "Always 1; the labels give the version and the architecture.";
 }
 
 /// What the `prometheus` crate tells of the process, on Linux.
 const PROCESS: &[Family] = &[
     process(
         "process_cpu_seconds_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Total user and system CPU time spent in seconds.",
     ),
     process(
         "process_max_fds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Maximum number of open file descriptors.",
     ),
     process(
         "process_open_fds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Number of open file descriptors.",
     ),
     process(
         "process_resident_memory_bytes",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Resident memory size in bytes.",
     ),
     process(
         "process_start_time_seconds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Start time of the process since unix epoch in seconds.",
     ),
     process(
         "process_threads",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Number of OS threads in the process.",
     ),
     process(
         "process_virtual_memory_bytes",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Virtual memory size in bytes.",
     ),
 ];
 
-const fn process(name: &'static str, kind: Kind, help: &'static str) -> Family {
+const fn process(name: &'static str, kind: FamilyKind, help: &'static str) -> Family {
     Family {
         name,
         kind,

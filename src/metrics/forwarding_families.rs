@@ -7,11 +7,11 @@ use super::{
     families,
     reading::Reading,
     series::{counter, family, gauge, histogram},
-    upstream_counters::{Asked, RTT_BOUNDS, Refused, UpstreamsRead},
+    upstream_counters::{RTT_BOUNDS, UpstreamQueryResult, UpstreamReadings, UpstreamRefusal},
 };
 
 /// Everything about upstreams.
-pub(crate) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {
+pub(crate) fn upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
     let servers = || {
         let servers = read.servers.iter();
         servers.map(|((upstream, server), cells)| ([upstream.as_str(), server], cells))
@@ -19,12 +19,12 @@ pub(crate) fn upstreams(read: &UpstreamsRead) -> [MetricFamily; 9] {
     let wholes = || read.wholes.iter();
     let truth = |truth: bool| f64::from(u8::from(truth));
     let asked = servers().flat_map(|([upstream, server], cells)| {
-        let results = Asked::ALL.iter();
+        let results = UpstreamQueryResult::ALL.iter();
         results
             .map(move |&result| counter([upstream, server, result.as_str()], cells.asked(result)))
     });
     let refused = wholes().flat_map(|(upstream, cells)| {
-        let why = Refused::ALL.iter();
+        let why = UpstreamRefusal::ALL.iter();
         why.map(move |&why| counter([upstream.as_str(), why.as_str()], cells.refused(why)))
     });
     [

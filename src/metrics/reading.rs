@@ -6,17 +6,17 @@ use std::{fmt, sync::OnceLock};
 /// The numbers at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Look-ups in the cache that found what is true.
+    /// Cache lookups answered from an unexpired entry.
     pub cache_hits: u64,
-    /// Look-ups that found nothing.
+    /// Cache lookups that found no entry.
     pub cache_misses: u64,
-    /// Look-ups that found responses past their time.
+    /// Cache lookups that found only an expired entry.
     pub cache_stale: u64,
-    /// Entries that had to go because there was no room.
+    /// Entries that were removed, or not stored, because the cache was full.
     pub cache_evictions: u64,
     /// Entries in the cache.
     pub cache_entries: u64,
-    /// What they take, in bytes.
+    /// The memory that they take, in bytes.
     pub cache_bytes: u64,
     /// Queries that wait for an upstream.
     pub in_flight: u64,
@@ -24,16 +24,16 @@ pub struct Reading {
     pub tcp_unread_bytes: u64,
 }
 
-/// Whom to ask for them.
-pub(crate) type Source = Box<dyn Fn() -> Reading + Send + Sync>;
+/// Who reads them.
+pub(crate) type ReadingSource = Box<dyn Fn() -> Reading + Send + Sync>;
 
 /// The place of the source; without one all numbers are 0.
 #[derive(Default)]
-pub(crate) struct Watched(OnceLock<Source>);
+pub(crate) struct Watched(OnceLock<ReadingSource>);
 
 impl Watched {
     /// Sets the source; a second one is not taken.
-    pub(crate) fn set(&self, source: Source) {
+    pub(crate) fn set(&self, source: ReadingSource) {
         let _ = self.0.set(source);
     }
 

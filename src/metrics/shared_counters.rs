@@ -95,7 +95,7 @@ labels! {
 
 /// The shared counters. Every method may be called from any thread.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct SharedCounters {
     tcp_opened: AtomicU64,
     tcp_closed: AtomicU64,
     replies_lost: AtomicU64,
@@ -113,7 +113,7 @@ pub struct Shared {
     loaded: AtomicU64,
 }
 
-impl Shared {
+impl SharedCounters {
     /// A client's TCP connection was accepted and is served.
     pub fn tcp_opened(&self) {
         self.tcp_opened.fetch_add(1, Relaxed);

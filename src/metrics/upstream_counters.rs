@@ -27,7 +27,7 @@ use super::{duration::nanos, shared_counters::labels};
 
 labels! {
     /// How a question to one server ended: the label `result` of `upstream_queries_total`.
-    Asked {
+    UpstreamQueryResult {
         /// With an answer: NOERROR or NXDOMAIN.
         Answered = "answered",
         /// With another code.
@@ -71,7 +71,7 @@ labels! {
 
 labels! {
     /// Why a question to an upstream failed at once: the label `why` of `upstream_refused_total`.
-    Refused {
+    UpstreamRefusal {
         /// All its servers are down, and enough questions find out whether one is back.
         Down = "down",
         /// What it is asked comes back to dnsgate.
@@ -103,7 +103,7 @@ const RTT_BUCKETS: usize = RTT_BOUNDS.len() + 1;
 /// What was counted of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ServerCells {
-    asked: [AtomicU64; Asked::ALL.len()],
+    asked: [AtomicU64; UpstreamQueryResult::ALL.len()],
     buckets: [AtomicU64; RTT_BUCKETS],
     nanos: AtomicU64,
     mismatched: AtomicU64,
@@ -111,7 +111,7 @@ pub(crate) struct ServerCells {
 }
 
 impl ServerCells {
-    pub(crate) fn asked(&self, result: Asked) -> u64 {
+    pub(crate) fn asked(&self, result: UpstreamQueryResult) -> u64 {
         let cell = self.asked.get(result as usize);
         cell.map_or(0, |cell| cell.load(Relaxed))
     }
@@ -139,7 +139,7 @@ impl ServerCells {
 pub(crate) struct WholeCells {
     hedged: AtomicU64,
     merged: AtomicU64,
-    refused: [AtomicU64; Refused::ALL.len()],
+    refused: [AtomicU64; UpstreamRefusal::ALL.len()],
 }
 
 impl WholeCells {
@@ -151,7 +151,7 @@ impl WholeCells {
         self.merged.load(Relaxed)
     }
 
-    pub(crate) fn refused(&self, why: Refused) -> u64 {
+    pub(crate) fn refused(&self, why: UpstreamRefusal) -> u64 {
         let cell = self.refused.get(why as usize);
         cell.map_or(0, |cell| cell.load(Relaxed))
     }
@@ -177,7 +177,7 @@ pub struct UpstreamCounters {
 impl UpstreamCounters {
     /// A question to a server has ended. `rtt` is the time from the query to the reply, where
     /// there was one.
-    pub fn asked(&self, server: usize, result: Asked, rtt: Option<Duration>) {
+    pub fn asked(&self, server: usize, result: UpstreamQueryResult, rtt: Option<Duration>) {
         let Some(Server { cells, .. }) = self.servers.get(server) else {
             return;
         };
@@ -234,7 +234,7 @@ impl UpstreamCounters {
     }
 
     /// A question failed at once.
-    pub fn refused(&self, why: Refused) {
+    pub fn refused(&self, why: UpstreamRefusal) {
         if let Some(cell) = self.cells.refused.get(why as usize) {
             cell.fetch_add(1, Relaxed);
         }
@@ -249,12 +249,12 @@ impl UpstreamCounters {
 
 /// The counters of all upstreams that somebody holds.
 #[derive(Debug, Default)]
-pub(crate) struct Upstreams {
+pub(crate) struct AllUpstreamCounters {
     /// The newest last.
     held: Mutex<Vec<Weak<UpstreamCounters>>>,
 }
 
-impl Upstreams {
+impl AllUpstreamCounters {
     /// The counters of a new upstream.
     pub(crate) fn hold(&self, name: &str, servers: &[String]) -> Arc<UpstreamCounters> {
         let mut held = self.lock();
@@ -286,9 +286,9 @@ impl Upstreams {
     }
 
     /// All of it, at this moment.
-    pub(crate) fn read(&self) -> UpstreamsRead {
+    pub(crate) fn read(&self) -> UpstreamReadings {
         let held: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
-        let mut read = UpstreamsRead::default();
+        let mut read = UpstreamReadings::default();
         // A later one of the same name takes the place of an earlier one's gauges.
         for counters in held {
             let UpstreamCounters { name, cells, .. } = &*counters;
@@ -312,7 +312,7 @@ impl Upstreams {
 
 /// The counters and gauges of all upstreams, by the name of the upstream and the server's label.
 #[derive(Debug, Default)]
-pub(crate) struct UpstreamsRead {
+pub(crate) struct UpstreamReadings {
     pub(crate) servers: BTreeMap<(String, String), Arc<ServerCells>>,
     pub(crate) up: BTreeMap<(String, String), bool>,
     pub(crate) wholes: BTreeMap<String, Arc<WholeCells>>,
@@ -333,10 +333,10 @@ mod tests {
 
     #[test]
     fn a_server_that_stays_goes_on_counting_and_one_that_goes_is_forgotten() {
-        let upstreams = Upstreams::default();
+        let upstreams = AllUpstreamCounters::default();
         let first = upstreams.hold("corp", &labels(&["udp://a", "udp://b"]));
-        first.asked(0, Asked::Answered, None);
-        first.asked(1, Asked::Timeout, None);
+        first.asked(0, UpstreamQueryResult::Answered, None);
+        first.asked(1, UpstreamQueryResult::Timeout, None);
         first.up(0, false);
         first.looping(1, true);
         first.merged();
@@ -344,11 +344,12 @@ mod tests {
 
         // The second knows nothing yet of what the first had found out.
         let second = upstreams.hold("corp", &labels(&["udp://c", "udp://a"]));
-        second.asked(1, Asked::Answered, None);
+        second.asked(1, UpstreamQueryResult::Answered, None);
         second.merged();
-        first.asked(0, Asked::Answered, None);
+        first.asked(0, UpstreamQueryResult::Answered, None);
         let read = upstreams.read();
-        let answered = |server: &str| read.servers[&key("corp", server)].asked(Asked::Answered);
+        let answered =
+            |server: &str| read.servers[&key("corp", server)].asked(UpstreamQueryResult::Answered);
         assert_eq!(answered("udp://a"), 3);
         assert_eq!(read.servers.len(), 3, "the first still counts for b");
         assert_eq!(read.wholes["corp"].merged(), 2);
@@ -371,20 +372,26 @@ mod tests {
         assert!(upstreams.read().servers.is_empty());
         let again = upstreams.hold("corp", &labels(&["udp://a"]));
         assert_eq!(upstreams.lock().len(), 1, "what nobody holds is forgotten");
-        assert_eq!(again.servers[0].cells.asked(Asked::Answered), 0);
+        assert_eq!(
+            again.servers[0].cells.asked(UpstreamQueryResult::Answered),
+            0
+        );
     }
 
     #[test]
     fn a_server_that_is_not_there_is_not_counted() {
-        let upstreams = Upstreams::default();
+        let upstreams = AllUpstreamCounters::default();
         let counters = upstreams.hold("corp", &labels(&["udp://a"]));
-        counters.asked(1, Asked::Busy, Some(Duration::ZERO));
+        counters.asked(1, UpstreamQueryResult::Busy, Some(Duration::ZERO));
         counters.mismatched(1);
         counters.up(1, false);
         counters.looping(1, true);
         let read = upstreams.read();
         let cells = &read.servers[&key("corp", "udp://a")];
-        assert_eq!((cells.asked(Asked::Busy), cells.mismatched()), (0, 0));
+        assert_eq!(
+            (cells.asked(UpstreamQueryResult::Busy), cells.mismatched()),
+            (0, 0)
+        );
         assert!(read.up[&key("corp", "udp://a")]);
         assert!(!read.looping["corp"]);
     }

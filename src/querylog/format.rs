@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::metrics::names::LabelSet;
 use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
-use super::{lifecycle::Severity, message_text, record::QueryRecord};
+use super::{lifecycle::LogSeverity, message_text, record::QueryRecord};
 
 /// The key of the labels that Cloud Logging indexes.
 pub(crate) const LABELS: &str = "logging.googleapis.com/labels";
@@ -39,7 +39,7 @@ struct LineLabels {
 
 impl<'a> LineHead<'a> {
     pub(crate) fn new(
-        severity: Severity,
+        severity: LogSeverity,
         message: &'a str,
         time: SystemTime,
         log: &'static str,

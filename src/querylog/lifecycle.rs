@@ -1,8 +1,8 @@
 //! The lifecycle log: what a running dnsgate tells of its own life, a line each: start, reload, a server down or up
 //! again, drain, a panic.
 //!
-//! Written here and not by `tracing`: a line has one of five severities that `tracing` has no levels for, and
-//! fields that are JSON.
+//! Without `tracing`: it has no levels for two of the five severities, and its fields are no JSON, so that a layer
+//! for it would be longer than this file.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use super::format::{self, LABELS, LineHead};
 
 /// How much a line matters, in Cloud Logging's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum LogSeverity {
     /// Routine: an answer, a start, a stop.
     Info,
     /// Normal, but worth a look: a denial, or what would be one.
@@ -26,7 +26,7 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
+impl LogSeverity {
     /// The value of the key `severity`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -44,7 +44,7 @@ impl Severity {
 #[derive(Clone, Debug)]
 pub(crate) struct LifecycleEvent {
     time: SystemTime,
-    severity: Severity,
+    severity: LogSeverity,
     message: String,
     fields: Map<String, Value>,
 }
@@ -62,7 +62,7 @@ impl LifecycleEvent {
     /// An event that happens at that time. A field named as a key of every line is left out.
     pub(crate) fn new(
         time: SystemTime,
-        severity: Severity,
+        severity: LogSeverity,
         message: &str,
         fields: &[(&str, Value)],
     ) -> Self {

@@ -26,7 +26,7 @@ use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 
 use crate::{
     metrics::{labels::NONE, names::LabelSet},
-    telemetry::recorder::Event,
+    telemetry::recorder::FinishedQuery,
 };
 
 /// The most entries. One takes some 150 bytes, and its name, group and rule: 2 MiB in all, 5 with
@@ -39,19 +39,19 @@ const SHARE: usize = MOST / 10;
 
 /// The page `/observed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Observed {
+pub struct ObservedPage {
     /// The generation in force when the page was made.
     pub generation: u64,
     /// How many entries had to go for want of room.
     pub dropped: u64,
     /// The entries, the one asked for most often first.
-    pub observed: Vec<Entry>,
+    pub observed: Vec<ObservedName>,
 }
 
 /// One name and type, asked for by one group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct ObservedName {
     /// The name, as a zone file has it (RFC 1035 section 5.1), without the final dot; the root is
     /// a dot.
     pub name: String,
@@ -72,7 +72,7 @@ pub struct Entry {
 
 /// What was observed so far.
 #[derive(Debug, Default)]
-pub(crate) struct Record {
+pub(crate) struct ObservedNames {
     table: Mutex<Table>,
 }
 
@@ -95,9 +95,9 @@ struct Row {
     last: SystemTime,
 }
 
-impl Record {
+impl ObservedNames {
     /// Adds a query, which has a question if it is observed.
-    pub(crate) fn add(&self, event: &Event<'_>, labels: &LabelSet) {
+    pub(crate) fn add(&self, event: &FinishedQuery<'_>, labels: &LabelSet) {
         let question = event.query.get(HEADER..).map(NameBuf::read);
         let (Some(Ok((name, _))), Some(qtype)) = (question, event.outcome.qtype) else {
             return;
@@ -119,9 +119,9 @@ impl Record {
     }
 
     /// The page.
-    pub(crate) fn read(&self, generation: u64) -> Observed {
+    pub(crate) fn read(&self, generation: u64) -> ObservedPage {
         let table = self.lock();
-        let mut page = Observed {
+        let mut page = ObservedPage {
             generation,
             dropped: table.dropped,
             observed: table.rows.iter().map(Row::entry).collect(),
@@ -190,12 +190,12 @@ impl Row {
         hasher.hash_one((self.name.as_ref().wire(), self.qtype.0, &*self.group))
     }
 
-    fn entry(&self) -> Entry {
+    fn entry(&self) -> ObservedName {
         let mut name = self.name.to_string();
         if !self.name.as_ref().is_root() {
             name.pop();
         }
-        Entry {
+        ObservedName {
             name,
             qtype: self.qtype.to_string(),
             group: self.group.to_string(),
@@ -251,9 +251,9 @@ mod tests {
     }
 
     /// Adds a query for a name, so many seconds after the beginning of 1970.
-    fn add(record: &Record, name: &[u8], outcome: Outcome, at: u64) {
+    fn add(record: &ObservedNames, name: &[u8], outcome: Outcome, at: u64) {
         let packet = [b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0", name, b"\0\x01\0\x01"].concat();
-        let event = Event {
+        let event = FinishedQuery {
             outcome,
             transport: Transport::Udp,
             source: SocketAddr::from(([10, 0, 0, 5], 4242)),
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn names_are_counted_by_type_and_group_whatever_their_case() {
-        let record = Record::default();
+        let record = ObservedNames::default();
         let a = RecordType::A;
         for at in [30, 10, 20] {
             add(&record, b"\x01X\x03Y.Z\0", outcome(0, Some(0), a), at);
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_rule_is_the_last_one_that_would_have_denied() {
-        let record = Record::default();
+        let record = ObservedNames::default();
         add(&record, b"\x01x\0", outcome(0, Some(0), RecordType::A), 1);
         add(&record, b"\x01x\0", outcome(0, None, RecordType::A), 2);
         let page = record.read(1);
@@ -323,21 +323,21 @@ mod tests {
 
     #[test]
     fn a_packet_without_a_question_is_not_observed() {
-        let record = Record::default();
+        let record = ObservedNames::default();
         add(&record, b"\xc0\x0c", outcome(0, None, RecordType::A), 1);
         add(&record, b"\x01x\0", Outcome::new(Reason::Observed), 1);
         assert_eq!(
             record.read(1),
-            Observed {
+            ObservedPage {
                 generation: 1,
-                ..Observed::default()
+                ..ObservedPage::default()
             }
         );
     }
 
     #[test]
     fn a_flood_of_names_pushes_out_nothing_that_is_asked_for_again() {
-        let record = Record::default();
+        let record = ObservedNames::default();
         let a = RecordType::A;
         for at in 0..100_u8 {
             for _ in 0..2 {
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn the_page_is_what_it_is_read_from() {
-        let record = Record::default();
+        let record = ObservedNames::default();
         add(&record, b"\x01x\0", outcome(0, None, RecordType::A), 1);
         let json = serde_json::to_value(record.read(3)).expect("JSON");
         assert_eq!(
@@ -378,7 +378,7 @@ mod tests {
                 }],
             })
         );
-        let read: Observed = serde_json::from_value(json).expect("the page");
+        let read: ObservedPage = serde_json::from_value(json).expect("the page");
         assert_eq!(read, record.read(3));
     }
 }

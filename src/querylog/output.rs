@@ -42,7 +42,7 @@ enum To {
 
 /// What became of some lines.
 #[derive(Debug, Default)]
-pub(crate) struct Written {
+pub(crate) struct WriteResult {
     /// How many were lost.
     pub(crate) lost: u64,
     /// Why they, or some of them, could not be written.
@@ -97,8 +97,8 @@ impl Output {
     }
 
     /// Writes whole lines, as many as can be.
-    pub(crate) fn write(&mut self, mut lines: &[u8]) -> Written {
-        let mut written = Written::default();
+    pub(crate) fn write(&mut self, mut lines: &[u8]) -> WriteResult {
+        let mut written = WriteResult::default();
         for _ in 0..TRIES {
             let attempt = self.connect().and_then(|lost| {
                 written.lost += lost;
@@ -106,7 +106,7 @@ impl Output {
             });
             match attempt {
                 Ok(()) => {
-                    return Written {
+                    return WriteResult {
                         fault: None,
                         ..written
                     };

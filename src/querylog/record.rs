@@ -5,13 +5,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::telemetry::recorder::Event;
+use crate::telemetry::recorder::FinishedQuery;
 use dnsgate_core::{
     dns::Transport,
     engine::{Ending, Outcome, Reason},
 };
 
-use super::lifecycle::Severity;
+use super::lifecycle::LogSeverity;
 
 /// The bytes of a message that a record keeps: header, the longest question and some answers. Of
 /// more answers than fit, the log shows the first.
@@ -42,7 +42,7 @@ pub(crate) struct QueryRecord {
 impl QueryRecord {
     /// Copies the start of the reply, which repeats the question; of the query when there is no
     /// reply.
-    pub(crate) fn of(event: &Event<'_>) -> Self {
+    pub(crate) fn of(event: &FinishedQuery<'_>) -> Self {
         let message = if event.reply.is_empty() {
             event.query
         } else {
@@ -67,7 +67,7 @@ impl QueryRecord {
     }
 
     /// How much the line matters.
-    pub(crate) const fn severity(&self) -> Severity {
+    pub(crate) const fn severity(&self) -> LogSeverity {
         severity(&self.outcome)
     }
 
@@ -94,16 +94,16 @@ fn cut(text: &str) -> &str {
 /// Whether a query that ended so is one of many, of which a sample will do: not what is denied,
 /// would be, or failed, for those are looked at one by one.
 pub(crate) const fn is_routine(outcome: &Outcome) -> bool {
-    matches!(severity(outcome), Severity::Info)
+    matches!(severity(outcome), LogSeverity::Info)
 }
 
 /// How much the line of a query that ended so matters.
-pub(crate) const fn severity(outcome: &Outcome) -> Severity {
+pub(crate) const fn severity(outcome: &Outcome) -> LogSeverity {
     match (outcome.ending(), outcome.reason) {
-        (_, Reason::Observed) => Severity::Notice,
-        (Ending::Answered | Ending::Forwarded | Ending::Rejected, _) => Severity::Info,
-        (Ending::Denied, _) => Severity::Notice,
-        (Ending::Failed, Reason::Panic) => Severity::Error,
-        (Ending::Failed, _) => Severity::Warning,
+        (_, Reason::Observed) => LogSeverity::Notice,
+        (Ending::Answered | Ending::Forwarded | Ending::Rejected, _) => LogSeverity::Info,
+        (Ending::Denied, _) => LogSeverity::Notice,
+        (Ending::Failed, Reason::Panic) => LogSeverity::Error,
+        (Ending::Failed, _) => LogSeverity::Warning,
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use super::*;
-use crate::telemetry::{Event, Labels, Latency, Telemetry};
+use crate::telemetry::{FinishedQuery, Labels, Latency, Telemetry};
 use dnsgate_core::{
     dns::{
         Name, NameBuf, NameRef, Query, Rcode, RecordType, ReplyWriter, Rrset, Transport,
@@ -104,8 +104,8 @@ fn addresses(texts: &[&str]) -> Rrset {
     Rrset::of_addresses(RecordType::A, 300, &addresses)
 }
 
-fn event<'a>(outcome: Outcome, query: &'a [u8], reply: &'a [u8]) -> Event<'a> {
-    Event {
+fn event<'a>(outcome: Outcome, query: &'a [u8], reply: &'a [u8]) -> FinishedQuery<'a> {
+    FinishedQuery {
         outcome,
         transport: Transport::Udp,
         source: SocketAddr::from(([10, 0, 0, 5], 4242)),
@@ -213,7 +213,7 @@ fn logs_the_record_that_the_filter_withheld() {
         }
     };
     let record = |telemetry: &Telemetry, rejected: &str| {
-        telemetry.recorder().record(&Event {
+        telemetry.recorder().record(&FinishedQuery {
             rejected: Some(rejected),
             ..event(filtered, &packet, &denied)
         });
@@ -322,12 +322,12 @@ fn hostile_bytes_break_no_line() {
             check: Some(FilterCheck::Cname),
             ..blocked()
         };
-        telemetry.recorder().record(&Event {
+        telemetry.recorder().record(&FinishedQuery {
             generation: 8,
             rejected: Some("x.\n CNAME \u{1b}[2J\u{202e}"),
             ..event(filtered, &packet, &reply)
         });
-        telemetry.event(Severity::Info, "m\n\u{1b}x", &[("k", "v\n".into())]);
+        telemetry.event(LogSeverity::Info, "m\n\u{1b}x", &[("k", "v\n".into())]);
         assert!(telemetry.flush(PATIENCE));
         let text = paper.text();
         assert_eq!(text.lines().count(), 2, "{text}");
@@ -404,7 +404,7 @@ fn events_keep_their_fields_and_the_keys_of_the_line() {
         ("severity", "forged".into()),
         ("logging.googleapis.com/labels", "forged".into()),
     ];
-    telemetry.event(Severity::Critical, "listening", &fields);
+    telemetry.event(LogSeverity::Critical, "listening", &fields);
     assert!(telemetry.flush(PATIENCE));
     let text = paper.text();
     assert!(!text.contains("forged"), "{text}");
@@ -487,8 +487,8 @@ impl Write for Gone {
 fn lines_that_cannot_be_written_are_counted() {
     let telemetry =
         Telemetry::start_into(&LogSettings::default(), Box::new(Gone)).expect("a thread");
-    telemetry.event(Severity::Info, "one", &[]);
-    telemetry.event(Severity::Info, "two", &[]);
+    telemetry.event(LogSeverity::Info, "one", &[]);
+    telemetry.event(LogSeverity::Info, "two", &[]);
     assert!(telemetry.flush(PATIENCE));
     assert_eq!(telemetry.shared().log_dropped(), 2);
 }
@@ -505,9 +505,9 @@ fn what_waits_is_written_when_telemetry_ends() {
     };
     let telemetry =
         Telemetry::start_into(&LogSettings::default(), Box::new(stuck)).expect("a thread");
-    telemetry.event(Severity::Info, "first", &[]);
+    telemetry.event(LogSeverity::Info, "first", &[]);
     inside.recv_timeout(PATIENCE).expect("the thread writes");
-    telemetry.event(Severity::Info, "last", &[]);
+    telemetry.event(LogSeverity::Info, "last", &[]);
     drop(telemetry);
     drop(let_go);
     // The sink is dropped when the thread ends.
@@ -566,7 +566,7 @@ fn queries_go_to_a_file_of_their_own_and_events_do_not() {
     };
     let telemetry = Telemetry::start_into(&settings, Box::new(paper.clone())).expect("a file");
     telemetry.loaded(7, Labels::default(), UNIX_EPOCH);
-    telemetry.event(Severity::Info, "one", &[]);
+    telemetry.event(LogSeverity::Info, "one", &[]);
     let packet = query(name("a.b").as_ref(), RecordType::A);
     telemetry
         .recorder()

@@ -15,10 +15,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    lifecycle::{LifecycleEvent, Severity},
+    lifecycle::{LifecycleEvent, LogSeverity},
     output::Output,
 };
-use crate::{clock::calendar, metrics::shared_counters::Shared};
+use crate::{clock::calendar, metrics::shared_counters::SharedCounters};
 
 /// A write is begun once there are so many bytes.
 const BATCH: usize = 64 * 1024;
@@ -107,7 +107,7 @@ pub(crate) struct Destination {
     /// For an output of its own: its name, and the way to standard error.
     pub(crate) report: Option<(String, LogThread<LifecycleEvent>)>,
     /// Counts the lines that are lost.
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedCounters>,
     /// Whether the last lines could not be written.
     pub(crate) failing: bool,
 }
@@ -133,12 +133,12 @@ impl Destination {
 
     fn reopen(&self) {
         match locked(&self.output).reopen() {
-            Some(Ok(())) => self.report(Severity::Notice, "the query log was opened again"),
+            Some(Ok(())) => self.report(LogSeverity::Notice, "the query log was opened again"),
             Some(Err(error)) => {
                 let message = format!(
                     "the query log cannot be opened again; queries are still logged to the old file: {error}"
                 );
-                self.report(Severity::Error, &message);
+                self.report(LogSeverity::Error, &message);
             }
             None => {}
         }
@@ -150,14 +150,14 @@ impl Destination {
         match fault {
             Some(error) if !was_failing => {
                 let message = format!("queries cannot be logged, lines are lost: {error}");
-                self.report(Severity::Error, &message);
+                self.report(LogSeverity::Error, &message);
             }
-            None if was_failing => self.report(Severity::Notice, "queries are logged again"),
+            None if was_failing => self.report(LogSeverity::Notice, "queries are logged again"),
             _ => {}
         }
     }
 
-    fn report(&self, severity: Severity, message: &str) {
+    fn report(&self, severity: LogSeverity, message: &str) {
         let Some((output, lifecycle)) = &self.report else {
             return; // standard error itself fails, and only the counter can say so
         };

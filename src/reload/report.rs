@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Applied, NumberedUpstreams, ReloadRefused};
 use crate::{
     clock::calendar,
-    telemetry::{Labels, Reload, Severity, Telemetry},
+    telemetry::{Labels, LogSeverity, Reload, Telemetry},
 };
 use dnsgate_config::{Notice, Unquoted};
 use dnsgate_core::engine::Snapshot;
@@ -35,7 +35,7 @@ pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Num
 /// Logs the warnings about a configuration.
 pub(crate) fn warnings(telemetry: &Telemetry, warnings: &[Notice]) {
     for warning in warnings {
-        telemetry.event(Severity::Warning, &warning.to_string(), &[]);
+        telemetry.event(LogSeverity::Warning, &warning.to_string(), &[]);
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
         ("changes", json!(changes)),
         ("asked_by", json!(asked_by)),
     ];
-    telemetry.event(Severity::Notice, "reloaded", &fields);
+    telemetry.event(LogSeverity::Notice, "reloaded", &fields);
     report
 }
 
@@ -72,7 +72,7 @@ pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str
     let told = why.unquoted();
     telemetry.health().reloaded(Some(&told));
     let event = format!("{REFUSED}{why}");
-    telemetry.event(Severity::Error, &event, &[("asked_by", json!(asked_by))]);
+    telemetry.event(LogSeverity::Error, &event, &[("asked_by", json!(asked_by))]);
     Unquoted::from(REFUSED).and_all(&told)
 }
 
@@ -82,11 +82,11 @@ pub(super) fn watching(telemetry: &Telemetry, fault: Option<&str>) {
         Some(why) => {
             let fields = [("error", json!(why))];
             let message = "the files of the configuration cannot be watched: changes are not seen, SIGHUP and `dnsgate reload` still work";
-            telemetry.event(Severity::Error, message, &fields);
+            telemetry.event(LogSeverity::Error, message, &fields);
         }
         None => {
             let message = "the files of the configuration are watched again";
-            telemetry.event(Severity::Notice, message, &[]);
+            telemetry.event(LogSeverity::Notice, message, &[]);
         }
     }
 }

@@ -16,7 +16,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::{
-    telemetry::{Severity, Telemetry},
+    telemetry::{LogSeverity, Telemetry},
     upstream,
 };
 use dnsgate_config::{Limits, Listen};
@@ -74,7 +74,7 @@ pub(super) fn share_out(
         ];
         let message = "the file descriptor limit is too low for the configuration, so these limits were \
                        lowered; raise it (LimitNOFILE of systemd, --ulimit nofile of docker)";
-        telemetry.event(Severity::Warning, message, &fields);
+        telemetry.event(LogSeverity::Warning, message, &fields);
     }
     fit
 }

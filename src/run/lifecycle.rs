@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use serde_json::json;
 
-use crate::telemetry::{Severity, Telemetry};
+use crate::telemetry::{LogSeverity, Telemetry};
 use dnsgate_core::dns::Transport;
 
 /// Logs where it listens, and what it serves.
@@ -24,7 +24,7 @@ pub(super) fn ready(
         ("admin", json!(admin)),
         ("configuration", json!(summary)),
     ];
-    telemetry.event(Severity::Notice, "ready", &fields);
+    telemetry.event(LogSeverity::Notice, "ready", &fields);
 }
 
 /// Logs a wildcard IPv6 listener that a host without IPv6 cannot have.
@@ -37,16 +37,20 @@ pub(super) fn without_ipv6(
     let listener = format!("{}://{address}", transport.as_str());
     let message =
         format!("this host has no IPv6 ({why}): dnsgate runs without the listener {listener}");
-    telemetry.event(Severity::Warning, &message, &[("listen", json!(listener))]);
+    telemetry.event(
+        LogSeverity::Warning,
+        &message,
+        &[("listen", json!(listener))],
+    );
 }
 
 /// Logs that a worker of a UDP listener fell silent, or answers again.
 pub(super) fn answers(telemetry: &Telemetry, address: SocketAddr, answers: bool) {
     telemetry.health().answers(address, answers);
     let (severity, message) = if answers {
-        (Severity::Notice, "a worker answers again")
+        (LogSeverity::Notice, "a worker answers again")
     } else {
-        (Severity::Error, "a worker does not answer")
+        (LogSeverity::Error, "a worker does not answer")
     };
     let listener = format!("udp://{address}");
     telemetry.event(severity, message, &[("listen", json!(listener))]);
@@ -58,5 +62,5 @@ pub(super) fn draining(telemetry: &Telemetry, signal: &str, drain: Duration) {
         ("signal", json!(signal)),
         ("seconds", json!(drain.as_secs_f64())),
     ];
-    telemetry.event(Severity::Notice, "draining", &fields);
+    telemetry.event(LogSeverity::Notice, "draining", &fields);
 }

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::monotonic,
-    telemetry::{self, Latency, Reading, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Reading, SharedCounters, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, UpstreamClient},
 };
 use dnsgate_config::Limits;
@@ -76,7 +76,7 @@ pub(crate) struct Forwarder {
     in_flight: Arc<InFlight>,
     limits: Limits,
     telemetry: Telemetry,
-    shared: Arc<Shared>,
+    shared: Arc<SharedCounters>,
 }
 
 impl Forwarder {
@@ -219,7 +219,7 @@ impl Forwarder {
                 }
             }
         }
-        self.telemetry.record(&telemetry::Event {
+        self.telemetry.record(&telemetry::FinishedQuery {
             outcome: *step.outcome(),
             transport,
             source,

@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, time};
 
 use crate::{
     clock::monotonic,
-    telemetry::{Severity, Telemetry},
+    telemetry::{LogSeverity, Telemetry},
 };
 use dnsgate_core::dns::ServerFault;
 
@@ -103,7 +103,7 @@ impl UpstreamLog {
         });
         let Some(fields) = fields else { return };
         let message = "a query to an upstream's server failed";
-        self.0.say(Severity::Warning, message, server, fields);
+        self.0.say(LogSeverity::Warning, message, server, fields);
     }
 
     /// Replies from a server may be forged.
@@ -117,11 +117,12 @@ impl UpstreamLog {
         drop(notes);
         let message = "several replies from an upstream's server did not match the query and may be \
                        forged: the query is sent again over TCP";
-        self.0.say(Severity::Warning, message, server, Vec::new());
+        self.0
+            .say(LogSeverity::Warning, message, server, Vec::new());
     }
 
     /// Logs a message about a server.
-    pub(super) fn say(&self, severity: Severity, message: &str, server: usize) {
+    pub(super) fn say(&self, severity: LogSeverity, message: &str, server: usize) {
         self.0.say(severity, message, server, Vec::new());
     }
 
@@ -131,7 +132,7 @@ impl UpstreamLog {
                        reads queries to the server and sends them here, or the server forwards to \
                        dnsgate from that address; the server stays in use";
         let from = vec![("from", json!(from))];
-        self.0.say(Severity::Warning, message, server, from);
+        self.0.say(LogSeverity::Warning, message, server, from);
     }
 }
 
@@ -147,13 +148,13 @@ impl LogState {
             NextNotice::SayUp => {
                 drop(notes);
                 let message = "an upstream's server answers";
-                self.say(Severity::Notice, message, server, Vec::new());
+                self.say(LogSeverity::Notice, message, server, Vec::new());
             }
             NextNotice::SayDown => {
                 let fields = note.why.fields();
                 drop(notes);
                 let message = "an upstream's server is down: it gets probes and no queries";
-                self.say(Severity::Error, message, server, fields);
+                self.say(LogSeverity::Error, message, server, fields);
             }
             NextNotice::Wait(until) => {
                 if !note.waits {
@@ -179,7 +180,7 @@ impl LogState {
 
     fn say(
         &self,
-        severity: Severity,
+        severity: LogSeverity,
         message: &str,
         server: usize,
         more: Vec<(&'static str, Value)>,

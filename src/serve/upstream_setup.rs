@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{forward::Forwarder, upstream_log::UpstreamLog};
 use crate::{
-    telemetry::{self, Severity, Shed, Telemetry, UpstreamCounters},
+    telemetry::{self, LogSeverity, Shed, Telemetry, UpstreamCounters},
     upstream::{self, Observer, QueryEnd, ServerStatus, UpstreamClient, UpstreamEvent},
 };
 use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
@@ -92,7 +92,7 @@ impl Observer for CountingObserver {
                 self.log.forged(server);
             }
             UpstreamEvent::WithoutEdns { server } => self.log.say(
-                Severity::Notice,
+                LogSeverity::Notice,
                 "an upstream's server does not support EDNS: for a while it is queried without, and its \
                  answers hold no signatures",
                 server,
@@ -102,9 +102,9 @@ impl Observer for CountingObserver {
             UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Coalesced),
             UpstreamEvent::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
             UpstreamEvent::Refused { looping } => counters.refused(if looping {
-                telemetry::Refused::Looping
+                telemetry::UpstreamRefusal::Looping
             } else {
-                telemetry::Refused::Down
+                telemetry::UpstreamRefusal::Down
             }),
             UpstreamEvent::Copied { server, from } => self.log.copied(server, from),
             UpstreamEvent::Changed { server, status } => {
@@ -120,13 +120,13 @@ impl Observer for CountingObserver {
                 counters.looping(server, looping);
                 let (severity, message) = if looping {
                     (
-                        Severity::Error,
+                        LogSeverity::Error,
                         "an upstream's server sends queries back here and gets no more of them: point it \
                          elsewhere",
                     )
                 } else {
                     (
-                        Severity::Notice,
+                        LogSeverity::Notice,
                         "an upstream's server no longer sends queries back here and is used again",
                     )
                 };
@@ -141,28 +141,30 @@ impl Observer for CountingObserver {
 }
 
 /// The label of the end of a query.
-const fn counted(result: QueryEnd) -> telemetry::Asked {
+const fn counted(result: QueryEnd) -> telemetry::UpstreamQueryResult {
     match result {
-        QueryEnd::Answered => telemetry::Asked::Answered,
-        QueryEnd::ErrorCode => telemetry::Asked::ErrorCode,
-        QueryEnd::Malformed => telemetry::Asked::Malformed,
-        QueryEnd::Timeout => telemetry::Asked::Timeout,
+        QueryEnd::Answered => telemetry::UpstreamQueryResult::Answered,
+        QueryEnd::ErrorCode => telemetry::UpstreamQueryResult::ErrorCode,
+        QueryEnd::Malformed => telemetry::UpstreamQueryResult::Malformed,
+        QueryEnd::Timeout => telemetry::UpstreamQueryResult::Timeout,
         QueryEnd::Fault(fault) => match fault {
-            ServerFault::Refused => telemetry::Asked::Refused,
-            ServerFault::Closed => telemetry::Asked::Closed,
-            ServerFault::NoRoute => telemetry::Asked::NoRoute,
-            ServerFault::Unreachable => telemetry::Asked::Unreachable,
-            ServerFault::Tls => telemetry::Asked::Tls,
-            ServerFault::CertificateName => telemetry::Asked::CertificateName,
-            ServerFault::CertificateExpired => telemetry::Asked::CertificateExpired,
-            ServerFault::CertificateNotYetValid => telemetry::Asked::CertificateNotYetValid,
-            ServerFault::CertificateIssuer => telemetry::Asked::CertificateIssuer,
-            ServerFault::Certificate => telemetry::Asked::Certificate,
-            ServerFault::NoHttp2 => telemetry::Asked::NoHttp2,
-            ServerFault::HttpStatus(_) => telemetry::Asked::HttpStatus,
-            ServerFault::HttpContent => telemetry::Asked::HttpContent,
+            ServerFault::Refused => telemetry::UpstreamQueryResult::Refused,
+            ServerFault::Closed => telemetry::UpstreamQueryResult::Closed,
+            ServerFault::NoRoute => telemetry::UpstreamQueryResult::NoRoute,
+            ServerFault::Unreachable => telemetry::UpstreamQueryResult::Unreachable,
+            ServerFault::Tls => telemetry::UpstreamQueryResult::Tls,
+            ServerFault::CertificateName => telemetry::UpstreamQueryResult::CertificateName,
+            ServerFault::CertificateExpired => telemetry::UpstreamQueryResult::CertificateExpired,
+            ServerFault::CertificateNotYetValid => {
+                telemetry::UpstreamQueryResult::CertificateNotYetValid
+            }
+            ServerFault::CertificateIssuer => telemetry::UpstreamQueryResult::CertificateIssuer,
+            ServerFault::Certificate => telemetry::UpstreamQueryResult::Certificate,
+            ServerFault::NoHttp2 => telemetry::UpstreamQueryResult::NoHttp2,
+            ServerFault::HttpStatus(_) => telemetry::UpstreamQueryResult::HttpStatus,
+            ServerFault::HttpContent => telemetry::UpstreamQueryResult::HttpContent,
         },
-        QueryEnd::Busy => telemetry::Asked::Busy,
-        QueryEnd::Abandoned => telemetry::Asked::Abandoned,
+        QueryEnd::Busy => telemetry::UpstreamQueryResult::Busy,
+        QueryEnd::Abandoned => telemetry::UpstreamQueryResult::Abandoned,
     }
 }

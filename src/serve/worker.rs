@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{calendar, monotonic},
-    telemetry::{self, Latency, Recorder, SelfQuery, Shared, Shed, TcpLimit, Telemetry},
+    telemetry::{self, Latency, Recorder, SelfQuery, SharedCounters, Shed, TcpLimit, Telemetry},
     upstream::Admitted,
 };
 use dnsgate_core::{
@@ -34,7 +34,7 @@ pub(crate) struct Worker {
     reader: SnapshotReader,
     snapshot: Arc<Snapshot>,
     recorder: Recorder,
-    shared: Arc<Shared>,
+    shared: Arc<SharedCounters>,
     forwarder: Arc<Forwarder>,
     rate_limiter: Option<ClientRateLimiter>,
     /// The memory of the policy that the batch will read.
@@ -95,7 +95,7 @@ impl Worker {
         reply: &[u8],
         rejected: Option<&str>,
     ) {
-        self.recorder.record(&telemetry::Event {
+        self.recorder.record(&telemetry::FinishedQuery {
             outcome,
             transport: message.transport,
             source: message.source,

@@ -26,12 +26,12 @@ use crate::{
         names::{LabelSet, Names},
         thread_counters::{QueryCounters, ThreadCounters},
     },
-    querylog::{LogQueue, QueryRecord, observed::Record},
+    querylog::{LogQueue, QueryRecord, observed::ObservedNames},
 };
 
 /// One query at its end, as its worker saw it.
 #[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
+pub struct FinishedQuery<'a> {
     /// What happened to it.
     pub outcome: Outcome,
     /// How it came.
@@ -85,13 +85,13 @@ pub struct Recorder {
     generation: u64,
     labels: Arc<LabelSet>,
     log: LogQueue,
-    observed: Arc<Record>,
+    observed: Arc<ObservedNames>,
     /// Queries whose latency is their batch's, by ending.
     batch: [u64; Ending::ALL.len()],
 }
 
 impl Recorder {
-    pub(crate) fn new(sources: &Sources, log: LogQueue, observed: &Arc<Record>) -> Self {
+    pub(crate) fn new(sources: &Sources, log: LogQueue, observed: &Arc<ObservedNames>) -> Self {
         let (generation, labels) = sources.names.newest();
         Self {
             counters: sources.queries.of_thread(),
@@ -106,7 +106,7 @@ impl Recorder {
 
     /// Counts a query, and logs it if queries of its kind are logged. Every query is one of `queries_total`,
     /// and one observation of `query_duration_seconds`; what else it is stands here.
-    pub fn record(&mut self, query: &Event<'_>) {
+    pub fn record(&mut self, query: &FinishedQuery<'_>) {
         if query.generation != self.generation {
             self.change_labels(query.generation);
         }

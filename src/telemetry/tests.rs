@@ -42,8 +42,8 @@ fn loaded() -> Telemetry {
     telemetry
 }
 
-fn event(outcome: Outcome, transport: Transport) -> Event<'static> {
-    Event {
+fn event(outcome: Outcome, transport: Transport) -> FinishedQuery<'static> {
+    FinishedQuery {
         rejected: None,
         outcome,
         transport,
@@ -285,7 +285,7 @@ fn latencies_fall_into_cumulative_buckets() {
     let telemetry = loaded();
     let mut recorder = telemetry.recorder();
     for micros in [1, 10, 11, 3_000_000, 9_000_000] {
-        recorder.record(&Event {
+        recorder.record(&FinishedQuery {
             latency: Latency::Known(Duration::from_micros(micros)),
             ..event(Outcome::new(Reason::Zone), Transport::Udp)
         });
@@ -311,7 +311,7 @@ fn the_queries_of_a_batch_took_as_long_as_the_batch() {
     let telemetry = loaded();
     let mut recorder = telemetry.recorder();
     for reason in [Reason::Zone, Reason::Zone, Reason::NoRule] {
-        recorder.record(&Event {
+        recorder.record(&FinishedQuery {
             latency: Latency::Batch {
                 since: point(),
                 clock: || panic!("nothing is logged"),
@@ -342,7 +342,7 @@ fn point() -> Instant {
 fn counters_do_not_go_backward_over_a_reload() {
     let telemetry = loaded();
     let [mut first, mut second] = [telemetry.recorder(), telemetry.recorder()];
-    let filtered = |group, rule, generation| Event {
+    let filtered = |group, rule, generation| FinishedQuery {
         generation,
         ..event(
             Outcome {
@@ -393,7 +393,7 @@ fn a_query_of_a_configuration_long_gone_is_counted_as_other() {
     for generation in 1..=100 {
         let group = format!("group-{generation}");
         telemetry.loaded(generation, labels(&[&group], &[]), UNIX_EPOCH);
-        recorder.record(&Event {
+        recorder.record(&FinishedQuery {
             generation,
             ..event(
                 Outcome {
@@ -405,7 +405,7 @@ fn a_query_of_a_configuration_long_gone_is_counted_as_other() {
         });
     }
     // Far too late: nobody knows the labels any more, but the query is counted.
-    recorder.record(&Event {
+    recorder.record(&FinishedQuery {
         generation: 3,
         ..event(
             Outcome {
@@ -533,10 +533,10 @@ fn upstreams_show_as_long_as_they_are_held() {
     telemetry.health().ready();
     let corp = telemetry.upstream("corp", &["udp://a", "tls://b"].map(str::to_owned));
     for (rtt, result) in [
-        (Some(300), Asked::Answered),
-        (Some(3_000_000), Asked::ErrorCode),
-        (None, Asked::Timeout),
-        (None, Asked::Timeout),
+        (Some(300), UpstreamQueryResult::Answered),
+        (Some(3_000_000), UpstreamQueryResult::ErrorCode),
+        (None, UpstreamQueryResult::Timeout),
+        (None, UpstreamQueryResult::Timeout),
     ] {
         corp.asked(1, result, rtt.map(Duration::from_micros));
     }
@@ -545,7 +545,7 @@ fn upstreams_show_as_long_as_they_are_held() {
     corp.looping(0, true);
     corp.hedged();
     corp.merged();
-    corp.refused(Refused::Down);
+    corp.refused(UpstreamRefusal::Down);
     let shown = series(&telemetry);
     let server = r#"upstream="corp",server="tls://b""#;
     for (name, value) in [
@@ -604,7 +604,7 @@ fn upstreams_show_as_long_as_they_are_held() {
 fn numbers_that_others_keep_are_read_at_a_scrape() {
     let telemetry = loaded();
     let scrapes = std::sync::atomic::AtomicU64::new(0);
-    telemetry.watch(move || Reading {
+    telemetry.read_at_scrape(move || Reading {
         cache_hits: 1,
         cache_misses: 2,
         cache_stale: 3,
@@ -614,7 +614,7 @@ fn numbers_that_others_keep_are_read_at_a_scrape() {
         in_flight: scrapes.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
         tcp_unread_bytes: 7,
     });
-    telemetry.watch(Reading::default);
+    telemetry.read_at_scrape(Reading::default);
     assert_eq!(series(&telemetry)["dnsgate_in_flight"], 0.0);
     let series = series(&telemetry);
     for (name, value) in [
@@ -634,7 +634,7 @@ fn numbers_that_others_keep_are_read_at_a_scrape() {
 fn only_what_is_observed_is_on_record_under_the_labels_of_its_generation() {
     let telemetry = loaded();
     let mut recorder = telemetry.recorder();
-    let observed = |generation| Event {
+    let observed = |generation| FinishedQuery {
         generation,
         ..event(
             Outcome {
@@ -717,7 +717,7 @@ fn the_table_of_families_is_what_is_exported() {
         let start = format!(
             "{}{}",
             family.name,
-            if family.kind == Kind::Histogram {
+            if family.kind == FamilyKind::Histogram {
                 "_count{"
             } else {
                 "{"

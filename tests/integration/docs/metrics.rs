@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use dnsgate::telemetry::{Kind, families};
+use dnsgate::telemetry::{FamilyKind, families};
 
 use super::text::ROOT;
 use crate::running::{Running, installed};
@@ -88,7 +88,8 @@ fn running_process_exports_the_families_of_the_table() {
         let family = families().find(|it| {
             let parts = ["_bucket", "_sum", "_count"].iter();
             let mut bases = parts.filter_map(|part| name.strip_suffix(part));
-            it.name == name || (it.kind == Kind::Histogram && bases.any(|base| base == it.name))
+            it.name == name
+                || (it.kind == FamilyKind::Histogram && bases.any(|base| base == it.name))
         });
         let family = family.unwrap_or_else(|| panic!("{line}"));
         let own: Vec<_> = labels.into_iter().filter(|label| label != "le").collect();
