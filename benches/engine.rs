@@ -9,8 +9,7 @@ use std::{hint::black_box, path::Path};
 
 use anyhow::Context as _;
 use criterion::Criterion;
-use dnsgate::{
-    config,
+use dnsgate_core::{
     dns::{Query, ReplyWriter, Rrset, Transport, reply::Section},
     engine,
     policy::Verdict,
@@ -132,7 +131,10 @@ fn zone_and_reply(criterion: &mut Criterion, fixture: &Fixture) -> anyhow::Resul
 /// What a start and every reload cost: the built-in configuration from its text.
 fn load(criterion: &mut Criterion) {
     criterion.bench_function("config/default", |bencher| {
-        bencher.iter(|| config::parse(black_box(config::DEFAULT), "bench", Path::new(".")).is_ok());
+        bencher.iter(|| {
+            dnsgate_config::parse(black_box(dnsgate_config::DEFAULT), "bench", Path::new("."))
+                .is_ok()
+        });
     });
 }
 

@@ -12,11 +12,8 @@ use std::{
     net::SocketAddr,
 };
 
-use dnsgate::{
-    dns::Transport,
-    engine,
-    telemetry::{FinishedQuery, Labels, Latency, LogSettings, Recorder, Telemetry},
-};
+use dnsgate::telemetry::{FinishedQuery, Labels, Latency, LogSettings, Recorder, Telemetry};
+use dnsgate_core::{dns::Transport, engine};
 
 use fixture::{Case, Class, Fixture};
 

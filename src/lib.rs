@@ -11,11 +11,6 @@
 //! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
 //! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
-pub use dnsgate_config as config;
-pub use dnsgate_core::{cache, dns, engine, policy, zone};
-pub use dnsgate_verify as verify;
-pub use dnsgate_whatif as rehearsal;
-
 pub mod admin;
 pub mod cli;
 mod clock;

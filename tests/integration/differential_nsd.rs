@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, path::Path};
 
-use dnsgate::zone::{Zone, parse_zone};
+use dnsgate_core::zone::{Zone, parse_zone};
 
 use crate::running::Running;
 use accepted::{ACCEPTED, Both};

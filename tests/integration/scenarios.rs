@@ -10,9 +10,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use dnsgate::{
+use dnsgate_core::{
     cache::Cache,
-    config,
     dns::{Name, NameBuf, Rcode, RecordType, Transport},
     engine::{self, Client, Context, Partition, Snapshot, Step, UpstreamResult},
 };
@@ -143,7 +142,7 @@ fn run(file: &Path, folder: &Path, faults: &mut Vec<String>) {
     let scenario: Scenario =
         serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert!(!scenario.about.is_empty());
-    let config = config::parse(&scenario.config, "config.yaml", folder)
+    let config = dnsgate_config::parse(&scenario.config, "config.yaml", folder)
         .unwrap_or_else(|report| panic!("{}:\n{report}", file.display()));
     let partitions = (0..).take(config.upstreams.len()).map(Partition);
     let snapshot =

@@ -3,7 +3,7 @@
 //! An entry applies only if its reason explains every difference. Both servers follow chains from zone to zone, and NSD sends
 //! minimal responses, so neither of these needs an entry.
 
-use dnsgate::dns::RecordType;
+use dnsgate_core::dns::RecordType;
 
 use super::wire::{Question, Record, Reply};
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dnsgate::dns::{Name, RecordType};
+use dnsgate_core::dns::{Name, RecordType};
 
 use super::{client::ask_once, wire::Question};
 use crate::running::free_port;

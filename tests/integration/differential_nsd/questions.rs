@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dnsgate::{
+use dnsgate_core::{
     dns::{NameBuf, NameRef, RecordType, Rrset},
     zone::Zone,
 };

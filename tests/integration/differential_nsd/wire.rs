@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dnsgate::dns::RecordType;
+use dnsgate_core::dns::RecordType;
 use hickory_proto::{op::Message, rr::Record as Shown};
 
 /// The longest name on the wire.

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use dnsgate::{config, telemetry::families};
+use dnsgate::telemetry::families;
 use serde_json::Value;
 
 use super::text::{ROOT, blocks, files_of};
@@ -151,7 +151,7 @@ fn unknown_key_is_an_error_in_every_mapping() {
             // JSON is YAML.
             let text = format!("{value:#}");
             let dir = Path::new(ROOT).join("config");
-            match config::parse(&text, "shown.yaml", &dir) {
+            match dnsgate_config::parse(&text, "shown.yaml", &dir) {
                 Ok(_) => panic!("{place}: accepted in {pointer:?}"),
                 Err(report) => {
                     let report = report.to_string();

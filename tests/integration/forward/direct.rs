@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
-use dnsgate::{
+use dnsgate_core::{
     dns::{Name, RecordType, response::MAX_ALIASES},
     zone::{Zone, parse_zone},
 };

@@ -1,7 +1,7 @@
 //! Which questions and which records a configuration of these tests allows, in the simplest way: by the patterns of the naive
 //! policy, and by lists.
 
-use dnsgate::dns::RecordType;
+use dnsgate_core::dns::RecordType;
 use dnsgate_naive::{Pattern, wire_labels};
 
 use super::unbound::CORP;

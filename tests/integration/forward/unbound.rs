@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use dnsgate::dns::{Name, RecordType};
+use dnsgate_core::dns::{Name, RecordType};
 use tempfile::TempDir;
 
 use crate::{

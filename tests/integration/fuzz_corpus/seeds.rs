@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, error::Error, fs, path::PathBuf};
 
-use dnsgate::{
+use dnsgate_core::{
     dns::{Name, RecordType},
     zone::parse_record,
 };

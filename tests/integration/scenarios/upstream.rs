@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dnsgate::{
+use dnsgate_core::{
     dns::{Failure, Name, Rcode, RecordType, Response, upstream_query},
     engine::Permit,
     zone::parse_record,
