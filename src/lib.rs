@@ -4,10 +4,10 @@
 //! `dnsgate-config`, what a configuration would do in `dnsgate-whatif`, and the proof from a workload's place in
 //! `dnsgate-verify`.
 //!
-//! - [`run`]: start and stop, in order. [`cli`]: the verbs.
-//! - [`serve`]: the data plane: UDP and TCP listeners, workers, queries that wait for an upstream.
-//! - [`upstream`]: the way to the servers that allowed names are forwarded to.
-//! - [`reload`]: another configuration takes the place of the one in force.
+//! - `run`: start and stop, in order. `cli`: the verbs.
+//! - `serve`: the data plane: UDP and TCP listeners, workers, queries that wait for an upstream.
+//! - `upstream`: the way to the servers that allowed names are forwarded to.
+//! - `reload`: another configuration takes the place of the one in force.
 //! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
 //! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 

@@ -14,7 +14,7 @@
 //! except to answer SERVFAIL when the handler panicked. So one poisonous packet costs one answer, never a worker.
 //!
 //! Not here: which addresses and how many workers (configuration), what the answer is (engine),
-//! what is counted (telemetry; the handler is told of every [`ListenerEvent`]).
+//! what is counted (telemetry; the handler is told of every [`ListenerEvent`](handler::ListenerEvent)).
 
 mod bind;
 mod catch_panic;

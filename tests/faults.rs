@@ -164,7 +164,7 @@ fn reload_works_after_one_that_panicked_or_hung() {
     let mut number = 1;
     for (fault, told) in [
         ("panic reading", "dnsgate panicked: this is a bug"),
-        ("no thread", "the system refuses a thread"),
+        ("no thread", "the system refused a thread"),
         ("panic applying", "dnsgate panicked: this is a bug"),
         ("hang reading", "it was given up after 5s"),
         ("hang reading", "limits.reload_timeout"),

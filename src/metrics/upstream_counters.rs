@@ -165,7 +165,7 @@ struct Server {
     looping: AtomicBool,
 }
 
-/// The counters of one upstream; made by [`super::Telemetry::upstream`]. A server is named by its
+/// The counters of one upstream; made by [`Telemetry::upstream`](crate::telemetry::Telemetry::upstream). A server is named by its
 /// position; one that is not there is not counted. Every method may be called from any thread.
 #[derive(Debug)]
 pub struct UpstreamCounters {

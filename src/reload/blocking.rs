@@ -107,7 +107,7 @@ fn start<T: Send + 'static>(
     crate::faults::thread()?;
     let (done, result) = oneshot::channel();
     thread::Builder::new()
-        .name("aside".to_owned())
+        .name("blocking".to_owned())
         .spawn(move || {
             give_way();
             // The place is free when the thread ends, however it ends.

@@ -239,7 +239,7 @@ impl ReloadTask<'_> {
 /// The part of an attempt that may take long.
 fn read(attempt: ReloadAttempt, telemetry: &Telemetry, forwarder: &Forwarder) -> ReadDone {
     #[cfg(feature = "faults")]
-    crate::faults::reload(crate::faults::Reloading::ReadInProgress);
+    crate::faults::reload(crate::faults::Reloading::Reading);
     let read = attempt.read(calendar());
     let next = read.next.as_ref().ok();
     let made = next.map(|next| upstream_setup::prepare(forwarder, telemetry, &next.upstreams));

@@ -15,7 +15,10 @@ fn every_sample_has_tests_and_passes_them() {
     let entries = fs::read_dir(folder).expect("config");
     let files: Vec<_> = entries
         .map(|entry| entry.expect("entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     assert!(files.len() >= 3);
     for suite in suites(&files, now()).iter().chain(&suites(&[], now())) {

@@ -129,6 +129,10 @@ limits: {{ drain: 0s }}
     let (_, lines) = dnsgate.ended();
     let said = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(said("an upstream's server answers"), 0, "{lines:#?}");
-    assert_eq!(said("a query to an upstream's server failed"), 1, "{lines:#?}");
+    assert_eq!(
+        said("a query to an upstream's server failed"),
+        1,
+        "{lines:#?}"
+    );
     assert_eq!(said("server is down"), 0, "{lines:#?}");
 }

@@ -22,7 +22,7 @@ use super::{
 const STALE: &str = "no upstream answers";
 /// The same, where it stands in for a denial.
 const BRIDGES: &str = "the upstream says now that there is none";
-/// What a reply says whose chain of aliases has no end: [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
+/// What a reply says whose chain of aliases has no end: [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 
 impl<'t> QueryRun<'t> {

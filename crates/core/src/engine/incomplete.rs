@@ -30,7 +30,7 @@ pub(super) enum Incomplete {
     NoRecursion,
     /// It does not fit into the reply.
     Full,
-    /// The chain of aliases is a circle, or longer than [`MAX_ALIASES`](crate::dns::responses::MAX_ALIASES).
+    /// The chain of aliases is a circle, or longer than [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
     Endless,
 }
 

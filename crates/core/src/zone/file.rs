@@ -1,7 +1,7 @@
 //! Zone files (RFC 1035 section 5) and single records in the same form.
 //!
 //! [`scan`] splits a text into entries and words, `reader` follows the directives and keeps what
-//! one entry inherits from another, [`rdata`] turns a record's data into wire form by the [`form`] of
+//! one entry inherits from another, [`record_data`] turns a record's data into wire form by the [`form`] of
 //! its type, and the [`ZoneBuilder`](super::ZoneBuilder) judges the whole. Every fault has its place, and reading
 //! goes on behind it, so that an operator sees all of them at once.
 //!

@@ -8,8 +8,8 @@ pub(super) const NEAR: usize = 1;
 /// How many places are noted: as many as 32 names can have.
 pub(super) const ROOM: usize = 32 * (LABELS - NEAR);
 
-/// The places that walks will need: noted by [`PackedTree::prefetch`] for one name after another,
-/// read by [`PackedTree::fetch`] for all.
+/// The places that walks will need: noted by [`PackedTree::prefetch`](super::PackedTree::prefetch) for one name after another,
+/// read by [`PackedTree::fetch`](super::PackedTree::fetch) for all.
 #[derive(Debug)]
 pub struct Prefetch {
     pub(super) blocks: [u32; ROOM],
