@@ -9,6 +9,7 @@ mod local_only;
 pub mod pages;
 pub(crate) mod readiness;
 pub(crate) mod reload_page;
+mod requests;
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ pub mod observed;
 mod output;
 mod record;
 mod sample;
+mod severity;
 mod writer;
 
 #[cfg(test)]
@@ -37,16 +38,16 @@ use dnsgate_core::engine::{Ending, Outcome, Reason};
 
 use crate::{
     metrics::{names::Names, shared_counters::SharedCounters},
-    telemetry::StartError,
+    telemetry::start_error::StartError,
 };
 
 pub(crate) use lifecycle::LifecycleEvent;
-pub use lifecycle::LogSeverity;
 use output::Output;
 pub(crate) use output::Sink;
 pub(crate) use record::QueryRecord;
 use record::is_routine;
 use sample::Sampler;
+pub use severity::LogSeverity;
 use writer::{Destination, LogThread};
 
 /// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries

@@ -35,9 +35,9 @@ use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
 use dnsgate_core::{cache::Cache, dns::Transport};
 
 mod descriptors;
-mod lifecycle;
 mod signals;
 mod size;
+mod start_log;
 mod watchdog;
 
 use signals::{SignalRequest, Signals};
@@ -166,7 +166,7 @@ async fn run(
             signals::started();
             telemetry.health().ready();
             let pages = admin.as_ref().map(AdminServer::address);
-            lifecycle::ready(&telemetry, server.addresses(), pages, &summary);
+            start_log::ready(&telemetry, server.addresses(), pages, &summary);
             systemd::ready(&summary);
             self_watch(&telemetry, &server, &mut watches);
             let keep = |signals| {
@@ -203,7 +203,7 @@ fn bind(
     let listen = addresses(&startup.listen);
     let server = Listeners::bind(&listen, workers, stream_limits(limits))?;
     for without in server.without() {
-        lifecycle::without_ipv6(
+        start_log::without_ipv6(
             telemetry,
             without.transport,
             without.address,
@@ -285,7 +285,7 @@ fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>
                 address,
                 watchdog::PACE,
                 move |address, answers| {
-                    lifecycle::answers(&telemetry, address, answers);
+                    start_log::answers(&telemetry, address, answers);
                 },
                 move |answered| shared.self_query(self_query_result(answered)),
             ));
@@ -303,7 +303,7 @@ async fn drain(
     drain: Duration,
 ) {
     telemetry.health().draining(signal);
-    lifecycle::draining(telemetry, signal, drain);
+    start_log::draining(telemetry, signal, drain);
     systemd::stopping(&format!("{signal}: draining for {} s", drain.as_secs_f64()));
     let again = async {
         while signals.next().await == SignalRequest::Reload {
@@ -334,7 +334,7 @@ async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()
             match asked {
                 Ok(()) => answered = true,
                 Err(error) if every_ipv6 && self_query::is_unreachable(&error) => {
-                    lifecycle::without_ipv6(telemetry, Transport::Udp, address, &error);
+                    start_log::without_ipv6(telemetry, Transport::Udp, address, &error);
                     unreachable = Some(anyhow::Error::from(error).context(told));
                 }
                 Err(error) => return Err(anyhow::Error::from(error).context(told)),

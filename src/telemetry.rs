@@ -11,7 +11,9 @@
 //! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
 //! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::read_at_scrape`]).
 
+pub(crate) mod finished_query;
 pub(crate) mod recorder;
+pub(crate) mod start_error;
 
 #[cfg(test)]
 mod tests;
@@ -36,39 +38,19 @@ pub use crate::{
     },
     querylog::{LogSettings, LogSeverity},
 };
-use dnsgate_config::{LogOutput, LogQueries};
-pub use recorder::{FinishedQuery, Latency, Recorder};
+use dnsgate_config::LogQueries;
+pub use finished_query::{FinishedQuery, Latency};
+pub use recorder::Recorder;
+pub use start_error::StartError;
 
 use crate::{
     clock::calendar,
     metrics::exporter::{Metrics, Sources},
     querylog::{
         LifecycleEvent, Logs, Sink,
-        observed::{ObservedNames, ObservedPage},
+        observed::{ObservedListing, ObservedNames},
     },
 };
-
-/// Why telemetry did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The system refuses a thread.
-    #[error("the log's thread cannot be started: {0}")]
-    Thread(#[from] io::Error),
-    /// Where queries are to be logged cannot be opened.
-    #[error(
-        "queries cannot be logged to {output}: {error}; its directory must exist, and the user that \
-         dnsgate runs as must be allowed to write there"
-    )]
-    Output {
-        /// What the configuration says.
-        output: LogOutput,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The metric families contradict each other; a test holds that they do not.
-    #[error("the metrics cannot be registered: {0}")]
-    Metrics(#[from] prometheus::Error),
-}
 
 /// The whole of it; clones share it.
 #[derive(Clone, Debug)]
@@ -151,7 +133,7 @@ impl Telemetry {
     }
 
     /// What would have been denied, in a policy that is observed only.
-    pub(crate) fn observed(&self) -> ObservedPage {
+    pub(crate) fn observed(&self) -> ObservedListing {
         let generation = self.sources.shared.generation();
         self.observed.read(generation)
     }

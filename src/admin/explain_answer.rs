@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::explain_page::{ExplainQuestion, ExplainRequest};
+use super::requests::{ExplainQuestion, ExplainRequest};
 use crate::reload::{NumberedUpstreams, Reloader};
 use dnsgate_core::dns::Transport;
 use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};

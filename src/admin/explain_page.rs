@@ -10,48 +10,17 @@ use std::{
 };
 
 use axum::http::{HeaderMap, StatusCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
     local_only::{self, Peer},
-    pages::{AdminRequest, NOT_NOW, is_ready},
+    requests::{self, AdminRequest, ExplainQuestion, ExplainRequest, NOT_NOW},
 };
 use crate::telemetry::Telemetry;
-use dnsgate_core::dns::{Name, RecordType};
+use dnsgate_core::dns::RecordType;
 
 /// The header that a request must have, and its value.
 pub const HEADER: (&str, &str) = ("x-dnsgate", "explain");
-
-/// What is asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExplainQuestion {
-    /// The name.
-    pub name: Name,
-    /// The type; A where the request has none.
-    pub rtype: RecordType,
-    /// Who asks; 127.0.0.1 where the request has none.
-    pub client: IpAddr,
-}
-
-/// Somebody asks for an explanation, and waits.
-#[derive(Debug)]
-pub struct ExplainRequest {
-    asked: ExplainQuestion,
-    answer: oneshot::Sender<String>,
-}
-
-impl ExplainRequest {
-    /// What is asked about.
-    #[must_use]
-    pub const fn question(&self) -> &ExplainQuestion {
-        &self.asked
-    }
-
-    /// Gives the explanation. Who asked may have gone.
-    pub fn answer(self, text: String) {
-        let _ = self.answer.send(text);
-    }
-}
 
 /// Asks for an explanation, if that peer may; the code and the page.
 pub(crate) async fn ask(
@@ -67,18 +36,12 @@ pub(crate) async fn ask(
         Ok(asked) => asked,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")),
     };
-    let not_now = (StatusCode::SERVICE_UNAVAILABLE, NOT_NOW.to_owned());
-    if !is_ready(telemetry) {
-        return not_now;
-    }
-    let (answer, answered) = oneshot::channel();
-    let request = AdminRequest::Explain(ExplainRequest { asked, answer });
-    if requests.send(request).await.is_err() {
-        return not_now;
-    }
-    match answered.await {
-        Ok(text) => (StatusCode::OK, text),
-        Err(_) => not_now,
+    let answer = requests::ask(telemetry, requests, |answer| {
+        AdminRequest::Explain(ExplainRequest { asked, answer })
+    });
+    match answer.await {
+        Some(text) => (StatusCode::OK, text),
+        None => (NOT_NOW.0, NOT_NOW.1.to_owned()),
     }
 }
 

@@ -26,7 +26,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-use super::{connection_limits, explain_page, host_check, local_only, reload_page};
+use super::{connection_limits, explain_page, host_check, local_only, reload_page, requests};
 use crate::{
     clock::monotonic,
     telemetry::{CONTENT_TYPE, Phase, Telemetry},
@@ -36,8 +36,11 @@ use dnsgate_config::HostName;
 use host_check::Hosts;
 use local_only::Peer;
 
-pub use explain_page::{ExplainQuestion, ExplainRequest, HEADER as EXPLAIN_HEADER};
-pub use reload_page::{HEADER as RELOAD_HEADER, ReloadAnswer, ReloadRequest, ReloadResult};
+pub use explain_page::HEADER as EXPLAIN_HEADER;
+pub use reload_page::HEADER as RELOAD_HEADER;
+pub use requests::{
+    AdminRequest, ExplainQuestion, ExplainRequest, ReloadAnswer, ReloadRequest, ReloadResult,
+};
 
 /// What the port bears. A prober, a scraper and some people need few connections, a browser opens six.
 /// A request's head comes with the first segment; Prometheus gives a scrape 10 s by default.
@@ -54,17 +57,6 @@ pub const MAX_CONNECTIONS: usize = 2 * (BOUNDS.heads + BOUNDS.pages);
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
-
-pub(crate) const NOT_NOW: &str = "not now: dnsgate is starting or stopping\n";
-
-/// What is asked of the rest of the program by way of a page.
-#[derive(Debug)]
-pub enum AdminRequest {
-    /// To read the configuration again.
-    Reload(ReloadRequest),
-    /// To explain a question by the policy in force.
-    Explain(ExplainRequest),
-}
 
 struct Admin {
     telemetry: Telemetry,
@@ -301,10 +293,6 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 
 fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse) -> Response {
     (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
-}
-
-pub(crate) fn is_ready(telemetry: &Telemetry) -> bool {
-    telemetry.health().phase() == Phase::Ready
 }
 
 /// The phase as a code and a line. Nothing that an upstream or a client sends has a say in it: whoever

@@ -6,49 +6,16 @@
 //! own content is in force.
 
 use axum::http::{HeaderMap, StatusCode};
-use tokio::sync::{mpsc, oneshot};
-
-use dnsgate_config::Unquoted;
+use tokio::sync::mpsc;
 
 use super::{
     local_only::{self, Peer},
-    pages::{AdminRequest, NOT_NOW, is_ready},
+    requests::{self, AdminRequest, NOT_NOW, ReloadRequest, ReloadResult},
 };
 use crate::telemetry::Telemetry;
 
 /// The header that a request must have, and its value.
 pub const HEADER: (&str, &str) = ("x-dnsgate", "reload");
-
-/// Somebody asks for a reload, and waits.
-#[derive(Debug)]
-pub struct ReloadRequest(oneshot::Sender<ReloadAnswer>);
-
-impl ReloadRequest {
-    /// Tells how it ended. Who asked may have gone.
-    pub fn answer(self, answer: ReloadAnswer) {
-        let _ = self.0.send(answer);
-    }
-}
-
-/// What became of a reload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReloadAnswer {
-    /// How it ended.
-    pub result: ReloadResult,
-    /// For a person: what has changed, or where all is wrong.
-    pub report: Unquoted,
-}
-
-/// How a reload ended, as HTTP has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReloadResult {
-    /// The file is in force: 200.
-    Reloaded,
-    /// The file is valid, and cannot take the place of what is in force: 409.
-    Impossible,
-    /// The file is not wholly valid: 422.
-    Invalid,
-}
 
 impl ReloadResult {
     const fn code(self) -> StatusCode {
@@ -70,17 +37,11 @@ pub(crate) async fn ask(
     if let Err(why) = local_only::check(peer, headers, HEADER) {
         return (StatusCode::FORBIDDEN, format!("refused: {why}\n"));
     }
-    let not_now = (StatusCode::SERVICE_UNAVAILABLE, NOT_NOW.to_owned());
-    if !is_ready(telemetry) {
-        return not_now;
-    }
-    let (answer, answered) = oneshot::channel();
-    let request = AdminRequest::Reload(ReloadRequest(answer));
-    if requests.send(request).await.is_err() {
-        return not_now;
-    }
-    match answered.await {
-        Ok(answer) => (answer.result.code(), format!("{}\n", answer.report)),
-        Err(_) => not_now,
+    let answer = requests::ask(telemetry, requests, |answer| {
+        AdminRequest::Reload(ReloadRequest(answer))
+    });
+    match answer.await {
+        Some(answer) => (answer.result.code(), format!("{}\n", answer.report)),
+        None => (NOT_NOW.0, NOT_NOW.1.to_owned()),
     }
 }

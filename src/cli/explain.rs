@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
-    http::{AdminRequest, AdminUrl, encoded},
+    http::{AdminUrl, HttpRequest, encoded},
     input,
 };
 use crate::admin::EXPLAIN_HEADER;
@@ -101,7 +101,7 @@ fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<St
     let path = format!("/explain?name={name}&type={rtype}&client={}", args.client);
     let asked = url.clone().or_path(&path);
     let response = asked
-        .ask(AdminRequest {
+        .ask(HttpRequest {
             method: "GET",
             header: Some(EXPLAIN_HEADER),
             patience: PATIENCE,

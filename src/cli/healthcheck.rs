@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, bail};
 
-use super::http::{AdminRequest, AdminUrl};
+use super::http::{AdminUrl, HttpRequest};
 use crate::serve::self_query;
 use dnsgate_config::strict;
 
@@ -81,7 +81,7 @@ pub(super) fn run(target: &HealthTarget) -> anyhow::Result<()> {
 }
 
 fn http(url: &AdminUrl) -> anyhow::Result<()> {
-    let response = url.ask(AdminRequest {
+    let response = url.ask(HttpRequest {
         method: "GET",
         header: None,
         patience: PATIENCE,

@@ -120,7 +120,7 @@ impl AdminResponse {
 
 /// A request, but for its URL.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AdminRequest<'a> {
+pub(super) struct HttpRequest<'a> {
     pub(super) method: &'a str,
     /// One more header.
     pub(super) header: Option<(&'a str, &'a str)>,
@@ -140,7 +140,7 @@ impl AdminUrl {
     }
 
     /// Asks, and reads the answer to its end.
-    pub(super) fn ask(&self, request: AdminRequest<'_>) -> io::Result<AdminResponse> {
+    pub(super) fn ask(&self, request: HttpRequest<'_>) -> io::Result<AdminResponse> {
         let address = self
             .authority
             .to_socket_addrs()?

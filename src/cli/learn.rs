@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
-    http::{AdminRequest, AdminUrl, BadAdminUrl},
+    http::{AdminUrl, BadAdminUrl, HttpRequest},
     input,
 };
 use dnsgate_config::Config;
@@ -153,7 +153,7 @@ fn read(source: &ObservedSource) -> anyhow::Result<Vec<u8>> {
 
 fn fetch(url: &AdminUrl) -> anyhow::Result<Vec<u8>> {
     let response = url
-        .ask(AdminRequest {
+        .ask(HttpRequest {
             method: "GET",
             header: None,
             patience: PATIENCE,

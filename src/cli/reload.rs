@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::http::{AdminRequest, AdminUrl};
+use super::http::{AdminUrl, HttpRequest};
 use crate::admin::RELOAD_HEADER;
 
 /// How long to wait: longer than the admin port lets a request last.
@@ -30,7 +30,7 @@ pub(super) struct ReloadArgs {
 pub(super) fn run(args: ReloadArgs) -> anyhow::Result<()> {
     let url = args.admin.or_path(PATH);
     let response = url
-        .ask(AdminRequest {
+        .ask(HttpRequest {
             method: "POST",
             header: Some(RELOAD_HEADER),
             patience: PATIENCE,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::metrics::names::LabelSet;
 use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
-use super::{lifecycle::LogSeverity, message_text, record::QueryRecord};
+use super::{message_text, record::QueryRecord, severity::LogSeverity};
 
 /// The key of the labels that Cloud Logging indexes.
 pub(crate) const LABELS: &str = "logging.googleapis.com/labels";

@@ -26,7 +26,7 @@ use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 
 use crate::{
     metrics::{labels::NONE, names::LabelSet},
-    telemetry::recorder::FinishedQuery,
+    telemetry::finished_query::FinishedQuery,
 };
 
 /// The most entries. One takes some 150 bytes, and its name, group and rule: 2 MiB in all, 5 with
@@ -39,7 +39,7 @@ const SHARE: usize = MOST / 10;
 
 /// The page `/observed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObservedPage {
+pub struct ObservedListing {
     /// The generation in force when the page was made.
     pub generation: u64,
     /// How many entries had to go for want of room.
@@ -119,9 +119,9 @@ impl ObservedNames {
     }
 
     /// The page.
-    pub(crate) fn read(&self, generation: u64) -> ObservedPage {
+    pub(crate) fn read(&self, generation: u64) -> ObservedListing {
         let table = self.lock();
-        let mut page = ObservedPage {
+        let mut page = ObservedListing {
             generation,
             dropped: table.dropped,
             observed: table.rows.iter().map(Row::entry).collect(),
@@ -328,9 +328,9 @@ mod tests {
         add(&record, b"\x01x\0", Outcome::new(Reason::Observed), 1);
         assert_eq!(
             record.read(1),
-            ObservedPage {
+            ObservedListing {
                 generation: 1,
-                ..ObservedPage::default()
+                ..ObservedListing::default()
             }
         );
     }
@@ -378,7 +378,7 @@ mod tests {
                 }],
             })
         );
-        let read: ObservedPage = serde_json::from_value(json).expect("the page");
+        let read: ObservedListing = serde_json::from_value(json).expect("the page");
         assert_eq!(read, record.read(3));
     }
 }

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::telemetry::recorder::FinishedQuery;
+use crate::telemetry::finished_query::FinishedQuery;
 use dnsgate_core::{
     dns::Transport,
     engine::{Ending, Outcome, Reason},
 };
 
-use super::lifecycle::LogSeverity;
+use super::severity::LogSeverity;
 
 /// The bytes of a message that a record keeps: header, the longest question and some answers. Of
 /// more answers than fit, the log shows the first.

@@ -14,10 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    lifecycle::{LifecycleEvent, LogSeverity},
-    output::Output,
-};
+use super::{lifecycle::LifecycleEvent, output::Output, severity::LogSeverity};
 use crate::{clock::calendar, metrics::shared_counters::SharedCounters};
 
 /// A write is begun once there are so many bytes.

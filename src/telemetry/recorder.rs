@@ -5,19 +5,11 @@
 //! lock, for the new names. A query that is observed only takes a lock, too: see
 //! [`crate::querylog::observed`].
 
-use std::{
-    cell::RefCell,
-    mem,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{cell::RefCell, mem, sync::Arc, time::Duration};
 
-use dnsgate_core::{
-    dns::Transport,
-    engine::{Ending, Outcome, Reason},
-};
+use dnsgate_core::engine::{Ending, Outcome, Reason};
 
+use super::finished_query::{FinishedQuery, Latency};
 use crate::{
     metrics::{
         duration,
@@ -28,53 +20,6 @@ use crate::{
     },
     querylog::{LogQueue, QueryRecord, observed::ObservedNames},
 };
-
-/// One query at its end, as its worker saw it.
-#[derive(Clone, Copy, Debug)]
-pub struct FinishedQuery<'a> {
-    /// What happened to it.
-    pub outcome: Outcome,
-    /// How it came.
-    pub transport: Transport,
-    /// Where it came from.
-    pub source: SocketAddr,
-    /// The packet.
-    pub query: &'a [u8],
-    /// The reply; empty when there was none.
-    pub reply: &'a [u8],
-    /// The record of an upstream's answer that may not pass, for the log.
-    pub rejected: Option<&'a str>,
-    /// When it was read, for the log.
-    pub time: SystemTime,
-    /// How long it took from there to its reply being written.
-    pub latency: Latency,
-    /// The generation of the snapshot that decided it.
-    pub generation: u64,
-}
-
-/// How long a query took.
-#[derive(Clone, Copy, Debug)]
-pub enum Latency {
-    /// So long.
-    Known(Duration),
-    /// As long as its batch takes, which is told at the end of it ([`Recorder::batch_took`]).
-    Batch {
-        /// When the batch was read.
-        since: Instant,
-        /// Tells the time, for a query that is logged before the end.
-        clock: fn() -> Instant,
-    },
-}
-
-impl Latency {
-    /// So long as yet.
-    pub(crate) fn as_yet(self) -> Duration {
-        match self {
-            Self::Known(latency) => latency,
-            Self::Batch { since, clock } => clock().saturating_duration_since(since),
-        }
-    }
-}
 
 /// What records the queries of one thread; made by [`super::Telemetry::recorder`].
 #[derive(Debug)]

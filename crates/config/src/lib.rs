@@ -66,7 +66,7 @@ pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
 pub use startup::MAX_WORKERS;
-pub use suffix::Suffix;
+pub use suffix::PublicSuffix;
 pub use text::{ReadFile, STDIN, stdin_is_read};
 pub use unquoted::Unquoted;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};

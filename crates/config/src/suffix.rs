@@ -1,11 +1,11 @@
-//! Names under which anybody can have one: the Public Suffix List, and what it lacks.
+//! Names under which anybody can have one: the Public PublicSuffix List, and what it lacks.
 //!
 //! A rule for all names below such a suffix lets through unknown clients' names with one's own. Who warns
 //! of that, and who writes rules, asks here.
 
 use dnsgate_core::dns::NameRef;
 
-/// Suffixes under which anybody can have a name and that the Public Suffix List does not have:
+/// Suffixes under which anybody can have a name and that the Public PublicSuffix List does not have:
 /// services in which the customer chooses the first label.
 const OPEN_SUFFIXES: [&str; 3] = [
     "googleusercontent.com",
@@ -19,14 +19,14 @@ const BELOW: &[u8] = b"x.";
 
 /// The part of a name in which anybody can have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Suffix {
+pub struct PublicSuffix {
     /// How many labels it has, from the right. A name with one more is somebody's own.
     pub labels: usize,
     /// Whether it is run by a service for its customers, such as github.io, and not by a registry.
     pub is_service: bool,
 }
 
-impl Suffix {
+impl PublicSuffix {
     /// The longest such part of a name, which may be all of it. Of a name that no list knows it is
     /// the last label.
     #[must_use]
@@ -77,7 +77,7 @@ fn is_ours(below: &[u8]) -> bool {
     OPEN_SUFFIXES.iter().any(|open| open.as_bytes() == name)
 }
 
-/// Whether the Public Suffix List has the name, or all that are directly below it; `below` is a
+/// Whether the Public PublicSuffix List has the name, or all that are directly below it; `below` is a
 /// name below it.
 fn is_listed(below: &[u8], name: &[u8]) -> bool {
     psl::suffix(below)
@@ -137,8 +137,8 @@ mod tests {
             (".", 0, false),
         ] {
             let parsed: Name = name.parse().expect(name);
-            let suffix = Suffix { labels, is_service };
-            assert_eq!(Suffix::of(parsed.as_ref()), suffix, "{name}");
+            let suffix = PublicSuffix { labels, is_service };
+            assert_eq!(PublicSuffix::of(parsed.as_ref()), suffix, "{name}");
         }
     }
 }

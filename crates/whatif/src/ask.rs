@@ -81,18 +81,18 @@ pub(super) struct Decided {
     /// Empty when there is none.
     pub(super) reply: Vec<u8>,
     /// What an upstream would have to be asked for.
-    pub(super) asks: Option<Forwarded>,
+    pub(super) asks: Option<ForwardedTo>,
 }
 
 /// What is known of an answer that an upstream has to give.
 #[derive(PartialEq, Eq)]
-pub(super) struct Forwarded {
+pub(super) struct ForwardedTo {
     pub(super) name: Name,
     /// Who is asked, and what of the answer may pass.
     pub(super) forwarding: Forwarding,
 }
 
-impl Forwarded {
+impl ForwardedTo {
     /// What a permit was given for: the same decision once more.
     fn of(ask: &Forward, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
         let policy = snapshot.policy();
@@ -118,7 +118,7 @@ pub(super) fn ask(question: ClientQuestion<'_>, snapshot: &Snapshot, now: System
     let step: Step = engine::begin(&packet, client, &Context::new(snapshot, now), &mut reply);
     reply.truncate(step.len());
     let asks = match &step {
-        Step::Forward(ask) => Forwarded::of(ask, snapshot, now),
+        Step::Forward(ask) => ForwardedTo::of(ask, snapshot, now),
         Step::Reply { .. } | Step::Drop(..) => None,
     };
     Decided {

@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     answer,
-    ask::{ClientQuestion, Decided, Forwarded, Subject, ask, rule_of},
+    ask::{ClientQuestion, Decided, ForwardedTo, Subject, ask, rule_of},
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
@@ -309,14 +309,14 @@ fn other_records(old: &Decided, new: &Decided) -> Option<(String, String)> {
 
 /// Whether the same is asked for, and the same may pass; upstreams have other numbers in other
 /// configurations, and are compared by name.
-fn are_same(old: &Forwarded, new: &Forwarded) -> bool {
+fn are_same(old: &ForwardedTo, new: &ForwardedTo) -> bool {
     let ((one, other), same_name) = ((&old.forwarding, &new.forwarding), old.name == new.name);
     same_name && one.answers == other.answers && one.cname == other.cname
 }
 
 /// What is asked for, and what of the answer may pass.
-fn filter(asks: &Forwarded) -> String {
-    let Forwarded { name, forwarding } = asks;
+fn filter(asks: &ForwardedTo) -> String {
+    let ForwardedTo { name, forwarding } = asks;
     let aliases = match forwarding.cname {
         CnameMode::Any => "aliases anywhere",
         CnameMode::Allowed => "aliases to allowed names",

@@ -13,7 +13,7 @@ use super::{
     wanted::ExistingPolicy,
 };
 use crate::words::without_dot;
-use dnsgate_config::{Suffix, default_types};
+use dnsgate_config::{PublicSuffix, default_types};
 use dnsgate_core::dns::{Name, NameRef, RecordType};
 
 /// The most types that a configuration takes in one rule.
@@ -88,7 +88,7 @@ pub(super) fn rules<'p>(
 /// The domain that a name is part of.
 fn domain_of(name: &Name) -> RuleDomain<'static> {
     let labels = name.as_ref().label_count();
-    let suffix = Suffix::of(name.as_ref());
+    let suffix = PublicSuffix::of(name.as_ref());
     let own = suffix.labels + 1;
     let domain = |labels| {
         let found = ancestor(name.as_ref(), labels);

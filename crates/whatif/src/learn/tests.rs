@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use dnsgate_config::{Config, Suffix, default_types};
+use dnsgate_config::{Config, PublicSuffix, default_types};
 use dnsgate_core::{
     dns::{Name, NameBuf, NameRef, RecordType},
     policy::{GroupId, Pattern, Policy, Verdict},
@@ -273,7 +273,7 @@ proptest! {
             .flat_map(|rule| &rule.lines).map(|line| &line.pattern).collect();
         for pattern in &patterns {
             if let Pattern::Subtree(name) | Pattern::Below(name) = pattern {
-                prop_assert!(Suffix::of(name.as_ref()).labels < name.as_ref().label_count(), "{}", pattern);
+                prop_assert!(PublicSuffix::of(name.as_ref()).labels < name.as_ref().label_count(), "{}", pattern);
             }
         }
         for observed in &judged.wanted {

@@ -39,7 +39,7 @@ pub(super) enum NotAllowed {
 
 /// What is to be allowed, and what is not.
 #[derive(Debug, Default)]
-pub(super) struct Wanted<'p> {
+pub(super) struct WantedNames<'p> {
     pub(super) wanted: Vec<&'p ObservedQuestion>,
     /// With the rule that is meant, where it is one.
     pub(super) others: BTreeMap<NotAllowed, Vec<(&'p ObservedQuestion, String)>>,
@@ -52,8 +52,8 @@ pub(super) fn all<'p>(
     page: &'p ObservedPage,
     existing: ExistingPolicy<'_>,
     min_count: u64,
-) -> Wanted<'p> {
-    let mut judged = Wanted::default();
+) -> WantedNames<'p> {
+    let mut judged = WantedNames::default();
     let mut counts: HashMap<&Name, u64> = HashMap::new();
     let mut wanted = Vec::new();
     for observed in &page.observed {

@@ -8,7 +8,7 @@ use super::{
     observed::{ObservedPage, ObservedQuestion, TimesSeen},
     rules::LearntRule,
     subtrees::DomainLine,
-    wanted::{NotAllowed, Wanted},
+    wanted::{NotAllowed, WantedNames},
 };
 use crate::words::{plural, without_dot};
 use dnsgate_core::policy::Pattern;
@@ -21,7 +21,7 @@ pub(super) fn written(
     page: &ObservedPage,
     source: &str,
     upstream: &str,
-    judged: &Wanted<'_>,
+    judged: &WantedNames<'_>,
     rules: &[LearntRule<'_>],
 ) -> String {
     let mut text = String::new();
@@ -41,7 +41,7 @@ pub(super) fn written(
 fn head(
     page: &ObservedPage,
     source: &str,
-    judged: &Wanted<'_>,
+    judged: &WantedNames<'_>,
     rules: &[LearntRule<'_>],
     text: &mut String,
 ) {

@@ -1,0 +1,30 @@
+//! The severity of a log line.
+
+/// How much a line matters, in Cloud Logging's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogSeverity {
+    /// Routine: an answer, a start, a stop.
+    Info,
+    /// Normal, but worth a look: a denial, or what would be one.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something is wrong.
+    Error,
+    /// dnsgate cannot go on.
+    Critical,
+}
+
+impl LogSeverity {
+    /// The value of the key `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Notice => "NOTICE",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+}
