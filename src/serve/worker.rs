@@ -22,10 +22,10 @@ use crate::{
     upstream::Admitted,
 };
 use dnsgate_core::{
-    dns::{Prefetch, query::HEADER},
+    dns::{Failure, Prefetch, query::HEADER},
     engine::{
-        self, Client, Context, FollowUp, Forward, Outcome, RateVerdict, Reason, Snapshot, Step,
-        UpstreamResult,
+        self, Client, Context, FollowUp, Forward, Outcome, Permit, RateVerdict, Reason, Snapshot,
+        Step, UpstreamResult,
     },
 };
 
@@ -119,29 +119,37 @@ impl Worker {
         message: ClientMessage<'_>,
         out: &mut [u8],
     ) -> Result<Option<Admitted>, Step> {
-        let failure = match self
-            .forwarder
-            .upstreams()
-            .admit(&self.snapshot, &ask.permit)
-        {
-            Ok(admitted) => return Ok(admitted),
-            Err(failure) => failure,
-        };
+        let upstreams = self.forwarder.upstreams();
+        match upstreams.admit(&self.snapshot, &ask.permit) {
+            Ok(admitted) => Ok(admitted),
+            Err(failure) => {
+                let permit = ask.permit.clone();
+                // An alias of what the cache had may lead to an upstream that may be asked.
+                self.reply_unasked(permit, failure, message, out)
+                    .map_or(Ok(None), Err)
+            }
+        }
+    }
+
+    /// The reply of a query whose upstream is not asked, for that reason: a stale response from the cache, or
+    /// SERVFAIL. `None` where an alias of the cached response leads to another upstream.
+    fn reply_unasked(
+        &self,
+        permit: Permit,
+        failure: Failure,
+        message: ClientMessage<'_>,
+        out: &mut [u8],
+    ) -> Option<Step> {
         let context =
             Context::new(&self.snapshot, self.now).with_cache(self.forwarder.cache(), self.began);
-        let arrived = [UpstreamResult::new(
-            ask.permit.clone(),
-            Err(failure),
-            &context,
-        )];
+        let unasked = [UpstreamResult::new(permit, Err(failure), &context)];
         let client = Client {
             source: message.source.ip(),
             transport: message.transport,
         };
-        match engine::resume(message.packet, client, &context, &arrived, out) {
-            // An alias of what the cache had leads to an upstream that may be asked.
-            Step::Forward(_) => Ok(None),
-            step => Err(step),
+        match engine::resume(message.packet, client, &context, &unasked, out) {
+            Step::Forward(_) => None,
+            step => Some(step),
         }
     }
 
@@ -155,6 +163,7 @@ impl Worker {
         responder: &dyn Responder,
     ) -> Option<usize> {
         let outcome = ask.outcome;
+        let stale = ask.stale.then(|| ask.permit.clone());
         let taken = responder.detach().and_then(|responder| {
             let waiting = Waiting {
                 packet: message.packet.into(),
@@ -173,6 +182,14 @@ impl Worker {
             return None;
         }
         self.shared.shed(Shed::InFlight);
+        let instead =
+            stale.and_then(|permit| self.reply_unasked(permit, Failure::Shed, message, out));
+        if let Some(step) = instead {
+            let len = step.len();
+            let reply = out.get(..len).unwrap_or_default();
+            self.record(*step.outcome(), message, reply, step.rejected());
+            return (len > 0).then_some(len);
+        }
         let step = engine::fail(message.packet, message.transport, Reason::Shed, out);
         let failed = Outcome {
             reason: step.outcome().reason,

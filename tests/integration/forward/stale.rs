@@ -1,5 +1,9 @@
 //! Upstreams that no longer answer: stale answers are served for a while (RFC 8767), or an error says why not.
 
+use std::net::UdpSocket;
+
+use dnsgate_core::dns::{Name, RecordType, upstream_query};
+
 use super::unbound::{Unbound, have};
 use crate::{reply::Reply, running::Running};
 
@@ -62,4 +66,42 @@ cache: {{ serve_stale: {serve_stale} }}
             assert_eq!(unknown.status, "SERVFAIL", "{signal} {unknown:?}");
         }
     }
+}
+
+#[test]
+fn stale_answers_are_served_while_no_place_is_free() {
+    if !have(&["dig"]) {
+        return;
+    }
+    let unbound = Unbound::with(&[("brief.example", ZONE)], None);
+    let dnsgate = Running::start(&format!(
+        "google_apis: {{ vip: off }}
+upstreams: {{ brief: {{ servers: [\"udp://{}\"] }} }}
+rules: [{{ name: brief, domains: [.brief.example], forward: brief }}]
+limits: {{ in_flight: 1, coalesced: 1, upstream_timeout: 3s }}
+",
+        unbound.address
+    ));
+    let fresh = Reply::read(&dnsgate.dig("www.brief.example"));
+    assert_eq!((&*fresh.status, &*fresh.ede), ("NOERROR", ""));
+    unbound.signal("STOP");
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let late = (0..MOST).find_map(|number| {
+        // One of them takes the only place for three seconds, and nobody waits for its answer.
+        let other = format!("n{number}.brief.example.")
+            .parse::<Name>()
+            .expect("a name");
+        let query = upstream_query::encode(7, other.as_ref(), RecordType::A, false, false);
+        client
+            .send_to(&query, ("127.0.0.1", dnsgate.port))
+            .expect("sent");
+        let reply = Reply::read(&dnsgate.dig("www.brief.example"));
+        (!reply.ede.is_empty()).then_some(reply)
+    });
+    let late = late.expect("one second ends");
+    assert_eq!(
+        (&*late.status, &*late.ede),
+        ("NOERROR", "3 (Stale Answer): no upstream answers")
+    );
+    assert!(dnsgate.metric("dnsgate_shed_total{why=\"in_flight\"}") > 0);
 }
