@@ -11,6 +11,17 @@
 //! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
 //! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
+
 pub mod admin;
 pub mod cli;
 mod clock;

@@ -28,6 +28,7 @@ pub(crate) const BOUNDS: [Duration; 13] = [
 const NANOS: u64 = 1_000_000_000;
 
 /// The same bounds in nanoseconds.
+#[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
 const BOUND_NANOS: [u64; BOUNDS.len()] = {
     let mut bounds = [0; BOUNDS.len()];
     let mut at = 0;

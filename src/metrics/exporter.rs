@@ -29,7 +29,7 @@ use super::{
     labels::OTHER,
     names::{NONE_ID, NameId, Names},
     reading::Watched,
-    series::{Series, counter, family, gauge, histogram},
+    series::{Series, counter, family, float, gauge, histogram},
     shared_counters::{Reload, SelfQuery, SharedCounters, Shed, TcpLimit},
     thread_counters::QueryCounters,
     upstream_counters::AllUpstreamCounters,
@@ -205,7 +205,7 @@ fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
         ),
         counted(&families::REPLIES_LOST, shared.replies_lost_total()),
         counted(&families::UNANSWERABLE, shared.unanswerable_total()),
-        measured(&families::GENERATION, shared.generation() as f64),
+        measured(&families::GENERATION, float(shared.generation())),
         measured(&families::LOADED, shared.loaded_at().as_secs_f64()),
         family(
             &families::RELOADS,
@@ -271,5 +271,5 @@ fn durations(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
 /// must not make the number negative.
 fn open(shared: &SharedCounters) -> f64 {
     let closed = shared.tcp_closed_total();
-    shared.tcp_opened_total().saturating_sub(closed) as f64
+    float(shared.tcp_opened_total().saturating_sub(closed))
 }

@@ -6,7 +6,7 @@ use prometheus::proto::MetricFamily;
 use super::{
     families,
     reading::Reading,
-    series::{counter, family, gauge, histogram},
+    series::{counter, family, float, gauge, histogram},
     upstream_counters::{RTT_BOUNDS, UpstreamQueryResult, UpstreamReadings, UpstreamRefusal},
 };
 
@@ -70,7 +70,7 @@ pub(crate) fn upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
 /// How the cache has been doing, how many queries wait, and what TCP clients have not read.
 pub(crate) fn reading(reading: &Reading) -> [MetricFamily; 8] {
     let counted = |of, count| family(of, [counter([], count)]);
-    let measured = |of, value: u64| family(of, [gauge([], value as f64)]);
+    let measured = |of, value: u64| family(of, [gauge([], float(value))]);
     [
         counted(&families::CACHE_HITS, reading.cache_hits),
         counted(&families::CACHE_MISSES, reading.cache_misses),

@@ -41,6 +41,10 @@ const TYPE_NONE: usize = RecordType::NAMED.len() + 1;
 const TYPE_NUMBERS: usize = RecordType::NAMED[RecordType::NAMED.len() - 1].0.0 as usize + 1;
 
 /// Type number → position, so that the hot path need not search.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "there are fewer than 256 types with a name"
+)]
 static TYPE_POSITIONS: [u8; TYPE_NUMBERS] = {
     let mut positions = [TYPE_OTHER as u8; TYPE_NUMBERS];
     let mut at = 0;

@@ -12,10 +12,19 @@ pub(crate) struct Series {
     metric: Metric,
 }
 
+/// The value of a counter as Prometheus has it.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the format has floating-point values; beyond 2^53 the last digits are lost"
+)]
+pub(crate) const fn float(value: u64) -> f64 {
+    value as f64
+}
+
 /// A counter.
 pub(crate) fn counter<const N: usize>(labels: [&str; N], value: u64) -> Series {
     let mut counter = Counter::default();
-    counter.set_value(value as f64);
+    counter.set_value(float(value));
     let mut metric = Metric::default();
     metric.set_counter(counter);
     Series {
@@ -52,7 +61,7 @@ pub(crate) fn histogram<const N: usize>(
     let mut histogram = Histogram::default();
     histogram.set_bucket(buckets.collect());
     histogram.set_sample_count(counts.iter().sum());
-    histogram.set_sample_sum(nanos as f64 / 1e9);
+    histogram.set_sample_sum(float(nanos) / 1e9);
     let mut metric = Metric::default();
     metric.set_histogram(histogram);
     Series {

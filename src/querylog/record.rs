@@ -57,7 +57,7 @@ impl QueryRecord {
             generation: event.generation,
             sample: 1,
             rejected: event.rejected.map(|record| cut(record).into()),
-            len: message.len().min(KEPT) as u16,
+            len: u16::try_from(message.len().min(KEPT)).unwrap_or_default(),
             message: [0; KEPT],
         };
         for (to, from) in record.message.iter_mut().zip(message) {

@@ -13,6 +13,16 @@
 //! the time, which only [`Config::warnings`] asks for.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
 

@@ -26,6 +26,10 @@ const MAX_NAMES: usize = 4_000_000;
 /// has its names once more. No official reference.
 const MAX_ALL_NAMES: usize = 8_000_000;
 /// The most bytes of all lists together, in the same proportion to the names as for one list. No official reference.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "tens of mebibytes, on any machine"
+)]
 const MAX_ALL: usize = 8 * MAX_LIST as usize;
 
 /// How much the lists of a configuration have so far.

@@ -77,9 +77,12 @@ impl Parts {
         self.sources.push(source);
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "as many zones as fit into a file of 16 MiB"
+    )]
     pub(super) fn add_zone(&mut self, zone: Zone) -> ZoneId {
         self.zones.push(zone);
-        // As many zones as fit into a file of 16 MiB.
         ZoneId((self.zones.len() - 1) as u32)
     }
 

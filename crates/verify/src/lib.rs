@@ -23,6 +23,16 @@
 //! Not here: arguments, files, clocks and signals, which are in the program's `cli`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
 
 mod answer;
 mod bucket;

@@ -20,6 +20,16 @@
 //! program's `cli`; what happens to a configuration whose tests fail is in its start and reload.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
 
 mod answer;
 mod ask;
