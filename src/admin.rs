@@ -1,13 +1,11 @@
 //! The admin port: health, metrics, and what programs of this machine may ask for, over HTTP.
 
 pub(crate) mod connection_limits;
-pub(crate) mod explain_answer;
 pub(crate) mod explain_page;
 mod host_check;
 pub(crate) mod listener;
 mod local_only;
 pub mod pages;
-pub(crate) mod readiness;
 pub(crate) mod reload_page;
 mod requests;
 

@@ -27,6 +27,7 @@ pub mod cli;
 mod clock;
 #[cfg(feature = "faults")]
 mod faults;
+pub(crate) mod health;
 pub mod metrics;
 pub mod querylog;
 pub(crate) mod reload;

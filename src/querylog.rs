@@ -11,6 +11,7 @@
 //! alone.
 
 mod collector;
+pub mod finished_query;
 mod format;
 mod lifecycle;
 mod message_text;
@@ -19,6 +20,7 @@ mod output;
 mod record;
 mod sample;
 mod severity;
+pub mod start_error;
 mod writer;
 
 #[cfg(test)]
@@ -36,10 +38,7 @@ use dnsgate_config::{
 };
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
-use crate::{
-    metrics::{names::Names, shared_counters::SharedCounters},
-    telemetry::start_error::StartError,
-};
+use crate::metrics::{names::Names, shared_counters::SharedCounters};
 
 pub(crate) use lifecycle::LifecycleEvent;
 use output::Output;
@@ -48,6 +47,7 @@ pub(crate) use record::QueryRecord;
 use record::is_routine;
 use sample::Sampler;
 pub use severity::LogSeverity;
+use start_error::StartError;
 use writer::{Destination, LogThread};
 
 /// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries

@@ -24,6 +24,7 @@ use dnsgate_core::engine::Snapshot;
 use dnsgate_whatif::{Failures, Subject};
 
 mod blocking;
+mod explain_answer;
 mod file_watch;
 mod partitions;
 mod refused;

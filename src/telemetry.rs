@@ -11,9 +11,7 @@
 //! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
 //! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::read_at_scrape`]).
 
-pub(crate) mod finished_query;
 pub(crate) mod recorder;
-pub(crate) mod start_error;
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +24,12 @@ use std::{
 
 use serde_json::Value;
 
+pub use crate::querylog::{
+    finished_query::{FinishedQuery, Latency},
+    start_error::StartError,
+};
 pub use crate::{
-    admin::readiness::{Phase, ProcessHealth},
+    health::{Phase, ProcessHealth},
     metrics::{
         exporter::CONTENT_TYPE,
         families::{Family, FamilyKind, families},
@@ -39,9 +41,7 @@ pub use crate::{
     querylog::{LogSettings, LogSeverity},
 };
 use dnsgate_config::LogQueries;
-pub use finished_query::{FinishedQuery, Latency};
 pub use recorder::Recorder;
-pub use start_error::StartError;
 
 use crate::{
     clock::calendar,

@@ -57,12 +57,14 @@ impl ExplainQuestion {
                 "type" => rtype = Some(read(key, &value)?),
                 "client" => client = Some(read(key, &value)?),
                 _ => {
-                    return Err(format!("there is name, type and client, no {key:?}"));
+                    return Err(format!(
+                        "unknown parameter {key:?}; use name, type and client"
+                    ));
                 }
             }
         }
         Ok(Self {
-            name: name.ok_or_else(|| "there is no name: /explain?name=NAME".to_owned())?,
+            name: name.ok_or_else(|| "name is missing: /explain?name=NAME".to_owned())?,
             rtype: rtype.unwrap_or(RecordType::A),
             client: client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         })
@@ -118,10 +120,10 @@ mod tests {
                 "name=a%5c.b%2Fc%26.d&client=fd00%3A%3A1&",
                 asked("a\\.b/c&.d", RecordType::A, "fd00::1"),
             ),
-            ("", bad("there is no name: /explain?name=NAME")),
+            ("", bad("name is missing: /explain?name=NAME")),
             (
                 "name=a&nam=b",
-                bad("there is name, type and client, no \"nam\""),
+                bad("unknown parameter \"nam\"; use name, type and client"),
             ),
         ] {
             assert_eq!(ExplainQuestion::of(query), want, "{query}");

@@ -73,7 +73,7 @@ impl Hosts {
 fn refusal(authority: Option<&Authority>) -> String {
     let host = authority.map_or("", Authority::host);
     format!(
-        "refused: the Host of the request, {host:?}, is no name of this dnsgate; ask for it by its address, \
+        "refused: the Host of the request, {host:?}, is not an allowed host name; ask for it by its address, \
          or add the name to `admin_hosts` in its configuration (or `serve --admin-host`) and restart it\n"
     )
 }

@@ -278,8 +278,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 </table>
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
-<li><a href="/readyz">/readyz</a>: whether it may be asked</li>
-<li><a href="/observed">/observed</a>: what a policy that is only observed would deny</li>
+<li><a href="/readyz">/readyz</a>: whether dnsgate is ready</li>
+<li><a href="/observed">/observed</a>: names that observe mode would deny</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
 </body>

@@ -34,7 +34,7 @@ use super::{
     thread_counters::QueryCounters,
     upstream_counters::AllUpstreamCounters,
 };
-use crate::admin::readiness::{Phase, ProcessHealth};
+use crate::health::{Phase, ProcessHealth};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;

@@ -24,10 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 
-use crate::{
-    metrics::{labels::NONE, names::LabelSet},
-    telemetry::finished_query::FinishedQuery,
-};
+use super::finished_query::FinishedQuery;
+use crate::metrics::{labels::NONE, names::LabelSet};
 
 /// The most entries. One takes some 150 bytes, and its name, group and rule: 2 MiB in all, 5 with
 /// the longest names. A VPC asks for some hundred names outside its own zones, and a list of more

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::telemetry::finished_query::FinishedQuery;
+use super::finished_query::FinishedQuery;
 use dnsgate_core::{
     dns::Transport,
     engine::{Ending, Outcome, Reason},

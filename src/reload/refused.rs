@@ -13,11 +13,11 @@ pub(crate) enum ReloadRefused {
     NoFile,
     /// The file was a pipe or the like: it was read once, and what it would say now is another
     /// thing, perhaps nothing at all.
-    #[error("{} is no regular file and cannot be read twice", .0.display())]
+    #[error("{} is not a regular file and cannot be read twice", .0.display())]
     ReadOnce(PathBuf),
     /// The file was a regular one, and something else has its name now: to read from it might never
     /// end.
-    #[error("{} is no regular file any more", .0.display())]
+    #[error("{} is no longer a regular file", .0.display())]
     NotAFile(PathBuf),
     /// The file is not wholly valid.
     #[error("{0}")]
@@ -68,9 +68,9 @@ impl ReloadRefused {
                 "there is no configuration file; start with --config to have one that can be reloaded",
             ),
             Self::ReadOnce(_) => {
-                Unquoted::from("the configuration is no regular file and cannot be read twice")
+                Unquoted::from("the configuration is not a regular file and cannot be read twice")
             }
-            Self::NotAFile(_) => Unquoted::from("the configuration is no regular file any more"),
+            Self::NotAFile(_) => Unquoted::from("the configuration is no longer a regular file"),
             Self::Invalid(report) => report.unquoted(),
             Self::Fixed { key, .. } => Unquoted::from("`")
                 .and(key)

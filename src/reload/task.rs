@@ -22,11 +22,12 @@ use tokio::{runtime::Handle, sync::mpsc};
 use super::{
     AttemptResult, NextConfiguration, ReloadAttempt, ReloadRefused, Reloader,
     blocking::{BlockingError, BlockingThreads},
+    explain_answer,
     file_watch::FileWatch,
     report,
 };
 use crate::{
-    admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult, explain_answer},
+    admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult},
     clock::calendar,
     serve::{
         Forwarder,

@@ -9,7 +9,7 @@ use std::{cell::RefCell, mem, sync::Arc, time::Duration};
 
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
-use super::finished_query::{FinishedQuery, Latency};
+use crate::querylog::finished_query::{FinishedQuery, Latency};
 use crate::{
     metrics::{
         duration,

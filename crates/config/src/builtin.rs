@@ -35,8 +35,11 @@ const METADATA_TTL: u32 = 300;
 
 /// Names whose absence tells clients to stay with the resolver that they were given.
 const CANARIES: [(&str, &str); 2] = [
-    ("use-application-dns.net", "DNS stays with this server"),
-    ("resolver.arpa", "this server has no encrypted twin"),
+    (
+        "use-application-dns.net",
+        "clients must keep using this server",
+    ),
+    ("resolver.arpa", "this server offers no encrypted DNS"),
 ];
 
 /// RFC 6303 sections 4.2 to 4.6, in the order of its tables; the sixteen zones of 172.16.0.0/12
@@ -162,8 +165,9 @@ mod tests {
 
     #[test]
     fn each_answer_has_its_switch() {
-        let canary = "nxdomain: built-in use-application-dns.net: DNS stays with this server";
-        let twin = "nxdomain: built-in resolver.arpa: this server has no encrypted twin";
+        let canary =
+            "nxdomain: built-in use-application-dns.net: clients must keep using this server";
+        let twin = "nxdomain: built-in resolver.arpa: this server offers no encrypted DNS";
         for (switch, name, want) in [
             ("metadata", "metadata.google.internal", "A 169.254.169.254"),
             ("private_reverse", "1.0.0.10.in-addr.arpa", "NXDOMAIN"),

@@ -76,7 +76,7 @@ pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> Cache
     if let Some(place) = on.place().filter(|_| bridge_denials && serve_stale == 0) {
         faults.push_help(
             place,
-            "`serve_stale_on: denial` bridges nothing: `serve_stale` is 0s",
+            "`serve_stale_on: denial` has no effect, because `serve_stale` is 0s",
             "give `serve_stale` a time, or leave `serve_stale_on` out".to_owned(),
         );
     }

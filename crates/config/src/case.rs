@@ -2,9 +2,9 @@
 //!
 //! A case is a question, who asks it, and what must come of it. It is read here like every other
 //! value, so that a test which tests nothing (a misspelt key, a rule that does not exist) is an
-//! error with its place and not a test that passes. Asking the questions is for `rehearsal`: this
+//! error with its place and not a test that passes. Asking the questions is for `dnsgate-whatif`: this
 //! layer knows no engine. So the words for verdicts and reasons stand here once more, and a test of
-//! `rehearsal` holds them to the engine's.
+//! `dnsgate-whatif` holds them to the engine's.
 
 use std::{
     collections::BTreeSet,

@@ -31,7 +31,7 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
                 (Some(list), place) => format!(" ({}:{})", list.path, place.line),
             };
             let message = format!(
-                "{} and {}{elsewhere} are both about `{pattern}` for the same clients and types, and neither goes before the other",
+                "{} and {}{elsewhere} are both about `{pattern}` for the same clients and types, and neither takes precedence",
                 here.what, other.what
             );
             let help = "give them different groups or types, or remove one; the order in the file does not matter".to_owned();
@@ -59,7 +59,7 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
                     one.line,
                     groups.name(*second)
                 ),
-                "a client is in one group: keep the range in one of them; a longer prefix goes before a shorter one".to_owned(),
+                "a client is in one group: keep the range in one of them; a longer prefix takes precedence over a shorter one".to_owned(),
             );
         }
         other => faults.push(Place::default(), other.to_string()),

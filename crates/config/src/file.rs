@@ -310,7 +310,7 @@ impl<'de> Visitor<'de> for WordOr<Mode> {
         }
         let help = match super::error::nearest(word, ["enforce", "observe"]) {
             Some("enforce") => "did you mean enforce?",
-            _ => "observe needs the upstream that is asked what would be denied",
+            _ => "observe needs an upstream, for the queries that would be denied",
         };
         let error = "write enforce, or { observe: UPSTREAM }";
         Err(advised(error, Some(help.to_owned())))

@@ -254,8 +254,8 @@ limits! {
     /// dnsgate_log_dropped_total. Default: 2048.
     log_queue: Count = 2_048, from 1, to 1_000_000;
 
-    /// Queries that wait for an upstream, from 1 to 1000000; more are answered SERVFAIL:
-    /// dnsgate_shed_total, in_flight. The default is enough for 5000 a second that all wait the full 2s.
+    /// Queries that wait for an upstream, from 1 to 1000000; more are answered SERVFAIL, or from an expired
+    /// entry of the cache: dnsgate_shed_total, in_flight. The default is enough for 5000 a second that all wait the full 2s.
     /// Half of the places are reserved, the same number for each client group at each upstream: while
     /// fewer of its queries wait there, none is refused, whatever other groups do. The other half is
     /// shared, but no group and no upstream takes more than four times the places that are free in it. A
@@ -264,7 +264,8 @@ limits! {
 
     /// Queries that wait for the answer to one question, which is asked once for all of them: from 1 to
     /// 100000, not above `in_flight`. Fewer than that, so that a name that does not resolve cannot keep the
-    /// others out. More are answered SERVFAIL: dnsgate_shed_total, coalesced. Default: 1000.
+    /// others out. More are answered SERVFAIL, or from an expired entry of the
+    /// cache: dnsgate_shed_total, coalesced. Default: 1000.
     coalesced: Count = 1_000, from 1, to 100_000;
 
     /// Connections to one server of an upstream over TCP, TLS or HTTPS, from 1 to 64. One more is opened
@@ -273,7 +274,8 @@ limits! {
 
     /// Questions in flight on one of these connections, from 1 to 16384; over HTTPS the server may ask for
     /// fewer. No client group takes more than four times the places of a server that are free. A query
-    /// without a place is answered SERVFAIL: dnsgate_shed_total, upstream_pipeline. Default: 512.
+    /// without a place is answered SERVFAIL, or from an expired entry of the cache: dnsgate_shed_total,
+    /// upstream_pipeline. Default: 512.
     upstream_pipeline: Count = 512, from 1, to 16_384;
 
     /// Questions at a time to an upstream whose servers are all down, from 1 to 1000: they find out whether

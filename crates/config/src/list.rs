@@ -107,7 +107,7 @@ pub(super) fn read(
             }
             Err(error) => {
                 let message = format!("{:?}: {error}", quoted(entry));
-                let kind = "the line is no name that a list may have";
+                let kind = "the line is not a valid name";
                 faults.push_in(file, place, Message::of(kind, message), None);
             }
         }

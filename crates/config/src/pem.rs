@@ -30,7 +30,7 @@ pub(super) fn check_certificates(text: &str) -> Result<usize, (u32, &'static str
             Some((begin, has_data)) => {
                 let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
                 if !line.bytes().all(base64) {
-                    return Err((number, "this is not Base64, as a certificate in PEM is"));
+                    return Err((number, "this is not Base64; a PEM certificate is"));
                 }
                 Some((begin, has_data || !line.is_empty()))
             }
@@ -76,7 +76,7 @@ mod tests {
             ),
             (
                 &one.replace("MIIB", "M,IB"),
-                Err((2, "this is not Base64, as a certificate in PEM is")),
+                Err((2, "this is not Base64; a PEM certificate is")),
             ),
         ] {
             assert_eq!(check_certificates(text), want, "{text}");

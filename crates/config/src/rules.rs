@@ -54,7 +54,7 @@ pub(super) fn rule(
     if let Some(empty) = entry.domains.as_ref().filter(|list| list.value.is_empty()) {
         faults.push(
             empty.place,
-            "`domains` is empty, so the rule would be about no name",
+            "`domains` is empty, so the rule would match no name",
         );
     }
     if let Some(file) = entry.domains_file.as_ref()
@@ -149,7 +149,7 @@ fn type_set(types: &At<List<RecordType>>, faults: &mut Faults<'_>) -> TypeSet {
     if types.value.is_empty() {
         faults.push_help(
             types.place,
-            "`types` is empty, so the rule would be about no question",
+            "`types` is empty, so the rule would match no question",
             "leave the key out for every type".to_owned(),
         );
     }

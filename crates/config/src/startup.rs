@@ -176,7 +176,7 @@ fn log(section: &LogSection, faults: &mut Faults<'_>) -> Log {
     if let Some(place) = place.filter(|_| is_known && sample > 1 && queries != LogQueries::All) {
         faults.push_help(
             place,
-            "`sample` thins out a log of all queries, and this one is none",
+            "`sample` works only with `queries: all`",
             "add `queries: all`, or leave `sample` out".to_owned(),
         );
     }

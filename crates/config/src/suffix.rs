@@ -1,11 +1,11 @@
-//! Names under which anybody can have one: the Public PublicSuffix List, and what it lacks.
+//! Names under which anybody can have one: the Public Suffix List, and what it lacks.
 //!
-//! A rule for all names below such a suffix lets through unknown clients' names with one's own. Who warns
+//! A rule for all names below such a suffix also lets through names that other people register. Who warns
 //! of that, and who writes rules, asks here.
 
 use dnsgate_core::dns::NameRef;
 
-/// Suffixes under which anybody can have a name and that the Public PublicSuffix List does not have:
+/// Suffixes under which anybody can have a name and that the Public Suffix List does not have:
 /// services in which the customer chooses the first label.
 const OPEN_SUFFIXES: [&str; 3] = [
     "googleusercontent.com",
@@ -77,7 +77,7 @@ fn is_ours(below: &[u8]) -> bool {
     OPEN_SUFFIXES.iter().any(|open| open.as_bytes() == name)
 }
 
-/// Whether the Public PublicSuffix List has the name, or all that are directly below it; `below` is a
+/// Whether the Public Suffix List has the name, or all that are directly below it; `below` is a
 /// name below it.
 fn is_listed(below: &[u8], name: &[u8]) -> bool {
     psl::suffix(below)

@@ -113,7 +113,7 @@ pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>)
         Some(faults.warning(
             rule.place,
             format!(
-                "{} can never win: {}{elsewhere} takes every question of it",
+                "{} can never win: {}{elsewhere} matches every question first",
                 rule.what, by.what
             ),
             Some("remove one of them, or change groups, types or names".to_owned()),

@@ -75,7 +75,7 @@ pub(super) fn parse(text: &str, faults: &mut Faults<'_>) -> Node {
                 let place = place_of(&span);
                 if tree.is_full(&event) {
                     let message = format!("there are more than {MAX_NODES} values in this file");
-                    let help = "long lists of names stand in files of their own: domains_file";
+                    let help = "put long lists of names into a file: domains_file";
                     faults.push_help(place, message, help.to_owned());
                     return bad_root();
                 }

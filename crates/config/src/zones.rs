@@ -129,7 +129,7 @@ fn from_file(
                 };
                 let name = path.to_string_lossy();
                 let file = OtherFile { name: &name, text };
-                let kind = "the zone file has no meaning at this place";
+                let kind = "the zone file cannot be read at this place";
                 faults.push_in(file, place, Message::of(kind, fault.message), None);
             }
         })

@@ -8,7 +8,7 @@
 //! The table is quick_cache's: S3-FIFO keeps what is asked for often from being swept out by names
 //! that are asked for once, which a hostile client has no end of; a look-up takes a borrowed key
 //! and moves nothing, so that readers share the lock; weights are ours to define. The hash is the
-//! standard library's SipHash, keyed anew in each process, because unknown clients choose the names.
+//! standard library's SipHash, keyed anew in each process, because clients choose the names.
 //!
 //! Not here: who may ask (`policy`), which records may pass (`engine`), which server is asked (the program's `upstream`).
 

@@ -70,7 +70,7 @@ fn running_process_exports_the_families_of_the_table() {
             help.insert(name, text);
         }
     }
-    // Sealed as it is, it has no upstream to count for, no answer of one to response filter, and no rule that ends.
+    // Sealed as it is, it has no upstream to count for, no answer to filter, and no rule that ends.
     let sealed = || {
         families().filter(|it| {
             !["upstream", "check"]

@@ -350,7 +350,7 @@ fn named_pipe_in_place_of_a_file_holds_up_nothing() {
     let path = |name: &str| dnsgate.dir().join(name);
     let rejected = || dnsgate.metric("dnsgate_config_rejected");
     for (name, good, told) in [
-        ("dnsgate.yaml", policy(1), "is no regular file any more"),
+        ("dnsgate.yaml", policy(1), "is no longer a regular file"),
         (
             "corp.zone",
             zone(1),

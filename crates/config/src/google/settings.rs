@@ -134,7 +134,7 @@ impl Settings {
             faults.push_help(
                 domain.place,
                 format!("`{name}` is no domain of Google's"),
-                "write the domain without `*`; which names below it exist is known".to_owned(),
+                "write the domain without `*`; dnsgate knows which names below it exist".to_owned(),
             );
             return None;
         }

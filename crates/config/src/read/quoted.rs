@@ -13,7 +13,7 @@ const MAX_LISTED: usize = 4;
 /// What an error says of a text that is not what its key needs.
 pub(crate) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
     let told = format!("{key} {:?}: {error}", quoted(text));
-    Message::of("the value is none that its key takes", told)
+    Message::of("the key does not accept this value", told)
 }
 
 pub(super) fn shape(value: &Value) -> &'static str {

@@ -107,7 +107,7 @@ fn each_warning_is_told_with_its_place() {
         ),
         (
             "clients: {a: {cidrs: [10.0.0.0/8]}}\nrules:\n- {name: r, domains: [.x.example], deny: true}\n- {name: s, domains: [.x.example], groups: [a], deny: true}",
-            "3:10 rule `r` can never win: rule `s` (line 4) takes every question of it (remove one of them, or change groups, types or names)",
+            "3:10 rule `r` can never win: rule `s` (line 4) matches every question first (remove one of them, or change groups, types or names)",
         ),
     ] {
         assert_eq!(warnings(text), [want], "{text}");
@@ -148,7 +148,7 @@ const CORP: &str = "upstreams: {u: {servers: [udp://10.9.0.53]}, v: {servers: [\
 #[test]
 fn ranges_that_our_own_data_is_not_in_are_warned_of_once() {
     let help =
-        "(where such aliases are meant, list them in the rule, such as addresses: [10.0.0.0/8])";
+        "(to allow such aliases, list the addresses in the rule, such as addresses: [10.0.0.0/8])";
     let told = |rule: &str, place: &str, into: &str, has: &str| {
         format!(
             "{place} rule `{rule}`: its ranges hold to the end of a chain of aliases, so an alias into {into}, which has {has}, is denied {help}"

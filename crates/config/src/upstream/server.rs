@@ -114,7 +114,7 @@ pub enum ServerError {
     NoBrackets(Ipv6Addr),
     /// Neither an address nor a name.
     #[error(
-        "write an IP address, and a port if it is another one: udp://10.9.0.53, udp://[fd00::53]:5353"
+        "write an IP address, and a port if it is not the default: udp://10.9.0.53, udp://[fd00::53]:5353"
     )]
     BadAddress,
     /// The port is not one.
@@ -135,11 +135,11 @@ pub enum ServerError {
     #[error("`#` and a name are for tls:// and https://: there is no certificate without TLS")]
     NameWithoutTls,
     /// What stands behind `#` is no name.
-    #[error("behind `#` stands the name of the server's certificate, such as dns.google: {0}")]
+    #[error("after `#`, write the name of the server's certificate, such as dns.google: {0}")]
     BadName(#[from] NameError),
     /// What stands behind `#` is a DNS name, but none that a certificate can have.
     #[error(
-        "behind `#` stands the name of the server's certificate, such as dns.google; where the certificate is for the address, leave `#` out"
+        "after `#`, write the name of the server's certificate, such as dns.google; where the certificate is for the address, leave `#` out"
     )]
     NotAHost,
     /// A path where none can be.
@@ -237,8 +237,8 @@ fn not_an_address(text: &str) -> ServerError {
 
 fn check_usable(address: IpAddr) -> Result<(), ServerError> {
     let what = match address {
-        _ if address.is_unspecified() => "no address but the word for any",
-        _ if address.is_multicast() => "the address of a group",
+        _ if address.is_unspecified() => "the unspecified address",
+        _ if address.is_multicast() => "a multicast address",
         IpAddr::V4(v4) if v4.is_broadcast() => "the address of everybody",
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => return Err(ServerError::Mapped(v4)),

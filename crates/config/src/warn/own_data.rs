@@ -56,7 +56,7 @@ pub(crate) fn own_data(
             "{}: its ranges hold to the end of a chain of aliases, so an alias into {}, which has {}, is denied",
             source.what, out.source.what, out.address
         );
-        let help = "where such aliases are meant, list them in the rule, such as addresses: [10.0.0.0/8]";
+        let help = "to allow such aliases, list the addresses in the rule, such as addresses: [10.0.0.0/8]";
         Some(faults.warning(source.place, message, Some(help.to_owned())))
     })
 }

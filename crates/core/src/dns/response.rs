@@ -3,7 +3,7 @@
 //!
 //! Everything that the question does not lead to is left behind here, whoever asks and whatever
 //! the policy says: a record of another name cannot get into a reply, nor into the cache. What of
-//! the responses may pass is for the policy in force at the time of each reply (`engine::response filter`).
+//! the responses may pass is for the policy in force at the time of each reply (`engine::filter`).
 
 mod cursor;
 mod decompress;
@@ -231,7 +231,7 @@ pub enum ChainEnd {
     Loop,
 }
 
-/// Why there are no responses.
+/// Why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Failure {
     /// No server answered in time.

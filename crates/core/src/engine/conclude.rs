@@ -21,7 +21,7 @@ use super::{
 /// What a reply says that is past its time.
 const STALE: &str = "no upstream answers";
 /// The same, where it stands in for a denial.
-const BRIDGES: &str = "the upstream says now that there is none";
+const BRIDGES: &str = "the upstream now denies that the record exists";
 /// What a reply says whose chain of aliases has no end: [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 

@@ -346,7 +346,7 @@ mod tests {
         let entry = entry(16_000);
         let [one, other, third] = [(); 3].map(|()| Ranges::public());
         let owner: Name = "x".parse().expect("a name");
-        // How many comparisons it takes to response filter the answer for these ranges.
+        // How many comparisons it takes to filter the answer for these ranges.
         let cost = |all: &[&Ranges]| {
             let mut filter = Filter::new();
             for (place, ranges) in filter.bounds.iter_mut().zip(all) {

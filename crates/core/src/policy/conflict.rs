@@ -20,7 +20,7 @@ pub const MAX_RULES_OF_NAME: usize = 1000;
 pub enum Conflict {
     /// Two rules could win the same question.
     #[error(
-        "two rules are about `{pattern}` for the same clients and types, and neither goes before the other; give them different groups or types, or remove one"
+        "two rules are about `{pattern}` for the same clients and types, and neither takes precedence; give them different groups or types, or remove one"
     )]
     TiedRules {
         /// The one with the lower number.

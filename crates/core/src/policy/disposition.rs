@@ -57,8 +57,8 @@ impl fmt::Display for Disposition {
             Self::LongerNameWins => "loses to a longer name",
             Self::ExactWins => "loses to the exact name",
             Self::NamedGroupWins => "loses to a rule that names the group",
-            Self::ConfiguredWins => "is built in, loses to a configured rule",
-            Self::OtherWins => "is built in, for what no other rule is for",
+            Self::ConfiguredWins => "built in: a configured rule takes precedence",
+            Self::OtherWins => "built in: any other matching rule takes precedence",
         })
     }
 }

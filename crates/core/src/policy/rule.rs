@@ -323,7 +323,7 @@ impl TypeSet {
         }
     }
 
-    /// QueryBits that stand for the types, several types a bit: a set that lacks a bit of another one does not cover it.
+    /// Bits that stand for the types, several types a bit: a set that lacks a bit of another one does not cover it.
     pub(super) fn signature(&self) -> u64 {
         let bit = |rtype: &RecordType| 1 << (u32::from(rtype.0) % u64::BITS);
         self.listed().map_or(u64::MAX, |types| {

@@ -22,7 +22,7 @@ pub struct ExistingPolicy<'c> {
     now: SystemTime,
 }
 
-/// NotAllowed a question is not to be allowed.
+/// Why a question is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NotAllowed {
     /// A rule denies it.
@@ -97,7 +97,7 @@ impl<'c> ExistingPolicy<'c> {
         rules.iter().map(|rule| &*rule.name)
     }
 
-    /// NotAllowed a question is not to be allowed, if so, and the rule that is meant.
+    /// Why a question is not allowed, and by which rule; `None` if it may be allowed.
     fn judge(self, observed: &ObservedQuestion) -> Option<(NotAllowed, String)> {
         if let Some(rule) = &observed.rule {
             return Some((NotAllowed::Denied, rule.clone()));

@@ -1,6 +1,6 @@
 //! A reply from front to back, as records whose form has been checked.
 //!
-//! Nobody vouches for the bytes: an upstream passes on what unknown clients put into their zones. So each
+//! Nobody vouches for the bytes: an upstream passes on what anybody puts into a zone. So each
 //! count, length and pointer is checked, and names as a whole may not expand to more than a message
 //! could sensibly say, so that a few bytes cannot buy much work.
 //!

@@ -35,7 +35,7 @@ pub struct FinishedQuery<'a> {
 pub enum Latency {
     /// So long.
     Known(Duration),
-    /// As long as its batch takes, which is told at the end of it ([`Recorder::batch_took`](super::Recorder::batch_took)).
+    /// As long as its batch takes, which is told at the end of it ([`Recorder::batch_took`](crate::telemetry::Recorder::batch_took)).
     Batch {
         /// When the batch was read.
         since: Instant,

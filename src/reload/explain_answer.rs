@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::requests::{ExplainQuestion, ExplainRequest};
-use crate::reload::{NumberedUpstreams, Reloader};
+use super::{NumberedUpstreams, Reloader};
+use crate::admin::{ExplainQuestion, ExplainRequest};
 use dnsgate_core::dns::Transport;
 use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
 
