@@ -2,8 +2,8 @@
 //!
 //! A test consists of a question, its client and the expected result. It is read like every other
 //! value, so that a test that tests nothing (a misspelt key, a rule that does not exist) is an error
-//! with its place and not a test that passes. `rehearsal` asks the questions: this layer does not
-//! know the engine. So it repeats the words for verdicts and reasons, and a test of `rehearsal`
+//! with its place and not a test that passes. The crate `whatif` asks the questions: this layer does
+//! not know the engine. So it repeats the words for verdicts and reasons, and a test of `whatif`
 //! checks that they match the engine's.
 
 use std::{

@@ -1,8 +1,8 @@
 //! The limits: one table with the default, bounds, reason and metric of each limit.
 //!
 //! Every resource in dnsgate has a limit, and each limit has a name here. A value out of bounds is an error that
-//! states the bounds; it is never corrected silently. The `limits` section of `config/reference.yaml` is generated
-//! from this table ([`reference()`]).
+//! states the bounds; it is never corrected silently. The `limits` section of `config/reference.yaml` repeats this
+//! table; [`reference()`] generates its text.
 
 use std::{fmt, time::Duration};
 
