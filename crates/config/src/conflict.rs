@@ -18,7 +18,7 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
             let (Some(first), Some(second)) = (parts.source(*first), parts.source(*second)) else {
                 return;
             };
-            // A built-in rule has no place in the file, so the error points at the other rule.
+            // A rule that is not in the file has no place, so the error points at the other one.
             let (here, other) = if second.place == Place::default() {
                 (first, second)
             } else {

@@ -3,7 +3,7 @@
 //!
 //! The configuration in force keeps its contents so that the next one can be compared with it.
 //! Values are kept for display within a bound; beyond it only a hash is kept, which still shows
-//! whether they have changed. Lists of up to a million names are compared by hash, too.
+//! whether they have changed. Long lists of names are compared by hash, too.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -132,7 +132,7 @@ pub struct Changes {
     pub added: Vec<String>,
     /// Only in the old one.
     pub removed: Vec<String>,
-    /// In both, and different.
+    /// In both, but different.
     pub changed: Vec<Change>,
 }
 

@@ -45,7 +45,7 @@ pub struct Notice {
     pub severity: Severity,
     /// The file, as it was named on the command line or in the configuration.
     pub file: Arc<str>,
-    /// The line, counted from 1; 0 when the notice is about the file as a whole.
+    /// The line, counted from 1; 0 if the notice is about the whole file.
     pub line: u32,
     /// The character within the line, counted from 1.
     pub column: u32,
@@ -138,7 +138,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of one error about a file as a whole.
+    /// The report of one error about a whole file.
     pub(super) fn of_file(file: &str, message: impl Into<Message>, files: Vec<ReadFile>) -> Self {
         let mut faults = Faults::new(file, "");
         *faults.files() = files;
@@ -158,7 +158,7 @@ impl Report {
         &self.notices
     }
 
-    /// The number of errors, including those beyond [`MAX_NOTICES`].
+    /// The number of errors, including those for which the report has no room.
     #[must_use]
     pub fn count(&self) -> usize {
         self.notices.len() + self.more

@@ -15,7 +15,8 @@
 //! - Every other domain: the apex has the addresses, and `*` is an alias of the apex. If Google
 //!   documents only the exact name, there is no `*`, and no name below it is allowed.
 //! - `except` sends a name and all names below it to the other address. Names between it and its
-//!   domain are not affected: a wildcard does not cover an existing name (RFC 4592).
+//!   domain keep their destination by records of their own, because a wildcard does not cover them
+//!   once a name below them exists (RFC 4592).
 //!
 //! No answer mixes two of these addresses: the services differ by address, so clients would fail
 //! intermittently ([`super::vips`] checks this over the whole configuration).

@@ -103,7 +103,7 @@ pub struct Startup {
     pub cache: CacheSettings,
     /// The limits of every resource.
     pub limits: Limits,
-    /// What is logged.
+    /// The settings of the query log.
     pub log: Log,
 }
 

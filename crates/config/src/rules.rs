@@ -142,7 +142,7 @@ fn action(
 
 /// The most types of one rule: each question's type is compared with all of them.
 const MAX_TYPES: usize = 64;
-/// The most records of one answer: a UDP response has no room for more, and a TCP response for hardly more.
+/// The most records of one answer: a UDP response has no room for more, and a TCP response for not many more.
 const MAX_RECORDS: usize = 1_000;
 
 fn type_set(types: &At<List<RecordType>>, faults: &mut Faults<'_>) -> TypeSet {

@@ -19,7 +19,7 @@ use super::{
 pub const MAX_WORKERS: usize = 256;
 
 /// Workers: threads for each UDP address, and for all TCP addresses together. The default is one for
-/// each core that the process may use, within bounds set by `app`.
+/// each core that the process may use, which `run` determines.
 const WORKERS: RangeInclusive<usize> = 1..=MAX_WORKERS;
 
 /// The most listening addresses: each has its own threads. No official reference.

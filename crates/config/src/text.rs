@@ -22,7 +22,7 @@ pub const STDIN: &str = "-";
 /// The contents of standard input, kept because a reload may need them again and they can be read only once.
 static FROM_STDIN: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
 
-/// Whether standard input was read as a file of a configuration.
+/// Whether standard input was read as part of a configuration.
 #[must_use]
 pub fn stdin_is_read() -> bool {
     FROM_STDIN.get().is_some()

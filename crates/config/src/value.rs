@@ -100,7 +100,7 @@ impl FromStr for Address {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Label(pub(super) Box<str>);
 
-/// Why a text cannot name a group or a rule.
+/// Why a text is not a valid name for a group or a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LabelError {
     #[error("a name has letters, digits, `-`, `_` and `.`, and begins with a letter or a digit")]
@@ -130,7 +130,7 @@ impl FromStr for Label {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReasonText(pub(super) Box<str>);
 
-/// Why a text cannot be a reason.
+/// Why a text is not a valid reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ReasonError {
     #[error("it is empty; leave the key out instead")]

@@ -131,9 +131,9 @@ impl Answer {
     }
 }
 
-/// Lists at most this many addresses.
+/// Addresses as text, sorted.
 pub(super) fn listed(addresses: impl Iterator<Item = IpAddr>) -> String {
-    /// More say less.
+    /// Lists at most this many addresses.
     const SHOWN: usize = 8;
     let mut all: Vec<IpAddr> = addresses.collect();
     all.sort_unstable();

@@ -237,7 +237,7 @@ pub(super) enum ConnectAttempt {
     Unresolved(ProbeFault),
     /// The name has no address.
     NoAddress,
-    /// This address took the connection.
+    /// This address accepted the connection.
     Connected(IpAddr),
     /// No address accepted a connection; with the first address and its fault.
     Failed(IpAddr, ProbeFault),

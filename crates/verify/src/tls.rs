@@ -15,7 +15,7 @@ use super::fault::ProbeFault;
 /// There are no usable root certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
-    /// The file contains no certificates.
+    /// The file contains no readable certificate.
     #[error("it holds no certificate that can be read; it must be certificates in PEM form")]
     Ca,
     /// The system has no root certificates.

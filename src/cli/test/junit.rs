@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use super::{Ran, Suite};
 
-/// The whole document.
+/// The XML document with all results.
 pub(super) fn document(suites: &[Suite]) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for suite in suites {

@@ -65,7 +65,7 @@ impl Said {
         Self::Set(values).bounded(usize::MAX)
     }
 
-    /// The same value, reduced to its hash if it takes more than `room` bytes.
+    /// The same value, reduced to its hash if it takes more than `room` bytes or has too many items.
     pub(super) fn bounded(self, room: usize) -> Self {
         let is_long = matches!(&self, Self::Set(items) if items.len() > MAX_ITEMS);
         if !is_long && self.len() <= room {

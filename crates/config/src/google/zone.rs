@@ -48,7 +48,8 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
     records.builder.finish()
 }
 
-/// The exceptions, and the names between them and the domain: a wildcard does not cover existing names (RFC 4592).
+/// The exceptions, and the names between them and the domain. These names exist, so the domain's wildcard does not
+/// cover them (RFC 4592), and they need records of their own.
 fn points(domain: &Domain) -> BTreeSet<Name> {
     let with_above = |(name, _): &(Name, Shared)| {
         let above: Vec<Name> = above(name, &domain.name)

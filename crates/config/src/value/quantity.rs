@@ -107,10 +107,10 @@ pub struct Bytes(pub usize);
 /// Why a text is not an amount of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BytesError {
-    /// Not a number and a unit.
+    /// It is not a whole number and a unit.
     #[error("write a whole number and its unit: 512KiB, 64MiB or 1GiB")]
     Form,
-    /// A number without a unit.
+    /// It is a number without a unit.
     #[error("there is no unit; write KiB, MiB or GiB behind the number")]
     NoUnit,
     /// A decimal unit, a power of ten.

@@ -61,7 +61,7 @@ impl<R: BufRead> LogEntries<R> {
         self.form
     }
 
-    /// The next piece. An overlong piece is cut so that it cannot be mistaken for a valid one.
+    /// The next piece. An overlong piece is cut short, so that it cannot be mistaken for a valid one.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.entry.clear();
         let more = match self.form {
