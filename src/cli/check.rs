@@ -1,8 +1,8 @@
-//! `dnsgate check`: prints every error of a configuration, or a line that sums it up. A configuration that
-//! passes can be started, so its tests are run, too.
+//! `dnsgate check`: prints every error of a configuration, or a line that summarises it. It also runs the
+//! configuration's tests, because a start would refuse a configuration whose tests fail.
 //!
-//! With `--probe` each server of each upstream is asked once, which shows what no file can: that it is
-//! there, speaks the protocol and has the certificate that is expected. Without, nothing is sent.
+//! `--probe` asks each server of each upstream once: whether it responds, speaks the protocol and has the expected
+//! certificate cannot be seen in the file. Without `--probe` nothing is sent.
 
 use std::{
     io::{self, Write as _},
@@ -34,7 +34,7 @@ pub(super) struct CheckArgs {
     probe: bool,
 }
 
-/// Checks the file, or the built-in configuration. Warnings go to standard error and do not fail.
+/// Checks the file, or the built-in configuration. Warnings go to standard error, and are not failures.
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let listen: Vec<_> = args.listen.into_iter().flatten().collect();
     let config = dnsgate_config::read_for(args.file.as_deref(), &listen)?;
@@ -71,7 +71,7 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks each server once, a line each.
+/// Asks each server once, and prints a line for each.
 fn probe(upstreams: &[dnsgate_config::Upstream], patience: Duration) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

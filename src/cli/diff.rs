@@ -1,5 +1,5 @@
-//! `dnsgate diff`: what would change if one configuration replaced another: by key, and by question, which
-//! are probed or taken from a query log.
+//! `dnsgate diff`: the changes if one configuration replaced another: by key, and by question. The questions are
+//! probed or taken from a query log.
 
 use std::{
     fmt::Write as _,
@@ -36,7 +36,7 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// The whole text, and the exit code.
+/// The text of the report, and the exit code.
 fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCode)> {
     let (old, new) = (
         dnsgate_config::read(Some(&args.old))?,

@@ -1,5 +1,5 @@
-//! `dnsgate explain`: what dnsgate would do with a question, and why, by a configuration file or by the
-//! configuration that a running dnsgate has in force; or with every question of a query log, a line each.
+//! `dnsgate explain`: explains the decision about a question, by a configuration file or by the configuration in
+//! force in a running dnsgate; or about every question of a query log, one line each.
 
 use std::{
     io::{self, Write as _},
@@ -27,9 +27,9 @@ use dnsgate_whatif::{
     query_log::LogSummary,
 };
 
-/// How long to wait for a running dnsgate: longer than its admin port lets a request last.
+/// The time limit for a running dnsgate: longer than the limit that its admin port has for a request.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// More than an explanation can have.
+/// The largest response, in bytes: no explanation is as long.
 const MAX_ANSWER: u64 = 1 << 20;
 
 /// What is asked, by whom.
@@ -57,7 +57,7 @@ pub(super) struct ExplainArgs {
     replay: Option<PathBuf>,
 }
 
-/// Explains what is asked.
+/// Explains a question or a log.
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let text = match (&args.name, &args.admin, &args.replay) {
         (_, _, Some(log)) => match replayed(args, log)? {
@@ -78,7 +78,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// By a configuration.
+/// Explains by a configuration file.
 fn explained(args: &ExplainArgs, name: &Name) -> anyhow::Result<String> {
     let (snapshot, upstreams) = read(args)?;
     let subject = Subject::new(&snapshot, &upstreams);
@@ -95,7 +95,7 @@ fn explained(args: &ExplainArgs, name: &Name) -> anyhow::Result<String> {
     Ok(explain(question, &subject, &origin, now()))
 }
 
-/// By what a running dnsgate has in force.
+/// Explains by the configuration in force in a running dnsgate.
 fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<String> {
     let (name, rtype) = (encoded(&name.to_string()), args.rtype);
     let path = format!("/explain?name={name}&type={rtype}&client={}", args.client);
@@ -116,7 +116,7 @@ fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<St
     }
 }
 
-/// Every question of a log; where there is none, what there is.
+/// Explains every question of a log; if it has none, returns the summary of the log.
 fn replayed(args: &ExplainArgs, log: &Path) -> anyhow::Result<Result<String, LogSummary>> {
     let (snapshot, upstreams) = read(args)?;
     let mut tally = VerdictTally::new(Subject::new(&snapshot, &upstreams), now());
@@ -127,7 +127,7 @@ fn replayed(args: &ExplainArgs, log: &Path) -> anyhow::Result<Result<String, Log
     })
 }
 
-/// The configuration, as it would be in force.
+/// Reads the configuration as it would be in force.
 fn read(args: &ExplainArgs) -> anyhow::Result<(Snapshot, Vec<Upstream>)> {
     let config = dnsgate_config::read(args.config.as_deref())?;
     let count = config.upstreams.len();

@@ -1,5 +1,5 @@
-//! `dnsgate healthcheck`: is the dnsgate over there ready? The image's HEALTHCHECK, because a
-//! container without a shell has no curl.
+//! `dnsgate healthcheck`: checks whether a dnsgate is ready. The image's HEALTHCHECK uses it, because
+//! a container without a shell has no curl.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -9,24 +9,24 @@ use super::http::{AdminUrl, HttpRequest};
 use crate::serve::self_query;
 use dnsgate_config::strict;
 
-/// How long the whole check may wait for each step: below Docker's own default of 30 s, above what
-/// a loaded machine needs.
+/// The time limit for each step of the check: below Docker's default of 30 s, and long enough for a
+/// loaded machine.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The status line and some more; the body hardly matters.
+/// The most bytes of a response: the status line and some more; the body hardly matters.
 const MAX_ANSWER: u64 = 4096;
 
-/// What to ask.
+/// The target of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum HealthTarget {
-    /// A page, which must answer 200.
+    /// An admin page, which must answer with status 200.
     Http(AdminUrl),
     /// A listener, which must answer a query over UDP.
     Dns(SocketAddr),
-    /// An address that does not say which of them it is.
+    /// An address that could be either.
     Either(SocketAddr, AdminUrl),
 }
 
-/// The page that tells whether dnsgate may be asked.
+/// The readiness page.
 const PATH: &str = "/readyz";
 
 /// The target is neither an http URL nor an address with a port.
@@ -64,14 +64,14 @@ impl fmt::Display for HealthTarget {
     }
 }
 
-/// Asks; an error says what was seen instead.
+/// Runs the check; an error states what was seen instead.
 pub(super) fn run(target: &HealthTarget) -> anyhow::Result<()> {
     match target {
         HealthTarget::Http(url) => http(url),
         HealthTarget::Dns(address) => {
             self_query::ask(*address, PATIENCE).map_err(anyhow::Error::from)
         }
-        // Nobody takes datagrams at an admin address, which the kernel says at once.
+        // Nothing listens for datagrams at an admin address, and the kernel reports that at once.
         HealthTarget::Either(address, url) => match self_query::ask(*address, PATIENCE) {
             Ok(()) => Ok(()),
             Err(error) => http(url).with_context(|| format!("no answer to a query ({error})")),

@@ -1,4 +1,4 @@
-//! The little of HTTP that the verbs need to ask a running dnsgate: one request, one connection.
+//! A minimal HTTP client for the verbs that query a running dnsgate: one request per connection.
 
 use std::{
     fmt::{self, Write as _},
@@ -10,16 +10,16 @@ use std::{
 
 use dnsgate_config::strict;
 
-/// An `http://` URL, as a person may write it: without the scheme, where it has a port.
+/// An `http://` URL as a person may write it: the scheme may be missing if there is a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AdminUrl {
     /// `host:port`.
     authority: String,
-    /// From the slash on.
+    /// The path, including its first slash.
     path: String,
 }
 
-/// It is no URL that can be asked.
+/// The text is not a usable URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "write an address and a port such as 127.0.0.1:9153, localhost:9153 or [::1]:9153, or a URL such as http://127.0.0.1:9153"
@@ -52,13 +52,13 @@ impl FromStr for AdminUrl {
     }
 }
 
-/// Where admin pages are to be served, as a person may write it.
+/// Parses the address at which admin pages are served, as a person may write it.
 pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     strict::admin(text)
         .ok_or("write an IP address with a port, such as 127.0.0.1:9153 or [::1]:9153")
 }
 
-/// A host and its port, if it has one.
+/// Splits a host from its port, if it has one.
 fn split(host: &str) -> Result<(&str, Option<u16>), BadAdminUrl> {
     let name_end = host.rfind(']').map_or(0, |end| end + 1);
     let behind = host.get(name_end..).unwrap_or_default();
@@ -70,8 +70,8 @@ fn split(host: &str) -> Result<(&str, Option<u16>), BadAdminUrl> {
     Ok((name, Some(port)))
 }
 
-/// Whether a text is an address, as a URL has it, or a name. What looks like an address and is none (010.0.0.1) is
-/// not handed to the system's resolver, which might take it for another one.
+/// Whether a text is a name, or an address as in a URL. A text that looks like an address but is not one (010.0.0.1)
+/// is not passed to the system's resolver, which might read it as a different address.
 fn is_host(text: &str) -> bool {
     if let Some(v6) = text.strip_prefix('[') {
         let v6 = v6.strip_suffix(']');
@@ -89,7 +89,7 @@ impl fmt::Display for AdminUrl {
     }
 }
 
-/// A text as a value of a query: what could mean something there is written by number.
+/// Percent-encodes a text for use as a query value.
 pub(super) fn encoded(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -102,12 +102,12 @@ pub(super) fn encoded(text: &str) -> String {
     value
 }
 
-/// What came back.
+/// The response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AdminResponse {
     /// The status line.
     pub(super) status: String,
-    /// The body, or as much of it as there was room for.
+    /// The body, up to the size limit.
     pub(super) body: String,
 }
 
@@ -118,20 +118,20 @@ impl AdminResponse {
     }
 }
 
-/// A request, but for its URL.
+/// A request without its URL.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HttpRequest<'a> {
     pub(super) method: &'a str,
-    /// One more header.
+    /// One additional header.
     pub(super) header: Option<(&'a str, &'a str)>,
-    /// How long each step may take.
+    /// The time limit for each step.
     pub(super) patience: Duration,
-    /// The most bytes of the answer that are read.
+    /// The most bytes of the response that are read.
     pub(super) most: u64,
 }
 
 impl AdminUrl {
-    /// The same server, another path, where the URL has none of its own.
+    /// The URL with this path if it has none of its own.
     pub(super) fn or_path(mut self, path: &str) -> Self {
         if self.path == "/" {
             path.clone_into(&mut self.path);
@@ -139,7 +139,7 @@ impl AdminUrl {
         self
     }
 
-    /// Asks, and reads the answer to its end.
+    /// Sends the request and reads the whole response.
     pub(super) fn ask(&self, request: HttpRequest<'_>) -> io::Result<AdminResponse> {
         let address = self
             .authority
@@ -155,7 +155,7 @@ impl AdminUrl {
         };
         let Self { authority, path } = self;
         let method = request.method;
-        // A POST without a body has to say so.
+        // A POST without a body must state its length.
         let length = if method == "GET" {
             ""
         } else {

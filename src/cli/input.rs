@@ -1,4 +1,4 @@
-//! What verbs read beside configurations: a file or standard input, never more than they have room for.
+//! Bounded reading of inputs other than configurations, from a file or standard input.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use dnsgate_whatif::{
     query_log::{self, LogSummary},
 };
 
-/// Opens a file for reading; `-` is standard input, which can be read for one purpose only.
+/// Opens a file for reading; `-` is standard input, which can serve only one argument.
 pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     if path == Path::new(dnsgate_config::STDIN) {
         ensure!(
@@ -26,7 +26,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     Ok(Box::new(file))
 }
 
-/// Reads all there is, up to `most` bytes; more is an error.
+/// Reads the whole input; more than `most` bytes are an error.
 pub(super) fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(most + 1).read_to_end(&mut bytes)?;
@@ -37,7 +37,7 @@ pub(super) fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Hands every question of a query log to `ask`, with how often it was asked; `-` is standard input.
+/// Passes every question of a query log to `ask`, with its number of occurrences; `-` is standard input.
 pub(super) fn replay(
     log: &Path,
     ask: impl FnMut(ClientQuestion<'_>, u64),

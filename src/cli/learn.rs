@@ -1,4 +1,4 @@
-//! `dnsgate learn`: the rules that would allow what a dnsgate that only observes has recorded. It changes no file.
+//! `dnsgate learn`: proposes rules for the names that a dnsgate in mode observe has recorded. It changes no file.
 
 use std::{
     fmt,
@@ -17,14 +17,14 @@ use super::{
 use dnsgate_config::Config;
 use dnsgate_whatif::learn::{ExistingPolicy, ObservedPage, is_label, proposal};
 
-/// How long each step of asking for the page may take: it is made while queries are answered.
+/// The time limit for each step of the request: dnsgate writes the page while it answers queries.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The largest page, in bytes. The record is bounded, and its page has some hundred bytes an entry;
-/// this is a hundred thousand of them.
+/// The largest page, in bytes. The record is bounded, and its page needs some hundred bytes per entry;
+/// this is room for a hundred thousand entries.
 const MAX_PAGE: u64 = 32 << 20;
-/// More than the head of the admin port's answers has, in bytes.
+/// The most bytes of the response's head; the admin port sends fewer.
 const MAX_HEAD: u64 = 64 << 10;
-/// Where the record is.
+/// The page with the record.
 const PATH: &str = "/observed";
 
 /// What is learnt from, and for which configuration.
@@ -46,11 +46,11 @@ pub(super) struct LearnArgs {
     min_count: u64,
 }
 
-/// Where the record comes from.
+/// The source of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ObservedSource {
     Url(AdminUrl),
-    /// `-` is standard input.
+    /// A file; `-` is standard input.
     File(PathBuf),
 }
 
@@ -61,7 +61,7 @@ impl FromStr for ObservedSource {
         if text.contains("://") {
             return text.parse().map(Self::Url);
         }
-        // What ends in a port is no file: who means one writes ./NAME.
+        // A text that ends in a port is an address; a file with such a name is written ./NAME.
         let digits = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         let has_port = text.rsplit_once(':').is_some_and(|(_, port)| digits(port));
         if has_port && !text.contains('/') {
@@ -78,7 +78,7 @@ impl fmt::Display for ObservedSource {
             Self::File(path) if path.as_os_str() == dnsgate_config::STDIN => {
                 f.write_str("standard input")
             }
-            // In quotes: a file's name may have a line break.
+            // Quoted, because a file name may contain a line break.
             Self::File(path) => write!(f, "{path:?}"),
         }
     }
@@ -109,7 +109,7 @@ pub(super) fn run(args: LearnArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The upstream that the rules name.
+/// The upstream for the rules.
 fn upstream(given: Option<String>, config: Option<&Config>) -> anyhow::Result<String> {
     let names = config.map(|config| config.upstreams.iter().map(|it| &*it.name));
     let known: Option<Vec<&str>> = names.map(Iterator::collect);
@@ -142,7 +142,7 @@ fn upstream(given: Option<String>, config: Option<&Config>) -> anyhow::Result<St
     }
 }
 
-/// The bytes of the page.
+/// Reads the bytes of the page.
 fn read(source: &ObservedSource) -> anyhow::Result<Vec<u8>> {
     match source {
         ObservedSource::Url(url) => fetch(url),

@@ -1,4 +1,4 @@
-//! `dnsgate reload`: makes the running dnsgate read its configuration again, and prints the result.
+//! `dnsgate reload`: makes the running dnsgate reload its configuration, and prints the result.
 
 use std::{
     io::{self, Write as _},
@@ -10,11 +10,11 @@ use anyhow::{Context as _, bail};
 use super::http::{AdminUrl, HttpRequest};
 use crate::admin::RELOAD_HEADER;
 
-/// How long to wait: longer than the admin port lets a request last.
+/// The time limit: longer than the limit that the admin port has for a request.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// More than a report can have.
+/// The largest response, in bytes: no report is as long.
 const MAX_ANSWER: u64 = 1 << 20;
-/// Where reloads are asked for.
+/// The page that accepts reloads.
 const PATH: &str = "/reload";
 
 /// What `reload` is told on the command line.
@@ -26,7 +26,7 @@ pub(super) struct ReloadArgs {
     admin: AdminUrl,
 }
 
-/// Asks and prints the report; an error is the report of a reload that was refused.
+/// Requests the reload and prints the report; if the reload is refused, the report is the error.
 pub(super) fn run(args: ReloadArgs) -> anyhow::Result<()> {
     let url = args.admin.or_path(PATH);
     let response = url
@@ -43,7 +43,7 @@ pub(super) fn run(args: ReloadArgs) -> anyhow::Result<()> {
             Ok(())
         }
         Some("409" | "422" | "403" | "503") => bail!("{}", response.body.trim_end()),
-        // It was cut off: the reload goes on, and ends in the log.
+        // The response was cut off: the reload continues, and its result is in the log.
         None => bail!("{url} did not report how the reload ended; its log does"),
         Some(_) => bail!("{url} answered {:?}", response.status),
     }

@@ -1,5 +1,5 @@
-//! `dnsgate test`: the tests of configurations, run and reported to people and, as JUnit XML, to
-//! build servers.
+//! `dnsgate test`: runs the tests of configurations, and reports the results to people and, as JUnit
+//! XML, to build servers.
 
 use std::{
     fmt::Write as _,
@@ -32,7 +32,7 @@ pub(super) struct TestArgs {
 #[derive(Debug)]
 struct Suite {
     file: String,
-    /// Why there are none; the configuration is not valid then.
+    /// The error if the configuration is not valid; it has no results then.
     invalid: Option<String>,
     results: Vec<Ran>,
 }
@@ -63,7 +63,7 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
     let suites = suites(&args.files, now);
     let report = report(&suites);
     match &args.junit {
-        // Standard output is one document then.
+        // Standard output then contains only the XML document.
         Some(path) if path.as_os_str() == "-" => {
             io::stderr().write_all(report.as_bytes())?;
             io::stdout().write_all(junit::document(&suites).as_bytes())?;
@@ -83,7 +83,7 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The warning about a test that passes now, but will fail when its rule ends.
+/// The warning about a test that passes now, but will fail when its rule expires.
 pub(super) fn warning(tried: &dnsgate_whatif::PolicyTestResult<'_>) -> Option<String> {
     let ends = Timestamp::try_from(tried.ends?).ok()?;
     Some(format!(
@@ -105,7 +105,7 @@ fn suites(files: &[PathBuf], now: SystemTime) -> Vec<Suite> {
     paths.iter().map(|path| suite(Some(path), now)).collect()
 }
 
-/// The configuration that a file of tests is beside; any other file is one itself.
+/// The configuration to which a file of tests belongs; any other file is itself the configuration.
 fn configuration_of(file: &Path) -> PathBuf {
     let stem = file.file_name().and_then(|name| name.to_str());
     let stem = stem.and_then(|name| name.strip_suffix(".test.yaml"));
@@ -142,7 +142,7 @@ fn suite(path: Option<&Path>, now: SystemTime) -> Suite {
     suite
 }
 
-/// A line for each failure, one for each file, and one that counts.
+/// A line for each failure, a line for each file, and a line with the totals.
 fn report(suites: &[Suite]) -> String {
     let mut text = String::new();
     for suite in suites {

@@ -1,5 +1,5 @@
-//! `dnsgate verify`: proves, from where it is run, that egress is limited. [`dnsgate_verify`] does the checks;
-//! this reads files and clocks, and prints.
+//! `dnsgate verify`: proves, from the place where it runs, that egress is limited. [`dnsgate_verify`] does the
+//! checks; this module reads files and clocks, and prints.
 
 use std::{
     fs,
@@ -25,9 +25,9 @@ use dnsgate_verify::{
 mod machine;
 mod watch;
 
-/// What must not be reachable if nothing else is said.
+/// The default target that must be unreachable.
 const BLOCKED: &str = "https://www.example.com/";
-/// The largest file of a token or of certificates, in bytes: all that Debian trusts has 250 kB.
+/// The largest file of a token or of certificates, in bytes: the certificates that Debian trusts have 250 kB.
 const MAX_FILE: u64 = 4 << 20;
 
 /// What is proved, and how.
@@ -81,7 +81,7 @@ pub(super) struct VerifyArgs {
     ports: Vec<Port>,
 }
 
-/// Verifies, once or until it is told to stop. An error is that nothing could be checked.
+/// Runs the checks once, or until a signal arrives. An error means that nothing could be checked.
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,7 +100,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One round. Its files are read anew, because tokens and configurations change.
+/// Runs one round. It reads its files again, because tokens and configurations change.
 async fn round(args: &VerifyArgs) -> anyhow::Result<(VerifyReport, Duration)> {
     let (checks, probe) = prepare(args)?;
     let begin = now();
@@ -156,7 +156,7 @@ fn prepare(args: &VerifyArgs) -> anyhow::Result<(Vec<EgressCheck>, Probe)> {
     ))
 }
 
-/// The table, or one line of JSON.
+/// Prints the table, or one line of JSON.
 fn print(args: &VerifyArgs, report: &VerifyReport, took: Duration) -> io::Result<()> {
     let text = if args.json {
         format!("{}\n", report.json(took))
@@ -178,9 +178,9 @@ fn token(path: &Path) -> anyhow::Result<String> {
     Ok(token)
 }
 
-/// A file; `-` is standard input.
+/// Reads a file; `-` is standard input.
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    /// It can be read once, and each round wants it.
+    /// It can be read only once, but each round needs it.
     static STDIN: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     if path == Path::new("-") {
         let read = STDIN.get_or_init(|| {
@@ -204,7 +204,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// How far it is, on standard error, where somebody looks on.
+/// Shows the progress on standard error if it is a terminal.
 struct Progress {
     total: usize,
     terminal: bool,
@@ -218,7 +218,7 @@ impl Progress {
 
     fn show(&mut self, done: usize) {
         if self.terminal {
-            // Whether it can be shown does not change the result.
+            // A failure to display progress does not affect the result.
             let _ = write!(
                 io::stderr(),
                 "\rverifying: {done} of {} checks done",
@@ -234,11 +234,11 @@ impl Progress {
     }
 }
 
-/// A name server.
+/// The address of a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Server(SocketAddr);
 
-/// It is no address.
+/// The text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write an address such as 10.0.0.53, 127.0.0.1:5353 or [::1]:53")]
 struct BadServer;
@@ -255,7 +255,7 @@ impl FromStr for Server {
     }
 }
 
-/// A duration between 10ms and 24h, as configurations write it.
+/// Parses a duration between 10ms and 24h, in the form of the configuration.
 fn span(text: &str) -> Result<Duration, String> {
     let Interval(span) = text
         .parse()
@@ -267,7 +267,7 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A port of a test.
+/// A port for tests, with the name of its service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Port(String, u16);
 

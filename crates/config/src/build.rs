@@ -1,7 +1,7 @@
-//! From the file's shape to a [`Config`]: what the values mean together.
+//! Builds a [`Config`] from the parsed file: checks what the values mean together.
 //!
-//! Building goes on behind a fault, so that a report has what is wrong with the zones as well as
-//! what is wrong with the rules. Only what follows from a fault that was told already is left out.
+//! Building continues after a fault, so that one report covers the zones as well as the rules. It
+//! leaves out only the faults that follow from one already reported.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,17 +31,17 @@ use dnsgate_core::{
     policy::{Action, DenyWith, Pattern, Policy, Rule, RuleOrigin, TypeSet},
 };
 
-/// Where a configuration is to be used.
+/// The surroundings of a configuration.
 #[derive(Clone, Copy)]
 struct Around<'a> {
-    /// Where files that it names are looked for.
+    /// The directory at which relative paths start.
     dir: &'a Path,
-    /// Where the server listens; nowhere for where the file says.
+    /// The addresses that the server listens on; empty means those of the file.
     listen: &'a [Listen],
 }
 
-/// Reads a configuration file and everything that it names, for a server that listens there, or where
-/// the file says if that is nowhere.
+/// Reads a configuration file and every file that it names. `listen` replaces the file's `listen`
+/// unless it is empty.
 pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     let from_stdin = path == Path::new(text::STDIN);
     let name = if from_stdin {
@@ -79,7 +79,7 @@ pub(super) fn load(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     }
 }
 
-/// Reads a configuration; files that it names are looked for in `dir`.
+/// Parses a configuration; relative paths in it start at `dir`.
 pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report> {
     if text.len() as u64 > MAX_CONFIG {
         let message = format!("the configuration is larger than {MAX_CONFIG} bytes");
@@ -89,8 +89,8 @@ pub(super) fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report
     parse_of(text, name, around, None, Vec::new())
 }
 
-/// The same, for a text that is within its bound, with the text and name of the tests that stand
-/// beside it; `files` is where they came from.
+/// Parses a text whose size has been checked, with the text and name of the separate file of tests.
+/// `files` are the files that both were read from.
 fn parse_of(
     text: &str,
     name: &str,
@@ -121,8 +121,8 @@ fn parse_of(
     }
 }
 
-/// Adds tests. Where the configuration is not `whole`, a rule that is wrong is not there, and tests of it are not to
-/// blame.
+/// Adds tests. If the configuration is not `whole`, faulty rules are missing from it, so tests that name them are not
+/// reported.
 fn add_cases(
     (entries, whole): (Vec<CaseEntry>, bool),
     config: &mut Option<Config>,
@@ -236,7 +236,7 @@ fn add_rules(
         let read = file.and_then(|file| list::read(file, named.dir, &mut total, faults));
         let (listed, list) = read.unzip();
         let rule = rules::rule(entry, listed, named, faults);
-        // A rule that is wrong in part would be tied with others for that reason alone.
+        // A faulty rule could tie with another rule only because of its fault.
         let Some(rule) = rule.filter(|_| entry.span.is_whole && faults.count() == before) else {
             continue;
         };
@@ -300,9 +300,9 @@ fn add_zones(
     }
 }
 
-/// What a good file holds, in one line.
+/// One line that says what a valid file contains.
 fn summary(name: &str, groups: usize, file: &File, zones: &[String]) -> String {
-    /// More names than these say less.
+    /// Lists at most this many names.
     const SHOWN: usize = 5;
     let plural = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),

@@ -1,14 +1,15 @@
-//! Answers that need no configuration. Whatever the file says about the same name goes before
-//! them, and so does anything about a longer one.
+//! Answers that need no configuration. Anything that the file says about the same name, or about a
+//! longer one, takes precedence.
 //!
-//! - `metadata.google.internal`: Google's metadata server has one address in every network, and a
-//!   workload that cannot resolve its name does not start.
-//! - The reverse zones of private and reserved address space (RFC 6303): nobody outside could
-//!   answer for them, and a client that waits for one waits for nothing.
-//! - Names that cannot exist in the public DNS ([`search`]), which search lists make by the dozen: an
-//!   error there would end the search before the name that was meant is tried.
-//! - `use-application-dns.net` and `resolver.arpa` do not exist: so browsers (Mozilla's canary) and
-//!   stub resolvers (RFC 9462 section 6.4) are told not to go round this server by an encrypted one.
+//! - `metadata.google.internal`: Google's metadata server has the same address in every network, and
+//!   a workload that cannot resolve its name does not start.
+//! - The reverse zones of private and reserved address space (RFC 6303): no server outside this
+//!   network can answer for them, so forwarding the query would only time out.
+//! - Names that cannot exist in the public DNS ([`search`]), which search lists generate: an error
+//!   for one of them would end the search before the client tries the intended name.
+//! - `use-application-dns.net` and `resolver.arpa` do not exist. Their absence tells browsers
+//!   (Mozilla's canary) and stub resolvers (RFC 9462 section 6.4) not to switch to an encrypted
+//!   resolver that bypasses this server.
 
 use std::net::Ipv4Addr;
 
@@ -25,15 +26,15 @@ use dnsgate_core::{
 
 mod search;
 
-/// Google's metadata server, in every VPC the same (its documentation, "VM metadata").
+/// Google's metadata server; the address is the same in every VPC (Google's documentation, "VM metadata").
 const METADATA: (&str, Ipv4Addr) = (
     "metadata.google.internal",
     Ipv4Addr::new(169, 254, 169, 254),
 );
-/// The TTL of its address, in seconds. It never changes, but the file may come to say otherwise.
+/// The TTL of its address, in seconds. The address never changes, but a later configuration may override it.
 const METADATA_TTL: u32 = 300;
 
-/// Names whose absence tells clients to stay with the resolver that they were given.
+/// Names whose absence tells clients to keep using the configured resolver.
 const CANARIES: [(&str, &str); 2] = [
     (
         "use-application-dns.net",
@@ -42,8 +43,8 @@ const CANARIES: [(&str, &str); 2] = [
     ("resolver.arpa", "this server offers no encrypted DNS"),
 ];
 
-/// RFC 6303 sections 4.2 to 4.6, in the order of its tables; the sixteen zones of 172.16.0.0/12
-/// are made in [`reverse_zones`].
+/// The zones of RFC 6303 sections 4.2 to 4.6, in the order of its tables; [`reverse_zones`] adds the
+/// sixteen zones of 172.16.0.0/12.
 const REVERSE: [&str; 17] = [
     "10.in-addr.arpa",
     "168.192.in-addr.arpa",
@@ -64,14 +65,14 @@ const REVERSE: [&str; 17] = [
     "8.b.d.0.1.0.0.2.ip6.arpa",
 ];
 
-/// The TTL of SOA and NS of the reverse zones, in seconds (RFC 6303 section 3).
+/// The TTL of the SOA and NS records of the reverse zones, in seconds (RFC 6303 section 3).
 const REVERSE_TTL: u32 = 10_800;
-/// The data of their SOA behind its two names (RFC 6303 section 3).
+/// The five numbers of their SOA record (RFC 6303 section 3).
 const REVERSE_SOA: [u32; 5] = [1, 3_600, 1_200, 604_800, 10_800];
-/// The mailbox in that SOA (RFC 6303 section 3).
+/// The mailbox (RNAME) of that SOA record (RFC 6303 section 3).
 const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
 
-/// Adds what the switches leave on.
+/// Adds the built-in answers that the file does not switch off.
 pub(super) fn add(section: Option<&BuiltIn>, parts: &mut Parts) {
     let is_on = |switch: fn(&BuiltIn) -> &Given<bool>| {
         section
@@ -99,7 +100,7 @@ pub(super) fn add(section: Option<&BuiltIn>, parts: &mut Parts) {
     }
 }
 
-/// A built-in rule about one name.
+/// Adds a built-in rule for one name.
 fn add_rule(
     parts: &mut Parts,
     name: &str,
@@ -123,8 +124,8 @@ fn add_rule(
     parts.add_rule(rule, Source::built_in());
 }
 
-/// What logs, metrics and denials call the built-in rule about a name. No configured rule can have
-/// such a name: it has a space in it.
+/// The name of a built-in rule in logs, metrics and denials. No configured rule can have this name,
+/// because it contains a space.
 pub(super) fn label(name: &str) -> Box<str> {
     format!("built-in {name}").into()
 }
@@ -185,7 +186,7 @@ mod tests {
             ),
         ] {
             assert_eq!(answer(&config(""), name, "A"), want, "{name}");
-            // What nothing else is about is a name of search lists where it cannot exist.
+            // Without its own built-in rule, such a name falls under the search rule if it cannot exist.
             let rest = if switch == "search" {
                 ""
             } else {

@@ -1,4 +1,4 @@
-//! The settings of the cache: their bounds, each with its reason, and what the `cache` section makes of them.
+//! The settings of the cache: their bounds with the reasons, and how the `cache` section is read.
 
 use super::{
     error::Faults,
@@ -8,44 +8,44 @@ use super::{
 };
 use dnsgate_core::cache::CacheSettings;
 
-/// What is in force where the file says nothing.
+/// The settings that apply if the file says nothing.
 pub(super) const DEFAULT: CacheSettings = CacheSettings {
     size: SIZE.default.0,
     min_ttl: MIN_TTL.default.0,
     max_ttl: MAX_TTL.default.0,
     serve_stale: SERVE_STALE.default.0,
-    // Off: a name that was taken away on purpose would live on.
+    // Off: a name that was removed on purpose would keep its old answer.
     bridge_denials: false,
 };
 
-/// Memory for responses, or 0 for no cache. The default holds some hundred thousand answers, which is
-/// more than the names that an allowlist lets through; less than the least would hold too few to be
-/// of use. No official reference.
+/// Memory for responses; 0 means no cache. The default holds some hundred thousand responses, more
+/// than the names that an allowlist usually allows. Below the minimum the cache would hold too few
+/// responses to be useful. No official reference.
 pub(super) const SIZE: Bound<Bytes> = Bound {
     default: Bytes(64 << 20),
     least: Bytes(1 << 20),
     most: Bytes(64 << 30),
 };
 
-/// The shortest time that a fact is kept. The default believes the upstream: RFC 1035 section 3.2.1
-/// makes a TTL of zero a wish not to be kept. More than an hour would outlive most fail-overs.
+/// The shortest time that a response is cached. The default uses the upstream's TTL: RFC 1035 section
+/// 3.2.1 says that a TTL of zero forbids caching. More than an hour would outlast most fail-overs.
 pub(super) const MIN_TTL: Bound<Seconds> = Bound {
     default: Seconds(0),
     least: Seconds(0),
     most: Seconds(3_600),
 };
 
-/// The longest time that a fact is kept. An hour: what was wrong, or what a name no longer is, is
-/// gone by then, and asking once an hour costs nothing. A week is what RFC 8767 section 4 thinks
-/// reasonable at most.
+/// The longest time that a response is cached. The default is an hour: a wrong or outdated response
+/// is gone after that, and one query an hour costs nothing. RFC 8767 section 4 considers a week a
+/// reasonable maximum.
 pub(super) const MAX_TTL: Bound<Seconds> = Bound {
     default: Seconds(3_600),
     least: Seconds(1),
     most: Seconds(7 * 86_400),
 };
 
-/// How long responses outlive their time while no upstream answers; 0 for not at all. RFC 8767 section 5
-/// suggests one to three days: long enough for a week-end to begin, short enough to be noticed.
+/// How long expired responses may be served while no upstream answers; 0 means never. RFC 8767
+/// section 5 suggests one to three days: an outage at a week-end is covered, but still noticed.
 pub(super) const SERVE_STALE: Bound<Seconds> = Bound {
     default: Seconds(86_400),
     least: Seconds(0),
@@ -57,7 +57,7 @@ pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> Cache
     let before = faults.count();
     let Seconds(min_ttl) = within("min_ttl", *section.min_ttl, MIN_TTL, faults);
     let Seconds(max_ttl) = within("max_ttl", *section.max_ttl, MAX_TTL, faults);
-    // What is bad has its default here, with which the other one is not compared.
+    // A bad value has been replaced by its default, so comparing it with the other one would mislead.
     let is_whole = section.span.has_known_keys
         && !(section.min_ttl.is_bad || section.max_ttl.is_bad)
         && faults.count() == before;
@@ -89,7 +89,7 @@ pub(super) fn settings(section: &CacheSection, faults: &mut Faults<'_>) -> Cache
     }
 }
 
-/// The size of the cache. Nothing is less than the least, and means something: no cache.
+/// The size of the cache. Zero is below the minimum, but valid: it means no cache.
 fn size(section: &CacheSection, faults: &mut Faults<'_>) -> usize {
     let Some(given) = *section.size else {
         return SIZE.default.0;

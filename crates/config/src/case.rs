@@ -1,10 +1,10 @@
-//! Policy tests as they are written: `tests` of the configuration, and of a file beside it.
+//! The structure of policy tests: `tests` of the configuration, and of a separate file beside it.
 //!
-//! A case is a question, who asks it, and what must come of it. It is read here like every other
-//! value, so that a test which tests nothing (a misspelt key, a rule that does not exist) is an
-//! error with its place and not a test that passes. Asking the questions is for `dnsgate-whatif`: this
-//! layer knows no engine. So the words for verdicts and reasons stand here once more, and a test of
-//! `dnsgate-whatif` holds them to the engine's.
+//! A test consists of a question, its client and the expected result. It is read like every other
+//! value, so that a test that tests nothing (a misspelt key, a rule that does not exist) is an error
+//! with its place and not a test that passes. The crate `whatif` asks the questions: this layer does
+//! not know the engine. So it repeats the words for verdicts and reasons, and a test of `whatif`
+//! checks that they match the engine's.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! What keeps rules and groups from being a policy, told in the words and places of the file.
+//! Reports conflicts between rules and groups with the names and places of the file.
 
 use super::{
     error::{Faults, Place},
@@ -7,7 +7,7 @@ use super::{
 };
 use dnsgate_core::policy::Conflict;
 
-/// Tells what keeps rules and groups from being a policy, where in the file it stands.
+/// Reports a conflict at its place in the file.
 pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults: &mut Faults<'_>) {
     match conflict {
         Conflict::TiedRules {
@@ -18,7 +18,7 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
             let (Some(first), Some(second)) = (parts.source(*first), parts.source(*second)) else {
                 return;
             };
-            // What the file has not at all cannot be pointed at.
+            // A rule that is not in the file has no place, so the error points at the other one.
             let (here, other) = if second.place == Place::default() {
                 (first, second)
             } else {

@@ -1,9 +1,9 @@
-//! What a configuration says, key by key, and what another one says instead: the report of a reload
-//! and the head of `dnsgate diff`.
+//! The keys and values of a configuration, and their differences from another one: the report of a
+//! reload and the head of `dnsgate diff`.
 //!
-//! It is kept of the configuration in force, so that the next one can be compared with it. Values
-//! are kept to be shown as long as there is room for them; beyond that a hash tells whether they have
-//! changed, and so does one for a list of a million names.
+//! The configuration in force keeps its contents so that the next one can be compared with it.
+//! Values are kept for display within a bound; beyond it only a hash is kept, which still shows
+//! whether they have changed. Long lists of names are compared by hash, too.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,25 +14,24 @@ pub(super) use keys::Built;
 
 use said::{NOT_SET, Said, Say};
 
-/// The names that a report lists of each kind of change; the others are counted.
+/// The most names that a report lists for each kind of change; it counts the others.
 const MAX_LISTED: usize = 20;
-/// The keys of one entry that a report lists; the others are counted.
+/// The most keys of one entry that a report lists; it counts the others.
 const MAX_KEYS: usize = 10;
-/// The bytes of values that are kept to be shown: a policy that people write has less. What is beyond
-/// is compared all the same.
+/// The most bytes of values kept for display: a hand-written policy has fewer. Values beyond it are
+/// still compared.
 const MAX_KEPT: usize = 1 << 20;
 
-/// The groups, rules, zones, upstreams, tests and sections of a configuration, and what their keys say.
+/// The groups, rules, zones, upstreams, tests and sections of a configuration, with their keys.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     entries: BTreeMap<String, Entry>,
-    /// Bytes of values that are kept.
+    /// Bytes of values kept so far.
     kept: usize,
 }
 
-/// The keys of one rule, group, zone, upstream or section; the empty one for what is but a value. A
-/// key that was left out is not among them, nor is one that says what holds without it: there may be
-/// a hundred thousand rules.
+/// The keys of one rule, group, zone, upstream or section; a plain value has the empty key. Keys that
+/// were left out, or that state their default, are not stored: there may be a hundred thousand rules.
 #[derive(Clone, Debug, Default)]
 struct Entry(Vec<(&'static str, Said)>);
 
@@ -54,7 +53,7 @@ impl Entry {
     }
 }
 
-/// What a key says that is not there, where that can be written.
+/// The default value of a key that is left out, if it can be written as a word.
 fn default_of(key: &str) -> Said {
     Said::One(
         match key {
@@ -71,7 +70,7 @@ fn default_of(key: &str) -> Said {
 }
 
 impl Contents {
-    /// Adds an entry, which has a name of its own.
+    /// Adds an entry; its name must be unique.
     fn add(&mut self, name: String, entry: Entry) {
         let mut bounded = Entry::default();
         for (key, said) in entry.0 {
@@ -83,12 +82,12 @@ impl Contents {
         self.entries.insert(name, bounded);
     }
 
-    /// Adds a key of the file itself.
+    /// Adds a top-level key of the file.
     fn alone(&mut self, key: &'static str, said: Said) {
         self.add(key.to_owned(), Entry(vec![("", said)]));
     }
 
-    /// What is different in `new`.
+    /// The differences between `self` and `new`.
     #[must_use]
     pub fn changes(&self, new: &Self) -> Changes {
         let names = |of: &Self, than: &Self| {
@@ -111,7 +110,7 @@ impl Contents {
     }
 }
 
-/// The keys that are not the same in two entries, each with how.
+/// The keys that differ between two entries, each with its difference.
 fn different(old: &Entry, new: &Entry) -> Vec<(&'static str, String)> {
     let mut keys: Vec<&'static str> = Vec::new();
     for (key, _) in new.0.iter().chain(&old.0) {
@@ -129,25 +128,25 @@ fn different(old: &Entry, new: &Entry) -> Vec<(&'static str, String)> {
 /// How one configuration differs from another, by name: `rule github`, `zone corp.example`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// In the new one alone.
+    /// Only in the new one.
     pub added: Vec<String>,
-    /// In the old one alone.
+    /// Only in the old one.
     pub removed: Vec<String>,
-    /// In both, and different.
+    /// In both, but different.
     pub changed: Vec<Change>,
 }
 
-/// One rule, group, zone, upstream or section that is different.
+/// One rule, group, zone, upstream or section that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Its name: `rule github`.
     pub name: String,
-    /// Its keys that are different, and from what to what; the empty one for what is but a value.
+    /// The keys that differ, each with its old and new value; a plain value has the empty key.
     pub keys: Vec<(&'static str, String)>,
 }
 
 impl Changes {
-    /// A key of the file that is different, such as `log.output` or `limits`, and how.
+    /// How one key of the file differs, such as `log.output` or `limits`.
     #[must_use]
     pub fn of_key(&self, key: &str) -> String {
         let (section, wanted) = key.split_once('.').unwrap_or((key, ""));
@@ -162,7 +161,7 @@ impl Changes {
 }
 
 impl Changes {
-    /// The same without the values, for those who may not read the file.
+    /// A copy without the values, for people who may not read the file.
     #[must_use]
     pub fn without_values(&self) -> Self {
         let bare = |change: &Change| {
@@ -249,7 +248,7 @@ mod tests {
             zones: [{origin: z.test, records: [\"a A 10.0.0.1\"]}]}";
         for (from, to, told) in [
             ("", "", "nothing changed"),
-            // The order of the file is no difference, nor is the number of a group.
+            // Neither the order in the file nor the number of a group counts as a difference.
             (
                 "{a: {cidrs: [10.0.0.0/8]}, b: {cidrs: [10.1.0.0/16]}}",
                 "{b: {cidrs: [10.1.0.0/16]}, a: {cidrs: [10.0.0.0/8]}}",

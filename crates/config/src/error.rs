@@ -1,9 +1,9 @@
-//! What is wrong with a configuration, told so that it can be mended: file, line, column, the line
-//! itself with a mark under the place, and where there is one the nearest right spelling.
+//! Errors and warnings about a configuration: file, line, column, the line itself with a mark under
+//! the place, and the nearest valid spelling if there is one.
 //!
-//! Every fault of a file is collected, not only the first: whoever mends a policy mends it once.
-//! Text from the file is shown, never trusted: control characters and those that turn the
-//! direction of writing are escaped before they can reach a terminal.
+//! Every fault of a file is collected, not only the first, so that an operator can fix them all at
+//! once. Text from the file is not trusted: control characters and characters that change the
+//! writing direction are escaped before they reach a terminal.
 
 use std::{fmt, sync::Arc};
 
@@ -18,34 +18,34 @@ pub(super) use nearest::nearest;
 use snippet::plain;
 pub(super) use snippet::{escaped, is_unsafe, quoted};
 
-/// The most notices that one report holds; further ones are counted. A file with more faults than
-/// these is the wrong file.
+/// The most notices in one report; further ones are counted. A file with more faults is probably
+/// the wrong file.
 pub const MAX_NOTICES: usize = 100;
 
-/// A place in a file, counted from 1; characters, not bytes.
+/// A place in a file: line and column from 1, in characters, not bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub(super) line: u32,
     pub(super) column: u32,
 }
 
-/// Whether a notice forbids the configuration.
+/// Whether a notice makes the configuration invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The configuration is not used.
     Error,
-    /// The configuration is used, and does something that was perhaps not meant.
+    /// The configuration is used, but it may do something unintended.
     Warning,
 }
 
-/// One thing to say about a configuration.
+/// One error or warning about a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Whether this forbids the configuration.
+    /// Whether this makes the configuration invalid.
     pub severity: Severity,
-    /// The file, as it was named.
+    /// The file, as it was named on the command line or in the configuration.
     pub file: Arc<str>,
-    /// The line, counted from 1; 0 when the notice is about the file as a whole.
+    /// The line, counted from 1; 0 if the notice is about the whole file.
     pub line: u32,
     /// The character within the line, counted from 1.
     pub column: u32,
@@ -53,10 +53,10 @@ pub struct Notice {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// The part of the line around the column as it is shown, and how many characters stand before the caret. A
-    /// line may be the whole file, so it is cut before it is kept.
+    /// The part of the line around the column, and the number of characters before the caret. It is cut before it is
+    /// stored, because one line may be the whole file.
     snippet: Option<(Box<str>, usize)>,
-    /// What may be told of it to those who may not read the file.
+    /// The description for people who may not read the file.
     kind: Option<&'static str>,
 }
 
@@ -70,7 +70,7 @@ impl Notice {
         }
     }
 
-    /// What kind of fault it is, in words of the program's own.
+    /// The kind of fault, in words that quote nothing.
     pub(super) fn kind(&self) -> &'static str {
         self.kind.unwrap_or(match self.severity {
             Severity::Error => "what stands here is not right",
@@ -79,15 +79,15 @@ impl Notice {
     }
 }
 
-/// What is wrong, as whoever may read the file is told, and its kind, for anybody else. A text that
-/// was put together may quote the file, so it has no kind unless one is given.
+/// The text of a fault, for people who may read the file, and its kind, for everyone else. A text
+/// built at run time may quote the file, so it has no kind unless one is given.
 pub(super) struct Message {
     text: String,
     kind: Option<&'static str>,
 }
 
 impl Message {
-    /// With a kind that quotes nothing.
+    /// A message whose kind quotes nothing.
     pub(super) const fn of(kind: &'static str, text: String) -> Self {
         Self {
             text,
@@ -128,7 +128,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Why a configuration is not used: every error found in it, by place.
+/// Why a configuration is not used: every error found in it, ordered by place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     notices: Vec<Notice>,
@@ -138,7 +138,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of one error about a file as a whole.
+    /// The report of one error about a whole file.
     pub(super) fn of_file(file: &str, message: impl Into<Message>, files: Vec<ReadFile>) -> Self {
         let mut faults = Faults::new(file, "");
         *faults.files() = files;
@@ -146,7 +146,7 @@ impl Report {
         faults.into_report()
     }
 
-    /// The files that were read, or would have been: a change of one of them may mend it.
+    /// The files that were read, or would have been: a change of one of them may fix the error.
     #[must_use]
     pub fn files(&self) -> &[ReadFile] {
         &self.files
@@ -158,7 +158,7 @@ impl Report {
         &self.notices
     }
 
-    /// How many errors there are, those that the report has no room for included.
+    /// The number of errors, including those for which the report has no room.
     #[must_use]
     pub fn count(&self) -> usize {
         self.notices.len() + self.more
@@ -166,7 +166,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// Every error, one after the other, without a line break at the end.
+    /// Every error, one after another, without a final line break.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, notice) in self.notices.iter().enumerate() {
             if at > 0 {

@@ -1,7 +1,7 @@
-//! The file as it is written: its keys, and the type of what stands behind each.
+//! The structure of the file: its keys, and the type of each value.
 //!
-//! No logic: what a value means together with others (a rule's group that nobody defined, two zones of one origin)
-//! is for `build` and its helpers. The JSON Schema of the file comes from these types, too.
+//! It has no logic: checks across values (a rule that names an undefined group, two zones with the same origin) are
+//! in `build` and its helpers. These types also generate the JSON Schema of the file.
 
 use std::{fmt, marker::PhantomData};
 

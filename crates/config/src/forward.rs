@@ -1,4 +1,4 @@
-//! The part of a rule that forwards: whom to ask, which questions, and what of the answer may pass.
+//! The forwarding part of a rule: the upstream, the types forwarded, and the limits on the answer.
 
 use super::{error::Faults, file::RuleEntry, given::At, upstreams::Upstreams, value::Label};
 use dnsgate_core::{
@@ -6,12 +6,12 @@ use dnsgate_core::{
     policy::{AnswerRanges, Forwarding, TypeSet},
 };
 
-/// The questions that a rule forwards where it does not say: what clients ask to reach a name. Not
-/// among them is what carries data at will both ways, such as TXT and NULL: a name that is let
-/// through should not become a tunnel unasked.
+/// The types forwarded by a rule that lists none: those that clients query to reach a name. Types that
+/// carry arbitrary data, such as TXT and NULL, are left out: an allowed name should not become a
+/// tunnel by default.
 ///
-/// ANY is here so that the rule wins it: the engine answers it by itself (RFC 8482) and no upstream
-/// is ever asked.
+/// ANY is included so that this rule matches it: the engine answers ANY itself (RFC 8482) and never
+/// forwards it.
 const DEFAULT_TYPES: [RecordType; 11] = [
     RecordType::A,
     RecordType::AAAA,
@@ -29,13 +29,13 @@ const DEFAULT_TYPES: [RecordType; 11] = [
 /// The most ranges of one rule: each address of an answer is compared with all of them.
 const MAX_RANGES: usize = 256;
 
-/// The types of a rule that forwards and names none.
+/// The types of a rule that forwards and lists none.
 #[must_use]
 pub fn default_types() -> TypeSet {
     DEFAULT_TYPES.into_iter().collect()
 }
 
-/// What a rule with `forward` does.
+/// The forwarding of a rule with `forward`.
 pub(super) fn forwarding(
     entry: &RuleEntry,
     upstream: &At<Label>,
@@ -59,7 +59,7 @@ pub(super) fn forwarding(
                 faults.push(range.place, message);
             }
             let ranges = addresses.value.iter().take(MAX_RANGES);
-            // In one order, whatever that of the file is: it says nothing, and rules are compared.
+            // Sorted: the order in the file has no meaning, and rules are compared.
             let mut ranges: Vec<_> = ranges.map(|at| at.value.0).collect();
             ranges.sort_unstable();
             ranges.dedup();
@@ -73,7 +73,7 @@ pub(super) fn forwarding(
     })
 }
 
-/// Reports what has no meaning in a rule that does not forward.
+/// Reports keys that have no effect in a rule that does not forward.
 pub(super) fn report_idle(entry: &RuleEntry, faults: &mut Faults<'_>) {
     let (addresses, cname) = (entry.addresses.place(), entry.cname.place());
     for (key, place) in [("addresses", addresses), ("cname", cname)] {

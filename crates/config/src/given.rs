@@ -1,5 +1,5 @@
-//! The types that the file's types are made of: a value and where it stands, lists, and mappings whose keys are
-//! names of the operator's. Each reads by [`FileValue`] and says in JSON Schema what it takes.
+//! The building blocks of the file's types: a value with its place, lists, and mappings whose keys are names that
+//! the operator chooses. Each is read through [`FileValue`], which also describes it in JSON Schema.
 
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, str::FromStr};
 

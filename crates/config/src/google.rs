@@ -10,15 +10,16 @@
 //! <https://docs.cloud.google.com/vpc/docs/configure-private-google-access> and, for `psc`,
 //! <https://docs.cloud.google.com/vpc/docs/configure-private-service-connect-apis>, as of 2026-04-08.
 //!
-//! - `googleapis.com`: addresses at `restricted.` or `private.`, `*` is an alias of it, and the apex
-//!   has no address; with `psc` the apex has the addresses and `*` is an alias of the apex.
-//! - Every other domain: addresses at the apex, `*` is an alias of the apex. A domain of which
-//!   Google documents only the exact name has no `*`, and nothing below it is allowed.
-//! - `except` sends a name and all below it to the other address. Names between it and its domain
-//!   keep going where they went: a DNS wildcard ends where an explicit name begins (RFC 4592).
+//! - `googleapis.com`: `restricted.` or `private.` has the addresses, `*` is an alias of it, and the
+//!   apex has no address; with `psc` the apex has the addresses and `*` is an alias of the apex.
+//! - Every other domain: the apex has the addresses, and `*` is an alias of the apex. If Google
+//!   documents only the exact name, there is no `*`, and no name below it is allowed.
+//! - `except` sends a name and all names below it to the other address. Names between it and its
+//!   domain keep their destination by records of their own, because a wildcard does not cover them
+//!   once a name below them exists (RFC 4592).
 //!
-//! Never two of these addresses in one answer: services differ by address, and clients would fail
-//! now and then ([`super::vips`] checks it over the whole configuration).
+//! No answer mixes two of these addresses: the services differ by address, so clients would fail
+//! intermittently ([`super::vips`] checks this over the whole configuration).
 
 mod carve;
 mod served;
@@ -46,19 +47,19 @@ use dnsgate_core::{
     zone::Zone,
 };
 
-/// The TTL of every record of the preset, in seconds: as in Google's examples.
+/// The TTL of every record of the preset, in seconds, as in Google's examples.
 pub(super) const TTL: u32 = 300;
 /// The domain whose addresses have names of their own.
 const GOOGLEAPIS: &str = "googleapis.com";
 
-/// In which forms a domain is served.
+/// Which names of a domain are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// The name and all below it.
+    /// The name and all names below it.
     Both,
-    /// All below it; the name itself is there as what the wildcard points to.
+    /// All names below it; the name itself exists as the target of the wildcard.
     Wildcard,
-    /// The name alone.
+    /// Only the name itself.
     Exact,
 }
 
@@ -72,7 +73,7 @@ pub(super) enum Shared {
 impl Shared {
     pub(super) const ALL: [Self; 2] = [Self::Restricted, Self::Private];
 
-    /// The word in the file, and the label under googleapis.com.
+    /// The keyword in the file, which is also the label below googleapis.com.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Restricted => "restricted",
@@ -80,7 +81,7 @@ impl Shared {
         }
     }
 
-    /// The addresses to answer with: all four of the range, as Google says.
+    /// The addresses in answers: all four of the range, as Google says.
     const fn v4(self) -> [Ipv4Addr; 4] {
         let first = match self {
             Self::Restricted => 4,
@@ -94,7 +95,7 @@ impl Shared {
         ]
     }
 
-    /// The one address of the range that Google puts into DNS.
+    /// The only address of the range that Google puts into DNS.
     const fn v6(self) -> Ipv6Addr {
         let third = match self {
             Self::Restricted => 0x1000,
@@ -103,7 +104,7 @@ impl Shared {
         Ipv6Addr::new(0x2600, 0x2d00, 2, third, 0, 0, 0, 0)
     }
 
-    /// The one whose range holds an address: 199.36.153.4/30 and 2600:2d00:2:1000::/56 are
+    /// The one whose range contains an address: 199.36.153.4/30 and 2600:2d00:2:1000::/56 are
     /// restricted, 199.36.153.8/30 and 2600:2d00:2:2000::/56 private.
     pub(super) fn holding(address: IpAddr) -> Option<Self> {
         Self::ALL.into_iter().find(|shared| match address {
@@ -113,7 +114,7 @@ impl Shared {
     }
 }
 
-/// Where names are sent.
+/// The destination of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Shared(Shared),
@@ -124,18 +125,18 @@ enum Target {
 /// A domain of the preset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Domain {
-    /// Where the file has it, or where the section begins.
+    /// Its place in the file, or the start of the section.
     place: Place,
     name: Name,
     form: Form,
-    /// Where it goes as a whole; `None`: where all of them go.
+    /// The destination of the whole domain; `None` means that of the preset.
     whole: Option<Shared>,
-    /// Names below it that go elsewhere.
+    /// Names below it with another destination.
     except: Vec<(Name, Shared)>,
 }
 
 impl Domain {
-    /// Where a name goes: as the longest exception says, else as the domain does.
+    /// The destination of a name: that of the longest matching exception, or else of the domain.
     fn target(&self, name: &Name, settings: &Settings) -> Target {
         let except = self
             .except
@@ -149,7 +150,7 @@ impl Domain {
     }
 }
 
-/// Whether a domain is the one whose addresses have names of their own.
+/// Whether this is the domain whose addresses have names of their own.
 fn is_googleapis(domain: &Domain) -> bool {
     shown(domain.name.as_ref()) == GOOGLEAPIS
 }
@@ -178,7 +179,7 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
         Form::Exact => Pattern::Exact(domain.name.clone()),
         Form::Both | Form::Wildcard => Pattern::Subtree(domain.name.clone()),
     }];
-    // A name that is carved out is let in again where the operator excepts it.
+    // An exception allows a carved-out name again.
     patterns.extend(
         domain
             .except

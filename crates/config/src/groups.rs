@@ -1,4 +1,4 @@
-//! Client groups: of the file, or the default ones.
+//! The client groups of the file, or the default ones.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use dnsgate_core::policy::{DenyWith, Group, GroupId, GroupSet, MAX_GROUPS};
 
-/// The client groups and where they stand.
+/// The client groups and their places in the file.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     /// In the order of their numbers.
@@ -20,13 +20,13 @@ pub(super) struct Groups {
     ids: HashMap<Box<str>, GroupId>,
     /// The place of each CIDR in the file, with its group.
     places: Vec<(GroupId, At<Cidr>)>,
-    /// Whether a name that is not there is one that could not be read.
+    /// Whether an unknown name may be one that could not be read.
     lenient: bool,
 }
 
-/// The groups where the file has no `clients`, each with its way to be denied: private address space
-/// and loopback, and the range that Cloud DNS forwards from (its documentation, "alternative name
-/// servers"), which makes SERVFAIL of REFUSED.
+/// The groups if the file has no `clients`, each with its way to deny: private address space and
+/// loopback, and the range from which Cloud DNS forwards (its documentation, "alternative name
+/// servers"). Cloud DNS turns REFUSED into SERVFAIL.
 const DEFAULT_GROUPS: [(&str, Option<DenyWith>, &[&str]); 2] = [
     (
         "vpc",
@@ -129,7 +129,7 @@ impl Groups {
         groups
     }
 
-    /// Where a group has a CIDR in the file.
+    /// The place of a group's CIDR in the file.
     pub(super) fn place(&self, group: GroupId, cidr: IpNet) -> Place {
         let found = |(id, at): &&(GroupId, At<Cidr>)| *id == group && at.value.0 == cidr;
         self.places
@@ -144,7 +144,7 @@ impl Groups {
         group.map_or("", |(group, _)| &group.name)
     }
 
-    /// What to say of a name that no group has.
+    /// The error for an unknown group name.
     fn unknown(&self, name: &Label) -> (String, Option<String>) {
         let known = self.groups.iter().map(|(group, _)| &*group.name);
         let help = match nearest(&name.0, known.clone()) {
@@ -157,7 +157,7 @@ impl Groups {
         (format!("there is no client group `{}`", name.0), Some(help))
     }
 
-    /// The groups of these names; unknown and repeated ones are reported.
+    /// The set of the named groups; reports unknown and repeated names.
     pub(super) fn set(&self, names: &At<List<Label>>, faults: &mut Faults<'_>) -> GroupSet {
         let mut set = GroupSet::EMPTY;
         if names.value.is_empty() {

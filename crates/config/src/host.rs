@@ -1,27 +1,27 @@
-//! The name of a host, as a request's Host header has it.
+//! The name of a host, as in the Host header of a request.
 
 use std::str::FromStr;
 
-/// A name by which the admin pages may be asked for.
+/// A host name under which the admin pages may be requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(Box<str>);
 
-/// The text is no name of a host.
+/// The text is not a host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write the name of a host alone, such as dnsgate.monitoring: letters, digits, - _ and .")]
 pub struct HostNameError;
 
-/// The longest name that DNS has, as text.
+/// The longest DNS name, in characters of its text form.
 const LONGEST: usize = 253;
 
 impl HostName {
-    /// The name in lower case, without a dot at its end.
+    /// The name as it was stored: lower case, without a final dot.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is that name, which has no dot at its end.
+    /// Whether it equals `name`, ignoring case; `name` must have no final dot.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.0.eq_ignore_ascii_case(name)

@@ -1,6 +1,6 @@
-//! Which keys a mapping must have, and which keys the format had before its first release.
+//! The required keys of each mapping, and the keys that the format had before its first release.
 
-/// Keys that a mapping must have, by what it is called.
+/// The required keys of each mapping, by the mapping's name in messages.
 const REQUIRED: [(&str, &[&str]); 6] = [
     ("a client group", &["cidrs"]),
     ("a zone", &["origin"]),
@@ -10,13 +10,13 @@ const REQUIRED: [(&str, &[&str]); 6] = [
     ("a test", &["ask", "from", "expect"]),
 ];
 
-/// The keys that a mapping must have.
+/// The required keys of a mapping.
 pub(super) fn required(what: &str) -> &'static [&'static str] {
     let found = REQUIRED.iter().find(|(of, _)| *of == what);
     found.map_or(&[], |(_, keys)| keys)
 }
 
-/// Keys of the format before its first release, each with its mapping and the key that took its place.
+/// Keys of the format before its first release: the mapping, the former key, and its replacement.
 pub(super) const FORMER: [(&str, &str, &str); 6] = [
     ("a rule", "answer", "records"),
     ("a rule", "answers", "addresses"),

@@ -1,16 +1,16 @@
-//! The configuration: from YAML text to values that the rest of the program can trust.
+//! The configuration: turns YAML text into checked values for the rest of the program.
 //!
 //! ```text
 //!   text ─▶ yaml ─▶ tree with places ─▶ read, file ─▶ the file's shape ─▶ build ─▶ Config
 //!                                    rules · list · forward · upstreams · zones · google · builtin
 //! ```
 //!
-//! Every value becomes a type when it is read, and every default and bound stands in one place with
-//! its reason ([`limits`], `startup`, `cache`, `google`). What is wrong is collected over all stages
-//! and files, and told at once as a [`Report`]; a configuration that is not wholly valid is none.
+//! Every value gets its type when it is read, and every default and bound is defined in one place
+//! with its reason ([`limits`], `startup`, `cache`, `google`). Faults are collected over all stages
+//! and files, and returned together as a [`Report`]; a partly valid configuration is not used.
 //!
-//! Not here: when a configuration is loaded and how it takes the place of another (`reload`), and
-//! the time, which only [`Config::warnings`] asks for.
+//! This crate does not decide when a configuration is loaded or how it replaces another one
+//! (`reload`), and it reads no clock: [`Config::warnings`] takes the time as an argument.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -82,33 +82,33 @@ pub use unquoted::Unquoted;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
 pub use value::{Admin, AdminError, Interval, IntervalError};
 
-/// The configuration that is in force without a file: `config/default.yaml`.
+/// The configuration used without a file: `config/default.yaml`.
 pub const DEFAULT: &str = include_str!("../../../config/default.yaml");
-/// What the default configuration is called in messages.
+/// The name of the default configuration in messages.
 pub const DEFAULT_NAME: &str = "config/default.yaml";
 
-/// What takes effect at a start only: sockets, threads and what they share; and the log, of which
-/// some can change.
+/// The settings that take effect only at a start: sockets, threads, the resources that they share,
+/// and the log, of which a reload can change some keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Startup {
-    /// Where queries are taken; at least one.
+    /// The listening sockets; at least one.
     pub listen: Vec<Listen>,
-    /// Where the admin pages are served; `None` for nowhere.
+    /// The address of the admin pages; `None` switches them off.
     pub admin: Option<SocketAddr>,
-    /// The names by which the admin pages may be asked for, beside addresses and `localhost`.
+    /// The host names under which the admin pages may be requested, in addition to addresses and `localhost`.
     pub admin_hosts: Vec<HostName>,
-    /// Threads for each UDP address, and for all TCP addresses; `None` for one a core.
+    /// Threads for each UDP address, and for all TCP addresses together; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,
-    /// How what upstreams said is kept.
+    /// How upstream responses are cached.
     pub cache: CacheSettings,
-    /// How much of everything there may be.
+    /// The limits of every resource.
     pub limits: Limits,
-    /// What is logged.
+    /// The settings of the query log.
     pub log: Log,
 }
 
 impl Startup {
-    /// The first key in which `new` differs and that a running dnsgate cannot change.
+    /// The first key that differs in `new` and that a running dnsgate cannot change.
     #[must_use]
     pub fn first_difference(&self, new: &Self) -> Option<&'static str> {
         let Self {
@@ -144,35 +144,35 @@ impl Startup {
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What a reload cannot change.
+    /// The settings that a reload cannot change.
     pub startup: Startup,
-    /// Who may ask what.
+    /// The rules: which client may ask for which name.
     pub policy: Policy,
-    /// The data that questions are answered from; the policy names them by their places here.
+    /// The zones with local data; the policy refers to them by index.
     pub zones: Vec<Zone>,
-    /// Who may be asked; the policy names them by their places here, too.
+    /// The upstreams; the policy refers to them by index, too.
     pub upstreams: Vec<Upstream>,
-    /// What the file holds, in one line that begins with its name.
+    /// One line about the contents of the file; it begins with the file's name.
     pub summary: String,
-    /// Its groups, rules, zones and upstreams by name, to be compared with another's.
+    /// Its keys and values by name, for comparison with another configuration.
     pub contents: Contents,
-    /// The files that it was read from: the configuration, the zone files and
-    /// what they include, lists of names, certificates; and the file of tests beside it, even if
-    /// there is none yet.
+    /// The files that it was read from: the configuration, the zone files and the files that they
+    /// include, lists of names, certificates; and the file of tests beside it, even if it does not exist
+    /// yet.
     pub files: Vec<ReadFile>,
-    /// Names of the Google preset and where each is to lead; empty when the preset is off.
+    /// Sample names of the Google preset with their destinations; empty if the preset is off.
     pub served: Vec<Served>,
-    /// Its own tests, to be run before it is put in force.
+    /// Its policy tests, which are run before it comes into force.
     pub cases: Vec<Case>,
     /// Warnings that do not depend on the time.
     notes: Vec<Notice>,
-    /// Rules that end.
+    /// Rules with an end date.
     expiries: Vec<warn::Expiry>,
 }
 
 impl Config {
-    /// What was perhaps not meant, as of `now`: rules that have ended or are about to, and all that
-    /// can be seen without a clock.
+    /// The warnings as of `now`: rules that have expired or expire soon, and all warnings that do not
+    /// depend on the time.
     #[must_use]
     pub fn warnings(&self, now: SystemTime) -> Vec<Notice> {
         let ending = self
@@ -185,48 +185,49 @@ impl Config {
     }
 }
 
-/// Reads a configuration file and everything that it names; relative paths start at its directory.
+/// Reads a configuration file and every file that it names; relative paths start at its directory.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Every fault found in it.
 pub fn load(path: &Path) -> Result<Config, Report> {
     build::load(path, &[])
 }
 
-/// The same for a server that listens there instead of where the file says, if that is anywhere: no
-/// upstream may be one of these.
+/// The same for a server that listens on `listen` instead of the addresses of the file, unless
+/// `listen` is empty: no upstream may be one of these addresses.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Every fault found in it.
 pub fn load_for(path: &Path, listen: &[Listen]) -> Result<Config, Report> {
     build::load(path, listen)
 }
 
-/// The configuration in the file, or the built-in one; `-` is standard input.
+/// The configuration in the file, or the built-in one without a file; `-` is standard input.
 ///
 /// # Errors
-/// Everything that is wrong with the file.
+/// Every fault found in the file.
 pub fn read(file: Option<&Path>) -> Result<Config, Report> {
     read_for(file, &[])
 }
 
-/// The same for a server that listens there instead of where the file says, if that is anywhere.
+/// The same for a server that listens on `listen` instead of the addresses of the file, unless
+/// `listen` is empty.
 ///
 /// # Errors
-/// Everything that is wrong with the file.
+/// Every fault found in the file.
 pub fn read_for(file: Option<&Path>, listen: &[Listen]) -> Result<Config, Report> {
     file.map_or_else(|| Ok(default_config()), |path| load_for(path, listen))
 }
 
-/// Reads a configuration from its text. `name` stands in messages, relative paths start at `dir`.
+/// Parses the text of a configuration. Messages call it `name`; relative paths start at `dir`.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Every fault found in it.
 pub fn parse(text: &str, name: &str, dir: &Path) -> Result<Config, Report> {
     build::parse(text, name, dir)
 }
 
-/// The configuration that is in force without a file.
+/// The configuration used without a file.
 #[must_use]
 pub fn default_config() -> Config {
     #[expect(

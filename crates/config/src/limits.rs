@@ -1,8 +1,8 @@
-//! How much of everything there may be: one table of each limit with its default, its bounds, the reason and the
-//! metric that tells when it is reached.
+//! The limits: one table with the default, bounds, reason and metric of each limit.
 //!
-//! Nothing in dnsgate is unbounded, so each bound has a name here. A value out of bounds is an error that tells the
-//! bounds, never a silent correction. The `limits` section of `config/reference.yaml` is this table ([`reference()`]).
+//! Every resource in dnsgate has a limit, and each limit has a name here. A value out of bounds is an error that
+//! states the bounds; it is never corrected silently. The `limits` section of `config/reference.yaml` repeats this
+//! table; [`reference()`] generates its text.
 
 use std::{fmt, time::Duration};
 

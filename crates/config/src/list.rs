@@ -1,11 +1,11 @@
 //! Lists of names: the files that rules name by `domains_file`.
 //!
-//! One pattern a line, as under `domains` and without quotes; `#` begins a comment where it begins
-//! the line or follows a blank. A line that is no pattern is an error: a list that is let through
-//! but for the lines that nobody could read is not the list that was reviewed.
+//! Each line has one pattern, as under `domains` but without quotes; `#` starts a comment at the
+//! start of a line or after white space. A line that is not a pattern is an error: a list with
+//! unreadable lines left out is not the list that was reviewed.
 //!
-//! Lists are long, and places in them are needed for errors alone. So a list keeps its text while
-//! the configuration is built, and looks for a line when something is to be said about it.
+//! Lists are long, and places in them are needed only for messages. So a list keeps its text while
+//! the configuration is built, and searches for a line only when a message is about it.
 
 use std::{cell::OnceCell, collections::HashMap, path::Path};
 
@@ -16,23 +16,23 @@ use super::{
 };
 use dnsgate_core::policy::Pattern;
 
-/// The largest list, in bytes: a million names of 67 bytes each, and the common block lists have a
-/// third of that a name. No official reference.
+/// The largest list, in bytes: a million names of 67 bytes each; common block lists need a third of
+/// that for each name. No official reference.
 pub(super) const MAX_LIST: u64 = 64 << 20;
-/// The most names of one list: some 300 MB while it is loaded. No official reference.
+/// The most names of one list: some 300 MB of memory while it is loaded. No official reference.
 const MAX_NAMES: usize = 4_000_000;
 
-/// The most names of all lists together: twice those of the largest one. A rule that names the list of another one
-/// has its names once more. No official reference.
+/// The most names of all lists together: twice the limit of one list. If two rules name the same list, its names
+/// count twice. No official reference.
 const MAX_ALL_NAMES: usize = 8_000_000;
-/// The most bytes of all lists together, in the same proportion to the names as for one list. No official reference.
+/// The most bytes of all lists together: the same multiple of the limit of one list. No official reference.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "tens of mebibytes, on any machine"
 )]
 const MAX_ALL: usize = 8 * MAX_LIST as usize;
 
-/// How much the lists of a configuration have so far.
+/// The size of all lists of a configuration so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Total {
     names: usize,
@@ -40,7 +40,7 @@ pub(super) struct Total {
 }
 
 impl Total {
-    /// Adds a list, if there is room.
+    /// Adds a list if it is within the limits.
     fn add(&mut self, patterns: &[Pattern], text: &str) -> Result<(), String> {
         self.names = self.names.saturating_add(patterns.len());
         self.bytes = self.bytes.saturating_add(text.len());
@@ -58,13 +58,13 @@ impl Total {
     }
 }
 
-/// A list that was read, for messages about its lines.
+/// A list that was read; it is kept for messages about its lines.
 #[derive(Clone, Debug)]
 pub(super) struct NameList {
-    /// The file, as it was opened.
+    /// The path with which the file was opened.
     pub(super) path: Box<str>,
     text: String,
-    /// The line of each pattern, once somebody has asked.
+    /// The line of each pattern, computed when first needed.
     lines: OnceCell<HashMap<Pattern, u32>>,
 }
 
@@ -101,7 +101,7 @@ pub(super) fn read(
         }
         match entry.parse::<Pattern>() {
             Ok(pattern) => patterns.push(pattern),
-            // A file of another kind is wrong in every line: all but the first are counted only.
+            // In a file of another kind every line is wrong: beyond the limit, errors are only counted.
             Err(_) if faults.is_full() => {
                 faults.push_in(file, place, String::new(), None);
             }
@@ -124,7 +124,7 @@ pub(super) fn read(
 }
 
 impl NameList {
-    /// The file, to say something about it.
+    /// The file, for messages about it.
     pub(super) fn file(&self) -> OtherFile<'_> {
         OtherFile {
             name: &self.path,
@@ -132,7 +132,7 @@ impl NameList {
         }
     }
 
-    /// Where a pattern stands, else one with the same name.
+    /// The place of a pattern, or else of a pattern with the same name.
     pub(super) fn place_of(&self, pattern: &Pattern) -> Option<Place> {
         let lines = self.lines.get_or_init(|| {
             let entries = entries(&self.text);
@@ -152,7 +152,7 @@ impl NameList {
         entry_of(line, text).map(|(place, _)| place)
     }
 
-    /// Where the patterns of these numbers stand, which are in ascending order.
+    /// The places of the patterns with these indices, which must be in ascending order.
     pub(super) fn places(&self, numbers: &[usize]) -> Vec<Place> {
         let mut numbers = numbers.iter().copied().peekable();
         let numbered = entries(&self.text).enumerate();
@@ -169,7 +169,7 @@ fn entries(text: &str) -> impl Iterator<Item = (Place, &str)> {
     lines.filter_map(|(number, line)| entry_of(number, line))
 }
 
-/// What a line has before its comment, without the blanks around it.
+/// The part of a line before its comment, without surrounding white space.
 fn entry_of(number: u32, line: &str) -> Option<(Place, &str)> {
     let comment = line.match_indices('#').find(|&(at, _)| {
         let before = line.get(..at).unwrap_or_default();

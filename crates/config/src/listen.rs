@@ -1,4 +1,4 @@
-//! Where queries are taken: one address with its transport.
+//! A listening socket: an address and a transport.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
@@ -7,28 +7,28 @@ use super::strict;
 /// One listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Listen {
-    /// Datagrams.
+    /// DNS over UDP.
     Udp(SocketAddr),
-    /// Streams with a two-byte length before each message.
+    /// DNS over TCP, with a two-byte length before each message.
     Tcp(SocketAddr),
 }
 
-/// Why a text is no listening address.
+/// Why a text is not a listening address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
-    /// No `://` in it.
+    /// It has no `://`.
     #[error("has no transport; write udp://ADDRESS:PORT or tcp://ADDRESS:PORT")]
     NoTransport,
-    /// A transport that this version does not serve.
+    /// The transport is not supported.
     #[error("has a transport that is not served; there are udp:// and tcp://")]
     UnknownTransport,
-    /// No port behind the address, or the address is a name.
+    /// The port is missing, or the address is a name.
     #[error("is not an IP address with a port, such as 0.0.0.0:53 or [::]:53")]
     BadAddress,
 }
 
 impl Listen {
-    /// The address, whatever the transport.
+    /// The address, without the transport.
     #[must_use]
     pub const fn address(self) -> SocketAddr {
         match self {
@@ -62,8 +62,8 @@ impl fmt::Display for Listen {
     }
 }
 
-/// An argument of the command line: like an entry of the file, or `ADDRESS:PORT` alone, which
-/// means both transports. It is an iterator's source for what it stands for.
+/// A command-line argument: an address as in the file, or `ADDRESS:PORT` alone, which means both
+/// transports. It iterates over the sockets that it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenArg(Vec<Listen>);
 

@@ -1,62 +1,62 @@
-//! What is logged of queries, in which form, and where to.
+//! The query log: which queries it contains, its format, and its destination.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use super::limits::LOG_SAMPLE;
 
-/// The longest path of a Unix socket, in bytes: what `sun_path` holds besides its final zero
+/// The longest path of a Unix socket, in bytes: the size of `sun_path` without its final zero
 /// (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
 /// Which queries get a line in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogQueries {
-    /// None: counters only.
+    /// No queries; only counters.
     None,
-    /// Those that were denied: what an operator of an allowlist wants to know, and few in a
-    /// network that behaves.
+    /// Denied queries: the ones that matter to the operator of an allowlist, and few in a well-behaved
+    /// network.
     #[default]
     Denied,
-    /// Every query. Costs more than the answer itself.
+    /// Every query. A log line costs more than the answer itself.
     All,
 }
 
-/// The form of a line.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Text when it goes to a terminal, JSON otherwise.
+    /// Text if the output is a terminal, JSON otherwise.
     #[default]
     Auto,
-    /// One JSON object a line, with the keys of Cloud Logging.
+    /// One JSON object per line, with the keys of Cloud Logging.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// Where the lines of queries go.
+/// The destination of query log lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LogOutput {
-    /// Standard error, among the lines of dnsgate's own life and in order with them.
+    /// Standard error, in order with dnsgate's other messages.
     #[default]
     Stderr,
     /// Standard output.
     Stdout,
-    /// A regular file, appended to.
+    /// A regular file, to which lines are appended.
     File(PathBuf),
-    /// A Unix stream socket on which somebody listens.
+    /// A Unix stream socket on which another program listens.
     Unix(PathBuf),
 }
 
-/// Why a text is no output.
+/// Why a text is not a log output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogOutputError {
-    /// None of the forms.
+    /// It has none of the valid forms.
     #[error("write stderr, stdout, file:/PATH or unix:/PATH")]
     Form,
-    /// Where it would be depends on where dnsgate was started.
+    /// The path is relative, so it would depend on the working directory.
     #[error("the path must begin with /")]
     Relative,
-    /// The kernel has no room for it.
+    /// The path is too long for the kernel.
     #[error("the path of a socket has {MAX_SOCKET_PATH} bytes at most")]
     TooLong,
 }
@@ -99,13 +99,13 @@ impl fmt::Display for LogOutput {
 /// The `log` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Which queries.
+    /// Which queries are logged.
     pub queries: LogQueries,
-    /// One in so many of those that went well; see [`LOG_SAMPLE`].
+    /// One in this many successful queries is logged; see [`LOG_SAMPLE`].
     pub sample: u32,
-    /// In which form.
+    /// The format of the lines.
     pub format: LogFormat,
-    /// Where to.
+    /// The destination of the lines.
     pub output: LogOutput,
 }
 

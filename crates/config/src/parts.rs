@@ -1,4 +1,4 @@
-//! What a policy is built from: its rules and zones, and where each of them comes from.
+//! The parts of a policy: its rules and zones, and the source of each.
 
 use super::{error::Place, list::NameList};
 use dnsgate_core::{
@@ -6,16 +6,16 @@ use dnsgate_core::{
     zone::Zone,
 };
 
-/// Where something of the policy comes from, for messages.
+/// The source of a rule or zone, for messages.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    /// What an operator calls it: "rule `github`", "zone corp.example".
+    /// Its name in messages: "rule `github`", "zone corp.example".
     pub(super) what: String,
-    /// Where it stands in the file; no place for what the file does not have.
+    /// Its place in the file; the default place if it is not in the file.
     pub(super) place: Place,
-    /// Its patterns and their places, where they have some of their own.
+    /// Its patterns with their places, if these are known individually.
     pub(super) names: Vec<(Pattern, Place)>,
-    /// The list that it names, whose patterns are the first of its rule.
+    /// The list that it names; the list's patterns are the first ones of the rule.
     pub(super) list: Option<NameList>,
 }
 
@@ -40,7 +40,7 @@ impl Source {
         Self::new("a built-in answer".to_owned(), Place::default())
     }
 
-    /// The place of a pattern, else of one with the same name, else of the whole.
+    /// The place of a pattern, or else of a pattern with the same name, or else of the rule or zone.
     pub(super) fn spot_of(&self, pattern: &Pattern) -> Spot<'_> {
         let same = self.names.iter().find(|(own, _)| own == pattern);
         let near = || {
@@ -61,13 +61,13 @@ impl Source {
     }
 }
 
-/// What a policy and its zones are made of, so far.
+/// The rules and zones collected so far.
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) rules: Vec<Rule>,
     pub(super) sources: Vec<Source>,
     pub(super) zones: Vec<Zone>,
-    /// The origins of zones that the operator knows of, for the summary.
+    /// The origins of the zones named in the summary.
     pub(super) noted: Vec<String>,
 }
 

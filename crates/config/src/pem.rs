@@ -1,16 +1,16 @@
-//! Whether a text is certificates in PEM (RFC 7468), as far as that can be said without reading
-//! them: what a certificate says is for those who connect.
+//! Checks the form of PEM certificates (RFC 7468). It does not decode them: the code that connects
+//! to servers does.
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// How many certificates a text holds. What stands between them is explanation (section 5.2).
+/// The number of certificates in a text. Text between them is an explanation (section 5.2).
 ///
 /// # Errors
-/// The line (from 1) where a certificate is broken, and how.
+/// The line (from 1) of a broken certificate, and its fault.
 pub(super) fn check_certificates(text: &str) -> Result<usize, (u32, &'static str)> {
     let mut count = 0;
-    // Where the certificate begins that is being read, and whether it has any data so far.
+    // The first line of the current certificate, and whether it has any data so far.
     let mut open: Option<(u32, bool)> = None;
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
@@ -42,7 +42,7 @@ pub(super) fn check_certificates(text: &str) -> Result<usize, (u32, &'static str
     }
 }
 
-/// What is wrong with a certificate that does not end.
+/// The error for a certificate without an end line.
 const UNFINISHED: &str = "this certificate has no -----END CERTIFICATE-----";
 
 #[cfg(test)]

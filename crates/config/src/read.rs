@@ -1,7 +1,8 @@
-//! A `serde::Deserializer` over the tree of a file. It reports every fault with its place, and goes on.
+//! A `serde::Deserializer` over the tree of a file. It reports every fault with its place, and continues.
 //!
-//! serde stops at the first error. This reader does not: each value of the file's types is a [`Given`](super::given::Given), which is
-//! read through [`PLACED`]. A value that cannot be read is reported here and is then merely not there.
+//! serde stops at the first error. This reader does not: each value of the file's types is a
+//! [`Given`](super::given::Given), which is read through [`PLACED`]. A value that cannot be read is reported here and
+//! then counts as missing.
 
 use std::{cell::RefCell, collections::HashMap, fmt::Display};
 
@@ -25,16 +26,16 @@ mod quoted;
 use quoted::{as_list, former_value, listed, shape};
 pub(super) use quoted::{bad_value, respelt};
 
-/// The newtype by which [`Given`](super::given::Given) asks for a value together with its place.
+/// The newtype name by which [`Given`](super::given::Given) requests a value with its place.
 pub(super) const PLACED: &str = "a value and its place";
-/// The newtype of a value that is a word or a mapping.
+/// The newtype name of a value that is a word or a mapping.
 pub(super) const WORD_OR_MAPPING: &str = "a word or a mapping";
-/// The key under which a mapping gives its [`Span`](super::given::Span).
+/// The key under which a mapping provides its [`Span`](super::given::Span).
 pub(super) const SPAN: &str = "";
-/// What separates an error from advice.
+/// Separates an error from its advice.
 const HELP: char = '\u{f8ff}';
 
-/// Why a value cannot be read: an error and perhaps advice, or nothing where it has been reported.
+/// Why a value cannot be read: an error, perhaps with advice; empty if it has been reported already.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Wrong(String);
@@ -53,12 +54,12 @@ pub(super) fn advised<E: de::Error>(error: impl Display, help: Option<String>) -
     }
 }
 
-/// The error of what has been reported already.
+/// An error that has been reported already.
 pub(super) fn told<E: de::Error>() -> E {
     E::custom("")
 }
 
-/// Reads a tree. `None`: it could not be read, which has been reported.
+/// Reads a tree. `None` means that it could not be read, which has been reported.
 pub(super) fn read<'t, T: Deserialize<'t>>(root: &'t Node, faults: &mut Faults<'_>) -> Option<T> {
     let own = std::mem::replace(faults, Faults::new("", ""));
     let own = RefCell::new(own);
@@ -73,21 +74,21 @@ pub(super) fn read<'t, T: Deserialize<'t>>(root: &'t Node, faults: &mut Faults<'
     value.ok()
 }
 
-/// What a value is to the collection that it stands in.
+/// The role of a value in its collection.
 #[derive(Clone, Copy)]
 enum Role<'t> {
     /// The value of a key of the format.
     Value,
     /// An entry of a list.
     Item,
-    /// What stands under this name of the operator's.
+    /// The value under a name that the operator chose.
     Named(&'t str),
 }
 
-/// A node that is to be read.
+/// A node to be read.
 struct Reader<'t, 'f, 'x> {
     node: &'t Node,
-    /// What messages call it: its key, or what the entry of a list or of a named mapping is.
+    /// Its name in messages: its key, or a description of the list entry or named entry.
     key: &'t str,
     role: Role<'t>,
     faults: &'f RefCell<Faults<'x>>,
@@ -115,7 +116,7 @@ impl<'t> Reader<'t, '_, '_> {
         self.faults.borrow_mut().push_with(place, words);
     }
 
-    /// Reports what is wrong with the value, unless it has been.
+    /// Reports an error of the value, unless it has been reported.
     fn report(self, wrong: &Wrong) {
         if wrong.0.is_empty() {
             return;
@@ -171,7 +172,7 @@ impl<'t> Reader<'t, '_, '_> {
         }
     }
 
-    /// Reports what is no mapping. `main` is the first of the keys that it should have.
+    /// Reports a value that is not a mapping. `main` is the first key that the mapping should have.
     fn not_a_mapping(self, what: &str, main: Option<&str>) -> Wrong {
         let found = shape(&self.node.value);
         let (what, help) = match (self.role, main) {
@@ -192,7 +193,7 @@ impl<'t> Reader<'t, '_, '_> {
         self.misshapen(message.into(), help)
     }
 
-    /// The entries of a mapping, each key once; repeated ones are reported.
+    /// The entries of a mapping, each key once; reports repeated keys.
     fn entries(self, what: &str, main: Option<&str>) -> Result<Vec<&'t Entry>, Wrong> {
         let Value::Map(entries) = &self.node.value else {
             return Err(self.not_a_mapping(what, main));
@@ -215,7 +216,7 @@ impl<'t> Reader<'t, '_, '_> {
         Ok(first)
     }
 
-    /// Reports a key that the mapping cannot have.
+    /// Reports an unknown key.
     fn unknown_key(self, entry: &Entry, what: &str, known: &[&str]) {
         self.push(entry.key.place, || {
             let former = FORMER
@@ -238,7 +239,7 @@ impl<'t> Reader<'t, '_, '_> {
         });
     }
 
-    /// Reports the keys that the mapping must have and has not.
+    /// Reports missing required keys.
     fn missing_keys(self, what: &str, entries: &[&Entry]) {
         for key in required(what) {
             let entry = entries.iter().find(|entry| entry.name() == *key);
@@ -253,7 +254,7 @@ impl<'t> Reader<'t, '_, '_> {
     }
 }
 
-/// Sections whose keys are names of the operator's: what an entry is called, and an example of one.
+/// Sections whose keys are names that the operator chooses: the description of an entry, and an example.
 const NAMED: [(&str, &str, Option<&str>); 3] = [
     (
         "clients",
@@ -297,7 +298,7 @@ impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
         })
     }
 
-    /// A mapping whose keys are names of the operator's.
+    /// A mapping whose keys are names that the operator chooses.
     fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
         let entries = self.entries(&format!("`{}`", self.key), None)?;
         let kind = NAMED.iter().find(|(section, ..)| *section == self.key);
@@ -309,7 +310,7 @@ impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
         })
     }
 
-    /// A mapping with these keys: others are reported, and so are those that are missing.
+    /// A mapping with these keys; reports unknown and missing ones.
     fn deserialize_struct<V: Visitor<'t>>(
         self,
         what: &'static str,
@@ -331,7 +332,7 @@ impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
         if keys {
             self.missing_keys(what, &entries);
         }
-        // A key with nothing behind it counts as left out.
+        // A key without a value counts as left out.
         entries.retain(|entry| entry.node.value != Value::Null);
         visitor.visit_map(Fields {
             reader: self,
@@ -351,7 +352,7 @@ impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
                 reader: self,
                 at: 0,
             }),
-            // Where the name is that of a word, also that word misspelt.
+            // If the name is that of a word, a misspelling of that word is read, too.
             Value::Scalar(text) if name == WORD_OR_MAPPING || nearest(text, [name]).is_some() => {
                 visitor.visit_borrowed_str(text)
             }
@@ -366,7 +367,7 @@ impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
     }
 }
 
-/// A value together with its place: line, column, and the value unless it could not be read.
+/// A value with its place, as a sequence: line, column, and the value unless it could not be read.
 struct Placed<'t, 'f, 'x> {
     reader: Reader<'t, 'f, 'x>,
     at: u8,
@@ -414,12 +415,12 @@ impl<'t> SeqAccess<'t> for Items<'t, '_, '_> {
     }
 }
 
-/// The entries of a mapping with keys of the format.
+/// The entries of a mapping with the keys of the format.
 struct Fields<'t, 'f, 'x> {
     reader: Reader<'t, 'f, 'x>,
     entries: std::vec::IntoIter<&'t Entry>,
     value: Option<&'t Entry>,
-    /// What is told as [`SPAN`], last: how many faults there were before it, and whether all keys are known.
+    /// Returned last, as [`SPAN`]: the number of faults before it, and whether all keys are known.
     span: Option<(usize, bool)>,
 }
 
@@ -451,7 +452,7 @@ impl<'t> MapAccess<'t> for Fields<'t, '_, '_> {
     }
 }
 
-/// The entries of a mapping whose keys are names of the operator's, which are read like values.
+/// The entries of a mapping whose keys are names that the operator chooses; the names are read like values.
 struct Names<'t, 'f, 'x> {
     reader: Reader<'t, 'f, 'x>,
     kind: &'static str,

@@ -1,5 +1,5 @@
-//! Rules of the file, as the policy wants them: which make no sense on their own is told here, what
-//! two of them mean together is for the policy to say.
+//! Turns rules of the file into rules of the policy. This module reports rules that are wrong on
+//! their own; the policy reports conflicts between two rules.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,16 +21,16 @@ use dnsgate_core::{
     zone::parse_record,
 };
 
-/// What rules may name.
+/// The things that rules may refer to.
 #[derive(Clone, Copy)]
 pub(super) struct RuleContext<'b> {
     pub(super) groups: &'b Groups,
     pub(super) upstreams: &'b Upstreams,
-    /// Where relative paths start.
+    /// The directory at which relative paths start.
     pub(super) dir: &'b Path,
 }
 
-/// The policy's rule for an entry with the patterns of its list, if it makes sense on its own.
+/// The policy's rule for an entry, with the patterns of its list, if the entry is valid on its own.
 pub(super) fn rule(
     entry: &RuleEntry,
     listed: Option<Vec<Pattern>>,
@@ -88,7 +88,7 @@ pub(super) fn rule(
     })
 }
 
-/// What a rule does: answer, deny or forward, exactly one of them.
+/// The action of a rule: answer, deny or forward, exactly one of them.
 fn action(
     entry: &RuleEntry,
     types: Option<&TypeSet>,
@@ -114,7 +114,7 @@ fn action(
         forward::report_idle(entry, faults);
     }
     if let Some(answer) = &*entry.records {
-        // A type that could not be read may be the one that is missing.
+        // A type that could not be read may be the missing one.
         let types = types.filter(|_| entry.span.is_whole);
         return records(answer, types, faults).map(|records| (Action::Answer(records), None));
     }
@@ -140,9 +140,9 @@ fn action(
     None
 }
 
-/// The most types of one rule: each question is compared with all of them.
+/// The most types of one rule: each question's type is compared with all of them.
 const MAX_TYPES: usize = 64;
-/// The most records of one answer: more fit into no reply over UDP, and few into one over TCP.
+/// The most records of one answer: a UDP response has no room for more, and a TCP response for not many more.
 const MAX_RECORDS: usize = 1_000;
 
 fn type_set(types: &At<List<RecordType>>, faults: &mut Faults<'_>) -> TypeSet {
@@ -178,7 +178,7 @@ fn type_set(types: &At<List<RecordType>>, faults: &mut Faults<'_>) -> TypeSet {
         .collect()
 }
 
-/// The record sets of `records`, each record as in a zone file without its owner.
+/// The RRsets of `records`; each record is written as in a zone file, without its owner.
 fn records(
     answer: &At<List<String>>,
     types: Option<&TypeSet>,
@@ -231,7 +231,7 @@ fn records(
     good.then_some(sets)
 }
 
-/// Adds the record that a text holds to its set.
+/// Adds the record in a text to its RRset.
 fn push_record(
     text: &str,
     sets: &mut Vec<Rrset>,
@@ -251,7 +251,7 @@ fn push_record(
     };
     if let Some(set) = sets.get_mut(at) {
         set.lower_ttl(record.ttl);
-        // A thousand records are not compared with each other.
+        // A set of known records avoids comparing a thousand records with each other.
         if !known.contains(&(record.rtype, record.rdata.to_vec())) {
             set.append(&record.rdata)
                 .map_err(|error| error.to_string())?;
@@ -261,7 +261,7 @@ fn push_record(
     Ok(record.rtype)
 }
 
-/// Reports rules of one name: metrics and denials could not tell them apart.
+/// Reports rules with the same name: metrics and denials could not tell them apart.
 pub(super) fn report_repeated_names<'r>(
     rules: impl Iterator<Item = &'r RuleEntry>,
     faults: &mut Faults<'_>,

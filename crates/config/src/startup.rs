@@ -1,4 +1,4 @@
-//! What takes effect at a start only: its defaults, and what of it belongs together.
+//! The settings that take effect only at a start: their defaults, and checks across them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -15,27 +15,27 @@ use super::{
     value::{Bytes, Count, OneIn},
 };
 
-/// The most workers: the cores of the largest machines. No official reference.
+/// The most workers: the number of cores of the largest machines. No official reference.
 pub const MAX_WORKERS: usize = 256;
 
-/// Workers: threads for each UDP address, and for all TCP addresses. The default is one for each core
-/// that the process may use, within what `app` finds sensible.
+/// Workers: threads for each UDP address, and for all TCP addresses together. The default is one for
+/// each core that the process may use, which `run` determines.
 const WORKERS: RangeInclusive<usize> = 1..=MAX_WORKERS;
 
-/// The most listening addresses: each has its threads. No official reference.
+/// The most listening addresses: each has its own threads. No official reference.
 const MAX_LISTEN: usize = 64;
 
-/// The most names of the admin pages: one server has few. No official reference.
+/// The most host names of the admin pages: one server has few. No official reference.
 const MAX_ADMIN_HOSTS: usize = 64;
 
-/// The port and the addresses that are listened on where the file says nothing: every IPv4 address
-/// of the machine, so that a load balancer's is among them.
+/// The default listening address: port 53 on every IPv4 address of the machine, which includes the
+/// address of a load balancer.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
-/// Where the admin pages are where the file says nothing: on this machine only. 9153 is the port
-/// that CoreDNS made customary for the metrics of a name server.
+/// The default address of the admin pages: reachable only from this machine. CoreDNS made port 9153
+/// customary for the metrics of a name server.
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
 
-/// The startup part of a file.
+/// The startup settings of a file.
 pub(super) fn startup(file: &File, faults: &mut Faults<'_>) -> Startup {
     let admin = file.admin.value();
     Startup {
@@ -105,14 +105,14 @@ fn workers(given: Given<Count>, faults: &mut Faults<'_>) -> Option<NonZeroUsize>
     NonZeroUsize::new(given.value.0)
 }
 
-/// The limits, of which some bound each other.
+/// The limits; some of them bound each other.
 fn limits(file: &File, faults: &mut Faults<'_>) -> Limits {
     let Some(given) = file.limits.value() else {
         return Limits::default();
     };
     let before = faults.count();
     let limits = given.limits(faults);
-    // What is bad has its default, with which nothing else is compared.
+    // A bad value has been replaced by its default, so comparing the others with it would mislead.
     if !given.span.is_whole || faults.count() > before {
         return limits;
     }
@@ -161,7 +161,7 @@ fn limits(file: &File, faults: &mut Faults<'_>) -> Limits {
     limits
 }
 
-/// What a `log` section says.
+/// The settings of a `log` section.
 fn log(section: &LogSection, faults: &mut Faults<'_>) -> Log {
     let is_known = section.span.has_known_keys && !section.queries.is_bad;
     let queries = section.queries.into_value().unwrap_or_default();

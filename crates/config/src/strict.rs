@@ -1,13 +1,13 @@
-//! Addresses, ports and prefix lengths as people read them.
+//! Addresses, ports and prefix lengths, parsed without ambiguity.
 //!
-//! Some programs take a number with a leading zero for octal: to one of them 010.0.0.1 is 10.0.0.1, to another
-//! 8.0.0.1. The standard library refuses that within addresses; what stands around them is looked at here.
+//! Some programs read a number with a leading zero as octal: for some of them 010.0.0.1 is 10.0.0.1, for others
+//! 8.0.0.1. The standard library rejects such addresses; this module also rejects such ports and prefix lengths.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// A whole number in digits, without a sign or a leading zero.
+/// Whether a text is a whole number: digits only, without a sign or a leading zero.
 #[must_use]
 pub fn is_number(text: &str) -> bool {
     !text.is_empty()
@@ -15,13 +15,13 @@ pub fn is_number(text: &str) -> bool {
         && (text == "0" || !text.starts_with('0'))
 }
 
-/// A port.
+/// Parses a port.
 #[must_use]
 pub fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| is_number(text))
 }
 
-/// An address with its port: `127.0.0.1:53`, `[::1]:53`.
+/// Parses an address with its port: `127.0.0.1:53`, `[::1]:53`.
 #[must_use]
 pub fn socket(text: &str) -> Option<SocketAddr> {
     let (_, given) = text.rsplit_once(':')?;
@@ -29,7 +29,7 @@ pub fn socket(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
-/// An address and the length of its prefix: `10.0.0.0/8`.
+/// Parses an address with a prefix length: `10.0.0.0/8`.
 #[must_use]
 pub fn net(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/')?;
@@ -38,8 +38,8 @@ pub fn net(text: &str) -> Option<IpNet> {
     IpNet::new(address, length).ok()
 }
 
-/// Where the admin pages are, as a person may write it: an address and a port, the URL that a browser shows, or
-/// `localhost`, which is 127.0.0.1.
+/// Parses the address of the admin pages: an address with a port, a URL as a browser shows it, or `localhost`,
+/// which means 127.0.0.1.
 #[must_use]
 pub fn admin(text: &str) -> Option<SocketAddr> {
     let text = text.strip_prefix("http://").unwrap_or(text);

@@ -1,34 +1,34 @@
-//! Names under which anybody can have one: the Public Suffix List, and what it lacks.
+//! Suffixes under which anybody can register a name: the Public Suffix List, and some that it lacks.
 //!
-//! A rule for all names below such a suffix also lets through names that other people register. Who warns
-//! of that, and who writes rules, asks here.
+//! A rule for all names below such a suffix allows names of strangers along with the intended ones.
+//! The warnings and `dnsgate learn` use this module.
 
 use dnsgate_core::dns::NameRef;
 
-/// Suffixes under which anybody can have a name and that the Public Suffix List does not have:
-/// services in which the customer chooses the first label.
+/// Suffixes that the Public Suffix List lacks although anybody can get a name under them: services
+/// whose customers choose the first label.
 const OPEN_SUFFIXES: [&str; 3] = [
     "googleusercontent.com",
     "sharepoint.com",
     "storage.googleapis.com",
 ];
 
-/// What stands before a name, so that the list is asked of a name below: `*.run.app` of the list
-/// makes run.app open, too.
+/// A label put before a name, so that the list is queried for a name below it: `*.run.app` in the
+/// list makes run.app open, too.
 const BELOW: &[u8] = b"x.";
 
-/// The part of a name in which anybody can have a name.
+/// The public suffix of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicSuffix {
-    /// How many labels it has, from the right. A name with one more is somebody's own.
+    /// The number of its labels, from the right. A name with one more label has an owner.
     pub labels: usize,
-    /// Whether it is run by a service for its customers, such as github.io, and not by a registry.
+    /// Whether a service such as github.io runs it for its customers, and not a registry.
     pub is_service: bool,
 }
 
 impl PublicSuffix {
-    /// The longest such part of a name, which may be all of it. Of a name that no list knows it is
-    /// the last label.
+    /// The longest public suffix of a name, which may be the whole name. If no list has one, it is the
+    /// last label.
     #[must_use]
     pub fn of(name: NameRef<'_>) -> Self {
         let mut text = Vec::new();
@@ -51,8 +51,8 @@ impl PublicSuffix {
     }
 }
 
-/// Whether anybody can have a name under this one. `text` is a buffer, so that a long list does not
-/// allocate for each of its names.
+/// Whether anybody can get a name under this one. `text` is a reusable buffer that saves an
+/// allocation for each name of a long list.
 pub(super) fn is_open(name: NameRef<'_>, text: &mut Vec<u8>) -> bool {
     text.clear();
     text.extend(BELOW);
@@ -60,7 +60,7 @@ pub(super) fn is_open(name: NameRef<'_>, text: &mut Vec<u8>) -> bool {
         if at > 0 {
             text.push(b'.');
         }
-        // A dot inside a label is none between labels.
+        // A dot inside a label does not separate labels.
         text.extend(
             label
                 .iter()
@@ -71,14 +71,14 @@ pub(super) fn is_open(name: NameRef<'_>, text: &mut Vec<u8>) -> bool {
     own.is_empty() || is_ours(text) || is_listed(text, own)
 }
 
-/// Whether our own list has the name that `below` is below.
+/// Whether our own list has the parent of `below`.
 fn is_ours(below: &[u8]) -> bool {
     let name = below.strip_prefix(BELOW).unwrap_or_default();
     OPEN_SUFFIXES.iter().any(|open| open.as_bytes() == name)
 }
 
-/// Whether the Public Suffix List has the name, or all that are directly below it; `below` is a
-/// name below it.
+/// Whether the Public Suffix List has the name, or all names directly below it; `below` is a name
+/// below it.
 fn is_listed(below: &[u8], name: &[u8]) -> bool {
     psl::suffix(below)
         .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() >= name.len())

@@ -1,4 +1,4 @@
-//! Files as text, within bounds, and what they were like, so that a change of theirs can be seen.
+//! Reads files as bounded text, and records their hashes so that later changes can be detected.
 
 use std::{
     fs::File,
@@ -10,25 +10,25 @@ use std::{
 
 use dnsgate_core::dns::NameRef;
 
-/// The largest configuration file, in bytes: some hundred thousand names. Longer lists are no
-/// longer read by people.
+/// The largest configuration file, in bytes: some hundred thousand names. Nobody reads a longer
+/// file.
 pub(super) const MAX_CONFIG: u64 = 16 << 20;
-/// The largest zone file, in bytes: [`MAX_RECORDS`](dnsgate_core::zone::MAX_RECORDS) of them take less.
+/// The largest zone file, in bytes: [`MAX_RECORDS`](dnsgate_core::zone::MAX_RECORDS) records take less.
 pub(super) const MAX_ZONE: u64 = 256 << 20;
 
-/// What stands for standard input wherever a file is named on the command line.
+/// Means standard input wherever the command line takes a file.
 pub const STDIN: &str = "-";
 
-/// What standard input had. It can be read only once, and a reload may ask for it again.
+/// The contents of standard input, kept because a reload may need them again and they can be read only once.
 static FROM_STDIN: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
 
-/// Whether standard input was read as a file of a configuration.
+/// Whether standard input was read as part of a configuration.
 #[must_use]
 pub fn stdin_is_read() -> bool {
     FROM_STDIN.get().is_some()
 }
 
-/// At most `most` bytes of standard input.
+/// Reads at most `most` bytes of standard input.
 fn stdin(most: u64) -> Result<Vec<u8>, ReadError> {
     let read = FROM_STDIN.get_or_init(|| {
         let mut bytes = Vec::new();
@@ -42,7 +42,7 @@ fn stdin(most: u64) -> Result<Vec<u8>, ReadError> {
     }
 }
 
-/// A name without its final dot, as the file has it.
+/// A name without its final dot; the root is `.`.
 pub(super) fn shown(name: NameRef<'_>) -> String {
     match name.is_root() {
         true => ".".to_owned(),
@@ -63,31 +63,31 @@ pub(super) enum ReadError {
     NotUtf8(usize),
 }
 
-/// A file that a configuration was read from, or would be if it were there, and a hash of what was
-/// read.
+/// A file that a configuration was read from, or would have been if it existed, and a hash of its
+/// contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadFile {
     path: PathBuf,
     /// The most bytes that it may have.
     most: u64,
-    /// `None` when it could not be read, or was too large.
+    /// `None` if it could not be read or was too large.
     hash: Option<u64>,
 }
 
 impl ReadFile {
-    /// Where it is, as it was opened.
+    /// The path with which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A configuration that is there and cannot be read: any that can is another.
+    /// A configuration file that cannot be read; once it can be read, it counts as changed.
     #[must_use]
     pub fn unread(path: &Path) -> Self {
         Self::absent(path, MAX_CONFIG)
     }
 
-    /// A file that would have been read, had it been there.
+    /// A file that would have been read if it existed.
     pub(super) fn absent(path: &Path, most: u64) -> Self {
         Self {
             path: path.to_owned(),
@@ -96,16 +96,16 @@ impl ReadFile {
         }
     }
 
-    /// Whether reading it now would give something else than it gave then. Reads all of it, piece
-    /// by piece, so that a large zone file costs no memory.
+    /// Whether the contents have changed since they were read. It reads the whole file in pieces, so
+    /// that a large zone file costs no memory.
     #[must_use]
     pub fn differs(&self) -> bool {
         hash_of(&self.path, self.most).ok() != self.hash
     }
 }
 
-/// Reads a file that another one names, and adds it to `files`, whatever comes of it. Pipes and
-/// devices are refused: they might never end.
+/// Reads a file that another file names, and adds it to `files` even if that fails. It refuses pipes
+/// and devices, which might never end.
 pub(super) fn read_named(
     path: &Path,
     most: u64,
@@ -120,7 +120,7 @@ pub(super) fn read_named(
     Err(refused)
 }
 
-/// Reads at most `most` bytes of a file, which may be a pipe or [`STDIN`]: the operator named it just now.
+/// Reads at most `most` bytes of a file that the operator named, which may be a pipe or [`STDIN`].
 pub(super) fn read(path: &Path, most: u64, files: &mut Vec<ReadFile>) -> Result<String, ReadError> {
     if path == Path::new(STDIN) {
         return text(stdin(most)?);
@@ -164,15 +164,15 @@ fn hash_of(path: &Path, most: u64) -> Result<u64, ReadError> {
     Ok(hash)
 }
 
-/// The hash of what can be read, and how much that was.
+/// The hash of the readable bytes, and their number.
 fn hash(mut from: impl Read) -> (u64, io::Result<u64>) {
     let mut hasher = Hashing(DefaultHasher::new());
     let copied = io::copy(&mut from, &mut hasher);
     (hasher.0.finish(), copied)
 }
 
-/// A hasher that can be written to. [`DefaultHasher::write`](std::hash::Hasher::write) gives the
-/// same sum whichever pieces the bytes come in; a test holds that.
+/// A hasher that implements `Write`. [`DefaultHasher::write`](std::hash::Hasher::write) gives the
+/// same hash however the bytes are split into pieces; a test checks that.
 struct Hashing(DefaultHasher);
 
 impl io::Write for Hashing {
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(file.path(), path);
             for (to, after) in states.into_iter().enumerate() {
                 put(after);
-                // What cannot be used is all the same.
+                // All unusable files count as equal.
                 let same = at == to || [at, to] == [0, 5] || [at, to] == [5, 0];
                 assert_eq!(file.differs(), !same, "{at} to {to}");
             }

@@ -1,11 +1,11 @@
-//! A text for whoever may ask dnsgate, who need not be one who may read its files.
+//! Text for readers who may query dnsgate but may not read its files.
 //!
-//! A configuration may name any file that dnsgate can read, and an error shows the line that is wrong
-//! with it. On the command line that is the operator's own right; on the admin pages, in what
-//! `dnsgate reload` prints and in `systemctl status` it would be a way to read those files. So what
-//! goes there is of a type of its own, which cannot be made of a text that was put together: it
-//! takes texts of the program, places and numbers, and what a fault says of its kind. Whoever adds an
-//! error has to say what of it may be told, or nothing is.
+//! A configuration may name any file that dnsgate can read, and an error quotes the faulty line of
+//! it. On the command line that is safe, because the operator may read the file; on the admin pages,
+//! in the output of `dnsgate reload` and in `systemctl status` it would disclose those files. So
+//! those outputs take a type of their own that cannot be made from a string built at run time: it
+//! accepts constant texts of the program, places, numbers and the kind of a fault. An error shows
+//! nothing more there unless its author gives it a kind.
 
 use std::{
     fmt::{self, Write as _},
@@ -21,7 +21,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unquoted(String);
 
-/// Where the rest is told, behind errors.
+/// Appended to errors: where to find the full messages.
 const MORE: &str = "\nthe log of dnsgate quotes what is wrong, and so does `dnsgate check`";
 
 impl From<&'static str> for Unquoted {
@@ -31,36 +31,36 @@ impl From<&'static str> for Unquoted {
 }
 
 impl Unquoted {
-    /// The text, and another one of the program behind it.
+    /// Appends a constant text.
     #[must_use]
     pub fn and(mut self, text: &'static str) -> Self {
         self.0.push_str(text);
         self
     }
 
-    /// The text, and another one that quotes nothing behind it.
+    /// Appends another text that quotes no file.
     #[must_use]
     pub fn and_all(mut self, other: &Self) -> Self {
         self.0.push_str(&other.0);
         self
     }
 
-    /// The text, and a number behind it.
+    /// Appends a number.
     #[must_use]
     pub fn and_number(mut self, number: u64) -> Self {
         let _ = write!(self.0, "{number}");
         self
     }
 
-    /// The text, and a span of time behind it.
+    /// Appends a duration.
     #[must_use]
     pub fn and_span(mut self, span: Duration) -> Self {
         let _ = write!(self.0, "{span:?}");
         self
     }
 
-    /// The text, and what differs behind it, without the values: keys, and the names that the operator gave
-    /// to rules, groups, zones and upstreams, which are the labels of metrics as well.
+    /// Appends the changes without their values: keys, and the names that the operator gave to rules, groups, zones
+    /// and upstreams, which are also labels of metrics.
     #[must_use]
     pub fn and_changes(mut self, changes: &Changes) -> Self {
         let _ = write!(self.0, "{}", changes.without_values());
@@ -81,7 +81,7 @@ impl fmt::Display for Unquoted {
 }
 
 impl Notice {
-    /// The file, the place and the kind: nothing of what stands there.
+    /// The file, the place and the kind, without a quotation.
     #[must_use]
     pub fn unquoted(&self) -> Unquoted {
         let mut text = self.located();

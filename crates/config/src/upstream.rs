@@ -1,4 +1,4 @@
-//! Upstreams: the servers that may be asked, and how one of them is chosen.
+//! Upstreams: the servers that dnsgate forwards to, and how it chooses one of them.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ mod server;
 
 pub use server::{ServerAddr, ServerError};
 
-/// One entry of `upstreams`: servers that know the same.
+/// One entry of `upstreams`: servers with the same data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
-    /// The operator's name for it.
+    /// The name that the operator gave it.
     pub name: Box<str>,
     /// Its servers, at least one, in the order of the file.
     pub servers: Vec<ServerAddr>,
-    /// Which of them is asked first.
+    /// Which server is asked first.
     pub strategy: Strategy,
-    /// The certificates (PEM) that its servers' must go back to; `None` for the system's.
+    /// The root certificates (PEM) for its servers; `None` means the system's.
     pub ca: Option<Arc<[u8]>>,
 }
 
 /// Which server of an upstream is asked first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// The one that has answered fastest of late; the others now and then, to know.
+    /// The server with the fastest recent answers; the others are tried now and then to measure them.
     #[default]
     Fastest,
-    /// The first of the list that is up.
+    /// The first server of the list that is up.
     Ordered,
-    /// Each in turn.
+    /// Each server in turn.
     Spread,
 }

@@ -1,5 +1,5 @@
-//! The upstreams of the file: names become numbers, certificates are read, and nobody is asked who
-//! would ask us.
+//! The upstreams of the file: gives them numbers, reads their certificates, and rejects servers that
+//! are this dnsgate itself.
 
 use std::{
     collections::HashMap,
@@ -20,20 +20,20 @@ use super::{
 };
 use dnsgate_core::policy::UpstreamId;
 
-/// The most upstreams: each has connections and metrics of its own. No official reference.
+/// The most upstreams: each has its own connections and metrics. No official reference.
 const MAX_UPSTREAMS: usize = 64;
-/// The most servers of one upstream: within one deadline a few are tried at most.
+/// The most servers of one upstream: only a few can be tried within one deadline.
 const MAX_SERVERS: usize = 16;
 /// The largest file of certificates, in bytes: that of a whole system has some 200 KiB.
 const MAX_CA: u64 = 4 << 20;
 
-/// The upstreams and where they stand.
+/// The upstreams and their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Upstreams {
     /// In the order of their numbers.
     pub(super) list: Vec<Upstream>,
     ids: HashMap<Box<str>, UpstreamId>,
-    /// Whether a name that is not there is one that could not be read.
+    /// Whether an unknown name may be one that could not be read.
     lenient: bool,
 }
 
@@ -68,7 +68,7 @@ impl Upstreams {
         upstreams
     }
 
-    /// The upstream of this name; an unknown one is reported.
+    /// The upstream with this name; reports an unknown name.
     pub(super) fn find(&self, name: &At<Label>, faults: &mut Faults<'_>) -> Option<UpstreamId> {
         let known = self.ids.get(&name.value.0).copied();
         if known.is_none() && !self.lenient {
@@ -77,7 +77,7 @@ impl Upstreams {
         known
     }
 
-    /// What to say of a name that no upstream has.
+    /// The error for an unknown upstream name.
     fn unknown(&self, name: &str) -> (String, Option<String>) {
         let names = self.list.iter().map(|upstream| &*upstream.name);
         let help = match nearest(name, names.clone()) {
@@ -139,23 +139,24 @@ fn servers(
     servers
 }
 
-/// Docker's own resolver: what a container sends there is taken off its way by the rules of its
-/// network, and comes to no listener of the container, on every address or not.
+/// Docker's own resolver: the rules of a container's network redirect queries for this address, so
+/// they never reach a listener in the container, even one on every address.
 const DOCKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
-/// Whether what is sent to a server would arrive at this listener. A listener on every address has
-/// those of this machine, of which only loopback is known before it runs. Who listens on one of them
-/// alone, as systemd-resolved does on 127.0.0.53, and a listener on every address keep each other out:
-/// so where dnsgate runs with one, nobody else has the port on an address of the loopback.
+/// Whether a query to this server would arrive at this listener. A listener on every address covers
+/// all addresses of this machine, of which only loopback is known before it runs. A program that
+/// listens on a single address, as systemd-resolved does on 127.0.0.53, excludes a listener on every
+/// address and vice versa: so if dnsgate has such a listener, no other program has its port on a
+/// loopback address.
 fn is_own(listen: Listen, server: &ServerAddr) -> bool {
     let by_transport = match (listen, server) {
-        // What does not fit is asked for again over TCP.
+        // A truncated response is asked for again over TCP.
         (_, ServerAddr::Udp(_)) | (Listen::Tcp(_), _) => true,
         (Listen::Udp(_), _) => false,
     };
     let (own, to): (SocketAddr, SocketAddr) = (listen.address(), server.address());
     let by_address = match (own.ip(), to.ip()) {
-        // A listener on [::] takes no IPv4.
+        // A listener on [::] does not receive IPv4.
         (IpAddr::V4(own), IpAddr::V4(to)) => {
             own == to || own.is_unspecified() && to.is_loopback() && to != DOCKER
         }

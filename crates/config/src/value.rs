@@ -1,7 +1,7 @@
-//! The small values of the file, each a type that only a good text becomes.
+//! The simple values of the file. Each has a type that can be made only from a valid text.
 //!
-//! Errors are the second half of a sentence that began with the key and the text: the reader in
-//! `read` puts the two together.
+//! Their errors are the second half of a sentence; the reader in `read` puts the key and the text
+//! before it.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -20,16 +20,16 @@ pub use quantity::Bytes;
 pub(super) use quantity::{Count, OneIn, Seconds};
 pub use quantity::{Interval, IntervalError};
 
-/// The longest name of a group or a rule: it is a label of metrics and part of every denial.
+/// The longest name of a group or a rule: it is a metric label and part of every denial.
 pub(super) const MAX_LABEL: usize = 64;
-/// The longest reason of a rule, in bytes: it travels in every denial's reply.
+/// The longest reason of a rule, in bytes: every denial's response contains it.
 pub(super) const MAX_REASON: usize = 160;
 
-/// The version of the file's format. There is one so far.
+/// The version of the file format. There is only one so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version;
 
-/// The text is no version of the format that this dnsgate reads.
+/// The text is not a version of the format that this dnsgate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this dnsgate reads version 1; leave the key out for that")]
 pub(super) struct VersionError;
@@ -46,7 +46,7 @@ impl FromStr for Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cidr(pub(super) IpNet);
 
-/// Why a text is no range of addresses.
+/// Why a text is not a range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CidrError {
     #[error("write an address and the length of its prefix, such as 10.0.0.0/8 or fd00::/8")]
@@ -83,7 +83,7 @@ impl FromStr for Cidr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address(pub(super) IpAddr);
 
-/// The text is no address.
+/// The text is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write an IP address, such as 10.1.1.5")]
 pub(super) struct AddressError;
@@ -96,11 +96,11 @@ impl FromStr for Address {
     }
 }
 
-/// The operator's name for a group or a rule.
+/// The name that an operator gives to a group or a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Label(pub(super) Box<str>);
 
-/// Why a text cannot name a group or a rule.
+/// Why a text is not a valid name for a group or a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LabelError {
     #[error("a name has letters, digits, `-`, `_` and `.`, and begins with a letter or a digit")]
@@ -126,11 +126,11 @@ impl FromStr for Label {
     }
 }
 
-/// Why a rule is there, in words for whoever is denied by it.
+/// The reason of a rule, written for clients that it denies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReasonText(pub(super) Box<str>);
 
-/// Why a text cannot be a reason.
+/// Why a text is not a valid reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ReasonError {
     #[error("it is empty; leave the key out instead")]
@@ -154,10 +154,10 @@ impl FromStr for ReasonText {
     }
 }
 
-/// The moment from which a rule is no longer in force.
+/// The moment at which a rule expires.
 ///
-/// Written as a date, the rule is in force to the end of that day, UTC: whoever writes "until the
-/// 31st" means the 31st, too. Written as a time, it ends at that time.
+/// A date means the end of that day, UTC: "until the 31st" includes the 31st. A time means that
+/// moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Until(pub(super) SystemTime);
 
@@ -196,11 +196,11 @@ fn moment(time: Timestamp) -> Result<Until, UntilError> {
         .map_err(|_| UntilError::Form)
 }
 
-/// Where the admin pages are served; `off` for nowhere.
+/// The address of the admin pages; `off` switches them off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admin(pub Option<SocketAddr>);
 
-/// The text is no address for the admin pages.
+/// The text is not an address for the admin pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write an IP address with a port, such as 127.0.0.1:9153 or [::1]:9153, or off")]
 pub struct AdminError;

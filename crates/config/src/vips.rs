@@ -1,11 +1,12 @@
-//! Never two of Google's addresses in one answer.
+//! Rejects configurations that mix Google's addresses in one answer.
 //!
-//! The restricted and the private address lead to different sets of services, and so does an
-//! endpoint of one's own. A name with records of two of them works now and fails then, depending on
-//! which one a client picks (Google's documentation says not to mix A and AAAA of them, either). So
-//! a configuration in which one client could get both for one name is refused.
+//! The restricted address, the private address and an operator's own endpoint serve different sets
+//! of services. A name with records of two of them fails intermittently, depending on the address
+//! that a client picks (Google's documentation also says not to mix their A and AAAA records). So a
+//! configuration in which one client could get both for one name is refused.
 //!
-//! Compared are the rules and zones of one name. Two client groups may well be sent two ways.
+//! The check compares the rules and zones for the same name. Two client groups may get different
+//! addresses.
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
@@ -20,7 +21,7 @@ use dnsgate_core::{
     policy::{Action, Rule},
 };
 
-/// Which way an address leads.
+/// The destination to which an address belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Shared(Shared),
@@ -36,7 +37,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// That a rule, or its zone, leads a name one way.
+/// A destination that a rule, or its zone, gives to a name.
 #[derive(Clone, Copy)]
 struct Lead<'p> {
     rule: &'p Rule,
@@ -44,7 +45,7 @@ struct Lead<'p> {
     way: Way,
 }
 
-/// Reports every name for which one client could get addresses of two ways.
+/// Reports every name for which one client could get addresses of two destinations.
 pub(super) fn check(parts: &Parts, endpoints: &[IpAddr], faults: &mut Faults<'_>) {
     for (name, leads) in leads(parts, endpoints, faults) {
         let Some((first, other)) = find_mixed(&leads) else {
@@ -67,7 +68,7 @@ fn report(source: &Source, message: String, faults: &mut Faults<'_>) {
     faults.push_help(source.place, message, help.to_owned());
 }
 
-/// Which ways each name is led, by whom.
+/// The destinations of each name, with the rules that give them.
 fn leads<'p>(
     parts: &'p Parts,
     endpoints: &[IpAddr],
@@ -111,8 +112,8 @@ fn leads<'p>(
     leads
 }
 
-/// Two leads of one name that one client could follow both. They are compared with each other only where there
-/// are such: thousands of rules may lead one name.
+/// Two conflicting leads of one name that the same client could get. Leads are compared in pairs only if [`Led`] finds
+/// a conflict, because a name may have thousands of rules.
 fn find_mixed<'l, 'p>(leads: &'l [Lead<'p>]) -> Option<(&'l Lead<'p>, &'l Lead<'p>)> {
     let mut led = Led::default();
     let at = leads.iter().position(|lead| led.mixes(lead))?;
@@ -124,17 +125,17 @@ fn find_mixed<'l, 'p>(leads: &'l [Lead<'p>]) -> Option<(&'l Lead<'p>, &'l Lead<'
     Some((earlier.iter().find(mixed)?, other))
 }
 
-/// Who is led which way to one name, so far. Groups are bits; a rule for everybody has them all.
+/// The leads of one name so far. Groups are bits; a rule for everybody has all bits.
 #[derive(Default)]
 struct Led<'p> {
-    /// For each way the groups that a rule for A and AAAA leads, and those that any rule leads by part of its types.
+    /// For each destination: the groups of rules for both A and AAAA, and the groups of rules for only one of them.
     ways: Vec<(Way, u64, u64)>,
-    /// The last rule and its first way.
+    /// The last rule, and the first destination that it gave.
     last: Option<(&'p Rule, Way)>,
 }
 
 impl<'p> Led<'p> {
-    /// Adds a lead, and tells whether there is an earlier one that it does not agree with.
+    /// Adds a lead; returns whether it conflicts with an earlier one.
     fn mixes(&mut self, lead: &Lead<'p>) -> bool {
         let groups = lead.rule.groups.map_or(u64::MAX, |groups| {
             groups.iter().fold(0, |bits, group| bits | 1 << group.0)
@@ -166,8 +167,8 @@ fn is_for_both(rule: &Rule) -> bool {
     rule.types.contains(RecordType::A) && rule.types.contains(RecordType::AAAA)
 }
 
-/// Whether a client could get A by one rule and AAAA by the other. A rule for both types answers
-/// both or, where a better one goes before it, neither.
+/// Whether a client could get A from one rule and AAAA from the other. A rule for both types answers
+/// both or, if a rule with precedence overrides it, neither.
 fn one_client(first: &Rule, other: &Rule) -> bool {
     let share_a_group = match (first.groups, other.groups) {
         (Some(first), Some(other)) => first.intersects(other),
@@ -224,9 +225,9 @@ mod tests {
         for text in [
             // Other addresses beside one of Google's.
             "zones: [{origin: x.example, records: [\"a A 199.36.153.4\", \"a A 10.0.0.1\"]}]",
-            // A rule for both types takes the name from the zone as a whole.
+            // A rule for both types overrides the whole zone for this name.
             "rules: [{name: r, domains: [gcr.io], records: [A 199.36.153.8]}]\ngoogle_apis: {domains: [gcr.io]}",
-            // Two groups, two ways.
+            // Two groups with two destinations.
             "rules:\n- {name: r, domains: [x.example], types: [A], groups: [vpc], records: [A 199.36.153.8]}\n- {name: s, domains: [x.example], types: [AAAA], groups: [cloud-dns], records: [\"AAAA 2600:2d00:2:1000::\"]}",
         ] {
             config(text);

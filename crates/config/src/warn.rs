@@ -1,4 +1,4 @@
-//! What a configuration does that was perhaps not meant. It is used all the same.
+//! Warnings: things that a valid configuration does and that may be unintended.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,21 +27,21 @@ use preset::preset;
 use suffixes::suffixes;
 use unused::upstreams;
 
-/// A rule that ends within this span is warned of: two weeks are enough to ask for more, whoever
-/// has to be asked.
+/// A rule that expires within this span causes a warning: two weeks are enough to ask for an
+/// extension.
 const ENDS_SOON: Duration = Duration::from_secs(14 * 86_400);
 
-/// A rule that ends, and what to say when it does.
+/// A rule with an end date, and the warning for it.
 #[derive(Clone, Debug)]
 pub(super) struct Expiry {
     until: SystemTime,
     name: Box<str>,
-    /// Its place, to be completed with the message.
+    /// The warning with its place; the message is added later.
     at: Notice,
 }
 
 impl Expiry {
-    /// The warning that is due at `now`, if there is any.
+    /// The warning that is due at `now`, if any.
     pub(super) fn warning(&self, now: SystemTime) -> Option<Notice> {
         let shown = Timestamp::try_from(self.until).map(|time| time.to_string());
         let shown = shown.unwrap_or_default();
@@ -59,7 +59,7 @@ impl Expiry {
     }
 }
 
-/// The rules of the file that end.
+/// The rules of the file with an end date.
 pub(super) fn expiries(file: &File, faults: &Faults<'_>) -> Vec<Expiry> {
     let ending = file.rules.values().filter_map(|rule| {
         let until = (*rule.until)?;
@@ -72,7 +72,7 @@ pub(super) fn expiries(file: &File, faults: &Faults<'_>) -> Vec<Expiry> {
     ending.take(MAX_NOTICES).collect()
 }
 
-/// What can be seen before the policy is built.
+/// The warnings that need no policy.
 pub(super) fn before(
     file: &File,
     google: Option<&Settings>,
@@ -87,7 +87,7 @@ pub(super) fn before(
     notes
 }
 
-/// What can be seen of the rules, zones and upstreams.
+/// The warnings about rules, zones and upstreams.
 pub(super) fn of_parts(
     file: &File,
     google: Option<&Settings>,
@@ -101,7 +101,7 @@ pub(super) fn of_parts(
     notes
 }
 
-/// Rules that better ones leave no question.
+/// Rules that never apply, because others take precedence for all their questions.
 pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>) -> Vec<Notice> {
     let source = |id: dnsgate_core::policy::RuleId| sources.get(id.0 as usize);
     let notice = |shadowed: dnsgate_core::policy::Shadowed| {
@@ -127,7 +127,7 @@ pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>)
         .collect()
 }
 
-/// Zones with records that dnsgate leaves out.
+/// Zones with records that dnsgate ignores.
 fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
     let warned = file.zones.values().filter_map(|entry| {
         let origin = entry.origin.as_ref()?;

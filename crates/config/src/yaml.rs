@@ -1,25 +1,25 @@
-//! YAML text as a tree in which every value knows its place.
+//! Parses YAML text into a tree in which every value has its place.
 //!
-//! A tree, because the deserializer of `serde_yaml` stops at the first error, and its values have lost their
-//! spelling (`007`, `1e3`, `no`). The tree is built from the events of the parser that `serde_yaml` brings with it.
-//! All scalars stay text; `read` is the deserializer over the tree.
+//! The deserializer of `serde_yaml` does not suffice: it stops at the first error, and loses the spelling of values
+//! (`007`, `1e3`, `no`). The tree is built from the events of the parser that `serde_yaml` brings with it. All
+//! scalars stay text; `read` is the deserializer over the tree.
 //!
-//! Left out of YAML on purpose: anchors and aliases (a policy is read top to bottom, and there is
-//! no bomb to defuse), tags, a second document, keys that are not plain words. Each is an error
-//! that says so, and reading goes on behind it.
+//! Some of YAML is not supported on purpose: anchors and aliases (a policy is read top to bottom, and
+//! an alias bomb is impossible), tags, a second document, keys that are not plain words. Each is
+//! reported as an error, and parsing continues after it.
 
 use serde_yaml::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span};
 
 use super::error::{Faults, Message, Place, quoted};
 
-/// The deepest nesting: the format itself needs 4.
+/// The deepest nesting; the format itself needs 4 levels.
 const MAX_DEPTH: usize = 12;
 /// The most values, keys and aliases of a file: as many as the largest file has lines of sixteen bytes. Each takes
-/// some seventy bytes while the file is read, so that a file of commas would otherwise take a gigabyte. No official
-/// reference.
+/// some seventy bytes while the file is read, so without this limit a file full of commas would take a gigabyte. No
+/// official reference.
 const MAX_NODES: usize = 1_000_000;
 
-/// A value and where it begins.
+/// A value and the place where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) place: Place,
@@ -29,15 +29,15 @@ pub(super) struct Node {
 /// What a node holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Nothing: an empty value, `~` or `null`. A key with nothing behind it counts as left out.
+    /// An empty value, `~` or `null`. A key without a value counts as left out.
     Null,
-    /// Text as written, quotes and escapes resolved.
+    /// Text as written, with quotes and escapes resolved.
     Scalar(String),
     /// A list.
     Seq(Vec<Node>),
-    /// A mapping, keys in the order written and repeated ones kept.
+    /// A mapping: keys in the order written, including repeated ones.
     Map(Vec<Entry>),
-    /// Something that was reported already; whoever meets it says no more.
+    /// A value whose error has been reported; it causes no further errors.
     Bad,
 }
 
@@ -59,8 +59,8 @@ impl Entry {
     }
 }
 
-/// Reads a document. What is not YAML is reported, and the tree ends where it stands; an empty
-/// text is [`Value::Null`].
+/// Parses a document. A syntax error is reported, and parsing stops there; an empty text is
+/// [`Value::Null`].
 pub(super) fn parse(text: &str, faults: &mut Faults<'_>) -> Node {
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -95,7 +95,7 @@ pub(super) fn parse(text: &str, faults: &mut Faults<'_>) -> Node {
     })
 }
 
-/// The tree of a file that cannot be read to its end.
+/// The tree of a file that could not be parsed completely.
 fn bad_root() -> Node {
     Node {
         place: Place::default(),
@@ -103,25 +103,25 @@ fn bad_root() -> Node {
     }
 }
 
-/// A tree under construction: the collections that are open, outermost first.
+/// A tree under construction: the open collections, outermost first.
 #[derive(Default)]
 struct Tree {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
-    /// How many values, keys and aliases there were.
+    /// The number of values, keys and aliases so far.
     nodes: usize,
 }
 
-/// A collection that has begun and not ended.
+/// A collection whose end has not been reached.
 enum Open {
     Seq(Place, Vec<Node>),
-    /// With the key that waits for its value; `None` for a key that cannot be one.
+    /// With the key that waits for its value; an inner `None` stands for an invalid key.
     Map(Place, Vec<Entry>, Option<Option<Node>>),
 }
 
 impl Tree {
-    /// Counts an event, and tells whether it is one too many.
+    /// Counts an event; returns whether the limit is exceeded.
     fn is_full(&mut self, event: &Event<'_>) -> bool {
         let counts = matches!(
             event,
@@ -136,7 +136,7 @@ impl Tree {
         self.nodes > MAX_NODES
     }
 
-    /// Takes the next event; false when nothing behind it is to be read.
+    /// Processes an event; returns false if parsing must stop.
     fn take(&mut self, event: Event<'_>, place: Place, faults: &mut Faults<'_>) -> bool {
         match event {
             Event::DocumentStart(..) => {
@@ -199,13 +199,13 @@ impl Tree {
                 self.open.push(Open::Map(place, Vec::new(), None));
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(faults),
-            // Begin and end of the stream, and what a later version of the parser may tell.
+            // The start and end of the stream, and events that a later version of the parser may add.
             _ => {}
         }
         true
     }
 
-    /// Ends the innermost collection: it becomes a node of the one around it.
+    /// Closes the innermost collection: it becomes a node of its parent.
     fn close(&mut self, faults: &mut Faults<'_>) {
         let node = match self.open.pop() {
             Some(Open::Seq(place, items)) => Node {
@@ -221,7 +221,7 @@ impl Tree {
         self.node(node, faults);
     }
 
-    /// Puts a node where it belongs: a list's item, a mapping's key or value, the root.
+    /// Puts a node into its place: list item, mapping key or value, or root.
     fn node(&mut self, node: Node, faults: &mut Faults<'_>) {
         match self.open.last_mut() {
             None => self.root = Some(node),
@@ -271,7 +271,7 @@ fn place(line: usize, column: usize) -> Place {
     }
 }
 
-/// Reports text that is not YAML. The parser's words are kept where ours would say no more.
+/// Reports a syntax error. The parser's own message is kept if ours would not be clearer.
 fn report(error: &ScanError, faults: &mut Faults<'_>) {
     let place = place(error.marker().line(), error.marker().col());
     let (message, help) = match error.kind() {

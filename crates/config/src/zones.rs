@@ -1,4 +1,4 @@
-//! Zones of the file: from inline records or from a zone file.
+//! The zones of the file, from inline records or from a zone file.
 
 use std::{
     collections::HashMap,
@@ -136,7 +136,7 @@ fn from_file(
         .ok()
 }
 
-/// The files that a zone file includes, relative to its own place, kept to quote from.
+/// The files that a zone file includes, relative to its own directory; their texts are kept for quotations.
 struct Included {
     dir: PathBuf,
     texts: HashMap<String, String>,

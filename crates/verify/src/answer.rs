@@ -1,4 +1,4 @@
-//! What a DNS reply says, decoded by hickory-proto: by other code than dnsgate writes it with.
+//! Decodes a DNS reply with hickory-proto, so that the checks share no decoder with dnsgate.
 
 use std::{fmt, net::IpAddr};
 
@@ -10,25 +10,25 @@ use hickory_proto::{
 use super::check::shown;
 use dnsgate_core::dns::{Name, NameBuf, Rcode, RecordType};
 
-/// The most aliases that are followed: more than dnsgate or Cloud DNS ever sends.
+/// The most aliases followed: dnsgate and Cloud DNS never send more.
 const MAX_ALIASES: usize = 16;
 
-/// What a reply says.
+/// The contents of a reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) rcode: u16,
-    /// Code and text of an extended error (RFC 8914).
+    /// The code and text of an extended DNS error (RFC 8914).
     pub(super) ede: Option<(u16, String)>,
-    /// Aliases that lead from the name to others; at most [`MAX_ALIASES`].
+    /// The chain of aliases from the queried name; at most [`MAX_ALIASES`].
     pub(super) aliases: Vec<String>,
-    /// The addresses at the chain's end.
+    /// The addresses at the end of the chain.
     pub(super) addresses: Vec<IpAddr>,
     /// Addresses of other names.
     pub(super) strays: Vec<IpAddr>,
-    /// How many records the answer section has, of whatever type.
+    /// The number of records in the answer section, of any type.
     pub(super) records: usize,
-    /// The server and the mailbox of the SOA record that a negative answer comes with: they tell a
-    /// denial of dnsgate's from a negative answer of the name's own servers.
+    /// The MNAME and RNAME of the SOA record in a negative answer: they distinguish a denial by dnsgate
+    /// from a negative answer of the name's own servers.
     pub(super) authority: Option<String>,
 }
 
@@ -74,23 +74,23 @@ impl Answer {
         Some(answer)
     }
 
-    /// Whether the name is denied, or does not exist for this client.
+    /// Whether the reply denies the name, or says that it does not exist.
     pub(super) fn is_denial(&self) -> bool {
         let denials = [Rcode::Refused.number(), Rcode::NxDomain.number()];
         let no_data = self.rcode == 0;
-        // Any record, be it an alias, carries what somebody else wrote.
+        // Any record, even an alias, carries data that somebody else wrote.
         let empty = self.records == 0 && self.all().next().is_none();
         empty && (denials.contains(&self.rcode) || no_data || self.says_blocked())
     }
 
-    /// Whether it says so: Blocked, Censored, Filtered, Prohibited (RFC 8914 sections 4.16 to 4.19).
+    /// Whether its extended error is Blocked, Censored, Filtered or Prohibited (RFC 8914 sections 4.16 to 4.19).
     pub(super) fn says_blocked(&self) -> bool {
         self.ede
             .as_ref()
             .is_some_and(|(code, _)| (15..=18).contains(code))
     }
 
-    /// Whether a stub resolver would ask the next server: as glibc and musl do.
+    /// Whether a stub resolver would ask the next server, as glibc and musl do.
     pub(super) fn is_trouble(&self) -> bool {
         [Rcode::ServFail, Rcode::NotImp, Rcode::Refused]
             .iter()
@@ -99,7 +99,7 @@ impl Answer {
 }
 
 impl fmt::Display for Answer {
-    /// The response code, the extended error if there is one, the addresses if there are any.
+    /// The response code, then the extended error and the addresses, if any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = Rcode::ALL.into_iter().find(|it| it.number() == self.rcode);
         let empty = self.addresses.is_empty() && self.strays.is_empty();
@@ -125,15 +125,15 @@ impl fmt::Display for Answer {
 }
 
 impl Answer {
-    /// Every address, wherever it stands.
+    /// All addresses, including those of other names.
     pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().chain(&self.strays).copied()
     }
 }
 
-/// Addresses as text.
+/// Addresses as text, sorted.
 pub(super) fn listed(addresses: impl Iterator<Item = IpAddr>) -> String {
-    /// More say less.
+    /// Lists at most this many addresses.
     const SHOWN: usize = 8;
     let mut all: Vec<IpAddr> = addresses.collect();
     all.sort_unstable();
@@ -147,7 +147,7 @@ pub(super) fn listed(addresses: impl Iterator<Item = IpAddr>) -> String {
     }
 }
 
-/// A name in our form.
+/// Converts a name from hickory-proto's type to ours.
 fn own(name: &hickory_proto::rr::Name) -> Option<Name> {
     let mut own = NameBuf::new();
     for label in name.iter() {
@@ -156,7 +156,7 @@ fn own(name: &hickory_proto::rr::Name) -> Option<Name> {
     Some(own.as_ref().to_name())
 }
 
-/// The server and the mailbox of the SOA record in the authority section.
+/// The MNAME and RNAME of the SOA record in the authority section.
 fn authority(message: &Message) -> Option<String> {
     message
         .authorities
@@ -179,7 +179,7 @@ fn extended_error(message: &Message) -> Option<(u16, String)> {
         };
         let (number, text) = data.split_first_chunk::<2>()?;
         let text = String::from_utf8_lossy(text);
-        // It is somebody else's text, on its way to a terminal.
+        // Somebody else wrote this text, and it may reach a terminal.
         let text = text.chars().filter(|c| !c.is_control()).take(200).collect();
         (u16::from(*code) == 15).then(|| (u16::from_be_bytes(*number), text))
     })

@@ -1,12 +1,12 @@
-//! The name of a bucket.
+//! The name of a Cloud Storage bucket.
 
 use std::{fmt, str::FromStr};
 
-/// The name of a bucket.
+/// The name of a Cloud Storage bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket(String);
 
-/// It cannot be the name of a bucket.
+/// The text is not a valid bucket name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write the bucket's name: 3 to 222 of a-z, 0-9, hyphen, underscore and dot, without gs://")]
 pub struct BadBucket;

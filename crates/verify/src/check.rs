@@ -1,4 +1,4 @@
-//! One thing to be checked, and what it is called.
+//! The checks and their names.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -9,31 +9,31 @@ use dnsgate_core::dns::Name;
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EgressCheck {
-    /// A name of the preset resolves to its address and to nothing else.
+    /// A name of the preset resolves to its address and to no other.
     Name(Name, Vip),
-    /// Nothing to check, and why.
+    /// Nothing to check, with the reason.
     Skip(String, String),
-    /// What the machine's files and environment already say.
+    /// A result that follows from the machine's files and environment alone.
     Known(String, Finding),
-    /// An address of the preset takes TLS and requests.
+    /// An address of the preset accepts TLS connections and requests.
     Vip(IpAddr, &'static str),
-    /// A service is served at the address that its name has.
+    /// A service answers at the address that its name resolves to.
     Api(Name),
     /// The objects of a bucket can be listed.
     Bucket(Bucket),
-    /// A name is denied, by every name server, with and without the search list.
+    /// Every name server denies a name, with and without the search list.
     Denied(Name),
-    /// Questions of all types for it, and for a name below it, are denied: none carries data.
+    /// Queries of all types for a name and for one below it are denied, so that none carries data.
     Data(Name),
-    /// No connection can be made.
+    /// No connection to an endpoint is possible.
     Unreachable(Endpoint),
-    /// The proxy that a variable of the environment names takes no connection.
+    /// The proxy in an environment variable accepts no connection.
     Proxy(String, Endpoint),
-    /// There is no way round the resolver.
+    /// An external resolver cannot be reached in this way.
     Bypass(IpAddr, BypassWay),
 }
 
-/// A way round the resolver.
+/// A way to bypass the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BypassWay {
     /// DNS over UDP.
@@ -44,16 +44,16 @@ pub enum BypassWay {
     Dot,
     /// DNS over QUIC (RFC 9250).
     Doq,
-    /// DNS over HTTPS, or anything else on that port.
+    /// TCP port 443: DNS over HTTPS, or any other use.
     Https,
-    /// HTTP/3, DNS over HTTPS by it, or anything else over QUIC.
+    /// UDP port 443: HTTP/3, including DNS over HTTPS, or any other use of QUIC.
     Quic,
     /// HTTP.
     Http,
 }
 
 impl BypassWay {
-    /// Every one.
+    /// All ways.
     pub const ALL: [Self; 7] = [
         Self::Udp,
         Self::Tcp,
@@ -64,7 +64,7 @@ impl BypassWay {
         Self::Http,
     ];
 
-    /// Protocol and port, as firewall rules have them.
+    /// Protocol and port, as in firewall rules.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl BypassWay {
 }
 
 impl fmt::Display for EgressCheck {
-    /// What the check is called: in the table, in JSON and as a label.
+    /// The name of the check in the table, in JSON and in the metric label.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name, _) => write!(f, "name {}", shown(name)),
@@ -97,7 +97,7 @@ impl fmt::Display for EgressCheck {
     }
 }
 
-/// A name without its last dot.
+/// A name without its final dot.
 pub(super) fn shown(name: &Name) -> String {
     let text = name.to_string();
     match text.strip_suffix('.') {
@@ -106,8 +106,8 @@ pub(super) fn shown(name: &Name) -> String {
     }
 }
 
-/// What must not be reachable: the host and port of a URL. Its path does not matter, because
-/// already a connection is too much.
+/// A target that must not be reachable: the host and port of a URL. The path does not matter,
+/// because no connection may be possible at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host.
@@ -119,13 +119,13 @@ pub struct Endpoint {
 /// The host of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// A name.
+    /// A domain name.
     Name(Name),
-    /// A literal address.
+    /// An IP address.
     Address(IpAddr),
 }
 
-/// It is no URL of a host.
+/// The text is not a URL with a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write a URL such as https://www.example.com/ or https://192.0.2.1/")]
 pub struct BadEndpoint;
@@ -142,7 +142,7 @@ impl FromStr for Endpoint {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = rest.get(..end).unwrap_or_default();
         let (host, port) = match authority.rsplit_once(':') {
-            // The colons of an address in brackets are its own.
+            // Colons inside brackets belong to the IPv6 address.
             Some((_, after)) if after.ends_with(']') => (authority, port),
             Some((host, digits)) => (host, digits.parse().map_err(|_| BadEndpoint)?),
             None => (authority, port),

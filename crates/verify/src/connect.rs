@@ -1,4 +1,4 @@
-//! TCP connections, each within its time.
+//! TCP connections with a time limit.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -9,7 +9,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::fault::{ProbeFault, fault_of};
 
-/// A connection to the first address that takes one; the first one's fault if none does.
+/// Connects to the first address that accepts; if none does, returns the fault of the first one.
 pub(super) async fn connect_any(
     addresses: &[IpAddr],
     port: u16,
@@ -25,7 +25,7 @@ pub(super) async fn connect_any(
     Err(first.unwrap_or_else(|| ProbeFault::Local("there is no address".to_owned())))
 }
 
-/// A connection.
+/// Connects to one address.
 pub(super) async fn connect(
     address: SocketAddr,
     patience: Duration,

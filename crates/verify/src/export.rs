@@ -1,8 +1,8 @@
-//! The results for Prometheus: a page of `dnsgate verify --watch`, of its own, since that process
-//! answers no queries.
+//! The results for Prometheus: `dnsgate verify --watch` serves a page of its own, because that
+//! process answers no queries.
 //!
-//! The label `check` has the names of the checks, which are the configuration's and the arguments':
-//! a closed set, and in every round the same.
+//! The label `check` has the names of the checks, which come from the configuration and the
+//! arguments: a closed set, the same in every round.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use prometheus::{Encoder as _, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 use super::report::{CheckResult, VerifyReport};
 
-/// The page.
+/// The metrics page.
 #[derive(Clone, Debug)]
 pub struct Exporter {
     registry: Registry,
@@ -24,7 +24,7 @@ impl Exporter {
     /// A page without results.
     ///
     /// # Errors
-    /// When the families contradict each other; a test holds that they do not.
+    /// If the metric families contradict each other; a test checks that they do not.
     pub fn new() -> prometheus::Result<Self> {
         let check = Opts::new(
             "dnsgate_verify_check",
@@ -53,9 +53,9 @@ impl Exporter {
         Ok(this)
     }
 
-    /// Takes a round's results; `at` is its end, since 1970.
+    /// Sets the results of a round; `at` is its end, as the time since 1970.
     pub fn set(&self, report: &VerifyReport, at: Duration, took: Duration) {
-        // A check that is gone with a reload of the configuration goes here, too.
+        // A check that the new configuration no longer has is removed here.
         self.check.reset();
         for (check, finding) in &report.findings {
             let value = match finding.outcome {
@@ -73,7 +73,7 @@ impl Exporter {
     /// The page in the text format 0.0.4.
     ///
     /// # Errors
-    /// When the `prometheus` crate cannot write a family.
+    /// If the `prometheus` crate cannot write a family.
     pub fn page(&self) -> prometheus::Result<Vec<u8>> {
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page)?;

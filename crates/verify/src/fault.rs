@@ -1,24 +1,24 @@
-//! Why nothing came back from a server, or why it could not be asked.
+//! The reasons why a server gave no usable reply.
 
 use std::{fmt, io};
 
-/// EAFNOSUPPORT of Linux: the kernel has no IPv6. It has no kind of its own.
+/// Linux's EAFNOSUPPORT: the kernel has no IPv6. `io::ErrorKind` has no variant for it.
 const NO_FAMILY: i32 = 97;
 
-/// Why nothing came back.
+/// Why there is no usable reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProbeFault {
-    /// Nothing within the time.
+    /// No reply within the time limit.
     TimedOut(&'static str),
-    /// Somebody said no: a reset, or an ICMP message.
+    /// The connection was rejected by a reset or an ICMP message.
     Refused(&'static str),
-    /// This machine does not let it out: no route, no such addresses, a firewall of its own.
+    /// This machine sent nothing: no route, no local address, or its own firewall.
     Local(String),
-    /// It was not tried: no descriptor, no memory. It proves nothing.
+    /// The attempt was impossible: no file descriptor, no memory. It proves nothing.
     Untried(String),
-    /// A connection stands, but TLS does not.
+    /// The TCP connection was made, but TLS failed.
     Tls(String),
-    /// What came back is not what was asked for.
+    /// The reply does not match the request.
     Garbled(String),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for ProbeFault {
     }
 }
 
-/// What an error of a socket means.
+/// The fault for a socket error.
 pub(super) fn fault_of(what: &'static str, error: &io::Error) -> ProbeFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request over one connection, with a bounded answer.
+//! One HTTP/1.1 request on one connection, with a bounded response.
 
 use std::{fmt, time::Duration};
 
@@ -31,20 +31,20 @@ impl fmt::Display for HttpResponse {
     }
 }
 
-/// A GET.
+/// A GET request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Get<'g> {
     pub(super) host: &'g str,
     /// Path and query.
     pub(super) path: &'g str,
-    /// One more header.
+    /// One additional header.
     pub(super) header: Option<(&'static str, &'g str)>,
     /// The most bytes of the body.
     pub(super) most: usize,
 }
 
-/// Asks, and reads the answer to its end. A body that is too long or breaks off is a fault only to
-/// those who want it: it is `None` then.
+/// Sends the request and reads the whole response. If the body is too long or incomplete, it is
+/// `None`: only some callers need it.
 pub(super) async fn get(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     get: Get<'_>,
@@ -69,7 +69,7 @@ pub(super) async fn get(
         };
         tokio::pin!(exchange);
         tokio::pin!(connection);
-        // The connection moves the bytes, and may end before the exchange has read the last of them.
+        // The connection moves the bytes, and may finish before the exchange has read the last ones.
         tokio::select! {
             biased;
             done = &mut exchange => done,

@@ -1,4 +1,4 @@
-//! What was seen becomes a result, and what to do about it.
+//! Turns observations into findings, each with a remedy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,8 +22,8 @@ const SERVER_FAILED: &str = "SERVFAIL is not a denial: if Cloud DNS asks dnsgate
 const DATA: &str = "the query leaves the VPC and can carry data out, and an answer can bring data back: run dnsgate explain NAME \
      TYPE to see the rule that allows it, and make sure that every name server is dnsgate";
 
-/// A name of the preset, by every server: one must answer, and none may answer otherwise, since any
-/// of them may be asked.
+/// A name of the preset, asked of every server: one must answer, and no answer may be wrong, because
+/// a program may use any of them.
 pub(super) fn name_everywhere(vip: &Vip, a: &[ServerAnswer], aaaa: &[ServerAnswer]) -> Finding {
     let usable = |said: &Result<Answer, ProbeFault>| said.as_ref().is_ok_and(|it| !it.is_trouble());
     let all: Vec<_> = a.iter().zip(aaaa).collect();
@@ -35,8 +35,8 @@ pub(super) fn name_everywhere(vip: &Vip, a: &[ServerAnswer], aaaa: &[ServerAnswe
     worst(judged, all.len())
 }
 
-/// Findings about several servers: the first that failed, else the first one. Where there is more
-/// than one server, the failure says which.
+/// Combines the findings of several servers: the first failure, or else the first finding. If there
+/// is more than one server, a failure names its server.
 pub(super) fn worst(
     findings: impl IntoIterator<Item = (SocketAddr, Finding)>,
     servers: usize,
@@ -54,7 +54,7 @@ pub(super) fn worst(
     first.unwrap_or_else(|| untried("there is no name server"))
 }
 
-/// A name of the preset: its A and AAAA records.
+/// A name of the preset, judged by its A and AAAA responses.
 pub(super) fn name(
     vip: &Vip,
     a: &Result<Answer, ProbeFault>,
@@ -105,7 +105,7 @@ pub(super) fn name(
             listed(all.into_iter()),
             "AAAA records without ipv6: true: clients would try IPv6, which may not be routed",
         ),
-        // NXDOMAIN for one type would take the other with it.
+        // NXDOMAIN for one type would deny the other type as well.
         (false, true) if aaaa.rcode != 0 => Finding::fail(
             format!("{a}; AAAA: {aaaa}"),
             "AAAA must be an empty answer: an error for one type makes clients give up on the name",
@@ -134,7 +134,7 @@ pub(super) fn reached(label: &str, response: &Result<HttpResponse, ProbeFault>) 
     }
 }
 
-/// What to do when an address of Google's cannot be reached.
+/// The remedy if an address of Google's cannot be reached.
 const fn unreached(fault: &ProbeFault) -> &'static str {
     match fault {
         ProbeFault::TimedOut(_) | ProbeFault::Refused(_) | ProbeFault::Local(_) => {
@@ -153,7 +153,7 @@ const fn unreached(fault: &ProbeFault) -> &'static str {
     }
 }
 
-/// A name that must be denied: its A and AAAA records.
+/// A name that must be denied, judged by its A and AAAA responses.
 pub(super) fn denied(a: &Result<Answer, ProbeFault>, aaaa: &Result<Answer, ProbeFault>) -> Finding {
     for answer in [a, aaaa] {
         match answer {
@@ -180,7 +180,7 @@ pub(super) fn denied(a: &Result<Answer, ProbeFault>, aaaa: &Result<Answer, Probe
     Finding::pass(seen)
 }
 
-/// A name that must be denied, over TCP: who takes no connection answers nothing there.
+/// A name that must be denied over TCP; a server that accepts no TCP connection answers nothing there.
 pub(super) fn denied_over_tcp(a: &Result<Answer, ProbeFault>) -> Finding {
     match a {
         Ok(answer) if answer.records > 0 || (answer.rcode == 0 && !answer.is_denial()) => {
@@ -193,8 +193,8 @@ pub(super) fn denied_over_tcp(a: &Result<Answer, ProbeFault>) -> Finding {
     }
 }
 
-/// A question of some type that must be denied as the blocked name's address is, whose denial by
-/// the same server is `denial`.
+/// A query of some type for a blocked name. It must be denied like the address query, to which the
+/// same server's response is `denial`.
 pub(super) fn data(
     rtype: RecordType,
     answer: &Result<Answer, ProbeFault>,
@@ -211,7 +211,7 @@ pub(super) fn data(
     };
     let refusals = [Rcode::Refused.number(), Rcode::NotImp.number()];
     let negative = [Rcode::NoError.number(), Rcode::NxDomain.number()].contains(&answer.rcode);
-    // The name's own servers say NXDOMAIN and NODATA, too; what dnsgate denies it says in one way.
+    // The name's own servers also send NXDOMAIN and NODATA, but every denial by dnsgate has the same SOA record.
     let authority = denial.as_ref().ok().map(|denial| &denial.authority);
     let alike = authority.is_some_and(|authority| *authority == answer.authority);
     if answer.records > 0 {
@@ -230,20 +230,20 @@ pub(super) fn data(
     Finding::fail(format!("{rtype}: {answer}"), remedy)
 }
 
-/// What became of a try to connect where it must not be possible.
+/// The result of an attempt to connect to a target that must be unreachable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectAttempt {
-    /// Nobody said whether there is an address.
+    /// The resolver gave no answer.
     Unresolved(ProbeFault),
-    /// There was nowhere to connect to.
+    /// The name has no address.
     NoAddress,
-    /// This address took the connection.
+    /// This address accepted the connection.
     Connected(IpAddr),
-    /// None did; the first one's reason.
+    /// No address accepted a connection; with the first address and its fault.
     Failed(IpAddr, ProbeFault),
 }
 
-/// A connection that must fail.
+/// An attempt to connect that must fail.
 pub(super) fn unreachable(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     match attempt {
         ConnectAttempt::Unresolved(fault) => Finding::fail(format!("not tried: {fault}"), RESOLVER),
@@ -258,7 +258,7 @@ pub(super) fn unreachable(target: &Endpoint, attempt: &ConnectAttempt) -> Findin
     }
 }
 
-/// A proxy that a variable names.
+/// The proxy in an environment variable.
 pub(super) fn proxy(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     match attempt {
         ConnectAttempt::Unresolved(fault) => {
@@ -275,7 +275,7 @@ pub(super) fn proxy(target: &Endpoint, attempt: &ConnectAttempt) -> Finding {
     }
 }
 
-/// A way round the resolver: what came back, or why nothing did.
+/// An attempt to bypass the resolver.
 pub(super) fn bypass(way: BypassWay, tried: &Result<(), ProbeFault>) -> Finding {
     let fault = match tried {
         Err(ProbeFault::Untried(error)) => return untried(error),
@@ -304,7 +304,7 @@ pub(super) fn bypass(way: BypassWay, tried: &Result<(), ProbeFault>) -> Finding 
     Finding::fail(fault.to_owned(), remedy)
 }
 
-/// What could not even be tried.
+/// A check that could not be carried out.
 fn untried(error: &str) -> Finding {
     Finding::fail(
         format!("not tried: {error}"),
@@ -312,12 +312,12 @@ fn untried(error: &str) -> Finding {
     )
 }
 
-/// A check that is not done.
+/// A skipped check.
 pub(super) fn skipped(why: &str) -> Finding {
     Finding::skip(why.to_owned())
 }
 
-/// The listing of a bucket.
+/// The listing of a bucket's objects.
 pub(super) fn bucket(listing: &Result<Listing, Unlisted>) -> Finding {
     match listing {
         Ok(listing) if listing.names.is_empty() => Finding::fail(

@@ -1,26 +1,26 @@
-//! Proof that egress is limited, from where a workload stands: `dnsgate verify`.
+//! Proves, from the place of a workload, that its egress is limited: `dnsgate verify`.
 //!
 //! ```text
 //!   configuration, arguments ─▶ plan ─▶ checks ─▶ probe ─▶ judge ─▶ report ─▶ table, JSON, metrics
 //!                                                 (sockets)
 //! ```
 //!
-//! A check passes for what was seen, never because nothing was seen: what should answer must have
-//! answered, and what should not be reachable must have been tried. Asking dnsgate alone would prove
-//! that dnsgate works, not that there is no way round it.
+//! A check passes only on positive evidence: a server that should answer must have answered, and a
+//! target that should be unreachable must have been tried. Queries to dnsgate alone would prove that
+//! dnsgate works, but not that nothing bypasses it.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `plan`, `check` | which checks there are: from the preset, and from the arguments |
-//! | `resolv_conf`, `machine` | what the machine's files and environment say, and what in them leads out |
-//! | `run` | does the checks, all side by side |
-//! | `probe`, `resolver`, `udp`, `connect`, `https`, `tls` | the tries: questions, connections, requests |
-//! | `listing`, `bucket` | the objects of a bucket, through the JSON API |
-//! | `answer`, `fault` | what came back, and why nothing did |
-//! | `judge` | what was seen becomes a finding, with what to do about it |
-//! | `report`, `export` | the findings: for people, for programs, for Prometheus |
+//! | `plan`, `check` | lists the checks: from the preset, and from the arguments |
+//! | `resolv_conf`, `machine` | reads the machine's files and environment, and finds ways out in them |
+//! | `run` | runs the checks in parallel |
+//! | `probe`, `resolver`, `udp`, `connect`, `https`, `tls` | sends queries and requests, and opens connections |
+//! | `listing`, `bucket` | lists the objects of a bucket through the JSON API |
+//! | `answer`, `fault` | describes a reply, or why there is none |
+//! | `judge` | turns observations into findings, each with a remedy |
+//! | `report`, `export` | writes the findings for people, for programs and for Prometheus |
 //!
-//! Not here: arguments, files, clocks and signals, which are in the program's `cli`.
+//! Arguments, files, clocks and signals are in the program's `cli`.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

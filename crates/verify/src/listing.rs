@@ -1,5 +1,5 @@
-//! The objects of a bucket, listed as the client libraries list them: the JSON API, page by page,
-//! with the token of the workload's service account.
+//! Lists the objects of a bucket as the client libraries do: with the JSON API, page by page, and the
+//! token of the workload's service account.
 
 use std::{
     collections::BTreeSet,
@@ -20,28 +20,28 @@ use super::{
 };
 use dnsgate_core::dns::Name;
 
-/// The service, and its name in certificates.
+/// The host of the JSON API, also the name in its certificate.
 pub(super) const HOST: &str = "storage.googleapis.com";
-/// The metadata server's name.
+/// The name of the metadata server.
 const METADATA: &str = "metadata.google.internal";
 const TOKEN: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
-/// How often a request is tried that may go well another time.
+/// How often a request is tried if its fault may be temporary.
 const TRIES: u32 = 3;
-/// The wait behind the first try; each further one is twice as long.
+/// The wait after the first try; each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The most pages that are asked for, of a thousand names each: enough to see that pages follow.
+/// The most pages requested, with a thousand names each: enough to show that paging works.
 const MAX_PAGES: usize = 10;
-/// The largest page, in bytes. A name has 1024 bytes at most, and JSON may escape some of them.
+/// The largest page, in bytes. A name has at most 1024 bytes, and JSON may escape some of them.
 const MAX_PAGE: usize = 8 << 20;
-/// The longest answer of the metadata server: a token has one or two thousand bytes.
+/// The longest response of the metadata server, in bytes: a token has one or two thousand.
 const MAX_TOKEN: usize = 64 << 10;
 
-/// The objects.
+/// The listed objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
     pub(super) names: Vec<String>,
     pages: usize,
-    /// Whether there are more than were asked for.
+    /// Whether the bucket has more objects than were requested.
     more: bool,
 }
 
@@ -65,15 +65,15 @@ impl fmt::Display for Listing {
 /// Why the objects cannot be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unlisted {
-    /// There is no token.
+    /// There is no access token.
     Token(String),
     /// The service's name has no address.
     Unresolved(String),
     /// The service cannot be reached.
     Fault(ProbeFault),
-    /// It says no: the status and its reason.
+    /// The service returned an error: its status and reason.
     Status(u16, String),
-    /// It answers something else.
+    /// The response is not a listing.
     Garbled(&'static str),
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Unlisted {
 }
 
 impl Unlisted {
-    /// Whether another try may go better: by Cloud Storage's own advice for its clients.
+    /// Whether the fault may be temporary, as Cloud Storage advises its clients.
     fn is_passing(&self) -> bool {
         match self {
             Self::Status(status, _) => *status >= 500 || [408, 429].contains(status),
@@ -101,7 +101,7 @@ impl Unlisted {
     }
 }
 
-/// Lists the objects.
+/// Lists the objects of a bucket.
 pub(super) async fn list(bucket: &Bucket, probe: &Probe) -> Result<Listing, Unlisted> {
     let token = match &probe.token {
         Some(token) => token.clone(),
@@ -130,7 +130,7 @@ pub(super) async fn list(bucket: &Bucket, probe: &Probe) -> Result<Listing, Unli
     }
 }
 
-/// The path of a page.
+/// The URL path of a page.
 fn path(bucket: &Bucket, next: Option<&str>) -> String {
     let mut path = format!("/storage/v1/b/{bucket}/o?fields=items(name)%2CnextPageToken");
     if let Some(token) = next {
@@ -152,7 +152,7 @@ struct ListingPage {
     next: Option<String>,
 }
 
-/// A page; tried again where that may help.
+/// Requests a page; repeats the request if the fault may be temporary.
 async fn page(path: &str, token: &str, probe: &Probe) -> Result<ListingPage, Unlisted> {
     let mut wait = FIRST_WAIT;
     for _ in 1..TRIES {
@@ -208,7 +208,7 @@ fn read_page(response: &HttpResponse, body: Option<&Bytes>) -> Result<ListingPag
     })
 }
 
-/// The token of the workload's service account.
+/// Requests the token of the workload's service account.
 async fn token(probe: &Probe) -> Result<String, Unlisted> {
     let addresses = resolve(METADATA, probe).await;
     let addresses = addresses.map_err(|why| Unlisted::Token(format!("{METADATA}: {why}")))?;
@@ -235,7 +235,7 @@ async fn token(probe: &Probe) -> Result<String, Unlisted> {
     }
 }
 
-/// The addresses of a name, at least one.
+/// Resolves a name to at least one address.
 async fn resolve(name: &str, probe: &Probe) -> Result<Vec<std::net::IpAddr>, String> {
     let name: Name = name.parse().map_err(|_| "no name".to_owned())?;
     match probe.resolver.addresses(&name).await {

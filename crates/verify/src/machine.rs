@@ -1,4 +1,4 @@
-//! What the machine's own files and environment say: which of it leads out, without a question.
+//! The machine's own files and environment, and the ways out that they open without a DNS query.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,20 +13,20 @@ use dnsgate_core::{
     policy::Ranges,
 };
 
-/// What verify was told of the machine that it runs on.
+/// The state of the machine on which verify runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// Its resolv.conf; `None` if another server is asked in place of it.
+    /// Its resolv.conf; `None` if another server is used instead.
     pub resolv_conf: Option<ResolvConf>,
-    /// Its /etc/hosts.
+    /// The lines of its /etc/hosts.
     pub hosts: Vec<HostsLine>,
-    /// The proxy variables of the environment that are set: name and value.
+    /// The proxy variables that are set in the environment: name and value.
     pub proxies: Vec<(String, String)>,
     /// The addresses of its interfaces.
     pub addresses: Vec<IpAddr>,
 }
 
-/// The variables by which programs find a proxy; curl reads some in small letters only, others in both.
+/// The variables in which programs look for a proxy; curl reads some in lower case only, others in both cases.
 pub const PROXY_VARIABLES: [&str; 10] = [
     "http_proxy",
     "https_proxy",
@@ -41,7 +41,7 @@ pub const PROXY_VARIABLES: [&str; 10] = [
 ];
 
 impl Machine {
-    /// Whether glibc and musl read its resolv.conf alike.
+    /// Checks whether glibc and musl read its resolv.conf in the same way.
     pub(super) fn resolv_conf(&self) -> Option<EgressCheck> {
         let read = self.resolv_conf.as_ref()?;
         let finding = if read.differences.is_empty() {
@@ -58,7 +58,7 @@ impl Machine {
         Some(EgressCheck::Known("resolv.conf".to_owned(), finding))
     }
 
-    /// A blocked name that /etc/hosts resolves without a question.
+    /// Checks that /etc/hosts does not resolve a blocked name.
     pub(super) fn hosts(&self, blocked: &Name) -> EgressCheck {
         let led: Vec<String> = self
             .lines(blocked)
@@ -76,7 +76,7 @@ impl Machine {
         EgressCheck::Known(format!("hosts {}", shown(blocked)), finding)
     }
 
-    /// A name of the preset, or one below it, that /etc/hosts leads out.
+    /// Checks that /etc/hosts does not send a name of the preset, or one below it, elsewhere.
     pub(super) fn hosts_of_preset(&self, served: &Name, vip: &Vip) -> Option<EgressCheck> {
         let public = Ranges::public();
         let inside = |address: &IpAddr| {
@@ -97,14 +97,14 @@ impl Machine {
         ))
     }
 
-    /// Where /etc/hosts leads a name, or the name with a suffix of the search list.
+    /// The lines of /etc/hosts for a name, or for the name with a suffix of the search list.
     pub(super) fn lines(&self, name: &Name) -> impl Iterator<Item = &HostsLine> {
         let wanted = self.candidates(name);
         let found = move |line: &&HostsLine| line.names.iter().any(|it| wanted.contains(it));
         self.hosts.iter().filter(found)
     }
 
-    /// The names that are asked for when a program wants `name`: it, and it with each suffix.
+    /// The names that a resolver tries for `name`: the name itself, and with each suffix.
     pub(super) fn candidates(&self, name: &Name) -> Vec<Name> {
         let search = self.resolv_conf.iter().flat_map(|it| &it.search);
         let suffixed = search.filter_map(|suffix| {
@@ -124,7 +124,7 @@ impl Machine {
         all
     }
 
-    /// The proxies, each to be tried; one line that says so if there is none.
+    /// A check for each proxy; if there is none, one finding that says so.
     pub(super) fn proxies(&self) -> Vec<EgressCheck> {
         let set = self.proxies.iter().filter(|(_, value)| !value.is_empty());
         let mut checks: Vec<EgressCheck> = set.map(|(name, value)| proxy(name, value)).collect();
@@ -135,20 +135,20 @@ impl Machine {
         checks
     }
 
-    /// Addresses of its own that lie in no private network: whatever takes connections there may
-    /// be a relay to the outside.
+    /// Its own addresses outside private networks: a program that accepts connections there may be a
+    /// relay to the outside.
     pub(super) fn public_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().copied().filter(|it| !is_inside(*it))
     }
 }
 
-/// A proxy variable.
+/// The check of one proxy variable.
 fn proxy(variable: &str, value: &str) -> EgressCheck {
     if variable.eq_ignore_ascii_case("no_proxy") {
         let said = Finding::pass(format!("hosts for which no proxy is used: {value}"));
         return EgressCheck::Known(format!("proxy {variable}"), said);
     }
-    // What is before the last `@` is a user and a password, which no report shows.
+    // The part before the last `@` has a user and a password, which no report may show.
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = rest.get(..end).unwrap_or_default();
@@ -168,7 +168,7 @@ fn proxy(variable: &str, value: &str) -> EgressCheck {
     }
 }
 
-/// Whether an address is of a private network, or of this machine alone.
+/// Whether an address is in a private network, or local to this machine.
 fn is_inside(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -186,7 +186,7 @@ fn is_inside(address: IpAddr) -> bool {
     }
 }
 
-/// The addresses of the interfaces, of /proc/net/fib_trie and /proc/net/if_inet6.
+/// The addresses of the interfaces, from /proc/net/fib_trie and /proc/net/if_inet6.
 #[must_use]
 pub fn own_addresses(fib_trie: &str, if_inet6: &str) -> Vec<IpAddr> {
     let mut all: Vec<IpAddr> = Vec::new();

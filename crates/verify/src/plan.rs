@@ -1,4 +1,4 @@
-//! What is checked: everything that the preset promises, and everything that must not be.
+//! Plans the checks: everything that the preset promises, and everything that must be impossible.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -16,9 +16,9 @@ use dnsgate_core::{
     policy::{Action, GroupId, Verdict},
 };
 
-/// Resolvers that anybody may ask: programs that go round the system's resolver have these built
-/// in. Each way is answered by some of them (DNS over QUIC by the last of IPv4), so a way on which
-/// none answers was stopped.
+/// Public resolvers; programs that bypass the system's resolver have them built in. For each way to
+/// bypass it, some of them answer (DNS over QUIC only the last IPv4 one). So if none answers, that
+/// way is blocked.
 pub const BYPASS: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)),
     IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)),
@@ -27,18 +27,18 @@ pub const BYPASS: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888)),
 ];
 
-/// Web servers of the internet that are no resolvers, as of 2026: GitHub, Fastly and Cloudflare, over
-/// IPv6 the last one. They take connections on 443 and 80, whatever name is asked for.
+/// Web servers of the internet that are not resolvers, as of 2026: GitHub, Fastly and Cloudflare, the
+/// last one over IPv6. They accept connections on ports 443 and 80 under any name.
 pub const LITERALS: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(140, 82, 112, 3)),
     IpAddr::V4(Ipv4Addr::new(151, 101, 1, 140)),
     IpAddr::V4(Ipv4Addr::new(104, 16, 132, 229)),
     IpAddr::V6(Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0x6810, 0x84e5)),
 ];
-/// The ports on which a literal address must not take a connection.
+/// The ports on which a literal address must not accept a connection.
 const LITERAL_PORTS: [u16; 2] = [443, 80];
 
-/// What no check tries, told at the end of each report.
+/// The ways out that no check tries, listed at the end of each report.
 const NOT_TRIED: [&str; 6] = [
     "ICMP",
     "NTP (udp:123)",
@@ -47,32 +47,32 @@ const NOT_TRIED: [&str; 6] = [
     "resolvers that bypass resolv.conf and /etc/hosts (nsswitch.conf, nscd, systemd-resolved, mDNS)",
     "data in names that a rule allows",
 ];
-/// One more, where a server was named.
+/// An additional entry if a server was given.
 const NOT_RESOLV_CONF: &str = "the name servers of /etc/resolv.conf (--server was given)";
 
-/// What no check of a run tries.
+/// The ways out that a run does not try.
 #[must_use]
 pub fn not_tried(machine: &Machine) -> Vec<&'static str> {
     let one_more = machine.resolv_conf.is_none().then_some(NOT_RESOLV_CONF);
     NOT_TRIED.into_iter().chain(one_more).collect()
 }
 
-/// What is to be checked beside the preset.
+/// The checks in addition to those of the preset.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyPlan {
-    /// Services that must be served where their names lead.
+    /// Services that must answer where their names lead.
     pub apis: Vec<Name>,
     /// A bucket that must be readable.
     pub bucket: Option<Bucket>,
-    /// What must be denied and out of reach.
+    /// Targets that must be denied and unreachable.
     pub blocked: Vec<Endpoint>,
-    /// Resolvers that must be out of reach.
+    /// Resolvers that must be unreachable.
     pub bypass: Vec<IpAddr>,
-    /// More addresses that must be out of reach on 443 and 80.
+    /// Further addresses that must be unreachable on ports 443 and 80.
     pub literals: Vec<IpAddr>,
 }
 
-/// The checks, in the order in which they are reported.
+/// The checks, in the order of the report.
 #[must_use]
 pub fn checks(
     config: &Config,
@@ -104,7 +104,7 @@ pub fn checks(
         }
         checks.push(EgressCheck::Unreachable(target));
     }
-    // The addresses of the preset are where traffic may go.
+    // The addresses of the preset are permitted destinations.
     let own = machine.public_addresses().filter(|address| {
         let vips = config.served.iter().filter_map(|it| it.leads.as_ref().ok());
         !vips
@@ -126,7 +126,7 @@ pub fn checks(
     }
     let mut distinct: Vec<EgressCheck> = Vec::with_capacity(checks.len());
     for check in checks {
-        // An argument may be given twice; two results under one label would be a mistake.
+        // An argument may be repeated, but two results with the same label would be an error.
         if !distinct.contains(&check) {
             distinct.push(check);
         }
@@ -156,7 +156,7 @@ fn preset(config: &Config, now: SystemTime) -> Vec<EgressCheck> {
     served.map(check).collect()
 }
 
-/// The rule by which some client is not answered from the preset.
+/// The rule, if any, that overrides the preset's answer for some client.
 fn overruled<'c>(config: &'c Config, name: &Name, now: SystemTime) -> Option<&'c str> {
     let policy = &config.policy;
     let groups = 0..policy.groups().len();
@@ -174,7 +174,7 @@ fn overruled<'c>(config: &'c Config, name: &Name, now: SystemTime) -> Option<&'c
     })
 }
 
-/// The addresses that names lead to, each once.
+/// The addresses that the names lead to, each once.
 fn vips(names: &[EgressCheck]) -> Vec<EgressCheck> {
     let mut all: Vec<EgressCheck> = Vec::new();
     for check in names {

@@ -1,4 +1,4 @@
-//! What the checks are done with: the resolver, the trusted certificates, the ports and the time.
+//! The settings of the checks: the resolver, the root certificates, the ports and the time limit.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -16,38 +16,38 @@ use super::{
 };
 use dnsgate_core::dns::Name;
 
-/// The body of a page that is only asked for its status.
+/// The most bytes of a response body if only the status matters.
 const MAX_BODY: usize = 64 << 10;
 
-/// With what the checks are done.
+/// The settings of the checks.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Whom to ask for names.
+    /// The resolver for the names.
     pub resolver: Resolver,
-    /// What the machine's files say, by which programs find addresses beside the resolver.
+    /// The machine's files, from which programs also take addresses.
     pub machine: Machine,
-    /// Whom to believe.
+    /// The trusted root certificates.
     pub roots: Roots,
-    /// The token for the bucket; the metadata server's if absent.
+    /// The token for the bucket; if absent, the metadata server provides one.
     pub token: Option<String>,
-    /// How long each step of a check may take.
+    /// The time limit for each step of a check.
     pub timeout: Duration,
-    /// Where things are.
+    /// The ports of the services.
     pub ports: Ports,
 }
 
-/// The ports, which are other ones in tests.
+/// The ports; tests use other ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
-    /// Of resolvers that must not be reachable.
+    /// DNS of resolvers that must be unreachable.
     pub dns: u16,
-    /// Of the same, over TLS.
+    /// DNS over TLS of the same resolvers.
     pub dot: u16,
-    /// Of Google's addresses and of resolvers over HTTPS.
+    /// HTTPS of Google's addresses and of resolvers.
     pub https: u16,
-    /// Of resolvers over HTTP.
+    /// HTTP of resolvers.
     pub http: u16,
-    /// Of the metadata server.
+    /// The metadata server.
     pub metadata: u16,
 }
 
@@ -64,7 +64,7 @@ impl Default for Ports {
 }
 
 impl Probe {
-    /// A request to a service where its name leads.
+    /// Sends a request to a service at the address of its name.
     pub(super) async fn service(&self, name: &Name) -> Result<HttpResponse, ProbeFault> {
         let addresses = self.resolver.addresses(name).await?;
         if addresses.is_empty() {
@@ -90,7 +90,7 @@ impl Probe {
         Ok(response)
     }
 
-    /// TLS on a connection, within the time.
+    /// Makes a TLS handshake on a connection, within the time limit.
     pub(super) async fn handshake(
         &self,
         host: &str,

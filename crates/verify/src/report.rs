@@ -1,17 +1,17 @@
-//! The results: a table for people, JSON for programs.
+//! Writes the results: a table for people, JSON for programs.
 
 use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckResult {
-    /// What was seen is what should be.
+    /// The observation is as expected.
     Pass,
-    /// It is not.
+    /// The observation is not as expected.
     Fail,
-    /// There was nothing to check, by the configuration.
+    /// The configuration leaves nothing to check.
     Skipped,
 }
 
@@ -27,14 +27,14 @@ impl CheckResult {
     }
 }
 
-/// What came of one check.
+/// The finding of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How it ended.
+    /// The result.
     pub outcome: CheckResult,
-    /// What was seen; of a skipped check why there was nothing to see.
+    /// The observation; for a skipped check, the reason.
     pub seen: String,
-    /// What to do about it; only where it failed.
+    /// What to do about a failure; `None` otherwise.
     pub remedy: Option<&'static str>,
 }
 
@@ -69,19 +69,19 @@ impl Finding {
 pub struct VerifyReport {
     /// Each check's name and finding, in the order of the plan.
     pub findings: Vec<(String, Finding)>,
-    /// The bucket that was listed.
+    /// The bucket whose objects were listed.
     pub bucket: Option<String>,
-    /// The names of its objects.
+    /// The names of the objects.
     pub file_names: Vec<String>,
-    /// Whether a connection was made that must not be possible; `None` if none was tried.
+    /// Whether a forbidden connection succeeded; `None` if none was tried.
     pub check_connection: Option<bool>,
-    /// What was not tried, so that a pass says nothing of it.
+    /// The ways out that were not tried, so that a pass says nothing about them.
     pub not_tried: Vec<&'static str>,
 }
 
 impl VerifyReport {
-    /// Whether all is proved: nothing failed, and something passed. What is skipped is so by the
-    /// configuration, which says that there is nothing to prove.
+    /// Whether the proof succeeded: no check failed, and at least one passed. Skipped checks do not
+    /// matter, because the configuration leaves them nothing to prove.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.count(CheckResult::Fail) == 0 && self.count(CheckResult::Pass) > 0
@@ -94,7 +94,7 @@ impl VerifyReport {
             .count()
     }
 
-    /// One line of the numbers.
+    /// One line with the numbers of results.
     #[must_use]
     pub fn summary(&self) -> String {
         let [pass, fail, skipped] =
@@ -107,8 +107,8 @@ impl VerifyReport {
         format!("{proved}: {pass} passed, {fail} failed, {skipped} skipped")
     }
 
-    /// The table: a line a check, what to do beneath those that failed, the numbers, and at the end
-    /// what was not tried.
+    /// The table: a line for each check, the remedy below each failure, the numbers, and at the end the
+    /// ways out that were not tried.
     #[must_use]
     pub fn table(&self) -> String {
         let width = self
@@ -140,8 +140,8 @@ impl VerifyReport {
         text
     }
 
-    /// The same for programs: `passed`, `checks`, and the fields `bucket`, `file_names`,
-    /// `check_connection` and `not_tried`; `took` is the time of the whole run.
+    /// The report as JSON: `passed`, `checks`, and the fields `bucket`, `file_names`,
+    /// `check_connection` and `not_tried`; `took` is the duration of the whole run.
     #[must_use]
     pub fn json(&self, took: Duration) -> Value {
         let checks = self.findings.iter().map(|(check, finding)| {
@@ -164,7 +164,7 @@ impl VerifyReport {
     }
 }
 
-/// Without what would move a terminal's cursor: some of it is other people's text.
+/// Text without control characters, because other people wrote some of it and it may reach a terminal.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

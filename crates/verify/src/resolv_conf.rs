@@ -1,16 +1,16 @@
-//! resolv.conf and /etc/hosts as glibc and musl read them, which is not quite as they are documented,
-//! and not quite alike. A program of this machine may be linked with either.
+//! Reads resolv.conf and /etc/hosts as glibc and musl do, which differs slightly from their
+//! documentation and between the two. A program on this machine may be linked with either.
 //!
 //! | | glibc 2.26 and newer | musl 1.2 |
 //! |---|---|---|
-//! | behind a keyword | blank, tab | any white space |
-//! | a value ends at | blank, tab | any white space, a carriage return too |
-//! | line of more than 255 bytes | read | passed over |
-//! | zone that names no interface | dropped: the address stays | the line is passed over |
+//! | after a keyword | blank, tab | any white space |
+//! | a value ends at | blank, tab | any white space, including a carriage return |
+//! | line of more than 255 bytes | read | ignored |
+//! | zone that is not an interface | the zone is dropped, the address stays | the line is ignored |
 //! | `domain a b` | `a` | `a` and `b` |
 //!
-//! Both pass over a line with a leading blank, take three name servers, read IPv4 addresses as
-//! inet_aton does (`010.0.0.1` is 8.0.0.1), and ask 127.0.0.1 where no line names a server.
+//! Both ignore a line with a leading blank, use three name servers, read IPv4 addresses as inet_aton
+//! does (`010.0.0.1` is 8.0.0.1), and ask 127.0.0.1 if no line names a server.
 
 use std::{
     fmt,
@@ -19,25 +19,25 @@ use std::{
 
 use dnsgate_core::dns::Name;
 
-/// Neither library takes more name servers (MAXNS).
+/// The most name servers that either library uses (MAXNS).
 const MAX_SERVERS: usize = 3;
-/// musl reads lines into 256 bytes, the NUL at the end among them.
+/// musl reads a line into 256 bytes, including the final NUL.
 const MUSL_LINE: usize = 255;
-/// The most names of a search list that are asked for. Neither library has a limit of this kind, so
-/// a longer list is a failure.
+/// The most names of a search list that are tried. The libraries have no such limit, so a longer list
+/// is reported as a failure.
 const MAX_SEARCH: usize = 32;
 
-/// What a resolver library reads.
+/// A resolver library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Library {
     Glibc,
     Musl,
 }
 
-/// A line that the two read differently, or that cannot be judged.
+/// A line that the two libraries read differently, or that cannot be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Its number, from 1; 0 is the whole file.
+    /// Its number, from 1; 0 means the whole file.
     pub line: usize,
     /// What is wrong with it.
     pub why: String,
@@ -52,30 +52,30 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What the two read.
+/// The combined result of both libraries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// The name servers that at least one of them asks: three at most each.
+    /// The name servers that at least one of them asks, at most three each.
     pub servers: Vec<SocketAddr>,
     /// The suffixes that at least one of them appends to names.
     pub search: Vec<Name>,
-    /// What they do not read alike.
+    /// The differences between the two.
     pub differences: Vec<Difference>,
 }
 
-/// What comes from elsewhere than the file.
+/// The settings from outside the file.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'s> {
-    /// The number of the interface of this name; `None` if there is none.
+    /// The index of the interface with this name; `None` if there is none.
     pub interface: &'s dyn Fn(&str) -> Option<u32>,
     /// The variable `LOCALDOMAIN`, which replaces glibc's search list.
     pub local_domain: Option<&'s str>,
-    /// The name of this machine: what follows its first dot is glibc's search list where nothing
-    /// else is said.
+    /// The name of this machine: the part after its first dot is glibc's search list if nothing else
+    /// sets one.
     pub host_name: &'s str,
 }
 
-/// What one line says to one library.
+/// The meaning of one line to one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LineMeaning {
     Nothing,
@@ -93,7 +93,7 @@ impl fmt::Display for LineMeaning {
     }
 }
 
-/// An address with its zone.
+/// The text of an address with its zone.
 trait IpText {
     fn ip_text(&self) -> String;
 }
@@ -107,7 +107,7 @@ impl IpText for SocketAddr {
     }
 }
 
-/// Reads a resolv.conf; an absent one is as an empty one.
+/// Reads a resolv.conf; an absent file counts as empty.
 #[must_use]
 pub fn resolv_conf(text: &[u8], port: u16, around: &Surroundings<'_>) -> ResolvConf {
     let mut read = ResolvConf::default();
@@ -163,7 +163,7 @@ pub fn resolv_conf(text: &[u8], port: u16, around: &Surroundings<'_>) -> ResolvC
 }
 
 impl ResolvConf {
-    /// The names of the search lists, each once.
+    /// Adds names of the search lists, each once.
     fn suffixes(&mut self, texts: Vec<String>) {
         for text in texts {
             match text.parse::<Name>() {
@@ -177,18 +177,18 @@ impl ResolvConf {
                         self.differences.push(Difference { line: 0, why });
                     }
                 }
-                // Neither library can make a question of it.
+                // Neither library can make a query name of it.
                 Err(_) => {}
             }
         }
     }
 }
 
-/// What a line says.
+/// The meaning of a line.
 fn said(line: &[u8], library: Library, port: u16, around: &Surroundings<'_>) -> LineMeaning {
-    // In C a line ends at a zero byte.
+    // In C a zero byte ends a line.
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    // The line's end counts: musl puts it into its 255 bytes, too.
+    // The line feed counts: musl's 255 bytes include it.
     if library == Library::Musl && line.len() >= MUSL_LINE {
         return LineMeaning::Nothing;
     }
@@ -214,14 +214,14 @@ fn said(line: &[u8], library: Library, port: u16, around: &Surroundings<'_>) -> 
         .map(str::to_owned)
         .collect();
     match library {
-        // An empty value leaves the list before it in force.
+        // An empty value does not change the list.
         Library::Glibc if list.is_empty() => LineMeaning::Nothing,
         Library::Glibc if is_domain => LineMeaning::Search(list.into_iter().take(1).collect()),
         Library::Glibc | Library::Musl => LineMeaning::Search(list),
     }
 }
 
-/// Whether a value ends here.
+/// Whether this character ends a value.
 fn ends(c: char, library: Library) -> bool {
     match library {
         Library::Glibc => matches!(c, ' ' | '\t'),
@@ -229,18 +229,18 @@ fn ends(c: char, library: Library) -> bool {
     }
 }
 
-/// What follows a keyword at the start of a line.
+/// The text after a keyword at the start of a line.
 fn value_of<'t>(line: &'t str, keyword: &str, library: Library) -> Option<&'t str> {
     let rest = line.strip_prefix(keyword)?;
     if rest.is_empty() {
-        // musl sees the line's end as white space, and behind it an empty value.
+        // musl treats the end of the line as white space, so an empty value follows it.
         return (library == Library::Musl).then_some("");
     }
     rest.starts_with(|c| ends(c, library))
         .then(|| rest.trim_start_matches(|c| ends(c, library)))
 }
 
-/// The address of a name server.
+/// Parses the address of a name server.
 fn server(
     word: &str,
     library: Library,
@@ -262,7 +262,7 @@ fn server(
     Some(SocketAddrV6::new(v6, port, 0, scope).into())
 }
 
-/// The number of a zone; `None` where the library takes no such address.
+/// The number of a zone; `None` if the library rejects such an address.
 fn scope(v6: Ipv6Addr, zone: &str, library: Library, around: &Surroundings<'_>) -> Option<u32> {
     let segment = v6.segments().first().copied().unwrap_or_default();
     let is_local = segment & 0xffc0 == 0xfe80 || segment & 0xff0f == 0xff02;
@@ -280,8 +280,8 @@ fn scope(v6: Ipv6Addr, zone: &str, library: Library, around: &Surroundings<'_>) 
     }
 }
 
-/// An IPv4 address as inet_aton reads it: one to four numbers, decimal, octal or hexadecimal, the
-/// last one for all bytes that are left.
+/// Parses an IPv4 address as inet_aton does: one to four numbers, decimal, octal or hexadecimal; the
+/// last one fills all remaining bytes.
 fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     let parts: Vec<&str> = text.split('.').collect();
     let (last, head) = parts.split_last()?;
@@ -298,7 +298,7 @@ fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     u32::try_from(value << bits | last).ok().map(Ipv4Addr::from)
 }
 
-/// A number as strtoul reads it with base 0, but for signs and blanks.
+/// Parses a number as strtoul does with base 0, but without signs and blanks.
 fn number(text: &str) -> Option<u64> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
@@ -315,19 +315,19 @@ fn number(text: &str) -> Option<u64> {
         .filter(|_| all_digits)
 }
 
-/// What a line of /etc/hosts says of a name.
+/// A line of /etc/hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsLine {
     /// Its number, from 1.
     pub line: usize,
     /// The address.
     pub address: IpAddr,
-    /// The names that lead there.
+    /// The names for this address.
     pub names: Vec<Name>,
 }
 
-/// Reads an /etc/hosts. glibc and musl read it alike: what follows `#` is a comment, the first
-/// word is the address, the others are names.
+/// Reads an /etc/hosts. glibc and musl agree on it: `#` starts a comment, the first word is the
+/// address, and the other words are names.
 #[must_use]
 pub fn hosts(text: &[u8]) -> Vec<HostsLine> {
     let text = String::from_utf8_lossy(text);

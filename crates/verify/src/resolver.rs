@@ -1,8 +1,8 @@
-//! A stub resolver: asks the servers of resolv.conf.
+//! A stub resolver that queries the servers of resolv.conf.
 //!
-//! What must resolve is asked of one after the other, as glibc does. What must be denied is asked of
-//! each: with `options rotate`, after a lost packet, and always in musl, which asks all at once, a
-//! program takes the answer of any of them.
+//! A name that must resolve is asked of one server after another, as glibc does. A name that must be
+//! denied is asked of every server: a program may use the answer of any of them, because of `options
+//! rotate`, after a lost packet, or with musl, which always asks all at once.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -25,23 +25,23 @@ use super::{
 };
 use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
-/// How often a datagram is sent: one may be lost.
+/// How often a datagram is sent, because one may be lost.
 const SENDINGS: u32 = 2;
-/// Room for one datagram. We announce 1232 bytes; some servers send more.
+/// The buffer for one datagram, in bytes. We advertise 1232; some servers send more.
 const LARGEST_REPLY: usize = 4096;
 
-/// Whom to ask, and for how long.
+/// The servers to query, and the time limit.
 #[derive(Clone, Debug)]
 pub struct Resolver {
-    /// In the order in which they are asked.
+    /// The servers, in the order in which they are asked.
     pub servers: Vec<SocketAddr>,
-    /// The time for one question to one server.
+    /// The time limit for one query to one server.
     pub patience: Duration,
 }
 
 impl Resolver {
-    /// Asks until a server has an answer that a stub resolver would take; else what the first one
-    /// said that said anything.
+    /// Asks each server until one gives an answer that a stub resolver would accept; otherwise returns
+    /// the first reply that any server gave.
     pub(super) async fn ask(&self, name: &Name, rtype: RecordType) -> Result<Answer, ProbeFault> {
         let mut first: Option<Result<Answer, ProbeFault>> = None;
         for &server in &self.servers {
@@ -58,7 +58,7 @@ impl Resolver {
         first.unwrap_or_else(|| Err(ProbeFault::Local("there is no name server".to_owned())))
     }
 
-    /// A and AAAA, in that order.
+    /// Asks for A and AAAA, and returns them in that order.
     pub(super) async fn both(&self, name: &Name) -> [Result<Answer, ProbeFault>; 2] {
         let (a, aaaa) = tokio::join!(
             self.ask(name, RecordType::A),
@@ -67,7 +67,7 @@ impl Resolver {
         [a, aaaa]
     }
 
-    /// Every address of a name; the fault, if there was nothing else.
+    /// All addresses of a name; the fault only if there is no address.
     pub(super) async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, ProbeFault> {
         let both = self.both(name).await;
         let found: Vec<IpAddr> = both.iter().flatten().flat_map(Answer::all).collect();
@@ -78,7 +78,7 @@ impl Resolver {
         }
     }
 
-    /// What each server says, in their order.
+    /// The reply of every server, in the order of the servers.
     pub(super) async fn each(&self, name: &Name, rtype: RecordType) -> Vec<ServerAnswer> {
         let asked = self
             .servers
@@ -87,7 +87,7 @@ impl Resolver {
         join_all(asked).await
     }
 
-    /// What each server says over TCP, which programs use by `options use-vc` and for what is long.
+    /// The reply of every server over TCP, which programs use with `options use-vc` and after truncation.
     pub(super) async fn each_over_tcp(&self, name: &Name, rtype: RecordType) -> Vec<ServerAnswer> {
         let asked = self.servers.iter().map(|&server| async move {
             let query = upstream_query::encode(rand::random(), name.as_ref(), rtype, false, false);
@@ -117,7 +117,7 @@ impl Resolver {
     }
 }
 
-/// A server, and what it said.
+/// A server and its reply.
 pub(super) type ServerAnswer = (SocketAddr, Result<Answer, ProbeFault>);
 
 fn read(
@@ -131,7 +131,7 @@ fn read(
     })
 }
 
-/// A datagram there, a datagram back.
+/// Sends a query over UDP and waits for the reply.
 async fn exchange(
     server: SocketAddr,
     query: &[u8],
@@ -161,7 +161,7 @@ async fn exchange(
     Err(ProbeFault::TimedOut("DNS"))
 }
 
-/// The same over a stream (RFC 7766).
+/// Sends a query over TCP (RFC 7766) and waits for the reply.
 async fn over_tcp(
     server: SocketAddr,
     query: &[u8],
@@ -192,7 +192,7 @@ mod tests {
 
     const TRUNCATED: u8 = 0x02;
 
-    /// The reply to a query without records: these flags, this code.
+    /// The reply to a query, without records, with these flags and this code.
     fn reply(query: &[u8], flags: u8, rcode: u8) -> Vec<u8> {
         let mut reply = query.to_vec();
         reply[2] |= 0x80 | flags;
@@ -200,7 +200,7 @@ mod tests {
         reply
     }
 
-    /// A server that has one answer over UDP, and another over TCP.
+    /// A server with one response code over UDP and another over TCP.
     async fn server(flags: u8, over_udp: u8, over_tcp: u8) -> SocketAddr {
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = tcp.local_addr().expect("bound");
@@ -237,7 +237,7 @@ mod tests {
         let of = |rcode| server(0, rcode, rcode);
         let (fine, no_name) = (of(0).await, of(3).await);
         let (failing, refusing) = (of(2).await, of(5).await);
-        // Bound, and then nobody's: it refuses.
+        // The port was bound and then released, so it rejects datagrams.
         let dead = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let dead_at = dead.local_addr().expect("bound");
         drop(dead);

@@ -1,4 +1,4 @@
-//! Does the checks: connections and questions, all side by side.
+//! Runs the checks in parallel.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,13 +18,13 @@ use super::{
 };
 use dnsgate_core::dns::{Name, RecordType};
 
-/// How many checks are under way at a time: more than there are without a long list of domains,
-/// and few enough for any limit of descriptors.
+/// The most checks in progress at a time: more than a run usually has, and few enough for any limit
+/// of file descriptors.
 const SIDE_BY_SIDE: usize = 64;
-/// How many questions of one check are under way at a time: few enough for a server's receive buffer.
+/// The most queries of one check in progress at a time: few enough for a server's receive buffer.
 const QUESTIONS: usize = 8;
-/// The types by which data comes in: text and bytes of any kind, names that say something, one type of
-/// the range for private use, and ANY.
+/// The types that could carry data: text, arbitrary bytes, names with encoded data, one type of the
+/// range for private use, and ANY.
 const DATA_TYPES: [RecordType; 24] = [
     RecordType::TXT,
     RecordType::A,
@@ -52,7 +52,7 @@ const DATA_TYPES: [RecordType; 24] = [
     RecordType::ANY,
 ];
 
-/// Does the checks. `told` hears how many are done.
+/// Runs the checks. `told` is called with the number of finished checks.
 pub async fn run(
     checks: &[EgressCheck],
     probe: &Probe,
@@ -90,12 +90,12 @@ pub async fn run(
     report
 }
 
-/// What came of a check.
+/// The result of a check.
 struct CheckDone {
     finding: Finding,
     /// The names of a bucket's objects.
     names: Vec<String>,
-    /// Whether there was a connection that must not be.
+    /// Whether a forbidden connection succeeded.
     connected: Option<bool>,
 }
 
@@ -150,8 +150,8 @@ impl Probe {
         finding.into()
     }
 
-    /// Tries to connect to what must not be reachable: to every address that the name has, since
-    /// a name that resolves is not yet a way out.
+    /// Tries to connect to a target that must be unreachable, at every address of its name: a name that
+    /// resolves is not a way out by itself.
     async fn attempt(&self, target: &Endpoint) -> ConnectAttempt {
         let addresses = match &target.host {
             Host::Address(address) => vec![*address],
@@ -196,7 +196,7 @@ impl Probe {
         }
     }
 
-    /// A and AAAA of a name, as each server has them.
+    /// The A and AAAA replies of every server for a name.
     async fn each(&self, name: &Name) -> (Vec<ServerAnswer>, Vec<ServerAnswer>) {
         tokio::join!(
             self.resolver.each(name, RecordType::A),
@@ -204,8 +204,8 @@ impl Probe {
         )
     }
 
-    /// Every address that a program may find for a name: by any server, with any suffix of the
-    /// search list, in /etc/hosts.
+    /// All addresses that a program may find for a name: from any server, with any suffix of the search
+    /// list, and in /etc/hosts.
     async fn everywhere(&self, name: &Name) -> Result<Vec<IpAddr>, ProbeFault> {
         let mut found: Vec<IpAddr> = self.machine.lines(name).map(|it| it.address).collect();
         let mut fault = None;
@@ -226,7 +226,7 @@ impl Probe {
         }
     }
 
-    /// Whether every server denies a name, as it is and with each suffix, over UDP and over TCP.
+    /// Checks that every server denies a name, with and without each suffix, over UDP and over TCP.
     async fn denied(&self, name: &Name) -> Finding {
         let servers = self.resolver.servers.len();
         let mut first = None;
@@ -252,8 +252,8 @@ impl Probe {
         first.unwrap_or_else(|| judge::skipped("no name to ask for"))
     }
 
-    /// Whether every server denies every type, of a name and of one below it that nobody has asked
-    /// for, so that no cache answers.
+    /// Checks that every server denies every type, for a name and for a random name below it, which no
+    /// cache can have.
     async fn data(&self, name: &Name) -> Finding {
         let label = format!("{:016x}", rand::random::<u64>());
         let below = name.child(label.as_bytes());

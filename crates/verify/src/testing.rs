@@ -1,4 +1,4 @@
-//! What several tests of this crate need.
+//! Helpers for several tests of this crate.
 
 use std::{net::IpAddr, path::Path};
 
@@ -19,7 +19,7 @@ pub(super) fn addresses(text: &str) -> Vec<IpAddr> {
     each.map(|it| it.parse().expect(it)).collect()
 }
 
-/// An answer with these addresses, or none, and this code.
+/// An answer with this response code and these addresses, if any.
 pub(super) fn answer(rcode: u16, text: &str) -> Result<Answer, ProbeFault> {
     Ok(Answer {
         rcode,

@@ -1,4 +1,4 @@
-//! Whom the checks believe to be Google: by the system's root certificates, or by those given.
+//! The root certificates by which the checks authenticate Google: the system's, or given ones.
 
 use std::sync::Arc;
 
@@ -12,34 +12,34 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::fault::ProbeFault;
 
-/// There is nobody to trust.
+/// There are no usable root certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
-    /// The file is not certificates.
+    /// The file contains no readable certificate.
     #[error("it holds no certificate that can be read; it must be certificates in PEM form")]
     Ca,
-    /// There are no root certificates.
+    /// The system has no root certificates.
     #[error(
         "the system has no root certificates; install them (Debian: ca-certificates) or give --ca FILE"
     )]
     None,
-    /// rustls refuses.
+    /// rustls reports an error.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// Root certificates: the one place that reads them, for verify's checks and for TLS to upstreams.
+/// Root certificates, for verify's checks and for TLS to upstreams. No other code reads them.
 #[derive(Debug)]
 pub struct TrustedRoots {
-    /// For the check of a chain.
+    /// The store for verifying a certificate chain.
     pub store: RootCertStore,
-    /// The certificates of the given file, each as it is; empty for the system's.
+    /// The certificates of the given file, unchanged; empty if the system's are used.
     pub given: Vec<CertificateDer<'static>>,
 }
 
 impl TrustedRoots {
-    /// The certificates of `ca` (PEM), or the system's: so an operator's own CA is among them as for every
-    /// other program, and a root that is withdrawn goes with an update of the system.
+    /// Reads the certificates of `ca` (PEM), or the system's. The system's include an operator's own CA, and an update of
+    /// the system removes a root that is withdrawn.
     ///
     /// # Errors
     /// [`RootsError`].
@@ -56,7 +56,7 @@ impl TrustedRoots {
                 return Err(RootsError::Ca);
             }
         } else {
-            // One that cannot be read is skipped: the system has more than a hundred.
+            // An unreadable certificate is skipped: the system has more than a hundred.
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if store.is_empty() {
                 return Err(RootsError::None);
@@ -66,7 +66,7 @@ impl TrustedRoots {
     }
 }
 
-/// TLS to servers whose certificates go back to these roots.
+/// A TLS connector for servers whose certificates chain to these roots.
 #[derive(Clone)]
 pub struct Roots(TlsConnector);
 
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Roots {
 }
 
 impl Roots {
-    /// Those of `ca` (PEM), or the system's.
+    /// Uses the certificates of `ca` (PEM), or the system's.
     ///
     /// # Errors
     /// [`RootsError`].
@@ -91,7 +91,7 @@ impl Roots {
         Ok(Self(Arc::new(config).into()))
     }
 
-    /// The handshake with a server that must be `host`.
+    /// Makes a TLS handshake with a server whose certificate must be for `host`.
     pub(super) async fn handshake(
         &self,
         host: &str,

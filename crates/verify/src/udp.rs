@@ -1,4 +1,4 @@
-//! Datagrams to where nothing should answer.
+//! Datagrams to targets that should not answer.
 
 use std::{
     io,
@@ -11,19 +11,19 @@ use tokio::{net::UdpSocket, time::timeout};
 use super::fault::{ProbeFault, fault_of};
 use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
-/// How often a datagram is sent that should not arrive: one that is lost proves nothing.
+/// How often a datagram is sent: a single lost one would prove nothing.
 const SENDINGS: u32 = 3;
-/// What is asked of resolvers that should not be reachable. It tells them nothing.
+/// The name queried at resolvers that should be unreachable. It reveals nothing.
 const HARMLESS: &str = "www.example.com";
-/// The least size of a datagram that a QUIC server answers (RFC 9000 section 14.1).
+/// The smallest datagram that a QUIC server answers (RFC 9000 section 14.1).
 const QUIC_LEAST: usize = 1200;
-/// A version that no server speaks, of those kept for this (RFC 9000 section 15): every server
-/// answers with the versions that it does speak.
+/// A version reserved so that no server supports it (RFC 9000 section 15): every server replies with
+/// the versions that it supports.
 const QUIC_VERSION: u32 = 0x1a2a_3a4a;
-/// A long header of QUIC: the form and the fixed bit; of an unknown version nothing else is read.
+/// The first byte of a QUIC long header: the form bit and the fixed bit; the other bits depend on the version.
 const QUIC_LONG: u8 = 0xc0;
 
-/// What is sent.
+/// The kind of datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Datagram {
     /// A DNS query.
@@ -58,7 +58,7 @@ impl Datagram {
             Self::Quic => {
                 let mut bytes = vec![QUIC_LONG];
                 bytes.extend(QUIC_VERSION.to_be_bytes());
-                // The connection ids of the destination and of the source: a length, and the id.
+                // The connection IDs of destination and source: a length, then the ID.
                 for id in [rand::random::<u64>(), rand::random()] {
                     bytes.push(8);
                     bytes.extend(id.to_be_bytes());
@@ -70,7 +70,7 @@ impl Datagram {
     }
 }
 
-/// Whether anything comes back: whatever it is, it proves that there is a way.
+/// Whether any datagram comes back: even an unexpected one proves that the target is reachable.
 pub(super) async fn answered(
     to: SocketAddr,
     datagram: Datagram,
@@ -90,7 +90,7 @@ pub(super) async fn answered(
     Err(ProbeFault::TimedOut(what))
 }
 
-/// A socket from which datagrams go to one server alone.
+/// A socket connected to one server.
 pub(super) async fn socket(server: SocketAddr) -> Result<UdpSocket, ProbeFault> {
     let local: SocketAddr = if server.is_ipv4() {
         (Ipv4Addr::UNSPECIFIED, 0).into()

@@ -1,4 +1,4 @@
-//! The answer section of a reply, decoded by hickory-proto: by other code than wrote it.
+//! Decodes the answer section of a reply with hickory-proto, so that no code checks its own output.
 
 use std::net::IpAddr;
 
@@ -12,13 +12,13 @@ pub(super) struct AnswerRecord {
     pub(super) owner: String,
     pub(super) rtype: RecordType,
     pub(super) rdata: Vec<u8>,
-    /// Type and data as in a zone file.
+    /// Type and data in zone-file form.
     pub(super) shown: String,
 }
 
 impl AnswerRecord {
-    /// Whether this is the record that is meant; the TTL does not count, and neither does the case
-    /// of letters where the data is a name.
+    /// Whether this is the given record. The TTL is ignored, and so is the case of letters if the data
+    /// is a name.
     pub(super) fn is(&self, owner: &Name, rtype: RecordType, rdata: &[u8]) -> bool {
         let same_data = match rtype {
             RecordType::CNAME | RecordType::DNAME | RecordType::NS | RecordType::PTR => {
@@ -39,9 +39,9 @@ impl AnswerRecord {
     }
 }
 
-/// The records of a reply's answer section; none where there is no reply.
+/// The records in the answer section of a reply; none if there is no reply.
 pub(super) fn records(reply: &[u8]) -> Vec<AnswerRecord> {
-    // The engine writes what hickory-proto reads: tests/scenarios holds that.
+    // hickory-proto can read everything that the engine writes: tests/scenarios checks that.
     let answers = Message::from_vec(reply).map_or_else(|_| Vec::new(), |message| message.answers);
     answers.iter().filter_map(record).collect()
 }
@@ -54,7 +54,7 @@ fn record(record: &rr::Record) -> Option<AnswerRecord> {
     let rdata = wire_rdata(&record.data).ok()?;
     let rtype = RecordType(u16::from(record.record_type()));
     let data = match NameBuf::read(&rdata) {
-        // hickory-proto has no text for DNAME, and none without a doubt for letters of names.
+        // hickory-proto cannot display DNAME, and does not escape all names unambiguously.
         Ok((name, _)) if matches!(rtype, RecordType::CNAME | RecordType::DNAME) => {
             name.as_ref().to_string()
         }
@@ -68,7 +68,7 @@ fn record(record: &rr::Record) -> Option<AnswerRecord> {
     })
 }
 
-/// Whether two answers have the same records, in whatever order.
+/// Whether two answers have the same records, in any order.
 pub(super) fn are_same(one: &[AnswerRecord], other: &[AnswerRecord]) -> bool {
     let sorted = |records: &[AnswerRecord]| {
         let mut records = records.to_vec();
@@ -78,7 +78,7 @@ pub(super) fn are_same(one: &[AnswerRecord], other: &[AnswerRecord]) -> bool {
     sorted(one) == sorted(other)
 }
 
-/// Records as text, one after the other.
+/// Records as text.
 pub(super) fn shown(records: &[AnswerRecord]) -> String {
     let texts: Vec<_> = records.iter().map(|record| &*record.shown).collect();
     if texts.is_empty() {

@@ -1,5 +1,5 @@
-//! Puts one question to a configuration: it becomes a packet and goes through the engine, as a client's
-//! query does. No upstream is asked; of its answer is known what it may hold.
+//! Asks a configuration one question: encodes it as a packet and passes it through the engine, like a client's
+//! query. No upstream is asked; the result states which upstream it would be, and what its answer may contain.
 
 use std::{net::IpAddr, time::SystemTime};
 
@@ -13,7 +13,7 @@ use dnsgate_core::{
     zone::Zone,
 };
 
-/// The question as a packet with EDNS, so that the reply has room for its reason.
+/// The question as a packet with EDNS, so that the reply has room for the reason.
 #[must_use]
 pub(super) fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
     const HEADER: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01";
@@ -22,16 +22,16 @@ pub(super) fn packet(name: NameRef<'_>, rtype: RecordType) -> Vec<u8> {
     [HEADER, name.wire(), &rtype.0.to_be_bytes(), &IN, OPT].concat()
 }
 
-/// A configuration that can be asked.
+/// A configuration to ask.
 #[derive(Clone, Debug)]
 pub struct Subject<'s> {
     pub(super) snapshot: &'s Snapshot,
-    /// By number.
+    /// The upstreams, by number.
     upstreams: Vec<&'s Upstream>,
 }
 
 impl<'s> Subject<'s> {
-    /// A snapshot, and the upstreams that it knows by their numbers.
+    /// Combines a snapshot with its upstreams, in the order of their numbers.
     pub fn new(snapshot: &'s Snapshot, upstreams: impl IntoIterator<Item = &'s Upstream>) -> Self {
         Self {
             snapshot,
@@ -39,12 +39,12 @@ impl<'s> Subject<'s> {
         }
     }
 
-    /// The name of the upstream that has a part in an outcome.
+    /// The name of the upstream in an outcome, if it has one.
     pub(super) fn upstream_of(&self, outcome: &Outcome) -> Option<&'s str> {
         Some(&self.upstream(outcome.upstream?)?.name)
     }
 
-    /// The operator's name for an upstream.
+    /// The name that the operator gave to an upstream.
     pub(super) fn name_of(&self, id: UpstreamId) -> &'s str {
         self.upstream(id)
             .map_or("nobody", |upstream| &upstream.name)
@@ -55,45 +55,45 @@ impl<'s> Subject<'s> {
     }
 }
 
-/// A snapshot to be asked and never put in force: there is nothing in its upstreams' partitions.
+/// A snapshot that is only asked and never put into force: its upstreams' cache partitions are empty.
 #[must_use]
 pub fn snapshot(policy: Policy, zones: Vec<Zone>, upstreams: usize) -> Snapshot {
     let partitions = (0..).map(Partition).take(upstreams).collect();
     Snapshot::new(1, policy, zones).with_upstreams(partitions)
 }
 
-/// One question, and who asks it.
+/// One question with its client.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientQuestion<'q> {
     /// The name.
     pub name: NameRef<'q>,
     /// The type.
     pub rtype: RecordType,
-    /// Who asks.
+    /// The address of the client.
     pub source: IpAddr,
-    /// What it comes by.
+    /// The transport of the query.
     pub transport: Transport,
 }
 
-/// What came of a question.
+/// The engine's decision about a question.
 pub(super) struct Decided {
     pub(super) outcome: Outcome,
-    /// Empty when there is none.
+    /// The reply; empty if there is none.
     pub(super) reply: Vec<u8>,
-    /// What an upstream would have to be asked for.
+    /// The question for an upstream, if one would be asked.
     pub(super) asks: Option<ForwardedTo>,
 }
 
-/// What is known of an answer that an upstream has to give.
+/// A question that an upstream would have to answer.
 #[derive(PartialEq, Eq)]
 pub(super) struct ForwardedTo {
     pub(super) name: Name,
-    /// Who is asked, and what of the answer may pass.
+    /// The upstream, and the limits on its answer.
     pub(super) forwarding: Forwarding,
 }
 
 impl ForwardedTo {
-    /// What a permit was given for: the same decision once more.
+    /// The forwarding for a permit: repeats the policy's decision.
     fn of(ask: &Forward, snapshot: &Snapshot, now: SystemTime) -> Option<Self> {
         let policy = snapshot.policy();
         let (name, qtype) = (ask.permit.name(), ask.permit.qtype());

@@ -1,13 +1,13 @@
-//! Which questions two configurations do not treat alike, and how.
+//! Finds the questions that two configurations treat differently, and describes the differences.
 //!
-//! Questions come from a query log or from [`Diff::probe`]. The probe asks for every name that either
-//! configuration has a pattern or a record for, and for one name below it, from an address of every
-//! pair of client groups, in the common types and those that rules name.
+//! The questions come from a query log or from [`Diff::probe`]. The probe asks for every name for
+//! which either configuration has a pattern or a record, and for one name below it, from an address
+//! of every pair of client groups, in the common types and those that rules name.
 //!
-//! Two verdicts are the same if a client and an operator see the same: ending, reason, rule,
-//! response code, and the answer's records without their TTLs; or, if an upstream has to be
-//! asked, its name and what of its answer may pass. A new name of a group alone is not a
-//! change. Tables are bounded; what does not fit is counted.
+//! Two verdicts are equal if a client and an operator see no difference in ending, reason, rule,
+//! response code, and the answer's records without their TTLs; or, if an upstream would be asked, in
+//! its name and the limits on its answer. A renamed group alone is not a change. Tables are bounded;
+//! anything beyond the bounds is only counted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -26,7 +26,7 @@ use dnsgate_core::{
     policy::{CnameMode, RuleOrigin},
 };
 
-/// The types that are probed whatever the rules say: those that clients ask for.
+/// The types that are always probed: those that clients commonly query.
 const COMMON: [RecordType; 9] = [
     RecordType::A,
     RecordType::AAAA,
@@ -38,11 +38,11 @@ const COMMON: [RecordType; 9] = [
     RecordType::SRV,
     RecordType::PTR,
 ];
-/// The most types that are probed: rules and zones rarely have others than the common ones.
+/// The most types probed: rules and zones rarely use other types than the common ones.
 const MAX_TYPES: usize = 64;
-/// The label before a name that stands for all names below it.
+/// The label for a name that represents all names below another.
 const BELOW: &[u8] = b"probe";
-/// The most kinds of change, and the most names of all kinds together, that are kept apart.
+/// The most kinds of change, and the most names of all kinds together, that are stored separately.
 const MAX_KINDS: usize = 10_000;
 const MAX_NAMES: usize = 100_000;
 /// The most kinds, and the most names of each, that are printed.
@@ -57,7 +57,7 @@ struct ChangeKind {
     new: String,
 }
 
-/// The questions of one kind of change.
+/// The questions with one kind of change.
 #[derive(Clone, Debug, Default)]
 struct Changed {
     count: u64,
@@ -69,11 +69,11 @@ struct Changed {
 struct ChangedName {
     count: u64,
     types: BTreeSet<RecordType>,
-    /// The records of the first question, where the records are the change.
+    /// The old and new records of the first question, if the records are the change.
     records: Option<(String, String)>,
 }
 
-/// Two configurations, and what was found to be different so far.
+/// Two configurations, and the differences found so far.
 #[derive(Debug)]
 pub struct Diff<'s> {
     old: Subject<'s>,
@@ -81,17 +81,17 @@ pub struct Diff<'s> {
     now: SystemTime,
     asked: u64,
     changed: u64,
-    /// The types that every name was asked for, when names were probed.
+    /// The types queried for every name; `None` without a probe.
     types: Option<BTreeSet<RecordType>>,
     kinds: HashMap<ChangeKind, Changed>,
-    /// Names in `kinds`.
+    /// The number of names in `kinds`.
     names: usize,
-    /// Changes whose kind did not fit into the table.
+    /// Changes for which the table had no room.
     others: u64,
 }
 
 impl<'s> Diff<'s> {
-    /// Nothing asked so far; everything is asked at `now`.
+    /// A comparison without questions so far; all questions are asked at `now`.
     #[must_use]
     pub fn new(old: Subject<'s>, new: Subject<'s>, now: SystemTime) -> Self {
         Self {
@@ -107,13 +107,13 @@ impl<'s> Diff<'s> {
         }
     }
 
-    /// How many questions get another verdict.
+    /// The number of questions whose verdict differs.
     #[must_use]
     pub const fn changed(&self) -> u64 {
         self.changed
     }
 
-    /// Asks both, and counts what comes of it as often as the question was asked.
+    /// Asks both configurations, and counts the result `times` times.
     pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         self.asked += times;
         let old = ask(question, self.old.snapshot, self.now);
@@ -171,7 +171,7 @@ impl<'s> Diff<'s> {
         }
     }
 
-    /// The client's group, or both where it has another one now.
+    /// The client's group; both the old and the new one if they differ.
     fn clients(&self, old: &Decided, new: &Decided) -> String {
         let name = |seen: &Decided, subject: &Subject<'_>| {
             let group = seen.outcome.group;
@@ -186,7 +186,7 @@ impl<'s> Diff<'s> {
         }
     }
 
-    /// Asks every question that can tell the two apart.
+    /// Asks every question that could reveal a difference.
     pub fn probe(&mut self) {
         let types = self.probed_types();
         let clients = self.probed_clients();
@@ -217,13 +217,13 @@ impl<'s> Diff<'s> {
             .collect();
         let zones = both.iter().flat_map(|snapshot| snapshot.zones());
         names.extend(zones.flat_map(|zone| zone.rrsets().map(|(owner, _)| owner)));
-        // The root's child stands for all that neither knows, and so does the child of any name for
-        // what a wildcard below it answers.
+        // The root's child represents all names that neither configuration knows, and the child of any
+        // name represents those that a wildcard below it covers.
         let mut names: HashSet<Name> = names.iter().map(without_star).collect();
         names.insert(Name::root());
         let mut rules = both.iter().flat_map(|snapshot| snapshot.policy().rules());
         if rules.any(|rule| rule.origin == RuleOrigin::Search) {
-            // A name of one label does not stand for those of more then.
+            // In this case a name of one label does not represent longer names.
             names.extend(Name::root().child(BELOW).ok());
         }
         names
@@ -245,8 +245,8 @@ impl<'s> Diff<'s> {
         types
     }
 
-    /// One address for each pair of groups, old and new, that any address is in. Where a range of
-    /// either begins is the only place where the pair can change, so these are all pairs.
+    /// One address for each pair of an old and a new group. The pair can change only at the start of a
+    /// range in either configuration, so testing these addresses finds all pairs.
     fn probed_clients(&self) -> Vec<IpAddr> {
         let (old, new) = (self.old.snapshot.policy(), self.new.snapshot.policy());
         let mut seen = HashSet::new();
@@ -258,15 +258,15 @@ impl<'s> Diff<'s> {
     }
 }
 
-/// The name that a wildcard is below; any other name itself.
+/// The parent of a wildcard; any other name unchanged.
 fn without_star(name: &Name) -> Name {
     let is_star = name.as_ref().labels().next() == Some(b"*");
     let parent = name.as_ref().parent().filter(|_| is_star);
     parent.map_or_else(|| name.clone(), |parent| parent.to_name())
 }
 
-/// What became of a question, for people. The response code tells denials apart that the rule does
-/// not: the group's way to be denied may be the change.
+/// The verdict on a question, for people. The response code distinguishes denials by the same rule:
+/// a change of the group's way to deny is visible only there.
 fn told(seen: &Decided, subject: &Subject<'_>) -> String {
     let outcome = &seen.outcome;
     let end = match (&seen.asks, outcome.rcode) {
@@ -277,13 +277,13 @@ fn told(seen: &Decided, subject: &Subject<'_>) -> String {
     let what = match (outcome.reason, rule_of(outcome, subject.snapshot.policy())) {
         (Reason::Observed, None) => "observed only, no rule allows it".to_owned(),
         (Reason::Observed, Some(rule)) => format!("observed only, denied by rule {rule}"),
-        // That a rule allows it to others is nothing that these clients see.
+        // Clients cannot see that a rule allows the name to others.
         (Reason::NoRule | Reason::OtherGroup | Reason::OtherType | Reason::Expired, _) => {
             "denied, no rule allows it".to_owned()
         }
         (Reason::UnknownClient, _) => "denied, the client is in no group".to_owned(),
         (reason, Some(rule)) => {
-            // Built-in rules are many and alike; with a blank in it a name says what it is.
+            // There are many similar built-in rules; a name with a blank describes itself.
             let quoted = match rule.split_once(' ') {
                 Some(("built-in", _)) => "a built-in rule".to_owned(),
                 Some(_) => rule.to_owned(),
@@ -300,21 +300,21 @@ fn told(seen: &Decided, subject: &Subject<'_>) -> String {
     format!("{what} ({end})")
 }
 
-/// The records of both answers as text, where they are not the same.
+/// The records of both answers as text, if they differ.
 fn other_records(old: &Decided, new: &Decided) -> Option<(String, String)> {
     let (old, new) = (answer::records(&old.reply), answer::records(&new.reply));
     let differ = !answer::are_same(&old, &new);
     differ.then(|| (answer::shown(&old), answer::shown(&new)))
 }
 
-/// Whether the same is asked for, and the same may pass; upstreams have other numbers in other
-/// configurations, and are compared by name.
+/// Whether both ask for the same name with the same limits on the answer. Upstreams are compared
+/// elsewhere, by name, because their numbers differ between configurations.
 fn are_same(old: &ForwardedTo, new: &ForwardedTo) -> bool {
     let ((one, other), same_name) = ((&old.forwarding, &new.forwarding), old.name == new.name);
     same_name && one.answers == other.answers && one.cname == other.cname
 }
 
-/// What is asked for, and what of the answer may pass.
+/// The name asked for, and the limits on the answer.
 fn filter(asks: &ForwardedTo) -> String {
     let ForwardedTo { name, forwarding } = asks;
     let aliases = match forwarding.cname {
@@ -325,7 +325,7 @@ fn filter(asks: &ForwardedTo) -> String {
 }
 
 impl fmt::Display for Diff<'_> {
-    /// A paragraph for each kind of change, the most frequent first, and a line that counts.
+    /// A paragraph for each kind of change, the most frequent first, and a line with the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
@@ -354,7 +354,7 @@ impl Changed {
         f: &mut fmt::Formatter<'_>,
         probed: Option<&BTreeSet<RecordType>>,
     ) -> fmt::Result {
-        // By what is printed: names have no order of their own.
+        // Sorted by the printed form, because names have no order of their own.
         let mut names: BTreeMap<_, _> = BTreeMap::new();
         for (name, changed) in &self.names {
             names.insert((u64::MAX - changed.count, name.to_string()), changed);

@@ -1,5 +1,5 @@
-//! Explains what happens to a question, and why. The engine decides, as it does in the server; this
-//! only describes the decision.
+//! Explains the decision about a question. The engine decides, as in the server; this module only
+//! describes the decision.
 
 use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 
@@ -15,10 +15,10 @@ mod tally;
 
 pub use tally::VerdictTally;
 
-/// How far from the left what is said begins.
+/// The column at which descriptions begin.
 const MARGIN: usize = 10;
 
-/// Explains one question, asked at `now`. `origin` is what the policy is called.
+/// Explains one question, asked at `now`. `origin` is the name of the policy.
 #[must_use]
 pub fn explain(
     question: ClientQuestion<'_>,
@@ -105,7 +105,7 @@ fn rules_line(candidates: &[Candidate<'_>]) -> &'static str {
     }
 }
 
-/// The candidates, a line each: who wins, with what, and why the others do not.
+/// The candidate rules, one per line: which one wins, by which pattern, and why the others do not.
 fn table(candidates: &[Candidate<'_>], subject: &Subject<'_>) -> Vec<String> {
     let rows: Vec<[String; 4]> = candidates.iter().map(|it| row(it, subject)).collect();
     let width = |column: usize| {
@@ -152,7 +152,7 @@ fn row(candidate: &Candidate<'_>, subject: &Subject<'_>) -> [String; 4] {
     ]
 }
 
-/// What a pattern stands for, in words.
+/// The meaning of a pattern, in words.
 fn meaning(pattern: &Pattern) -> String {
     match pattern {
         Pattern::Exact(name) => format!("exactly {name}"),
@@ -161,7 +161,7 @@ fn meaning(pattern: &Pattern) -> String {
     }
 }
 
-/// Of a name that no rule is about, the rule that comes closest to it and what would cover it.
+/// For a name that no rule covers: the nearest rule, and the pattern that would cover the name.
 fn near_miss(
     policy: &Policy,
     question: ClientQuestion<'_>,
@@ -179,7 +179,7 @@ fn near_miss(
     Some(format!("{rule} has {has}; {cover} would cover it"))
 }
 
-/// A pattern as it is written in a file.
+/// A pattern in the form of the file.
 fn written(pattern: &Pattern) -> String {
     let text = pattern.to_string();
     match pattern.name().is_root() {

@@ -1,12 +1,12 @@
-//! The rules that would allow what a dnsgate in mode observe has recorded.
+//! Proposes rules that would allow the questions that a dnsgate in mode observe has recorded.
 //!
 //! ```text
 //!   page ─▶ wanted, by the configuration ─┬─▶ rules ─▶ YAML
 //!                                         └─▶ what is not allowed, and why, as comments
 //! ```
 //!
-//! The text is a proposal for a person to read and to paste. It opens as little as stays readable, and lifts no
-//! denial that somebody wrote down.
+//! The text is a proposal for a person to review. It allows as little as it can while staying readable, and overrides
+//! no denial of the configuration.
 
 mod observed;
 mod rules;
@@ -19,9 +19,9 @@ mod yaml;
 pub use observed::{ObservedPage, ObservedPageError, is_label};
 pub use wanted::ExistingPolicy;
 
-/// The rules as YAML, and everything else as comments. `source` is where the page comes from, `upstream`
-/// the one that the rules forward to; names that were asked for fewer than `min_count` times in all are
-/// left out.
+/// The rules as YAML, and everything else as comments. `source` is the origin of the page, `upstream`
+/// the upstream that the rules forward to; names with fewer than `min_count` queries in total are left
+/// out.
 #[must_use]
 pub fn proposal(
     page: &ObservedPage,

@@ -1,23 +1,23 @@
-//! What a configuration would do, found out by asking it.
+//! Predicts what a configuration would do, by asking it.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `ask` | puts one question to a configuration, through the engine |
-//! | `policy_tests` | the `tests:` of a configuration: question, expectation, failure |
-//! | `diff` | which questions two configurations do not treat alike |
-//! | `explain` | why a question gets its answer; `explain/tally` for a whole query log |
-//! | `learn` | rules that would allow what mode observe has recorded |
-//! | `query_log` | reads a query log into questions, for `diff` and `explain` |
-//! | `words` | words that several outputs share |
-//! | `answer` | the records of a reply, decoded by other code than wrote them |
+//! | `ask` | asks a configuration one question, through the engine |
+//! | `policy_tests` | runs the `tests:` of a configuration |
+//! | `diff` | finds the questions that two configurations treat differently |
+//! | `explain` | explains the answer to a question; `explain/tally` for a whole query log |
+//! | `learn` | proposes rules for the names that mode observe has recorded |
+//! | `query_log` | reads the questions of a query log, for `diff` and `explain` |
+//! | `words` | wording that several outputs share |
+//! | `answer` | decodes the records of a reply, without the code that wrote them |
 //!
-//! A question becomes a packet and goes through `engine::begin`, as a client's query does; nothing
-//! is decided here. So a test cannot pass for a reason that does not hold in the server. No upstream
-//! is asked: a question that one would have to answer ends with the upstream's name and with what
-//! its answer may hold.
+//! A question becomes a packet and passes through `engine::begin`, like a client's query; this crate
+//! makes no decisions. So a test cannot pass for a reason that does not hold in the server. No
+//! upstream is asked: a question for an upstream ends with the upstream's name and the limits on its
+//! answer.
 //!
-//! Text and values go in, text and values come out. Files, clocks, HTTP and output are in the
-//! program's `cli`; what happens to a configuration whose tests fail is in its start and reload.
+//! The crate converts text and values. Files, clocks, HTTP and output are in the program's `cli`; the
+//! program's start and reload decide what happens to a configuration whose tests fail.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

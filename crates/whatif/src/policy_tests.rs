@@ -1,4 +1,4 @@
-//! Policy tests: asks the question of each test, and compares the reply with what the test expects.
+//! Runs policy tests: asks the question of each test, and compares the reply with the expected one.
 
 use std::{fmt, time::SystemTime};
 
@@ -8,21 +8,21 @@ use super::{
 };
 use dnsgate_config::{Case, ReplyCode, Unquoted};
 
-/// The most failures that are printed at a start or a reload; more are counted.
+/// The most failures printed at a start or a reload; further ones are counted.
 const MAX_TOLD: usize = 20;
 
-/// What is seen of a reply that an upstream has to give.
+/// The description of a reply that only an upstream could give.
 const UPSTREAMS: &str = "what the upstream says, which a test does not ask";
 
-/// One test that was run.
+/// The result of one test.
 #[derive(Clone, Debug)]
 pub struct PolicyTestResult<'c> {
     /// The test.
     pub case: &'c Case,
-    /// What was wanted and what was seen, in one line; `None` when they agree.
+    /// The expected and the actual result, in one line; `None` if they agree.
     pub failure: Option<String>,
-    /// When the rule that decided ends, for a test that passes and is always asked now: from then
-    /// on it may fail without anybody having changed anything.
+    /// The time at which the deciding rule expires, for a test that passes and states no time: after it
+    /// the test may fail although nobody has changed anything.
     pub ends: Option<SystemTime>,
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for PolicyTestResult<'_> {
     }
 }
 
-/// Runs tests against a configuration, in their order. `now` is the time of those that state none.
+/// Runs tests against a configuration, in order. `now` is the time for tests that state none.
 pub fn run_tests<'c>(
     cases: &'c [Case],
     subject: &Subject<'_>,
@@ -69,7 +69,7 @@ fn try_one<'c>(case: &'c Case, subject: &Subject<'_>, now: SystemTime) -> Policy
     }
 }
 
-/// What was wanted and seen, as far as they differ.
+/// The expected and the actual values that differ.
 #[derive(Default)]
 struct Differences {
     wanted: Vec<String>,
@@ -146,11 +146,11 @@ fn of_records(case: &Case, seen: &Decided, differ: &mut Differences) {
     }
 }
 
-/// The tests of a configuration that fail: why it is not put in force.
+/// The failed tests of a configuration, which keep it from being put into force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failures {
     tests: usize,
-    /// The first [`MAX_TOLD`] of them, a line each.
+    /// The first [`MAX_TOLD`] of them, one line each.
     told: Vec<String>,
     failed: usize,
 }
@@ -174,7 +174,7 @@ impl fmt::Display for Failures {
 }
 
 impl Failures {
-    /// How many failed: what they ask and expect is told by the verbs and the log.
+    /// The number of failures; the verbs and the log show the questions and expectations.
     #[must_use]
     pub fn unquoted(&self) -> Unquoted {
         Unquoted::from("")
@@ -187,10 +187,10 @@ impl Failures {
 
 impl std::error::Error for Failures {}
 
-/// Holds a configuration to its own tests.
+/// Runs a configuration's own tests.
 ///
 /// # Errors
-/// Those that fail.
+/// The tests that fail.
 pub fn check_tests(cases: &[Case], subject: &Subject<'_>, now: SystemTime) -> Result<(), Failures> {
     let mut failures = Failures {
         tests: cases.len(),

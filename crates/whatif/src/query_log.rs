@@ -1,8 +1,8 @@
 //! Reads the questions of a query log: dnsgate's own JSON lines, or entries as Cloud Logging exports
-//! them, one a line or all in one JSON array (`gcloud logging read --format=json`).
+//! them, one per line or all in one JSON array (`gcloud logging read --format=json`).
 //!
-//! A log is cut, mixed with other programs' lines, and full of what clients sent. A line or an entry that is no
-//! question is counted and passed over.
+//! A log may be truncated and mixed with other programs' lines, and contains data from clients. A line or an entry
+//! without a question is counted and skipped.
 
 use std::{
     fmt,
@@ -21,12 +21,12 @@ mod entries;
 
 use entries::{LogEntries, LogForm};
 
-/// What a log had.
+/// The contents of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {
-    /// Questions: lines with one, and those that a line of a sample stands for.
+    /// The number of questions; a sampled line counts as all the questions that it represents.
     pub questions: u64,
-    /// Lines or entries without one: starts, stops, packets that could not be read, other programs' lines.
+    /// Lines or entries without a question: starts, stops, malformed packets, other programs' lines.
     pub others: u64,
     form: LogForm,
 }
@@ -46,42 +46,42 @@ impl fmt::Display for LogSummary {
     }
 }
 
-/// What a line must have.
+/// The fields of a line that matter here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LoggedQuery {
     query_name: String,
     query_type: String,
-    /// Absent for IN, the only class that a policy is about.
+    /// Absent for IN, the only class that a policy covers.
     query_class: Option<String>,
     #[serde(rename = "sourceIP")]
     source_ip: IpAddr,
     protocol: Option<String>,
-    /// How many questions it stands for. Cloud Logging stores all numbers as floating point.
+    /// The number of questions that it represents. Cloud Logging stores all numbers as floating point.
     sample_rate: Option<Number>,
 }
 
 impl LoggedQuery {
     fn times(&self) -> u64 {
         let rate = self.sample_rate.as_ref().map(Number::to_string);
-        // A whole number as floating point is written `10.0`.
+        // A whole number in floating point is written `10.0`.
         let whole = rate.as_deref().and_then(|rate| rate.split('.').next());
         let times: Option<u64> = whole.and_then(|whole| whole.parse().ok());
         times.unwrap_or(1).clamp(1, LOG_SAMPLE.most.into())
     }
 }
 
-/// A line as Cloud Logging exports it.
+/// A line in the form of a Cloud Logging export.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ExportedEntry {
     json_payload: LoggedQuery,
 }
 
-/// Reads a log, and hands each of its questions to `ask`, with how often it was asked.
+/// Reads a log, and passes each of its questions to `ask`, with its number of occurrences.
 ///
 /// # Errors
-/// When the log cannot be read.
+/// If the log cannot be read.
 pub fn read(
     log: impl BufRead,
     mut ask: impl FnMut(ClientQuestion<'_>, u64),

@@ -1,8 +1,8 @@
-//! Words that several outputs share.
+//! Wording that several outputs share.
 
 use dnsgate_core::dns::Name;
 
-/// A count and what is counted.
+/// A count with its noun in the singular or plural.
 #[must_use]
 pub fn plural(count: u64, one: &str, many: &str) -> String {
     match count {
@@ -11,7 +11,7 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// A name without its final dot; the root is only that.
+/// A name without its final dot; the root stays a dot.
 pub(super) fn without_dot(name: &Name) -> String {
     let text = name.to_string();
     match text.strip_suffix('.') {

@@ -1,11 +1,11 @@
-//! Results as JUnit XML, in the part of it that build servers agree on: suites, cases, failures and
-//! errors.
+//! Writes results as JUnit XML, limited to the elements that all build servers understand: suites,
+//! cases, failures and errors.
 
 use std::{borrow::Cow, fmt::Write as _};
 
 use super::{Ran, Suite};
 
-/// The whole document.
+/// The XML document with all results.
 pub(super) fn document(suites: &[Suite]) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for suite in suites {
@@ -49,8 +49,8 @@ fn write_case(xml: &mut String, file: &str, ran: &Ran) {
     };
 }
 
-/// Text as it may stand in an attribute or between tags. What XML 1.0 cannot hold at all (its
-/// section 2.2) is replaced.
+/// Text escaped for an attribute or element content. Characters that XML 1.0 does not allow (its
+/// section 2.2) are replaced.
 fn escaped(text: &str) -> Cow<'_, str> {
     let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\'') || c.is_control();
     if !text.contains(|c| special(c) || matches!(c, '\u{fffe}' | '\u{ffff}')) {
@@ -64,7 +64,7 @@ fn escaped(text: &str) -> Cow<'_, str> {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&apos;"),
-            // As they are, an attribute's would become blanks (section 3.3.3).
+            // Unescaped, these would become blanks in an attribute (section 3.3.3).
             '\t' | '\n' | '\r' => {
                 let _ = write!(safe, "&#{};", u32::from(c));
             }

@@ -1,4 +1,4 @@
-//! What the machine says: its resolv.conf, its /etc/hosts, its environment, its addresses.
+//! Reads the state of the machine: its resolv.conf, /etc/hosts, environment and addresses.
 
 use std::{env, fs, io, net::Ipv4Addr};
 
@@ -8,16 +8,16 @@ use super::super::input;
 
 use dnsgate_verify::{Machine, PROXY_VARIABLES, Surroundings};
 
-/// What names the system's name servers.
+/// The file with the system's name servers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// What resolves names without a question.
+/// The file that resolves names without a query.
 const HOSTS: &str = "/etc/hosts";
-/// The largest of these files, in bytes. Lists of blocked names in /etc/hosts have some megabytes.
+/// The largest size of these files, in bytes. A blocklist in /etc/hosts can have some megabytes.
 const MAX_FILE: u64 = 32 << 20;
-/// The port that both libraries ask.
+/// The port that both libraries use.
 const DNS: u16 = 53;
 
-/// Reads all of it; the resolv.conf only if its servers are to be asked.
+/// Reads everything; the resolv.conf only if its servers are used.
 pub(super) fn read(with_resolv_conf: bool) -> anyhow::Result<Machine> {
     let resolv_conf = if with_resolv_conf {
         let text = file(RESOLV_CONF).context("give --server ADDR")?;
@@ -47,7 +47,7 @@ pub(super) fn read(with_resolv_conf: bool) -> anyhow::Result<Machine> {
     })
 }
 
-/// A file of the system. An absent one is empty to both libraries.
+/// Reads a system file. Both libraries treat an absent file as empty.
 fn file(path: &str) -> anyhow::Result<Vec<u8>> {
     match fs::File::open(path).and_then(|file| input::read_all(file, MAX_FILE)) {
         Ok(bytes) => Ok(bytes),
@@ -56,12 +56,12 @@ fn file(path: &str) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// A file of /proc; without it there is nothing to say.
+/// Reads a file of /proc; an unreadable one counts as empty.
 fn text_of(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The number of an interface.
+/// The index of an interface.
 fn interface(name: &str) -> Option<u32> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
     rustix::net::netdevice::name_to_index(&socket, name).ok()

@@ -1,4 +1,4 @@
-//! `dnsgate verify --watch`: round after round, with the results for Prometheus.
+//! `dnsgate verify --watch`: repeats the checks, and serves the results to Prometheus.
 
 use std::{
     io,
@@ -19,8 +19,8 @@ use super::{VerifyArgs, print, round};
 use crate::admin;
 use dnsgate_verify::export::Exporter;
 
-/// Repeats it until a signal says to stop, which is no failure: the results of the rounds are in
-/// what was printed and in the metrics.
+/// Repeats the checks until a signal arrives. The signal is not an error: the output and the metrics
+/// contain the results of the rounds.
 pub(super) async fn run(args: &VerifyArgs, every: Duration) -> anyhow::Result<()> {
     let exporter = Exporter::new().context("the metrics cannot be registered")?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &VerifyArgs, every: Duration) -> anyhow::Result<()
     ended
 }
 
-/// Serves the page until it is told to stop.
+/// Serves the page until it is stopped.
 async fn serve(
     address: SocketAddr,
     exporter: Exporter,
@@ -64,7 +64,7 @@ async fn serve(
         listener,
         page,
         async move {
-            // A sender that is gone has stopped, too.
+            // A closed channel also means stop.
             let _ = stopped.wait_for(|stop| *stop).await;
         },
     )))

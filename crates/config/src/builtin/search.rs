@@ -1,12 +1,12 @@
-//! Names that cannot exist in the public DNS, and so do not exist here unless something is configured
+//! Denies names that cannot exist in the public DNS with NXDOMAIN, unless something is configured
 //! about them.
 //!
 //! A client with `search c.proj.internal svc.cluster.local` and `ndots:5` asks for
-//! `storage.googleapis.com.c.proj.internal` before it asks for `storage.googleapis.com`. REFUSED, or
-//! silence, for the first one ends the search there, or makes it wait for its time-out: musl and glibc
-//! go on after NXDOMAIN only. So these are NXDOMAIN whatever `deny_with` says, `drop` included, and
-//! count under the reason `search`. Whatever the file says about such a name, or one above it such as
-//! `.`, goes before, and so does a way to deny that a rule says itself.
+//! `storage.googleapis.com.c.proj.internal` before it asks for `storage.googleapis.com`. REFUSED for
+//! the first name ends the search, and no answer makes the client wait for its time-out: musl and
+//! glibc continue only after NXDOMAIN. So these names get NXDOMAIN whatever `deny_with` says,
+//! including `drop`, and count under the reason `search`. Anything that the file says about such a
+//! name, or about an ancestor of it such as `.`, takes precedence, and so does a rule's own way to deny.
 
 use super::{
     super::parts::{Parts, Source},
@@ -17,16 +17,16 @@ use dnsgate_core::{
     policy::{Action, DenyWith, Pattern, Rule, RuleOrigin, TypeSet},
 };
 
-/// The domains, each with why nothing in it is to be found in the public DNS; as of 2026-11-27.
+/// The domains, each with the reason why the public DNS has no data in it; as of 2026-11-27.
 ///
-/// From IANA's registry of special-use domain names (RFC 6761 section 5): every one that DNS servers
-/// are told to have no data of. Not from it: `example` and `example.com`, `.net`, `.org`, which
-/// servers must not treat as special (RFC 6761 section 6.5); `ipv4only.arpa`, which exists, and clients
-/// learn of NAT64 by it (RFC 7050); `resolver.arpa` and the reverse zones of private space, which have
-/// built-in answers of their own.
+/// They come from IANA's registry of special-use domain names (RFC 6761 section 5): every domain for
+/// which DNS servers should have no data. Left out are `example` and `example.com`, `.net`, `.org`,
+/// which servers must not treat as special (RFC 6761 section 6.5); `ipv4only.arpa`, which exists and
+/// by which clients detect NAT64 (RFC 7050); `resolver.arpa` and the reverse zones of private space,
+/// which have built-in answers of their own.
 ///
-/// Beside it: `internal`, which ICANN keeps for private use, and what networks use as if it were kept,
-/// of which none is delegated.
+/// Added are `internal`, which ICANN reserves for private use, and domains that networks use as if
+/// they were reserved; none of these is delegated.
 const DOMAINS: [(&str, &str); 18] = [
     ("6tisch.arpa", "no data of it in the DNS (RFC 9031)"),
     ("alt", "not of the DNS (RFC 9476)"),
@@ -48,10 +48,9 @@ const DOMAINS: [(&str, &str); 18] = [
     ("test", "never delegated (RFC 6761)"),
 ];
 
-/// What the rule about names of one label is called.
+/// The name of the rule about names of one label, and its reason.
 const SINGLE_LABEL: (&str, &str) = ("single label", "no host has such a name in the public DNS");
 
-/// Adds the denials.
 pub(super) fn add(parts: &mut Parts) {
     for (domain, why) in DOMAINS {
         let Ok(name) = domain.parse::<Name>() else {
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
     use crate::tests::{answer, answer_to, config};
 
-    /// The default way to deny, and what the client is told.
+    /// The default denial as the client sees it.
     const NONE: &str = "refused: no rule allows this name";
 
     #[test]
@@ -111,7 +110,7 @@ mod tests {
             let said = answer(&config, name, "SRV");
             assert!(said.starts_with("nxdomain: built-in "), "{name}: {said}");
         }
-        // What may exist in the public DNS, or must not be special.
+        // Names that may exist in the public DNS, or that servers must not treat as special.
         for name in [
             "a.example",
             "example.com",

@@ -1,9 +1,9 @@
-//! What each key of the file says: the one place where the shape of the file is taken apart in order
-//! to be compared.
+//! Lists each key of the file with its value, for comparison. No other code takes the structures of
+//! the file apart for this purpose.
 //!
-//! Every structure is taken apart whole, without `..`: a key that is added to the file does not
-//! compile before it is compared here, or left out by name. A key stands under the name that it has
-//! in the file.
+//! Every structure is destructured completely, without `..`, so that a key added to the file does
+//! not compile until it is compared here or ignored by name. A key has the same name here as in the
+//! file.
 
 use std::collections::HashMap;
 
@@ -33,18 +33,18 @@ use dnsgate_core::{
     zone::Zone,
 };
 
-/// What the file names was read into.
+/// The values that were built from the file.
 pub(crate) struct Built<'b> {
     pub(crate) startup: &'b Startup,
     pub(crate) groups: &'b Groups,
-    /// They still have their patterns: a built policy's have not.
+    /// They still have their patterns; those of a built policy do not.
     pub(crate) rules: &'b [Rule],
     pub(crate) zones: &'b [Zone],
     pub(crate) upstreams: &'b [Upstream],
 }
 
 impl Contents {
-    /// Takes stock of a file and of what it names.
+    /// The contents of a file and of the files that it names.
     pub(crate) fn of(file: &File, built: &Built<'_>) -> Self {
         let File {
             listen: _, // built.startup has it, or its default
@@ -99,7 +99,7 @@ impl Contents {
         contents
     }
 
-    /// What takes effect at a start only, with its defaults.
+    /// Adds the settings that take effect only at a start, with their defaults.
     fn startup(&mut self, startup: &Startup) {
         let Startup {
             listen,
@@ -128,7 +128,7 @@ impl Contents {
         self.add(format!("group {}", group.name.value.0), entry);
     }
 
-    /// The groups of a file without `clients`, said as a file would say them.
+    /// Adds the default groups, used by a file without `clients`, in the form of the file.
     fn default_groups(&mut self, groups: &Groups) {
         for (group, cidrs) in &groups.groups {
             let mut entry = Entry::default();
@@ -190,7 +190,7 @@ impl Contents {
         };
         match (&**records, data) {
             (Some(_), _) => entry.say("records", records),
-            // The order in which it lists its records follows its file.
+            // A zone lists its records in the order of its file, which does not matter.
             (None, Some(data)) => entry.set("records", all(data.rrsets())),
             (None, None) => {}
         }
@@ -243,7 +243,7 @@ impl Contents {
         } = &**upstream;
         let name = &upstream.name.value.0;
         let mut entry = Entry::default();
-        // In the order in which they are asked.
+        // In the order in which dnsgate asks them.
         let servers: Vec<String> = servers.values().map(ToString::to_string).collect();
         entry.set("servers", Said::one(&servers.join(" ")));
         entry.say("strategy", strategy);
@@ -322,7 +322,7 @@ impl Contents {
         self.add("log".to_owned(), entry);
     }
 
-    /// Adds a policy test; they have no names but their numbers.
+    /// Adds a policy test; its number is its name.
     pub(crate) fn test(&mut self, number: usize, case: &Case) {
         let Case {
             file: _,
@@ -367,7 +367,7 @@ fn said_mode(mode: Option<&Mode>) -> Said {
     }
 }
 
-/// Any number of things, of which the order does not matter: how many, and the sum of their hashes.
+/// A collection whose order does not matter: its size, and the sum of the hashes.
 fn all<T: std::hash::Hash>(things: impl IntoIterator<Item = T>) -> Said {
     let hashes = things.into_iter().map(|thing| hash(&thing));
     let (number, sum) = hashes.fold((0usize, 0u64), |(number, sum), hash| {

@@ -1,5 +1,4 @@
-//! What the value of a key says, in a form in which two configurations can be compared and a person
-//! can read the difference.
+//! The value of a key, in a form that can be compared and whose differences a person can read.
 
 use std::{
     fmt::{self, Write as _},
@@ -25,31 +24,31 @@ use dnsgate_core::{
     policy::{CnameMode, DenyWith, Pattern},
 };
 
-/// What a key that was left out says, where it has no default that can be written.
+/// Shown for a key that was left out and has no default that can be written.
 pub(super) const NOT_SET: &str = "not set";
-/// The items of one list that are kept to be shown. Of a longer one the number is.
+/// The most items of one list kept for display; a longer list is shown as its length.
 const MAX_ITEMS: usize = 64;
-/// The items of one list that are shown on each side.
+/// The most items of one list shown on each side.
 const MAX_SHOWN: usize = 5;
-/// The most characters of one value that are shown.
+/// The most characters of one value shown.
 const MAX_CHARS: usize = 80;
 
-/// Seeds what is compared, so that nobody can write two lists that are taken for one.
+/// Seeds the hashes, so that nobody can construct two different lists with equal hashes.
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// A hash that means something within this process alone.
+/// A hash that is valid only within this process.
 pub(super) fn hash(of: &(impl Hash + ?Sized)) -> u64 {
     SEED.hash_one(of)
 }
 
-/// What a key says.
+/// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// One value.
     One(Box<str>),
-    /// Several, of which the order does not matter.
+    /// Several values whose order does not matter.
     Set(Vec<Box<str>>),
-    /// More than are worth keeping: how many, and a hash of them.
+    /// Too many values to keep: their number, and a hash of them.
     Many(usize, u64),
 }
 
@@ -58,7 +57,7 @@ impl Said {
         Self::One(value.to_string().into())
     }
 
-    /// Several values, of which the order does not matter.
+    /// Several values whose order does not matter.
     pub(super) fn set(values: impl IntoIterator<Item = impl ToString>) -> Self {
         let values = values.into_iter().map(|value| value.to_string().into());
         let mut values: Vec<Box<str>> = values.collect();
@@ -66,7 +65,7 @@ impl Said {
         Self::Set(values).bounded(usize::MAX)
     }
 
-    /// The same without what takes more room than this, in bytes.
+    /// The same value, reduced to its hash if it takes more than `room` bytes or has too many items.
     pub(super) fn bounded(self, room: usize) -> Self {
         let is_long = matches!(&self, Self::Set(items) if items.len() > MAX_ITEMS);
         if !is_long && self.len() <= room {
@@ -76,7 +75,7 @@ impl Said {
         Self::Many(number, hash)
     }
 
-    /// Whether both say the same, whatever of it is kept.
+    /// Whether both are equal, even if only a hash of one is kept.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.digest() == other.digest()
     }
@@ -89,7 +88,7 @@ impl Said {
         }
     }
 
-    /// The bytes that it keeps.
+    /// The number of bytes kept.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::One(value) => value.len(),
@@ -98,7 +97,7 @@ impl Said {
         }
     }
 
-    /// From what to what it changes, for a person.
+    /// The change from `self` to `new`, for a person.
     pub(super) fn to(&self, new: &Self) -> String {
         match (self, new) {
             (Self::One(old), Self::One(new)) => format!("{} -> {}", cut(old), cut(new)),
@@ -108,7 +107,7 @@ impl Said {
                     only.map(|item| cut(item)).collect()
                 };
                 match (missing(new, old), missing(old, new)) {
-                    // One was there twice, and is there once.
+                    // An item was there twice and is now there once.
                     (added, gone) if added.is_empty() && gone.is_empty() => {
                         format!("{} -> {}", count(old.len()), count(new.len()))
                     }
@@ -154,12 +153,12 @@ fn listed(sign: char, items: &[String]) -> String {
     text
 }
 
-/// A value as a terminal may see it, and not too much of it.
+/// A value, shortened and escaped for a terminal.
 fn cut(value: &str) -> String {
     escaped(value, MAX_CHARS).into_owned()
 }
 
-/// A value of the file that can be compared with another.
+/// A value of the file that can be compared.
 pub(super) trait Say {
     fn say(&self) -> Said;
 }
@@ -189,14 +188,14 @@ impl<T: Say> Say for Given<T> {
     }
 }
 
-/// A list, whose order does not matter.
+/// The order of a list does not matter.
 impl<T: fmt::Display> Say for List<T> {
     fn say(&self) -> Said {
         Said::set(self.iter().map(|at| &at.value))
     }
 }
 
-/// Values that say what is written.
+/// Values that are displayed as written.
 macro_rules! displayed {
     ($($type:ty),+ $(,)?) => {
         $(impl Say for $type {
@@ -222,7 +221,7 @@ displayed!(
     SocketAddr
 );
 
-/// Values that are words of the file.
+/// Values that are keywords of the file.
 macro_rules! words {
     ($($type:ty),+ $(,)?) => {
         $(impl Say for $type {
@@ -235,14 +234,14 @@ macro_rules! words {
 
 words!(CnameMode, Deny, LogFormat, LogQueries, Strategy, GoogleVip);
 
-/// The word of a value.
+/// The keyword of a value.
 pub(super) fn word<T: Choice + PartialEq>(value: T) -> &'static str {
     let mut choices = T::CHOICES.iter();
     let word = choices.find(|(_, choice)| *choice == value);
     word.map_or(NOT_SET, |(word, _)| word)
 }
 
-/// Values that wrap another.
+/// Values that wrap another value.
 macro_rules! wrapped {
     ($($type:ty),+ $(,)?) => {
         $(impl Say for $type {

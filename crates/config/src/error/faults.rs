@@ -8,7 +8,7 @@ use super::{
     snippet::{LastLine, snippet},
 };
 
-/// A file that the configuration names, whose text is at hand to quote from.
+/// A file that the configuration names, with its text for quotations.
 #[derive(Clone, Copy)]
 pub(crate) struct OtherFile<'t> {
     pub(crate) name: &'t str,
@@ -16,7 +16,7 @@ pub(crate) struct OtherFile<'t> {
 }
 
 impl OtherFile<'_> {
-    /// A warning at a place of this file, for the caller to keep.
+    /// Makes a warning at a place of this file; the caller stores it.
     pub(crate) fn warning(self, place: Place, message: String, help: Option<String>) -> Notice {
         self.notice(Severity::Warning, place, message.into(), help)
     }
@@ -31,7 +31,7 @@ impl OtherFile<'_> {
         self.notice_from(&Cell::default(), (severity, place), message, help)
     }
 
-    /// The same, for one who asks for many lines of a text.
+    /// Makes a notice, and remembers the last line in `last`: faster for many lines of one text.
     fn notice_from(
         self,
         last: &Cell<LastLine>,
@@ -59,7 +59,7 @@ pub(crate) struct Faults<'t> {
     notices: Vec<Notice>,
     more: usize,
     files: Vec<ReadFile>,
-    /// The line that was quoted last.
+    /// The line that was quoted last, which speeds up the search for the next one.
     last: Cell<LastLine>,
 }
 
@@ -75,37 +75,37 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// The files that were read so far, for more to be added.
+    /// The files read so far; the caller may add more.
     pub(crate) fn files(&mut self) -> &mut Vec<ReadFile> {
         &mut self.files
     }
 
-    /// The file's name.
+    /// The name of the file.
     pub(crate) fn file(&self) -> Arc<str> {
         Arc::clone(&self.file)
     }
 
-    /// An error at a place of the configuration file.
+    /// Adds an error at a place of the configuration file.
     pub(crate) fn push(&mut self, place: Place, message: impl Into<Message>) {
         self.push_help(place, message, None);
     }
 
-    /// An error with advice.
+    /// Adds an error with advice.
     pub(crate) fn push_help(
         &mut self,
         place: Place,
         message: impl Into<Message>,
         help: impl Into<Option<String>>,
     ) {
-        // Asked first: quoting a line costs a walk through the text.
+        // Checked first, because quoting a line costs a search through the text.
         if self.has_room() {
             let notice = self.notice(Severity::Error, place, message.into(), help.into());
             self.notices.push(notice);
         }
     }
 
-    /// An error whose words are found only if somebody will read them: a faulty file of some megabytes may have
-    /// millions.
+    /// Adds an error whose message is built only if it is kept: a faulty file of some megabytes may have millions of
+    /// errors.
     pub(crate) fn push_with<M: Into<Message>>(
         &mut self,
         place: Place,
@@ -118,7 +118,7 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// An error in another file.
+    /// Adds an error in another file.
     pub(crate) fn push_in(
         &mut self,
         file: OtherFile<'_>,
@@ -134,7 +134,7 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// Adds what was found in another file, read with faults of its own.
+    /// Adds the faults of another file, which was read with its own collection.
     pub(crate) fn absorb(&mut self, other: Self) {
         for notice in other.notices {
             if self.has_room() {
@@ -144,27 +144,27 @@ impl<'t> Faults<'t> {
         self.more += other.more;
     }
 
-    /// A warning at a place of the configuration file, for the caller to keep.
+    /// Makes a warning at a place of the configuration file; the caller stores it.
     pub(crate) fn warning(&self, place: Place, message: String, help: Option<String>) -> Notice {
         self.notice(Severity::Warning, place, message.into(), help)
     }
 
-    /// How many faults were found.
+    /// The number of faults found.
     pub(crate) fn count(&self) -> usize {
         self.notices.len() + self.more
     }
 
-    /// Whether further faults would only be counted.
+    /// Whether further faults are only counted.
     pub(crate) fn is_full(&self) -> bool {
         self.notices.len() >= MAX_NOTICES
     }
 
-    /// Whether nothing was found.
+    /// Whether no faults were found.
     pub(crate) fn is_empty(&self) -> bool {
         self.notices.is_empty()
     }
 
-    /// The report: the configuration file first, then the others, each from top to bottom.
+    /// The report: faults of the configuration file first, then those of other files, each ordered by place.
     pub(crate) fn into_report(mut self) -> Report {
         let main = Arc::clone(&self.file);
         self.notices.sort_by(|a, b| {
@@ -197,7 +197,7 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// Whether one more can be held; if not, it is counted.
+    /// Whether there is room for one more fault; if not, counts it.
     fn has_room(&mut self) -> bool {
         let room = self.notices.len() < MAX_NOTICES;
         self.more += usize::from(!room);

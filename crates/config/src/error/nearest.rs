@@ -1,12 +1,12 @@
-//! "Did you mean": the known word that is nearest to one that is not known.
+//! "Did you mean": finds the known word nearest to an unknown one.
 
-/// The nearest of `known` to `word`, where one is near enough to have been meant.
+/// The word of `known` nearest to `word`, if it is near enough to have been meant.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.get(..MAX_WORD.min(word.len()))?.to_ascii_lowercase();
     let far = |candidate: &str| 1 + candidate.len() / 4;
     known
         .into_iter()
-        // As many letters must be added or removed at least.
+        // The difference in length is a lower bound of the distance.
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= far(candidate))
         .take(MAX_COMPARED)
         .map(|candidate| {
@@ -18,9 +18,9 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// A word longer than this is like none of ours: comparing it costs its length.
+/// A longer word resembles no known word, and comparing it costs time in proportion to its length.
 const MAX_WORD: usize = 256;
-/// As many words of the same length are compared at most: a file may have thousands of rules, and a hundred errors.
+/// The most words compared: a file may have thousands of rules and a hundred errors.
 const MAX_COMPARED: usize = 200;
 
 #[cfg(test)]

@@ -1,27 +1,27 @@
-//! What is shown of a file: part of a line, and nothing that a terminal could act on.
+//! Quotes part of a line of a file, without characters that a terminal would act on.
 
 use std::{borrow::Cow, cell::Cell};
 
 use super::Place;
 
-/// The most characters of a line that are shown.
+/// The most characters of a line shown.
 pub(super) const MAX_SNIPPET: usize = 120;
-/// The most characters of one message: some repeat what the file says.
+/// The most characters of one message: some messages repeat text of the file.
 const MAX_MESSAGE: usize = 600;
-/// The most characters of a bad value that its error repeats.
+/// The most characters of a bad value repeated in its error.
 const MAX_QUOTED: usize = 80;
 
-/// Where a line of a text begins: the one that was looked for last. Faults are mostly found from top to bottom.
+/// The start of the line that was looked up last. Faults are mostly found from top to bottom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastLine {
-    /// Which text: where it stands in memory, and its length.
+    /// The text, by its address in memory and its length.
     text: (usize, usize),
     /// Counted from 0.
     line: usize,
     start: usize,
 }
 
-/// What is shown of a place: part of its line.
+/// The part of the line shown for a place.
 pub(super) fn snippet(
     text: &str,
     place: Place,
@@ -32,7 +32,7 @@ pub(super) fn snippet(
     Some((shown.into(), caret))
 }
 
-/// A line of a text, counted from 1; `None` when there is no such line.
+/// A line of a text, counted from 1; `None` if the text has fewer lines.
 fn line_of<'t>(text: &'t str, line: u32, last: &Cell<LastLine>) -> Option<&'t str> {
     let wanted = usize::try_from(line).ok()?.checked_sub(1)?;
     let of = (text.as_ptr() as usize, text.len());
@@ -50,7 +50,7 @@ fn line_of<'t>(text: &'t str, line: u32, last: &Cell<LastLine>) -> Option<&'t st
     text.get(at.start..)?.lines().next()
 }
 
-/// Where the line begins that so many line breaks stand before. Most of the text is counted only.
+/// The start of the line after that many line breaks. It counts line breaks in whole pieces for speed.
 fn start_of_line(text: &[u8], mut breaks: usize) -> Option<usize> {
     const PIECE: usize = 4096;
     let mut start = 0;
@@ -70,8 +70,8 @@ fn start_of_line(text: &[u8], mut breaks: usize) -> Option<usize> {
     (breaks == 0).then_some(start)
 }
 
-/// The part of a line around `column`, one visible character for each of the line's, and how many
-/// of them stand before the caret.
+/// The part of the line around `column`, with one visible character for each character of the line,
+/// and the number of characters before the caret.
 fn window(line: &str, column: u32) -> (String, usize) {
     let column = usize::try_from(column).unwrap_or(usize::MAX).max(1) - 1;
     let skip = column.saturating_sub(MAX_SNIPPET * 2 / 3);
@@ -90,12 +90,12 @@ fn window(line: &str, column: u32) -> (String, usize) {
     (text, caret)
 }
 
-/// Text without characters that a terminal could act on, and not longer than a message may be.
+/// Text without characters that a terminal would act on, cut to the longest message.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     escaped(text, MAX_MESSAGE)
 }
 
-/// Text without characters that a terminal could act on, and of its characters not more than these.
+/// Text without characters that a terminal would act on, cut to `most` characters.
 pub(crate) fn escaped(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -115,7 +115,7 @@ pub(crate) fn escaped(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A text of the file, short enough to stand in a message.
+/// A text of the file, shortened for a message.
 pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -123,7 +123,7 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// Whether a character steers the terminal or the direction of writing instead of being shown.
+/// Whether a character controls the terminal or the writing direction instead of being displayed.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -139,7 +139,7 @@ mod tests {
         let (shown, caret) = window(&text, 501);
         assert_eq!(shown.chars().count(), MAX_SNIPPET);
         assert_eq!(shown.chars().nth(caret), Some('x'));
-        // A column behind the end of the line, as a parser tells for what is missing there.
+        // A column after the end of the line: the parser reports one if something is missing there.
         assert_eq!(window("ab", 9), ("ab".to_owned(), 2));
         assert_eq!(window("ab", 0), ("ab".to_owned(), 0));
     }

@@ -1,13 +1,13 @@
-//! Names under googleapis.com that the wildcard must not catch, unless somebody configured them.
+//! Names under googleapis.com that the wildcard must not cover, unless they are configured.
 //!
-//! Each is a built-in denial, so that a rule, a zone or an exception for the name or one below it
-//! goes before it, and the client is told what to do instead of being sent to the wrong address:
+//! Each is a built-in denial. A rule, a zone or an exception for the name or for one below it takes
+//! precedence; without one, the denial explains what to do, instead of a wrong address:
 //!
-//! - `p.googleapis.com`: names of Private Service Connect endpoints, each with an address of its own.
-//! - `rep.googleapis.com`, and in it `p.rep.googleapis.com`: regional endpoints, which the virtual
+//! - `p.googleapis.com`: names of Private Service Connect endpoints, each with its own address.
+//! - `rep.googleapis.com`, including `p.rep.googleapis.com`: regional endpoints, which the virtual
 //!   addresses do not serve.
-//! - `private.googleapis.com` and `restricted.googleapis.com` where they are not what the preset
-//!   points to: the name of the one with the address of the other would be a lie.
+//! - `private.googleapis.com` and `restricted.googleapis.com` if the preset does not use them: a
+//!   name must not have the address of the other one.
 
 use super::{GOOGLEAPIS, Settings, Shared, Target, table::elsewhere};
 use crate::{
@@ -19,14 +19,14 @@ use dnsgate_core::{
     policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
 };
 
-/// Whether a name is under one of the subtrees that are carved out.
+/// Whether a name is in one of the carved-out subtrees.
 pub(crate) fn is_carved_out(name: &Name) -> bool {
     elsewhere()
         .filter_map(|(subtree, _)| subtree.parse::<Name>().ok())
         .any(|subtree| name.as_ref().is_within(subtree.as_ref()))
 }
 
-/// Adds the denials, if googleapis.com is in the preset at all.
+/// Adds the denials if the preset has googleapis.com.
 pub(crate) fn add_carve_outs(settings: &Settings, parts: &mut Parts) {
     let Some(domain) = settings.domain(GOOGLEAPIS) else {
         return;

@@ -1,7 +1,7 @@
-//! What the preset promises, name by name: for those who hold a network to it.
+//! The names that the preset promises to serve, for tools that verify a network against it.
 //!
-//! Not every name that is served, of which there is no end, but each domain's own, one below it,
-//! the names of the addresses, every exception, and the names that are carved out.
+//! The wildcards cover infinitely many names, so the list is a sample: each domain's own name, one
+//! name below it, the names of the addresses, every exception, and the carved-out names.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -10,18 +10,18 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{Domain, Form, Settings, Shared, Target, child, is_googleapis, table::elsewhere};
 use dnsgate_core::dns::Name;
 
-/// The label of a name below a domain. Under googleapis.com it is a service that every address
-/// has; elsewhere no service is meant, only the wildcard.
+/// The label of the sample name below a domain. Under googleapis.com it is a service that every
+/// address has; elsewhere it only tests the wildcard.
 const BELOW: &[u8] = b"storage";
 
-/// Where a name leads.
+/// The destination of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vip {
     /// `restricted`, `private` or `psc`.
     pub label: &'static str,
-    /// What an answer may hold.
+    /// The ranges that an answer may use.
     pub ranges: Vec<IpNet>,
-    /// What it should hold; IPv6 is among them only where the configuration says so.
+    /// The addresses that an answer should have; IPv6 only if the configuration says so.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -30,11 +30,11 @@ pub struct Vip {
 pub struct Served {
     /// The name.
     pub name: Name,
-    /// Where it leads, or why it leads nowhere.
+    /// Its destination, or why it has none.
     pub leads: Result<Vip, &'static str>,
 }
 
-/// The names, without repetition.
+/// The names, each once.
 pub(crate) fn served(settings: &Settings) -> Vec<Served> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
@@ -60,8 +60,8 @@ pub(crate) fn served(settings: &Settings) -> Vec<Served> {
     all
 }
 
-/// Every address that a name of the preset leads to: such ones are in the ranges of every rule, since
-/// a name may well be an alias of a service of Google's.
+/// Every address of the preset. They are added to the ranges of every rule, because a name may be an
+/// alias of one of Google's services.
 pub(crate) fn addresses(settings: &Settings) -> Vec<IpAddr> {
     let vips = served(settings).into_iter().filter_map(|it| it.leads.ok());
     let addresses: BTreeSet<_> = vips.flat_map(|vip| vip.addresses).collect();
@@ -111,7 +111,7 @@ fn vip(target: Target, ipv6: bool) -> Vip {
     }
 }
 
-/// As Google states them; [`Shared::holding`] is the same as a question.
+/// The ranges as Google states them; [`Shared::holding`] tests the same ranges.
 fn ranges(shared: Shared) -> Vec<IpNet> {
     let [v4, ..] = shared.v4();
     let v4 = Ipv4Net::new(v4, 30).map(IpNet::from);
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::tests::config;
 
-    /// `name label first-address+count`, a line each.
+    /// One line for each: `name label first-address+count`.
     fn told(text: &str) -> Vec<String> {
         let line = |served: &Served| match &served.leads {
             Ok(vip) => {

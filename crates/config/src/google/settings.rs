@@ -1,4 +1,4 @@
-//! From the `google_apis` section to what the preset is to do.
+//! Reads the `google_apis` section.
 
 use std::{
     collections::HashMap,
@@ -14,26 +14,26 @@ use crate::{
 };
 use dnsgate_core::dns::Name;
 
-/// The most endpoints of `psc`: their addresses must fit into any answer.
+/// The most endpoints of `psc`: every answer must have room for their addresses.
 const MAX_ADDRESSES: usize = 16;
-/// The most domains, and the most exceptions: thirty times what Google documents. Each exception is
-/// compared with every domain and with the others.
+/// The most domains, and the most exceptions: thirty times the number that Google documents. Each
+/// exception is compared with every domain and with the other exceptions.
 const MAX_NAMES: usize = 1_000;
 
-/// What the preset is to do.
+/// The settings of the preset.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Where the section begins; no place if the file has none.
+    /// The start of the section; the default place if the file has none.
     pub(super) place: Place,
     pub(super) main: Target,
     pub(super) ipv6: bool,
     pub(super) domains: Vec<Domain>,
-    /// What may not have been meant.
+    /// Warnings about the section.
     pub(crate) warnings: Vec<Notice>,
 }
 
 impl Settings {
-    /// Reads the section; `None` when the preset is off.
+    /// Reads the section; `None` if the preset is off.
     pub(crate) fn of(section: &Given<GoogleApis>, faults: &mut Faults<'_>) -> Option<Self> {
         let Some(section) = section.value() else {
             return Some(Self::default());
@@ -58,7 +58,7 @@ impl Settings {
         Some(settings)
     }
 
-    /// The domain of this name, if the preset has it.
+    /// The domain with this name, if the preset has it.
     pub(super) fn domain(&self, name: &str) -> Option<&Domain> {
         let name: Name = name.parse().ok()?;
         self.domains.iter().find(|domain| domain.name == name)
@@ -69,13 +69,13 @@ impl Settings {
         self.domains.iter().map(|domain| &domain.name)
     }
 
-    /// The domains of the preset, and whether the name alone is served.
+    /// The domains of the preset; `true` means that only the name itself is served.
     pub(crate) fn domains(&self) -> impl Iterator<Item = (&Name, bool)> {
         let domains = self.domains.iter();
         domains.map(|domain| (&domain.name, domain.form == Form::Exact))
     }
 
-    /// The addresses of the endpoints, with `psc`.
+    /// The addresses of the endpoints; empty without `psc`.
     pub(crate) fn endpoints(&self) -> &[Ipv4Addr] {
         match &self.main {
             Target::Psc(addresses) => addresses,
@@ -165,7 +165,7 @@ impl Settings {
     }
 
     fn read_exceptions(&mut self, section: &GoogleApis, faults: &mut Faults<'_>) {
-        // Whole domains first: what is excepted below one goes elsewhere than that.
+        // Whole domains first: the exceptions below a domain are compared with its destination.
         let given = section.except.value().map_or(&[][..], |except| &except.0);
         let mut except: Vec<_> = given.iter().take(MAX_NAMES).collect();
         if let Some((name, _)) = given.get(MAX_NAMES) {
@@ -188,7 +188,7 @@ impl Settings {
                     continue;
                 }
             };
-            // Its domain may be the one that could not be read, which has been told.
+            // Its domain may be the one that could not be read, which has been reported.
             let known = self
                 .origins()
                 .any(|origin| name.value.as_ref().is_within(origin.as_ref()));
@@ -201,7 +201,7 @@ impl Settings {
         }
     }
 
-    /// Notes an exception, or says what is wrong with it and what to do.
+    /// Adds an exception, or returns an error with advice.
     fn except(&mut self, name: &Name, shared: Shared) -> Result<(), (String, Option<String>)> {
         let text = shown(name.as_ref());
         let reserved = |shared: Shared| {
@@ -293,7 +293,7 @@ fn address_name(shared: Shared) -> Option<Name> {
     format!("{}.{GOOGLEAPIS}", shared.label()).parse().ok()
 }
 
-/// The first [`MAX_NAMES`] of a list; more are reported.
+/// The first [`MAX_NAMES`] items of a list; reports if there are more.
 fn within<'l, T>(list: &'l List<T>, key: &str, faults: &mut Faults<'_>) -> &'l [At<T>] {
     if let Some(first) = list.get(MAX_NAMES) {
         faults.push(
@@ -374,7 +374,7 @@ fn ipv6(vip: GoogleVip, section: &GoogleApis, faults: &mut Faults<'_>) -> bool {
     ipv6.value
 }
 
-/// Reports settings that `vip: off` makes void.
+/// Reports settings that have no effect with `vip: off`.
 fn report_useless(section: &GoogleApis, faults: &mut Faults<'_>) {
     let is_list = matches!(section.domains.value(), Some(Domains::List(_)));
     let except = section.except.value().and_then(|except| except.0.first());

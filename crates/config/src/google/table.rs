@@ -1,4 +1,4 @@
-//! Google's table of names, `names.tsv`, which has its source and date.
+//! Google's table of names, `names.tsv`, which states its source and date.
 
 use std::sync::LazyLock;
 
@@ -9,13 +9,13 @@ use super::Form;
 pub(super) struct Documented {
     /// The domain, without the `*.` of the table.
     pub(super) domain: &'static str,
-    /// In which forms the table has it.
+    /// Which names of the domain the table lists.
     pub(super) form: Form,
-    /// Whether it is documented for the restricted address as well.
+    /// Whether Google documents it for the restricted address as well.
     pub(super) restricted: bool,
 }
 
-/// The rows of the file: domain, form, and what the form needs to say.
+/// The rows of the file: domain, form, and the third column, whose meaning depends on the form.
 fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let lines = include_str!("names.tsv").lines();
     lines
@@ -44,7 +44,7 @@ pub(super) static DOCUMENTED: LazyLock<Vec<Documented>> = LazyLock::new(|| {
     served.collect()
 });
 
-/// Subtrees of googleapis.com that are not on the virtual addresses, and what to do about it.
+/// Subtrees of googleapis.com that the virtual addresses do not serve, each with advice.
 pub(super) fn elsewhere() -> impl Iterator<Item = (&'static str, &'static str)> {
     let rows = rows().filter(|(_, form, _)| *form == "elsewhere");
     rows.map(|(domain, _, advice)| (domain, advice))

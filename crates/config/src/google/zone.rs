@@ -17,7 +17,7 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
     };
     let main = domain.target(&domain.name, settings);
     let named = |target: &Target| match target {
-        // The addresses have names here, so that an answer shows which one it is.
+        // The addresses have names here, so an answer shows which one it uses.
         Target::Shared(shared) if is_googleapis(domain) => child(&domain.name, shared.label()),
         _ => None,
     };
@@ -29,7 +29,7 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
     let mut done = BTreeSet::from([home.clone()]);
     for name in points(domain) {
         let target = domain.target(&name, settings);
-        // Where everything else goes, or where it is excepted to: a name of the address, else the name itself.
+        // The owner of the addresses: the default destination, or the name of the other address, or else the name itself.
         let owner = match target == main {
             true => home.clone(),
             false => named(&target).unwrap_or_else(|| name.clone()),
@@ -48,7 +48,8 @@ pub(super) fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<Zo
     records.builder.finish()
 }
 
-/// The excepted names and those between them and the domain: a wildcard ends where a name begins (RFC 4592).
+/// The exceptions, and the names between them and the domain. These names exist, so the domain's wildcard does not
+/// cover them (RFC 4592), and they need records of their own.
 fn points(domain: &Domain) -> BTreeSet<Name> {
     let with_above = |(name, _): &(Name, Shared)| {
         let above: Vec<Name> = above(name, &domain.name)
@@ -74,7 +75,7 @@ fn above<'n>(name: &'n Name, domain: &Name) -> impl Iterator<Item = NameRef<'n>>
     .take(most)
 }
 
-/// The records so far, and what the zone had against any.
+/// The records so far, and the errors of the zone.
 struct Records {
     builder: ZoneBuilder,
     errors: Vec<ZoneError>,
@@ -100,7 +101,7 @@ impl Records {
         self.add(owner, RecordType::CNAME, target.as_ref().wire());
     }
 
-    /// Every name below `owner` that is not there itself is an alias.
+    /// Makes every name below `owner` that does not exist an alias of `target`.
     fn alias_below(&mut self, owner: &Name, target: &Name) {
         if let Some(wildcard) = child(owner, "*") {
             self.alias(&wildcard, target);

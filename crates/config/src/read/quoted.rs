@@ -1,4 +1,4 @@
-//! What errors and their help repeat of a file, and how it should have been written.
+//! Quotes values of the file in errors, and their correct spelling in the help.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -7,10 +7,10 @@ use super::super::{
     yaml::{Node, Value},
 };
 
-/// The most entries that the help for a list repeats.
+/// The most entries that the help for a list shows.
 const MAX_LISTED: usize = 4;
 
-/// What an error says of a text that is not what its key needs.
+/// The error for a text that its key does not accept.
 pub(crate) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
     let told = format!("{key} {:?}: {error}", quoted(text));
     Message::of("the key does not accept this value", told)
@@ -25,7 +25,7 @@ pub(super) fn shape(value: &Value) -> &'static str {
     }
 }
 
-/// A text as the list that it should be: one that has commas was meant to have several entries.
+/// A text written as a list: commas in it separate the entries that were meant.
 pub(super) fn listed(text: &str) -> String {
     let entries = text
         .split(',')
@@ -38,7 +38,7 @@ pub(super) fn listed(text: &str) -> String {
     format!("[{}]", shown.join(", "))
 }
 
-/// A value as the list that it should be.
+/// A value written as a list.
 pub(super) fn as_list(node: &Node) -> String {
     match &node.value {
         Value::Scalar(text) => listed(text),
@@ -53,7 +53,7 @@ pub(super) fn as_list(node: &Node) -> String {
     }
 }
 
-/// The value of a former key as the new one takes it.
+/// The value of a former key, in the form of its replacement.
 pub(super) fn former_value(old: &str, node: &Node) -> String {
     let value = match &node.value {
         // `answers: { within: [CIDR, …] }` is `addresses: [CIDR, …]`.
@@ -69,7 +69,7 @@ pub(super) fn former_value(old: &str, node: &Node) -> String {
     }
 }
 
-/// A value as it may be written, with at most [`MAX_LISTED`] entries.
+/// A value as it could be written, with at most [`MAX_LISTED`] entries.
 fn written(node: &Node) -> String {
     match &node.value {
         Value::Scalar(text) => {
@@ -90,8 +90,8 @@ fn written(node: &Node) -> String {
     }
 }
 
-/// The text in another spelling that its key takes: a word or the part before a colon in lower case, a unit in
-/// the right case, a number without leading zeros.
+/// A corrected spelling that the key accepts: a word or the part before a colon in lower case, a unit in the right
+/// case, a number without leading zeros.
 pub(crate) fn respelt<T: FromStr>(text: &str) -> Option<String> {
     const UNITS: [&str; 8] = ["ms", "s", "m", "h", "d", "KiB", "MiB", "GiB"];
     let (head, tail) = text.split_at(text.find(':').unwrap_or(text.len()));

@@ -1,7 +1,7 @@
-//! One server of an upstream: how it is written, and why it is written as an address.
+//! One server of an upstream: its written form.
 //!
-//! dnsgate is its clients' resolver and has none of its own, so a server is a number. A name comes
-//! behind `#`: it is not looked up, the server's certificate must have it.
+//! dnsgate has no resolver of its own, so a server is given by its address. The name after `#` is
+//! not looked up: the server's certificate must be for it.
 
 use std::{
     fmt,
@@ -12,45 +12,44 @@ use std::{
 use crate::strict;
 use dnsgate_core::dns::{Name, NameError};
 
-/// Where DNS is served (RFC 1035 section 4.2).
+/// The port of DNS (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
-/// Where DNS over TLS is served (RFC 7858 section 3.1).
+/// The port of DNS over TLS (RFC 7858 section 3.1).
 const TLS_PORT: u16 = 853;
-/// Where HTTPS is served (RFC 9110 section 4.2.2).
+/// The port of HTTPS (RFC 9110 section 4.2.2).
 const HTTPS_PORT: u16 = 443;
-/// The longest path of a URL: it goes into every request. No official reference; in practice it is
-/// `/dns-query`, perhaps with a customer's number.
+/// The longest path of a URL: every request contains it. No official reference; in practice it is
+/// `/dns-query`, perhaps with a customer number.
 const MAX_PATH: usize = 256;
 
-/// One server and the way to it.
+/// One server with its transport.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerAddr {
-    /// `udp://ADDRESS[:53]`: UDP, and TCP for what does not fit.
+    /// `udp://ADDRESS[:53]`: UDP, with TCP after a truncated response.
     Udp(SocketAddr),
     /// `tcp://ADDRESS[:53]`
     Tcp(SocketAddr),
-    /// `tls://ADDRESS[:853][#NAME]`: DNS over TLS (RFC 7858). The certificate must be for the name,
-    /// or for the address where there is none.
+    /// `tls://ADDRESS[:853][#NAME]`: DNS over TLS (RFC 7858). The certificate must be for the name, or
+    /// for the address if there is no name.
     Tls {
-        /// Where it listens.
+        /// The address and port.
         address: SocketAddr,
-        /// The name that its certificate must have: lower case, without a dot at the end.
+        /// The name in its certificate: lower case, without a final dot.
         name: Option<Box<str>>,
     },
     /// `https://ADDRESS[:443]/PATH[#NAME]`: DNS over HTTPS (RFC 8484).
     Https {
-        /// Where it listens.
+        /// The address and port.
         address: SocketAddr,
-        /// The name that its certificate must have, and the authority of the URL: lower case,
-        /// without a dot at the end.
+        /// The name in its certificate, also the authority of the URL: lower case, without a final dot.
         name: Option<Box<str>>,
-        /// The path of the URL, from its slash.
+        /// The path of the URL, including its first slash.
         path: Box<str>,
     },
 }
 
 impl ServerAddr {
-    /// Where it listens.
+    /// The address and port.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         match self {
@@ -61,14 +60,14 @@ impl ServerAddr {
         }
     }
 
-    /// Whether the way to it is encrypted, and it has a certificate.
+    /// Whether the transport is encrypted, so that the server has a certificate.
     pub(crate) const fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls { .. } | Self::Https { .. })
     }
 }
 
 impl fmt::Display for ServerAddr {
-    /// As the file has it, the port always shown: the label `server` of metrics.
+    /// The form of the file, always with the port; also the label `server` of metrics.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::Udp(address) => return write!(f, "udp://{address}"),
@@ -93,62 +92,62 @@ impl fmt::Display for ServerAddr {
     }
 }
 
-/// Why a text is no server, in words that say what to write instead.
+/// Why a text is not a server; each message says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServerError {
-    /// No `://` in it.
+    /// It has no `://`.
     #[error("there is no transport; write udp://{0}, tcp://, tls:// or https://")]
     NoTransport(String),
-    /// A transport that there is not.
+    /// The transport is unknown.
     #[error(
         "there is no such transport; write udp://, tcp://, tls:// (DNS over TLS) or https:// (DNS over HTTPS)"
     )]
     UnknownTransport,
-    /// A name where the address should be.
+    /// It has a name in place of the address.
     #[error(
         "write the server's IP address: dnsgate cannot look up the name of the server that it looks names up with (the name of its certificate stands at the end: tls://8.8.8.8#dns.google)"
     )]
     HostName,
-    /// IPv6 without brackets.
+    /// An IPv6 address without brackets.
     #[error("write the IPv6 address in brackets: [{0}]")]
     NoBrackets(Ipv6Addr),
-    /// Neither an address nor a name.
+    /// It has neither an address nor a name.
     #[error(
         "write an IP address, and a port if it is not the default: udp://10.9.0.53, udp://[fd00::53]:5353"
     )]
     BadAddress,
-    /// The port is not one.
+    /// The port is not valid.
     #[error("the port must be from 1 to 65535, without a leading zero")]
     BadPort,
-    /// An address that no server has.
+    /// A server cannot have this address.
     #[error("{address} is {what}; no server can be asked there")]
     Unusable {
         /// The address.
         address: IpAddr,
-        /// What it is.
+        /// The kind of address.
         what: &'static str,
     },
-    /// An IPv4 address as an IPv6 one.
+    /// An IPv4-mapped IPv6 address.
     #[error("write the IPv4 address itself: {0}")]
     Mapped(Ipv4Addr),
-    /// A certificate's name for a transport that has no certificates.
+    /// A certificate name for a transport without certificates.
     #[error("`#` and a name are for tls:// and https://: there is no certificate without TLS")]
     NameWithoutTls,
-    /// What stands behind `#` is no name.
-    #[error("after `#`, write the name of the server's certificate, such as dns.google: {0}")]
+    /// The text after `#` is not a name.
+    #[error("behind `#` stands the name of the server's certificate, such as dns.google: {0}")]
     BadName(#[from] NameError),
-    /// What stands behind `#` is a DNS name, but none that a certificate can have.
+    /// The text after `#` is a DNS name that a certificate cannot have.
     #[error(
         "after `#`, write the name of the server's certificate, such as dns.google; where the certificate is for the address, leave `#` out"
     )]
     NotAHost,
-    /// A path where none can be.
+    /// A path for a transport without paths.
     #[error("there is a path behind the address; only https:// has one")]
     Path,
-    /// No path where one must be.
+    /// The path is missing.
     #[error("the path is missing; most servers have it as https://{0}/dns-query")]
     NoPath(String),
-    /// A path that cannot be asked for.
+    /// The path cannot be requested.
     #[error(
         "a path has at most {MAX_PATH} characters: letters, digits, `/` and others that need no escape; what is behind a `?` or in braces is left out"
     )]
@@ -190,7 +189,7 @@ impl FromStr for ServerAddr {
     }
 }
 
-/// An address that nothing stands behind.
+/// An address without a path or a name after it.
 fn bare_address(text: &str, default_port: u16) -> Result<SocketAddr, ServerError> {
     match text.split_once('/') {
         Some(_) => Err(ServerError::Path),
@@ -198,7 +197,7 @@ fn bare_address(text: &str, default_port: u16) -> Result<SocketAddr, ServerError
     }
 }
 
-/// An address with or without a port.
+/// An address, with or without a port.
 fn address(text: &str, default_port: u16) -> Result<SocketAddr, ServerError> {
     if let Ok(bare) = text.parse::<Ipv6Addr>() {
         return Err(ServerError::NoBrackets(bare));
@@ -225,7 +224,7 @@ fn address(text: &str, default_port: u16) -> Result<SocketAddr, ServerError> {
     Ok(SocketAddr::new(host, port))
 }
 
-/// What to say of a text that should be an IPv4 address.
+/// The error for a text that should be an IPv4 address.
 fn not_an_address(text: &str) -> ServerError {
     let is_name = text.contains(|c: char| c.is_ascii_alphabetic()) && text.parse::<Name>().is_ok();
     if is_name {
@@ -258,7 +257,7 @@ fn port_of(text: &str) -> Result<u16, ServerError> {
 }
 
 /// A name that a certificate can have (RFC 5280 section 4.2.1.6): letters, digits and hyphens, and
-/// the underscore that some have all the same.
+/// underscores, which some certificates have nevertheless.
 fn certificate_name(text: &str) -> Result<Box<str>, ServerError> {
     if text.is_empty() {
         return Err(ServerError::NotAHost);
@@ -269,7 +268,7 @@ fn certificate_name(text: &str) -> Result<Box<str>, ServerError> {
         label.iter().all(allowed) && !label.starts_with(b"-") && !label.ends_with(b"-")
     };
     let last = name.as_ref().labels().last();
-    // A last label of digits alone would make it an address.
+    // If the last label were all digits, the name would read as an address.
     let is_host = last.is_some_and(|label| !label.iter().all(u8::is_ascii_digit));
     if !is_host || !name.as_ref().labels().all(is_good) {
         return Err(ServerError::NotAHost);
@@ -277,7 +276,7 @@ fn certificate_name(text: &str) -> Result<Box<str>, ServerError> {
     Ok(name.to_string().trim_end_matches('.').into())
 }
 
-/// A path as in a URL (RFC 3986 section 3.3), from its slash.
+/// The path of a URL (RFC 3986 section 3.3), including its first slash.
 fn path_of(text: &str, host: &str) -> Result<Box<str>, ServerError> {
     if text.is_empty() {
         return Err(ServerError::NoPath(host.to_owned()));

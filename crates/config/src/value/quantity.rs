@@ -1,4 +1,4 @@
-//! Spans of time, amounts of memory and numbers of things.
+//! Durations, amounts of memory and counts.
 
 use std::{str::FromStr, time::Duration};
 
@@ -7,11 +7,11 @@ use super::super::{
     strict,
 };
 
-/// A span of time: a whole number and its unit.
+/// A duration: a whole number and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub struct Interval(pub Duration);
 
-/// Why a text is no span of time.
+/// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntervalError {
     /// It is not a whole number and a unit.
@@ -20,7 +20,7 @@ pub enum IntervalError {
     /// It is a number without a unit.
     #[error("there is no unit; write {0}s for seconds, or ms, m, h, d")]
     NoUnit(u64),
-    /// It does not fit.
+    /// It is too long to be represented.
     #[error("this is longer than any span that makes sense")]
     TooLong,
     /// The number begins with a zero.
@@ -68,11 +68,11 @@ impl Bounded for Interval {
     }
 }
 
-/// A span of whole seconds, as TTLs are.
+/// A duration in whole seconds, as TTLs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Seconds(pub(crate) u32);
 
-/// Why a text is no span of whole seconds.
+/// Why a text is not a duration in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SecondsError {
     #[error(transparent)]
@@ -104,22 +104,22 @@ impl Bounded for Seconds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub struct Bytes(pub usize);
 
-/// Why a text is no amount of memory.
+/// Why a text is not an amount of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BytesError {
-    /// Not a number and a unit.
+    /// It is not a whole number and a unit.
     #[error("write a whole number and its unit: 512KiB, 64MiB or 1GiB")]
     Form,
-    /// A number alone.
+    /// It is a number without a unit.
     #[error("there is no unit; write KiB, MiB or GiB behind the number")]
     NoUnit,
-    /// A unit of powers of ten.
+    /// A decimal unit, a power of ten.
     #[error("write {0}iB: memory is counted in powers of 1024")]
     Decimal(char),
-    /// More than there are addresses for.
+    /// It exceeds the address space.
     #[error("this is more memory than any machine has")]
     TooMuch,
-    /// Zeros before other digits, which some programs take for octal.
+    /// Leading zeros, which some programs read as octal.
     #[error("write the number without zeros before it")]
     LeadingZero,
 }
@@ -138,7 +138,7 @@ impl FromStr for Bytes {
         }
         let number: usize = number.parse().map_err(|_| BytesError::TooMuch)?;
         let bytes: usize = match unit {
-            // Nothing is nothing in any unit.
+            // Zero needs no unit.
             "" if number == 0 => 0,
             "" => return Err(BytesError::NoUnit),
             "KiB" => 1 << 10,
@@ -164,7 +164,7 @@ impl Bounded for Bytes {
     }
 }
 
-/// A number of things.
+/// A count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Count(pub(crate) usize);
 
@@ -174,7 +174,7 @@ impl Bounded for Count {
     }
 }
 
-/// A number of things of which one is taken.
+/// A sampling rate: one in this many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OneIn(pub(crate) u32);
 
@@ -182,13 +182,13 @@ impl FromStr for OneIn {
     type Err = CountError;
 
     fn from_str(text: &str) -> Result<Self, CountError> {
-        // What does not fit is above the most.
+        // A number that does not fit is above the maximum, so it fails the later bounds check.
         let Count(count) = text.parse()?;
         Ok(Self(count.try_into().unwrap_or(u32::MAX)))
     }
 }
 
-/// The text is no number of things.
+/// The text is not a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write a whole number: digits only, and no zero before others")]
 pub(crate) struct CountError;

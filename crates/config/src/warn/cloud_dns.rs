@@ -1,8 +1,8 @@
-//! Denials toward Cloud DNS that are no answer to it.
+//! Denials that Cloud DNS does not pass on to its clients.
 //!
-//! Cloud DNS makes SERVFAIL of an error, and takes a target that is silent for dead; either way its
-//! clients try again. What it passes on is NXDOMAIN and NODATA. A way to deny can be said of the whole
-//! policy, of a group and of a rule, and each is looked at where it holds for Cloud DNS.
+//! Cloud DNS turns an error into SERVFAIL, and considers a silent target dead; in both cases its
+//! clients retry. It passes on NXDOMAIN and NODATA. The way to deny can be set for the whole policy,
+//! for a group and for a rule; each setting is checked if it applies to Cloud DNS.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,11 +15,11 @@ use super::super::{
 };
 use dnsgate_core::policy::{DenyWith, Group};
 
-/// The range that Cloud DNS forwards from, 35.199.192.0/19 (its documentation, "alternative name
+/// The range from which Cloud DNS forwards, 35.199.192.0/19 (its documentation, "alternative name
 /// servers").
 const CLOUD_DNS: (Ipv4Addr, u8) = (Ipv4Addr::new(35, 199, 192, 0), 19);
 
-/// Every place that says so.
+/// A warning for every such setting.
 pub(super) fn warnings(
     file: &File,
     groups: &Groups,
@@ -40,8 +40,8 @@ pub(super) fn warnings(
     by_group.chain(by_rule).take(MAX_NOTICES).collect()
 }
 
-/// The groups that Cloud DNS asks as, by their places: those with a part of its range, and the one
-/// that has all of it by the longest prefix, unless they have.
+/// The groups to which Cloud DNS belongs, by index: those with a part of its range, and the one with
+/// the longest prefix around it, unless a group has exactly this range.
 struct Asking(Vec<usize>);
 
 impl Asking {
@@ -74,7 +74,7 @@ fn asking(groups: &Groups) -> Asking {
     Asking(asking)
 }
 
-/// What comes of it, for a way to deny that Cloud DNS does not pass on.
+/// The consequence of a way to deny that Cloud DNS does not pass on.
 const fn consequence(way: DenyWith) -> Option<&'static str> {
     match way {
         DenyWith::Refused => Some(
@@ -87,14 +87,14 @@ const fn consequence(way: DenyWith) -> Option<&'static str> {
     }
 }
 
-/// A group's own way to deny, or the policy's where the group has none.
+/// The warning for a group's own way to deny, or for the policy's if the group has none.
 fn of_group(
     file: &File,
     group: &Group,
     deny_with: DenyWith,
     faults: &Faults<'_>,
 ) -> Option<Notice> {
-    // The default groups are the operator's no more than the default way to deny is.
+    // A default group is not in the file, so there is nothing to warn of.
     let consequence = consequence(group.deny_with.unwrap_or(deny_with))?;
     let mut entries = file.clients.entries().iter();
     let entry = entries.find(|entry| entry.name.value.0 == group.name)?;
@@ -108,7 +108,7 @@ fn of_group(
     ))
 }
 
-/// A rule's own way to deny, where the rule is for a group that Cloud DNS asks as.
+/// The warning for a rule's own way to deny, if the rule is for a group to which Cloud DNS belongs.
 fn of_rule(
     rule: &RuleEntry,
     groups: &Groups,
@@ -137,7 +137,7 @@ fn of_rule(
     ))
 }
 
-/// The way to deny that a rule says itself, and where.
+/// The way to deny that a rule sets itself, with its place.
 fn way_of(rule: &RuleEntry) -> Option<(DenyWith, Place)> {
     let deny = (*rule.deny)?;
     match deny.value {

@@ -1,5 +1,5 @@
-//! Rules whose ranges do not hold the addresses of our own data: an alias from the one into the other
-//! is denied, which is as it should be for what comes from outside and may surprise inside.
+//! Warns of rules whose ranges exclude addresses of our own zones and rules. An alias from such a rule
+//! to our own data is denied: right for external names, but perhaps unexpected for internal ones.
 
 use std::net::IpAddr;
 
@@ -15,20 +15,20 @@ use dnsgate_core::{
     },
 };
 
-/// The most addresses of our own that are looked at: they are compared with each rule's ranges, and a
-/// warning that is missing costs less than a `check` that takes long.
+/// The most own addresses checked: each is compared with every rule's ranges, and a missing warning is
+/// better than a slow `check`.
 const MAX_LOOKED_AT: usize = 1_000;
 
-/// An address of our own, and whose it is.
+/// An address of our own data, with its source.
 struct Own<'p> {
     address: IpAddr,
     source: &'p Source,
     groups: Option<GroupSet>,
 }
 
-/// One warning, of the first such rule: whoever mends it sees the next. Only rules whose names are
-/// inside are looked at, by their upstream's address or their own ranges. That a name of the internet
-/// is an alias of one of ours is never meant, and being denied is what the ranges are for.
+/// One warning, about the first such rule; after its fix the next one is reported. Only rules for
+/// internal names are checked, as judged by their upstream's address or their own ranges. An external
+/// name should never be an alias of an internal one: the ranges exist to deny that.
 pub(crate) fn own_data(
     policy: &Policy,
     parts: &Parts,
@@ -61,7 +61,7 @@ pub(crate) fn own_data(
     })
 }
 
-/// Whether the names of a rule are inside, as far as can be seen.
+/// Whether the names of a rule seem to be internal.
 fn is_inside(forwarding: &Forwarding, upstreams: &[Upstream], public: &Ranges) -> bool {
     let lists = match &forwarding.answers {
         AnswerRanges::Public => false,
@@ -75,7 +75,7 @@ fn is_inside(forwarding: &Forwarding, upstreams: &[Upstream], public: &Ranges) -
             .any(|ip| !public.allow(ip))
 }
 
-/// The addresses of zones and rules of the file.
+/// The addresses in the file's zones and rules.
 fn own<'p>(policy: &'p Policy, parts: &'p Parts) -> impl Iterator<Item = Own<'p>> {
     let rules = policy.rules().iter().zip(&parts.sources);
     let rules = rules.filter(|(rule, _)| rule.origin == RuleOrigin::Configured);

@@ -1,8 +1,8 @@
-//! Rules that take names out of the Google preset.
+//! Warns of rules that take names out of the Google preset.
 //!
-//! A longer name goes before the preset's, so a rule that forwards `storage.googleapis.com` sends
-//! clients to Google's public addresses: past the VIP that the rest of the preset leads to, and past
-//! what VPC Service Controls and the firewall hold there.
+//! A longer name takes precedence over the preset's, so a rule that forwards
+//! `storage.googleapis.com` sends clients to Google's public addresses. They bypass the VIP of the
+//! preset, and with it VPC Service Controls and the firewall rules for it.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -17,7 +17,7 @@ use dnsgate_core::{
     policy::{Action, Pattern, Rule},
 };
 
-/// Every name of a rule, as far as there is room for warnings, that the preset would have answered.
+/// Warnings for the names of rules that the preset would have answered, up to the limit.
 pub(crate) fn preset(google: Option<&Settings>, parts: &Parts, faults: &Faults<'_>) -> Vec<Notice> {
     let Some(google) = google else {
         return Vec::new();
@@ -37,7 +37,7 @@ pub(crate) fn preset(google: Option<&Settings>, parts: &Parts, faults: &Faults<'
 }
 
 struct Preset<'g> {
-    /// The domains by their wire form, and whether the name alone is served.
+    /// The domains by their wire form; `true` means that only the name itself is served.
     domains: HashMap<&'g [u8], (&'g Name, bool)>,
     google: &'g Settings,
 }
@@ -53,8 +53,8 @@ impl<'g> Preset<'g> {
         }
     }
 
-    /// What a rule does that leads clients elsewhere. Addresses of one's own network are endpoints,
-    /// and those of the preset are what it would have answered.
+    /// How a rule leads clients elsewhere, if it does. Addresses of the operator's own network count as
+    /// endpoints, and addresses of the preset are what it would have answered.
     fn leads_away(&self, rule: &Rule) -> Option<&'static str> {
         let elsewhere = |address: IpAddr| {
             let own = match address {
@@ -73,7 +73,7 @@ impl<'g> Preset<'g> {
         }
     }
 
-    /// The domain of the preset that a pattern takes names out of.
+    /// The domain of the preset from which a pattern takes names.
     fn domain_of(&self, pattern: &Pattern) -> Option<&'g Name> {
         let name = pattern.name();
         let mut at = Some(name);
@@ -108,7 +108,7 @@ impl<'g> Preset<'g> {
         });
         notes.extend(own.take(room));
         let Some(list) = &source.list else { return };
-        // Those of the list are the first of the rule's.
+        // The patterns of the list come first in the rule.
         let listed = rule.patterns.len().saturating_sub(source.names.len());
         let found = rule.patterns.iter().take(listed).enumerate();
         let found = found.filter_map(|(at, pattern)| Some((at, told(pattern)?)));
@@ -124,5 +124,4 @@ impl<'g> Preset<'g> {
     }
 }
 
-/// What to do about it.
 const HELP: &str = "leave the name to the preset; google_apis.except sends a name to the other VIP, and a rule with the address of an endpoint of yours is not warned of";

@@ -1,4 +1,4 @@
-//! Rules and zones that cover names under which anybody can have one.
+//! Warns of rules and zones that cover names under which anybody can register a name.
 
 use super::super::{
     error::{Faults, MAX_NOTICES, Notice},
@@ -13,7 +13,7 @@ use dnsgate_core::{
     policy::{Pattern, Rule},
 };
 
-/// What rules and zones cover that belongs to anybody.
+/// The warnings about rules and zones that cover public suffixes.
 pub(crate) fn suffixes(file: &File, parts: &Parts, faults: &Faults<'_>) -> Vec<Notice> {
     let rules = file
         .rules
@@ -31,7 +31,7 @@ pub(crate) fn suffixes(file: &File, parts: &Parts, faults: &Faults<'_>) -> Vec<N
     notes
 }
 
-/// The suffixes under `domains` of a rule that lets through all of them.
+/// The public suffixes under `domains` that a rule allows completely.
 fn in_domains<'f>(
     rule: &'f RuleEntry,
     faults: &'f Faults<'_>,
@@ -44,13 +44,13 @@ fn in_domains<'f>(
         .map(|At { value, place }| faults.warning(*place, message(value), Some(HELP.to_owned())))
 }
 
-/// The first so many suffixes in the list of a rule that lets through all of them. All lines are
-/// looked at, in some tenths of a second for a million: the one that opens the gate may be the last.
+/// The first `room` public suffixes in a list that a rule allows completely. It checks all lines,
+/// which takes some tenths of a second for a million: the dangerous line may be the last.
 fn in_list(rule: &Rule, source: &Source, room: usize) -> Vec<Notice> {
     let Some(list) = source.list.as_ref().filter(|_| rule.action.allows()) else {
         return Vec::new();
     };
-    // Those of the list are the first of the rule's, and those behind them have been looked at.
+    // The patterns of the list come first in the rule; those after them have been checked.
     let listed = rule.patterns.len().saturating_sub(source.names.len());
     let mut text = Vec::new();
     let open = rule.patterns.iter().take(listed).enumerate();
@@ -67,7 +67,6 @@ fn in_list(rule: &Rule, source: &Source, room: usize) -> Vec<Notice> {
     places.map(notice).collect()
 }
 
-/// What to do about a suffix that is covered.
 const HELP: &str = "name the domains that are meant";
 
 fn message(pattern: &Pattern) -> String {
@@ -75,7 +74,7 @@ fn message(pattern: &Pattern) -> String {
     format!("anybody can have a name under {name}, and `{pattern}` covers all of them")
 }
 
-/// Whether a pattern covers all names under one where anybody can have one. `text` is a buffer.
+/// Whether a pattern covers all names under a suffix that is open to anybody. `text` is a buffer.
 fn covers_open(pattern: &Pattern, text: &mut Vec<u8>) -> bool {
     match pattern {
         Pattern::Exact(_) => false,
@@ -83,7 +82,7 @@ fn covers_open(pattern: &Pattern, text: &mut Vec<u8>) -> bool {
     }
 }
 
-/// A zone that stands for a whole public suffix hides everything that others have there.
+/// The warning for a zone at a public suffix: it hides the names that others have there.
 fn hidden_suffix(zone: &ZoneEntry, faults: &Faults<'_>) -> Option<Notice> {
     let origin: &At<Name> = zone.origin.as_ref()?;
     is_open(origin.value.as_ref(), &mut Vec::new()).then(|| {

@@ -1,4 +1,4 @@
-//! Upstreams that are perhaps not meant, and a mode that is meant for a time.
+//! Warns of suspicious upstreams, and of a mode that is meant to be temporary.
 
 use std::{
     collections::HashSet,
@@ -11,10 +11,10 @@ use super::super::{
     given::NamedEntry,
 };
 
-/// The metadata server of Compute Engine, which is the name server of its machines, too.
+/// The metadata server of Compute Engine, which is also the name server of its machines.
 const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 
-/// Warnings of upstreams and of the mode.
+/// The warnings about upstreams and the mode.
 pub(crate) fn upstreams(file: &File, faults: &Faults<'_>) -> Vec<Notice> {
     let observed = match file.mode.value() {
         Some(Mode::Observe(upstream)) => Some(upstream),
@@ -49,7 +49,7 @@ fn unused(entry: &NamedEntry<UpstreamEntry>, faults: &Faults<'_>) -> Notice {
     )
 }
 
-/// Servers that may well ask us.
+/// Servers that may forward queries back to dnsgate.
 fn metadata<'f>(
     entry: &'f NamedEntry<UpstreamEntry>,
     faults: &'f Faults<'_>,

@@ -1,4 +1,4 @@
-//! A reply in the form that everybody who debugs DNS reads: dig's.
+//! Formats a reply like dig, whose output everybody who debugs DNS can read.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use hickory_proto::{
 
 use dnsgate_core::dns::{Ede, Rcode};
 
-/// The text of a reply in wire form; one line that says so when it cannot be decoded.
+/// The text of a reply in wire form; one line of explanation if it cannot be decoded.
 pub(super) fn text(reply: &[u8]) -> String {
     match Message::from_vec(reply) {
         Ok(message) => of_message(&message),
@@ -58,7 +58,7 @@ fn section(text: &mut String, title: &str, records: &[Record]) {
     }
 }
 
-/// An extended DNS error's option data: two bytes of code, then text (RFC 8914 section 2).
+/// The option data of an extended DNS error: two bytes of code, then text (RFC 8914 section 2).
 fn extended_error(data: &[u8]) -> String {
     let (code, reason) = data.split_at_checked(2).unwrap_or((data, &[]));
     let number = code

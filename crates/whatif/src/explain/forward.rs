@@ -1,4 +1,4 @@
-//! Where a question would be forwarded to, and what of the answer could pass.
+//! Describes the upstream of a forwarded question, and the limits on its answer.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use dnsgate_core::{
     policy::{AnswerRanges, CnameMode, Forwarding, Verdict},
 };
 
-/// What there is to say of it, each with its heading.
+/// The lines of the description, each with its heading.
 pub(super) fn lines(
     ask: &Forward,
     subject: &Subject<'_>,
@@ -49,7 +49,7 @@ fn servers(ask: &Forward, subject: &Subject<'_>) -> String {
     format!("{name}: {}{order}", servers.join(" "))
 }
 
-/// Which addresses the reply may have.
+/// The addresses that the reply may contain.
 fn answers(forwarding: &Forwarding) -> String {
     let addresses = match &forwarding.answers {
         AnswerRanges::Public => "public addresses only".to_owned(),
@@ -58,7 +58,7 @@ fn answers(forwarding: &Forwarding) -> String {
     format!("{addresses}, along the whole alias chain, whoever answers")
 }
 
-/// Where its aliases may lead.
+/// The names to which its aliases may lead.
 fn aliases(forwarding: &Forwarding) -> String {
     let mode = forwarding.cname.as_str();
     let to = match forwarding.cname {

@@ -1,7 +1,7 @@
-//! Explains every question of a query log: the verdict of each, most asked first.
+//! Explains every question of a query log: the verdict on each, most frequent first.
 //!
 //! The verdict depends on the name, the type and the client's group. So clients of one group share
-//! a row, and each row is decided once.
+//! a row, and each row is decided only once.
 
 use std::{collections::HashMap, fmt, time::SystemTime};
 
@@ -12,20 +12,20 @@ use dnsgate_core::{
     engine::GroupId,
 };
 
-/// The most questions that are kept apart, some 20 MB; more are counted. A log in which there are
-/// more different ones is one of a flood of names.
+/// The most questions stored separately, some 20 MB; further ones are only counted. A log with more
+/// different questions probably contains a flood of random names.
 const MAX_QUESTIONS: usize = 100_000;
 
-/// A question of a group.
+/// A question from a group.
 type TallyKey = (Name, RecordType, Option<GroupId>);
 
-/// What was asked so far, and what becomes of it.
+/// The questions so far, and their verdicts.
 #[derive(Debug)]
 pub struct VerdictTally<'s> {
     subject: Subject<'s>,
     now: SystemTime,
     rows: HashMap<TallyKey, TallyRow>,
-    /// Questions that there was no room for.
+    /// Questions for which there was no room.
     others: u64,
 }
 
@@ -36,7 +36,7 @@ struct TallyRow {
 }
 
 impl<'s> VerdictTally<'s> {
-    /// Nothing asked so far; everything is asked at `now`.
+    /// A tally without questions so far; all questions are asked at `now`.
     #[must_use]
     pub fn new(subject: Subject<'s>, now: SystemTime) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl<'s> VerdictTally<'s> {
         }
     }
 
-    /// Asks a question, and counts it as often as it was asked.
+    /// Asks a question, and counts it `times` times.
     pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         let group = self.subject.snapshot.policy().admit(question.source);
         let key = (question.name.to_name(), question.rtype, group);

@@ -1,36 +1,36 @@
-//! The page `/observed` as it is read: JSON that becomes names, types and times, or an error that
-//! says which entry is wrong.
+//! Parses the page `/observed`: converts JSON into names, types and times, or returns an error that
+//! names the faulty entry.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use dnsgate_core::dns::{Name, RecordType};
 
-/// The longest name of a group or an upstream that a configuration can have.
+/// The longest name of a group or an upstream in a configuration.
 const MAX_LABEL: usize = 64;
 
-/// The record of what would have been denied.
+/// The record of queries that would have been denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedPage {
-    /// The configuration that was in force when the page was made.
+    /// The generation of the configuration in force when the page was written.
     pub(super) generation: u64,
-    /// How many entries were dropped for lack of room.
+    /// The number of entries dropped for lack of room.
     pub(super) dropped: u64,
     pub(super) observed: Vec<ObservedQuestion>,
 }
 
-/// One question of one group.
+/// One question from one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ObservedQuestion {
     pub(super) name: Name,
     pub(super) rtype: RecordType,
     pub(super) group: String,
-    /// The rule that would have denied it; `None` when no rule is about it.
+    /// The rule that would have denied it; `None` if no rule covers it.
     pub(super) rule: Option<String>,
     pub(super) seen: TimesSeen,
 }
 
-/// How often, and when.
+/// How often a question was seen, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimesSeen {
     pub(super) count: u64,
@@ -39,7 +39,7 @@ pub(super) struct TimesSeen {
 }
 
 impl TimesSeen {
-    /// Both together.
+    /// Combines both.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             count: self.count.saturating_add(other.count),
@@ -49,7 +49,7 @@ impl TimesSeen {
     }
 }
 
-/// The page as JSON has it.
+/// The page in its JSON form.
 #[derive(Deserialize)]
 struct PageText {
     generation: u64,
@@ -76,12 +76,12 @@ pub enum ObservedPageError {
     /// It is not JSON, or lacks a field.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// One entry has a value that cannot be.
+    /// One entry has an invalid value.
     #[error("entry {number}, {name:?}: {why}")]
     Entry {
-        /// Its number, from 1.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Its name.
+        /// The name in the entry.
         name: String,
         /// What is wrong.
         why: String,
@@ -89,7 +89,7 @@ pub enum ObservedPageError {
 }
 
 impl ObservedPage {
-    /// Reads the JSON.
+    /// Parses the JSON.
     ///
     /// # Errors
     /// [`ObservedPageError`].
@@ -117,7 +117,7 @@ impl EntryText {
         if !is_label(group) {
             return Err(format!("{group:?} cannot be a client group"));
         }
-        // It goes into a comment, which a line break would end.
+        // The text goes into a comment, which a line break would end.
         let prints = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if !rule.as_deref().is_none_or(prints) {
             return Err(format!("{rule:?} cannot be a rule"));
@@ -141,7 +141,7 @@ fn told(error: impl ToString) -> String {
     error.to_string()
 }
 
-/// Whether a text can name a group, a rule or an upstream in a configuration.
+/// Whether a text is a valid name for a group, a rule or an upstream.
 pub fn is_label(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());

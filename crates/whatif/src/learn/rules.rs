@@ -1,9 +1,9 @@
-//! The rules that allow what is wanted, and as little else as stays readable.
+//! Builds rules that allow the wanted names, and as little else as stays readable.
 //!
-//! A rule is for one domain that somebody can register, one set of client groups, and the types
-//! that rules forward by default. Other types carry data at will both ways, so they get rules of
-//! their own, with just these types and never for a subtree. No two rules are for the same pattern,
-//! group and type, so that none of them are tied.
+//! A rule is for one registrable domain, one set of client groups, and the types that rules forward
+//! by default. Other types can carry arbitrary data in both directions, so they get rules of their
+//! own, for exactly these types and never for a subtree. No two rules have the same pattern, group
+//! and type, so no rules are tied.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -16,10 +16,10 @@ use crate::words::without_dot;
 use dnsgate_config::{PublicSuffix, default_types};
 use dnsgate_core::dns::{Name, NameRef, RecordType};
 
-/// The most types that a configuration takes in one rule.
+/// The most types in one rule of a configuration.
 const MAX_TYPES: usize = 64;
-/// The longest beginning of a rule's name that is the domain's: the rest of the 64 characters is
-/// for what tells rules of one domain apart.
+/// The most characters of a rule's name that come from the domain: the rest of the 64 characters
+/// distinguishes rules of the same domain.
 const MAX_BASE: usize = 44;
 
 type GroupNames<'p> = BTreeSet<&'p str>;
@@ -29,16 +29,16 @@ type GroupNames<'p> = BTreeSet<&'p str>;
 pub(super) struct LearntRule<'p> {
     pub(super) name: String,
     pub(super) lines: Vec<DomainLine>,
-    /// Empty for the default.
+    /// The types; empty means the default ones.
     pub(super) types: Vec<RecordType>,
-    /// `None` for every group.
+    /// The client groups; `None` means every group.
     pub(super) groups: Option<GroupNames<'p>>,
     pub(super) seen: TimesSeen,
-    /// What is to be thought of before it is used.
+    /// A warning to consider before the rule is used.
     pub(super) warning: Option<String>,
 }
 
-/// What is known of one domain.
+/// The questions for one domain.
 struct RuleDomain<'p> {
     name: Name,
     /// The fewest labels that a subtree may have.
@@ -47,7 +47,7 @@ struct RuleDomain<'p> {
     observed: Vec<&'p ObservedQuestion>,
 }
 
-/// The rules, by domain.
+/// The rules, ordered by domain.
 pub(super) fn rules<'p>(
     wanted: &[&'p ObservedQuestion],
     existing: ExistingPolicy<'_>,
@@ -85,7 +85,7 @@ pub(super) fn rules<'p>(
     rules
 }
 
-/// The domain that a name is part of.
+/// The domain of a name.
 fn domain_of(name: &Name) -> RuleDomain<'static> {
     let labels = name.as_ref().label_count();
     let suffix = PublicSuffix::of(name.as_ref());
@@ -95,7 +95,7 @@ fn domain_of(name: &Name) -> RuleDomain<'static> {
         found.map_or_else(|| name.clone(), NameRef::to_name)
     };
     let (name, warning) = if suffix.is_service {
-        // Together, as a rule for each customer of a service would be one for each name.
+        // All customers of a service together: one rule for each customer would mean one for each name.
         let service = domain(suffix.labels);
         let warning = format!(
             "anybody can register a name under {}; keep only the names you mean",
@@ -122,15 +122,15 @@ fn domain_of(name: &Name) -> RuleDomain<'static> {
     }
 }
 
-/// The lines of each rule of a domain, by what tells the rules apart.
+/// The lines of each rule of a domain, keyed by the types and groups that distinguish the rules.
 fn lines_of<'p>(
     domain: &RuleDomain<'p>,
     existing: ExistingPolicy<'_>,
 ) -> BTreeMap<(Vec<RecordType>, GroupNames<'p>), Vec<DomainLine>> {
     let common = default_types();
-    // By group, the names for the common types: which of them become a subtree is each group's own.
+    // For each group, the names in the common types: subtrees are formed for each group separately.
     let mut by_group: BTreeMap<&str, BTreeMap<&Name, TimesSeen>> = BTreeMap::new();
-    // By question, the groups: what needs its types listed.
+    // For each question, the groups: these rules must list their types.
     let mut listed: BTreeMap<(&Name, RecordType), (GroupNames<'p>, TimesSeen)> = BTreeMap::new();
     for observed in &domain.observed {
         let ObservedQuestion {
@@ -155,7 +155,7 @@ fn lines_of<'p>(
     rules
 }
 
-/// The same times, and no question.
+/// The same times with a count of zero.
 const fn none(seen: TimesSeen) -> TimesSeen {
     TimesSeen { count: 0, ..seen }
 }
@@ -213,7 +213,7 @@ fn listed_lines<'p>(
     }
 }
 
-/// A name for a rule that no other has: the domain's, as far as that can be one.
+/// A unique name for a rule, derived from the domain as far as possible.
 fn rule_name(domain: NameRef<'_>, types: &[RecordType], taken: &mut HashSet<String>) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let text = domain.to_string();
@@ -240,7 +240,7 @@ fn rule_name(domain: NameRef<'_>, types: &[RecordType], taken: &mut HashSet<Stri
     name
 }
 
-/// The labels from the root on: an order that keeps a domain's names together.
+/// The labels from the root on: this order keeps the names of a domain together.
 fn from_root(name: NameRef<'_>) -> Vec<Vec<u8>> {
     let mut labels: Vec<Vec<u8>> = name.labels().map(<[u8]>::to_vec).collect();
     labels.reverse();

@@ -1,6 +1,6 @@
-//! When a list of names becomes a subtree: where there are more names below one than anybody would
-//! read, which is how names look that a machine makes up. The deepest such name is taken, so that
-//! no more is opened than that.
+//! Replaces a list of names with a subtree if one name has more names below it than anybody would
+//! review; such names are usually generated. It picks the deepest such parent, so that the subtree
+//! allows as little as possible.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use dnsgate_core::{
     policy::Pattern,
 };
 
-/// The most names below one that are listed. What is written by hand rarely has more hosts in one
-/// place, and generated names are never so few. No official reference.
+/// The most names listed below one parent. Hand-written configurations rarely have more hosts in one
+/// place, and generated names exceed it. No official reference.
 const MANY: usize = 8;
 
 /// A line of `domains`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DomainLine {
     pub(super) pattern: Pattern,
-    /// The names that it stands for.
+    /// The names that it covers.
     pub(super) names: Vec<Name>,
     pub(super) seen: TimesSeen,
 }
@@ -36,7 +36,7 @@ impl DomainLine {
         self.pattern.name().label_count()
     }
 
-    /// The subtree that takes the place of these lines.
+    /// The subtree that replaces these lines.
     fn subtree(ancestor: Name, lines: Vec<Self>) -> Option<Self> {
         let seen = lines.iter().map(|line| line.seen).reduce(TimesSeen::and)?;
         Some(Self {
@@ -47,7 +47,7 @@ impl DomainLine {
     }
 }
 
-/// The lines for these names. Nothing with fewer labels than `floor` becomes a subtree.
+/// The lines for these names. A subtree has at least `floor` labels.
 pub(super) fn lines(names: &BTreeMap<&Name, TimesSeen>, floor: usize) -> Vec<DomainLine> {
     let mut lines: Vec<DomainLine> = names
         .iter()
@@ -74,7 +74,7 @@ pub(super) fn lines(names: &BTreeMap<&Name, TimesSeen>, floor: usize) -> Vec<Dom
     lines
 }
 
-/// The last `labels` labels of a name, if it has as many.
+/// The last `labels` labels of a name, if it has that many.
 pub(super) fn ancestor(name: NameRef<'_>, labels: usize) -> Option<NameRef<'_>> {
     let starts = name.label_starts();
     let starts = starts.as_slice();

@@ -1,7 +1,7 @@
-//! Which of the recorded questions a rule should allow, and why not the others.
+//! Decides which of the recorded questions a rule should allow, and why it should not allow the others.
 //!
-//! What somebody has written down is not undone: a question that a rule denies, and one that a rule
-//! allowed until it ended, stay as they are and are told.
+//! Existing decisions are not overridden: a question that a rule denies, or that an expired rule
+//! allowed, stays denied and is reported.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,35 +15,35 @@ use dnsgate_core::{
     policy::{Action, Disposition, GroupId, Pattern, Policy, RuleOrigin, TypeSet},
 };
 
-/// The configuration that the rules are for, as far as it is known.
+/// The configuration for which the rules are written, if it is known.
 #[derive(Clone, Copy, Debug)]
 pub struct ExistingPolicy<'c> {
     policy: Option<&'c Policy>,
     now: SystemTime,
 }
 
-/// Why a question is not allowed.
+/// Why a question should not be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NotAllowed {
     /// A rule denies it.
     Denied,
-    /// A rule allowed it and has ended.
+    /// A rule allowed it, but has expired.
     Ended,
-    /// A rule allows it by now.
+    /// A rule allows it already.
     Allowed,
     /// The configuration has no such client group.
     NoGroup,
-    /// No rule can be about it.
+    /// No rule can cover it.
     Unwritable,
 }
 
-/// What is to be allowed, and what is not.
+/// The questions to allow, and the others.
 #[derive(Debug, Default)]
 pub(super) struct WantedNames<'p> {
     pub(super) wanted: Vec<&'p ObservedQuestion>,
-    /// With the rule that is meant, where it is one.
+    /// The others, by reason; with the name of the rule concerned, if there is one.
     pub(super) others: BTreeMap<NotAllowed, Vec<(&'p ObservedQuestion, String)>>,
-    /// Names that were asked for too rarely.
+    /// The number of names with too few queries.
     pub(super) rare: usize,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn all<'p>(
 }
 
 impl<'c> ExistingPolicy<'c> {
-    /// The policy, where it is known, asked at `now`.
+    /// The policy, if it is known, evaluated at `now`.
     #[must_use]
     pub const fn new(policy: Option<&'c Policy>, now: SystemTime) -> Self {
         Self { policy, now }
@@ -86,18 +86,18 @@ impl<'c> ExistingPolicy<'c> {
         u8::try_from(at).ok().map(GroupId)
     }
 
-    /// The names of all groups, where they are known.
+    /// The names of all groups, if they are known.
     pub(super) fn groups(self) -> Option<impl Iterator<Item = &'c str>> {
         Some(self.policy?.groups().iter().map(|group| &*group.name))
     }
 
-    /// The names that rules have already.
+    /// The names of existing rules.
     pub(super) fn rule_names(self) -> impl Iterator<Item = &'c str> {
         let rules = self.policy.map(Policy::rules).unwrap_or_default();
         rules.iter().map(|rule| &*rule.name)
     }
 
-    /// Why a question is not allowed, and by which rule; `None` if it may be allowed.
+    /// Why a question should not be allowed, if so, and the name of the rule concerned.
     fn judge(self, observed: &ObservedQuestion) -> Option<(NotAllowed, String)> {
         if let Some(rule) = &observed.rule {
             return Some((NotAllowed::Denied, rule.clone()));
@@ -114,11 +114,11 @@ impl<'c> ExistingPolicy<'c> {
             let rule = candidate.rule;
             let is_about = rule.is_for(group) && rule.types.contains(rtype);
             let why = match (candidate.disposition, &rule.action) {
-                // Nobody has written down that a name does not exist which a search list makes.
+                // The denial of search-list names is built in, not a decision of the operator.
                 _ if rule.origin == RuleOrigin::Search => continue,
                 (Disposition::Wins, Action::Deny) => NotAllowed::Denied,
                 (Disposition::Wins, _) => NotAllowed::Allowed,
-                // To take an exception up again is for those who let it end.
+                // Only the person who let an exception expire should renew it.
                 (Disposition::Expired, _) if is_about => NotAllowed::Ended,
                 _ => continue,
             };
@@ -127,8 +127,8 @@ impl<'c> ExistingPolicy<'c> {
         None
     }
 
-    /// Whether a rule is about some of the common types of this name and group already. A new rule
-    /// for all of them could be tied with it, or take its questions.
+    /// Whether a rule already covers some of the common types for this name and group. A new rule for
+    /// all of them could be tied with it, or take precedence over it.
     pub(super) fn has_rule_for(self, name: &Name, group: &str) -> bool {
         let (Some(policy), Some(group)) = (self.policy, self.group(group)) else {
             return false;
@@ -142,9 +142,9 @@ impl<'c> ExistingPolicy<'c> {
     }
 }
 
-/// Whether a rule can name this name and no other, and decides about this type.
+/// Whether a rule can cover exactly this name, and can decide about this type.
 fn is_writable(name: &Name, rtype: RecordType) -> bool {
     let pattern = Pattern::Exact(name.clone());
-    // The root has no exact pattern, and a name that looks like an address is refused as one.
+    // The root has no exact pattern, and a name that looks like an address is rejected.
     pattern.to_string().parse() == Ok(pattern) && !rtype.is_meta()
 }

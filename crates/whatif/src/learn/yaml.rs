@@ -1,4 +1,4 @@
-//! The rules as YAML, and everything else as comments: what stands there can be pasted as it is.
+//! Writes the rules as YAML, and everything else as comments, so that the text can be pasted unchanged.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -13,7 +13,7 @@ use super::{
 use crate::words::{plural, without_dot};
 use dnsgate_core::policy::Pattern;
 
-/// The names of a subtree that are shown; the others are counted.
+/// The most names of a subtree that are shown; the others are counted.
 const MAX_SHOWN: usize = 20;
 
 /// The whole text.
@@ -155,7 +155,7 @@ fn times(count: u64) -> String {
     }
 }
 
-/// A time without its fraction: days are what counts.
+/// A time without fractions of a second: only the day matters.
 fn seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
@@ -165,8 +165,7 @@ fn list(texts: impl Iterator<Item = String>) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// A text as YAML has it: in quotes, unless nobody could take it for something else. Texts here are
-/// ASCII that prints.
+/// A text as a YAML scalar, quoted unless it is unambiguous. Texts here are printable ASCII.
 fn scalar(text: &str) -> Cow<'_, str> {
     const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let (rest, is_subtree) = match text.strip_prefix('.') {
@@ -178,7 +177,7 @@ fn scalar(text: &str) -> Cow<'_, str> {
     let is_plain = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && rest.chars().all(allowed)
         && !is_word
-        // `.inf` and `.nan` are numbers.
+        // YAML reads `.inf` and `.nan` as numbers.
         && (!is_subtree || rest.contains('.'));
     if is_plain {
         return Cow::Borrowed(text);

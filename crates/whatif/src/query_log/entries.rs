@@ -1,25 +1,25 @@
-//! A log in pieces: its lines, or the objects of a JSON array. One piece is in memory at a time.
+//! Splits a log into its lines, or the objects of a JSON array. Only one piece is in memory at a time.
 
 use std::io::{self, BufRead, Chain, Cursor, Read as _};
 
-/// The longest line or object that is read, in bytes. Ours are shorter, and what Cloud Logging puts around one is
-/// some kilobytes; one that is longer is passed over.
+/// The longest line or object accepted, in bytes. Ours are shorter, and Cloud Logging adds some kilobytes to each; a
+/// longer one is skipped.
 const MAX_ENTRY: usize = 64 << 10;
-/// How much of a log is looked at to tell its form, in bytes.
+/// The number of bytes examined to detect the form of a log.
 const MAX_START: u64 = 4096;
 
-/// How a log is written.
+/// The form of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum LogForm {
-    /// One object a line.
+    /// One object per line.
     #[default]
     Lines,
-    /// Objects over several lines each, most often in an array.
+    /// Objects that span several lines, usually in an array.
     Objects,
 }
 
 impl LogForm {
-    /// The form of a log that begins so.
+    /// The form of a log with this beginning.
     fn of(start: &[u8]) -> Self {
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
         let start = start.trim_ascii_start();
@@ -45,7 +45,7 @@ pub(super) struct LogEntries<R> {
 }
 
 impl<R: BufRead> LogEntries<R> {
-    /// Looks at how the log begins.
+    /// Detects the form from the beginning of the log.
     pub(super) fn of(mut log: R) -> io::Result<Self> {
         let mut start = Vec::new();
         log.by_ref().take(MAX_START).read_to_end(&mut start)?;
@@ -56,12 +56,12 @@ impl<R: BufRead> LogEntries<R> {
         })
     }
 
-    /// How the log is written.
+    /// The form of the log.
     pub(super) const fn form(&self) -> LogForm {
         self.form
     }
 
-    /// The next piece; of one that is too long nothing that could be taken for one is left.
+    /// The next piece. An overlong piece is cut short, so that it cannot be mistaken for a valid one.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.entry.clear();
         let more = match self.form {
@@ -81,7 +81,7 @@ impl<R: BufRead> LogEntries<R> {
         Ok(read > 0)
     }
 
-    /// Reads an object to its last brace, or what stands between two of them and is none.
+    /// Reads an object up to its last brace, or other text between two objects.
     fn read_object(&mut self) -> io::Result<bool> {
         let mut object = ObjectReader::default();
         loop {
@@ -117,26 +117,26 @@ impl<R: BufRead> LogEntries<R> {
     }
 }
 
-/// What a byte is to the object that is read.
+/// The role of a byte for the current object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BytePart {
     /// It separates objects.
     Between,
-    /// It belongs to it.
+    /// It belongs to the current object.
     Within,
-    /// It belongs to it and ends it.
+    /// It ends the current object.
     Last,
-    /// It belongs to the next one.
+    /// It begins the next object.
     Behind,
 }
 
-/// Where in an object the reader is.
+/// The position of the reader in an object.
 #[derive(Default)]
 struct ObjectReader {
     depth: usize,
     in_string: bool,
     escaped: bool,
-    /// Something that is no object has begun.
+    /// Whether text that is not an object has begun.
     is_other: bool,
 }
 
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     fn pieces(log: &str) -> (LogForm, Vec<String>) {
-        // Some bytes at a time, as a pipe may give them.
+        // A few bytes at a time, as from a pipe.
         let log = io::BufReader::with_capacity(3, log.as_bytes());
         let mut entries = LogEntries::of(log).expect("readable");
         let mut all = Vec::new();
@@ -211,7 +211,7 @@ mod tests {
                 LogForm::Lines,
                 &["{\"a\": 1}", "{\"b\": 2}"],
             ),
-            // What other programs write.
+            // Lines of other programs.
             (
                 "[INFO] x\n{\"b\": 2}\n",
                 LogForm::Lines,
