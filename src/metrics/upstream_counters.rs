@@ -1,18 +1,18 @@
-//! What becomes of questions to upstreams, counted per server.
+//! Counts the results of upstream queries, per server.
 //!
-//! Who asks an upstream holds its [`UpstreamCounters`], and its series live as long as they are
-//! held: a gauge of a server that nobody asks any more would raise alarms for ever, and a file
-//! that is reloaded for months with ever new servers must not fill the memory. A counter that
-//! comes back later begins at 0, which Prometheus takes for a restart.
+//! An upstream's client holds its [`UpstreamCounters`], and the series exist as long as they are
+//! held. Otherwise a gauge of a removed server would raise alarms forever, and a file that is
+//! reloaded for months with ever new servers would exhaust the memory. A counter that returns later
+//! starts at 0, which Prometheus treats as a restart.
 //!
-//! Two may be held for one name, for the moment in which a reload puts the second in the place of
-//! the first. Then a server that is in both is counted in one place, so that no counter goes
-//! backward, and the gauges are those of the second.
+//! While a reload replaces an upstream, two may be held for one name. A server that is in both then
+//! shares one counter, so that no counter decreases, and the gauges show the second.
 //!
-//! A question to an upstream costs microseconds and a network: one atomic each, shared by all, is
-//! good enough.
+//! A query to an upstream costs microseconds and network traffic, so one shared atomic per counter
+//! is fast enough.
 //!
-//! Not here: who is asked and when a server is down (`upstream`, which this does not know).
+//! Not here: which server is asked and when it is down (`upstream`; this module does not depend on
+//! it).
 
 use std::{
     collections::BTreeMap,
@@ -26,15 +26,15 @@ use std::{
 use super::{duration::nanos, shared_counters::labels};
 
 labels! {
-    /// How a question to one server ended: the label `result` of `upstream_queries_total`.
+    /// The result of a query to one server: the label `result` of `upstream_queries_total`.
     UpstreamQueryResult {
-        /// With an answer: NOERROR or NXDOMAIN.
+        /// NOERROR or NXDOMAIN.
         Answered = "answered",
-        /// With another code.
+        /// Another response code.
         ErrorCode = "error_code",
-        /// With a reply that is no well-formed answer.
+        /// A malformed reply.
         Malformed = "malformed",
-        /// Without a reply in time.
+        /// No reply in time.
         Timeout = "timeout",
         /// The server's port is closed.
         Refused = "refused",
@@ -44,7 +44,7 @@ labels! {
         NoRoute = "no_route",
         /// The network failed in another way.
         Unreachable = "unreachable",
-        /// The server does not speak TLS, or none that we do.
+        /// The server does not support TLS, or no version or cipher that dnsgate supports.
         Tls = "tls",
         /// The server's certificate is for another name.
         CertificateName = "certificate_name",
@@ -52,7 +52,7 @@ labels! {
         CertificateExpired = "certificate_expired",
         /// The server's certificate is not valid yet.
         CertificateNotYetValid = "certificate_not_yet_valid",
-        /// The server's certificate is by nobody who is trusted.
+        /// The issuer of the server's certificate is not trusted.
         CertificateIssuer = "certificate_issuer",
         /// The server's certificate cannot be accepted for another reason.
         Certificate = "certificate",
@@ -60,9 +60,9 @@ labels! {
         NoHttp2 = "http2_missing",
         /// The server answered with an HTTP status other than 200.
         HttpStatus = "http_status",
-        /// The server answered with HTTP content that is no DNS message.
+        /// The HTTP content of the answer is not a DNS message.
         HttpContent = "http_content",
-        /// There was no room to ask: no file descriptor, all connections full.
+        /// No resources to send the query: no file descriptor, or all connections full.
         Busy = "busy",
         /// Nobody waited for the reply any longer.
         Abandoned = "abandoned",
@@ -70,17 +70,17 @@ labels! {
 }
 
 labels! {
-    /// Why a question to an upstream failed at once: the label `why` of `upstream_refused_total`.
+    /// Why a query to an upstream failed at once: the label `why` of `upstream_refused_total`.
     UpstreamRefusal {
-        /// All its servers are down, and enough questions find out whether one is back.
+        /// All its servers are down, and the maximum number of queries is already testing them.
         Down = "down",
-        /// What it is asked comes back to dnsgate.
+        /// Its queries come back to dnsgate.
         Looping = "looping",
     }
 }
 
-/// The upper bounds of the buckets of `upstream_rtt_seconds`: from a server on this machine over
-/// one in the region to one across an ocean, up to the deadline of 2 s.
+/// The upper bounds of the buckets of `upstream_rtt_seconds`: from a server on this machine to one
+/// across an ocean, up to the deadline of 2 s.
 pub(crate) const RTT_BOUNDS: [Duration; 13] = [
     Duration::from_micros(100),
     Duration::from_micros(250),
@@ -97,10 +97,10 @@ pub(crate) const RTT_BOUNDS: [Duration; 13] = [
     Duration::from_secs(2),
 ];
 
-/// The buckets of one histogram: one below each bound, one above them all.
+/// The number of buckets of one histogram: one per bound, and one above all bounds.
 const RTT_BUCKETS: usize = RTT_BOUNDS.len() + 1;
 
-/// What was counted of one server.
+/// The counters of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ServerCells {
     asked: [AtomicU64; UpstreamQueryResult::ALL.len()],
@@ -134,7 +134,7 @@ impl ServerCells {
     }
 }
 
-/// What was counted of an upstream as a whole.
+/// The counters of an upstream as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct WholeCells {
     hedged: AtomicU64,
@@ -165,8 +165,9 @@ struct Server {
     looping: AtomicBool,
 }
 
-/// The counters of one upstream; made by [`Telemetry::upstream`](crate::telemetry::Telemetry::upstream). A server is named by its
-/// position; one that is not there is not counted. Every method may be called from any thread.
+/// The counters of one upstream, created by
+/// [`Telemetry::upstream`](crate::telemetry::Telemetry::upstream). A server is identified by its
+/// position; unknown positions are ignored. All methods are thread-safe.
 #[derive(Debug)]
 pub struct UpstreamCounters {
     name: String,
@@ -175,8 +176,7 @@ pub struct UpstreamCounters {
 }
 
 impl UpstreamCounters {
-    /// A question to a server has ended. `rtt` is the time from the query to the reply, where
-    /// there was one.
+    /// Counts a query to a server. `rtt` is the time from the query to the reply, if there was one.
     pub fn asked(&self, server: usize, result: UpstreamQueryResult, rtt: Option<Duration>) {
         let Some(Server { cells, .. }) = self.servers.get(server) else {
             return;
