@@ -194,46 +194,46 @@ impl UpstreamCounters {
         cells.nanos.fetch_add(nanos(rtt), Relaxed);
     }
 
-    /// A message that is no reply to the question it came for was ignored.
+    /// Counts a message that did not match its query and was ignored.
     pub fn mismatched(&self, server: usize) {
         if let Some(server) = self.servers.get(server) {
             server.cells.mismatched.fetch_add(1, Relaxed);
         }
     }
 
-    /// A question is asked again over TCP, because its replies may be forged.
+    /// Counts a query that is sent again over TCP because its replies may be forged.
     pub fn forged(&self, server: usize) {
         if let Some(server) = self.servers.get(server) {
             server.cells.forged.fetch_add(1, Relaxed);
         }
     }
 
-    /// A server is up, or down. It begins up.
+    /// Sets whether a server is up. Initially it is.
     pub fn up(&self, server: usize, up: bool) {
         if let Some(server) = self.servers.get(server) {
             server.down.store(!up, Relaxed);
         }
     }
 
-    /// What a server is asked comes back to a listener of ours, or no longer does. While it does, it is
-    /// not asked.
+    /// Sets whether a server's queries come back to our own listener. While they do, it is not
+    /// used.
     pub fn looping(&self, server: usize, looping: bool) {
         if let Some(server) = self.servers.get(server) {
             server.looping.store(looping, Relaxed);
         }
     }
 
-    /// A server was asked early, because another one took long.
+    /// Counts a hedged query.
     pub fn hedged(&self) {
         self.cells.hedged.fetch_add(1, Relaxed);
     }
 
-    /// A query waits for a question that was already in flight.
+    /// Counts a query that joined one already in flight.
     pub fn merged(&self) {
         self.cells.merged.fetch_add(1, Relaxed);
     }
 
-    /// A question failed at once.
+    /// Counts a query that failed at once.
     pub fn refused(&self, why: UpstreamRefusal) {
         if let Some(cell) = self.cells.refused.get(why as usize) {
             cell.fetch_add(1, Relaxed);
@@ -247,15 +247,15 @@ impl UpstreamCounters {
     }
 }
 
-/// The counters of all upstreams that somebody holds.
+/// The counters of all upstreams that are held.
 #[derive(Debug, Default)]
 pub(crate) struct AllUpstreamCounters {
-    /// The newest last.
+    /// Ordered from oldest to newest.
     held: Mutex<Vec<Weak<UpstreamCounters>>>,
 }
 
 impl AllUpstreamCounters {
-    /// The counters of a new upstream.
+    /// Creates the counters of a new upstream.
     pub(crate) fn hold(&self, name: &str, servers: &[String]) -> Arc<UpstreamCounters> {
         let mut held = self.lock();
         held.retain(|counters| counters.strong_count() > 0);
@@ -285,11 +285,11 @@ impl AllUpstreamCounters {
         counters
     }
 
-    /// All of it, at this moment.
+    /// Reads all counters and gauges.
     pub(crate) fn read(&self) -> UpstreamReadings {
         let held: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
         let mut read = UpstreamReadings::default();
-        // A later one of the same name takes the place of an earlier one's gauges.
+        // The gauges of a newer upstream replace those of an older one with the same name.
         for counters in held {
             let UpstreamCounters { name, cells, .. } = &*counters;
             read.up.retain(|(of, _), _| of != name);
@@ -304,7 +304,7 @@ impl AllUpstreamCounters {
         read
     }
 
-    /// A panic while the lock was held leaves a list that is whole: it is changed in one step.
+    /// A poisoned list is still consistent, because each change is one step.
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<UpstreamCounters>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
