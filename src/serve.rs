@@ -185,15 +185,15 @@ pub(crate) enum WorkerError {
     /// It could not continue.
     #[error("worker {name} ended")]
     Failed {
-        /// The name of its thread.
+        /// The thread's name.
         name: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A bug outside the handling of one query.
     #[error("worker {name} panicked")]
     Panicked {
-        /// The name of its thread.
+        /// The thread's name.
         name: String,
     },
 }

@@ -114,9 +114,10 @@ impl UpstreamClient {
         })
     }
 
-    /// Resolves a question until `until` at the latest. Joins an identical query that is already in
-    /// flight; a query that nobody waits for is dropped. Call it within any tokio runtime. If
-    /// several callers wait for one answer, each of their runtimes must run until it arrives.
+    /// Resolves a query until `until` at the latest. Joins an identical query that is already in
+    /// flight; an in-flight query that nobody waits for is dropped. Call it within any tokio
+    /// runtime. If several callers wait for one answer, each of their runtimes must run until it
+    /// arrives.
     ///
     /// Fails at once if no server may be asked. `party` is the client group that asks.
     ///
@@ -132,7 +133,7 @@ impl UpstreamClient {
         self.resolve_admitted(permit, party, until, admitted).await
     }
 
-    /// Like [`Self::resolve`], for a question that is already [admitted](Self::admit).
+    /// Like [`Self::resolve`], for a query that is already [admitted](Self::admit).
     ///
     /// # Errors
     /// As [`Self::resolve`].
@@ -143,7 +144,7 @@ impl UpstreamClient {
         until: Instant,
         admitted: Admitted,
     ) -> Result<Arc<Response>, Failure> {
-        // The question may have waited, and the last server may have gone down in the meantime.
+        // The query may have waited, and the last server may have gone down in the meantime.
         let _admitted = match admitted.0 {
             Some(_) => admitted,
             None => self.admit()?,
@@ -180,10 +181,10 @@ impl UpstreamClient {
         prober::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// Admits a question. Takes no lock.
+    /// Admits a query. Takes no lock.
     ///
     /// # Errors
-    /// All servers loop back to dnsgate, or all are down and the maximum number of questions is
+    /// All servers loop back to dnsgate, or all are down and the maximum number of queries is
     /// already testing them.
     pub(crate) fn admit(&self) -> Result<Admitted, Failure> {
         let failure = match self.shared.stats.availability() {
@@ -209,16 +210,16 @@ impl UpstreamClient {
     }
 }
 
-/// The admission of a question, valid until dropped.
+/// The admission of a query, valid until dropped.
 #[must_use]
 pub(crate) struct Admitted(Option<Probing>);
 
-/// The right of one question to test whether a server is back. Released when dropped.
+/// The right of one query to test whether a server is back. Released when dropped.
 struct Probing(Arc<UpstreamShared>);
 
 impl Probing {
     /// Takes the right if one is free. Counted here and not when the query is sent, because many
-    /// questions may be admitted before the first one is sent.
+    /// queries may be admitted before the first one is sent.
     fn begin(shared: &Arc<UpstreamShared>) -> Option<Self> {
         let more = |count: usize| (count < shared.limits.probing).then_some(count + 1);
         let begun = shared

@@ -16,7 +16,7 @@ use dnsgate_core::dns::{
     query::{CLASS_IN, HEADER},
 };
 
-/// The name of the first question, with its final dot.
+/// The name of the first question, with its trailing dot.
 pub(crate) fn question_name(message: &[u8]) -> Option<String> {
     let (name, _) = NameBuf::read(message.get(HEADER..)?).ok()?;
     Some(name.as_ref().to_string())

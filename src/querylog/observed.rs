@@ -206,7 +206,7 @@ impl Row {
     }
 }
 
-/// The time in seconds precision; empty if RFC 3339 cannot represent its year.
+/// The time, rounded to a second; empty if RFC 3339 cannot represent its year.
 fn shown(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }

@@ -15,7 +15,7 @@ pub(crate) type NumberedUpstreams = Vec<(Partition, Upstream)>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partitions {
     in_force: NumberedUpstreams,
-    /// The last number that was assigned.
+    /// The last number that was assigned, 0 at first.
     next: u32,
 }
 

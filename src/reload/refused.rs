@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dnsgate_config::{Report, Unquoted};
 use dnsgate_whatif::Failures;
 
-/// Why a reload changed nothing.
+/// Why a reload was refused and changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadRefused {
     /// There is no file to read: the built-in configuration is in force.

@@ -33,9 +33,10 @@ pub(super) struct Pace {
     misses: u32,
 }
 
-/// About twelve seconds from the first missed round to the third, which a supervisor that restarts
-/// by `/livez` waits anyway. Under an overload that drops nine of ten datagrams, three rounds of
-/// ten queries all fail once in 25 times; such an overload is an outage.
+/// About twelve seconds from the start of the first missed round to the end of the third, which a
+/// supervisor that restarts by `/livez` waits anyway. Under an overload that drops nine of ten
+/// datagrams, all queries of three rounds are lost about one time in 25; such an overload is an
+/// outage.
 pub(super) const PACE: Pace = Pace {
     period: Duration::from_secs(5),
     tries: 10,

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //!  worker ─▶ submit(query, permit, responder) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
-//!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
+//!               └─ no slot: reply at once                   ▲────── next alias ─────┘
 //! ```
 //!
 //! The task runs on the runtime of the worker that received the query, usually in the same thread.
 //! The number of tasks is bounded and shared fairly (`in_flight`); a query beyond the limit is shed
-//! at once, because an unbounded queue would only delay everybody. A query that fails at once is
-//! answered on the worker's thread and takes no slot. A query keeps the snapshot that it began
-//! with.
+//! at once with a stale response or SERVFAIL, because an unbounded queue would only delay
+//! everybody. A query that fails at once is answered on the worker's thread and takes no slot. A
+//! query keeps the snapshot that it began with.
 //!
 //! Not here: the choice of the server and the transport (`upstream`), the evaluation of the
 //! response (`engine`).
@@ -366,8 +366,9 @@ impl Forwarder {
         };
         let context = self.context(snapshot, now);
         match result {
-            // Earlier requests had used most of the time, so this timeout says little about this
-            // question. It is not cached, and the next query for it gets the full time.
+            // Earlier upstream requests had used most of the time, so this timeout says little
+            // about this question. The failure is not cached, and the next query for it gets the
+            // full time.
             Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
                 UpstreamResult::unknown(permit, Failure::Timeout, &context)
             }

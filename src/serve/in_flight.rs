@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!  limits.in_flight ─┬─ one half: reserved, the same number for each group at each upstream
-//!                    └─ other half: common; no group and no upstream holds more than four times the
-//!                       slots that are free in it
+//!                    └─ other half: common; no group and no upstream holds more than four times
+//!                       the slots that are free in it
 //! ```
 //!
 //! The guarantee: while a group has fewer queries in flight at an upstream than are reserved for

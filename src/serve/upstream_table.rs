@@ -58,10 +58,10 @@ impl UpstreamTable {
             .unwrap_or_default()
     }
 
-    /// Admits a request at this permit's upstream; `None` if it was removed.
+    /// Admits a query at this permit's upstream; `None` if it was removed.
     ///
     /// # Errors
-    /// The reason why the request fails at once.
+    /// The reason why the query fails at once.
     pub(super) fn admit(
         &self,
         snapshot: &Snapshot,

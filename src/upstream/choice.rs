@@ -4,9 +4,9 @@
 //! all are down. Looping servers are always omitted.
 //!
 //! `fastest` must detect when a slow server has become fast. The score of each server that was not
-//! asked therefore shrinks a little with each question to another server ([`fade`]), until it is
-//! the best and is asked; its answer corrects the score. A server that is twice as slow gets one
-//! question in 70, one that is a hundred times as slow gets one in 460.
+//! asked therefore shrinks a little with each query to another server ([`fade`]), until it is the
+//! best and is asked; its answer corrects the score. A server that is twice as slow gets one query
+//! in 70, one that is a hundred times as slow gets one in 460.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -31,7 +31,7 @@ pub(super) fn fade(score: Duration) -> Duration {
     score.mul_f64(FADE)
 }
 
-/// The servers to ask, by position, in order. `rotation` counts the questions.
+/// The servers to ask, by position, in order. `rotation` counts the queries.
 pub(super) fn order(
     strategy: Strategy,
     candidates: &[ServerCandidate],

@@ -92,7 +92,7 @@ impl InFlightQueries {
         })
     }
 
-    /// Returns the in-flight query for a question; `ask` starts one if there is none.
+    /// Returns the identical query in flight; `ask` starts one if there is none.
     pub(super) fn join<F, A>(self: &Arc<Self>, permit: &Permit, ask: F) -> Joined
     where
         F: FnOnce(Arc<Permit>) -> A,

@@ -1,5 +1,5 @@
-//! Resolves one question over several servers: the choice of servers, the time of the hedge, and
-//! the answer that counts.
+//! Resolves one query over several servers: the choice of servers, the time of the hedge, and the
+//! answer that counts.
 //!
 //! ```text
 //!  first  ├──────── hedge ────┬──── patience ──────┬───────────────────────────────┤ deadline

@@ -71,7 +71,7 @@ struct ServerRecord {
     beaten: u32,
 }
 
-/// The servers for one question.
+/// The servers for one query.
 pub(super) struct AttemptPlan {
     /// The servers in order.
     pub(super) order: Vec<usize>,
@@ -94,7 +94,7 @@ impl ServerStats {
         }
     }
 
-    /// The servers for the next question.
+    /// The servers for the next query.
     pub(super) fn plan(&self) -> AttemptPlan {
         let mut table = self.lock();
         let table = &mut *table;

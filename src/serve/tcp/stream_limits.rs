@@ -1,8 +1,8 @@
-//! The limits of streams.
+//! The limits of TCP connections.
 
 use std::time::Duration;
 
-/// The limits of streams.
+/// The limits of TCP connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamLimits {
     /// Connections in total. Drops the oldest idle connection when the limit is reached.

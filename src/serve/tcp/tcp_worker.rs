@@ -1,4 +1,4 @@
-//! What the connections of one worker share.
+//! The state that the connections of one worker share.
 
 use std::{cell::RefCell, sync::Arc};
 

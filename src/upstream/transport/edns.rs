@@ -18,7 +18,7 @@ const PLAIN: Duration = Duration::from_secs(300);
 /// Whether one server supports EDNS, as far as is known.
 #[derive(Debug, Default)]
 pub(super) struct EdnsSupport {
-    /// Time until which it is queried without EDNS.
+    /// Time until which the server is queried without EDNS.
     plain: Mutex<Option<Instant>>,
 }
 

@@ -195,8 +195,8 @@ impl Pool {
         TransportFault::Busy
     }
 
-    /// Takes a slot on a connection with number `least` or higher, on its own connection if `alone`
-    /// and possible.
+    /// Takes a slot on a connection with number `least` or higher. If `alone`, opens a connection
+    /// for this query only, if possible.
     fn slot(&self, least: u64, alone: bool) -> Option<PipelineSlot> {
         let mut open = self.lock();
         open.connections.retain(|connection| {

@@ -123,7 +123,7 @@ impl Pipeline {
         if self.asked.len() >= 2 * places {
             self.asked.retain(|_, asked| !asked.reply.is_closed());
         }
-        // The 65536 IDs are a multiple of the maximum number of queries.
+        // At most half of the 65536 IDs are in use, because a pipeline has at most 16384 slots.
         let id = loop {
             let id: u16 = rand::random();
             if !self.asked.contains_key(&id) {
