@@ -1,4 +1,4 @@
-//! The admin port: health, metrics, and what programs of this machine may ask for, over HTTP.
+//! The admin port: health, metrics, reload and explanations over HTTP.
 
 pub(crate) mod connection_limits;
 pub(crate) mod explain_page;

@@ -1,8 +1,8 @@
-//! The two clocks. The core is given the time as an argument; everything else of the program reads it here.
+//! The two clocks. The core gets the time as an argument; the rest of the program reads it here.
 
 use std::time::{Instant, SystemTime};
 
-/// The time by the calendar: for expiry dates and for the log.
+/// The wall-clock time, for expiry dates and for the log.
 #[expect(
     clippy::disallowed_methods,
     reason = "one of the two places that read a clock; the core is given this time"
@@ -11,8 +11,8 @@ pub(crate) fn calendar() -> SystemTime {
     SystemTime::now()
 }
 
-/// The time for durations and deadlines. It is tokio's clock, which is the system's but for tests that
-/// stop it.
+/// The monotonic time, for durations and deadlines. It is tokio's clock, which equals the system's
+/// except in tests that pause it.
 pub(crate) fn monotonic() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,9 +1,9 @@
-//! Faults on demand, in a build with the feature `faults`: questions for some names make dnsgate panic
-//! or hang, so that `tests/faults.rs` sees what that costs the real program; and the words of a file
-//! make a reload fail as a bug or a machine would make it fail.
+//! Fault injection, in a build with the feature `faults`. Queries for certain names make dnsgate
+//! panic or hang, so that `tests/faults.rs` can observe the effect on the real program; the content
+//! of a file makes a reload fail like a bug or a machine fault.
 //!
-//! Whoever may ask such a build can stop it, so a build without debug assertions, as every release
-//! is, cannot have the feature.
+//! Any client of such a build can stop it. The feature therefore does not compile without debug
+//! assertions, that is, in any release build.
 
 use std::{env, fs, io, thread, time::Duration};
 
@@ -14,33 +14,33 @@ compile_error!("the feature `faults` lets clients stop dnsgate: it is for its ow
 
 /// Panics on its worker.
 const PANIC: &str = "panic.dnsgate-test.example.";
-/// Panics once an upstream has been asked.
+/// Panics after an upstream has answered.
 const PANIC_LATER: &str = "panic-later.dnsgate-test.example.";
-/// Keeps its worker for ever.
+/// Blocks its worker forever.
 const HANG: &str = "hang.dnsgate-test.example.";
 
-/// Names the file that says how reloads fail; it is read at each place where one could.
+/// Names the file that says how reloads fail. It is read at each possible fault.
 const RELOADS: &str = "DNSGATE_FAULTS";
 
-/// Where a reload has come to.
+/// The stage of a reload.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reloading {
-    /// On its thread, where files are read.
+    /// On the thread that reads the files.
     Reading,
-    /// Where what was read takes the place of what is in force.
+    /// When the new configuration replaces the current one.
     Applying,
-    /// On the thread that looks for changes.
+    /// On the thread that checks for changes.
     Looking,
 }
 
-/// Panics or hangs there, if the file says so.
+/// Panics or hangs at this stage, if the file says so.
 #[expect(clippy::panic, reason = "it is what the file asks for")]
 pub(crate) fn reload(at: Reloading) {
     match (at, word().as_str()) {
         (Reloading::Reading, "panic reading")
         | (Reloading::Applying, "panic applying")
         | (Reloading::Looking, "panic looking") => panic!("as the file says"),
-        // Until it says otherwise; what begins meanwhile need not hang.
+        // Until the file says otherwise; later work need not hang.
         (Reloading::Reading, "hang reading") | (Reloading::Looking, "hang looking") => {
             while word() != "go on" {
                 thread::sleep(Duration::from_millis(10));
@@ -63,16 +63,16 @@ fn word() -> String {
     text.unwrap_or_default().trim().to_owned()
 }
 
-/// Where a query has come to.
+/// The stage of a query.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultPoint {
-    /// With the worker that read it.
+    /// On the worker that received it.
     Worker,
-    /// With the task that waits for an upstream, which has answered.
+    /// In the task that waits for an upstream, after its answer.
     Later,
 }
 
-/// Does what the query's name says, if it says it of this place.
+/// Injects the fault that the query's name selects, if it applies to this stage.
 #[expect(clippy::panic, reason = "it is what the name asks for")]
 pub(crate) fn strike(at: FaultPoint, packet: &[u8]) {
     let Ok(query) = Query::parse(packet) else {

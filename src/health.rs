@@ -1,7 +1,7 @@
-//! Whether dnsgate may be asked: starting, ready, draining. `/readyz` and `dnsgate_ready` tell it.
-//! Beside that, what is wrong without being a reason not to ask: a configuration that was refused
-//! (`/readyz` adds it), a listener that has fallen silent (`/livez` fails). Nothing that an upstream or a
-//! client sends is a reason.
+//! The process state (starting, ready, draining) for `/readyz` and `dnsgate_ready`. Also faults
+//! that do not affect readiness: a refused configuration (`/readyz` mentions it) and a listener
+//! that stopped answering (`/livez` fails). Data from clients and upstreams do not affect any of
+//! it.
 
 use std::{
     collections::BTreeSet,
@@ -11,24 +11,24 @@ use std::{
 
 use dnsgate_config::Unquoted;
 
-/// The phases of a process's life; they only go forward, but for the reason of waiting.
+/// The phases of a process. They change only in this order; the text of `Starting` may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Not yet: what is still missing.
+    /// Starting; contains the missing step.
     Starting(String),
-    /// Every listener is bound, the configuration is loaded, a query of our own was answered.
+    /// Every listener is bound, the configuration is loaded, and dnsgate's own query was answered.
     Ready,
-    /// No more: why. Queries are still answered for a while.
+    /// Stopping; contains the reason. Queries are still answered for a while.
     Draining(String),
 }
 
-/// The phase, shared.
+/// The shared state of the process.
 #[derive(Debug)]
 pub struct ProcessHealth {
     phase: Mutex<Phase>,
     /// Why the last reload was refused.
     refused: Mutex<Option<String>>,
-    /// UDP listeners that do not answer a query of our own.
+    /// UDP listeners that do not answer dnsgate's own query.
     silent: Mutex<BTreeSet<SocketAddr>>,
 }
 
@@ -45,7 +45,7 @@ impl Default for ProcessHealth {
 }
 
 impl ProcessHealth {
-    /// Says what is still missing. Nothing happens once it was ready.
+    /// Sets the missing step. Has no effect once ready.
     pub fn starting(&self, missing: &str) {
         self.change(|phase| match phase {
             Phase::Starting(_) => Some(Phase::Starting(missing.to_owned())),
@@ -53,7 +53,7 @@ impl ProcessHealth {
         });
     }
 
-    /// Says that dnsgate may be asked. Nothing happens once it drains.
+    /// Sets the phase to ready. Has no effect while draining.
     pub fn ready(&self) {
         self.change(|phase| match phase {
             Phase::Starting(_) => Some(Phase::Ready),
@@ -61,7 +61,7 @@ impl ProcessHealth {
         });
     }
 
-    /// Says that dnsgate is about to stop; there is no way back.
+    /// Sets the phase to draining, which is final.
     pub fn draining(&self, why: &str) {
         self.change(|phase| match phase {
             Phase::Starting(_) | Phase::Ready => Some(Phase::Draining(why.to_owned())),
@@ -69,14 +69,14 @@ impl ProcessHealth {
         });
     }
 
-    /// The phase at this moment.
+    /// The current phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         locked(&self.phase).clone()
     }
 
-    /// Keeps the first line of why a reload was refused, until the next one; `None` for one that was
-    /// not. It quotes no file: whoever may see `/readyz` need not be one who may read that.
+    /// Stores the first line of the reason for a refused reload; `None` clears it. It contains no
+    /// text from files, because readers of `/readyz` may not be allowed to read those.
     pub fn reloaded(&self, refused: Option<&Unquoted>) {
         *locked(&self.refused) = refused.map(|why| why.first_line().to_string());
     }
@@ -87,7 +87,7 @@ impl ProcessHealth {
         locked(&self.refused).clone()
     }
 
-    /// Says whether the UDP listener at `address` answers a query of our own.
+    /// Records whether the UDP listener at `address` answers dnsgate's own query.
     pub fn answers(&self, address: SocketAddr, answers: bool) {
         let mut silent = locked(&self.silent);
         if answers {
@@ -97,7 +97,7 @@ impl ProcessHealth {
         }
     }
 
-    /// A UDP listener that does not answer.
+    /// A UDP listener that does not answer, if any.
     #[must_use]
     pub fn silent(&self) -> Option<SocketAddr> {
         locked(&self.silent).first().copied()
@@ -111,7 +111,7 @@ impl ProcessHealth {
     }
 }
 
-/// What a panic elsewhere left behind is whole: each is written in one step.
+/// A poisoned value is still complete, because each value is written in one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

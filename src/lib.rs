@@ -1,14 +1,16 @@
-//! dnsgate: the guarded way out of a VPC, for DNS. This is the program: what runs.
+//! dnsgate: a DNS forwarder that controls a VPC's egress by an allowlist. This crate is the
+//! program.
 //!
-//! What decides is in `dnsgate-core`, and knows no socket, task, clock, file or metric. What the file says is in
-//! `dnsgate-config`, what a configuration would do in `dnsgate-whatif`, and the proof from a workload's place in
-//! `dnsgate-verify`.
+//! `dnsgate-core` makes the decisions and uses no socket, task, clock, file or metric.
+//! `dnsgate-config` reads the configuration file, `dnsgate-whatif` shows what a configuration would
+//! do, and `dnsgate-verify` checks it from a workload's point of view.
 //!
-//! - `run`: start and stop, in order. `cli`: the verbs.
-//! - `serve`: the data plane: UDP and TCP listeners, workers, queries that wait for an upstream.
-//! - `upstream`: the way to the servers that allowed names are forwarded to.
-//! - `reload`: another configuration takes the place of the one in force.
-//! - [`telemetry`]: the handle that all of them count and log by; [`metrics`], [`querylog`]: what it counts and logs with.
+//! - `run`: start and stop, in order. `cli`: the subcommands.
+//! - `serve`: the data plane: UDP and TCP listeners, workers, in-flight queries.
+//! - `upstream`: the client of the servers that allowed names are forwarded to.
+//! - `reload`: replaces the configuration.
+//! - [`telemetry`]: the handle that all of them use to count and log; [`metrics`], [`querylog`]:
+//!   the counters and the log.
 //! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
 #![cfg_attr(

@@ -1,13 +1,13 @@
-//! Counters, and how `/metrics` shows them.
+//! Counters, and their export at `/metrics`.
 //!
 //! ```text
 //!  query ─▶ Key (family and labels as one number) ─▶ the thread's own counters ─┐
 //!  connection, fault, reload ─▶ SharedCounters ─────────────────────────────────┤
-//!  question to a server ─▶ UpstreamCounters ────────────────────────────────────┼─▶ exporter ─▶ /metrics
+//!  query to a server ─▶ UpstreamCounters ───────────────────────────────────────┼─▶ exporter ─▶ /metrics
 //!  cache, in flight ─▶ Reading, read at the scrape ─────────────────────────────┘
 //! ```
 //!
-//! Labels are closed sets, or names of the configuration (`names`); never what a client sent.
+//! Labels are closed sets or names from the configuration (`names`), never data from clients.
 
 pub(crate) mod duration;
 pub(crate) mod exporter;

@@ -1,14 +1,14 @@
-//! The query log, and the lifecycle log beside it: a line each, written by a thread each.
+//! The query log and the lifecycle log, each written by its own thread, one line per entry.
 //!
-//! Workers hand over fixed-size copies by a bounded queue and never wait: what does not fit is
-//! dropped and counted (`dnsgate_log_dropped_total`). So a pipe that nobody reads stops the log
-//! and nothing else. Formatting happens in the log's thread.
+//! Workers pass fixed-size copies through a bounded queue and never wait: what does not fit is
+//! dropped and counted (`dnsgate_log_dropped_total`). A pipe that nobody reads therefore stops only
+//! the log. The log's thread does the formatting.
 //!
-//! By default both go to standard error, which Cloud Logging's agents take. Queries may have an output of their
-//! own (`output`). Lifecycle events stay on standard error always: who starts a process looks there.
+//! By default both logs go to standard error, which Cloud Logging's agents collect. Queries can
+//! have a separate output (`output`). Lifecycle events always stay on standard error, where the
+//! operator who starts a process looks first.
 //!
-//! Not here: what is counted. A line that is dropped or not in the sample is missing from the log
-//! alone.
+//! Not here: the counters. A line that is dropped or not sampled is missing only from the log.
 
 mod collector;
 pub mod finished_query;
@@ -50,22 +50,23 @@ pub use severity::LogSeverity;
 use start_error::StartError;
 use writer::{Destination, LogThread};
 
-/// The lifecycle events that can wait; they have a queue of their own, so that no flood of queries
-/// pushes one out.
+/// Capacity for lifecycle events. They have their own queue, so that a flood of queries cannot
+/// displace them.
 const EVENT_QUEUE: usize = 256;
 
-/// How and what is logged.
+/// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Which queries.
+    /// Which queries are logged.
     pub queries: LogQueries,
-    /// Where all are: one in so many of those that were neither denied nor failed, at least 1.
+    /// If all are logged: one in this many of the queries that were neither denied nor failed. At
+    /// least 1.
     pub sample: u32,
-    /// In which form.
+    /// The line format.
     pub format: LogFormat,
-    /// Where queries go.
+    /// The output of queries.
     pub output: LogOutput,
-    /// How many queries can wait to be written, at least 1.
+    /// Capacity of the queue of queries, at least 1.
     pub queue: usize,
 }
 
@@ -81,8 +82,8 @@ impl Default for LogSettings {
     }
 }
 
-/// Whether a query that ended so is logged. What is observed would be a denial and is logged as
-/// one is; a panic is an error of ours and is logged in any case.
+/// Whether a query with this outcome is logged. An observed query counts as a denial, because it
+/// would be one. A panic is a bug and is always logged.
 const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
     match queries {
         LogQueries::All => true,
@@ -94,7 +95,7 @@ const fn wanted(queries: LogQueries, outcome: &Outcome) -> bool {
     }
 }
 
-/// Whether lines to this output are text for people.
+/// Whether the lines to this output are text for people.
 fn is_text(format: LogFormat, output: &LogOutput) -> bool {
     match (format, output) {
         (LogFormat::Text, _) => true,
@@ -105,7 +106,7 @@ fn is_text(format: LogFormat, output: &LogOutput) -> bool {
     }
 }
 
-/// Which queries are logged, and of those that went well one in how many.
+/// Which queries are logged, and the sampling rate of successful ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Selection {
     queries: LogQueries,
@@ -113,7 +114,7 @@ struct Selection {
 }
 
 impl Selection {
-    /// Only where all are logged is there something to be counted again.
+    /// Sampling applies only if all queries are logged.
     fn new(queries: LogQueries, sample: u32) -> Self {
         let sample = match queries {
             LogQueries::All => sample.max(1),
@@ -123,30 +124,30 @@ impl Selection {
     }
 }
 
-/// A worker's end of the queue of queries.
+/// A worker's handle to the queue of queries.
 #[derive(Debug)]
 pub(crate) struct LogQueue {
     selection: Selection,
-    /// What another configuration may have changed.
+    /// The selection of the newest configuration.
     newest: Arc<Mutex<Selection>>,
     sampler: Sampler,
     queries: LogThread<QueryRecord>,
 }
 
 impl LogQueue {
-    /// Whether this query is to be handed over; to be asked once for each.
+    /// Whether this query is to be logged. Call it once per query.
     pub(crate) fn wants(&mut self, outcome: &Outcome) -> bool {
         wanted(self.selection.queries, outcome) && (!is_routine(outcome) || self.sampler.take())
     }
 
-    /// Hands a query over; `false` when the queue is full.
+    /// Queues a query; `false` if the queue is full.
     pub(crate) fn push(&self, mut record: QueryRecord) -> bool {
         record.sample = self.selection.sample;
         self.queries.push(record)
     }
 
-    /// Another configuration is in force: its selection holds from now on. Not asked for each query,
-    /// which would cost all of them something.
+    /// Adopts the selection of a new configuration. Not done per query, because that would cost
+    /// time for every query.
     pub(crate) fn refresh(&mut self) {
         let newest = *locked(&self.newest);
         if newest != self.selection {
@@ -156,12 +157,12 @@ impl LogQueue {
     }
 }
 
-/// It is written in one step, so that a panic elsewhere has left it whole.
+/// A poisoned value is still complete, because it is written in one step.
 fn locked(selection: &Mutex<Selection>) -> MutexGuard<'_, Selection> {
     selection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The log as the rest of the program has it.
+/// The logs, as used by the rest of the program.
 #[derive(Clone, Debug)]
 pub(crate) struct Logs {
     selection: Arc<Mutex<Selection>>,
@@ -171,10 +172,10 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    /// Starts both logs, each with a thread of its own. `stderr` is where lifecycle events go.
+    /// Starts both logs, each with its own thread. Lifecycle events go to `stderr`.
     ///
     /// # Errors
-    /// When an output cannot be opened, or the system refuses a thread.
+    /// An output cannot be opened, or the system refuses a thread.
     pub(crate) fn start(
         settings: &LogSettings,
         stderr: Sink,
@@ -214,7 +215,7 @@ impl Logs {
         })
     }
 
-    /// The queue for one more worker.
+    /// The queue handle for one more worker.
     pub(crate) fn queue(&self) -> LogQueue {
         let selection = *locked(&self.selection);
         LogQueue {
@@ -225,7 +226,7 @@ impl Logs {
         }
     }
 
-    /// Has workers log other queries, from the next generation on that they see.
+    /// Changes the selection. Workers adopt it with the next generation that they see.
     pub(crate) fn select(&self, queries: LogQueries, sample: u32) {
         *locked(&self.selection) = Selection::new(queries, sample);
     }
@@ -237,22 +238,21 @@ impl Logs {
         }
     }
 
-    /// Opens the file of the queries again, if there is one; what was handed over before goes to
-    /// the old one.
+    /// Reopens the file of the query log, if there is one. Earlier lines go to the old file.
     pub(crate) fn reopen(&self) {
         self.queries.reopen();
     }
 
-    /// Waits until everything handed over so far is written, or the time is up: `false`.
+    /// Waits until everything queued so far is written; `false` if `patience` expires first.
     pub(crate) fn flush(&self, patience: Duration) -> bool {
         let queries = self.queries.flush(patience);
-        // If the one has taken all the time, the other has had as much.
+        // If the first flush used all the time, the second thread had the same time to write.
         let patience = if queries { patience } else { Duration::ZERO };
         self.lifecycle.flush(patience) && queries
     }
 }
 
-/// Formats queries. It keeps the names that it used last.
+/// Formats queries. It keeps the names of the last configuration that it used.
 fn formatter(names: &Arc<Names>, text: bool) -> impl FnMut(&mut Vec<u8>, QueryRecord) + use<> {
     let names = Arc::clone(names);
     let (mut generation, mut labels) = names.newest();

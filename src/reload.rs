@@ -1,11 +1,11 @@
-//! Puts another configuration in force: reads it, checks it, and swaps the snapshot.
+//! Replaces the configuration: reads it, checks it, and swaps the snapshot.
 //!
 //! ```text
-//! file ─▶ read, check, build whole ─▶ compare with what cannot change ─▶ its own tests ─▶ swap ─▶ report
-//!              │ wrong                        │ changed                      │ failed
-//!              └──────────────────────────────┼──────────────────────────────┘
-//!                                             ▼
-//!                                 nothing changes; told why
+//! file ─▶ read, check, build ─▶ compare the fixed keys ─▶ its own tests ─▶ swap ─▶ report
+//!              │ invalid              │ changed                │ failed
+//!              └──────────────────────┴────────────────────────┘
+//!                                     ▼
+//!                       nothing changes; the reason is reported
 //! ```
 //!
 //! `task` has the causes of a reload, `report` its log and metrics.
@@ -38,28 +38,28 @@ pub(crate) use task::{Causes, keep};
 
 use partitions::Partitions;
 
-/// The number of the first snapshot of a process.
+/// The generation of the first snapshot of a process.
 const FIRST_GENERATION: u64 = 1;
 
-/// A valid configuration to put in force next, and how it differs from the one in force.
+/// A valid configuration that can replace the current one, and the differences.
 #[derive(Debug)]
 pub(crate) struct NextConfiguration {
-    /// The snapshot, with the next number.
+    /// The snapshot, with the next generation number.
     pub(crate) snapshot: Snapshot,
     /// The differences.
     pub(crate) changes: Changes,
     /// The warnings.
     pub(crate) warnings: Vec<Notice>,
-    /// The upstreams, in the order of their numbers in the snapshot's policy.
+    /// The upstreams, in the order of their IDs in the snapshot's policy.
     pub(crate) upstreams: NumberedUpstreams,
-    /// Which queries are logged, and one in how many.
+    /// Which queries are logged, and the sampling rate (one in N).
     pub(crate) log: (LogQueries, u32),
     contents: Arc<Contents>,
     startup: Startup,
 }
 
-/// One attempt to read the configuration again. It owns copies of all that it needs, so nothing is lost if its
-/// thread never ends.
+/// One attempt to read the configuration again. It owns copies of everything it needs, so nothing
+/// is lost if its thread hangs.
 #[derive(Debug)]
 pub(crate) struct ReloadAttempt {
     path: Option<PathBuf>,
@@ -74,17 +74,17 @@ pub(crate) struct ReloadAttempt {
 /// The result of an attempt.
 #[derive(Debug)]
 pub(crate) struct AttemptResult {
-    /// The configuration to put in force, or why there is none.
+    /// The new configuration, or why there is none.
     pub(crate) next: Result<NextConfiguration, ReloadRefused>,
     /// The files that were read; `None` if none was.
     files: Option<Vec<ReadFile>>,
     partitions: Partitions,
 }
 
-/// What a report says of a configuration that is in force.
+/// The parts of a report about a configuration that is now in force.
 #[derive(Debug)]
 pub(crate) struct Applied {
-    /// The number of its snapshot.
+    /// The generation of its snapshot.
     pub(crate) generation: u64,
     /// The differences.
     pub(crate) changes: Changes,
@@ -92,27 +92,27 @@ pub(crate) struct Applied {
     pub(crate) warnings: Vec<Notice>,
 }
 
-/// Owns the snapshot in force: the only one that replaces it.
+/// Owns the current snapshot. Only the reloader replaces it.
 #[derive(Debug)]
 pub(crate) struct Reloader {
     path: Option<PathBuf>,
-    /// Whether the file was none that can be read again.
+    /// Whether the configuration came from a pipe or device, which cannot be read again.
     read_once: bool,
     live: LiveSnapshot,
     contents: Arc<Contents>,
     startup: Startup,
-    /// The addresses that the process listens on: no upstream may be one of these.
+    /// The addresses that the process listens on. No upstream may have one of these.
     listen: Vec<Listen>,
     partitions: Partitions,
     files: Vec<ReadFile>,
 }
 
 impl Reloader {
-    /// Puts the first configuration of this process in force. `path` is where it came from, `None`
-    /// for the built-in one; `now` is when its tests are asked.
+    /// Loads the first configuration of this process. `path` is its file, `None` for the built-in
+    /// configuration; `now` is the time for its tests.
     ///
     /// # Errors
-    /// Its own tests, where they fail.
+    /// Its own tests failed.
     pub(crate) fn new(
         path: Option<PathBuf>,
         config: Config,
@@ -136,7 +136,7 @@ impl Reloader {
         })
     }
 
-    /// The same for a server that listens there.
+    /// Sets the addresses that the server listens on.
     #[must_use]
     pub(crate) fn listening(self, listen: &[Listen]) -> Self {
         Self {
@@ -145,31 +145,31 @@ impl Reloader {
         }
     }
 
-    /// The snapshot in force, for those who read it.
+    /// The current snapshot, for its readers.
     #[must_use]
     pub(crate) const fn live(&self) -> &LiveSnapshot {
         &self.live
     }
 
-    /// The file that it came from; `None` for the built-in one.
+    /// The configuration file; `None` for the built-in configuration.
     #[must_use]
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// The upstreams of the snapshot in force.
+    /// The upstreams of the current snapshot.
     #[must_use]
     pub(crate) const fn upstreams(&self) -> &NumberedUpstreams {
         self.partitions.in_force()
     }
 
-    /// The files of the last attempt, successful or not: the ones to watch for changes.
+    /// The files of the last attempt, successful or not. These are watched for changes.
     #[must_use]
     pub(crate) fn files(&self) -> &[ReadFile] {
         &self.files
     }
 
-    /// An attempt to replace the configuration in force by the one in the file now.
+    /// An attempt to load the current content of the file.
     #[must_use]
     pub(crate) fn attempt(&self) -> ReloadAttempt {
         ReloadAttempt {
@@ -183,10 +183,11 @@ impl Reloader {
         }
     }
 
-    /// Keeps the list of files that an attempt has read, and returns its result. Nothing is in force yet.
+    /// Keeps the list of files that an attempt has read, and returns its result. Does not yet
+    /// change the snapshot.
     ///
     /// # Errors
-    /// [`ReloadRefused`], and the snapshot in force stays.
+    /// [`ReloadRefused`]. The current snapshot stays.
     pub(crate) fn take(&mut self, read: AttemptResult) -> Result<NextConfiguration, ReloadRefused> {
         if let Some(files) = read.files {
             self.files = files;
@@ -195,7 +196,7 @@ impl Reloader {
         read.next
     }
 
-    /// Puts what was read in force: queries that begin from now on see it.
+    /// Puts the new configuration in force. Queries that begin from now on see it.
     pub(crate) fn apply(&mut self, next: NextConfiguration) -> Applied {
         let generation = next.snapshot.generation();
         self.partitions.apply(next.upstreams);
@@ -233,7 +234,7 @@ impl ReloadAttempt {
             if self.read_once {
                 return Err(ReloadRefused::ReadOnce(path.clone()));
             }
-            // A file in its place is a change, whatever is in it.
+            // A regular file that appears at this path counts as a change, whatever its content.
             *files = Some(vec![ReadFile::unread(path)]);
             return Err(ReloadRefused::NotAFile(path.clone()));
         }
@@ -268,7 +269,7 @@ impl ReloadAttempt {
     }
 }
 
-/// Whether a path names a pipe or a device, which cannot be read twice.
+/// Whether a path refers to a pipe or a device, which cannot be read twice.
 fn is_no_file(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())

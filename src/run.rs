@@ -1,4 +1,4 @@
-//! A running dnsgate, from its start to its end: `dnsgate serve`.
+//! A running dnsgate (`dnsgate serve`), from start to end.
 //!
 //! ```text
 //! configuration ─▶ telemetry ─▶ bind ─▶ start workers ─▶ probe ─▶ ready ◀─▶ reload
@@ -6,11 +6,11 @@
 //!                   exit 0 ◀─ flush the log ◀─ stop workers ◀─ drain ◀┘
 //! ```
 //!
-//! A signal to stop that comes before "ready" ends it at once, also with exit code 0.
+//! A stop signal before "ready" ends the process at once, also with exit code 0.
 //!
-//! Every fault of the configuration or the machine shows before "ready"; after that only the end of a worker
-//! ends the process. `/readyz` says 503 until the listeners have answered dnsgate's own query, and again from
-//! the first moment of the drain, while queries are still answered.
+//! Every error of the configuration or the machine shows before "ready"; after that only the end of
+//! a worker ends the process. `/readyz` returns 503 until the listeners have answered dnsgate's own
+//! query, and again from the start of the drain, while queries are still answered.
 
 use std::{
     convert::Infallible, future::Future, net::SocketAddr, num::NonZeroUsize, panic::catch_unwind,
@@ -45,11 +45,11 @@ use size::Size;
 
 pub use signals::catch_signals;
 
-/// How long dnsgate's own query waits for its answer. A machine that needs longer for a refusal is not ready.
+/// Timeout of dnsgate's own query. A machine that needs longer for a refusal is not ready.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
-/// Requests of the admin pages that wait while a reload is done; the pages bound their number as well.
+/// Admin requests that can wait during a reload; the pages limit their number as well.
 const REQUESTS: usize = 1;
-/// How long the last lines of the log may take to be written.
+/// Timeout of writing the last log lines.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The arguments of `serve`.
@@ -67,10 +67,10 @@ pub struct Options {
     pub no_watch: bool,
 }
 
-/// Serves until SIGTERM or SIGINT. A second signal cuts the drain short.
+/// Serves until SIGTERM or SIGINT. A second signal ends the drain.
 ///
 /// # Errors
-/// A fault of the configuration or an address, or the end of a worker.
+/// An invalid configuration or address, or the end of a worker.
 pub fn serve(options: Options) -> anyhow::Result<()> {
     catch_signals().context("signals cannot be caught")?;
     descriptors::raise();
@@ -90,12 +90,12 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         options.config,
         !options.no_watch,
     ));
-    // A thread that reads from a network file system may hang for ever; the end does not wait for it.
+    // A thread that reads from a network file system may hang forever. Do not wait for it.
     runtime.shutdown_background();
     ended
 }
 
-/// The runtime of connections to upstreams and of the admin pages.
+/// The runtime for upstream connections and admin pages.
 fn runtime(size: Size) -> anyhow::Result<Runtime> {
     let build = || {
         tokio::runtime::Builder::new_multi_thread()
@@ -105,7 +105,7 @@ fn runtime(size: Size) -> anyhow::Result<Runtime> {
             .enable_all()
             .build()
     };
-    // tokio panics where the system refuses a thread.
+    // tokio panics if the system refuses to create a thread.
     match catch_unwind(build) {
         Ok(built) => built.context("the runtime cannot be started"),
         Err(_) => Err(anyhow!("the runtime cannot be started: {}", size.advice())),
@@ -159,7 +159,7 @@ async fn run(
     let mut server = server
         .start(worker)
         .with_context(|| format!("the workers cannot be started: {}", size.advice()))?;
-    // To the very end: the watchdog runs during the drain, too.
+    // Kept until the end, because the watchdog also runs during the drain.
     let mut watches = JoinSet::new();
     let ended = match probe_all(&telemetry, &server).await {
         Ok(()) => {
@@ -189,11 +189,11 @@ async fn run(
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
     telemetry.event(LogSeverity::Notice, "stopped", &[]);
     telemetry.flush(FLUSH_PATIENCE);
-    // The reason for which a worker ended comes first.
+    // The reason why a worker ended takes precedence.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
 }
 
-/// Binds the listeners, and logs those that a host without IPv6 cannot have.
+/// Binds the listeners, and logs those that were skipped on a host without IPv6.
 fn bind(
     telemetry: &Telemetry,
     startup: &Startup,
@@ -213,14 +213,14 @@ fn bind(
     Ok(server)
 }
 
-/// Ends the queries under way first, then the admin pages.
+/// Finishes the in-flight queries first, then stops the admin pages.
 async fn stop(
     server: Running,
     limits: &Limits,
     forwarder: &Forwarder,
     admin: Option<AdminServer>,
 ) -> Result<(), Vec<WorkerError>> {
-    // By then every query that waits for an upstream has its reply.
+    // Every in-flight query has its reply by then.
     let last = monotonic() + limits.upstream_timeout;
     let longest = limits.tcp_message_timeout.max(limits.upstream_timeout);
     let stopped = server.shutdown(longest).await;
@@ -231,7 +231,7 @@ async fn stop(
     stopped
 }
 
-/// The forwarder with the upstreams of the configuration in force.
+/// The forwarder with the upstreams of the current configuration.
 fn forwarder(
     cache: Cache,
     limits: Limits,
@@ -245,8 +245,8 @@ fn forwarder(
     Ok(forwarder)
 }
 
-/// Serves until a signal to stop, and returns its name; an error if a worker ends before. `keep` gets each
-/// SIGHUP and reloads; the log file is reopened at once, whatever the reload does.
+/// Serves until a stop signal and returns its name. An error if a worker ends first. `keep`
+/// receives each SIGHUP and reloads; the log file is reopened at once, independent of the reload.
 async fn until_told<K: Future<Output = Infallible>>(
     telemetry: &Telemetry,
     server: &mut Running,
@@ -257,7 +257,7 @@ async fn until_told<K: Future<Output = Infallible>>(
     let mut keep = pin!(keep(hangups));
     let reload = || {
         telemetry.reopen();
-        // Without room a reload is waiting already, and will read the newest files.
+        // A full channel means that a reload is already pending. It will read the newest files.
         let _ = hangup.try_send(());
     };
     if signals::hung_up_early() {
@@ -275,7 +275,7 @@ async fn until_told<K: Future<Output = Infallible>>(
     }
 }
 
-/// Queries the UDP listeners periodically, and pings systemd's watchdog while they answer.
+/// Queries the UDP listeners periodically, and notifies systemd's watchdog while they answer.
 fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>) {
     for &(transport, address) in server.addresses() {
         if transport == Transport::Udp {
@@ -294,7 +294,7 @@ fn self_watch(telemetry: &Telemetry, server: &Running, watches: &mut JoinSet<()>
     watches.spawn(systemd::watchdog(telemetry.clone()));
 }
 
-/// Keeps answering while load balancers learn from `/readyz` to send queries elsewhere.
+/// Continues to answer while load balancers learn from `/readyz` to send queries elsewhere.
 async fn drain(
     telemetry: &Telemetry,
     server: &mut Running,
@@ -317,8 +317,8 @@ async fn drain(
     }
 }
 
-/// Sends dnsgate's own query to every UDP listener. On a host whose IPv6 is switched off, `[::]` can be bound
-/// but not reached: that is logged, and no error where another listener answers.
+/// Sends dnsgate's own query to every UDP listener. On a host with disabled IPv6, `[::]` can be
+/// bound but not reached; that is logged, and is no error if another listener answers.
 async fn probe_all(telemetry: &Telemetry, server: &Running) -> anyhow::Result<()> {
     let (mut answered, mut unreachable) = (false, None);
     for &(transport, address) in server.addresses() {

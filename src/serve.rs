@@ -9,12 +9,13 @@
 //!                         └─▶ Handler::handle(message, out) ─▶ reply
 //! ```
 //!
-//! The kernel spreads datagrams and connections over the workers, by client, and no two workers
-//! share anything on a query's path. The [`Handler`] reads the packets; the listeners read only their length,
-//! except to answer SERVFAIL when the handler panicked. So one poisonous packet costs one answer, never a worker.
+//! The kernel spreads datagrams and connections over the workers by client, and workers share
+//! nothing on a query's path. The [`Handler`] parses the packets; the listeners look only at their
+//! length, except to answer SERVFAIL if the handler panicked. A packet that causes a panic
+//! therefore costs one answer, never a worker.
 //!
-//! Not here: which addresses and how many workers (configuration), what the answer is (engine),
-//! what is counted (telemetry; the handler is told of every [`ListenerEvent`](handler::ListenerEvent)).
+//! Not here: the addresses and the number of workers (configuration), the answer (engine), the
+//! counters (telemetry; the handler receives every [`ListenerEvent`](handler::ListenerEvent)).
 
 mod bind;
 mod catch_panic;
@@ -55,11 +56,12 @@ pub(crate) use rate::ClientRateLimiter;
 pub(crate) use tcp::StreamLimits;
 pub(crate) use worker::Worker;
 
-/// All listeners, bound, not yet served. Clients may send already; the kernel keeps what they send.
+/// All listeners, bound but not yet served. Clients can already send; the kernel buffers their
+/// messages.
 pub(crate) struct Listeners {
     addresses: Vec<(Transport, SocketAddr)>,
     datagrams: Vec<Socket>,
-    /// One list per worker: a socket of each address.
+    /// One list per worker, with a socket for each address.
     streams: Vec<Vec<Socket>>,
     limits: StreamLimits,
     connections: Arc<tcp::Connections>,
@@ -67,12 +69,11 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds every address, `workers` sockets each. Port 0 means any free port. On a host without
-    /// IPv6 every IPv6 address is none, so that `[::]` is done without where another address is
-    /// bound.
+    /// Binds every address, with `workers` sockets each. Port 0 means any free port. On a host
+    /// without IPv6, `[::]` is skipped if another address could be bound.
     ///
     /// # Errors
-    /// The first address that could not be bound; then none is.
+    /// The first address that could not be bound. No listener is left bound in this case.
     pub(crate) fn bind(
         listen: &[(Transport, SocketAddr)],
         workers: NonZeroUsize,
@@ -115,34 +116,35 @@ impl Listeners {
         Ok(server)
     }
 
-    /// The addresses that could not be bound because this host has no IPv6, and are done without.
+    /// The addresses that were skipped because this host has no IPv6.
     #[must_use]
     pub(crate) fn without(&self) -> &[BindError] {
         &self.without
     }
 
-    /// The addresses that are bound, in the order in which they were asked for.
+    /// The bound addresses, in the order of the configuration.
     #[must_use]
     pub(crate) fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
-    /// Tells how many bytes of replies are held that clients of streams have not read.
+    /// Returns a function that reads how many bytes of replies are held because TCP clients have
+    /// not read them.
     pub(crate) fn unread(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let connections = Arc::clone(&self.connections);
         move || connections.unread_bytes()
     }
 
-    /// Serves them: one handler from `make` for each thread. What a handler spawns runs in its own
-    /// thread where that has a runtime, else on the one that this is called within.
+    /// Starts to serve, with one handler from `make` for each thread. A task that a handler spawns
+    /// runs in the handler's thread if the thread has a runtime, otherwise on the caller's runtime.
     ///
     /// # Errors
-    /// A thread could not be started; those that had been are told to stop.
+    /// A thread could not be started. The threads that were already running stop.
     pub(crate) fn start<H: Handler>(self, mut make: impl FnMut() -> H) -> io::Result<Running> {
         let runtime = Handle::current();
         let threads = self.datagrams.len() + self.streams.len();
         let (stop, stopped) = watch::channel(None);
-        // Room for every thread's end, so that none waits to be heard.
+        // Capacity for one message from each thread, so that no thread blocks when it ends.
         let (ended, ends) = mpsc::channel(threads.max(1));
         let mut running = Running {
             addresses: self.addresses,
@@ -169,7 +171,7 @@ impl Listeners {
     }
 }
 
-/// The listeners, being served. Dropped, they stop without waiting for each other.
+/// The running listeners. If dropped, they stop in the background.
 pub(crate) struct Running {
     addresses: Vec<(Transport, SocketAddr)>,
     stop: watch::Sender<Option<Duration>>,
@@ -177,48 +179,48 @@ pub(crate) struct Running {
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
 }
 
-/// A worker that ended as it should not have.
+/// A worker that ended with an error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkerError {
-    /// It could not go on.
+    /// It could not continue.
     #[error("worker {name} ended")]
     Failed {
-        /// The name of its thread.
+        /// The thread's name.
         name: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A fault of ours outside the handling of one query.
+    /// A bug outside the handling of one query.
     #[error("worker {name} panicked")]
     Panicked {
-        /// The name of its thread.
+        /// The thread's name.
         name: String,
     },
 }
 
 impl Running {
-    /// The addresses that are served, in the order in which they were asked for.
+    /// The addresses that are served, in the order of the configuration.
     #[must_use]
     pub(crate) fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
-    /// Waits until a worker ends, which none does before [`shutdown`](Self::shutdown) unless
-    /// something is badly wrong: `shutdown` then tells what. Never ready otherwise.
+    /// Waits until a worker ends. Before [`shutdown`](Self::shutdown) that happens only after a
+    /// serious error, which `shutdown` then returns. Never ready otherwise.
     pub(crate) async fn worker_ended(&mut self) {
         if self.threads.is_empty() || self.ends.recv().await.is_none() {
             std::future::pending().await
         }
     }
 
-    /// Stops: nothing new is accepted, what has been received is answered, messages in progress
-    /// on connections have `drain` to end. Ready when every worker has ended.
+    /// Stops accepting, answers everything that has been received, and gives messages in progress
+    /// on connections the time `drain` to finish. Ready when every worker has ended.
     ///
     /// # Errors
-    /// Every worker that did not end well.
+    /// Every worker that ended with an error.
     pub(crate) async fn shutdown(mut self, drain: Duration) -> Result<(), Vec<WorkerError>> {
         self.stop.send_replace(Some(drain));
-        // None when every thread has dropped its end of the channel, which is the last that it does.
+        // `None` when every thread has dropped its sender, which is the last thing it does.
         while self.ends.recv().await.is_some() {}
         let errors: Vec<_> = self
             .threads
@@ -255,12 +257,13 @@ impl Running {
     }
 }
 
-/// Says that a thread has ended, even when it panics.
+/// Reports that a thread has ended, even after a panic.
 struct EndNotice(mpsc::Sender<()>);
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
-        // There is room for one from each thread; without a receiver nobody wants to know.
+        // The channel has capacity for one message from each thread. If the receiver is gone,
+        // nobody needs the message.
         let _ = self.0.try_send(());
     }
 }

@@ -1,5 +1,5 @@
-//! Notifies systemd (`sd_notify(3)`), where systemd started this process. A message that it does not take is
-//! lost.
+//! Notifies systemd (`sd_notify(3)`), if systemd started this process. A message that cannot be
+//! delivered is lost.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use tokio::time;
 
 use crate::telemetry::Telemetry;
 
-/// Everything is bound and answers; or a reload is over. `status` is for `systemctl status`.
+/// Reports that all listeners answer, or that a reload has ended. `systemctl status` shows
+/// `status`.
 pub(crate) fn ready(status: &str) {
     send(&[State::Ready, State::Status(one_line(status))]);
 }
 
-/// A reload has begun. [`ready`] must follow, whatever comes of it.
+/// Reports that a reload has begun. [`ready`] must follow, whatever the result.
 pub(crate) fn reloading() {
-    // Without its time the manager takes the message for an older one, and waits for ever.
+    // Without its time, systemd treats the message as an older one and waits forever.
     if let Ok(now) = State::monotonic_usec_now() {
         send(&[State::Reloading, now]);
     }
 }
 
-/// The drain has begun.
+/// Reports that the drain has begun.
 pub(crate) fn stopping(status: &str) {
     send(&[State::Stopping, State::Status(one_line(status))]);
 }
 
-/// Pings the watchdog at half of the time after which the unit's
-/// `WatchdogSec=` restarts it; no ping while a listener does not answer dnsgate's own query. Never
-/// ready.
+/// Notifies systemd's watchdog at half of the unit's `WatchdogSec=`, except while a listener does
+/// not answer dnsgate's own query. Never ready.
 pub(crate) async fn watchdog(telemetry: Telemetry) {
     let limit = sd_notify::watchdog_enabled().unwrap_or_default();
     if limit.is_zero() {
@@ -47,7 +47,7 @@ fn send(state: &[State<'_>]) {
     let _ = sd_notify::notify(state);
 }
 
-/// A line break would begin another message.
+/// Only the first line, because a line break would begin another message.
 fn one_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }

@@ -1,15 +1,15 @@
-//! The handle that the rest of the program counts, logs and tells its state by.
+//! The handle that the rest of the program uses to count, to log and to report its state.
 //!
 //! ```text
 //!  worker ─▶ Recorder::record(FinishedQuery) ─┬─▶ its thread's counters ──(summed by a scrape)─▶ /metrics
 //!                                             └─▶ bounded queue ─▶ the log's thread ─▶ its output
 //! ```
 //!
-//! Telemetry never delays a query: counters have one writer each, the log drops what it cannot
-//! take. It reads no clock for a query either; times come with the query.
+//! Telemetry never delays a query: each counter has one writer, and the log drops what exceeds its
+//! queue. It does not read a clock for a query either; times are part of the query.
 //!
-//! What is forwarded has its numbers elsewhere, and they are brought here: an upstream counts into
-//! the [`UpstreamCounters`] that it is given, the cache is read at a scrape ([`Telemetry::read_at_scrape`]).
+//! Other numbers of forwarded queries are collected here: an upstream counts into its
+//! [`UpstreamCounters`], and the cache is read at a scrape ([`Telemetry::read_at_scrape`]).
 
 pub(crate) mod recorder;
 
@@ -52,7 +52,7 @@ use crate::{
     },
 };
 
-/// The whole of it; clones share it.
+/// The telemetry of the process; clones share it.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     pub(crate) sources: Sources,
@@ -62,8 +62,8 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts telemetry, its lifecycle events on standard error. Events can be logged from now on; the
-    /// labels come with [`Self::loaded`].
+    /// Starts telemetry, with lifecycle events on standard error. Events can be logged from now on;
+    /// [`Self::loaded`] sets the labels.
     ///
     /// # Errors
     /// [`StartError`].
@@ -83,27 +83,27 @@ impl Telemetry {
         })
     }
 
-    /// Makes the names of a configuration known. To be called before a query can be decided by it, so that
-    /// none is counted as other.
+    /// Registers the names of a configuration. Call it before a query is decided by that
+    /// configuration, so that no query counts as other.
     pub fn loaded(&self, generation: u64, labels: Labels, at: SystemTime) {
         self.sources.names.load(generation, labels);
         self.sources.shared.loaded(generation, at);
     }
 
-    /// Has other queries logged, and of those that went well one in so many; from the next
-    /// generation on. To be called before a query can see the snapshot of that generation.
+    /// Changes which queries are logged and the sampling rate of successful ones, from the next
+    /// generation on. Call it before a query can see the snapshot of that generation.
     pub fn log_queries(&self, queries: LogQueries, sample: u32) {
         self.log.select(queries, sample);
     }
 
-    /// A recorder for one thread. It counts until it is dropped, and what it counted stays.
+    /// A recorder for one thread. When it is dropped, its counts are kept.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
         Recorder::new(&self.sources, self.log.queue(), &self.observed)
     }
 
-    /// Counts and logs a query by a recorder of this thread, which is made when it is first needed: for
-    /// what ends on any thread.
+    /// Counts and logs a query with this thread's recorder, which is created on first use. For
+    /// queries that may end on any thread.
     pub fn record(&self, query: &FinishedQuery<'_>) {
         recorder::of_this_thread(
             &self.sources.queries,
@@ -112,33 +112,32 @@ impl Telemetry {
         );
     }
 
-    /// The counters that are not on a query's way.
+    /// The counters outside the query path.
     #[must_use]
     pub fn shared(&self) -> &Arc<SharedCounters> {
         &self.sources.shared
     }
 
-    /// Counters for an upstream that begins to be asked, its servers by their labels. They are
-    /// shown as long as they are held; `upstreams` says what becomes of a name that is reloaded.
+    /// Creates the counters of a new upstream, with its servers by label. They are exported as long
+    /// as they are held; `upstream_counters` describes what happens to a name across a reload.
     #[must_use]
     pub fn upstream(&self, name: &str, servers: &[String]) -> Arc<UpstreamCounters> {
         self.sources.upstreams.hold(name, servers)
     }
 
-    /// Sets whom a scrape asks for the numbers of the cache and of what waits. It is asked within
-    /// the scrape, so that it must not wait. To be called once, at the start; a second source is
-    /// not taken.
+    /// Sets the source of the cache and in-flight numbers. A scrape calls it, so it must not block.
+    /// Call this once, at the start; further calls have no effect.
     pub fn read_at_scrape(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
         self.sources.watched.set(Box::new(source));
     }
 
-    /// What would have been denied, in a policy that is observed only.
+    /// The names that a policy in observe mode would have denied.
     pub(crate) fn observed(&self) -> ObservedListing {
         let generation = self.sources.shared.generation();
         self.observed.read(generation)
     }
 
-    /// Whether dnsgate may be asked.
+    /// The state of the process.
     #[must_use]
     pub fn health(&self) -> &Arc<ProcessHealth> {
         &self.sources.health
@@ -147,26 +146,26 @@ impl Telemetry {
     /// The page of `/metrics`, in the text format 0.0.4.
     ///
     /// # Errors
-    /// When the `prometheus` crate cannot write a family; a test holds that it can.
+    /// The `prometheus` crate cannot write a family; a test verifies that it can.
     pub fn metrics(&self) -> prometheus::Result<Vec<u8>> {
         self.metrics.page()
     }
 
-    /// Logs a lifecycle event. It does not wait: an event that finds its queue full is dropped and
-    /// counted. A field named as a key of every line (`severity`, `message`, `time`) is left out.
+    /// Logs a lifecycle event without waiting: if the queue is full, the event is dropped and
+    /// counted. A field with the name of a standard key (`severity`, `message`, `time`) is omitted.
     pub fn event(&self, severity: LogSeverity, message: &str, fields: &[(&str, Value)]) {
         let event = LifecycleEvent::new(calendar(), severity, message, fields);
         self.log.event(event);
     }
 
-    /// Opens the file of the log again by its name, if it goes to one: whoever rotates it has
-    /// renamed it. No line is lost, and those of before are in the old one.
+    /// Reopens the log file by its name, if the log goes to a file, because log rotation has
+    /// renamed it. No line is lost; earlier lines are in the old file.
     pub fn reopen(&self) {
         self.log.reopen();
     }
 
-    /// Waits until everything logged so far is written, `patience` at the longest; `false` when
-    /// the time was up. For the end of the process: its threads end with it, lines or not.
+    /// Waits up to `patience` until everything logged so far is written; `false` on timeout. Used
+    /// at the end of the process, which also ends the log threads.
     pub fn flush(&self, patience: Duration) -> bool {
         self.log.flush(patience)
     }

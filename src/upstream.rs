@@ -1,4 +1,4 @@
-//! The client of one upstream: a permit goes in, a response comes out.
+//! The client of one upstream: takes a permit, returns a response.
 //!
 //! ```text
 //!  resolve(permit) ─▶ coalescing ─▶ hedging ─▶ transport ─▶ a server
@@ -7,13 +7,14 @@
 //!                         prober ─▶ server stats: health, times, order
 //! ```
 //!
-//! [`UpstreamClient::resolve`] takes a [`Permit`] and nothing else, and the message that leaves is
-//! encoded from it ([`upstream_query`](dnsgate_core::dns::upstream_query)): nothing of a client's packet leaves.
+//! [`UpstreamClient::resolve`] takes only a [`Permit`], and the outgoing message is encoded from it
+//! ([`upstream_query`](dnsgate_core::dns::upstream_query)). Nothing of a client's packet is
+//! forwarded.
 //!
-//! An [`UpstreamClient`] does not change. Another configuration makes another one; with the last owner
-//! of this one its connections and probes end.
+//! An [`UpstreamClient`] is immutable. A changed configuration creates a new one; when the last
+//! owner drops the old one, its connections and probes end.
 //!
-//! Not here: what of the responses may pass (`engine`), how long they are kept (`cache`), what is
+//! Not here: which responses are allowed (`engine`), how long they are cached (`cache`), what is
 //! counted (`telemetry`).
 
 mod check_servers;
@@ -69,7 +70,7 @@ use dnsgate_core::{
     policy::{Permit, UpstreamId},
 };
 
-/// The client of the servers of one upstream.
+/// The client for the servers of one upstream.
 pub(crate) struct UpstreamClient {
     shared: Arc<UpstreamShared>,
     in_flight: Arc<InFlightQueries>,
@@ -78,12 +79,12 @@ pub(crate) struct UpstreamClient {
 }
 
 impl UpstreamClient {
-    /// For the servers of `config`; nothing is sent yet. `id` is the upstream's in
-    /// the configuration, for its probes. To be called within the tokio runtime that connections
-    /// are to live on.
+    /// Creates a client for the servers of `config`; sends nothing yet. `id` is the upstream's ID
+    /// in the configuration, used for its probes. Call it within the tokio runtime on which the
+    /// connections should live.
     ///
     /// # Errors
-    /// [`OpenError`]: TLS to one of them cannot be set up.
+    /// [`OpenError`]: TLS to a server cannot be set up.
     pub(crate) fn new(
         id: UpstreamId,
         config: &dnsgate_config::Upstream,
@@ -113,14 +114,15 @@ impl UpstreamClient {
         })
     }
 
-    /// Resolves a question until `until` at the latest. A question that is in flight already is coalesced with it;
-    /// when nobody waits any longer, it is dropped. To be called within a tokio runtime, any one: where several
-    /// wait for one answer, each of their runtimes must run until it has come.
+    /// Resolves a query until `until` at the latest. Joins an identical query that is already in
+    /// flight; an in-flight query that nobody waits for is dropped. Call it within any tokio
+    /// runtime. If several callers wait for one answer, each of their runtimes must run until it
+    /// arrives.
     ///
-    /// Fails at once where no server may be asked. `party` is the client group that asks.
+    /// Fails at once if no server may be asked. `party` is the client group that asks.
     ///
     /// # Errors
-    /// [`Failure`], not later than `until`, nor later than [`UpstreamLimits::deadline`] from now.
+    /// [`Failure`], no later than `until` and no later than [`UpstreamLimits::deadline`] from now.
     pub(crate) async fn resolve(
         &self,
         permit: &Permit,
@@ -131,10 +133,10 @@ impl UpstreamClient {
         self.resolve_admitted(permit, party, until, admitted).await
     }
 
-    /// The same for a question that was [admitted](Self::admit) before.
+    /// Like [`Self::resolve`], for a query that is already [admitted](Self::admit).
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::resolve`].
     pub(crate) async fn resolve_admitted(
         &self,
         permit: &Permit,
@@ -142,7 +144,7 @@ impl UpstreamClient {
         until: Instant,
         admitted: Admitted,
     ) -> Result<Arc<Response>, Failure> {
-        // It may have waited, and the last server may have gone down meanwhile.
+        // The query may have waited, and the last server may have gone down in the meantime.
         let _admitted = match admitted.0 {
             Some(_) => admitted,
             None => self.admit()?,
@@ -153,8 +155,8 @@ impl UpstreamClient {
         if left.is_zero() {
             return Err(Failure::Timeout);
         }
-        // Later ones may be coalesced with it; they must not suffer from the little time that the first one has
-        // left.
+        // Later queries may be coalesced with this one. They must not suffer from the short time
+        // that the first one has left.
         let end = if left < whole / 2 { now + whole } else { until };
         let ask = |permit| hedging::run(Arc::clone(&self.shared), permit, party, end);
         match self.in_flight.join(permit, ask) {
@@ -162,8 +164,8 @@ impl UpstreamClient {
             Joined::First(query) => wait(query, until).await,
             Joined::Coalesced(query) => {
                 self.shared.observer.observe(UpstreamEvent::Coalesced);
-                // It may end later than this one has time for, and a thread that hangs must not take along those
-                // that wait on others.
+                // The shared query may end after this caller's deadline, and a thread that hangs
+                // must not delay callers on other threads.
                 wait(query, until).await
             }
             Joined::Full => {
@@ -173,16 +175,17 @@ impl UpstreamClient {
         }
     }
 
-    /// Probes the servers: all of them at once and then every few minutes for loops, failed ones more often to see
-    /// whether they are back. Ends when the upstream is dropped. To be spawned once.
+    /// Probes the servers: all of them at the start and then every few minutes to detect loops, and
+    /// failed ones more often to detect recovery. Ends when the upstream is dropped. Spawn it once.
     pub(crate) fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         prober::run(Arc::clone(&self.shared), self.alive.subscribe())
     }
 
-    /// Admits a question. Takes no lock.
+    /// Admits a query. Takes no lock.
     ///
     /// # Errors
-    /// All servers loop back to us, or all are down and as many questions as may are finding out whether one is back.
+    /// All servers loop back to dnsgate, or all are down and the maximum number of queries is
+    /// already testing them.
     pub(crate) fn admit(&self) -> Result<Admitted, Failure> {
         let failure = match self.shared.stats.availability() {
             Availability::Open => return Ok(Admitted(None)),
@@ -199,35 +202,35 @@ impl UpstreamClient {
         Err(failure)
     }
 
-    /// A probe's name came to our own listener, from `source`. Returns whether the probe was this
-    /// upstream's. When two of them have come back within a minute from the address of the server that
-    /// they were sent to, it is not asked until a later probe does not come back.
+    /// Handles a loop probe that arrived at our own listener from `source`. Returns whether the
+    /// probe was this upstream's. After two returns within a minute from the address of the probed
+    /// server, that server gets no queries until a later probe does not come back.
     pub(crate) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         self.shared.probe_returned(token, source)
     }
 }
 
-/// A question that is admitted, as long as this is held.
+/// The admission of a query, valid until dropped.
 #[must_use]
 pub(crate) struct Admitted(Option<Probing>);
 
-/// A question that finds out whether a server is back; the next one may when it is dropped.
+/// The right of one query to test whether a server is back. Released when dropped.
 struct Probing(Arc<UpstreamShared>);
 
 impl Probing {
-    /// One more, if there may be. Counted here, and not when the question leaves: many may be let in
-    /// before the first of them has its turn.
+    /// Takes the right if one is free. Counted here and not when the query is sent, because many
+    /// queries may be admitted before the first one is sent.
     fn begin(shared: &Arc<UpstreamShared>) -> Option<Self> {
         let more = |count: usize| (count < shared.limits.probing).then_some(count + 1);
         let begun = shared
             .probing
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        // Made only where one was counted: it is given back when dropped.
+        // Created only after counting, because dropping it decrements the count.
         begun.is_ok().then(|| Self(Arc::clone(shared)))
     }
 }
 
-/// The result of a query in flight, if it comes in time.
+/// The result of an in-flight query, or a timeout.
 async fn wait(query: InFlightQuery, until: Instant) -> Resolution {
     let ended = time::timeout_at(until.into(), query).await;
     ended.unwrap_or(Err(Failure::Timeout))

@@ -1,20 +1,20 @@
-//! The bounds of the admin port: how many connections at a time, whose, and how long each may last.
+//! The limits of the admin port: the number of connections, in total and per address, and their
+//! duration.
 //!
 //! ```text
-//!                       its head has come, and asks for
-//!  accept ─▶ waits ──┬─▶ /livez, /readyz: answered where it is
-//!            2 s     └─▶ another page: moves to the places of pages, 10 s in all
+//!                       the request head has arrived and asks for
+//!  accept ─▶ waits ──┬─▶ /livez, /readyz: answered in the same slot
+//!            2 s     └─▶ another page: moves to a page slot, 10 s in total
 //! ```
 //!
-//! Nothing waits to be accepted. Where there is no place, the connection that has been there for longest
-//! makes room: of the same address if that has as many as one may, else of all. So whoever opens
-//! connections and says nothing, or asks for a page and does not read it, pushes out himself, and a
-//! prober that sends its request is answered: what asks for health takes no place of a page, and a
-//! page none of those who come. This machine's own clients have places of their own for both.
+//! No connection waits to be accepted. If no slot is free, the oldest connection is closed: one of
+//! the same address if that address is at its limit, otherwise one of all. Clients that open
+//! connections without a request, or that do not read their page, therefore evict themselves, while
+//! a prober gets its answer: health requests use no page slot, and pages use no slot for new
+//! connections. Clients on this machine have separate slots of both kinds.
 //!
-//! The deadlines hold for the whole connection, in its reads and writes. A client that sends its
-//! request byte by byte, or that never takes the response, meets the same one as one that says
-//! nothing at all.
+//! The deadlines apply to the whole connection, for reads and writes. A client that sends its
+//! request byte by byte or never reads the response has the same deadline as a silent one.
 
 use std::{
     cmp::Reverse,
@@ -39,22 +39,23 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// How many connections, and how long.
+/// The limits: counts and times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Those whose request has not come, or asks for health; as many for this machine's own.
+    /// Connections whose request has not arrived or asks for health; as many again for clients on
+    /// this machine.
     pub(crate) heads: usize,
-    /// Those that ask for another page; as many for this machine's own.
+    /// Connections that ask for another page; as many again for clients on this machine.
     pub(crate) pages: usize,
-    /// Of each kind, those of one address.
+    /// Connections of one address, for each kind.
     pub(crate) per_address: usize,
-    /// From accept to the end of the request's head.
+    /// From accept to the end of the request head.
     pub(crate) head: Duration,
     /// From accept to the last byte.
     pub(crate) whole: Duration,
 }
 
-/// A listener that keeps the bounds.
+/// A listener with these limits.
 pub(crate) struct BoundedListener {
     listener: TcpListener,
     places: Arc<AdminSlots>,
@@ -97,7 +98,7 @@ impl Listener for BoundedListener {
     }
 }
 
-/// Who is there.
+/// The slots and the connections that hold them.
 struct AdminSlots {
     bounds: Bounds,
     taken: Mutex<OpenConnections>,
@@ -106,18 +107,18 @@ struct AdminSlots {
 #[derive(Default)]
 struct OpenConnections {
     next: u64,
-    /// By number, and so the oldest first. There are so few that going through them costs nothing.
+    /// Ordered by number, so the oldest is first. A linear scan is cheap because there are few.
     visitors: BTreeMap<u64, OpenConnection>,
 }
 
 struct OpenConnection {
     kind: SlotKind,
     address: IpAddr,
-    /// Dropped with the rest, it tells the connection to end.
+    /// Dropping it tells the connection to end.
     _leave: oneshot::Sender<()>,
 }
 
-/// Which places a connection competes for.
+/// The kind of slot that a connection competes for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct SlotKind {
     own: bool,
@@ -152,14 +153,15 @@ impl AdminSlots {
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
-        // Nothing panics while it holds the lock; if it did, the list would still be a list.
+        // No code panics while it holds the lock. Even then the list would still be consistent.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl OpenConnections {
-    /// Has one go where there are as many of a kind as may be: the oldest one of the address, or in all the
-    /// oldest one of the address that has most, so that a crowd from few addresses makes room for itself.
+    /// Closes a connection if a limit is reached. If the address is at its limit, that is its
+    /// oldest connection; otherwise it is the oldest connection of the address with the most, so
+    /// that a crowd from few addresses evicts its own connections.
     fn make_room(&mut self, kind: SlotKind, address: IpAddr, all: usize, per_address: usize) {
         let of_kind = || self.visitors.iter().filter(|(_, known)| known.kind == kind);
         let of_address = |address| of_kind().filter(move |(_, known)| known.address == address);
@@ -178,7 +180,7 @@ impl OpenConnections {
     }
 }
 
-/// What counts as one address: that of IPv4, the network of 64 bits of IPv6.
+/// The network that counts as one address: an IPv4 address or an IPv6 /64.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -186,7 +188,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The place of one connection.
+/// The slot of one connection.
 pub(crate) struct AdminSlot {
     places: Arc<AdminSlots>,
     number: u64,
@@ -194,14 +196,14 @@ pub(crate) struct AdminSlot {
 }
 
 impl AdminSlot {
-    /// The head of its request has come and asks for a page that is not of health.
+    /// Moves to a page slot: the request head has arrived and asks for a page other than health.
     pub(crate) fn asks_for_page(&self) {
         if self.page.swap(true, Ordering::Relaxed) {
             return;
         }
         let bounds = self.places.bounds;
         let mut taken = self.places.lock();
-        // It may have had to go meanwhile.
+        // It may have been evicted in the meantime.
         let Some(mut known) = taken.visitors.remove(&self.number) else {
             return;
         };
@@ -211,15 +213,15 @@ impl AdminSlot {
     }
 }
 
-/// A connection with its deadline, and the place that it has until it is dropped.
+/// A connection with its deadline and its slot.
 pub(crate) struct AdminConnection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
     accepted: Instant,
     place: Arc<AdminSlot>,
-    /// Ready when the connection has to make room for another.
+    /// Ready when the connection is evicted.
     leave: oneshot::Receiver<()>,
-    /// The deadline is that of the whole connection.
+    /// The deadline is the one of the whole connection.
     whole: bool,
 }
 
@@ -228,8 +230,8 @@ impl AdminConnection {
         &self.place
     }
 
-    /// Polls the stream, unless the time is up. The deadline comes first: a stream that always has
-    /// another byte would otherwise never meet it.
+    /// Polls the stream unless the deadline has expired. The deadline is checked first; otherwise a
+    /// stream that always has another byte would never reach it.
     fn in_time<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -252,7 +254,7 @@ impl AdminConnection {
 
 impl Drop for AdminConnection {
     fn drop(&mut self) {
-        // Gone already when it had to make room.
+        // An evicted connection is already removed.
         let mut taken = self.place.places.lock();
         taken.visitors.remove(&self.place.number);
     }

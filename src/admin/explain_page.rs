@@ -1,7 +1,7 @@
-//! `GET /explain?name=NAME&type=TYPE&client=IP`: what would become of a question under the policy in
-//! force, and why, in the words of `dnsgate explain`.
+//! `GET /explain?name=NAME&type=TYPE&client=IP`: how the current policy would handle a query, and
+//! why, in the format of `dnsgate explain`.
 //!
-//! It tells what the configuration says, so that only this machine may ask (`local_only`).
+//! The answer reveals the configuration, so only this machine may ask (`local_only`).
 
 use std::{
     fmt,
@@ -19,10 +19,10 @@ use super::{
 use crate::telemetry::Telemetry;
 use dnsgate_core::dns::RecordType;
 
-/// The header that a request must have, and its value.
+/// The required header and its value.
 pub const HEADER: (&str, &str) = ("x-dnsgate", "explain");
 
-/// Asks for an explanation, if that peer may; the code and the page.
+/// Requests an explanation, if the peer is allowed to. Returns the status code and the page.
 pub(crate) async fn ask(
     telemetry: &Telemetry,
     requests: &mpsc::Sender<AdminRequest>,
@@ -46,7 +46,7 @@ pub(crate) async fn ask(
 }
 
 impl ExplainQuestion {
-    /// What the query of a URL asks, or why it asks nothing.
+    /// Parses the query string of a URL. The error says what is wrong.
     fn of(query: &str) -> Result<Self, String> {
         let (mut name, mut rtype, mut client) = (None, None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -77,7 +77,7 @@ fn read<T: FromStr<Err: fmt::Display>>(key: &str, value: &str) -> Result<T, Stri
         .map_err(|error| format!("{key} {value:?}: {error}"))
 }
 
-/// A value with its `%` escapes undone; what is no escape stays as it is.
+/// Decodes `%` escapes in a value. Invalid escapes stay unchanged.
 fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();

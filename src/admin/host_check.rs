@@ -1,9 +1,9 @@
-//! By which name a request came: it must be one of this server's.
+//! Checks the host name of a request: it must be one of this server's names.
 //!
-//! A web page may have its own name lead to an address of this server (DNS rebinding), and the
-//! browser that shows it then lets it read every answer, wherever the browser may reach. The request
-//! still names the page's host. So a name has to be known; an address is nobody's to give away, and
-//! a browser that uses one has been told to.
+//! A web page can point its own name to an address of this server (DNS rebinding), and the browser
+//! then lets the page read every answer. Such a request still carries the page's host name. A name
+//! must therefore be known. Any address is accepted, because a page cannot choose the address of
+//! another host.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, Version, header, uri::Authority};
 
 use dnsgate_config::HostName;
 
-/// The names under which the pages may be asked for, beside every address and `localhost`.
+/// The accepted host names, in addition to every address and `localhost`.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts(Arc<[HostName]>);
 
@@ -23,7 +23,7 @@ impl Hosts {
         Self(names.into())
     }
 
-    /// Whether a request names this server; if not, the code and the page.
+    /// Checks whether a request names this server. The error is the status code and the page.
     pub(crate) fn check(
         &self,
         version: Version,
@@ -32,7 +32,7 @@ impl Hosts {
     ) -> Result<(), (StatusCode, String)> {
         let mut given = headers.get_all(header::HOST).iter();
         let (host, more) = (given.next(), given.next());
-        // RFC 9112 section 3.2. No browser leaves it out, and HTTP/1.0 has none.
+        // RFC 9112 section 3.2. Browsers always send it; HTTP/1.0 does not have it.
         if more.is_some() || (host.is_none() && version >= Version::HTTP_11) {
             let told = "bad request: write one Host header\n";
             return Err((StatusCode::BAD_REQUEST, told.to_owned()));
@@ -49,7 +49,7 @@ impl Hosts {
 
     fn knows(&self, authority: &Authority) -> bool {
         let host = authority.host();
-        // A host and perhaps a port, nothing before or between (RFC 9110 section 7.2).
+        // Only a host and an optional port (RFC 9110 section 7.2).
         let rest = authority.as_str().strip_prefix(host);
         let port = rest.map(|rest| rest.strip_prefix(':').unwrap_or(rest));
         if !port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok()) {
@@ -57,7 +57,7 @@ impl Hosts {
         }
         let bracketed = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         if let Some(address) = bracketed {
-            // With or without the zone that a link-local address has.
+            // With or without the zone of a link-local address.
             let address = address
                 .split_once('%')
                 .map_or(address, |(address, _)| address);

@@ -1,5 +1,5 @@
-//! The admin pages' listener: bound with the others, stopped after them, so that a scrape during
-//! the drain still finds it.
+//! The listener of the admin pages. It is bound with the other listeners and stopped after them, so
+//! that a scrape during the drain still works.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -15,10 +15,10 @@ use super::pages::{self, AdminRequest};
 use crate::telemetry::Telemetry;
 use dnsgate_config::HostName;
 
-/// How long requests that have begun may take to end.
+/// How long requests in progress may take to end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The admin pages, being served.
+/// The running admin server.
 pub(crate) struct AdminServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -26,8 +26,8 @@ pub(crate) struct AdminServer {
 }
 
 impl AdminServer {
-    /// Binds the address and serves the pages there, to who asks for it by its address or one of the
-    /// names. What they cannot do themselves is asked for by way of `requests`.
+    /// Binds the address and serves the pages to requests that name an address or one of the
+    /// `hosts`. Reloads and explanations are requested through `requests`.
     pub(crate) async fn start(
         address: SocketAddr,
         hosts: &[HostName],
@@ -45,7 +45,7 @@ impl AdminServer {
             hosts.to_vec(),
             requests,
             async {
-                // A sender that is gone means the same as one that sent.
+                // A dropped sender also means stop.
                 let _ = stopped.await;
             },
         );
@@ -56,15 +56,15 @@ impl AdminServer {
         })
     }
 
-    /// Where the pages are.
+    /// The address of the admin pages.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops serving them.
+    /// Stops the server.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
-        // Nothing hangs on how the last pages ended.
+        // It does not matter how the last requests end.
         let _ = time::timeout(PATIENCE, self.served).await;
     }
 }

@@ -1,15 +1,14 @@
-//! Who may ask for more than to look: programs of this machine, even where the admin port is open
-//! to others.
+//! Restricts some requests to programs on this machine, even if the admin port is open to others.
 //!
-//! A web page in a browser of this machine is none: it can neither set our header without asking
-//! first, which nobody grants, nor reach us under a name of its own (DNS rebinding), since the
-//! request has to name this machine.
+//! A web page in a browser on this machine is excluded: it cannot set our header without a CORS
+//! preflight, which dnsgate does not grant, and it cannot use its own host name (DNS rebinding),
+//! because the request must name this machine.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, header, uri::Authority};
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(IpAddr);
 
@@ -19,7 +18,7 @@ impl Peer {
     }
 }
 
-/// Whether that peer may; `header` is what the request must have besides.
+/// Checks whether the peer is allowed. The request must also have this header.
 pub(crate) fn check(
     peer: Peer,
     headers: &HeaderMap,

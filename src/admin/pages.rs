@@ -1,11 +1,12 @@
 //! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
-//! and, for programs of this machine, `/explain` and `POST /reload`.
+//! and, for programs on this machine, `/explain` and `POST /reload`.
 //!
-//! The port may be reachable for more than the ones it is meant for, so that it is bounded
-//! (`connection_limits`): a number of connections, of one address and in all, one request a connection, a time in
-//! which all of it must be over; and no browser can be led to it under a strange name (`host_check`). Nothing can be changed through it (a reload reads the operator's own file, and only this
-//! machine may ask for one), no client address is shown, and queried names on one page only:
-//! `/observed`, which is empty but for a policy that is observed.
+//! The port may be reachable for more clients than intended, so it is limited
+//! (`connection_limits`): the number of connections in total and per address, one request per
+//! connection, and a total time. Requests with a foreign host name are rejected (`host_check`). The
+//! port cannot change the configuration: a reload reads the operator's own file, and only this
+//! machine may request it. No page shows client addresses, and only `/observed` shows queried
+//! names; it is empty unless a policy is in observe mode.
 
 use std::{
     fmt::Write,
@@ -42,8 +43,9 @@ pub use requests::{
     AdminRequest, ExplainQuestion, ExplainRequest, ReloadAnswer, ReloadRequest, ReloadResult,
 };
 
-/// What the port bears. A prober, a scraper and some people need few connections, a browser opens six.
-/// A request's head comes with the first segment; Prometheus gives a scrape 10 s by default.
+/// The limits of the port. A prober, a scraper and some people need few connections; a browser
+/// opens six. A request head arrives with the first segment; Prometheus allows 10 s per scrape by
+/// default.
 const BOUNDS: Bounds = Bounds {
     heads: 16,
     pages: 8,
@@ -51,7 +53,7 @@ const BOUNDS: Bounds = Bounds {
     head: Duration::from_secs(2),
     whole: Duration::from_secs(10),
 };
-/// The most connections at a time: of either kind, of this machine and of others.
+/// Maximum number of connections: both kinds, from this machine and from others.
 pub const MAX_CONNECTIONS: usize = 2 * (BOUNDS.heads + BOUNDS.pages);
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -64,12 +66,12 @@ struct Admin {
     started: Instant,
 }
 
-/// Serves the admin pages, to who asks by an address or one of the `hosts`, until `shutdown` is done and the
-/// requests begun before have ended. What
-/// the pages cannot do themselves goes to `requests`, and is answered from there.
+/// Serves the admin pages to requests that name an address or one of the `hosts`, until `shutdown`
+/// is ready and the requests in progress have ended. Reloads and explanations are requested through
+/// `requests`.
 ///
 /// # Errors
-/// When the listener cannot be used.
+/// The listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
     telemetry: Telemetry,
@@ -82,11 +84,11 @@ pub async fn serve(
     serve_bounded(gate, pages, shutdown).await
 }
 
-/// Serves one page of metrics at `/metrics`, within the same bounds, until `shutdown` is done: for
-/// a process that has nothing else to show.
+/// Serves one page of metrics at `/metrics` with the same limits until `shutdown` is ready, for a
+/// process that has no other pages.
 ///
 /// # Errors
-/// When the listener cannot be used.
+/// The listener cannot be used.
 pub async fn serve_metrics(
     listener: TcpListener,
     page: impl Fn() -> prometheus::Result<Vec<u8>> + Clone + Send + Sync + 'static,
@@ -112,7 +114,7 @@ pub(crate) async fn serve_bounded(
         .await
 }
 
-/// Who sends a request, and the place that the connection has.
+/// The sender of a request, and the slot of its connection.
 #[derive(Clone)]
 struct Visit {
     peer: Peer,
@@ -128,7 +130,7 @@ impl Connected<IncomingStream<'_, BoundedListener>> for Visit {
     }
 }
 
-/// The head of a request has come: its connection has a place by what it asks for.
+/// Moves the connection to a page slot if its request is not about health.
 async fn place(ConnectInfo(visit): ConnectInfo<Visit>, request: Request, next: Next) -> Response {
     if !["/livez", "/readyz"].contains(&request.uri().path()) {
         visit.place.asks_for_page();
@@ -136,7 +138,7 @@ async fn place(ConnectInfo(visit): ConnectInfo<Visit>, request: Request, next: N
     next.run(request).await
 }
 
-/// No page is for a request that names another host.
+/// Rejects requests that name another host.
 async fn named(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     match hosts.check(request.version(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -168,8 +170,8 @@ pub(crate) fn router(
         .with_state(Arc::new(admin))
 }
 
-/// The headers of every response. One request a connection: a connection that is kept alive would
-/// hold its place while it does nothing.
+/// Sets the headers of every response. One request per connection, because an idle kept-alive
+/// connection would keep its slot.
 async fn seal(mut response: Response) -> Response {
     let headers: &mut HeaderMap = response.headers_mut();
     for (name, value) in [
@@ -295,8 +297,8 @@ fn page_of(code: StatusCode, content_type: &'static str, page: impl IntoResponse
     (code, [(header::CONTENT_TYPE, content_type)], page).into_response()
 }
 
-/// The phase as a code and a line. Nothing that an upstream or a client sends has a say in it: whoever
-/// could turn it to 503 could take the whole VPC its resolver.
+/// The phase as a status code and a line. Data from clients and upstreams must not affect it:
+/// whoever could force a 503 could disable the resolver of the whole VPC.
 fn state(telemetry: &Telemetry) -> (StatusCode, String) {
     match telemetry.health().phase() {
         Phase::Starting(missing) => (

@@ -1,9 +1,8 @@
-//! `POST /reload`: the one request that does something. It reads the operator's own file again and
-//! puts it in force if it is wholly valid, which SIGHUP does as well; nothing of the request gets
-//! into the configuration.
+//! `POST /reload`: the only request with an effect. Like SIGHUP, it reads the operator's own file
+//! again and puts it in force if it is valid. No part of the request enters the configuration.
 //!
-//! Who may: any program of this machine (`local_only`), since all that it can cause is that the file's
-//! own content is in force.
+//! Any program on this machine may request it (`local_only`), because it can only load the file's
+//! own content.
 
 use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::mpsc;
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::telemetry::Telemetry;
 
-/// The header that a request must have, and its value.
+/// The required header and its value.
 pub const HEADER: (&str, &str) = ("x-dnsgate", "reload");
 
 impl ReloadResult {
@@ -27,7 +26,7 @@ impl ReloadResult {
     }
 }
 
-/// Asks for a reload, if that peer may; the code and the page.
+/// Requests a reload, if the peer is allowed to. Returns the status code and the page.
 pub(crate) async fn ask(
     telemetry: &Telemetry,
     requests: &mpsc::Sender<AdminRequest>,

@@ -1,4 +1,5 @@
-//! What a page asks of the rest of the program: a reload, or an explanation. The page waits for the answer.
+//! Requests from the admin pages to the rest of the program: a reload or an explanation. The page
+//! waits for the answer.
 
 use std::net::IpAddr;
 
@@ -9,22 +10,22 @@ use crate::telemetry::{Phase, Telemetry};
 use dnsgate_config::Unquoted;
 use dnsgate_core::dns::{Name, RecordType};
 
-/// The page of a request that comes before dnsgate is ready, or while it stops.
+/// The response before dnsgate is ready and while it stops.
 pub(super) const NOT_NOW: (StatusCode, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
     "not now: dnsgate is starting or stopping\n",
 );
 
-/// What is asked of the rest of the program by way of a page.
+/// A request from an admin page.
 #[derive(Debug)]
 pub enum AdminRequest {
-    /// To read the configuration again.
+    /// Reload the configuration.
     Reload(ReloadRequest),
-    /// To explain a question by the policy in force.
+    /// Explain a question by the current policy.
     Explain(ExplainRequest),
 }
 
-/// Sends a request and waits for its answer. `None` if dnsgate is not ready, or stops meanwhile.
+/// Sends a request and waits for its answer. `None` if dnsgate is not ready or stops meanwhile.
 pub(super) async fn ask<T>(
     telemetry: &Telemetry,
     requests: &mpsc::Sender<AdminRequest>,
@@ -38,49 +39,49 @@ pub(super) async fn ask<T>(
     answered.await.ok()
 }
 
-/// Somebody asks for a reload, and waits.
+/// A request for a reload, whose sender waits.
 #[derive(Debug)]
 pub struct ReloadRequest(pub(super) oneshot::Sender<ReloadAnswer>);
 
 impl ReloadRequest {
-    /// Tells how it ended. Who asked may have gone.
+    /// Sends the result. The requester may have gone.
     pub fn answer(self, answer: ReloadAnswer) {
         let _ = self.0.send(answer);
     }
 }
 
-/// What became of a reload.
+/// The answer to a reload request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadAnswer {
-    /// How it ended.
+    /// The result.
     pub result: ReloadResult,
-    /// For a person: what has changed, or where all is wrong.
+    /// For a person: the changes, or the errors.
     pub report: Unquoted,
 }
 
-/// How a reload ended, as HTTP has it.
+/// The result of a reload, with its HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadResult {
     /// The file is in force: 200.
     Reloaded,
-    /// The file is valid, and cannot take the place of what is in force: 409.
+    /// The file is valid but cannot replace the current configuration: 409.
     Impossible,
-    /// The file is not wholly valid: 422.
+    /// The file is invalid: 422.
     Invalid,
 }
 
-/// What is asked about.
+/// The question to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainQuestion {
     /// The name.
     pub name: Name,
-    /// The type; A where the request has none.
+    /// The type; A by default.
     pub rtype: RecordType,
-    /// Who asks; 127.0.0.1 where the request has none.
+    /// The client's address; 127.0.0.1 by default.
     pub client: IpAddr,
 }
 
-/// Somebody asks for an explanation, and waits.
+/// A request for an explanation, whose sender waits.
 #[derive(Debug)]
 pub struct ExplainRequest {
     pub(super) asked: ExplainQuestion,
@@ -88,13 +89,13 @@ pub struct ExplainRequest {
 }
 
 impl ExplainRequest {
-    /// What is asked about.
+    /// The question to explain.
     #[must_use]
     pub const fn question(&self) -> &ExplainQuestion {
         &self.asked
     }
 
-    /// Gives the explanation. Who asked may have gone.
+    /// Sends the explanation. The requester may have gone.
     pub fn answer(self, text: String) {
         let _ = self.answer.send(text);
     }

@@ -1,13 +1,13 @@
-//! `query_duration_seconds`: its buckets.
+//! The buckets of `query_duration_seconds`.
 
 use std::time::Duration;
 
 /// The upper bounds of the buckets of `query_duration_seconds`.
 ///
-/// Answers come from memory and take microseconds: the lower half tells a quiet machine from one
-/// whose queries wait in a batch or for a core. Above a millisecond something is wrong, and the
-/// bounds are the ones that matter: 2 s is the deadline of dnsgate's own look-ups, 4 s is when
-/// Cloud DNS gives a target up.
+/// Answers from memory take microseconds: the lower half distinguishes a quiet machine from one
+/// whose queries wait in a batch or for a core. Above a millisecond the bounds mark important
+/// limits: 2 s is the deadline of dnsgate's upstream queries, 4 s is when Cloud DNS gives up on a
+/// target.
 pub(crate) const BOUNDS: [Duration; 13] = [
     Duration::from_micros(10),
     Duration::from_micros(25),
@@ -24,7 +24,7 @@ pub(crate) const BOUNDS: [Duration; 13] = [
     Duration::from_secs(4),
 ];
 
-/// Nanoseconds of a second.
+/// Nanoseconds per second.
 const NANOS: u64 = 1_000_000_000;
 
 /// The same bounds in nanoseconds.
@@ -39,18 +39,18 @@ const BOUND_NANOS: [u64; BOUNDS.len()] = {
     bounds
 };
 
-/// The buckets of one histogram: one below each bound, one above them all.
+/// The number of buckets of one histogram: one per bound, and one above all bounds.
 pub(crate) const BUCKETS: usize = BOUNDS.len() + 1;
-/// The bucket that an observation falls into; a bound belongs to the bucket below it.
+/// The bucket of an observation; a value equal to a bound belongs to the bucket below it.
 pub(crate) fn bucket(latency: Duration) -> usize {
-    // From the front, as that is where nearly all of them end.
+    // Searches from the front, because most values are small.
     let within = BOUND_NANOS
         .iter()
         .position(|&bound| nanos(latency) <= bound);
     within.unwrap_or(BOUND_NANOS.len())
 }
 
-/// Nanoseconds, as far as 64 bits go: 584 years.
+/// Converts to nanoseconds; saturates after 584 years.
 pub(crate) fn nanos(latency: Duration) -> u64 {
     let seconds = latency.as_secs().saturating_mul(NANOS);
     seconds.saturating_add(u64::from(latency.subsec_nanos()))

@@ -1,13 +1,13 @@
-//! `/metrics`: the counters of all workers summed at the moment of a scrape, as families of the
+//! `/metrics`: sums the counters of all workers at a scrape, and exports them as families of the
 //! `prometheus` crate.
 //!
 //! **Which series exist.** `queries_total` has thousands of possible series, of which a network
-//! uses some dozens, so that a cell that was never touched is not exported. A counter that first
-//! appears with a value is not seen to rise, though; what one wants to alert on is therefore there
-//! from the start, at 0: the histogram of every verdict (its `_count` is the number of queries by
-//! verdict), A and AAAA answered per transport and group, `no_rule` per group and unknown clients in
-//! `denied_total`, and every label of the small families. A series that is there stays, but for
-//! those of an upstream that is left (`upstream_counters`).
+//! uses some dozens, so a counter that was never incremented is not exported. Prometheus does not
+//! see the rise of a counter that first appears with a value, so the series that alerts need exist
+//! from the start with value 0: the histogram of every verdict (its `_count` is the number of
+//! queries by verdict), A and AAAA answered per transport and group, `no_rule` per group and
+//! unknown clients in `denied_total`, and every label of the small families. An exported series
+//! stays, except those of a removed upstream (`upstream_counters`).
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
@@ -39,15 +39,17 @@ use crate::health::{Phase, ProcessHealth};
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// What `/metrics` is made of: our own registry, nothing global.
+/// The source of `/metrics`: dnsgate's own registry, not the global one.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
 }
 
 impl Metrics {
+    /// Creates the registry.
+    ///
     /// # Errors
-    /// When the crate refuses a family: two of one name, or a name that is none.
+    /// The crate rejects a family: a duplicate or invalid name.
     pub(crate) fn new(sources: Sources) -> prometheus::Result<Self> {
         let registry = Registry::new();
         registry.register(Box::new(Exporter::new(sources)?))?;
@@ -58,10 +60,10 @@ impl Metrics {
         Ok(Self { registry })
     }
 
-    /// The page.
+    /// Renders the page.
     ///
     /// # Errors
-    /// When the crate finds a family without a name or a metric.
+    /// The crate finds a family without a name or a metric.
     pub(crate) fn page(&self) -> prometheus::Result<Vec<u8>> {
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
@@ -69,7 +71,7 @@ impl Metrics {
     }
 }
 
-/// Where the numbers come from.
+/// The sources of the numbers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     pub(crate) queries: Arc<QueryCounters>,
@@ -80,7 +82,7 @@ pub(crate) struct Sources {
     pub(crate) watched: Arc<Watched>,
 }
 
-/// The collector of all families of our own.
+/// The collector of all families of dnsgate.
 struct Exporter {
     sources: Sources,
     descs: Vec<Desc>,
@@ -136,7 +138,7 @@ impl Collector for Exporter {
     }
 }
 
-/// The families whose labels are names of groups and rules.
+/// The families with names of groups and rules as labels.
 fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
     let name = |id: NameId| names.get(usize::from(id)).map_or(OTHER, |name| name);
     let (mut queries, mut denied, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
@@ -170,7 +172,7 @@ fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
     ]
 }
 
-/// What is counted per connection, per fault or per reload, and what workers have shed themselves.
+/// The counters per connection, fault and reload, and the load that workers have shed themselves.
 fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
@@ -216,10 +218,10 @@ fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
     ]
 }
 
-/// When rules end.
+/// The expiry dates of rules.
 fn expiries(shared: &SharedCounters) -> impl Iterator<Item = Series> {
     shared.expiries().into_iter().map(|(rule, until)| {
-        // A date before 1970 has ended as well as one of 1970.
+        // A date before 1970 is exported as 1970; both have expired.
         let since = until.duration_since(SystemTime::UNIX_EPOCH);
         gauge([rule.as_str()], since.unwrap_or_default().as_secs_f64())
     })
@@ -230,7 +232,7 @@ const fn build() -> [&'static str; 2] {
     [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH]
 }
 
-/// Adds the series that are there from the start.
+/// Adds the series that exist from the start.
 fn touch(sum: &mut BTreeMap<Key, u64>, groups: &[NameId]) {
     let (answered, rcode) = (Ending::Answered, Some(Rcode::NoError));
     for &group in groups {
@@ -267,8 +269,8 @@ fn durations(total: &impl Fn(Key) -> u64) -> impl Iterator<Item = Series> {
     })
 }
 
-/// Connections that were opened and have not ended. One may end between the two readings, which
-/// must not make the number negative.
+/// The number of open connections. One may end between the two reads, which must not make the
+/// number negative.
 fn open(shared: &SharedCounters) -> f64 {
     let closed = shared.tcp_closed_total();
     float(shared.tcp_opened_total().saturating_sub(closed))

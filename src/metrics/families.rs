@@ -1,36 +1,36 @@
-//! Every metric family: its name, type, labels and help, written once. What is exported is built
-//! from these constants, and so is the table of the documentation.
+//! Defines every metric family once: name, type, labels and help. The export and the table of the
+//! documentation are built from these constants.
 //!
-//! A family stands here only when something feeds it.
+//! A family is listed only if it is used.
 
 use prometheus::proto::MetricType;
 
 /// One metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
-    /// The name, with its unit, and `_total` for a counter.
+    /// The name, with its unit and, for a counter, `_total`.
     pub name: &'static str,
     /// The type.
     pub kind: FamilyKind,
     /// The label names, in the order of their values.
     pub labels: &'static [&'static str],
-    /// What it counts, in a sentence.
+    /// The description, one sentence.
     pub help: &'static str,
 }
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKind {
-    /// Only rises, until the process ends.
+    /// Only rises until the process ends.
     Counter,
     /// Rises and falls.
     Gauge,
-    /// Observations by size.
+    /// Observations in buckets.
     Histogram,
 }
 
 impl FamilyKind {
-    /// The word of the text format.
+    /// The type name in the text format.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl FamilyKind {
     }
 }
 
-/// Declares the families and the list of them all.
+/// Declares the families and the list of all of them.
 macro_rules! families {
     ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
         $(pub(crate) const $constant: Family = Family {
@@ -59,7 +59,7 @@ macro_rules! families {
             help: $help,
         };)+
 
-        /// Every family of our own, in the order of the documentation.
+        /// Every family of dnsgate, in the order of the documentation.
         pub(crate) const OWN: &[Family] = &[$($constant),+];
     };
 }
@@ -145,7 +145,7 @@ families! {
         "Always 1; the labels give the version and the architecture.";
 }
 
-/// What the `prometheus` crate tells of the process, on Linux.
+/// The process families of the `prometheus` crate, on Linux.
 const PROCESS: &[Family] = &[
     process(
         "process_cpu_seconds_total",
@@ -193,7 +193,7 @@ const fn process(name: &'static str, kind: FamilyKind, help: &'static str) -> Fa
     }
 }
 
-/// Every family that `/metrics` shows on Linux: our own, then the process's.
+/// Every family that `/metrics` exports on Linux: dnsgate's, then the process's.
 pub fn families() -> impl Iterator<Item = &'static Family> {
     OWN.iter().chain(PROCESS)
 }

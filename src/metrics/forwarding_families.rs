@@ -1,5 +1,5 @@
-//! The families of upstreams and of the cache. Those of upstreams have a series
-//! for each that is configured, from the start; where nothing is forwarded they are not there.
+//! The families of upstreams and of the cache. Every configured upstream has its series from the
+//! start; without upstreams they do not exist.
 
 use prometheus::proto::MetricFamily;
 
@@ -10,7 +10,7 @@ use super::{
     upstream_counters::{RTT_BOUNDS, UpstreamQueryResult, UpstreamReadings, UpstreamRefusal},
 };
 
-/// Everything about upstreams.
+/// The families of upstreams.
 pub(crate) fn upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
     let servers = || {
         let servers = read.servers.iter();
@@ -67,7 +67,7 @@ pub(crate) fn upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
     ]
 }
 
-/// How the cache has been doing, how many queries wait, and what TCP clients have not read.
+/// The families of the cache, the in-flight queries and the unread TCP replies.
 pub(crate) fn reading(reading: &Reading) -> [MetricFamily; 8] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value: u64| family(of, [gauge([], float(value))]);

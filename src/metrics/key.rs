@@ -1,4 +1,4 @@
-//! The name of one counter as a number: the family it belongs to, and the values of its labels.
+//! The identity of a counter as one number: its family and label values.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use super::{
     names::{NONE_ID, NameId, OTHER_ID},
 };
 
-/// One counter. Never 0: a place of a table that holds no counter is.
+/// Identifies one counter. Never 0, because 0 marks a free entry of a table.
 ///
-/// From the top: 8 bits of nothing, 8 of the family, 16 of the group's number, 16 of the rule's, 16 of what is
-/// left, by family.
+/// From the top: 8 unused bits, 8 bits for the family, 16 for the group's ID, 16 for the rule's ID,
+/// 16 for the other labels, which depend on the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(u64);
 
@@ -31,14 +31,15 @@ const NANOS: u64 = 5;
 const TRUNCATED: u64 = 6;
 const SINGLE: u64 = 7;
 
-/// The bits of a type's, a code's, and an ending's position.
+/// Bits of the positions of a type, a response code and a verdict.
 const TYPE_BITS: usize = 6;
 const RCODE_BITS: usize = 4;
 const ENDING_BITS: usize = 3;
 const _: () = assert!(TYPES <= 1 << TYPE_BITS && RCODES <= 1 << RCODE_BITS);
 const _: () = assert!(Ending::ALL.len() <= 1 << ENDING_BITS && BUCKETS <= 1 << 8);
 
-/// The most counters that there can be of no operator's name: what is [`Key::nameless`].
+/// The maximum number of counters without an operator's name, that is, of keys after
+/// [`Key::nameless`].
 pub(crate) const NAMELESS: usize = 2 * Transport::ALL.len() * Ending::ALL.len() * RCODES * TYPES
     + 4 * DENIALS
     + 2 * FilterCheck::ALL.len()
@@ -55,7 +56,7 @@ impl Key {
         Self(family << 48 | (group as u64) << 32 | (rule as u64) << 16 | rest as u64)
     }
 
-    /// One of `queries_total`.
+    /// A counter of `queries_total`.
     pub(crate) fn queries(
         transport: Transport,
         group: NameId,
@@ -69,17 +70,17 @@ impl Key {
         Self::new(QUERIES, group, NONE_ID, rest)
     }
 
-    /// One of `denied_total`; `None` for a reason that is no denial.
+    /// A counter of `denied_total`; `None` if the reason is not a denial.
     pub(crate) fn denied(group: NameId, rule: NameId, reason: Reason) -> Option<Self> {
         Some(Self::new(DENIED, group, rule, denial_position(reason)?))
     }
 
-    /// One of `filter_rejected_total`.
+    /// A counter of `filter_rejected_total`.
     pub(crate) const fn filtered(rule: NameId, check: FilterCheck) -> Self {
         Self::new(FILTERED, NONE_ID, rule, check as usize)
     }
 
-    /// The bucket of `query_duration_seconds` that a latency falls into.
+    /// The bucket of `query_duration_seconds` for a latency.
     pub(crate) fn bucket_of(ending: Ending, latency: Duration) -> Self {
         Self::bucket(ending, bucket(latency))
     }
@@ -94,35 +95,35 @@ impl Key {
         Self::new(NANOS, NONE_ID, NONE_ID, ending as usize)
     }
 
-    /// One of `truncated_total`.
+    /// A counter of `truncated_total`.
     pub(crate) const fn truncated(transport: Transport) -> Self {
         Self::new(TRUNCATED, NONE_ID, NONE_ID, transport as usize)
     }
 
-    /// The same with every name of the operator's taken for other.
+    /// The same key with every operator's name replaced by "other".
     pub(crate) fn nameless(self) -> Self {
         let other = |id| if id == NONE_ID { NONE_ID } else { OTHER_ID };
         let (family, group, rule, rest) = self.parts();
         Self::new(family.into(), other(group), other(rule), rest.into())
     }
 
-    /// A number whose lower bits differ for keys that differ in a few bits: the upper half of the product
-    /// with the golden ratio's fraction (Knuth, The Art of Computer Programming 6.4).
+    /// A hash whose lower bits differ for keys that differ in a few bits: the upper half of the
+    /// product with the golden ratio's fraction (Knuth, The Art of Computer Programming 6.4).
     pub(crate) const fn hash(self) -> usize {
         (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
     }
 
-    /// As the number of a place in a table.
+    /// The number that a table stores.
     pub(crate) const fn get(self) -> u64 {
         self.0
     }
 
-    /// From a place in a table; `None` where no counter is.
+    /// Reads a number from a table; `None` for a free entry.
     pub(crate) fn from_place(place: u64) -> Option<Self> {
         (place != 0).then_some(Self(place))
     }
 
-    /// The labels, of the families whose labels are the operator's names.
+    /// The labels, for families with operator's names as labels.
     pub(crate) fn labels(self) -> Option<KeyLabels> {
         let (family, group, rule, rest) = self.parts();
         let rest = usize::from(rest);
@@ -164,7 +165,7 @@ impl Key {
     }
 }
 
-/// The labels of one counter, the operator's names by their numbers.
+/// The labels of one counter, with operator's names as IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyLabels {
     Queries {

@@ -1,23 +1,23 @@
-//! The sets of labels that never change, and how a label becomes a position and back. The operator's own
-//! names, of groups and rules, are in `names`.
+//! The fixed label sets, and the conversion between labels and positions. `names` has the
+//! operator's names of groups and rules.
 //!
-//! Nothing that a client can choose is ever a label: no queried name, no client address, and a type without a
-//! mnemonic is `other`.
+//! Data that a client can choose never becomes a label: no queried name, no client address. A type
+//! without a mnemonic is `other`.
 
 use dnsgate_core::{
     dns::{Rcode, RecordType},
     engine::{Ending, Reason},
 };
 
-/// The label of what is absent: no group, no rule, no reply, no question.
+/// The label of an absent value: no group, no rule, no reply, no question.
 pub(crate) const NONE: &str = "none";
-/// The label of what has no label of its own: a type without a mnemonic, a name past the bound.
+/// The label of a value without its own label: a type without a mnemonic, a name beyond the limit.
 pub(crate) const OTHER: &str = "other";
 
 /// The number of labels of a response code: every code, and [`NONE`].
 pub(crate) const RCODES: usize = Rcode::ALL.len() + 1;
 
-/// The position of a code's label.
+/// The position of a response code's label.
 pub(crate) const fn rcode_position(rcode: Option<Rcode>) -> usize {
     match rcode {
         Some(rcode) => rcode as usize,
@@ -40,7 +40,7 @@ const TYPE_NONE: usize = RecordType::NAMED.len() + 1;
 /// One past the highest type number that has a mnemonic.
 const TYPE_NUMBERS: usize = RecordType::NAMED[RecordType::NAMED.len() - 1].0.0 as usize + 1;
 
-/// Type number → position, so that the hot path need not search.
+/// Maps a type number to its position, so that the hot path need not search.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "there are fewer than 256 types with a name"
@@ -74,7 +74,7 @@ pub(crate) fn type_label(position: usize) -> &'static str {
     }
 }
 
-/// The number of reasons whose ending is a denial.
+/// The number of reasons that are denials.
 pub(crate) const DENIALS: usize = {
     let (mut at, mut count) = (0, 0);
     while at < Reason::ALL.len() {
@@ -86,7 +86,7 @@ pub(crate) const DENIALS: usize = {
     count
 };
 
-/// The reasons whose ending is a denial, in the order of [`Reason::ALL`].
+/// The reasons that are denials, in the order of [`Reason::ALL`].
 pub(crate) static DENIAL_REASONS: [Reason; DENIALS] = {
     let mut denials = [Reason::Blocked; DENIALS];
     let (mut at, mut count) = (0, 0);
@@ -100,7 +100,7 @@ pub(crate) static DENIAL_REASONS: [Reason; DENIALS] = {
     denials
 };
 
-/// The position of a denial's reason; `None` for a reason that is no denial.
+/// The position of a denial's reason; `None` if the reason is not a denial.
 pub(crate) fn denial_position(reason: Reason) -> Option<usize> {
     DENIAL_REASONS.iter().position(|&denial| denial == reason)
 }

@@ -1,9 +1,9 @@
-//! The operator's names as labels: each gets a number when a configuration is loaded, and keeps it.
+//! The operator's names as labels: each gets an ID when a configuration is loaded, and keeps it.
 //!
-//! Numbers are only ever given, never taken back, so that the counters of a rule outlive every reload. There
-//! are 65 536: a file that is reloaded for months with ever new names must not fill the memory. Names past
-//! that are counted as [`OTHER`]. The log has every name, from the configuration that decided the query
-//! ([`LabelSet`]).
+//! IDs are never reused, so the counters of a rule survive every reload. There are 65 536: a file
+//! that is reloaded for months with ever new names must not exhaust the memory. Names beyond the
+//! limit count as [`OTHER`]. The log uses the full names of the configuration that decided the
+//! query ([`LabelSet`]).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,16 +14,16 @@ use dnsgate_core::engine::{GroupId, RuleId, UpstreamId};
 
 use super::labels::{NONE, OTHER};
 
-/// A name's number.
+/// The ID of a name.
 pub(crate) type NameId = u16;
 
-/// The number of [`NONE`].
+/// The ID of [`NONE`].
 pub(crate) const NONE_ID: NameId = 0;
-/// The number of [`OTHER`].
+/// The ID of [`OTHER`].
 pub(crate) const OTHER_ID: NameId = 1;
 
-/// How many configurations' names are remembered, for queries and log lines that are still under way
-/// when the configuration is reloaded: those live for seconds.
+/// How many configurations' names are kept for queries and log lines that are in flight during a
+/// reload. Those last a few seconds.
 const KEPT: usize = 8;
 
 /// The names of the groups, rules and upstreams of one configuration, by position.
@@ -37,7 +37,7 @@ pub struct Labels {
     pub upstreams: Vec<String>,
 }
 
-/// The names of one configuration, and the numbers under which its groups and rules are counted.
+/// The names of one configuration, and the IDs under which its groups and rules are counted.
 #[derive(Debug, Default)]
 pub(crate) struct LabelSet {
     names: Labels,
@@ -46,7 +46,7 @@ pub(crate) struct LabelSet {
 }
 
 impl LabelSet {
-    /// The number under which a group is counted.
+    /// The ID under which a group is counted.
     pub(crate) fn group_id(&self, group: Option<GroupId>) -> NameId {
         let Some(GroupId(at)) = group else {
             return NONE_ID;
@@ -54,7 +54,7 @@ impl LabelSet {
         self.groups.get(usize::from(at)).map_or(OTHER_ID, |&id| id)
     }
 
-    /// The number under which a rule is counted.
+    /// The ID under which a rule is counted.
     pub(crate) fn rule_id(&self, rule: Option<RuleId>) -> NameId {
         let Some(RuleId(at)) = rule else {
             return NONE_ID;
@@ -62,7 +62,7 @@ impl LabelSet {
         self.rules.get(at as usize).map_or(OTHER_ID, |&id| id)
     }
 
-    /// The numbers of all groups.
+    /// The IDs of all groups.
     pub(crate) fn group_ids(&self) -> &[NameId] {
         &self.groups
     }
@@ -89,17 +89,17 @@ impl LabelSet {
     }
 }
 
-/// All names that were ever counted under, and the configurations that were loaded last. Its lock is taken
-/// at a reload, by each thread once after one, and by a scrape.
+/// All names that were ever counted, and the most recent configurations. The lock is taken by a
+/// reload, by each thread once after a reload, and by a scrape.
 #[derive(Debug, Default)]
 pub(crate) struct Names(Mutex<Known>);
 
 #[derive(Debug)]
 struct Known {
-    /// By number.
+    /// Indexed by ID.
     texts: Vec<Arc<str>>,
     ids: HashMap<Arc<str>, NameId>,
-    /// The newest last.
+    /// Ordered from oldest to newest.
     loaded: VecDeque<(u64, Arc<LabelSet>)>,
 }
 
@@ -133,7 +133,7 @@ impl Known {
 }
 
 impl Names {
-    /// Makes a configuration's names known; it must be done before a query can be decided by it.
+    /// Registers a configuration's names. Call it before a query is decided by that configuration.
     pub(crate) fn load(&self, generation: u64, names: Labels) {
         let mut known = self.lock();
         let set = LabelSet {
@@ -147,7 +147,7 @@ impl Names {
         known.loaded.push_back((generation, Arc::new(set)));
     }
 
-    /// The names of a configuration; none at all when it is long gone.
+    /// The names of a configuration; empty if it is no longer kept.
     pub(crate) fn of(&self, generation: u64) -> Arc<LabelSet> {
         let known = self.lock();
         let mut loaded = known.loaded.iter().rev();
@@ -155,17 +155,17 @@ impl Names {
         found.map_or_else(Arc::default, |(_, set)| Arc::clone(set))
     }
 
-    /// The number of the configuration that was loaded last, and its names.
+    /// The generation of the newest configuration, and its names.
     pub(crate) fn newest(&self) -> (u64, Arc<LabelSet>) {
         self.lock().loaded.back().cloned().unwrap_or_default()
     }
 
-    /// Every name, by its number.
+    /// Every name, indexed by ID.
     pub(crate) fn texts(&self) -> Vec<Arc<str>> {
         self.lock().texts.clone()
     }
 
-    /// A panic while the lock was held leaves names behind that nobody is counted under.
+    /// A panic while the lock was held leaves at most unused names.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

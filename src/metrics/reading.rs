@@ -1,9 +1,9 @@
-//! Numbers that others keep and that are read at a scrape: how the cache has been doing, and how
-//! many queries wait.
+//! Values that other modules keep and that are read at a scrape: cache statistics and the number of
+//! in-flight queries.
 
 use std::{fmt, sync::OnceLock};
 
-/// The numbers at one moment.
+/// The values at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Cache lookups answered from an unexpired entry.
@@ -16,7 +16,7 @@ pub struct Reading {
     pub cache_evictions: u64,
     /// Entries in the cache.
     pub cache_entries: u64,
-    /// The memory that they take, in bytes.
+    /// Memory of the entries, in bytes.
     pub cache_bytes: u64,
     /// Queries that wait for an upstream.
     pub in_flight: u64,
@@ -24,15 +24,15 @@ pub struct Reading {
     pub tcp_unread_bytes: u64,
 }
 
-/// Who reads them.
+/// The function that reads the values.
 pub(crate) type ReadingSource = Box<dyn Fn() -> Reading + Send + Sync>;
 
-/// The place of the source; without one all numbers are 0.
+/// Holds the source. Without a source all values are 0.
 #[derive(Default)]
 pub(crate) struct Watched(OnceLock<ReadingSource>);
 
 impl Watched {
-    /// Sets the source; a second one is not taken.
+    /// Sets the source. Further calls have no effect.
     pub(crate) fn set(&self, source: ReadingSource) {
         let _ = self.0.set(source);
     }

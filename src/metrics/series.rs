@@ -1,4 +1,4 @@
-//! Metrics as the `prometheus` crate wants them: messages, filled in one way for all families.
+//! Builds the message types of the `prometheus` crate, in the same way for all families.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::families::Family;
 
-/// One metric with the values of its labels, whose names the family knows.
+/// One metric with its label values. The family has the label names.
 pub(crate) struct Series {
     labels: Vec<String>,
     metric: Metric,
 }
 
-/// The value of a counter as Prometheus has it.
+/// Converts a count to Prometheus's number type.
 #[expect(
     clippy::cast_precision_loss,
     reason = "the format has floating-point values; beyond 2^53 the last digits are lost"
@@ -43,7 +43,7 @@ pub(crate) fn gauge<const N: usize>(labels: [&str; N], value: f64) -> Series {
     }
 }
 
-/// A histogram from the observations between its bounds, those above them all last.
+/// A histogram from the count of each bucket; the last bucket is above all bounds.
 pub(crate) fn histogram<const N: usize>(
     labels: [&str; N],
     bounds: &[Duration],

@@ -1,5 +1,5 @@
-//! Counters and states that are not on a query's way: what they count happens per connection or
-//! per fault or per reload, so that one atomic each, shared by all, is good enough.
+//! Counters and states outside the query path. They change per connection, fault or reload, so one
+//! shared atomic each is fast enough.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ macro_rules! labels {
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// Every one, in the order of their positions (`as usize`).
+            /// All variants, in the order of their positions (`as usize`).
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The label.
@@ -31,69 +31,70 @@ macro_rules! labels {
 pub(crate) use labels;
 
 labels! {
-    /// What was given up for want of room: the label `why` of `shed_total`.
+    /// Connections and queries that were shed because of a limit: the label `why` of `shed_total`.
     Shed {
-        /// The one that had waited longest was closed, so that a new one could be opened.
+        /// The connection that had been idle for longest was closed to admit a new one.
         Evicted = "connection_evicted",
-        /// A new one was closed at once: its client has as many as a client may have.
+        /// A new connection was closed at once because its client had reached its limit.
         Refused = "connection_refused",
-        /// A new one could not be accepted, most often for want of file descriptors.
+        /// A new connection could not be accepted, usually because no file descriptor was left.
         AcceptFailed = "accept_failed",
-        /// A query was answered SERVFAIL: as many wait for upstreams as may.
+        /// A query was answered SERVFAIL or with a stale response because the limit of in-flight
+        /// queries was reached.
         InFlight = "in_flight",
-        /// A query was answered SERVFAIL: as many wait for its question as may, or as many
-        /// questions are in flight to its upstream.
+        /// A query was answered SERVFAIL because too many waited for the same question, or too many
+        /// queries were in flight to its upstream.
         Coalesced = "coalesced",
-        /// A question was not asked: no place was left for its group on the connections to a server.
+        /// A query was not sent because its group had no slot left on the connections to a server.
         Pipeline = "upstream_pipeline",
-        /// A query over its client's rate was dropped, or sent to TCP. Workers count these, in
-        /// their own blocks: there may be a flood of them.
+        /// A query beyond its client's rate was dropped or sent to TCP. Workers count these in
+        /// their own counters, because there may be a flood of them.
         ClientRate = "per_client_qps",
     }
 }
 
 labels! {
-    /// What a TCP connection came up against: the label `limit` of `tcp_limited_total`, which is the
-    /// limit's name in the configuration.
+    /// The limit that a TCP connection reached: the label `limit` of `tcp_limited_total`, which is
+    /// the limit's name in the configuration.
     TcpLimit {
-        /// It was closed: it had waited too long for the first byte of a query.
+        /// Closed: no query arrived in time.
         Idle = "tcp_idle_timeout",
-        /// It was closed: a query took too long to come, or a reply to be read.
+        /// Closed: a query took too long to arrive, or a reply took too long to be read.
         Message = "tcp_message_timeout",
-        /// It was not read from for a while: as many of its queries waited as may.
+        /// Not read for a while: the limit of its awaited replies was reached.
         Pipeline = "tcp_pipeline",
-        /// It was closed: its client had not read for longest when the replies that clients do not
-        /// read took all the room that they may.
+        /// Closed: the unread replies of all connections exceeded their limit, and its client had
+        /// not read for longest.
         Unread = "tcp_unread",
-        /// One of its queries was answered SERVFAIL: it holds as many bytes of replies that its
-        /// client does not read as it may.
+        /// A query was answered SERVFAIL because the connection's unread replies had reached their
+        /// limit.
         UnreadPerConnection = "tcp_unread_per_connection",
     }
 }
 
 labels! {
-    /// How a reload ended: the label `result` of `reload_total`.
+    /// The result of a reload: the label `result` of `reload_total`.
     Reload {
         /// The new configuration is in force.
         Success = "success",
-        /// It was refused, and the old one stayed in force.
+        /// The new configuration was refused, and the old one stayed in force.
         Rejected = "rejected",
     }
 }
 
 labels! {
-    /// What became of a query of dnsgate's own: the label `result` of `self_queries_total`.
+    /// The result of dnsgate's own query: the label `result` of `self_queries_total`.
     SelfQuery {
-        /// It asked a listener of ours, and was answered.
+        /// A query to our own listener was answered.
         Answered = "answered",
-        /// It asked a listener of ours, and no answer came in time.
+        /// A query to our own listener timed out.
         Lost = "lost",
-        /// It asked an upstream, and came back to a listener of ours.
+        /// A query to an upstream came back to our own listener.
         Returned = "returned",
     }
 }
 
-/// The shared counters. Every method may be called from any thread.
+/// The shared counters. All methods are thread-safe.
 #[derive(Debug, Default)]
 pub struct SharedCounters {
     tcp_opened: AtomicU64,
@@ -106,7 +107,7 @@ pub struct SharedCounters {
     self_queries: [AtomicU64; SelfQuery::ALL.len()],
     rejected: AtomicBool,
     log_dropped: AtomicU64,
-    /// Rules that end, by name.
+    /// The expiry dates of rules, by name.
     expiries: Mutex<Vec<(String, SystemTime)>>,
     generation: AtomicU64,
     /// Nanoseconds since 1970.
@@ -114,58 +115,59 @@ pub struct SharedCounters {
 }
 
 impl SharedCounters {
-    /// A client's TCP connection was accepted and is served.
+    /// Counts an accepted and admitted TCP connection.
     pub fn tcp_opened(&self) {
         self.tcp_opened.fetch_add(1, Relaxed);
     }
 
-    /// A connection that was counted by [`Self::tcp_opened`] ended, for whatever reason.
+    /// Counts the end of a connection that [`Self::tcp_opened`] counted.
     pub fn tcp_closed(&self) {
         self.tcp_closed.fetch_add(1, Relaxed);
     }
 
-    /// The kernel did not take a reply.
+    /// Counts a reply that the kernel did not take.
     pub fn reply_lost(&self) {
         self.replies_lost.fetch_add(1, Relaxed);
     }
 
-    /// A datagram came that cannot be answered, from port 0, and was not looked at.
+    /// Counts a datagram from port 0, which is dropped because it cannot be answered.
     pub fn unanswerable(&self) {
         self.unanswerable.fetch_add(1, Relaxed);
     }
 
-    /// A connection or a query was given up for want of room.
+    /// Counts a connection or a query that was shed.
     pub fn shed(&self, why: Shed) {
         bump(&self.shed, why as usize);
     }
 
-    /// A TCP connection came up against a limit of its own.
+    /// Counts a TCP connection that reached one of its limits.
     pub fn tcp_limited(&self, limit: TcpLimit) {
         bump(&self.tcp_limited, limit as usize);
     }
 
-    /// A reload ended.
+    /// Counts a reload.
     pub fn reloaded(&self, result: Reload) {
         bump(&self.reloads, result as usize);
     }
 
-    /// A query of our own ended.
+    /// Counts one of dnsgate's own queries.
     pub fn self_query(&self, result: SelfQuery) {
         bump(&self.self_queries, result as usize);
     }
 
-    /// Says whether the file on disk is another than the one in force, and is not taken.
+    /// Sets whether the file on disk was refused and therefore differs from the configuration in
+    /// force.
     pub fn config_rejected(&self, rejected: bool) {
         self.rejected.store(rejected, Relaxed);
     }
 
-    /// Says which rules of the configuration in force end, and when.
+    /// Sets the expiry dates of the current configuration's rules.
     pub fn rules_expire(&self, expiries: Vec<(String, SystemTime)>) {
-        // It is replaced whole, so that a panic elsewhere has left nothing half done.
+        // The value is replaced as a whole, so a panic elsewhere cannot leave it half written.
         *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = expiries;
     }
 
-    /// The generation in force, 0 before the first.
+    /// The current generation, 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Relaxed)

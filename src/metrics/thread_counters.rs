@@ -1,13 +1,14 @@
-//! The counters of queries: each thread has its own, which nobody else writes, and a scrape sums them.
+//! The counters of queries: each thread writes only its own, and a scrape sums them.
 //!
-//! A thread's counters are a hash table, half empty, from a [`Key`] to a count. Counting is a look-up, a plain
-//! load and a plain store, where `fetch_add` would lock the cache line: with one writer that loses nothing. A
-//! counter that is not there yet is added, and when that fills the table half, the thread goes on with a copy
-//! twice as large; a scrape reads the one or the other, and no count is less in the later one. So there is an
-//! allocation at each doubling, of which a thread has a few in its life, and none for a query.
+//! A thread's counters are a hash table, at most half full, from a [`Key`] to a count. Counting is
+//! a lookup, a plain load and a plain store; `fetch_add` would lock the cache line, and with a
+//! single writer it is not needed. A missing counter is added. If that makes the table half full,
+//! the thread switches to a copy of twice the size. A scrape reads either table, and no count is
+//! lower in the newer one. Counting allocates only when the table doubles, which happens a few
+//! times in a thread's life.
 //!
-//! **Memory** is bounded by [`MOST`]: a counter that would make a table larger is counted without the
-//! operator's names, as `other`.
+//! **Memory** is bounded by [`MOST`]: at that size, a new counter is counted without the operator's
+//! names, as `other`.
 
 use std::{
     collections::BTreeMap,
@@ -19,14 +20,14 @@ use std::{
 
 use super::key::{Key, NAMELESS};
 
-/// The places of a table at first: 16 KiB. A network uses some dozens of counters.
+/// Initial number of entries: 16 KiB. A network uses some dozens of counters.
 const FIRST: usize = 1 << 10;
-/// The most places of a table: 1 MiB. Half of them are for counters by name, which is as many as a scrape can
-/// bear.
+/// Maximum number of entries: 1 MiB. Half of them are for counters with names, as many as a scrape
+/// can handle.
 const MOST: usize = 1 << 16;
 const _: () = assert!(MOST / 2 + NAMELESS < MOST / 4 * 3, "a table is never full");
 
-/// One place of a table: free while its key is 0.
+/// One entry of a table; free while its key is 0.
 #[derive(Debug, Default)]
 struct Place {
     key: AtomicU64,
@@ -36,7 +37,7 @@ struct Place {
 /// A table that one thread writes.
 #[derive(Debug)]
 struct Table {
-    /// Their number is a power of 2.
+    /// The number of entries is a power of 2.
     places: Arc<[Place]>,
     used: usize,
 }
@@ -57,7 +58,7 @@ impl Table {
         }
     }
 
-    /// The place of a counter, or the free one where it belongs.
+    /// The entry of a counter, or the free entry for it.
     fn find(&self, key: Key) -> Option<&Place> {
         let mut at = key.hash();
         loop {
@@ -70,7 +71,7 @@ impl Table {
         }
     }
 
-    /// Adds to a counter that is there; `false` where it is not.
+    /// Adds to an existing counter; `false` if it does not exist.
     fn add(&self, key: Key, by: u64) -> bool {
         let Some(Place { key: held, count }) = self.find(key) else {
             return true;
@@ -82,7 +83,7 @@ impl Table {
         true
     }
 
-    /// Adds to a counter, there or not.
+    /// Adds to a counter, and creates it if necessary.
     fn add_anyway(&mut self, key: Key, by: u64) {
         if self.add(key, by) {
             return;
@@ -110,7 +111,7 @@ impl Table {
     }
 }
 
-/// The counters in the places of a table.
+/// The counters in a table's entries.
 fn counts(places: &[Place]) -> impl Iterator<Item = (Key, u64)> {
     places.iter().filter_map(|Place { key, count }| {
         Some((Key::from_place(key.load(Relaxed))?, count.load(Relaxed)))
@@ -124,15 +125,15 @@ pub(crate) struct QueryCounters(Mutex<Registry>);
 #[derive(Debug, Default)]
 struct Registry {
     running: Vec<Arc<Shown>>,
-    /// Of the threads that have ended.
+    /// The counters of ended threads.
     ended: Table,
 }
 
-/// The places of a thread's table as a scrape finds them.
+/// The entries of a thread's table, as a scrape reads them.
 type Shown = Mutex<Arc<[Place]>>;
 
 impl QueryCounters {
-    /// Counters for one more thread. They are there until it drops them, and what it counted stays.
+    /// Creates counters for one more thread. When the thread drops them, their counts are kept.
     pub(crate) fn of_thread(self: &Arc<Self>) -> ThreadCounters {
         let table = Table::default();
         let shown = Arc::new(Mutex::new(Arc::clone(&table.places)));
@@ -144,8 +145,8 @@ impl QueryCounters {
         }
     }
 
-    /// The sum of everything counted so far. No thread's counters are in it twice, or not at all, if it ends
-    /// meanwhile: the lock is held.
+    /// The sum of all counts. The lock ensures that the counts of an ending thread are included
+    /// exactly once.
     pub(crate) fn sum(&self) -> BTreeMap<Key, u64> {
         let registry = locked(&self.0);
         let mut sum: BTreeMap<_, _> = counts(&registry.ended.places).collect();
@@ -169,7 +170,7 @@ pub(crate) struct ThreadCounters {
 }
 
 impl ThreadCounters {
-    /// Whether these counters are summed there.
+    /// Whether `all` sums these counters.
     pub(crate) fn are_among(&self, all: &Arc<QueryCounters>) -> bool {
         Arc::ptr_eq(&self.all, all)
     }
@@ -200,7 +201,7 @@ impl Drop for ThreadCounters {
     }
 }
 
-/// What a panic elsewhere left behind is whole: each is changed in one step.
+/// A poisoned value is still consistent, because each change is one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

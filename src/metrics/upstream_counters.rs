@@ -1,18 +1,18 @@
-//! What becomes of questions to upstreams, counted per server.
+//! Counts the results of upstream queries, per server.
 //!
-//! Who asks an upstream holds its [`UpstreamCounters`], and its series live as long as they are
-//! held: a gauge of a server that nobody asks any more would raise alarms for ever, and a file
-//! that is reloaded for months with ever new servers must not fill the memory. A counter that
-//! comes back later begins at 0, which Prometheus takes for a restart.
+//! An upstream's client holds its [`UpstreamCounters`], and the series exist as long as they are
+//! held. Otherwise a gauge of a removed server would raise alarms forever, and a file that is
+//! reloaded for months with ever new servers would exhaust the memory. A counter that returns later
+//! starts at 0, which Prometheus treats as a restart.
 //!
-//! Two may be held for one name, for the moment in which a reload puts the second in the place of
-//! the first. Then a server that is in both is counted in one place, so that no counter goes
-//! backward, and the gauges are those of the second.
+//! While a reload replaces an upstream, two may be held for one name. A server that is in both then
+//! shares one counter, so that no counter decreases, and the gauges show the second.
 //!
-//! A question to an upstream costs microseconds and a network: one atomic each, shared by all, is
-//! good enough.
+//! A query to an upstream costs microseconds and network traffic, so one shared atomic per counter
+//! is fast enough.
 //!
-//! Not here: who is asked and when a server is down (`upstream`, which this does not know).
+//! Not here: which server is asked and when it is down (`upstream`; this module does not depend on
+//! it).
 
 use std::{
     collections::BTreeMap,
@@ -26,15 +26,15 @@ use std::{
 use super::{duration::nanos, shared_counters::labels};
 
 labels! {
-    /// How a question to one server ended: the label `result` of `upstream_queries_total`.
+    /// The result of a query to one server: the label `result` of `upstream_queries_total`.
     UpstreamQueryResult {
-        /// With an answer: NOERROR or NXDOMAIN.
+        /// NOERROR or NXDOMAIN.
         Answered = "answered",
-        /// With another code.
+        /// Another response code.
         ErrorCode = "error_code",
-        /// With a reply that is no well-formed answer.
+        /// A malformed reply.
         Malformed = "malformed",
-        /// Without a reply in time.
+        /// No reply in time.
         Timeout = "timeout",
         /// The server's port is closed.
         Refused = "refused",
@@ -44,7 +44,7 @@ labels! {
         NoRoute = "no_route",
         /// The network failed in another way.
         Unreachable = "unreachable",
-        /// The server does not speak TLS, or none that we do.
+        /// The server does not support TLS, or no version or cipher that dnsgate supports.
         Tls = "tls",
         /// The server's certificate is for another name.
         CertificateName = "certificate_name",
@@ -52,7 +52,7 @@ labels! {
         CertificateExpired = "certificate_expired",
         /// The server's certificate is not valid yet.
         CertificateNotYetValid = "certificate_not_yet_valid",
-        /// The server's certificate is by nobody who is trusted.
+        /// The issuer of the server's certificate is not trusted.
         CertificateIssuer = "certificate_issuer",
         /// The server's certificate cannot be accepted for another reason.
         Certificate = "certificate",
@@ -60,9 +60,9 @@ labels! {
         NoHttp2 = "http2_missing",
         /// The server answered with an HTTP status other than 200.
         HttpStatus = "http_status",
-        /// The server answered with HTTP content that is no DNS message.
+        /// The HTTP content of the answer is not a DNS message.
         HttpContent = "http_content",
-        /// There was no room to ask: no file descriptor, all connections full.
+        /// No resources to send the query: no file descriptor, or all connections full.
         Busy = "busy",
         /// Nobody waited for the reply any longer.
         Abandoned = "abandoned",
@@ -70,17 +70,17 @@ labels! {
 }
 
 labels! {
-    /// Why a question to an upstream failed at once: the label `why` of `upstream_refused_total`.
+    /// Why a query to an upstream failed at once: the label `why` of `upstream_refused_total`.
     UpstreamRefusal {
-        /// All its servers are down, and enough questions find out whether one is back.
+        /// All its servers are down, and the maximum number of queries is already testing them.
         Down = "down",
-        /// What it is asked comes back to dnsgate.
+        /// Its queries come back to dnsgate.
         Looping = "looping",
     }
 }
 
-/// The upper bounds of the buckets of `upstream_rtt_seconds`: from a server on this machine over
-/// one in the region to one across an ocean, up to the deadline of 2 s.
+/// The upper bounds of the buckets of `upstream_rtt_seconds`: from a server on this machine to one
+/// across an ocean, up to the deadline of 2 s.
 pub(crate) const RTT_BOUNDS: [Duration; 13] = [
     Duration::from_micros(100),
     Duration::from_micros(250),
@@ -97,10 +97,10 @@ pub(crate) const RTT_BOUNDS: [Duration; 13] = [
     Duration::from_secs(2),
 ];
 
-/// The buckets of one histogram: one below each bound, one above them all.
+/// The number of buckets of one histogram: one per bound, and one above all bounds.
 const RTT_BUCKETS: usize = RTT_BOUNDS.len() + 1;
 
-/// What was counted of one server.
+/// The counters of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ServerCells {
     asked: [AtomicU64; UpstreamQueryResult::ALL.len()],
@@ -134,7 +134,7 @@ impl ServerCells {
     }
 }
 
-/// What was counted of an upstream as a whole.
+/// The counters of an upstream as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct WholeCells {
     hedged: AtomicU64,
@@ -165,8 +165,9 @@ struct Server {
     looping: AtomicBool,
 }
 
-/// The counters of one upstream; made by [`Telemetry::upstream`](crate::telemetry::Telemetry::upstream). A server is named by its
-/// position; one that is not there is not counted. Every method may be called from any thread.
+/// The counters of one upstream, created by
+/// [`Telemetry::upstream`](crate::telemetry::Telemetry::upstream). A server is identified by its
+/// position; unknown positions are ignored. All methods are thread-safe.
 #[derive(Debug)]
 pub struct UpstreamCounters {
     name: String,
@@ -175,8 +176,7 @@ pub struct UpstreamCounters {
 }
 
 impl UpstreamCounters {
-    /// A question to a server has ended. `rtt` is the time from the query to the reply, where
-    /// there was one.
+    /// Counts a query to a server. `rtt` is the time from the query to the reply, if there was one.
     pub fn asked(&self, server: usize, result: UpstreamQueryResult, rtt: Option<Duration>) {
         let Some(Server { cells, .. }) = self.servers.get(server) else {
             return;
@@ -194,46 +194,46 @@ impl UpstreamCounters {
         cells.nanos.fetch_add(nanos(rtt), Relaxed);
     }
 
-    /// A message that is no reply to the question it came for was ignored.
+    /// Counts a message that did not match its query and was ignored.
     pub fn mismatched(&self, server: usize) {
         if let Some(server) = self.servers.get(server) {
             server.cells.mismatched.fetch_add(1, Relaxed);
         }
     }
 
-    /// A question is asked again over TCP, because its replies may be forged.
+    /// Counts a query that is sent again over TCP because its replies may be forged.
     pub fn forged(&self, server: usize) {
         if let Some(server) = self.servers.get(server) {
             server.cells.forged.fetch_add(1, Relaxed);
         }
     }
 
-    /// A server is up, or down. It begins up.
+    /// Sets whether a server is up. Initially it is.
     pub fn up(&self, server: usize, up: bool) {
         if let Some(server) = self.servers.get(server) {
             server.down.store(!up, Relaxed);
         }
     }
 
-    /// What a server is asked comes back to a listener of ours, or no longer does. While it does, it is
-    /// not asked.
+    /// Sets whether a server's queries come back to our own listener. While they do, it is not
+    /// used.
     pub fn looping(&self, server: usize, looping: bool) {
         if let Some(server) = self.servers.get(server) {
             server.looping.store(looping, Relaxed);
         }
     }
 
-    /// A server was asked early, because another one took long.
+    /// Counts a hedged query.
     pub fn hedged(&self) {
         self.cells.hedged.fetch_add(1, Relaxed);
     }
 
-    /// A query waits for a question that was already in flight.
+    /// Counts a query that joined one already in flight.
     pub fn merged(&self) {
         self.cells.merged.fetch_add(1, Relaxed);
     }
 
-    /// A question failed at once.
+    /// Counts a query that failed at once.
     pub fn refused(&self, why: UpstreamRefusal) {
         if let Some(cell) = self.cells.refused.get(why as usize) {
             cell.fetch_add(1, Relaxed);
@@ -247,15 +247,15 @@ impl UpstreamCounters {
     }
 }
 
-/// The counters of all upstreams that somebody holds.
+/// The counters of all upstreams that are held.
 #[derive(Debug, Default)]
 pub(crate) struct AllUpstreamCounters {
-    /// The newest last.
+    /// Ordered from oldest to newest.
     held: Mutex<Vec<Weak<UpstreamCounters>>>,
 }
 
 impl AllUpstreamCounters {
-    /// The counters of a new upstream.
+    /// Creates the counters of a new upstream.
     pub(crate) fn hold(&self, name: &str, servers: &[String]) -> Arc<UpstreamCounters> {
         let mut held = self.lock();
         held.retain(|counters| counters.strong_count() > 0);
@@ -285,11 +285,11 @@ impl AllUpstreamCounters {
         counters
     }
 
-    /// All of it, at this moment.
+    /// Reads all counters and gauges.
     pub(crate) fn read(&self) -> UpstreamReadings {
         let held: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
         let mut read = UpstreamReadings::default();
-        // A later one of the same name takes the place of an earlier one's gauges.
+        // The gauges of a newer upstream replace those of an older one with the same name.
         for counters in held {
             let UpstreamCounters { name, cells, .. } = &*counters;
             read.up.retain(|(of, _), _| of != name);
@@ -304,7 +304,7 @@ impl AllUpstreamCounters {
         read
     }
 
-    /// A panic while the lock was held leaves a list that is whole: it is changed in one step.
+    /// A poisoned list is still consistent, because each change is one step.
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<UpstreamCounters>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

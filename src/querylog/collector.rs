@@ -1,9 +1,9 @@
-//! A collector of logs behind a Unix stream socket: what Vector's source `socket` takes in mode
-//! `unix_stream`, a line each.
+//! A log collector behind a Unix stream socket, such as Vector's source `socket` in mode
+//! `unix_stream`, one line per message.
 //!
-//! It may come later than dnsgate, go and come back. It is connected to when there is something to
-//! write, sooner or later: see [`LONGEST`]. What it had not read when it went is lost, and nobody
-//! can count it.
+//! The collector may start after dnsgate, stop and return. dnsgate connects when there is something
+//! to write, with a delay of up to [`LONGEST`]. Lines that the collector had not read when it
+//! stopped are lost without being counted.
 
 use std::{
     io::{self, Write},
@@ -15,20 +15,19 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::clock::monotonic;
 
-/// How long to wait before a socket is tried again on which nobody listened; it doubles each time.
+/// The first delay before a retry if nobody listened on the socket. It doubles each time.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// The most that it grows to: what a collector's restart costs of the log at the most, beyond the
-/// time that it takes.
+/// The maximum delay: how long a collector's restart can affect the log beyond its own duration.
 const LONGEST: Duration = Duration::from_secs(5);
-/// How long a write, or the wait to be let in, may take. A collector that takes nothing for so long
-/// is stuck; the lines are lost, and the queue must be emptied.
+/// Timeout of a write, or of a connect. A collector that reads nothing for this long is stuck; the
+/// lines are dropped to empty the queue.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The way to a collector.
+/// The connection to a collector.
 pub(crate) struct Collector {
     path: PathBuf,
     socket: Option<Socket>,
-    /// When to try again, where the last try failed.
+    /// Time of the next attempt, if the last one failed.
     next: Option<Instant>,
     wait: Duration,
 }
@@ -43,7 +42,7 @@ impl Collector {
         }
     }
 
-    /// Connects, where there is no connection; whether there was none.
+    /// Connects if there is no connection. Returns whether it connected.
     pub(crate) fn connect(&mut self) -> io::Result<bool> {
         if self.socket.is_some() {
             return Ok(false);
@@ -65,7 +64,7 @@ impl Collector {
         }
     }
 
-    /// Gives the connection up; whether there was one.
+    /// Drops the connection. Returns whether there was one.
     pub(crate) fn leave(&mut self) -> bool {
         self.socket.take().is_some()
     }
@@ -89,7 +88,7 @@ impl Write for Collector {
 
 fn open(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Holds for connect(2) as well, which waits while as many wait as the listener lets.
+    // Also applies to connect(2), which blocks while the listener's backlog is full.
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(socket)

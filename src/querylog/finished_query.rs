@@ -1,4 +1,4 @@
-//! One query at its end, as its worker hands it to the counters and the log.
+//! A finished query, as the worker passes it to the counters and the log.
 
 use std::{
     net::SocketAddr,
@@ -7,45 +7,46 @@ use std::{
 
 use dnsgate_core::{dns::Transport, engine::Outcome};
 
-/// One query at its end, as its worker saw it.
+/// A finished query.
 #[derive(Clone, Copy, Debug)]
 pub struct FinishedQuery<'a> {
-    /// What happened to it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// How it came.
+    /// The transport it arrived on.
     pub transport: Transport,
-    /// Where it came from.
+    /// The client's address and port.
     pub source: SocketAddr,
     /// The packet.
     pub query: &'a [u8],
-    /// The reply; empty when there was none.
+    /// The reply; empty if there was none.
     pub reply: &'a [u8],
-    /// The record of an upstream's answer that may not pass, for the log.
+    /// The record of an upstream's answer that the response filter rejected, for the log.
     pub rejected: Option<&'a str>,
     /// When it was read, for the log.
     pub time: SystemTime,
-    /// How long it took from there to its reply being written.
+    /// The time from reading the query to writing its reply.
     pub latency: Latency,
     /// The generation of the snapshot that decided it.
     pub generation: u64,
 }
 
-/// How long a query took.
+/// The latency of a query.
 #[derive(Clone, Copy, Debug)]
 pub enum Latency {
-    /// So long.
+    /// Already known.
     Known(Duration),
-    /// As long as its batch takes, which is told at the end of it ([`Recorder::batch_took`](crate::telemetry::Recorder::batch_took)).
+    /// The latency of its batch, which [`Recorder::batch_took`](super::Recorder::batch_took)
+    /// reports at the end.
     Batch {
         /// When the batch was read.
         since: Instant,
-        /// Tells the time, for a query that is logged before the end.
+        /// The clock, for a query that is logged before the end of its batch.
         clock: fn() -> Instant,
     },
 }
 
 impl Latency {
-    /// So long as yet.
+    /// The latency so far.
     pub(crate) fn as_yet(self) -> Duration {
         match self {
             Self::Known(latency) => latency,

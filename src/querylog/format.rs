@@ -1,8 +1,8 @@
-//! A record becomes a line: a JSON object with Cloud Logging's keys and Cloud DNS's names, or text
-//! for people.
+//! Formats a record as a line: a JSON object with Cloud Logging's keys and Cloud DNS's field names,
+//! or text for people.
 //!
-//! No line can be broken or forged by what is in it: JSON escapes quotes and control characters,
-//! names are printed in zone-file form, and the text form escapes what would move the cursor.
+//! No content can break or forge a line: JSON escapes quotes and control characters, names are
+//! printed in zone-file form, and the text form escapes characters that would move the cursor.
 
 use std::{
     fmt::Write,
@@ -20,7 +20,7 @@ use super::{message_text, record::QueryRecord, severity::LogSeverity};
 /// The key of the labels that Cloud Logging indexes.
 pub(crate) const LABELS: &str = "logging.googleapis.com/labels";
 
-/// What every line has. A time outside the years that RFC 3339 can write is left out.
+/// The fields of every line. A time outside the years that RFC 3339 can represent is omitted.
 #[derive(Serialize)]
 pub(crate) struct LineHead<'a> {
     severity: &'static str,
@@ -31,7 +31,7 @@ pub(crate) struct LineHead<'a> {
     labels: LineLabels,
 }
 
-/// The labels: which of the two logs it is a line of.
+/// The labels: the name of the log.
 #[derive(Serialize)]
 struct LineLabels {
     log: &'static str,
@@ -60,7 +60,7 @@ impl<'a> LineHead<'a> {
     }
 }
 
-/// The line of a query. Keys without a value are left out.
+/// The line of a query. Keys without a value are omitted.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct QueryLine<'a> {
@@ -70,7 +70,7 @@ struct QueryLine<'a> {
     query_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query_type: Option<&'a str>,
-    /// Where it is not IN.
+    /// Present if it is not IN.
     #[serde(skip_serializing_if = "Option::is_none")]
     query_class: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ struct QueryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<&'a str>,
     generation: u64,
-    /// For how many queries the line stands, where not for itself alone.
+    /// The number of queries that the line stands for, if it is sampled.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample_rate: Option<u32>,
 }
@@ -150,10 +150,10 @@ pub(crate) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels:
     }
 }
 
-/// Appends a line of JSON.
+/// Appends a line in JSON.
 pub(crate) fn push_json(out: &mut Vec<u8>, line: &impl Serialize) {
     let start = out.len();
-    // Strings, numbers and string keys: there is nothing in a line that JSON cannot hold.
+    // A line contains only strings, numbers and string keys, so JSON can represent it.
     if serde_json::to_writer(&mut *out, line).is_err() {
         out.truncate(start);
         return;
@@ -202,8 +202,8 @@ fn query_text(out: &mut Vec<u8>, line: &QueryLine<'_>) {
     push_text(out, &text);
 }
 
-/// Appends a line of text; what would end the line, move the cursor or turn the direction of
-/// writing is escaped.
+/// Appends a line of text. Escapes characters that would end the line, move the cursor or change
+/// the writing direction.
 pub(crate) fn push_text(out: &mut Vec<u8>, line: &str) {
     let mut safe = String::with_capacity(line.len() + 1);
     for c in line.chars() {
@@ -218,7 +218,7 @@ pub(crate) fn push_text(out: &mut Vec<u8>, line: &str) {
     out.extend_from_slice(safe.as_bytes());
 }
 
-/// Milliseconds to the microsecond.
+/// Milliseconds, rounded to a microsecond.
 fn millis(latency: Duration) -> f64 {
     (latency.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,8 +1,8 @@
-//! The lifecycle log: what a running dnsgate tells of its own life, a line each: start, reload, a server down or up
-//! again, drain, a panic.
+//! The lifecycle log, one line per event: start, reload, a server that goes down or up, drain, a
+//! panic.
 //!
-//! Without `tracing`: it has no levels for two of the five severities, and its fields are no JSON, so that a layer
-//! for it would be longer than this file.
+//! It does not use `tracing`, which has no levels for two of the five severities and no JSON
+//! fields; a layer for it would be longer than this file.
 
 use std::time::SystemTime;
 
@@ -23,7 +23,7 @@ pub(crate) struct LifecycleEvent {
     fields: Map<String, Value>,
 }
 
-/// The line of an event: its own fields first, so that none of them can replace a key of the head.
+/// The line of an event. Its own fields come first, so that they cannot replace a key of the head.
 #[derive(Serialize)]
 struct LifecycleLine<'a> {
     #[serde(flatten)]
@@ -33,7 +33,7 @@ struct LifecycleLine<'a> {
 }
 
 impl LifecycleEvent {
-    /// An event that happens at that time. A field named as a key of every line is left out.
+    /// An event at this time. A field with the name of a standard key is omitted.
     pub(crate) fn new(
         time: SystemTime,
         severity: LogSeverity,

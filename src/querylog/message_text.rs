@@ -1,8 +1,8 @@
-//! The question and the answers of a message as the log shows them.
+//! The question and the answers of a message, as shown in the log.
 //!
-//! The message is one that dnsgate wrote, or a client's whose question was read without a fault,
-//! cut at some byte. Whatever its bytes are, the text has no control character in it but the tabs
-//! and line feeds put there to separate fields and records.
+//! The message was written by dnsgate, or came from a client and had a valid question; it may be
+//! truncated at any byte. The text never contains control characters from the message, only the
+//! tabs and line feeds that separate fields and records.
 
 use std::fmt::Write;
 
@@ -16,13 +16,13 @@ use dnsgate_core::dns::{
     query::{CLASS_IN, HEADER},
 };
 
-/// The name of the first question, with its final dot.
+/// The name of the first question, with its trailing dot.
 pub(crate) fn question_name(message: &[u8]) -> Option<String> {
     let (name, _) = NameBuf::read(message.get(HEADER..)?).ok()?;
     Some(name.as_ref().to_string())
 }
 
-/// The class of the first question where it is not IN.
+/// The class of the first question, if it is not IN.
 pub(crate) fn other_class(message: &[u8]) -> Option<String> {
     let (_, name) = NameBuf::read(message.get(HEADER..)?).ok()?;
     let class = message.get(HEADER + name + 2..)?.first_chunk()?;
@@ -37,8 +37,8 @@ pub(crate) fn other_class(message: &[u8]) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// The answers in Cloud DNS's form: a record a line, its fields separated by tabs. Records that
-/// the cut took away are left out; `None` when there is none to show.
+/// The answers in Cloud DNS's form: one record per line, fields separated by tabs. Truncated
+/// records are omitted; `None` if no record is left.
 pub(crate) fn answers(message: &[u8]) -> Option<String> {
     let count = u16::from_be_bytes([*message.get(6)?, *message.get(7)?]);
     let (_, name) = NameBuf::read(message.get(HEADER..)?).ok()?;
@@ -65,7 +65,7 @@ fn push_record(text: &mut String, record: &Record) {
     push_plain(text, &record.data.to_string());
 }
 
-/// Adds text from a record, with control characters as a zone file writes them.
+/// Appends text from a record, with control characters escaped as in a zone file.
 fn push_plain(text: &mut String, from: &str) {
     for c in from.chars() {
         if c.is_control() {

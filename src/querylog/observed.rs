@@ -1,16 +1,16 @@
-//! What a policy that is observed only would have denied, so that rules can be written from it:
-//! names, by how often they were asked for. The page `/observed` shows it.
+//! The names that a policy in observe mode would have denied, with the number of queries, as a
+//! basis for new rules. The page `/observed` shows them.
 //!
-//! The record has `MOST` entries. A name that comes when it is full makes room for itself and
-//! others: the `SHARE` asked for least often goes, and of those the longest unseen. So a flood
-//! of random names costs little for each and pushes out nothing that is asked for again and again;
-//! what went is told by its number (`dropped`).
+//! The table has `MOST` entries. When a new name finds it full, the `SHARE` entries with the fewest
+//! queries are dropped, and among equal ones those not seen for longest. A flood of random names
+//! therefore costs little per name and does not displace names that are queried repeatedly. The
+//! number of dropped entries is reported (`dropped`).
 //!
-//! It outlives reloads: what the operator has allowed since is in it still, with a time at which
-//! it was last seen.
+//! The table survives reloads: names that the operator has allowed since are still in it, with the
+//! time when they were last seen.
 //!
-//! There is one lock, which a query takes only when it is observed. Observing is a rehearsal,
-//! whose every query that would be denied goes to an upstream anyway.
+//! There is one lock, which only observed queries take. Observe mode is a trial in which every
+//! query that would be denied is forwarded anyway.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -27,48 +27,47 @@ use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 use super::finished_query::FinishedQuery;
 use crate::metrics::{labels::NONE, names::LabelSet};
 
-/// The most entries. One takes some 150 bytes, and its name, group and rule: 2 MiB in all, 5 with
-/// the longest names. A VPC asks for some hundred names outside its own zones, and a list of more
-/// than ten thousand is read by nobody.
+/// Maximum number of entries. An entry takes about 150 bytes plus its name, group and rule: 2 MiB
+/// in total, 5 MiB with the longest names. A VPC queries some hundred names outside its own zones,
+/// and nobody reads a list of more than ten thousand.
 const MOST: usize = 10_000;
-/// How many make room at once: looking for the least of all for every new name would let a flood
-/// of them hold the lock.
+/// The number of entries that are dropped at once. Searching for the smallest entry for every new
+/// name would let a flood of them hold the lock.
 const SHARE: usize = MOST / 10;
 
 /// The page `/observed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedListing {
-    /// The generation in force when the page was made.
+    /// The current generation when the page was created.
     pub generation: u64,
-    /// How many entries had to go for want of room.
+    /// The number of entries that were dropped because the table was full.
     pub dropped: u64,
-    /// The entries, the one asked for most often first.
+    /// The entries, ordered by count, highest first.
     pub observed: Vec<ObservedName>,
 }
 
-/// One name and type, asked for by one group.
+/// One name and type, queried by one group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObservedName {
-    /// The name, as a zone file has it (RFC 1035 section 5.1), without the final dot; the root is
-    /// a dot.
+    /// The name in zone-file form (RFC 1035 section 5.1), without the final dot; the root is a dot.
     pub name: String,
     /// The type.
     #[serde(rename = "type")]
     pub qtype: String,
     /// The group of the clients.
     pub group: String,
-    /// The rule that would have denied it; `None` when no rule allows it.
+    /// The rule that would have denied it; `None` if no rule allows it.
     pub rule: Option<String>,
-    /// How often it was asked for.
+    /// The number of queries.
     pub count: u64,
-    /// When it was first asked for (RFC 3339).
+    /// Time of the first query (RFC 3339).
     pub first_seen: String,
-    /// When it was last asked for (RFC 3339).
+    /// Time of the last query (RFC 3339).
     pub last_seen: String,
 }
 
-/// What was observed so far.
+/// The observed names so far.
 #[derive(Debug, Default)]
 pub(crate) struct ObservedNames {
     table: Mutex<Table>,
@@ -76,7 +75,7 @@ pub(crate) struct ObservedNames {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// Keyed: clients choose the names, and could choose such as collide.
+    /// Randomly keyed, because clients choose the names and could choose colliding ones.
     hasher: RandomState,
     rows: HashTable<Row>,
     dropped: u64,
@@ -94,7 +93,7 @@ struct Row {
 }
 
 impl ObservedNames {
-    /// Adds a query, which has a question if it is observed.
+    /// Adds an observed query. It always has a question.
     pub(crate) fn add(&self, event: &FinishedQuery<'_>, labels: &LabelSet) {
         let question = event.query.get(HEADER..).map(NameBuf::read);
         let (Some(Ok((name, _))), Some(qtype)) = (question, event.outcome.qtype) else {
@@ -116,7 +115,7 @@ impl ObservedNames {
         }
     }
 
-    /// The page.
+    /// Creates the page.
     pub(crate) fn read(&self, generation: u64) -> ObservedListing {
         let table = self.lock();
         let mut page = ObservedListing {
@@ -132,14 +131,14 @@ impl ObservedNames {
         page
     }
 
-    /// A panic while the lock was held leaves a table whose rows are whole.
+    /// A poisoned table is usable, because its rows are complete.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
-    /// The row of a name, type and group; a new one that has not been counted if there is none.
+    /// The row of a name, type and group. Creates it with count 0 if necessary.
     fn row(
         &mut self,
         hash: u64,
@@ -165,7 +164,7 @@ impl Table {
         .into_mut()
     }
 
-    /// Drops the [`SHARE`] that is asked for least.
+    /// Drops the [`SHARE`] entries with the fewest queries.
     fn make_room(&mut self) {
         let mut ranks: Vec<_> = self.rows.iter().map(|row| (row.count, row.last)).collect();
         let (_, &mut most, _) = ranks.select_nth_unstable(SHARE - 1);
@@ -205,7 +204,7 @@ impl Row {
     }
 }
 
-/// The time to the second; empty for one outside the years that RFC 3339 can write.
+/// The time, rounded to a second; empty if RFC 3339 cannot represent its year.
 fn shown(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }

@@ -1,9 +1,9 @@
-//! Where lines go: a stream, a file, or a Unix socket.
+//! The destination of lines: a stream, a file or a Unix socket.
 //!
-//! A line is written whole or it is lost and counted. Where a write ends within a line, because the
-//! disk is full or a reader is stuck, the rest of that line is kept and goes first next time: what
-//! comes after it never continues a torn line. Only a reader that has gone can have seen half a
-//! line, as its last; whoever comes after it begins with a whole one.
+//! A line is written completely, or it is lost and counted. If a write ends within a line, because
+//! the disk is full or a reader is stuck, the rest of that line is kept and written first next
+//! time, so that no other line is appended to a partial one. Only a reader that disconnects can see
+//! half a line, as its last; the next reader starts with a complete one.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,21 +16,21 @@ use dnsgate_config::LogOutput;
 
 use super::collector::Collector;
 
-/// A stream without a buffer of its own.
+/// An unbuffered stream.
 pub(crate) type Sink = Box<dyn Write + Send>;
 
-/// Who may read the log file: queries tell what people do, so not everybody. What the umask takes
-/// away stays away.
+/// The permissions of the log file. Queries reveal what people do, so not everybody may read it.
+/// The umask applies in addition.
 const MODE: u32 = 0o640;
 
-/// How often lines are begun to be written: to a connection that turns out to be gone, and to the
-/// one after it.
+/// Number of attempts to write lines: to a connection that turns out to be closed, and to the next
+/// one.
 const TRIES: usize = 2;
 
-/// The way out for the lines of one thread.
+/// The output for the lines of one thread.
 pub(crate) struct Output {
     to: To,
-    /// What is missing of a line that was begun.
+    /// The unwritten rest of a partial line.
     rest: Vec<u8>,
 }
 
@@ -40,12 +40,12 @@ enum To {
     Unix(Collector),
 }
 
-/// What became of some lines.
+/// The result of writing lines.
 #[derive(Debug, Default)]
 pub(crate) struct WriteResult {
-    /// How many were lost.
+    /// The number of lost lines.
     pub(crate) lost: u64,
-    /// Why they, or some of them, could not be written.
+    /// Why some lines could not be written.
     pub(crate) fault: Option<io::Error>,
 }
 
@@ -54,14 +54,14 @@ impl Output {
         Self::new(To::Stream(sink))
     }
 
-    /// Opens an output of its own; `None` for standard error, which is shared.
+    /// Opens a separate output; `None` for standard error, which is shared.
     ///
     /// # Errors
-    /// When a file cannot be opened. A socket is not looked at yet: whoever listens may come later.
+    /// A file cannot be opened. A socket is not checked yet, because its listener may start later.
     pub(crate) fn open(output: &LogOutput) -> io::Result<Option<Self>> {
         let to = match output {
             LogOutput::Stderr => return Ok(None),
-            // Without the standard library's buffer, which would hide what was written.
+            // Bypasses the standard library's buffer, which would hide how much was written.
             LogOutput::Stdout => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned()?;
                 To::Stream(Box::new(File::from(stdout)))
@@ -82,21 +82,21 @@ impl Output {
         }
     }
 
-    /// Opens a file by its name again, for it may have been renamed; nothing else has to be. When
-    /// that cannot be done the old one is written on.
+    /// Reopens a file by its name, because it may have been renamed. Other outputs need no
+    /// reopening. If it fails, the old file stays in use.
     pub(crate) fn reopen(&mut self) -> Option<io::Result<()>> {
         let To::File { path, file } = &mut self.to else {
             return None;
         };
         let reopened = open(path).map(|new| *file = new);
         if reopened.is_ok() {
-            // The end of a line would be a line of its own in another file.
+            // The rest of a partial line must not appear as a line in the new file.
             self.rest.clear();
         }
         Some(reopened)
     }
 
-    /// Writes whole lines, as many as can be.
+    /// Writes as many complete lines as possible.
     pub(crate) fn write(&mut self, mut lines: &[u8]) -> WriteResult {
         let mut written = WriteResult::default();
         for _ in 0..TRIES {
@@ -124,8 +124,8 @@ impl Output {
         written
     }
 
-    /// Makes sure that there is somebody to write to. Returns how many lines that lost: the one
-    /// whose first half went to somebody else.
+    /// Connects if necessary. Returns the number of lost lines: the partial line whose first half
+    /// went to the previous connection.
     pub(crate) fn connect(&mut self) -> io::Result<u64> {
         let To::Unix(collector) = &mut self.to else {
             return Ok(0);
@@ -137,7 +137,7 @@ impl Output {
         Ok(1)
     }
 
-    /// Whether an error means that the connection is gone and another may be had.
+    /// Whether an error means that the connection is closed and a new attempt is possible.
     fn gone(&mut self, error: &io::Error) -> bool {
         match &mut self.to {
             To::Unix(collector) if error.kind() != io::ErrorKind::TimedOut => collector.leave(),
@@ -145,7 +145,7 @@ impl Output {
         }
     }
 
-    /// Writes on from where it was; at an error `lines` is what was not begun.
+    /// Continues to write. On an error, `lines` is the part of which no line was started.
     fn push(&mut self, lines: &mut &[u8]) -> io::Result<()> {
         let out: &mut dyn Write = match &mut self.to {
             To::Stream(sink) => sink,
@@ -169,7 +169,7 @@ impl Output {
     }
 }
 
-/// Writes until there is nothing left, and leaves what could not be written.
+/// Writes until nothing is left. On an error, `bytes` is the unwritten part.
 fn put(out: &mut dyn Write, bytes: &mut &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.write(bytes) {
@@ -187,7 +187,7 @@ fn count(lines: &[u8]) -> u64 {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // To open a pipe that nobody reads would wait for ever.
+    // Opening a pipe without a reader would block forever.
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(io::Error::other("it is there and no regular file"));
     }

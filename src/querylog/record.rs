@@ -1,4 +1,4 @@
-//! What waits in the queue: a query as a copy of fixed size.
+//! A queued query, as a fixed-size copy.
 
 use std::{
     net::SocketAddr,
@@ -13,16 +13,16 @@ use dnsgate_core::{
 
 use super::severity::LogSeverity;
 
-/// The bytes of a message that a record keeps: header, the longest question and some answers. Of
-/// more answers than fit, the log shows the first.
+/// Bytes of a message that a record keeps: header, the longest question and some answers. If there
+/// are more answers, the log shows the first ones.
 pub(crate) const KEPT: usize = 512;
 
-/// The bytes that a record keeps of what the response filter did not let pass: two names as they commonly
-/// are, and what is between them, several times over.
+/// Bytes that a record keeps of the text about a rejected record: several times the usual length of
+/// two names and the text between them.
 pub(crate) const REJECTED: usize = 512;
 
-/// One query, copied without an allocation, but for what the response filter did not let pass: that is
-/// seldom, and was allocated for the log in the first place.
+/// One query, copied without an allocation. Only the text about a rejected record is allocated;
+/// that is rare, and the log needs it anyway.
 #[derive(Clone, Debug)]
 pub(crate) struct QueryRecord {
     pub(crate) outcome: Outcome,
@@ -31,16 +31,16 @@ pub(crate) struct QueryRecord {
     pub(crate) time: SystemTime,
     pub(crate) latency: Duration,
     pub(crate) generation: u64,
-    /// How many queries a routine one of these stands for.
+    /// The number of queries that a routine record stands for.
     pub(crate) sample: u32,
-    /// The record of an upstream's answer that may not pass.
+    /// The record of an upstream's answer that the response filter rejected.
     pub(crate) rejected: Option<Box<str>>,
     len: u16,
     message: [u8; KEPT],
 }
 
 impl QueryRecord {
-    /// Copies the start of the reply, which repeats the question; of the query when there is no
+    /// Copies the start of the reply, which repeats the question, or of the query if there is no
     /// reply.
     pub(crate) fn of(event: &FinishedQuery<'_>) -> Self {
         let message = if event.reply.is_empty() {
@@ -66,12 +66,12 @@ impl QueryRecord {
         record
     }
 
-    /// How much the line matters.
+    /// The severity of the line.
     pub(crate) const fn severity(&self) -> LogSeverity {
         severity(&self.outcome)
     }
 
-    /// How many queries the line stands for, where it is one of a sample.
+    /// The number of queries that the line stands for, if it is sampled.
     pub(crate) fn sample_rate(&self) -> Option<u32> {
         (self.sample > 1 && is_routine(&self.outcome)).then_some(self.sample)
     }
@@ -84,20 +84,20 @@ impl QueryRecord {
     }
 }
 
-/// As much of a text as is kept.
+/// Truncates a text to the kept length.
 fn cut(text: &str) -> &str {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let end = ends.take_while(|&end| end <= REJECTED).last();
     text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
-/// Whether a query that ended so is one of many, of which a sample will do: not what is denied,
-/// would be, or failed, for those are looked at one by one.
+/// Whether queries with this outcome may be sampled. Denied, observed and failed ones are examined
+/// individually, so they are not sampled.
 pub(crate) const fn is_routine(outcome: &Outcome) -> bool {
     matches!(severity(outcome), LogSeverity::Info)
 }
 
-/// How much the line of a query that ended so matters.
+/// The severity of a query with this outcome.
 pub(crate) const fn severity(outcome: &Outcome) -> LogSeverity {
     match (outcome.ending(), outcome.reason) {
         (_, Reason::Observed) => LogSeverity::Notice,

@@ -1,24 +1,24 @@
-//! Which of many queries are logged, when one in so many is.
+//! Selects the queries to log when one in N is logged.
 //!
-//! One of each run of as many, at a place drawn anew for each run: so a count can be restored to
-//! within a run, and what comes in turns (A, AAAA, A, AAAA) is not seen half. The worker's own, so
-//! that nobody waits for anybody; an operator's numbers hang on it and no secret, so that a cheap
-//! generator will do.
+//! It selects one query of each run of N, at a position drawn anew for each run. A count can
+//! therefore be restored to within one run, and alternating queries (A, AAAA, A, AAAA) are sampled
+//! evenly. Each worker has its own sampler, so there is no contention. Only statistics depend on it
+//! and no secret, so a cheap generator suffices.
 
-/// One worker's choice.
+/// One worker's sampler.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     rate: u32,
-    /// How many are left of this run.
+    /// The number of queries left in this run.
     left: u32,
-    /// The one that is taken: when so many are left.
+    /// The query is selected when this many are left after it.
     taken: u32,
-    /// Of the generator; never 0.
+    /// State of the generator; never 0.
     state: u64,
 }
 
 impl Sampler {
-    /// Takes one in `rate`, from a beginning that `seed` determines.
+    /// Selects one in `rate`, with `seed` as the start of the generator.
     pub(crate) const fn new(rate: u32, seed: u64) -> Self {
         Self {
             rate,
@@ -28,7 +28,7 @@ impl Sampler {
         }
     }
 
-    /// Whether the next one is taken.
+    /// Whether the next query is selected.
     pub(crate) fn take(&mut self) -> bool {
         if self.left == 0 {
             self.left = self.rate.max(1);

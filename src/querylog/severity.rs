@@ -1,17 +1,17 @@
 //! The severity of a log line.
 
-/// How much a line matters, in Cloud Logging's words.
+/// The severity of a line, in Cloud Logging's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogSeverity {
     /// Routine: an answer, a start, a stop.
     Info,
-    /// Normal, but worth a look: a denial, or what would be one.
+    /// Normal, but notable: a denial, or an observed query that would be one.
     Notice,
     /// Something may be wrong.
     Warning,
     /// Something is wrong.
     Error,
-    /// dnsgate cannot go on.
+    /// dnsgate cannot continue.
     Critical,
 }
 

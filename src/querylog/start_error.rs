@@ -10,18 +10,18 @@ pub enum StartError {
     /// The system refuses a thread.
     #[error("the log's thread cannot be started: {0}")]
     Thread(#[from] io::Error),
-    /// Where queries are to be logged cannot be opened.
+    /// The output of queries cannot be opened.
     #[error(
         "queries cannot be logged to {output}: {error}; its directory must exist, and the user that \
          dnsgate runs as must be allowed to write there"
     )]
     Output {
-        /// What the configuration says.
+        /// The configured output.
         output: LogOutput,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The metric families contradict each other; a test holds that they do not.
+    /// The metric families are inconsistent; a test verifies that they are not.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
 }

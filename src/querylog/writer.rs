@@ -1,6 +1,6 @@
-//! A thread that writes a log: it takes what waits in its queue, formats it and writes it in one go.
+//! A thread that writes a log: it takes the queued lines, formats them and writes them together.
 //!
-//! Whoever hands a line over never waits: what does not fit into the queue is for him to count.
+//! A sender never waits. If the queue is full, the sender counts the lost line.
 
 use std::{
     io, mem,
@@ -17,26 +17,26 @@ use serde_json::Value;
 use super::{lifecycle::LifecycleEvent, output::Output, severity::LogSeverity};
 use crate::{clock::calendar, metrics::shared_counters::SharedCounters};
 
-/// A write is begun once there are so many bytes.
+/// Bytes after which a write starts.
 const BATCH: usize = 64 * 1024;
 
-/// How long the thread lets lines gather after it has written some. A thread that sleeps in the
-/// queue must be woken by whoever puts a line in, and that is a system call in a worker; this
-/// bounds it to 200 a second.
+/// How long the thread lets lines accumulate after a write. To wake a thread that sleeps on the
+/// queue, a worker needs a system call; this limits them to 200 per second.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// The way to the thread; clones share it. The thread ends when all of them and all queues are gone.
+/// A handle to the thread; clones share it. The thread ends when all handles are dropped.
 #[derive(Debug)]
 pub(crate) struct LogThread<T> {
     queue: SyncSender<Option<T>>,
     orders: Arc<Mutex<Orders>>,
 }
 
-/// What the thread is to do when everything before is written. A `None` in the queue wakes it for them.
+/// Actions for the thread after everything queued before is written. A `None` in the queue wakes it
+/// for them.
 #[derive(Debug, Default)]
 struct Orders {
     reopen: bool,
-    /// To be told then.
+    /// Notified when the flush is done.
     flushed: Vec<SyncSender<()>>,
 }
 
@@ -50,10 +50,10 @@ impl<T> Clone for LogThread<T> {
 }
 
 impl<T: Send + 'static> LogThread<T> {
-    /// Starts the thread. `capacity` is how many lines can wait, `format` appends one.
+    /// Starts the thread. `capacity` is the size of the queue; `format` appends one line.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// The system refuses a thread.
     pub(crate) fn start(
         capacity: usize,
         destination: Destination,
@@ -73,17 +73,17 @@ impl<T: Send + 'static> LogThread<T> {
         Ok(Self { queue, orders })
     }
 
-    /// Hands a line over; `false` when the queue is full.
+    /// Queues a line; `false` if the queue is full.
     pub(crate) fn push(&self, line: T) -> bool {
         self.queue.try_send(Some(line)).is_ok()
     }
 
-    /// Opens the file again when everything handed over so far is written.
+    /// Reopens the file after everything queued so far is written.
     pub(crate) fn reopen(&self) {
         self.order(|orders| orders.reopen = true);
     }
 
-    /// Waits until everything handed over so far is written, or the time is up: `false`.
+    /// Waits until everything queued so far is written; `false` if `patience` expires first.
     pub(crate) fn flush(&self, patience: Duration) -> bool {
         let (done, flushed) = sync_channel(1);
         self.order(|orders| orders.flushed.push(done));
@@ -92,25 +92,25 @@ impl<T: Send + 'static> LogThread<T> {
 
     fn order(&self, order: impl FnOnce(&mut Orders)) {
         order(&mut locked(&self.orders));
-        // A full queue means that the thread is awake already.
+        // If the queue is full, the thread is already awake.
         let _ = self.queue.try_send(None);
     }
 }
 
-/// Where a thread writes, and where it reports that it cannot.
+/// The output of a thread, and where it reports failures.
 pub(crate) struct Destination {
-    /// Standard error may be shared by two threads.
+    /// Two threads may share standard error.
     pub(crate) output: Arc<Mutex<Output>>,
-    /// For an output of its own: its name, and the way to standard error.
+    /// For a separate output: its name, and the lifecycle log.
     pub(crate) report: Option<(String, LogThread<LifecycleEvent>)>,
-    /// Counts the lines that are lost.
+    /// Counts the lost lines.
     pub(crate) shared: Arc<SharedCounters>,
-    /// Whether the last lines could not be written.
+    /// Whether the last write failed.
     pub(crate) failing: bool,
 }
 
 impl Destination {
-    /// Writes whole lines. What cannot be written is lost, and counted.
+    /// Writes complete lines. Lines that cannot be written are lost and counted.
     fn write(&mut self, lines: &[u8]) {
         if lines.is_empty() {
             return;
@@ -122,7 +122,7 @@ impl Destination {
         self.failed(written.fault.as_ref());
     }
 
-    /// Connects at once, so that a socket on which nobody listens is reported before a line is lost.
+    /// Connects at once, so that a socket without a listener is reported before a line is lost.
     fn connect(&mut self) {
         let fault = locked(&self.output).connect().err();
         self.failed(fault.as_ref());
@@ -141,7 +141,7 @@ impl Destination {
         }
     }
 
-    /// Reports when the output begins to fail, and when it no longer does.
+    /// Reports when the output starts to fail and when it works again.
     fn failed(&mut self, fault: Option<&io::Error>) {
         let was_failing = mem::replace(&mut self.failing, fault.is_some());
         match fault {
@@ -175,7 +175,7 @@ struct Writer<F> {
 }
 
 impl<F> Writer<F> {
-    /// Writes until every sender is gone.
+    /// Writes until every sender is dropped.
     fn run<T>(mut self, queue: &Receiver<Option<T>>)
     where
         F: FnMut(&mut Vec<u8>, T),
@@ -190,10 +190,10 @@ impl<F> Writer<F> {
         }
     }
 
-    /// Writes what waits, which is no more than the queue holds, and then carries out the orders that were
-    /// there before: so a flush is answered when what was handed over before it is written. Returns whether
-    /// there must be another round before the thread may sleep in the queue: there was an order, or a wake
-    /// for one was among what was taken or may have found the queue full.
+    /// Writes the queued lines, at most the queue's capacity, and then executes the orders that
+    /// existed at the beginning. A flush is therefore answered after all lines queued before it are
+    /// written. Returns whether another round is needed before the thread may sleep on the queue:
+    /// there was an order, or a wake-up was received or may have found the queue full.
     fn round<T>(&mut self, queue: &Receiver<Option<T>>) -> bool
     where
         F: FnMut(&mut Vec<u8>, T),
@@ -226,8 +226,8 @@ impl<F> Writer<F> {
     }
 }
 
-/// What a panic elsewhere left behind is whole: orders are given in one step, and an output keeps its lines whole
-/// by itself.
+/// A poisoned value is still consistent: orders are given in one step, and an output itself keeps
+/// its lines complete.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

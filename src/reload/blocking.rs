@@ -1,10 +1,11 @@
-//! Runs work that may block on threads of its own, at the lowest priority.
+//! Runs work that may block on separate threads, at the lowest priority.
 //!
-//! Reading a list of a million names computes for half a second. On a core that serves queries, these
-//! would wait for its time slices; at the lowest priority it runs only while no query is there.
+//! Parsing a list of a million names takes half a second of CPU time. At normal priority, queries
+//! on the same core would wait for its time slices; at the lowest priority it runs only while no
+//! query needs the core.
 //!
-//! Work on files may panic, or hang for ever on a file system that does not answer. It is given up after a
-//! while; its thread stays until it ends, and the number of such threads is bounded.
+//! File work may panic, or hang forever on a file system that does not respond. It is abandoned
+//! after a timeout. Its thread stays until it ends, and the number of such threads is bounded.
 
 use std::{
     fmt,
@@ -20,20 +21,20 @@ use tokio::{
     time,
 };
 
-/// The lowest priority: some 1.5 % of a busy core, so that a reload ends even under a flood.
+/// The lowest priority: about 1.5 % of a busy core, so that a reload finishes even under a flood.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
 /// Why work failed.
 #[derive(Debug)]
 pub(crate) enum BlockingError {
-    /// The system refused a thread.
+    /// The system refused to create a thread.
     NoThread,
-    /// As many earlier attempts hang as may.
+    /// The maximum number of earlier attempts already hangs.
     Crowded(usize),
     /// It panicked: a bug.
     Panicked,
-    /// It takes too long.
+    /// It timed out.
     TooLong(Duration),
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for BlockingError {
 }
 
 impl BlockingError {
-    /// The reason, without anything quoted from a file.
+    /// The reason, without text from a file.
     pub(crate) fn unquoted(&self) -> Unquoted {
         match self {
             Self::NoThread => Unquoted::from("the system refused a thread for it"),
@@ -63,7 +64,7 @@ impl BlockingError {
     }
 }
 
-/// The threads for work of one kind.
+/// The threads for one kind of work.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockingThreads {
     places: Arc<Semaphore>,
@@ -71,7 +72,7 @@ pub(crate) struct BlockingThreads {
 }
 
 impl BlockingThreads {
-    /// At most so many threads, those included that were given up.
+    /// Allows at most this many threads, including abandoned ones.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(most)),
@@ -79,10 +80,10 @@ impl BlockingThreads {
         }
     }
 
-    /// Does the work, and returns its result if it ends within this time.
+    /// Runs the work, and returns its result if it ends within `patience`.
     ///
     /// # Errors
-    /// [`BlockingError`]. A result that comes later is dropped.
+    /// [`BlockingError`]. A later result is dropped.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         patience: Duration,
@@ -110,10 +111,10 @@ fn start<T: Send + 'static>(
         .name("blocking".to_owned())
         .spawn(move || {
             give_way();
-            // The place is free when the thread ends, however it ends.
+            // The permit is released when the thread ends, even after a panic.
             let ended = catch_unwind(AssertUnwindSafe(work));
             if let Ok(came_of_it) = ended {
-                // An error: it was given up, or dnsgate ends.
+                // An error means that the work was abandoned or dnsgate is stopping.
                 let _ = done.send(came_of_it);
             }
             drop(place);
@@ -121,12 +122,13 @@ fn start<T: Send + 'static>(
     Ok(result)
 }
 
-/// Lowers this thread's priority for good: only root may raise it again.
+/// Lowers this thread's priority permanently: only root may raise it again.
 fn give_way() {
     #[cfg(target_os = "linux")]
     {
         use rustix::{process::setpriority_process, thread::gettid};
-        // Linux sets the priority of the one thread. Where a sandbox forbids this, the work is done anyway.
+        // On Linux this sets the priority of one thread. If a sandbox forbids it, the work is done
+        // at normal priority.
         let _ = setpriority_process(Some(gettid()), NICE);
     }
 }

@@ -1,4 +1,4 @@
-//! Explanations by the policy in force, for who asks on the admin pages.
+//! Explanations by the current policy, for requests on the admin pages.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,11 +7,11 @@ use crate::admin::{ExplainQuestion, ExplainRequest};
 use dnsgate_core::dns::Transport;
 use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
 
-/// Longer than the admin pages let anybody wait.
+/// Longer than an admin request may last.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The work of an explanation by the policy in force now. It is to be done on a thread of its own: should
-/// it panic, or there be none, only who asked gets no answer.
+/// Prepares an explanation by the current policy. The work runs on a separate thread, so that after
+/// a panic, or without a thread, only this requester gets no answer.
 pub(crate) fn prepare(
     reloader: &Reloader,
     request: ExplainRequest,

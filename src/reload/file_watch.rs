@@ -1,5 +1,5 @@
-//! Polls the files of the configuration on a thread of its own: a file system that does not answer blocks
-//! that thread and nothing else. [`WatchedFiles`] says what counts as a change.
+//! Polls the files of the configuration on a separate thread, so a file system that does not
+//! respond blocks only that thread. [`WatchedFiles`] defines a change.
 
 use std::{future::pending, path::PathBuf, pin::Pin, time::Duration};
 
@@ -13,36 +13,36 @@ use super::{
 use crate::telemetry::Telemetry;
 use dnsgate_config::ReadFile;
 
-/// How long one look may take. It reads the files that changed: 256 MiB from a slow disk must fit.
+/// Timeout of one check. It reads the changed files, so 256 MiB from a slow disk must fit.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The most looks that were given up and still hang.
+/// Maximum number of abandoned checks that still hang.
 const MAX_HANGING: usize = 2;
-/// The pause before a failed look or a failed reload is tried again: no operator has to ask once the file system
-/// answers again, and the log gets one line a minute.
+/// The pause before a failed check or reload is retried. Recovery needs no operator, and the log
+/// gets one line per minute.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// A look under way: the files as seen, and the one that changed.
+/// A running check. It yields the observed files and the changed one.
 type Looking =
     Pin<Box<dyn Future<Output = Result<(WatchedFiles, Option<PathBuf>), BlockingError>> + Send>>;
 
 /// Polls until dropped.
 pub(super) struct FileWatch {
-    /// When to look next; `None` where changes cause no reload.
+    /// Time of the next check; `None` if changes cause no reload.
     next: Option<Instant>,
     looking: Option<Looking>,
-    /// The files as last seen; `None` during a look.
+    /// The files as last seen; `None` during a check.
     files: Option<WatchedFiles>,
     /// The files as they were read.
     read: Vec<ReadFile>,
-    /// The last reload failed before it read the files, so another follows even without a change.
+    /// The last reload failed before it read the files, so it is retried even without a change.
     again: bool,
     blocking: BlockingThreads,
-    /// The last look failed.
+    /// The last check failed.
     failing: bool,
 }
 
 impl FileWatch {
-    /// Watches the files that a configuration was read from, or none at all.
+    /// Watches the files of a configuration if `wanted`, otherwise none.
     pub(super) fn new(wanted: bool, read: &[ReadFile]) -> Self {
         Self {
             next: wanted.then(Instant::now),
@@ -55,7 +55,8 @@ impl FileWatch {
         }
     }
 
-    /// Waits for a cause for a reload, and returns it; never ready where nothing is watched. Cancel-safe.
+    /// Waits for a cause of a reload and returns it. Never ready if nothing is watched.
+    /// Cancel-safe.
     pub(super) async fn cause(&mut self, telemetry: &Telemetry) -> String {
         loop {
             let Some(next) = self.next else {
@@ -73,11 +74,12 @@ impl FileWatch {
         }
     }
 
-    /// A reload has ended: it has read these files, or failed before it could, and then it is tried again.
+    /// Records the end of a reload. It has read these files, or failed before that and will be
+    /// retried.
     pub(super) fn after(&mut self, was_read: bool, read: &[ReadFile]) {
         self.looking = None;
         self.files = None;
-        // The files as they were read this time.
+        // The files as read by this reload.
         self.read = read.to_vec();
         self.again = !was_read;
         let pause = if was_read {
@@ -113,7 +115,7 @@ impl FileWatch {
                 changed
             }
             Err(_) => {
-                // Its state is lost with it.
+                // The abandoned check owns the file state, so that state is lost.
                 self.rest(PAUSE);
                 None
             }
@@ -126,7 +128,7 @@ impl FileWatch {
         }
     }
 
-    /// Logs once that looking fails, and once that it works again.
+    /// Logs once that checks fail, and once that they work again.
     fn tell(&mut self, telemetry: &Telemetry, failed: Option<&BlockingError>) {
         let was_failing = std::mem::replace(&mut self.failing, failed.is_some());
         match failed {

@@ -1,26 +1,26 @@
-//! Which upstream is still the same one after a reload.
+//! Decides which upstreams are unchanged after a reload.
 //!
-//! What an upstream said is kept under its partition. One that is called the same and has other
-//! servers now may say something else, so it gets a number that nobody had before; one that stays
-//! as it is keeps its own, and with it what it said and what is known of its servers.
+//! The cache stores an upstream's responses under its partition. An upstream with the same name but
+//! other servers may give other answers, so it gets a new, unused partition number. An unchanged
+//! upstream keeps its partition, and with it its cached responses and server stats.
 
 use dnsgate_config::Upstream;
 use dnsgate_core::engine::Partition;
 
-/// The upstreams of one configuration with their partitions, in the order of their numbers in the
+/// The upstreams of one configuration with their partitions, in the order of their IDs in the
 /// policy.
 pub(crate) type NumberedUpstreams = Vec<(Partition, Upstream)>;
 
-/// Gives out partitions.
+/// Assigns partitions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partitions {
     in_force: NumberedUpstreams,
-    /// The first number that nobody has had.
+    /// The last number that was assigned, 0 at first.
     next: u32,
 }
 
 impl Partitions {
-    /// The upstreams of a new configuration, each with the partition that it has or one of its own.
+    /// Assigns partitions to the upstreams of a new configuration: the existing one, or a new one.
     pub(super) fn number(&mut self, upstreams: Vec<Upstream>) -> NumberedUpstreams {
         let mut number = |upstream: Upstream| {
             let known = self.in_force.iter().find(|(_, known)| *known == upstream);
@@ -36,12 +36,12 @@ impl Partitions {
         upstreams.into_iter().map(&mut number).collect()
     }
 
-    /// Gives out no number that an attempt has given out, whatever became of that.
+    /// Skips the numbers that an attempt has assigned, whatever its result.
     pub(super) fn skip(&mut self, attempt: &Self) {
         self.next = self.next.max(attempt.next);
     }
 
-    /// The configuration whose upstreams these are is in force now.
+    /// Records the upstreams of the configuration that is now in force.
     pub(super) fn apply(&mut self, upstreams: NumberedUpstreams) {
         self.in_force = upstreams;
     }
@@ -51,7 +51,7 @@ impl Partitions {
     }
 }
 
-/// The partitions alone.
+/// Only the partitions.
 pub(super) fn of(upstreams: &NumberedUpstreams) -> Vec<Partition> {
     upstreams.iter().map(|&(partition, _)| partition).collect()
 }

@@ -5,45 +5,44 @@ use std::path::PathBuf;
 use dnsgate_config::{Report, Unquoted};
 use dnsgate_whatif::Failures;
 
-/// Why a reload changed nothing.
+/// Why a reload was refused and changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadRefused {
     /// There is no file to read: the built-in configuration is in force.
     #[error("there is no configuration file; start with --config to have one that can be reloaded")]
     NoFile,
-    /// The file was a pipe or the like: it was read once, and what it would say now is another
-    /// thing, perhaps nothing at all.
-    #[error("{} is not a regular file and cannot be read twice", .0.display())]
+    /// The configuration came from a pipe or device. Its content can be read only once.
+    #[error("{} is no regular file and cannot be read twice", .0.display())]
     ReadOnce(PathBuf),
-    /// The file was a regular one, and something else has its name now: to read from it might never
-    /// end.
-    #[error("{} is no longer a regular file", .0.display())]
+    /// The file was regular, but the path now refers to something else, and reading from that might
+    /// never end.
+    #[error("{} is no regular file any more", .0.display())]
     NotAFile(PathBuf),
-    /// The file is not wholly valid.
+    /// The file is invalid.
     #[error("{0}")]
     Invalid(#[from] Report),
-    /// A key was changed that takes effect at a start only.
+    /// A key changed that takes effect only at the start.
     #[error("{how} cannot change while dnsgate runs; restart it, or put the old value back")]
     Fixed {
         /// The key.
         key: &'static str,
-        /// The key, and from what to what.
+        /// The key with its old and new value.
         how: String,
     },
-    /// The file is valid, and does not do what its own tests say.
+    /// The file is valid, but its own tests fail.
     #[error("{0}")]
     Tests(#[from] Failures),
-    /// An upstream of it cannot be used: there are no certificates to trust, or the like.
+    /// An upstream in it cannot be used, for example because there are no trusted certificates.
     #[error("{0}")]
     Upstream(String),
-    /// It could not be read to its end: no thread, a file that does not answer, a panic.
+    /// Reading did not finish: no thread, a file that does not respond, or a panic.
     #[error("the configuration was not read: {0}")]
     Failed(Unquoted),
 }
 
 impl ReloadRefused {
-    /// Whether what the operator's file says is not what is in force, so that there is something to
-    /// be mended. Where there is no file that could be read again, nothing can be said of it.
+    /// Whether the operator's file may differ from the configuration in force, so that the operator
+    /// must act. Without a file that can be read again, that is unknown.
     #[must_use]
     pub(crate) const fn leaves_a_difference(&self) -> bool {
         match self {
@@ -59,8 +58,7 @@ impl ReloadRefused {
 }
 
 impl ReloadRefused {
-    /// The same for those who may not read the files that it is about. Each kind says what of it
-    /// may be told.
+    /// The reason, without text from files that the requester may not read.
     #[must_use]
     pub(crate) fn unquoted(&self) -> Unquoted {
         match self {

@@ -1,4 +1,4 @@
-//! The report of a reload: to the log, to the metrics, and to whoever asked.
+//! Reports a reload to the log, to the metrics and to the requester.
 
 use serde_json::json;
 
@@ -10,10 +10,10 @@ use crate::{
 use dnsgate_config::{Notice, Unquoted};
 use dnsgate_core::engine::Snapshot;
 
-/// How the report of a refused reload begins.
+/// The start of the report of a refused reload.
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
-/// Registers the names of groups, rules and upstreams, before the first query can be counted under them.
+/// Registers the names of groups, rules and upstreams before the first query is counted under them.
 pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &NumberedUpstreams) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
@@ -39,7 +39,7 @@ pub(crate) fn warnings(telemetry: &Telemetry, warnings: &[Notice]) {
     }
 }
 
-/// Reports a successful reload. Returns the report for the admin client, which quotes no file; the log does.
+/// Reports a successful reload. Returns the report for the admin client. Only the log quotes files.
 pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Success);
     telemetry.shared().config_rejected(false);
@@ -63,7 +63,7 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
     report
 }
 
-/// Reports a refused reload. Returns the report for the admin client, which quotes no file; the log does.
+/// Reports a refused reload. Returns the report for the admin client. Only the log quotes files.
 pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str) -> Unquoted {
     telemetry.shared().reloaded(Reload::Rejected);
     if why.leaves_a_difference() {
@@ -76,7 +76,7 @@ pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str
     Unquoted::from(REFUSED).and_all(&told)
 }
 
-/// Logs that changes of files go unnoticed, or are noticed again.
+/// Logs that changes of files are no longer detected, or are detected again.
 pub(super) fn watching(telemetry: &Telemetry, fault: Option<&str>) {
     match fault {
         Some(why) => {

@@ -1,11 +1,12 @@
-//! Reloads a running dnsgate on SIGHUP, on `POST /reload`, and when a file that the configuration was read
-//! from has changed. One at a time; requests that come meanwhile wait, and get one answer together.
+//! Reloads a running dnsgate on SIGHUP, on `POST /reload`, and when a file of the configuration has
+//! changed. One reload runs at a time. Requests that arrive meanwhile wait and share the next
+//! reload's answer.
 //!
-//! The files are read on a low-priority thread, and admin pages are served meanwhile. A request cannot choose
-//! what is read: it is always the file that the operator named at the start.
+//! The files are read on a low-priority thread while admin pages are served. A request cannot
+//! choose the file: dnsgate always reads the one that the operator named at the start.
 //!
-//! Whatever happens on that thread (a panic, no thread at all, a file that never answers), the snapshot in
-//! force stays, and the next attempt begins anew.
+//! If anything fails on that thread (a panic, no thread, a file that never responds), the current
+//! snapshot stays, and the next attempt starts from scratch.
 
 use std::{
     convert::Infallible,
@@ -37,30 +38,33 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// The most reloads that were given up and still hang. Each keeps a thread, and the text that it has read so
-/// far. Enough that a hanging file system can be removed from the configuration. No official reference.
+/// Maximum number of abandoned reloads that still hang. Each keeps a thread and the text that it
+/// has read so far. Large enough that a hanging file system can be removed from the configuration.
+/// There is no official reference for the value.
 const MAX_HANGING: usize = 8;
-/// The most explanations at a time: each is a thread for some milliseconds. One more is refused.
+/// Maximum number of concurrent explanations. Each uses a thread for some milliseconds. A further
+/// one is refused.
 const MAX_EXPLAINING: usize = 4;
-/// The most requests that wait for a reload; the admin pages allow fewer at a time. One more is refused.
+/// Maximum number of requests that wait for a reload; the admin pages allow fewer. A further one is
+/// refused.
 const MAX_WAITING: usize = 64;
 
 /// The causes of reloads.
 pub(crate) struct Causes {
-    /// SIGHUP came.
+    /// SIGHUP.
     pub(crate) signals: mpsc::Receiver<()>,
-    /// Requests of the admin pages, for reloads and for explanations by the policy in force.
+    /// Requests of the admin pages for reloads and for explanations by the current policy.
     pub(crate) requests: mpsc::Receiver<AdminRequest>,
     /// Whether changes of files cause reloads.
     pub(crate) watch: bool,
 }
 
-/// The causes of the next reload, or of the one under way.
+/// The causes of the next reload or of the running one.
 #[derive(Debug, Default)]
 struct ReloadCauses {
     signal: bool,
     requests: Vec<ReloadRequest>,
-    /// What the file watch reports.
+    /// The report of the file watch.
     watch: Option<String>,
 }
 
@@ -70,7 +74,7 @@ impl ReloadCauses {
     }
 
     fn add(&mut self, request: ReloadRequest) {
-        // A dropped request gets an answer that says so.
+        // A request that is dropped here gets a refusal as its answer.
         if self.requests.len() < MAX_WAITING {
             self.requests.push(request);
         }
@@ -96,11 +100,11 @@ impl ReloadCauses {
     }
 }
 
-/// The result of reading, with the upstreams to install if it is valid.
+/// The result of reading, and the upstreams to install if it is valid.
 type ReadDone = (AttemptResult, Option<anyhow::Result<PreparedUpstreams>>);
 type ReadInProgress = Pin<Box<dyn Future<Output = Result<ReadDone, BlockingError>> + Send>>;
 
-/// Reloads on each cause, until dropped.
+/// Runs a reload for each cause, until dropped.
 pub(crate) async fn keep(
     telemetry: &Telemetry,
     forwarder: &Arc<Forwarder>,
@@ -142,7 +146,7 @@ pub(crate) async fn keep(
     }
 }
 
-/// The result of the attempt under way; never ready where there is none.
+/// The result of the running attempt; never ready if there is none.
 async fn end_of(reading: &mut Option<ReadInProgress>) -> Result<ReadDone, BlockingError> {
     match reading {
         Some(reading) => reading.await,
@@ -177,10 +181,10 @@ impl ReloadTask<'_> {
         self.forwarder.limits().reload_timeout
     }
 
-    /// Puts a valid configuration in force, and reports.
+    /// Puts a valid configuration in force and reports the result.
     fn end(&mut self, done: Result<ReadDone, BlockingError>, asked: ReloadCauses) {
         let by = asked.by();
-        // A panic ends this attempt, and nothing else.
+        // A panic ends only this attempt.
         let answer = catch_unwind(AssertUnwindSafe(|| self.apply(done, &by)));
         let answer = answer.unwrap_or_else(|_| {
             let refused = ReloadRefused::Failed(BlockingError::Panicked.unquoted());
@@ -197,14 +201,14 @@ impl ReloadTask<'_> {
             Ok((next, made)) => {
                 #[cfg(feature = "faults")]
                 crate::faults::reload(crate::faults::Reloading::Applying);
-                // Before any query can be forwarded under its permits.
+                // Must be done before a query can be forwarded with its permits.
                 let groups = next.snapshot.policy().groups().len();
                 self.forwarder.install(made, groups);
-                // Before a query can be counted under its labels, or logged.
+                // Must be done before a query is counted under its labels, or logged.
                 report::labels(self.telemetry, &next.snapshot, &next.upstreams);
                 let (queries, sample) = next.log;
                 self.telemetry.log_queries(queries, sample);
-                // Reported once it is in force: a reader of the report may query at once.
+                // Reported only when in force, because a reader of the report may query at once.
                 let applied = self.reloader.apply(next);
                 ReloadAnswer {
                     result: ReloadResult::Reloaded,
@@ -237,7 +241,7 @@ impl ReloadTask<'_> {
     }
 }
 
-/// The part of an attempt that may take long.
+/// The slow part of an attempt.
 fn read(attempt: ReloadAttempt, telemetry: &Telemetry, forwarder: &Forwarder) -> ReadDone {
     #[cfg(feature = "faults")]
     crate::faults::reload(crate::faults::Reloading::Reading);

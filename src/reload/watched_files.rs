@@ -1,15 +1,14 @@
 //! Detects changes of the files that a configuration was read from.
 //!
-//! It polls them. What tells of changes, inotify, watches inodes and
-//! directories: a file that is replaced by rename and a Kubernetes volume, in which `..data` and so
-//! every path through it is switched from one directory to another, each need a watch on every
-//! link of the way, renewed after each change, and network file systems tell nothing at all.
-//! `stat` follows the whole way each time and works everywhere; a hundred files cost a hundred
-//! microseconds every two seconds.
+//! It polls them. inotify watches inodes and directories, so files that are replaced by rename, and
+//! Kubernetes volumes, which switch `..data` and thereby every path through it to another
+//! directory, need a watch on every link of the path, renewed after each change. Network file
+//! systems report nothing at all. `stat` follows the whole path each time and works everywhere; a
+//! hundred files cost a hundred microseconds every two seconds.
 //!
-//! A change is one that has come to rest: between two looks nothing moved, and reading the file
-//! would give something else than it gave when the configuration was read. So a file that is being
-//! written is left alone, and one that was touched, or written as it was, changes nothing.
+//! A change counts when the files are stable, that is, unchanged between two checks, and the
+//! content differs from what was read. A file that is being written is therefore not read yet, and
+//! a file that was only touched or rewritten with the same content causes no reload.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +20,7 @@ use std::{
 
 use dnsgate_config::ReadFile;
 
-/// How often to look. A change is in force after twice this at the latest.
+/// Time between checks. A change takes effect after at most twice this time.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The files of one attempt to load a configuration, successful or not.
@@ -32,18 +31,18 @@ pub(super) struct WatchedFiles(BTreeMap<PathBuf, WatchedFile>);
 struct WatchedFile {
     file: ReadFile,
     seen: FileStat,
-    /// It has changed since it was last compared with what was read.
+    /// It has changed since its content was last compared.
     moved: bool,
 }
 
 /// The state of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileStat {
-    /// Not looked yet.
+    /// Not checked yet.
     Unknown,
-    /// Nothing to read.
+    /// No file to read.
     Absent,
-    /// A pipe or the like, which shows no changes.
+    /// A pipe or device, which shows no changes.
     Unwatchable,
     File {
         device: u64,
@@ -59,8 +58,8 @@ impl WatchedFiles {
         let state = |file: &ReadFile| {
             let state = WatchedFile {
                 file: file.clone(),
-                // The first looks compare what is there with what was read: it may have changed
-                // already.
+                // The first checks compare with the content that was read, because the file may
+                // already have changed.
                 seen: FileStat::Unknown,
                 moved: true,
             };
@@ -69,7 +68,7 @@ impl WatchedFiles {
         Self(files.iter().map(state).collect())
     }
 
-    /// Looks once; the path of a file that has changed and come to rest.
+    /// Checks the files once. Returns the path of a file that has changed and is stable.
     pub(super) fn look(&mut self) -> Option<&Path> {
         let mut at_rest = true;
         for (path, state) in &mut self.0 {
@@ -79,7 +78,8 @@ impl WatchedFiles {
                 at_rest = false;
             }
         }
-        // As a whole: a zone file and the configuration that names it change together.
+        // Only when all files are stable, because a zone file and the configuration that names it
+        // change together.
         let moved = self.0.values_mut().filter(|state| at_rest && state.moved);
         for state in moved {
             state.moved = false;

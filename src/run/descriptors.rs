@@ -1,16 +1,18 @@
-//! File descriptors: raises the limit as far as the process may, and shares the descriptors out at the start.
+//! File descriptors: raises the soft limit to the hard limit, and divides the descriptors at the
+//! start.
 //!
 //! ```text
-//!  limit ─┬─ listeners, threads, log                       what runs without a client
-//!         ├─ reserve: admin pages, accepting, a reload     nobody else takes these
-//!         └─ the rest ─┬─ connections of clients: two fifths, or as many as are configured
-//!                      ├─ connections to upstreams: a tenth, or as many as there can be
-//!                      └─ questions to upstreams over UDP, each with a socket of its own: what remains;
-//!                         two thirds of them for who asks first
+//!  limit ─┬─ listeners, threads, log                       in use without any client
+//!         ├─ reserve: admin pages, accepting, a reload     nothing else uses these
+//!         └─ the rest ─┬─ client connections: two fifths, or as many as configured
+//!                      ├─ upstream connections: a tenth, or as many as can exist
+//!                      └─ upstream queries over UDP, one socket each: the remainder;
+//!                         a third of them is for retries
 //! ```
 //!
-//! So `/readyz` answers and a reload can read its files, however many clients connect and ask. A limit of
-//! 20 000 fits all defaults; a limit that has to be lowered is logged at the start.
+//! `/readyz` therefore answers and a reload can read its files, however many clients connect and
+//! query. A limit of 20 000 fits all defaults; a configured limit that must be lowered is logged at
+//! the start.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
@@ -21,31 +23,32 @@ use crate::{
 };
 use dnsgate_config::{Limits, Listen};
 
-/// Descriptors of the process itself: standard streams, log, signals, its runtime, a listener for
-/// the admin pages, the self-watch.
+/// Descriptors of the process itself: standard streams, log, signals, its runtime, the admin
+/// listener, the self-watch.
 const OWN: u64 = 24;
 /// Descriptors of a worker thread's runtime.
 const RUNTIME: u64 = 4;
-/// Kept for the admin pages, for connections that are accepted before another one goes, and for the
-/// files of a reload.
+/// Reserved for the admin pages, for connections that are accepted before another one is evicted,
+/// and for the files of a reload.
 const RESERVE: u64 = 96;
-/// The most connections to upstreams that there can be by default: 64 upstreams of 16 servers.
+/// Maximum number of upstream connections by default: 64 upstreams with 16 servers with 4
+/// connections.
 const UPSTREAMS: u64 = 64 * 16 * 4;
-/// The limit where there is none.
+/// Used if there is no limit.
 const UNLIMITED: u64 = 1 << 20;
 
-/// How many of each there may be.
+/// The number of descriptors for each purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shares {
-    /// Sockets of questions over UDP.
+    /// Sockets of upstream queries over UDP.
     datagrams: usize,
-    /// Connections to upstreams.
+    /// Upstream connections.
     upstreams: usize,
-    /// Connections of clients.
+    /// Client connections.
     clients: usize,
 }
 
-/// Raises the soft limit to the hard one. A failure leaves it as it is.
+/// Raises the soft limit to the hard limit. On failure it stays as it is.
 pub(super) fn raise() {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -54,8 +57,8 @@ pub(super) fn raise() {
     }
 }
 
-/// Bounds the descriptors for clients and upstreams by the limit in force. Returns the limits that fit
-/// under it, and logs the ones that were lowered.
+/// Limits the descriptors for clients and upstreams to fit the current limit. Returns the adjusted
+/// limits, and logs the lowered ones.
 pub(super) fn share_out(
     limits: &Limits,
     listen: &[Listen],
@@ -89,7 +92,7 @@ impl Shares {
                 Listen::Tcp(_) => streams += 1,
             }
         }
-        // A thread for each address over UDP, one for all over TCP.
+        // UDP: one thread per address. TCP: one thread for all addresses.
         let udp = datagrams * (1 + RUNTIME);
         let tcp = if streams > 0 { streams + RUNTIME } else { 0 };
         let own = OWN + workers * (udp + tcp);
@@ -98,7 +101,7 @@ impl Shares {
         let count = |share: u64| usize::try_from(share).unwrap_or(usize::MAX);
         let clients = (rest * 2 / 5).min(limits.tcp_connections as u64);
         let upstreams = (rest / 10).min(UPSTREAMS);
-        // Under a very low limit the server still works.
+        // The minimums keep the server working under a very low limit.
         Self {
             datagrams: count(rest - clients - upstreams).max(3),
             upstreams: count(upstreams).max(1),
@@ -106,13 +109,13 @@ impl Shares {
         }
     }
 
-    /// Lowers the limits so that no number of clients can exceed the shares. A third of the sockets are for
+    /// Lowers the limits so that clients cannot exceed the shares. A third of the sockets is for
     /// retries.
     fn fit(self, limits: &Limits) -> Limits {
         Limits {
             in_flight: limits.in_flight.min(self.datagrams - self.datagrams / 3),
-            // Not those of one client: where it has all that there are, the one that has waited longest
-            // goes for a new one, while at its own limit the new one would be refused.
+            // The limit per client stays: a client at the total limit evicts the oldest idle
+            // connection, but at its own limit its new connection would be refused.
             tcp_connections: limits.tcp_connections.min(self.clients),
             ..*limits
         }

@@ -1,4 +1,4 @@
-//! The signals that a server listens to, from the first line of `main` on.
+//! The signals of a server, from the first line of `main` on.
 //!
 //! ```text
 //! main ─▶ catch_signals ──────────▶ Signals::watch ─────▶ started ───────▶ the end
@@ -6,9 +6,9 @@
 //!         SIGHUP: kept, a reload once ready               SIGHUP: reload
 //! ```
 //!
-//! Before dnsgate is ready nobody has been told to ask it, so an order to stop ends the process in
-//! the signal's handler, whatever the start is doing: a configuration may be read from a pipe that
-//! nobody writes to. What the kernel does with a signal before `main` is out of a program's hands.
+//! Before dnsgate is ready no client uses it. A stop signal therefore ends the process in the
+//! signal handler, whatever the start is doing: the configuration may come from a pipe that nobody
+//! writes to. The program cannot control how the kernel handles a signal before `main`.
 
 use std::{
     io,
@@ -24,18 +24,18 @@ use signal_hook::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What the handlers know; there is one process, and so one of these.
+/// State of the signal handlers. There is one per process.
 static EARLY: OnceLock<Early> = OnceLock::new();
 
 struct Early {
-    /// Whether an order to stop ends the process at once.
+    /// Whether a stop signal ends the process at once.
     starting: Arc<AtomicBool>,
-    /// SIGHUP came.
+    /// SIGHUP was received.
     hangup: Arc<AtomicBool>,
 }
 
-/// Takes the signals of a server that is about to start. The first thing that `main` does; again,
-/// it does nothing.
+/// Installs the signal handlers of a server that is about to start. Call it first in `main`.
+/// Further calls do nothing.
 ///
 /// # Errors
 /// The system refuses the handlers.
@@ -51,25 +51,25 @@ pub fn catch_signals() -> io::Result<()> {
         flag::register_conditional_shutdown(stop, 0, Arc::clone(&early.starting))?;
     }
     flag::register(SIGHUP, Arc::clone(&early.hangup))?;
-    // Somebody else was as quick: his handlers do the same.
+    // If another thread was faster, its handlers do the same.
     let _ = EARLY.set(early);
     Ok(())
 }
 
-/// From now on an order to stop is for [`Signals`], which must have been watching for a while.
+/// From now on [`Signals`], which must already be watching, handles stop signals.
 pub(super) fn started() {
     if let Some(early) = EARLY.get() {
         early.starting.store(false, Ordering::SeqCst);
     }
 }
 
-/// Whether SIGHUP came since the start, and this is the first to ask.
+/// Whether SIGHUP was received during the start. Returns true once.
 pub(super) fn hung_up_early() -> bool {
     let early = EARLY.get();
     early.is_some_and(|early| early.hangup.swap(false, Ordering::SeqCst))
 }
 
-/// SIGTERM, SIGINT and SIGHUP, from the moment of [`Signals::watch`] on.
+/// SIGTERM, SIGINT and SIGHUP, from [`Signals::watch`] on.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
@@ -77,12 +77,12 @@ pub(super) struct Signals {
     hangup: Signal,
 }
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalRequest {
-    /// To stop; by which signal.
+    /// Stop, with the name of the signal.
     Stop(&'static str),
-    /// To read the configuration again.
+    /// Reload the configuration.
     Reload,
 }
 
@@ -95,7 +95,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             _ = self.terminate.recv() => SignalRequest::Stop("SIGTERM"),

@@ -1,28 +1,27 @@
-//! How many threads and descriptors a machine of so many cores is given, so that what limits them
-//! (the unit's `TasksMax=` and `LimitNOFILE=`, a soft limit of 1024) is known to suffice, from one core
-//! to 256.
+//! Sizes the thread counts by the number of cores, so that the limits (the unit's `TasksMax=` and
+//! `LimitNOFILE=`, a soft limit of 1024) are known to suffice from 1 to 256 cores.
 //!
-//! `workers` is a number of threads for each UDP address, with a socket each, and of threads for all
-//! TCP addresses together, with a socket of each address.
+//! `workers` is the number of threads for each UDP address, with one socket each, and the number of
+//! threads for all TCP addresses together, with a socket for each address.
 
 use std::num::NonZeroUsize;
 
 use dnsgate_config::{Listen, Startup};
 
-/// The most workers that are made where the configuration says nothing. One answers a hundred
-/// thousand queries a second and more, so that these are more than any network asks; and each
-/// costs memory whether it is asked or not. Who has the cores and the queries sets `workers`.
+/// Maximum number of workers if the configuration sets none. A worker answers a hundred thousand
+/// queries per second or more, so these suffice for any network, and each costs memory even when
+/// idle. Operators who need more set `workers`.
 const DEFAULT_MOST: usize = 32;
-/// The most threads for connections to upstreams and for the admin pages: TLS is their work. A few
-/// encrypt what hundreds of thousands of questions a second need.
+/// Maximum number of threads for upstream connections and admin pages, which mostly do TLS. A few
+/// threads encrypt hundreds of thousands of queries per second.
 const RUNTIME_MOST: usize = 16;
-/// Threads for what blocks: the probe at the start, and nothing that could hang. tokio's default is
-/// 512, which no limit on tasks is made for.
+/// Threads for blocking work: only the probe at the start, which cannot hang. tokio's default of
+/// 512 exceeds usual task limits.
 pub(super) const BLOCKING: usize = 4;
-/// The threads beside: the first one, two of the log, and those that read the configuration, look
-/// for changes and explain, as many as may hang at a time, with some to spare.
+/// Other threads: the main thread, two for the log, the maximum numbers that may hang while they
+/// read the configuration, check for changes and explain, and a few spare ones.
 const OTHERS: usize = 3 + 8 + 2 + 4 + 3;
-/// How large everything is made that depends on the number of cores.
+/// The sizes that depend on the number of cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
     /// Threads for each UDP address, and for all TCP addresses together.
@@ -34,7 +33,7 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// For a machine of so many cores.
+    /// The sizes for this number of cores.
     pub(super) fn of(startup: &Startup, cores: NonZeroUsize) -> Self {
         let is_udp = |listen: &&Listen| matches!(listen, Listen::Udp(_));
         let udp = startup.listen.iter().filter(is_udp).count();
@@ -42,20 +41,20 @@ impl Size {
         let workers = startup.workers.unwrap_or_else(|| cores.min(most));
         Self {
             workers,
-            // Who asks for few threads in all asks for few of these, too.
+            // If the operator asks for few workers, this runtime is small too.
             runtime: workers.min(cores).get().min(RUNTIME_MOST),
             udp,
             tcp: startup.listen.len() - udp,
         }
     }
 
-    /// The most threads that there can be.
+    /// The maximum number of threads.
     pub(super) fn threads(self) -> usize {
         let of_tcp = if self.tcp > 0 { self.workers.get() } else { 0 };
         self.udp * self.workers.get() + of_tcp + self.runtime + BLOCKING + OTHERS
     }
 
-    /// What to do where threads are refused.
+    /// Advice for the operator if the system refuses threads.
     pub(super) fn advice(self) -> String {
         format!(
             "up to {} threads are wanted; set `workers` lower, or allow more (TasksMax= of the unit, \

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::telemetry::{LogSeverity, Telemetry};
 use dnsgate_core::dns::Transport;
 
-/// Logs where it listens, and what it serves.
+/// Logs the listeners and a summary of the configuration.
 pub(super) fn ready(
     telemetry: &Telemetry,
     listen: &[(Transport, SocketAddr)],
@@ -27,7 +27,7 @@ pub(super) fn ready(
     telemetry.event(LogSeverity::Notice, "ready", &fields);
 }
 
-/// Logs a wildcard IPv6 listener that a host without IPv6 cannot have.
+/// Logs a wildcard IPv6 listener that was skipped on a host without IPv6.
 pub(super) fn without_ipv6(
     telemetry: &Telemetry,
     transport: Transport,
@@ -44,7 +44,7 @@ pub(super) fn without_ipv6(
     );
 }
 
-/// Logs that a worker of a UDP listener fell silent, or answers again.
+/// Logs that a worker of a UDP listener stopped answering, or answers again.
 pub(super) fn answers(telemetry: &Telemetry, address: SocketAddr, answers: bool) {
     telemetry.health().answers(address, answers);
     let (severity, message) = if answers {

@@ -1,11 +1,11 @@
-//! The watchdog: while dnsgate runs, it queries its own UDP listeners (`serve::self_query`), and `/livez` fails
-//! when a worker of one no longer answers. Each query is counted.
+//! The watchdog: while dnsgate runs, it queries its own UDP listeners (`serve::self_query`), and
+//! `/livez` fails when a listener's worker no longer answers. Each query is counted.
 //!
-//! The kernel picks the worker by the ports of a datagram. So each round has a port of its own, and in time
-//! reaches every worker; a round without an answer keeps its port, so that the next ones reach the same
-//! worker. Several such rounds in a row mean that the worker is stuck.
+//! The kernel picks the worker by the ports of a datagram. Each round therefore uses its own port
+//! and in time reaches every worker. A round without an answer keeps its port, so that the next
+//! rounds reach the same worker. Several such rounds in a row mean that the worker is stuck.
 //!
-//! An overload is no stuck worker: a round sends several queries, and one answer is enough.
+//! An overload is not a stuck worker: a round sends several queries, and one answer is enough.
 
 use std::{
     io,
@@ -20,22 +20,23 @@ use tokio::{
 
 use crate::serve::self_query::{is_reply, own_question, reachable};
 
-/// How often to query, how long to wait, how many misses to accept.
+/// The intervals, timeouts and thresholds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// From the start of one round to the start of the next.
     period: Duration,
-    /// The most queries in a round.
+    /// Maximum number of queries per round.
     tries: u32,
-    /// How long each waits for its answer.
+    /// Timeout of each query.
     patience: Duration,
-    /// A worker is stuck after so many rounds in a row without an answer.
+    /// A worker counts as stuck after this many consecutive rounds without an answer.
     misses: u32,
 }
 
-/// Some twelve seconds from a worker's last answer to the third miss, once it is its turn: what a
-/// supervisor that restarts by `/livez` waits for anyway. Under an overload that loses nine
-/// datagrams of ten, three rounds of ten tries are lost once in 25; such an overload is an outage.
+/// About twelve seconds from the start of the first missed round to the end of the third, which a
+/// supervisor that restarts by `/livez` waits anyway. Under an overload that drops nine of ten
+/// datagrams, all queries of three rounds are lost about one time in 25; such an overload is an
+/// outage.
 pub(super) const PACE: Pace = Pace {
     period: Duration::from_secs(5),
     tries: 10,
@@ -43,8 +44,8 @@ pub(super) const PACE: Pace = Pace {
     misses: 3,
 };
 
-/// Queries the listener at `address` for ever, and calls `tell` when it falls silent (`false`) and when it answers
-/// again (`true`). `asked` gets for each query whether it was answered.
+/// Queries the listener at `address` forever. Calls `tell` when it stops answering (`false`) and
+/// when it answers again (`true`), and `asked` for each query with whether it was answered.
 pub(super) async fn watch(
     address: SocketAddr,
     pace: Pace,
@@ -58,7 +59,7 @@ pub(super) async fn watch(
         rounds.tick().await;
         let socket = match kept.take() {
             Some(socket) => socket,
-            // No descriptor, no port: that is not the worker's fault.
+            // No descriptor or port is available, which is not the worker's fault.
             None => match open(address).await {
                 Ok(socket) => socket,
                 Err(_) => continue,
@@ -93,7 +94,8 @@ async fn open(address: SocketAddr) -> io::Result<UdpSocket> {
 async fn is_answered(socket: &UdpSocket, pace: Pace, asked: &impl Fn(bool)) -> bool {
     for _ in 0..pace.tries {
         let end = time::Instant::now() + pace.patience;
-        // An error is what ICMP says of a closed port, or a full buffer: like silence, it may pass.
+        // An error (ICMP for a closed port, or a full buffer) may be temporary, so it counts as no
+        // answer.
         let answered = socket.send(own_question()).await.is_ok()
             && time::timeout_at(end, receive(socket)).await == Ok(true);
         asked(answered);

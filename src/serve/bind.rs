@@ -1,7 +1,7 @@
-//! Sockets, from an address to the point where clients can send: options, bind, listen.
+//! Creates listening sockets: options, bind, listen.
 //!
-//! On Linux every worker has its own socket on the same address (SO_REUSEPORT) and the kernel
-//! spreads clients over them. Elsewhere SO_REUSEPORT does not balance, and the workers share one
+//! On Linux every worker has its own socket on the same address (SO_REUSEPORT), and the kernel
+//! spreads clients over them. Elsewhere SO_REUSEPORT does not balance, so the workers share one
 //! socket.
 
 use std::{io, net::SocketAddr, num::NonZeroUsize};
@@ -12,25 +12,26 @@ use dnsgate_core::dns::Transport;
 
 use super::udp;
 
-/// Connections that the kernel keeps for us until we accept them; it has a bound of its own
+/// Connections that the kernel holds until dnsgate accepts them; the kernel has a limit of its own
 /// (net.core.somaxconn). Enough for a burst of clients that all fall back to TCP at once.
 const BACKLOG: i32 = 1024;
 
-/// An address that could not be bound, and what to do about it.
+/// An address that could not be bound, with advice for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {}://{address}: {error}{}", transport.as_str(), advice(error))]
 pub(crate) struct BindError {
-    /// How.
+    /// The transport.
     pub(crate) transport: Transport,
-    /// Where.
+    /// The address.
     pub(crate) address: SocketAddr,
-    /// Why not. Not the `source` of an error chain, because the message has it in its middle.
+    /// The cause. It is not the `source` of the error chain because the message already contains
+    /// it.
     pub(crate) error: io::Error,
 }
 
 impl BindError {
-    /// Whether the address stands for every IPv6 address of a host that has none: its kernel does
-    /// not know the family, or has no address to bind.
+    /// Whether this is an IPv6 wildcard address on a host without IPv6: the kernel does not support
+    /// the family or has no address to bind.
     #[must_use]
     pub(crate) fn is_lack_of_ipv6(&self) -> bool {
         self.address.is_ipv6()
@@ -54,7 +55,7 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Binds one address for all workers: the address it got, and a socket for each.
+/// Binds one address for all workers. Returns the bound address and a socket for each worker.
 pub(super) fn bind(
     transport: Transport,
     address: SocketAddr,
@@ -76,8 +77,8 @@ fn bind_sockets(
 ) -> io::Result<(SocketAddr, Vec<Socket>)> {
     let reuse_port = cfg!(target_os = "linux") && workers > 1;
     if reuse_port && address.port() != 0 {
-        // SO_REUSEPORT would let us in beside another dnsgate of the same user, and each would get
-        // half of the queries without a word. So ask for the address alone first.
+        // SO_REUSEPORT would allow a second dnsgate of the same user on this address, and each
+        // would silently get half of the queries. Bind without the option first to detect that.
         open(transport, address, false, buffer)?;
     }
     let first = open(transport, address, reuse_port, buffer)?;
@@ -109,7 +110,7 @@ fn open(
         Transport::Tcp => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
     };
     if address.is_ipv6() {
-        // So that [::] and 0.0.0.0 can both be bound, and an IPv4 client looks like one.
+        // So that [::] and 0.0.0.0 can both be bound, and IPv4 clients have IPv4 addresses.
         socket.set_only_v6(true)?;
     }
     #[cfg(target_os = "linux")]
@@ -119,7 +120,7 @@ fn open(
     match transport {
         Transport::Udp => udp::prepare(&socket, address)?,
         Transport::Tcp => {
-            // Connections of an earlier process that are still in TIME_WAIT are no reason to wait.
+            // Connections of an earlier process in TIME_WAIT must not block the bind.
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
             socket.set_nonblocking(true)?;
@@ -133,12 +134,13 @@ fn open(
     Ok(socket)
 }
 
-/// Bounds what the kernel holds of each connection, which has these options from its listener. A
-/// client that does not read, or that is not read from, would have megabytes of its memory otherwise.
+/// Limits the kernel's buffers of each connection; connections inherit the options from the
+/// listener. A client that does not read, or that is not read from, could otherwise use megabytes
+/// of kernel memory.
 fn bound_buffers(socket: &Socket, bytes: usize) -> io::Result<()> {
     socket.set_send_buffer_size(bytes)?;
     socket.set_recv_buffer_size(bytes)?;
-    // What has been sent and is on its way may take the send buffer; what has not waits with us.
+    // Only sent but unacknowledged data may fill the send buffer; unsent data stays in dnsgate.
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(u32::try_from(bytes).unwrap_or(u32::MAX))?;
     Ok(())

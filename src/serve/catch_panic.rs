@@ -1,7 +1,7 @@
-//! Catches a panic while one query is handled.
+//! Catches a panic in the handling of one query.
 //!
-//! The fuzzers exist so that there is none; if they miss one, it costs its sender the answer and nobody else
-//! the server.
+//! The fuzzers look for panics. If they miss one, its sender loses the answer, but the server
+//! continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,20 +12,20 @@ use super::{
     responder::Responder,
 };
 
-/// The handler's reply to `message`, or SERVFAIL when it panicked; the length of what is in `out`.
+/// The length of the handler's reply in `out`, or of a SERVFAIL if the handler panicked.
 pub(super) fn answer<H: Handler>(
     handler: &mut H,
     message: ClientMessage<'_>,
     out: &mut [u8],
     responder: &dyn Responder,
 ) -> Option<usize> {
-    // AssertUnwindSafe: `out` is written anew for every reply, and a handler promises to be usable
-    // after a panic by having `panicked` at all.
+    // AssertUnwindSafe: `out` is overwritten for every reply, and a handler that implements
+    // `panicked` stays usable after a panic.
     match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out, responder))) {
         Ok(len) => len.filter(|&len| len <= out.len()),
         Err(_) => {
-            // Reading the packet again may panic again, if that was the fault. A panic in
-            // `panicked` would be a fault without an end: it is the last that is caught.
+            // Parsing the packet may have caused the panic and may panic again, and so may
+            // `panicked`. A second panic is caught and ends the handling.
             let told = catch_unwind(AssertUnwindSafe(|| {
                 let step = engine::fail(message.packet, message.transport, Reason::Panic, out);
                 let len = step.len();

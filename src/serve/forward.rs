@@ -1,16 +1,19 @@
-//! Queries that wait for an upstream: asks it, resumes the query with the result, sends the reply.
+//! Queries that wait for an upstream: sends the request, resumes the query with the result, sends
+//! the reply.
 //!
 //! ```text
 //!  worker ─▶ submit(query, permit, responder) ─▶ task: resolve ─▶ cache ─▶ engine::resume ─▶ reply
-//!               └─ no room: SERVFAIL at once               ▲────── asks once more ──┘
+//!               └─ no slot: reply at once                   ▲────── next alias ─────┘
 //! ```
 //!
-//! The task runs on the runtime of the worker that took the query, most often in its very thread.
-//! Their number is bounded and shared fairly (`in_flight`); one more is shed at once, because an unbounded queue
-//! would only make everybody wait. A query that would fail at once does so on the worker's thread and takes no
-//! place. A query keeps the snapshot that it began under.
+//! The task runs on the runtime of the worker that received the query, usually in the same thread.
+//! The number of tasks is bounded and shared fairly (`in_flight`); a query beyond the limit is shed
+//! at once with a stale response or SERVFAIL, because an unbounded queue would only delay
+//! everybody. A query that fails at once is answered on the worker's thread and takes no slot. A
+//! query keeps the snapshot that it began with.
 //!
-//! Not here: which server is asked and how (`upstream`), what its answer is good for (`engine`).
+//! Not here: the choice of the server and the transport (`upstream`), the evaluation of the
+//! response (`engine`).
 
 use std::{
     cell::RefCell,
@@ -43,33 +46,33 @@ use dnsgate_core::{
     policy::GroupId,
 };
 
-/// How often a query is taken up again at most: once for each name of a chain of aliases, which the
-/// engine ends ([`MAX_ALIASES`]).
+/// Maximum number of times a query is resumed: once for each alias of a chain, whose length the
+/// engine limits ([`MAX_ALIASES`]).
 const MAX_ROUNDS: usize = MAX_ALIASES + 1;
-/// How long a client waits for upstreams where there are responses past their time to give it (RFC 8767
-/// section 5: 1.8 seconds, just below the common time-out of clients).
+/// How long a client waits for upstreams if a stale response is available (RFC 8767 section 5: 1.8
+/// seconds, just below the common timeout of clients).
 const CLIENT_WAIT: Duration = Duration::from_millis(1_800);
-/// How long an upstream that is in no configuration any more is kept for the queries that began
-/// when it was: longer than any of them may take.
+/// How long a removed upstream is kept for queries that began before its removal: longer than any
+/// query may take.
 const RETIREMENT: Duration = Duration::from_secs(10);
 
-/// A query that waits.
+/// A query that waits for an upstream.
 pub(super) struct Waiting {
     pub(super) packet: Box<[u8]>,
     pub(super) source: SocketAddr,
     pub(super) transport: Transport,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Forward,
-    /// Whether its upstream has admitted it already.
+    /// The admission at its upstream, if it has one already.
     pub(super) admitted: Option<Admitted>,
     pub(super) responder: DetachedResponder,
-    /// The time of the calendar when it was read.
+    /// The wall-clock time at which it was read.
     pub(super) now: SystemTime,
-    /// The same by the other clock.
+    /// The same time on the monotonic clock.
     pub(super) began: Instant,
 }
 
-/// Forwards queries. Shared by all workers and by each query that waits.
+/// Forwards queries. All workers and all waiting queries share it.
 pub(crate) struct Forwarder {
     upstreams: UpstreamTable,
     cache: Cache,
@@ -105,7 +108,8 @@ impl Forwarder {
         &self.upstreams
     }
 
-    /// Installs the upstreams of a configuration with so many groups, before a query can see its snapshot.
+    /// Installs the upstreams of a configuration with that many groups. Call it before any query
+    /// can see the new snapshot.
     pub(crate) fn install(
         self: &Arc<Self>,
         wanted: Vec<(Partition, Arc<UpstreamClient>)>,
@@ -120,7 +124,7 @@ impl Forwarder {
         });
     }
 
-    /// Takes a query over, if there is room for one more.
+    /// Takes over a query. Returns `false` if no slot is free.
     pub(super) fn submit(self: &Arc<Self>, waiting: Waiting) -> bool {
         let load = self
             .upstreams
@@ -130,7 +134,7 @@ impl Forwarder {
         taken.is_some()
     }
 
-    /// Refreshes a cached response that is about to expire. Without a free place it expires.
+    /// Refreshes a cached response that is about to expire. Does nothing if no slot is free.
     pub(super) fn refresh(
         self: &Arc<Self>,
         permit: Permit,
@@ -152,7 +156,7 @@ impl Forwarder {
         }
     }
 
-    /// What a scrape asks for.
+    /// The values that a metrics scrape reads.
     pub(crate) fn reading(&self) -> Reading {
         let cache = self.cache.stats();
         Reading {
@@ -167,9 +171,9 @@ impl Forwarder {
         }
     }
 
-    /// Waits until no query waits, but not longer than until `last`.
+    /// Waits until no query is in flight, but not beyond `last`.
     pub(crate) async fn finish(&self, last: Instant) {
-        // What has not ended by then ends with the process.
+        // Queries that are still in flight end with the process.
         let _ = time::timeout_at(last.into(), self.in_flight.empty()).await;
     }
 
@@ -197,12 +201,12 @@ impl Forwarder {
             group: ask.outcome.group,
             time: self.time_from(began),
         };
-        // Held until the reply has left, which the end of dnsgate waits for.
+        // Held until the reply has been sent, because shutdown waits for the slot.
         let mut hold = HeldWhileWaiting {
             slot: Some(Arc::new(slot)),
             admitted,
         };
-        // AssertUnwindSafe: nothing is shared that a panic could leave half done.
+        // AssertUnwindSafe: a panic cannot leave any shared state half modified.
         let run = AssertUnwindSafe(self.run(query, ask, &mut hold)).catch_unwind();
         let (mut step, mut reply) = run.await.unwrap_or_else(|_| query.fail(Reason::Panic));
         if !step.is_empty() {
@@ -210,7 +214,7 @@ impl Forwarder {
                 Ok(()) => {}
                 Err(Unsent::Lost) => self.shared.reply_lost(),
                 Err(Unsent::Unread(responder)) => {
-                    // The client does not read: it may have a short refusal, if even that fits.
+                    // The client does not read. It gets a short SERVFAIL, if even that fits.
                     self.shared.tcp_limited(TcpLimit::UnreadPerConnection);
                     (step, reply) = query.fail(Reason::Shed);
                     if responder.send(&reply).is_err() {
@@ -232,7 +236,7 @@ impl Forwarder {
         });
     }
 
-    /// Takes a query up until it has its reply.
+    /// Resumes a query until it has its reply.
     async fn run(
         self: &Arc<Self>,
         query: QueryContext<'_>,
@@ -259,8 +263,8 @@ impl Forwarder {
         query.fail(Reason::UpstreamChain)
     }
 
-    /// Where an alias leads to another upstream, it is there that the query waits from now on. Returns
-    /// whether there is room.
+    /// If an alias leads to another upstream, moves the query's slot there. Returns `false` if no
+    /// slot is free.
     fn moves(
         &self,
         query: QueryContext<'_>,
@@ -271,7 +275,7 @@ impl Forwarder {
         if slot.as_ref().is_some_and(|slot| slot.is_at(&load)) {
             return true;
         }
-        // First left, then taken: nobody holds two.
+        // Release before acquiring, so that no query holds two slots.
         *slot = None;
         *slot = self.in_flight.take(&load, query.group).map(Arc::new);
         if slot.is_none() {
@@ -280,7 +284,8 @@ impl Forwarder {
         slot.is_some()
     }
 
-    /// The upstream's response, or for a client that has waited long the sign to answer with a stale one.
+    /// The upstream's response, or after the client's wait the result that lets the engine answer
+    /// with a stale one.
     async fn resolve(
         self: &Arc<Self>,
         ask: Forward,
@@ -294,7 +299,7 @@ impl Forwarder {
             admitted: hold.admitted.take(),
         };
         if stale {
-            // Boxed, or every query that waits would hold room for this rare way.
+            // Boxed, so that not every waiting query reserves memory for this rare case.
             let slot = hold.slot.clone();
             Box::pin(self.resolve_in_time(permit, query, request, slot)).await
         } else {
@@ -302,7 +307,8 @@ impl Forwarder {
         }
     }
 
-    /// The upstream's response within the time that a client waits where there is a stale one.
+    /// The upstream's response, within the time that a client waits if a stale response is
+    /// available.
     async fn resolve_in_time(
         self: &Arc<Self>,
         permit: Permit,
@@ -310,7 +316,8 @@ impl Forwarder {
         request: UpstreamRequest,
         slot: Option<Arc<InFlightSlot>>,
     ) -> UpstreamResult {
-        // It goes on after the client has its answer, in the client's place; the next query finds its response.
+        // The fetch continues after the client has its answer and keeps the slot. The next query
+        // finds the response in the cache.
         let fetch = {
             let (forwarder, permit) = (Arc::clone(self), permit.clone());
             let (snapshot, now) = (Arc::clone(query.snapshot), query.now);
@@ -359,8 +366,9 @@ impl Forwarder {
         };
         let context = self.context(snapshot, now);
         match result {
-            // That it was not answered in what earlier ones had left of the time says little of this
-            // question, and whoever asks it next has all of it.
+            // Earlier upstream requests had used most of the time, so this timeout says little
+            // about this question. The failure is not cached, and the next query for it gets the
+            // full time.
             Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
                 UpstreamResult::unknown(permit, Failure::Timeout, &context)
             }
@@ -368,7 +376,7 @@ impl Forwarder {
         }
     }
 
-    /// The time of a query that was read at `began`.
+    /// The time limits of a query that was read at `began`.
     fn time_from(&self, began: Instant) -> QueryTime {
         QueryTime {
             began,
@@ -381,12 +389,12 @@ impl Forwarder {
     }
 }
 
-/// The time of one query: however many upstreams it leads to, they all share it.
+/// The time limits of one query. All its upstream requests share them.
 #[derive(Clone, Copy)]
 struct QueryTime {
     /// When the query was read.
     began: Instant,
-    /// When it must be answered.
+    /// Deadline of the answer.
     until: Instant,
 }
 
@@ -394,15 +402,15 @@ struct QueryTime {
 struct UpstreamRequest {
     party: Party,
     time: QueryTime,
-    /// Whether it was let in; else it has yet to be.
+    /// The admission, if the request has one already.
     admitted: Option<Admitted>,
 }
 
-/// The place and the admission of a waiting query.
+/// The slot and the admission of a waiting query.
 struct HeldWhileWaiting {
-    /// Its place at the upstream that it waits for.
+    /// Its slot at the upstream that it waits for.
     slot: Option<Arc<InFlightSlot>>,
-    /// That it was let in there, until it asks.
+    /// Its admission there, until the request is sent.
     admitted: Option<Admitted>,
 }
 
@@ -418,12 +426,12 @@ struct QueryContext<'q> {
 }
 
 thread_local! {
-    /// Where a reply is written, as large as one may be. Those who wait hold none of it.
+    /// Buffer for a reply of maximum size. Waiting queries do not use it.
     static REPLY_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; engine::max_reply(Transport::Tcp)]);
 }
 
 impl QueryContext<'_> {
-    /// What `write` has written, if anything.
+    /// Runs `write` on the buffer and copies the result.
     fn write(&self, write: impl FnOnce(&mut [u8]) -> Step) -> (Step, Vec<u8>) {
         REPLY_BUFFER.with_borrow_mut(|buffer| {
             let most = engine::max_reply(self.client.transport).min(buffer.len());

@@ -1,4 +1,4 @@
-//! What the listeners and the handler of their messages know of each other.
+//! The interface between the listeners and the message handler.
 
 use std::net::SocketAddr;
 
@@ -8,32 +8,34 @@ use dnsgate_core::{dns::Transport, engine::Outcome};
 /// One message from a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientMessage<'p> {
-    /// The bytes of the message, without any framing. Of a datagram that is longer than any query
-    /// can sensibly be (4096 bytes), the header only: that is no well-formed query either.
+    /// The message without framing. For a datagram longer than 4096 bytes, only the header, which
+    /// is no well-formed query either.
     pub(crate) packet: &'p [u8],
-    /// Where it came from.
+    /// The client's address and port.
     pub(crate) source: SocketAddr,
-    /// How it came.
+    /// The transport it arrived on.
     pub(crate) transport: Transport,
 }
 
-/// Handles messages. One instance per worker, never shared: it needs no lock.
+/// Handles messages. Each worker has its own instance, so it needs no lock.
 pub(crate) trait Handler: Send + 'static {
-    /// Messages have come: one of a stream, or as many datagrams as were there. Called before the
-    /// first of them; the place to read the clock and to load the snapshot.
+    /// Begins a batch: one message of a stream, or all datagrams received together. Reads the clock
+    /// and loads the snapshot.
     fn begin_batch(&mut self);
 
-    /// Notes the memory that this packet of the batch will need, to be fetched for all at once. Called before the
-    /// first packet is handled, and for the next one only where this returns true.
+    /// Notes the memory that this packet needs, so that it can be prefetched for the whole batch.
+    /// Called before the first packet is handled, and again for the next packet only after `true`.
     fn prefetch(&mut self, _packet: &[u8]) -> bool {
         false
     }
 
-    /// Fetches the noted memory: `prefetch` returned true for every packet of the batch.
+    /// Prefetches the noted memory. Called only if `prefetch` returned true for every packet of the
+    /// batch.
     fn fetch(&mut self) {}
 
-    /// Writes the reply to `message` into `out`, whose length is the most that the transport can
-    /// carry, and returns the reply's length; `None` is no reply, or one that `responder` sends later. The bytes in `out` are those of an earlier reply.
+    /// Writes the reply to `message` into `out` and returns its length. The length of `out` is the
+    /// maximum for the transport, and `out` still contains an earlier reply. `None` means no reply,
+    /// or a reply that `responder` sends later.
     fn handle(
         &mut self,
         message: ClientMessage<'_>,
@@ -41,41 +43,43 @@ pub(crate) trait Handler: Send + 'static {
         responder: &dyn Responder,
     ) -> Option<usize>;
 
-    /// All messages of the batch have been handled; their replies have not been sent.
+    /// Ends a batch: all messages are handled, their replies are not yet sent.
     fn end_batch(&mut self) {}
 
-    /// [`handle`](Self::handle) panicked over `message`: that is its outcome, and the client gets
-    /// `reply`, if that is not empty.
+    /// Reports that [`handle`](Self::handle) panicked on `message`. The query has this outcome, and
+    /// the client gets `reply` unless it is empty.
     fn panicked(&mut self, message: ClientMessage<'_>, outcome: Outcome, reply: &[u8]);
 
-    /// Something happened that is no query.
+    /// Reports an event that is not a query.
     fn observe(&mut self, event: ListenerEvent);
 }
 
-/// The events of the listeners apart from queries, to be counted.
+/// Listener events other than queries, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ListenerEvent {
-    /// The kernel did not take a reply: no room in the send buffer, no route, a firewall's rule.
+    /// The kernel did not take a reply: send buffer full, no route, or a firewall rule.
     ReplyLost,
-    /// A datagram that cannot be answered, from port 0. The handler does not see it.
+    /// A datagram from port 0, which cannot be answered. The handler does not see it.
     Unanswerable,
-    /// A connection was accepted and may stay.
+    /// A connection was accepted and admitted.
     ConnectionOpened,
-    /// A connection that had been opened ended, for whatever reason.
+    /// An admitted connection ended, for any reason.
     ConnectionClosed,
-    /// A connection was closed at once: its client has as many as a client may have.
+    /// A connection was closed at once because its client has reached its limit.
     ConnectionRefused,
-    /// The connection that had waited longest was closed, so that a new one could be opened.
+    /// The connection that had been idle for longest was closed to admit a new one.
     ConnectionEvicted,
-    /// A connection could not be accepted, most often for want of file descriptors.
+    /// A connection could not be accepted, usually because no file descriptor was left.
     AcceptFailed,
-    /// A connection ends because no query came on it for too long.
+    /// A connection ended because no query arrived in time.
     ConnectionIdle,
-    /// A connection ends because a query took too long to come, or a reply to be read.
+    /// A connection ended because a query took too long to arrive or a reply took too long to be
+    /// read.
     ConnectionSlow,
-    /// A connection is not read from until a reply is there: as many are awaited as may be.
+    /// A connection is not read until a reply is ready, because it has reached its limit of awaited
+    /// replies.
     PipelineFull,
-    /// A connection whose client does not read was closed: replies that are not read took as many
-    /// bytes as they may, over all connections, and it was stuck for longest.
+    /// A connection was closed because unread replies on all connections exceeded their limit in
+    /// bytes and its client had not read for longest.
     ConnectionUnread,
 }

@@ -1,21 +1,23 @@
-//! The places of queries that wait for an upstream, shared so that no upstream and no client group takes those
-//! of another.
+//! The slots of queries that wait for an upstream, shared so that no upstream and no client group
+//! can take the slots of another.
 //!
 //! ```text
 //!  limits.in_flight ─┬─ one half: reserved, the same number for each group at each upstream
-//!                    └─ other half: common; no group and no upstream holds more than four times what
-//!                       is free of it
+//!                    └─ other half: common; no group and no upstream holds more than four times
+//!                       the slots that are free in it
 //! ```
 //!
-//! What is promised: as long as fewer queries of a group wait at an upstream than are reserved for the
-//! two, none of them is turned away, whoever else asks how much of whom. Whoever needs more takes it
-//! from the common half, by the rule of [`may_take`]: one that is alone in asking for more gets four
-//! fifths of it, and however many do, something is left for who comes next. Where there is one group
-//! only, or one upstream, there is nobody to leave room to, and it may have all of it.
+//! The guarantee: while a group has fewer queries in flight at an upstream than are reserved for
+//! the pair, none of its queries there is turned away, regardless of other groups and upstreams.
+//! Further queries take slots from the common half by the rule of [`may_take`]: a single group or
+//! upstream that needs more gets at most four fifths of it, and with any number of them some slots
+//! stay free for the next. With only one group, or only one upstream, this limit does not apply to
+//! it, because there is no other to protect.
 //!
-//! A query takes its place on the thread that it came by, with some atomic operations and no lock.
-//! While upstreams change, by a reload, those that wait keep their places: the promise holds again when
-//! they have ended, a time-out later. There are never more than `limits.in_flight`.
+//! A query takes its slot on the thread that received it, with a few atomic operations and no lock.
+//! When a reload changes the upstreams, in-flight queries keep their slots; the guarantee holds
+//! again when they have ended, at most one timeout later. The total never exceeds
+//! `limits.in_flight`.
 
 use std::sync::{
     Arc,
@@ -27,32 +29,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::upstream::{Party, may_take};
 use dnsgate_core::engine::GroupId;
 
-/// As many groups as there may be, and dnsgate's own questions.
+/// The maximum number of groups, plus one for dnsgate's own queries.
 const PARTIES: usize = dnsgate_core::policy::MAX_GROUPS + 1;
 
-/// The places of all queries that wait.
+/// The slots of all in-flight queries.
 pub(super) struct InFlight {
     all: Arc<Semaphore>,
     most: usize,
-    /// Places of the common half that are taken.
+    /// Slots taken from the common half.
     common: AtomicUsize,
-    /// The same by group.
+    /// Slots taken from the common half, by group.
     groups: [AtomicUsize; PARTIES],
-    /// Places that are reserved for one group at one upstream.
+    /// Slots that are reserved for one group at one upstream.
     reserved: AtomicUsize,
-    /// How many groups and upstreams there are.
+    /// The numbers of groups and upstreams.
     of: [AtomicUsize; 2],
 }
 
-/// The places of the queries that wait at one upstream.
+/// The slots of the queries in flight at one upstream.
 pub(super) struct UpstreamLoad {
-    /// Places of the common half.
+    /// Slots taken from the common half.
     common: AtomicUsize,
-    /// Reserved places that are taken, by group.
+    /// Reserved slots that are taken, by group.
     own: [AtomicUsize; PARTIES],
 }
 
-/// A query's place; it is free again when dropped.
+/// A query's slot. Released when dropped.
 pub(super) struct InFlightSlot {
     in_flight: Arc<InFlight>,
     load: Arc<UpstreamLoad>,
@@ -61,7 +63,7 @@ pub(super) struct InFlightSlot {
     _one: OwnedSemaphorePermit,
 }
 
-/// Which half a place is of.
+/// The half that a slot belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Half {
     Own,
@@ -77,13 +79,13 @@ impl Default for UpstreamLoad {
     }
 }
 
-/// Whose question it is, of those of a group or of dnsgate's own.
+/// The party of a query: a group, or dnsgate itself.
 pub(super) fn party(group: Option<GroupId>) -> Party {
     group.map_or(Party::OWN, |GroupId(at)| Party(at))
 }
 
 impl InFlight {
-    /// With so many places.
+    /// Creates this number of slots.
     pub(super) fn new(most: usize) -> Arc<Self> {
         let most = most.min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
@@ -96,7 +98,7 @@ impl InFlight {
         })
     }
 
-    /// Shares the places out to so many groups and upstreams.
+    /// Divides the slots among these numbers of groups and upstreams.
     pub(super) fn share_out(&self, groups: usize, upstreams: usize) {
         let pairs = groups.max(1).saturating_mul(upstreams.max(1));
         self.reserved.store(self.most / 2 / pairs, Relaxed);
@@ -105,7 +107,7 @@ impl InFlight {
         }
     }
 
-    /// A place for a query of a group at an upstream, if there is one that it may have.
+    /// Takes a slot for a query of a group at an upstream, if one is available to it.
     pub(super) fn take(
         self: &Arc<Self>,
         load: &Arc<UpstreamLoad>,
@@ -113,7 +115,7 @@ impl InFlight {
     ) -> Option<InFlightSlot> {
         let party = usize::from(party(group).0).min(PARTIES - 1);
         let one = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        // What dnsgate asks by itself can be left: nothing is reserved for it.
+        // dnsgate can do without its own queries, so nothing is reserved for them.
         let half = if group.is_some() && self.take_own(load, party) {
             Half::Own
         } else if self.take_common(load, party) {
@@ -153,28 +155,29 @@ impl InFlight {
         };
         let taken = self.common.fetch_update(Relaxed, Relaxed, more).is_ok();
         if taken {
-            // Others may look between these: then a party has a few more than it should, for a while.
+            // Another thread may check between these operations. A party may then briefly exceed
+            // its share by a few slots.
             group.fetch_add(1, Relaxed);
             load.common.fetch_add(1, Relaxed);
         }
         taken
     }
 
-    /// Queries that wait.
+    /// The number of queries in flight.
     pub(super) fn taken(&self) -> usize {
         self.most - self.all.available_permits()
     }
 
-    /// Waits until none does.
+    /// Waits until no query is in flight.
     pub(super) async fn empty(&self) {
         let all = u32::try_from(self.most).unwrap_or(u32::MAX);
-        // It is never closed.
+        // The semaphore is never closed.
         let _ = self.all.acquire_many(all).await;
     }
 }
 
 impl InFlightSlot {
-    /// Whether it is a place at this upstream.
+    /// Whether the slot belongs to this upstream.
     pub(super) fn is_at(&self, load: &Arc<UpstreamLoad>) -> bool {
         Arc::ptr_eq(&self.load, load)
     }

@@ -1,7 +1,7 @@
-//! The snapshot in force, as workers read it.
+//! The current snapshot, as workers read it.
 //!
-//! A worker keeps a [`SnapshotReader`] and asks it once for each batch of queries: one atomic load, no lock. A
-//! snapshot lives as long as somebody still reads it. What replaces it is `reload`'s.
+//! A worker keeps a [`SnapshotReader`] and reads it once per batch of queries: one atomic load, no
+//! lock. A snapshot lives until its last reader drops it. `reload` replaces it.
 
 use std::sync::Arc;
 
@@ -9,41 +9,41 @@ use arc_swap::{ArcSwap, Cache};
 
 use dnsgate_core::engine::Snapshot;
 
-/// The snapshot in force. Clones share it.
+/// The current snapshot. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct LiveSnapshot(Arc<ArcSwap<Snapshot>>);
 
 impl LiveSnapshot {
-    /// With this one to begin with.
+    /// Starts with this snapshot.
     #[must_use]
     pub(crate) fn new(snapshot: Snapshot) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(snapshot)))
     }
 
-    /// Puts another snapshot in force: batches that begin from now on see it.
+    /// Replaces the snapshot. Batches that begin from now on see the new one.
     pub(crate) fn set(&self, snapshot: Snapshot) {
         self.0.store(Arc::new(snapshot));
     }
 
-    /// A worker's view of it.
+    /// A reader for one worker.
     #[must_use]
     pub(crate) fn reader(&self) -> SnapshotReader {
         SnapshotReader(Cache::new(Arc::clone(&self.0)))
     }
 
-    /// The snapshot in force at this moment.
+    /// The current snapshot.
     #[must_use]
     pub(crate) fn current(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 }
 
-/// One worker's view of the snapshot in force.
+/// One worker's reader of the current snapshot.
 #[derive(Debug)]
 pub(crate) struct SnapshotReader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
 
 impl SnapshotReader {
-    /// The snapshot in force at this moment.
+    /// The current snapshot.
     pub(crate) fn snapshot(&mut self) -> &Arc<Snapshot> {
         self.0.load()
     }

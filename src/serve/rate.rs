@@ -1,12 +1,12 @@
-//! The rate limit of one client, and which queries it applies to.
+//! The rate limit of one client, and the queries that it applies to.
 //!
-//! Datagrams alone. Over TCP the address is proven, the connections of a client and what each may
-//! have waiting are bounded, and it is where a client over its rate is sent.
+//! It applies only to datagrams. Over TCP the client's address is verified, the connections and the
+//! awaited replies of a client are bounded, and clients over their rate are sent to TCP.
 //!
-//! dnsgate's own question comes by the same way as everybody's, and must not be lost because
-//! somebody else on this machine asks too much: the self-watch would take it for a worker that is
-//! stuck. So it is let pass, from this machine's own addresses: a reply to one of those goes nowhere
-//! else, whoever sent the question.
+//! dnsgate's own query takes the same path as every other query. It must not be dropped because
+//! another program on this machine sends too many, because the self-watch would then report a stuck
+//! worker. It is therefore exempt if it comes from one of this machine's own addresses. A reply to
+//! such an address does not leave the machine, even if the source is forged.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -26,16 +26,16 @@ use dnsgate_core::{
     engine::{RateLimit, RateLimiter, RateVerdict},
 };
 
-/// The limit, if there is one; clones share its table.
+/// The rate limiter. Clones share its table.
 #[derive(Clone)]
 pub(crate) struct ClientRateLimiter {
     rates: Arc<RateLimiter>,
-    /// The addresses that are listened on.
+    /// The listener addresses.
     own: Arc<[IpAddr]>,
 }
 
 impl ClientRateLimiter {
-    /// For these limits and listeners; `None` where a client may send any number.
+    /// The limiter for these limits and listeners; `None` if the rate is unlimited.
     pub(crate) fn of(limits: &Limits, listen: &[(Transport, SocketAddr)]) -> Option<Self> {
         let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let per_second = u32::try_from(limits.per_client_qps).unwrap_or(u32::MAX);
@@ -51,7 +51,7 @@ impl ClientRateLimiter {
         })
     }
 
-    /// Whether a message may pass.
+    /// Checks a message against the limit.
     pub(super) fn pass(&self, message: ClientMessage<'_>, now: Instant) -> RateVerdict {
         let source = message.source.ip();
         let is_probe = || message.packet == QUESTION || message.packet == own_question();

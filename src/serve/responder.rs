@@ -1,8 +1,8 @@
-//! Sends the reply to one message, later than the worker handles it.
+//! Sends the reply to one message after the worker has moved to the next.
 //!
-//! A worker that cannot answer at once gives a [`DetachedResponder`] to a task and goes on with the next
-//! message. It sends one reply, from the address that was asked or on the connection that the query came by.
-//! Dropped, it sends nothing.
+//! If a worker cannot answer at once, it gives a [`DetachedResponder`] to a task and continues with
+//! the next message. The responder sends one reply, from the address that the query was sent to or
+//! on the query's connection. If dropped, it sends nothing.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::tcp::unread::Unread;
 #[cfg(target_os = "linux")]
 use super::udp::OwnedReturnAddress;
 
-/// Sends one reply when it is there.
+/// Sends one reply later.
 pub(crate) struct DetachedResponder(ReplyRoute);
 
 enum ReplyRoute {
@@ -29,8 +29,7 @@ enum ReplyRoute {
 pub(crate) enum Unsent {
     /// The kernel did not take it.
     Lost,
-    /// Its connection holds as many bytes of replies that its client has not read as it may; a
-    /// shorter reply may find room.
+    /// The connection has reached its limit of unread bytes. A shorter reply may still fit.
     Unread(DetachedResponder),
 }
 
@@ -55,10 +54,10 @@ impl DetachedResponder {
         Self(ReplyRoute::Stream(permit, unread))
     }
 
-    /// Sends the reply, without waiting.
+    /// Sends the reply without waiting.
     ///
     /// # Errors
-    /// [`Unsent`]. That a connection has ended meanwhile is no error.
+    /// [`Unsent`]. A connection that has ended in the meantime is not an error.
     pub(crate) fn send(self, reply: &[u8]) -> Result<(), Unsent> {
         match self.0 {
             #[cfg(target_os = "linux")]
@@ -71,7 +70,7 @@ impl DetachedResponder {
                 .map(drop)
                 .map_err(|_| Unsent::Lost),
             ReplyRoute::Stream(permit, unread) => {
-                // Before the reply takes memory.
+                // Check before allocating memory for the reply.
                 if !unread.take(reply.len()) {
                     return Err(Unsent::Unread(Self(ReplyRoute::Stream(permit, unread))));
                 }
@@ -82,8 +81,8 @@ impl DetachedResponder {
     }
 }
 
-/// The message at hand can be answered later.
+/// Allows the current message to be answered later.
 pub(crate) trait Responder {
-    /// What sends its reply later; `None` when as many replies are awaited as may be.
+    /// A responder that sends the reply later; `None` if the limit of awaited replies is reached.
     fn detach(&self) -> Option<DetachedResponder>;
 }

@@ -1,13 +1,12 @@
-//! One question to a listener of dnsgate, over UDP: proof that the whole path from socket to
+//! Sends one query to a dnsgate listener over UDP, to prove that the whole path from socket to
 //! engine works.
 //!
-//! The question is of class CHAOS. It is refused whatever the configuration says, before any
-//! policy is asked, so the probe works for an address that is in no group and never counts as a
-//! denial.
+//! The question has class CHAOS. dnsgate refuses it under every configuration, before the policy is
+//! consulted, so it works from an address that is in no group and never counts as a denial.
 //!
-//! A dnsgate that asks itself asks for a name that only it knows (`own_question`), so that these queries can
-//! be told from those of others and kept out of the query log and of `queries_total`. Who asks another process, as
-//! `dnsgate healthcheck` does, asks for `version.bind` (`QUESTION`) and is a client like any other.
+//! When dnsgate queries itself, it uses a name that only this process knows (`own_question`), to
+//! keep these queries out of the query log and of `queries_total`. A query to another process, as
+//! by `dnsgate healthcheck`, asks for `version.bind` (`QUESTION`) and counts as a client's.
 
 use std::{
     io,
@@ -21,31 +20,31 @@ use rustix::io::Errno;
 /// Id 0x6467, one question: `version.bind.`, TXT, CHAOS.
 pub(super) const QUESTION: &[u8] = b"dg\0\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
 
-/// What stands before the name of a question: as in [`QUESTION`].
+/// Bytes of [`QUESTION`] before the name.
 const HEADER: usize = 12;
 
-/// The question by which this process asks itself: [`QUESTION`] below a label that is drawn at random.
+/// This process's own question: [`QUESTION`] below a random label.
 static OWN: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let label = format!("{:032x}", rand::random::<u128>());
     let (header, rest) = QUESTION.split_at(HEADER.min(QUESTION.len()));
     [header, b"\x20", label.as_bytes(), rest].concat()
 });
 
-/// The question by which this process asks itself.
+/// The question that this process sends to itself.
 pub(crate) fn own_question() -> &'static [u8] {
     &OWN
 }
 
-/// Asks the listener at `address` and waits `patience` for its reply. An address bound to all
-/// interfaces is asked on loopback.
+/// Queries the listener at `address` and waits up to `patience` for its reply. A wildcard address
+/// is queried on loopback.
 ///
 /// # Errors
-/// When nothing comes back in time, or what comes back is no reply to the question.
+/// No reply in time, or a message that is not a reply to the question.
 pub(crate) fn ask(address: SocketAddr, patience: Duration) -> io::Result<()> {
     ask_by(QUESTION, address, patience)
 }
 
-/// The same, for a listener of this process.
+/// Like [`ask`], for a listener of this process.
 ///
 /// # Errors
 /// As [`ask`].
@@ -75,7 +74,7 @@ fn ask_by(question: &[u8], address: SocketAddr, patience: Duration) -> io::Resul
     }
 }
 
-/// Whether an error of [`ask`] says that this machine has no way to reach the address itself.
+/// Whether an error of [`ask`] means that this machine has no route to the address.
 pub(crate) fn is_unreachable(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -90,7 +89,7 @@ pub(crate) fn is_reply(packet: &[u8]) -> bool {
     packet.len() >= 12 && packet.get(..2) == QUESTION.get(..2) && flags & 0x80 != 0
 }
 
-/// The address to ask a listener at.
+/// The address at which to query a listener: loopback for a wildcard.
 pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {

@@ -1,18 +1,19 @@
-//! TCP (RFC 7766): connections in, messages out of them, replies back in the order of the queries.
+//! TCP (RFC 7766): accepts connections, reads messages and writes replies.
 //!
-//! The framing is hickory-net's (`upstream::transport` says why it is not toward upstreams), the accept loop is ours: hickory-server's own loop answers
-//! malformed messages before a handler sees them, has no bound on connections, and its time-out
-//! starts afresh with every byte. Here every connection is held to three deadlines (`deadlined`)
-//! and counted against two caps (`connections`), so that idle clients, slow ones and many of them
-//! cost bounded memory and nobody else's service.
+//! The framing is from hickory-net (`upstream::transport` says why dnsgate does not use it toward
+//! upstreams). The accept loop is our own: hickory-server's loop answers malformed messages before
+//! a handler sees them, does not limit connections, and restarts its timeout with every byte. Here
+//! every connection has three deadlines (`deadlined`) and counts toward two limits (`connections`),
+//! so that idle clients, slow clients and many clients cost bounded memory and do not affect
+//! others.
 //!
-//! One message of a connection is handled at a time, and a client that does not read its replies is not read
-//! from either. Unread replies are bounded in bytes, by connection and in all: in the kernel by small buffers,
-//! in here by `unread`, which counts replies until the kernel has taken them. A connection costs a few KiB while idle and at most 64 KiB for the
-//! message that it is sending.
+//! A connection handles one message at a time and is not read while its client does not read
+//! replies. Unread replies are bounded in bytes, per connection and in total: in the kernel by
+//! small buffers, in dnsgate by `unread`, which counts replies until the kernel has taken them. A
+//! connection costs a few KiB while idle and at most 64 KiB for the message that it receives.
 //!
-//! Each worker is one thread with a runtime of its own, apart from the UDP workers: datagrams never wait for
-//! streams.
+//! Each worker is one thread with its own runtime, separate from the UDP workers: datagrams never
+//! wait for streams.
 
 mod connection;
 mod connections;
@@ -42,12 +43,12 @@ use super::{
 pub(super) use connections::Connections;
 pub(crate) use stream_limits::StreamLimits;
 
-/// Pause after a connection could not be accepted: the reason is seldom gone a moment later.
+/// Pause after a failed accept, because the cause rarely disappears at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The longest message that the two bytes of length can announce.
+/// The longest message that the two-byte length can announce.
 const MESSAGE: usize = u16::MAX as usize;
 
-/// Serves one worker's sockets until told to stop, and then the messages in progress.
+/// Serves one worker's sockets until the stop signal, then finishes the messages in progress.
 pub(super) fn serve<H: Handler>(
     sockets: Vec<Socket>,
     handler: H,
@@ -80,21 +81,21 @@ pub(super) fn serve<H: Handler>(
     })
 }
 
-/// Accepts connections until told to stop, then waits for them.
+/// Accepts connections until the stop signal, then waits for them.
 async fn listen<H: Handler>(listener: TcpListener, worker: Rc<TcpWorker<H>>, mut stop: StopSignal) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             _ = stop.changed() => break,
-            // What a connection's task returns, or that it panicked, is nobody else's concern.
+            // The result or panic of a connection's task affects no other connection.
             Some(_) = open.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, source)) => admit(&mut open, &worker, &stop, stream, source),
                 Err(error) if of_one_client(&error) => {}
                 Err(_) => {
                     worker.observe(ListenerEvent::AcceptFailed);
-                    // The usual reason is that no file descriptor is left: let one go.
+                    // The usual cause is that no file descriptor is left, so free one.
                     if worker.connections.evict() {
                         worker.observe(ListenerEvent::ConnectionEvicted);
                     }
@@ -125,7 +126,7 @@ fn admit<H: Handler>(
     if evicted {
         worker.observe(ListenerEvent::ConnectionEvicted);
     }
-    // Replies go out whole, and at once.
+    // Each reply is written whole, so it can leave at once.
     let _ = stream.set_nodelay(true);
     open.spawn_local(connection::serve(
         stream,
@@ -136,7 +137,7 @@ fn admit<H: Handler>(
     ));
 }
 
-/// Whether an error of accepting is about the one connection that was to be accepted.
+/// Whether an accept error concerns only the one connection.
 fn of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(

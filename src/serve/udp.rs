@@ -1,14 +1,14 @@
 //! UDP, the hot path: datagrams in, replies out, one blocking thread per socket.
 //!
-//! On Linux in batches of as many as are there (`batched`), one system call in and one out;
-//! elsewhere one by one (`plain`). A thread sleeps in the kernel until something comes, with a
-//! time-out only to see that it is to stop; queries that wait for an upstream run there, too
-//! (`reactor`). On a wildcard address every reply leaves from the
-//! address that was asked: a client takes no other.
+//! On Linux a worker handles batches (`batched`), with one system call to receive and one to send;
+//! elsewhere it handles single datagrams (`plain`). A thread sleeps in the kernel until a datagram
+//! arrives, with a timeout only to check whether it must stop. Queries that wait for an upstream
+//! run on the same thread (`reactor`). On a wildcard address every reply leaves from the address
+//! that the query was sent to, because clients accept no other.
 //!
-//! Datagrams are never queued in here: what a worker cannot keep up with stays in the kernel's
-//! buffer and, when that is full, is dropped there. Nor does a worker wait to send: a reply that the
-//! kernel does not take at once is dropped and counted, and its client asks again.
+//! dnsgate does not queue datagrams: if a worker cannot keep up, they wait in the kernel's buffer,
+//! and the kernel drops them when it is full. A worker does not wait to send either: it drops and
+//! counts a reply that the kernel does not take at once, and the client retries.
 
 #[cfg(target_os = "linux")]
 mod batch;
@@ -37,8 +37,8 @@ pub(super) use batched::serve;
 #[cfg(not(target_os = "linux"))]
 pub(super) use plain::serve;
 
-/// What we ask the kernel to keep for us per socket: about 5000 queries. The kernel has a bound of
-/// its own (net.core.rmem_max), usually lower.
+/// The receive buffer that we request per socket: about 5000 queries. The kernel has a limit of its
+/// own (net.core.rmem_max), which is usually lower.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Sets a socket's options, before it is bound.
 pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
@@ -47,7 +47,7 @@ pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         .recv_buffer_size()
         .is_ok_and(|size| size < RECEIVE_BUFFER)
     {
-        // A smaller buffer than wished for is none of the operator's concern.
+        // A smaller buffer is not an error that the operator needs to see.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
     #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
-//! Logs the state of an upstream's servers, with the reason, at a bounded rate.
+//! Logs the state of an upstream's servers and the reason, at a bounded rate.
 //!
-//! "Down" and "answers" alternate, each at most once a minute and server. A change within that minute is
-//! logged when the minute is over, if it still holds.
+//! "Down" and "answers" alternate, each at most once per minute and server. A change within that
+//! minute is logged at its end if it still holds.
 
 use std::{
     net::IpAddr,
@@ -18,8 +18,9 @@ use crate::{
 };
 use dnsgate_core::dns::ServerFault;
 
-/// The least time between two lines of one kind about one server. Long enough that a flapping server does not
-/// fill the log, short enough that the log is still a history. No official reference.
+/// Minimum time between two lines of one kind about one server. Long enough that a flapping server
+/// does not fill the log, short enough that the log still shows the history. There is no official
+/// reference for the value.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The log of one upstream's servers.
@@ -44,7 +45,7 @@ struct ServerNotes {
     last_up: Option<Instant>,
     last_fault: Option<Instant>,
     last_forged: Option<Instant>,
-    /// A task waits for the end of the pause.
+    /// A task is waiting for the end of the pause.
     waits: bool,
     why: LastTrouble,
 }
@@ -52,7 +53,7 @@ struct ServerNotes {
 /// The last failure of a server.
 #[derive(Default)]
 struct LastTrouble {
-    /// `None`: no answer in time.
+    /// `None`: timeout.
     fault: Option<ServerFault>,
     detail: String,
 }
@@ -68,7 +69,8 @@ enum NextNotice {
 }
 
 impl UpstreamLog {
-    /// For an upstream with these servers. To be called within the tokio runtime of the program.
+    /// Creates the log of an upstream with these servers. Call it within the program's tokio
+    /// runtime.
     pub(super) fn new(upstream: &str, servers: &[String], telemetry: &Telemetry) -> Self {
         Self(Arc::new(LogState {
             upstream: upstream.into(),
@@ -79,14 +81,14 @@ impl UpstreamLog {
         }))
     }
 
-    /// Remembers why a server failed.
+    /// Records why a server failed.
     pub(super) fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str) {
         if let Some(note) = self.0.lock().get_mut(server) {
             note.why.set(fault, detail);
         }
     }
 
-    /// A server went up or down.
+    /// Records that a server went up or down.
     pub(super) fn changed(&self, server: usize, down: bool) {
         if let Some(note) = self.0.lock().get_mut(server) {
             note.down = down;
@@ -94,7 +96,7 @@ impl UpstreamLog {
         self.0.look(server);
     }
 
-    /// A query to a server failed. Logged where the server is not known to be down.
+    /// Logs a failed query to a server, unless the server is known to be down.
     pub(super) fn failed(&self, server: usize) {
         let now = monotonic();
         let fields = self.0.lock().get_mut(server).and_then(|note| {
@@ -106,7 +108,7 @@ impl UpstreamLog {
         self.0.say(LogSeverity::Warning, message, server, fields);
     }
 
-    /// Replies from a server may be forged.
+    /// Logs that replies from a server may be forged.
     pub(super) fn forged(&self, server: usize) {
         let now = monotonic();
         let mut notes = self.0.lock();
@@ -126,7 +128,7 @@ impl UpstreamLog {
         self.0.say(severity, message, server, Vec::new());
     }
 
-    /// A server's probe came back from another address.
+    /// Logs that a server's probe came back from another address.
     pub(super) fn copied(&self, server: usize, from: IpAddr) {
         let message = "a loop probe to an upstream's server came back from another address: somebody \
                        reads queries to the server and sends them here, or the server forwards to \
@@ -137,7 +139,7 @@ impl UpstreamLog {
 }
 
 impl LogState {
-    /// Logs a change of a server's state, now or when the pause is over.
+    /// Logs a change of a server's state, now or at the end of the pause.
     fn look(self: &Arc<Self>, server: usize) {
         let mut notes = self.lock();
         let Some(note) = notes.get_mut(server) else {
@@ -166,7 +168,7 @@ impl LogState {
         }
     }
 
-    /// Checks again when the pause is over, if the upstream still exists.
+    /// Checks again at the end of the pause, if the upstream still exists.
     async fn look_later(inner: Weak<Self>, server: usize, until: Instant) {
         time::sleep_until(until.into()).await;
         let Some(inner) = inner.upgrade() else {
@@ -199,7 +201,7 @@ impl LogState {
 }
 
 impl ServerNotes {
-    /// What to log now; it counts as logged.
+    /// Decides what to log now, and records it as logged.
     fn next(&mut self, now: Instant) -> NextNotice {
         if self.down == self.said_down {
             return NextNotice::Nothing;
@@ -221,7 +223,7 @@ impl ServerNotes {
     }
 }
 
-/// Whether the pause since `last` is over; then a new one begins now.
+/// Whether the pause since `last` is over. If so, a new pause begins now.
 fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
     let due = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
     if due {
@@ -232,7 +234,7 @@ fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
 
 impl LastTrouble {
     fn set(&mut self, fault: Option<ServerFault>, detail: &str) {
-        // Without a detail of its own, the last detail still holds.
+        // An empty detail does not replace the detail of the same fault.
         if self.fault != fault || !detail.is_empty() {
             self.fault = fault;
             detail.clone_into(&mut self.detail);

@@ -1,4 +1,4 @@
-//! Makes the upstreams of a configuration, and counts and logs their events.
+//! Creates the upstreams of a configuration, and counts and logs their events.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::{
 };
 use dnsgate_core::{dns::ServerFault, engine::Partition, policy::UpstreamId};
 
-/// The upstreams of a configuration with their partitions, ready to be installed.
+/// The upstreams of a configuration with their partitions, ready to install.
 pub(crate) type PreparedUpstreams = Vec<(Partition, Arc<UpstreamClient>)>;
 
-/// Makes those upstreams of a configuration that are not installed yet. They send nothing until they are
-/// installed. Reads the system's certificates, so it may block. To be called within a runtime.
+/// Creates the upstreams of a configuration that are not installed yet. They send nothing before
+/// they are installed. Reads the system's certificates, so it may block. Call it within a runtime.
 ///
 /// # Errors
-/// One of them cannot be made.
+/// An upstream cannot be created.
 pub(crate) fn prepare(
     forwarder: &Forwarder,
     telemetry: &Telemetry,
@@ -111,7 +111,7 @@ impl Observer for CountingObserver {
                 counters.up(server, status != ServerStatus::Down);
                 match status {
                     ServerStatus::Up => self.log.changed(server, false),
-                    // One failure in thousands is no news; the metrics have it.
+                    // A single failure is not worth a log line; the metrics count it.
                     ServerStatus::Suspect => {}
                     ServerStatus::Down => self.log.changed(server, true),
                 }
@@ -140,7 +140,7 @@ impl Observer for CountingObserver {
     }
 }
 
-/// The label of the end of a query.
+/// The metric label for the result of a query.
 const fn counted(result: QueryEnd) -> telemetry::UpstreamQueryResult {
     match result {
         QueryEnd::Answered => telemetry::UpstreamQueryResult::Answered,

@@ -1,4 +1,5 @@
-//! The upstreams of the configuration in force, by partition, and for a while those that it replaced.
+//! The upstreams of the current configuration, by partition, and for a while the upstreams of the
+//! previous one.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -11,7 +12,7 @@ use dnsgate_core::{
     engine::{Partition, Permit, Snapshot},
 };
 
-/// An upstream, and the count of the queries that wait for it.
+/// An upstream, and the number of queries that wait for it.
 #[derive(Clone)]
 struct InstalledUpstream {
     client: Arc<UpstreamClient>,
@@ -20,11 +21,11 @@ struct InstalledUpstream {
 
 type InstalledUpstreams = BTreeMap<Partition, InstalledUpstream>;
 
-/// The upstreams that may be asked.
+/// The upstreams that may receive queries.
 #[derive(Default)]
 pub(super) struct UpstreamTable(ArcSwap<InstalledUpstreams>);
 
-/// What an installation replaced, to be removed later.
+/// The upstreams that an installation replaced, to be removed later.
 pub(super) struct Replaced {
     before: Arc<InstalledUpstreams>,
     kept: Vec<Partition>,
@@ -37,7 +38,7 @@ impl UpstreamTable {
         all.get(&partition).map(|known| Arc::clone(&known.client))
     }
 
-    /// The upstream of a permit; `None` where it was removed.
+    /// The upstream of a permit; `None` if it was removed.
     pub(super) fn of_permit(
         &self,
         snapshot: &Snapshot,
@@ -46,21 +47,21 @@ impl UpstreamTable {
         self.get(snapshot.partition(permit.upstream())?)
     }
 
-    /// Where those wait who are answered by this permit's upstream.
+    /// The load counter of this permit's upstream.
     pub(super) fn load_of(&self, snapshot: &Snapshot, permit: &Permit) -> Arc<UpstreamLoad> {
         let all = self.0.load();
         let partition = snapshot.partition(permit.upstream());
         let known = partition.and_then(|partition| all.get(&partition));
-        // A query to an upstream that was removed fails at once.
+        // A query to a removed upstream fails at once.
         known
             .map(|known| Arc::clone(&known.load))
             .unwrap_or_default()
     }
 
-    /// Admits a question at this permit's upstream; `None` where that was removed.
+    /// Admits a query at this permit's upstream; `None` if it was removed.
     ///
     /// # Errors
-    /// Why it fails at once.
+    /// The reason why the query fails at once.
     pub(super) fn admit(
         &self,
         snapshot: &Snapshot,
@@ -72,8 +73,8 @@ impl UpstreamTable {
         known.map(|known| known.client.admit()).transpose()
     }
 
-    /// Adds the upstreams of another configuration, and starts the probes of those that are new. The ones
-    /// that it replaces stay until [`Self::retire`].
+    /// Adds the upstreams of another configuration and starts the probes of the new ones. The
+    /// replaced upstreams stay until [`Self::retire`].
     pub(super) fn install(&self, wanted: Vec<(Partition, Arc<UpstreamClient>)>) -> Replaced {
         let before = self.0.load_full();
         let mut all = InstalledUpstreams::clone(&before);
@@ -88,14 +89,16 @@ impl UpstreamTable {
             all.insert(partition, InstalledUpstream { client, load });
         }
         self.0.store(Arc::new(all));
-        // Only now: a probe that comes back at once must find whose it is.
+        // Start probes only after the table is stored: a probe that returns at once must find its
+        // upstream.
         for client in new {
             tokio::spawn(client.watch());
         }
         Replaced { before, kept }
     }
 
-    /// Removes the upstreams that an installation replaced; those that a later one added stay.
+    /// Removes the upstreams that an installation replaced. Upstreams that a later installation
+    /// added stay.
     pub(super) fn retire(&self, Replaced { before, kept }: &Replaced) {
         self.0.rcu(|all| {
             let mut left = InstalledUpstreams::clone(all);
@@ -104,7 +107,8 @@ impl UpstreamTable {
         });
     }
 
-    /// A probe for loops has come to a listener of ours. Returns whether it was one of our own.
+    /// Handles a loop probe that one of our listeners received. Returns whether the probe was our
+    /// own.
     pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         let all = self.0.load();
         let returned = all

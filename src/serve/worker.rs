@@ -1,7 +1,7 @@
-//! The worker: gives each packet to the engine, and its outcome to telemetry.
+//! The worker: passes each packet to the engine and its outcome to telemetry.
 //!
-//! One instance a worker. It reads the clock before and after a batch, and for each query that is
-//! logged; it loads the snapshot once for a batch, so that each query sees exactly one.
+//! There is one instance per worker. It reads the clock before and after a batch and for each
+//! logged query. It loads the snapshot once per batch, so each query sees exactly one.
 
 use std::{
     sync::Arc,
@@ -37,11 +37,11 @@ pub(crate) struct Worker {
     shared: Arc<SharedCounters>,
     forwarder: Arc<Forwarder>,
     rate_limiter: Option<ClientRateLimiter>,
-    /// The memory of the policy that the batch will read.
+    /// Collects the policy memory that the batch will read.
     prefetch: Prefetch,
-    /// When the batch was read, by the calendar: for expiry and for the log.
+    /// The wall-clock time of the batch, for expiry and for the log.
     now: SystemTime,
-    /// The same by the other clock.
+    /// The same time on the monotonic clock.
     began: Instant,
 }
 
@@ -67,7 +67,7 @@ impl Worker {
         }
     }
 
-    /// Takes a query as far as it goes at once.
+    /// Handles a query as far as possible without waiting.
     fn step(&self, message: ClientMessage<'_>, out: &mut [u8]) -> Step {
         let pass = self
             .rate_limiter
@@ -111,8 +111,8 @@ impl Worker {
         });
     }
 
-    /// Admits a query at its upstream. The error is the reply where the upstream may not be asked: a stale
-    /// response from the cache, or SERVFAIL. `None` where an alias leads on to another upstream.
+    /// Admits a query at its upstream. If the upstream cannot be asked, the error is the reply: a
+    /// stale response from the cache, or SERVFAIL. `None` if an alias leads to another upstream.
     fn admit(
         &self,
         ask: &Forward,
@@ -124,15 +124,15 @@ impl Worker {
             Ok(admitted) => Ok(admitted),
             Err(failure) => {
                 let permit = ask.permit.clone();
-                // An alias of what the cache had may lead to an upstream that may be asked.
+                // A cached alias may lead to an upstream that can be asked.
                 self.reply_unasked(permit, failure, message, out)
                     .map_or(Ok(None), Err)
             }
         }
     }
 
-    /// The reply of a query whose upstream is not asked, for that reason: a stale response from the cache, or
-    /// SERVFAIL. `None` where an alias of the cached response leads to another upstream.
+    /// The reply to a query whose upstream is not asked because of `failure`: a stale response from
+    /// the cache, or SERVFAIL. `None` if an alias in the cached response leads to another upstream.
     fn reply_unasked(
         &self,
         permit: Permit,
@@ -153,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// Submits a query that must wait; the length of the reply where there is no place.
+    /// Submits a query that must wait. If no slot is free, returns the length of the reply.
     fn wait(
         &mut self,
         ask: Forward,
@@ -209,8 +209,8 @@ impl Worker {
         }
     }
 
-    /// Whether a query is one of dnsgate's own, which is not counted or logged as a client's. Notes a loop probe
-    /// that came back.
+    /// Whether the query is dnsgate's own and therefore neither counted nor logged as a client's.
+    /// Records a loop probe that came back.
     fn is_own(&self, outcome: &Outcome, message: ClientMessage<'_>) -> bool {
         match outcome.reason {
             Reason::Class => message.packet == own_question(),
@@ -244,7 +244,7 @@ impl Handler for Worker {
     }
 
     fn prefetch(&mut self, packet: &[u8]) -> bool {
-        // The name that is asked for stands behind the header.
+        // The question's name follows the header.
         let question = packet.get(HEADER..).unwrap_or_default();
         let names = self.snapshot.policy().name_index();
         names.prefetch(question, &mut self.prefetch)

@@ -1,8 +1,9 @@
-//! Records queries: counts each in the thread's own counters, and hands the log a copy of what is to be logged.
+//! Records queries: counts each in the thread's own counters, and queues a copy for the log if it
+//! is to be logged.
 //!
-//! On the way of a query there is no lock, no allocation and, unless it is logged, no clock: queries are
-//! counted one by one, and the time that a batch of them took, at its end. After a reload a thread takes one
-//! lock, for the new names. A query that is observed only takes a lock, too: see
+//! Recording a query takes no lock, no allocation and, unless it is logged, no clock reading:
+//! queries are counted individually, and the latency of a batch at its end. After a reload a thread
+//! takes one lock to get the new names. An observed query takes a lock too: see
 //! [`crate::querylog::observed`].
 
 use std::{cell::RefCell, mem, sync::Arc, time::Duration};
@@ -21,17 +22,17 @@ use crate::{
     querylog::{LogQueue, QueryRecord, observed::ObservedNames},
 };
 
-/// What records the queries of one thread; made by [`super::Telemetry::recorder`].
+/// Records the queries of one thread; created by [`super::Telemetry::recorder`].
 #[derive(Debug)]
 pub struct Recorder {
     counters: ThreadCounters,
     names: Arc<Names>,
-    /// The configuration that the last query was decided by, and its names.
+    /// The generation that decided the last query, and its names.
     generation: u64,
     labels: Arc<LabelSet>,
     log: LogQueue,
     observed: Arc<ObservedNames>,
-    /// Queries whose latency is their batch's, by ending.
+    /// Queries that have their batch's latency, by verdict.
     batch: [u64; Ending::ALL.len()],
 }
 
@@ -49,8 +50,8 @@ impl Recorder {
         }
     }
 
-    /// Counts a query, and logs it if queries of its kind are logged. Every query is one of `queries_total`,
-    /// and one observation of `query_duration_seconds`; what else it is stands here.
+    /// Counts a query, and logs it if its kind is selected. Every query counts in `queries_total`
+    /// and `query_duration_seconds`; the other families are decided here.
     pub fn record(&mut self, query: &FinishedQuery<'_>) {
         if query.generation != self.generation {
             self.change_labels(query.generation);
@@ -99,7 +100,7 @@ impl Recorder {
         }
     }
 
-    /// The batch is done: so long did each query of it take whose latency was left open.
+    /// Ends a batch: assigns its latency to the queries that had none.
     pub fn batch_took(&mut self, latency: Duration) {
         for ending in Ending::ALL {
             let count = self.batch.get_mut(ending as usize).map_or(0, mem::take);
@@ -119,8 +120,8 @@ impl Recorder {
         self.counters.add(key, 1);
     }
 
-    /// Another configuration decided this query than the last one: a newer one, or the one before that for a
-    /// query that has waited.
+    /// The query was decided by another configuration than the last one: a newer one, or the
+    /// previous one if the query has waited.
     #[cold]
     fn change_labels(&mut self, generation: u64) {
         self.labels = self.names.of(generation);
@@ -130,11 +131,11 @@ impl Recorder {
 }
 
 thread_local! {
-    /// The recorders of this thread: one, but in a test, which may have several telemetries.
+    /// The recorders of this thread: one, except in tests with several telemetries.
     static RECORDERS: RefCell<Vec<Recorder>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Uses this thread's recorder for these counters; a new one where there is none yet.
+/// Uses this thread's recorder for these counters, and creates it if necessary.
 pub(crate) fn of_this_thread(
     counters: &Arc<QueryCounters>,
     new: impl FnOnce() -> Recorder,

@@ -1,5 +1,5 @@
-//! One question to each server of an upstream, for a person who wants to know whether they can be
-//! used: no health, no second try, no other server.
+//! Sends one query to each server of an upstream, to show a person whether the servers work. Does
+//! not track health, retry or fail over.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,7 +21,7 @@ use dnsgate_core::{
     policy::{Permit, UpstreamId},
 };
 
-/// Servers that are asked at a time: as many as a descriptor limit of 1024 bears easily.
+/// Servers that are queried at a time; fits a descriptor limit of 1024.
 const AT_A_TIME: usize = 64;
 
 /// A server that answered.
@@ -29,31 +29,31 @@ const AT_A_TIME: usize = 64;
 pub(crate) struct Alive {
     /// The response code.
     pub(crate) code: u16,
-    /// From the query to the reply, without what it took to connect.
+    /// From the query to the reply, without the time to connect.
     pub(crate) rtt: Duration,
 }
 
-/// Why a server did not.
+/// Why a server did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Dead {
-    /// It cannot be used; with what was found, if that says more.
+    /// The server cannot be used. Includes the detail, if any.
     #[error("{}: {fault}{}", .fault.as_str(), in_parentheses(.detail))]
     Fault {
-        /// Why.
+        /// The kind of fault.
         fault: ServerFault,
-        /// In the words of whoever found it, perhaps none.
+        /// The text of the underlying error; may be empty.
         detail: String,
     },
-    /// It said nothing.
+    /// No reply.
     #[error("timeout: no answer within {} ms", .0.as_millis())]
     Silent(Duration),
-    /// It answered with what is no DNS message, or not to the question.
+    /// The reply is not a DNS message or does not match the question.
     #[error("malformed: its answer is no well-formed DNS message for the question")]
     Malformed,
-    /// There was no room to ask.
+    /// This machine has no resources left to send the query.
     #[error("busy: this machine has no file descriptor or no port left to ask with")]
     Busy,
-    /// The way to it cannot be set up.
+    /// The transport cannot be set up.
     #[error("{0}")]
     Open(String),
 }
@@ -65,9 +65,9 @@ fn in_parentheses(detail: &str) -> String {
     }
 }
 
-/// Asks each server of `config` once and tells what came within `patience`, in their order. The
-/// question is for a name that does not exist, which nobody has asked before. To be called within a
-/// tokio runtime.
+/// Queries each server of `config` once and returns the results that arrive within `patience`, in
+/// the servers' order. The question is for a random name that does not exist, so that no cache has
+/// it. Call it within a tokio runtime.
 pub(crate) async fn probe(
     config: &dnsgate_config::Upstream,
     patience: Duration,
@@ -126,7 +126,7 @@ async fn ask(
     Ok(Alive { code, rtt })
 }
 
-/// Keeps what was said last of a server.
+/// Keeps the last error text of a server.
 #[derive(Default)]
 struct LastTroubleText(Mutex<String>);
 

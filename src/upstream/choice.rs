@@ -1,37 +1,37 @@
-//! The order of the servers: a function of their statistics.
+//! Orders the servers by their statistics.
 //!
-//! All strategies put servers that are up before suspects, and leave out those that are down unless there is no
-//! other. Looping servers are always left out.
+//! All strategies put servers that are up before suspects, and omit servers that are down unless
+//! all are down. Looping servers are always omitted.
 //!
-//! `fastest` has to find out when a server that was slow has become fast. So the score of each
-//! server that was not asked shrinks a little with each question that another one got ([`fade`]),
-//! until it is the best and is asked; its answer sets the score right again. One that is twice as
-//! slow gets one question in 70, one that is a hundred times as slow one in 460.
+//! `fastest` must detect when a slow server has become fast. The score of each server that was not
+//! asked therefore shrinks a little with each query to another server ([`fade`]), until it is the
+//! best and is asked; its answer corrects the score. A server that is twice as slow gets one query
+//! in 70, one that is a hundred times as slow gets one in 460.
 
 use std::{cmp::Reverse, time::Duration};
 
 use super::health::ServerStatus;
 use dnsgate_config::Strategy;
 
-/// The share of its score that a server keeps when another one is asked.
+/// The share of its score that a server keeps when another server is asked.
 const FADE: f64 = 0.99;
 
-/// What is known of one server.
+/// The state of one server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServerCandidate {
     pub(super) status: ServerStatus,
-    /// Whether what it is asked comes back to us: then it is not asked, whoever else is there.
+    /// Whether its queries come back to us. Such a server is never asked.
     pub(super) looping: bool,
-    /// The time that its answers take, faded since the last one; zero for one never asked.
+    /// Its smoothed response time, faded since its last answer; zero if it was never asked.
     pub(super) score: Duration,
 }
 
-/// The score of a server after another one was asked.
+/// The score of a server after another server was asked.
 pub(super) fn fade(score: Duration) -> Duration {
     score.mul_f64(FADE)
 }
 
-/// The servers to ask, by position, the first one first. `rotation` counts the questions.
+/// The servers to ask, by position, in order. `rotation` counts the queries.
 pub(super) fn order(
     strategy: Strategy,
     candidates: &[ServerCandidate],
@@ -46,8 +46,8 @@ pub(super) fn order(
         .filter(|(_, candidate)| all_down || candidate.status != ServerStatus::Down)
         .collect();
     if strategy == Strategy::Spread {
-        // Among those that are up, not among all: the neighbour of one that is down gets no more
-        // than its share.
+        // Rotate only the servers that are up: the neighbour of a server that is down then gets no
+        // more than its share.
         let up = order
             .iter()
             .filter(|(_, candidate)| candidate.status == ServerStatus::Up)
@@ -58,7 +58,7 @@ pub(super) fn order(
             turning.rotate_left(rotation % round);
         }
     }
-    // The sort is stable: what is equal stays as the file or the turn has it.
+    // The sort is stable: equal servers keep the order of the configuration or of the rotation.
     order.sort_by_key(|(_, candidate)| {
         let score = match strategy {
             Strategy::Fastest => candidate.score,

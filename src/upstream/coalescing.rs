@@ -1,7 +1,7 @@
 //! Coalescing: identical queries in flight share one answer.
 //!
-//! A query in flight is polled by those who wait for it and is dropped with the last of them. So one that
-//! nobody waits for ends at once.
+//! The callers that wait for an in-flight query poll it, and the last of them drops it. A query
+//! that nobody waits for therefore ends at once.
 
 use std::{
     future::Future,
@@ -21,32 +21,32 @@ use dnsgate_core::{
     policy::Permit,
 };
 
-/// Locks of the table: enough that the threads of a server seldom meet at one.
+/// Number of locks of the table, chosen so that threads rarely contend.
 const SHARDS: usize = 16;
 
 /// The result of a query.
 pub(super) type Resolution = Result<Arc<Response>, Failure>;
 /// A query in flight, before it is shared.
 type Boxed = Pin<Box<dyn Future<Output = Resolution> + Send>>;
-/// A query in flight, for one of those who wait for it.
+/// A handle to an in-flight query, for one caller.
 pub(super) type InFlightQuery = Shared<Boxed>;
 
 /// How a caller joined a query.
 pub(super) enum Joined {
-    /// It is the first to ask.
+    /// The caller started the query.
     First(InFlightQuery),
-    /// The question was in flight.
+    /// The query was already in flight.
     Coalesced(InFlightQuery),
-    /// There is no room.
+    /// A limit is reached.
     Full,
 }
 
-/// All questions in flight.
+/// All in-flight queries.
 pub(super) struct InFlightQueries {
-    /// Keyed: clients choose the names below those that are allowed.
+    /// Randomly keyed, because clients choose the names below allowed domains.
     hasher: RandomState,
     shards: [Mutex<HashTable<InFlightEntry>>; SHARDS],
-    /// Questions in flight, over all shards.
+    /// In-flight queries over all shards.
     count: AtomicUsize,
     most: usize,
     coalesced: usize,
@@ -63,7 +63,7 @@ struct InFlightEntry {
 /// Removes a query from the table when it has ended or nobody waits for it any longer.
 struct TableEntry {
     in_flight: Arc<InFlightQueries>,
-    /// The permit's.
+    /// The permit's hash.
     hash: u64,
     number: usize,
 }
@@ -72,7 +72,7 @@ impl Drop for TableEntry {
     fn drop(&mut self) {
         self.in_flight.count.fetch_sub(1, Ordering::Relaxed);
         let mut shard = self.in_flight.shard(self.hash);
-        // The question may have been asked anew by now.
+        // An identical query may have replaced it by now.
         if let Ok(entry) = shard.find_entry(self.hash, |entry| entry.number == self.number) {
             entry.remove();
         }
@@ -80,7 +80,7 @@ impl Drop for TableEntry {
 }
 
 impl InFlightQueries {
-    /// At most `most` questions, and `coalesced` callers for the same one.
+    /// Allows at most `most` queries, and `coalesced` callers per query.
     pub(super) fn new(most: usize, coalesced: usize) -> Arc<Self> {
         Arc::new(Self {
             hasher: RandomState::new(),
@@ -92,7 +92,7 @@ impl InFlightQueries {
         })
     }
 
-    /// The query in flight for a question; `ask` begins one where there is none.
+    /// Returns the identical query in flight; `ask` starts one if there is none.
     pub(super) fn join<F, A>(self: &Arc<Self>, permit: &Permit, ask: F) -> Joined
     where
         F: FnOnce(Arc<Permit>) -> A,
@@ -105,10 +105,10 @@ impl InFlightQueries {
             .and_then(|entry| entry.query.upgrade())
             .filter(|query| query.peek().is_none());
         if let Some(query) = under_way {
-            // Unlocked first: if everybody else has gone meanwhile, dropping this one ends the query, and that
-            // locks the table to remove it.
+            // Unlock first: if all other callers have gone in the meantime, dropping this handle
+            // ends the query, which locks the table to remove it.
             drop(shard);
-            // This one is counted.
+            // The count includes this caller.
             let full = query
                 .strong_count()
                 .is_none_or(|waiting| waiting > self.coalesced);
@@ -143,7 +143,7 @@ impl InFlightQueries {
                 number,
                 query: weak,
             };
-            // Replaces one that has ended but not yet removed itself.
+            // Replaces a query that has ended but has not yet removed itself.
             match shard.entry(hash, same, |entry| entry.hash) {
                 table::Entry::Occupied(mut ended) => *ended.get_mut() = entry,
                 table::Entry::Vacant(free) => {
@@ -154,7 +154,7 @@ impl InFlightQueries {
         Joined::First(query)
     }
 
-    /// Questions in flight.
+    /// The number of in-flight queries.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let table_entry = self.shards.iter();
@@ -166,9 +166,9 @@ impl InFlightQueries {
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, HashTable<InFlightEntry>> {
-        // The table goes by the upper bits and the lowest ones.
+        // The hash table uses the highest and the lowest bits.
         let at = (hash >> 32) as usize % SHARDS;
-        // A remainder is a position.
+        // The remainder is a valid index.
         let shard = &self.shards[at];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }

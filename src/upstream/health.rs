@@ -1,4 +1,4 @@
-//! Whether one server is worth asking: a state machine over (what happened, when), without a clock.
+//! The health of one server: a state machine over (event, time), without a clock.
 //!
 //! ```text
 //!            a failure                several in a streak, over a while
@@ -7,34 +7,34 @@
 //!    └────── an answer ──────┴──────────────── an answer ─────────────┘
 //! ```
 //!
-//! One failure is enough to prefer the others, because a server that is not there must cost nobody
-//! anything; only several are enough not to ask at all, because a packet may be lost and a name may
-//! be slow to resolve. A suspect is probed at once, so one that lives is soon up again. An answer
-//! with an error code is an answer: the server lives.
+//! One failure is enough to prefer other servers, because a dead server must not delay anybody.
+//! Several are needed to stop asking the server, because a packet may be lost and a name may be
+//! slow to resolve. A suspect is probed at once, so a live server is soon up again. An answer with
+//! an error code counts as an answer, because it shows that the server is alive.
 //!
-//! Not here: which server is asked (`choice`), who sends the probes (`watch`).
+//! Not here: the choice of the server (`choice`), sending the probes (`prober`).
 
 use std::time::{Duration, Instant};
 
-/// As many failures in a streak make a server down…
+/// A streak of this many failures makes a server down…
 const DOWN_AFTER: u32 = 3;
-/// …if they took at least this long: questions that were lost together are one loss.
+/// …if it lasts at least this long. Queries that are lost together count as one loss.
 const DOWN_FOR: Duration = Duration::from_secs(1);
-/// How long a suspect is left alone between two probes. Three of them make it down or up.
+/// Pause between two probes of a suspect. Three probes decide between up and down.
 const SUSPECT_PAUSE: Duration = Duration::from_millis(500);
-/// The pause after the first probe of a server that is down; it doubles with each.
+/// Pause after the first probe of a server that is down. It doubles with each probe.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause: what a server that is back may go unnoticed.
+/// The longest pause: the longest time that a recovered server may stay unnoticed.
 const MOST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What is thought of a server.
+/// The state of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ServerStatus {
-    /// It answers, or has never been asked.
+    /// It answers, or was never asked.
     Up,
-    /// It failed the last time: asked after the others.
+    /// Its last query failed. It is asked after the others.
     Suspect,
-    /// It does not answer: not asked while another is up.
+    /// It does not answer. It is not asked while another server is up.
     Down,
 }
 
@@ -63,15 +63,14 @@ impl ServerHealth {
         }
     }
 
-    /// The server answered. Returns its standing if that is news.
+    /// The server answered. Returns its status if it changed.
     pub(super) fn answered(&mut self) -> Option<ServerStatus> {
         let before = self.status();
         *self = Self::default();
         (before != ServerStatus::Up).then_some(ServerStatus::Up)
     }
 
-    /// The server did not answer in time, or could not be reached. Returns its standing if that is
-    /// news.
+    /// The server did not answer in time or could not be reached. Returns its status if it changed.
     pub(super) fn failed(&mut self, now: Instant) -> Option<ServerStatus> {
         let before = self.status();
         let streak = self.streak.get_or_insert(FailureStreak {
@@ -90,12 +89,12 @@ impl ServerHealth {
         (before != after).then_some(after)
     }
 
-    /// When the server is to be probed next; `None` while it is up.
+    /// Time of the next probe; `None` while the server is up.
     pub(super) fn next_probe(&self) -> Option<Instant> {
         self.streak.map(|streak| streak.probe_at)
     }
 
-    /// Whether the server is to be probed now; if so, the next probe is set.
+    /// Whether a probe is due. If so, schedules the next one.
     pub(super) fn take_probe(&mut self, now: Instant) -> bool {
         let Some(streak) = self.streak.as_mut().filter(|streak| streak.probe_at <= now) else {
             return false;

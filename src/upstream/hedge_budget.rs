@@ -1,15 +1,14 @@
-//! How many questions may be asked twice for speed: a token bucket in units of questions, so that
-//! it needs no clock.
+//! Limits how many queries are hedged: a token bucket that counts queries, so it needs no clock.
 //!
-//! Without it, servers that become slow all at once would get twice the load when they can bear it
-//! least.
+//! Without it, servers that all become slow at once would get twice the load at the worst moment.
 
-/// Each question earns one part, and a hedge costs as many: one question in twenty.
+/// Each query earns one token and a hedge costs this many, so one query in twenty can be hedged.
 const COST: u32 = 20;
-/// What can be saved up: the first questions after a quiet time are the ones that find a dead server.
+/// The maximum number of saved tokens: the first queries after a quiet time are the ones that
+/// detect a dead server.
 const MOST: u32 = 10 * COST;
 
-/// What is left to spend.
+/// The tokens that are left.
 #[derive(Debug)]
 pub(super) struct HedgeBudget(u32);
 
@@ -20,12 +19,12 @@ impl Default for HedgeBudget {
 }
 
 impl HedgeBudget {
-    /// A question is asked.
+    /// Adds a token for a query.
     pub(super) fn earn(&mut self) {
         self.0 = (self.0 + 1).min(MOST);
     }
 
-    /// Whether one more may be asked early; if so, that is paid for.
+    /// Pays for a hedge, if the tokens suffice.
     pub(super) fn spend(&mut self) -> bool {
         let left = self.0.checked_sub(COST);
         self.0 = left.unwrap_or(self.0);

@@ -1,4 +1,5 @@
-//! One question, hedged over the servers: which are asked, when a second one is, and what counts as the answer.
+//! Resolves one query over several servers: the choice of servers, the time of the hedge, and the
+//! answer that counts.
 //!
 //! ```text
 //!  first  ├──────── hedge ────┬──── patience ──────┬───────────────────────────────┤ deadline
@@ -6,8 +7,9 @@
 //!                                                   └─ next server, or the same again
 //! ```
 //!
-//! A server that has timed out may still answer: the first answer wins. The servers that were asked before it
-//! keep the rest of their time, in the background, so that their statistics tell slow from dead.
+//! A server that has timed out may still answer: the first answer wins. The servers that were asked
+//! before the winner keep the rest of their time in the background, so that their statistics
+//! distinguish slow from dead.
 
 use std::{
     pin::Pin,
@@ -31,7 +33,7 @@ use dnsgate_core::{
     policy::Permit,
 };
 
-/// How often servers that did not answer are asked again, all together, within one deadline.
+/// How many retries the silent servers get in total within one deadline.
 const AGAIN: usize = 3;
 
 type AttemptFuture = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
@@ -51,19 +53,19 @@ struct Hedging {
     permit: Arc<Permit>,
     party: Party,
     order: Vec<usize>,
-    /// Attempts that were started.
+    /// The number of started attempts.
     started: usize,
     attempts: FuturesUnordered<AttemptFuture>,
     pending: Vec<PendingAttempt>,
-    /// Servers that have answered: not asked again.
+    /// Servers that have replied and are not asked again.
     spoken: Vec<usize>,
     hedge_at: Option<Instant>,
     deadline: Instant,
     failure: Option<Failure>,
 }
 
-/// Asks the servers of an upstream until one has an answer or `deadline` has passed. `party` is whose
-/// question it is.
+/// Asks the servers of an upstream until one has an answer or `deadline` has passed. `party` is the
+/// client group that asks.
 pub(super) async fn run(
     shared: Arc<UpstreamShared>,
     permit: Arc<Permit>,
@@ -106,7 +108,7 @@ pub(super) async fn run(
 }
 
 impl Hedging {
-    /// When to act without an answer.
+    /// The time of the next action if no reply arrives.
     fn wake(&self) -> Instant {
         let patient = self.pending.iter().filter(|pending| !pending.timed_out);
         patient
@@ -130,7 +132,7 @@ impl Hedging {
         false
     }
 
-    /// Counts those whose time is up. Returns whether there were any.
+    /// Marks attempts as timed out. Returns whether there were any.
     fn give_up(&mut self, now: Instant) -> bool {
         let mut any = false;
         for pending in &mut self.pending {
@@ -146,7 +148,7 @@ impl Hedging {
 
     fn hedge(&mut self) {
         self.hedge_at = None;
-        // Where two are under way already, one of them has failed or is late.
+        // With two attempts already started, one has failed or timed out, so no hedge is needed.
         let next = self.order.get(self.started).filter(|_| self.started == 1);
         let Some(&server) = next else {
             return;
@@ -159,14 +161,14 @@ impl Hedging {
         }
     }
 
-    /// Asks the next server that has not been asked yet, if there is one.
+    /// Asks the next server that has not been asked yet, if any.
     fn start_untried(&mut self) {
         if self.started < self.order.len() {
             self.start();
         }
     }
 
-    /// Asks the next server, or again one that has not answered.
+    /// Asks the next server, or retries a silent one.
     fn start(&mut self) {
         let servers = self.order.len();
         while self.started < servers + AGAIN {
@@ -203,7 +205,7 @@ impl Hedging {
         }));
     }
 
-    /// An attempt has ended; with responses, if it found any.
+    /// Records the end of an attempt. Returns its response, if any.
     fn ended(
         &mut self,
         attempt: usize,
@@ -224,7 +226,7 @@ impl Hedging {
         }
     }
 
-    /// The question is answered: keeps measuring the servers that were asked before.
+    /// Continues to measure the servers that were asked before the one that answered.
     fn leave(self) {
         let silent = self.pending.iter().filter(|pending| !pending.timed_out);
         let silent: Vec<usize> = silent.map(|pending| pending.server).collect();
@@ -253,13 +255,13 @@ impl Hedging {
     }
 }
 
-/// The failure with the greatest weight is returned; of several, the last.
+/// The failure with the greatest weight is returned; of equal ones, the last.
 const fn weight(failure: Failure) -> u8 {
     match failure {
         Failure::Shed | Failure::Down | Failure::Looping => 0,
         Failure::Unreachable => 1,
         Failure::Timeout => 2,
-        // It tells what there is to mend.
+        // It shows the operator what to fix.
         Failure::Server(_) => 3,
         Failure::Malformed => 4,
         Failure::Code(_) => 5,
@@ -297,7 +299,8 @@ impl ReportedAttempt {
             .transports
             .get(self.server)
             .ok_or(Failure::Unreachable)?;
-        // A connection is given up a little before the question, which is then asked on a new one.
+        // The connection is abandoned before the query times out, so that the retry uses a new
+        // connection.
         match transport
             .ask(permit, self.patience / 4 * 3, requester)
             .await
@@ -308,8 +311,8 @@ impl ReportedAttempt {
     }
 
     fn replied(&mut self, permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
-        // Whatever the reply says, the server lives: nobody can take one away from the others by
-        // asking for a name that it fails to resolve.
+        // Any reply shows that the server is alive. A client therefore cannot take a server away
+        // from others by asking for a name that it fails to resolve.
         self.shared.stats.answered(self.server, Some(reply.rtt));
         let response = read(permit, reply);
         let result = match response {
@@ -364,8 +367,7 @@ impl Drop for ReportedAttempt {
     }
 }
 
-/// What a reply says. One that is still truncated when it came over a stream is no whole answer,
-/// which the reader refuses.
+/// Parses a reply. The parser rejects a reply that is still truncated over a stream.
 fn read(permit: &Permit, reply: &Reply) -> Result<Response, Failure> {
     let (name, bits) = (permit.name(), permit.bits());
     Response::parse(&reply.message, name, permit.qtype(), bits.dnssec_ok)

@@ -1,7 +1,7 @@
 //! The events of an upstream, for metrics and log.
 //!
-//! Not here: metrics and logs. An [`Observer`] is called in the middle of things and must return
-//! at once.
+//! Not here: metrics and logs themselves. An [`Observer`] is called during query handling and must
+//! return at once.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,103 +10,101 @@ use dnsgate_core::dns::ServerFault;
 
 /// Counts and logs events.
 pub(crate) trait Observer: Send + Sync {
-    /// An event. Called often, from many threads; it must neither wait nor panic.
+    /// Handles an event. Called often and from many threads; it must neither block nor panic.
     fn observe(&self, event: UpstreamEvent);
 
-    /// A server failed for this reason, `None` for no answer in time. `detail` is the text of the underlying error,
-    /// for the operator, and may be empty.
-    /// Called before the [`UpstreamEvent`] that comes of it, under the same conditions.
+    /// Reports why a server failed; `None` means timeout. `detail` is the text of the underlying
+    /// error for the operator and may be empty. Called before the resulting [`UpstreamEvent`],
+    /// under the same conditions.
     fn trouble(&self, server: usize, fault: Option<ServerFault>, detail: &str);
 }
 
-/// What happened. A server is named by its place in the configuration's list.
+/// An event. A server is identified by its position in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpstreamEvent {
-    /// A question to a server has ended; exactly once for each that was sent. Probes do not count.
+    /// A query to a server has ended. Reported exactly once per query; probes do not count.
     QueryEnded {
-        /// Who was asked.
+        /// The queried server.
         server: usize,
-        /// How it ended.
+        /// The result.
         result: QueryEnd,
-        /// The time from the query to the reply, where there was one; what it took to connect is
-        /// not in it.
+        /// Time from the query to the reply, if there was one, without the time to connect.
         rtt: Option<Duration>,
     },
-    /// A message came that is no reply to the question it came for, and was ignored: another id,
-    /// another question, no response.
+    /// A message did not match the query (other ID, other question, or not a response) and was
+    /// ignored.
     Mismatch {
-        /// Whom it came from, or seemed to.
+        /// The apparent sender.
         server: usize,
     },
-    /// So many mismatches came for a question that it is asked again over TCP: somebody may be
+    /// A query had so many mismatches that it is sent again over TCP, because somebody may be
     /// forging replies.
     Forged {
-        /// In whose name.
+        /// The server whose replies may be forged.
         server: usize,
     },
-    /// A server turned out not to know EDNS: for a while it is asked without.
+    /// A server does not support EDNS and is queried without it for a while.
     WithoutEdns {
-        /// Which.
+        /// The server.
         server: usize,
     },
-    /// A server's standing has changed.
+    /// The status of a server has changed.
     Changed {
-        /// Whose.
+        /// The server.
         server: usize,
-        /// What it is now.
+        /// The new status.
         status: ServerStatus,
     },
-    /// A server was asked early because another one took long.
+    /// A hedged query was sent because another server was slow.
     Hedged {
-        /// Who was asked early.
+        /// The server that got the hedged query.
         server: usize,
     },
-    /// A caller waits for a question that was already in flight.
+    /// A caller joined a query that was already in flight.
     Coalesced,
-    /// A caller was turned away: too many wait for this question, or too many questions are in
-    /// flight.
+    /// A caller was turned away: too many wait for this query, or too many queries are in flight.
     Shed,
-    /// A question failed at once, because no server may be asked.
+    /// A query failed at once because no server may be asked.
     Refused {
-        /// Whether all lead back to us; else all are down.
+        /// Whether all servers loop back to us; otherwise all are down.
         looping: bool,
     },
-    /// A question was not asked: its party has as many places on the connections to a server as it may,
-    /// or none is left.
+    /// A query was not sent: its party has reached its share of the slots on the connections to a
+    /// server, or no slot is left.
     Full {
-        /// Whose connections.
+        /// The server.
         server: usize,
     },
-    /// The name of a server's probe came to our listener from an address that is not the server's.
+    /// A server's loop probe arrived at our listener from an address that is not the server's.
     Copied {
-        /// Whose probe.
+        /// The probed server.
         server: usize,
-        /// Where it came from.
+        /// The source address of the probe.
         from: IpAddr,
     },
-    /// A server's probe came back to our own listener, or no longer does.
+    /// A server's loop probes come back to our own listener, or no longer do.
     Looping {
-        /// Whose probe.
+        /// The probed server.
         server: usize,
-        /// Whether it came back.
+        /// Whether probes come back.
         looping: bool,
     },
 }
 
-/// How a question to one server ended.
+/// The result of a query to one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum QueryEnd {
-    /// With an answer: NOERROR or NXDOMAIN.
+    /// NOERROR or NXDOMAIN.
     Answered,
-    /// With another code.
+    /// Another response code.
     ErrorCode,
-    /// With a reply that is no well-formed answer.
+    /// The reply is malformed.
     Malformed,
-    /// Without a reply for longer than this server usually takes.
+    /// No reply within the time that this server usually takes.
     Timeout,
     /// The server cannot be used.
     Fault(ServerFault),
-    /// There was no room to ask: no file descriptor, all connections full.
+    /// No resources to send the query: no file descriptor, or all connections full.
     Busy,
     /// Nobody waited for the reply any longer.
     Abandoned,

@@ -1,11 +1,13 @@
-//! Sends probes: to see whether a failed server is back, and whether forwarded queries come back to us.
+//! Sends probes, to detect whether a failed server has recovered and whether forwarded queries loop
+//! back to dnsgate.
 //!
-//! A probe asks for a random name under a suffix of our own. Any response to it says that the
-//! server lives. If the name arrives at our own listener, then the server, or one behind it,
-//! forwards to us: each query would go round until somebody gives up.
+//! A probe asks for a random name under a reserved suffix of dnsgate. Any response shows that the
+//! server is alive. If the name arrives at our own listener, the server, or one behind it, forwards
+//! to us, and each query would circulate until a timeout.
 //!
-//! A server whose probes come back (`probes` says when that is believed) is not asked until a probe of it is
-//! answered and does not come back. A probe that comes from another address is logged, and changes nothing.
+//! A server whose probes come back (`probes` defines when that counts as a loop) gets no queries
+//! until one of its probes is answered and does not come back. A probe that comes from another
+//! address is logged and has no other effect.
 
 use std::{future::pending, net::IpAddr, sync::Arc, time::Duration};
 
@@ -22,16 +24,17 @@ use super::{
 use crate::clock::monotonic;
 use dnsgate_core::policy::Permit;
 
-/// How long a probe waits for a response, and for its own return.
+/// How long a probe waits for a response and for its own return.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The pause between two rounds that look for loops: how long one may go unnoticed that begins
-/// while we run, which takes somebody who changes the servers.
+/// The pause between two rounds of loop probes: the longest time that a new loop stays unnoticed.
+/// Loops appear only when somebody reconfigures the servers.
 const ROUND: Duration = Duration::from_secs(300);
-/// The pause while there is a loop: how long it takes to notice that it is gone.
+/// The pause while there is a loop: the time until its end is noticed.
 const ROUND_IN_LOOP: Duration = Duration::from_secs(15);
-/// The pause after a probe that came back for the first time: how long it takes to be sure.
+/// The pause after the first return of a probe: the time until the loop is confirmed.
 const ROUND_IN_DOUBT: Duration = Duration::from_secs(3);
-/// Rounds come up to this share sooner or later, so that the probes of several gates spread.
+/// Rounds are shifted by up to this fraction, so that the probes of several dnsgate instances
+/// spread.
 const JITTER: f64 = 0.2;
 
 /// Sends probes until the upstream is dropped.
@@ -58,7 +61,7 @@ pub(super) async fn run(shared: Arc<UpstreamShared>, mut alive: watch::Receiver<
             Some(soon) = probes.next(), if !probes.is_empty() => if let Some(soon) = soon {
                 next_round = next_round.min(monotonic() + soon);
             },
-            // An error: there is nobody left who could say anything.
+            // An error means that the sender is gone.
             Err(_) = alive.changed() => return,
         }
     }
@@ -70,7 +73,7 @@ fn until_next(shared: &UpstreamShared) -> Duration {
     pause.mul_f64(1.0 + JITTER * (2.0 * rand::random::<f64>() - 1.0))
 }
 
-/// Probes a server. Returns the pause before the next round, if that is to come soon.
+/// Probes a server. Returns the pause before the next round, if that is due soon.
 async fn probe(shared: Arc<UpstreamShared>, server: usize) -> Option<Duration> {
     let token = rand::random();
     shared.probes.sent(token, server);
@@ -91,7 +94,7 @@ async fn probe(shared: Arc<UpstreamShared>, server: usize) -> Option<Duration> {
     }
 }
 
-/// Asks, and takes note of whether the server lives. Returns whether it answered.
+/// Sends a probe and records whether the server is alive. Returns whether it answered.
 async fn ask(shared: &UpstreamShared, server: usize, token: u128) -> bool {
     let Some(transport) = shared.transports.get(server) else {
         return pending().await;
@@ -102,7 +105,7 @@ async fn ask(shared: &UpstreamShared, server: usize, token: u128) -> bool {
         again: false,
     };
     match transport.ask(&permit, PATIENCE, requester).await {
-        // How long it takes to find out that a name does not exist says nothing about the others.
+        // The time to resolve a name that does not exist says nothing about other names.
         Ok(_) | Err(TransportFault::Malformed) => {
             shared.stats.answered(server, None);
             true
@@ -120,7 +123,8 @@ async fn ask(shared: &UpstreamShared, server: usize, token: u128) -> bool {
 }
 
 impl UpstreamShared {
-    /// A probe's name came to our listener from `source`. Returns whether the probe was this upstream's.
+    /// Handles a probe that arrived at our listener from `source`. Returns whether the probe was
+    /// this upstream's.
     pub(super) fn probe_returned(&self, token: u128, source: IpAddr) -> bool {
         let is_own = |server: usize| {
             let transport = self.transports.get(server);

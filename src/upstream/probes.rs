@@ -1,8 +1,8 @@
-//! The probes that are out, and what of them came back to our own listener.
+//! The outstanding probes, and their returns to our own listener.
 //!
-//! Whoever sees a probe on its way can send its name to us, so an arrival alone proves nothing. A loop is
-//! believed when two probes, each with a name that is used once, came back within [`TWICE`], and from the
-//! server's own address: who can do that on purpose can also leave our questions unanswered.
+//! Anybody who sees a probe on its way can send its name to us, so a single arrival proves nothing.
+//! It counts as a loop if two probes, each with a single-use name, come back within [`TWICE`] from
+//! the server's own address. An attacker who can fake that can also block our queries.
 
 use std::{
     collections::VecDeque,
@@ -14,23 +14,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Two probes that come back within this time are a loop. Several rounds fit in, should one be lost.
+/// Two probes that come back within this time are a loop. Several rounds fit, in case one is lost.
 const TWICE: Duration = Duration::from_secs(60);
-/// As many probes in a row without a response, none of which came back, end a loop: the server may be gone.
-/// One that is answered ends it at once.
+/// This many consecutive probes without a response and without a return end a loop, because the
+/// server may be gone. An answered probe that does not come back ends it at once.
 const SILENT: u8 = 4;
-/// The probes that are remembered: all those of the last seconds, of as many servers as an upstream has.
+/// The number of probes kept: all of the last seconds, for as many servers as an upstream has.
 const REMEMBERED: usize = 64;
-/// The VPC's own resolver on Google Cloud. Its outbound server policy forwards to us not from this address but
-/// from [`CLOUD_DNS`].
+/// The VPC resolver on Google Cloud. Its outbound server policy forwards to us from [`CLOUD_DNS`],
+/// not from this address.
 const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
-/// Where Cloud DNS asks from: 35.199.192.0/19.
+/// The source range of Cloud DNS: 35.199.192.0/19.
 const CLOUD_DNS: (Ipv4Addr, u32) = (Ipv4Addr::new(35, 199, 192, 0), 19);
 
-/// The probes that are out, and what came back.
+/// The outstanding probes and their returns.
 #[derive(Default)]
 pub(super) struct Probes {
-    /// As many as `out` has: most of the time none, and then names of probes cost no lock.
+    /// The length of `out`. It is usually zero, and then a probe's name costs no lock.
     count: AtomicUsize,
     table: Mutex<ProbeTable>,
 }
@@ -46,29 +46,29 @@ struct SentProbe {
     server: usize,
     /// Whether it came back from the server's own address.
     returned: bool,
-    /// Whether it came from elsewhere.
+    /// Whether it came from another address.
     copied: bool,
 }
 
-/// What probes have said of a server.
+/// The probe history of a server.
 #[derive(Clone, Copy, Default)]
 struct ProbeHistory {
-    /// When one came back last, from the server's own address.
+    /// Time of the last return from the server's own address.
     returned: Option<Instant>,
-    /// Probes in a row that neither came back nor were answered.
+    /// Consecutive probes that neither came back nor were answered.
     silent: u8,
 }
 
-/// What the return of a probe says.
+/// The meaning of a probe's return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProbeReturn {
-    /// It came from elsewhere.
+    /// It came from another address.
     Elsewhere,
-    /// It has come back before, from the server's own address: servers ask again.
+    /// This probe has come back before from the server's own address; servers retry.
     Again,
-    /// It is the first one of late.
+    /// The first return in this period.
     Once,
-    /// It is the second: a loop.
+    /// The second return: a loop.
     Twice,
 }
 
@@ -83,7 +83,7 @@ impl Probes {
         }
     }
 
-    /// A probe goes out.
+    /// Records a sent probe.
     pub(super) fn sent(&self, token: u128, server: usize) {
         let mut table = self.lock();
         if table.out.len() >= REMEMBERED {
@@ -98,9 +98,9 @@ impl Probes {
         self.count.store(table.out.len(), Ordering::Relaxed);
     }
 
-    /// A probe's name came to our listener. Returns the server that the probe was sent to, and what
-    /// that says, if it was ours and is still out. `is_own` tells whether it came from that server's
-    /// address; from elsewhere it counts once, so that nobody hides a flood behind it.
+    /// Records the arrival of a probe's name at our listener. If the probe is ours and outstanding,
+    /// returns the probed server and the meaning of the return. `is_own` says whether it came from
+    /// that server's address. An arrival from another address counts once, to bound the log.
     pub(super) fn returned(
         &self,
         token: u128,
@@ -114,7 +114,8 @@ impl Probes {
         let ProbeTable { out, servers } = &mut *table;
         let probe = out.iter_mut().find(|probe| probe.token == token)?;
         let (number, is_own) = (probe.server, is_own(probe.server));
-        // Its name is good for one return of each kind: nobody makes two of one, nor a flood of news.
+        // Each probe counts for one return of each kind, so nobody can produce two returns or a
+        // flood of events from one name.
         let before = if is_own {
             &mut probe.returned
         } else {
@@ -137,8 +138,8 @@ impl Probes {
         Some((number, said))
     }
 
-    /// A probe is over, which was answered or not. Returns whether it came back, and whether what is
-    /// known of its server says that there is no loop.
+    /// Ends a probe that was answered or not. Returns whether it came back, and whether the history
+    /// shows that the server does not loop.
     pub(super) fn over(&self, token: u128, answered: bool) -> (bool, bool) {
         let mut table = self.lock();
         let ProbeTable { out, servers } = &mut *table;
@@ -164,7 +165,7 @@ impl Probes {
     }
 }
 
-/// Whether what the server at `server` forwards comes from `source`.
+/// Whether `source` is an address that the server at `server` forwards from.
 pub(super) fn is_own_address(server: IpAddr, source: IpAddr) -> bool {
     let source = source.to_canonical();
     let from_cloud_dns = |source: IpAddr| match source {

@@ -1,39 +1,39 @@
-//! How long one server takes to answer: a smoothed time with its variance (RFC 6298), from which
-//! comes how long to wait before asking again, and the recent 95th percentile, from which comes
-//! when to ask a second server early.
+//! The response times of one server: a smoothed time with its variance (RFC 6298), which sets the
+//! retry timeout, and the recent 95th percentile, which sets the time of a hedge.
 
 use std::time::Duration;
 
-/// How long the first question to a server waits before it is asked again: there is no experience
-/// yet, and a resolver that has to look the name up takes a few hundred milliseconds.
+/// Timeout of the first query to a server: there is no measurement yet, and a resolver that must
+/// look up the name takes a few hundred milliseconds.
 const FIRST_PATIENCE: Duration = Duration::from_millis(500);
-/// The least wait: less would ask a resolver twice whenever its cache does not have the name.
+/// Minimum timeout. A lower one would repeat queries whenever the resolver's cache does not have
+/// the name.
 const LEAST_PATIENCE: Duration = Duration::from_millis(200);
-/// The most: half of the default deadline, so that there is time for another try.
+/// Maximum timeout: half of the default deadline, so that there is time for a retry.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The lower edge of the second bucket of the histogram.
+/// The lower edge of the second histogram bucket.
 const FINEST: Duration = Duration::from_micros(125);
-/// Buckets, each √2 times as wide as the one before: from 125 µs to some 5 s.
+/// Number of buckets, each √2 times as wide as the previous one: from 125 µs to about 5 s.
 const BUCKETS: usize = 32;
-/// When there are as many samples, all counts are halved: the last few hundred are what counts.
+/// At this number of samples all counts are halved, so that the last few hundred dominate.
 const RECENT: u32 = 512;
-/// Fewer samples say nothing about one in twenty.
+/// Minimum number of samples for the 95th percentile.
 const ENOUGH: u32 = 40;
 
-/// One server's times.
+/// The response times of one server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rtt {
     smoothed: Option<Duration>,
     variance: Duration,
-    /// Doubled with each time-out in a row, as in RFC 6298 section 5.5.
+    /// The number of consecutive timeouts. Each doubles the timeout, as in RFC 6298 section 5.5.
     backoff: u32,
     counts: [u16; BUCKETS],
     total: u32,
 }
 
 impl Rtt {
-    /// An answer came after `time`.
+    /// Records an answer after `time`.
     pub(super) fn sample(&mut self, time: Duration) {
         self.count(time);
         let Some(smoothed) = self.smoothed else {
@@ -45,22 +45,22 @@ impl Rtt {
         self.smoothed = Some((smoothed * 7 + time) / 8);
     }
 
-    /// The server lives; how fast it is, this answer does not tell.
+    /// Records a reply whose time is not representative.
     pub(super) fn lives(&mut self) {
         self.backoff = 0;
     }
 
-    /// No answer came in time.
+    /// Records a timeout.
     pub(super) fn timed_out(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// The smoothed time; `None` without experience.
+    /// The smoothed time; `None` before the first sample.
     pub(super) const fn smoothed(&self) -> Option<Duration> {
         self.smoothed
     }
 
-    /// How long a question waits before another server, or the same one, is asked.
+    /// The timeout before another server, or the same one, is asked.
     pub(super) fn patience(&self) -> Duration {
         let patience = match self.smoothed {
             Some(smoothed) => smoothed + self.variance * 4,
@@ -73,7 +73,7 @@ impl Rtt {
             .min(MOST_PATIENCE)
     }
 
-    /// What 95 of 100 recent answers took at most; `None` without enough experience.
+    /// The 95th percentile of recent answers; `None` with too few samples.
     pub(super) fn slow(&self) -> Option<Duration> {
         if self.total < ENOUGH {
             return None;

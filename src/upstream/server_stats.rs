@@ -1,6 +1,7 @@
-//! The statistics of the servers of one upstream: health, times, loops, and the order that follows.
+//! The statistics of the servers of one upstream: health, response times, loops and the resulting
+//! order.
 //!
-//! One lock for all of it, held for a few arithmetic operations on a handful of servers and never while waiting
+//! One lock protects all of it. It is held for a few arithmetic operations and never while waiting
 //! or reporting.
 
 use std::{
@@ -22,22 +23,22 @@ use super::{
 };
 use dnsgate_config::Strategy;
 
-/// When a second server is asked early while there is too little experience with the first.
+/// Time of the hedge while there are too few measurements of the first server.
 const FIRST_HEDGE: Duration = Duration::from_millis(250);
-/// The least time before it: a server on the same network answers in less, and its slowest answers
-/// are the scheduler's doing.
+/// Minimum time of the hedge: a server on the same network answers faster, and its slowest answers
+/// are caused by the scheduler.
 const LEAST_HEDGE: Duration = Duration::from_millis(5);
-/// A server that was silent while others answered so many hedged queries is suspect before its time is up:
-/// hedges are few, and other queries would wait for it.
+/// A server that stayed silent while other servers answered this many hedged queries becomes
+/// suspect before its timeout: hedges are few, and other queries would wait for it.
 const BEATEN: u32 = 3;
 
-/// The servers of one upstream.
+/// The statistics of the servers of one upstream.
 pub(super) struct ServerStats {
     strategy: Strategy,
     observer: Arc<dyn Observer>,
     /// Notified when a probe is due sooner than planned.
     pub(super) news: Notify,
-    /// What [`Self::availability`] says: read for each question, and so without the lock.
+    /// The value of [`Self::availability`]. An atomic, because every query reads it.
     availability: AtomicU8,
     table: Mutex<StatsTable>,
 }
@@ -45,11 +46,11 @@ pub(super) struct ServerStats {
 /// Whether an upstream may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Availability {
-    /// A server is there that may answer.
+    /// At least one server may answer.
     Open,
-    /// Every server that may be asked is down.
+    /// Every server that does not loop is down.
     Down,
-    /// Every server leads back to us.
+    /// Every server loops back to us.
     Looping,
 }
 
@@ -64,17 +65,17 @@ struct ServerRecord {
     health: ServerHealth,
     rtt: Rtt,
     score: Duration,
-    /// Whether what it is asked comes back to us.
+    /// Whether its queries come back to us.
     looping: bool,
-    /// Early questions that others answered since its last reply.
+    /// Hedged queries that other servers answered since its last reply.
     beaten: u32,
 }
 
-/// The servers for one question.
+/// The servers for one query.
 pub(super) struct AttemptPlan {
-    /// The servers, the first one first.
+    /// The servers in order.
     pub(super) order: Vec<usize>,
-    /// After how long the second may be asked although the first may still answer.
+    /// Delay before the second server is asked while the first may still answer.
     pub(super) hedge_after: Duration,
 }
 
@@ -93,7 +94,7 @@ impl ServerStats {
         }
     }
 
-    /// Whom to ask the next question.
+    /// The servers for the next query.
     pub(super) fn plan(&self) -> AttemptPlan {
         let mut table = self.lock();
         let table = &mut *table;
@@ -114,7 +115,7 @@ impl ServerStats {
         }
     }
 
-    /// Whether `server` may be asked early; if so, that is paid for.
+    /// Takes a hedge to `server` from the budget, if it is up.
     pub(super) fn take_hedge(&self, server: usize) -> bool {
         let mut table = self.lock();
         let up = table
@@ -124,14 +125,14 @@ impl ServerStats {
         up && table.hedges.spend()
     }
 
-    /// How long a question to `server` waits before another one is asked.
+    /// The timeout of a query to `server`.
     pub(super) fn patience(&self, server: usize) -> Duration {
         let table = self.lock();
         let record = table.servers.get(server);
         record.map_or(Duration::ZERO, |record| record.rtt.patience())
     }
 
-    /// A server replied, after `rtt` if that tells how fast it is.
+    /// Records a reply. `rtt` is its time, if representative.
     pub(super) fn answered(&self, server: usize, rtt: Option<Duration>) {
         self.change(server, |record| {
             record.rtt.lives();
@@ -144,7 +145,7 @@ impl ServerStats {
         });
     }
 
-    /// A server did not reply for `waited`.
+    /// Records that a server did not reply for `waited`.
     pub(super) fn timed_out(&self, server: usize, waited: Duration, now: Instant) {
         self.observer.trouble(server, None, "");
         self.change(server, |record| {
@@ -154,21 +155,21 @@ impl ServerStats {
         });
     }
 
-    /// Another server answered a question that was asked of it because this one took long.
+    /// Records that another server answered a hedged query while this one was silent.
     pub(super) fn beaten(&self, server: usize, now: Instant) {
         self.change(server, |record| {
             record.beaten = record.beaten.saturating_add(1);
-            // One is enough to say so: a row of failures is made of time-outs.
+            // This counts as one failure only; timeouts make up the rest of a streak.
             (record.beaten == BEATEN).then(|| record.health.failed(now))?
         });
     }
 
-    /// A server could not be reached.
+    /// Records that a server could not be reached.
     pub(super) fn unreachable(&self, server: usize, now: Instant) {
         self.change(server, |record| record.health.failed(now));
     }
 
-    /// What is thought of each server.
+    /// The status of each server.
     #[cfg(test)]
     pub(super) fn statuses(&self) -> Vec<ServerStatus> {
         let table = self.lock();
@@ -176,7 +177,7 @@ impl ServerStats {
         record.map(|record| record.health.status()).collect()
     }
 
-    /// The servers that are to be probed now; for each, the next probe is set.
+    /// The servers whose probe is due. Schedules the next probe of each.
     pub(super) fn take_probes(&self, now: Instant) -> Vec<usize> {
         let mut table = self.lock();
         let record = table.servers.iter_mut().enumerate();
@@ -185,7 +186,7 @@ impl ServerStats {
             .collect()
     }
 
-    /// When a server is to be probed next.
+    /// The time of the next probe.
     pub(super) fn next_probe(&self) -> Option<Instant> {
         let table = self.lock();
         let record = table.servers.iter();
@@ -201,7 +202,7 @@ impl ServerStats {
         }
     }
 
-    /// Whether what a server is asked comes back to us.
+    /// Whether the queries to a server come back to us.
     pub(super) fn is_looping(&self, server: usize) -> bool {
         self.lock()
             .servers
@@ -209,7 +210,7 @@ impl ServerStats {
             .is_some_and(|record| record.looping)
     }
 
-    /// Sets that, and tells of it where it is news.
+    /// Sets whether a server loops, and reports a change.
     pub(super) fn set_looping(&self, server: usize, looping: bool) {
         let news = {
             let mut table = self.lock();

@@ -1,36 +1,38 @@
-//! The rule by which several parties share a bounded number of places: none holds more than [`SHARE`] times the
-//! number of free ones.
+//! The rule by which parties share a bounded number of slots: none holds more than [`SHARE`] times
+//! the number of free slots.
 //!
-//! It needs to know nobody beforehand and costs a comparison. One alone gets [`SHARE`] parts of
-//! `SHARE + 1`; `n` that take all they can get `SHARE` parts of `1 + n × SHARE` each, and one part is
-//! free for who comes next. Who held more when it came is given nothing until it holds less, so that
-//! the parts are right as soon as what was taken before has ended, which is the time-out of a question.
-//! Switches share their buffers so (Choudhury and Hahne, "Dynamic queue length thresholds", 1998).
+//! The rule needs no list of parties and costs one comparison. A single party gets at most `SHARE`
+//! of `SHARE + 1` parts; `n` parties that take all they can get `SHARE` of `1 + n × SHARE` parts
+//! each, and one part stays free for the next party. A party that already holds more gets no slot
+//! until it holds less, so the shares are right again when its earlier queries have ended, after
+//! one query timeout at most. Switches share their buffers by this rule (Choudhury and Hahne,
+//! "Dynamic queue length thresholds", 1998).
 
-/// How many times what is free one party may hold. With four a party that is alone gets four fifths.
+/// The maximum ratio of a party's slots to the free slots. With four, a single party gets four
+/// fifths.
 const SHARE: usize = 4;
 
-/// Whether a party that holds so many may take one more, where so many are free.
+/// Whether a party that holds `held` slots may take one of `free` slots.
 #[must_use]
 pub(crate) const fn may_take(held: usize, free: usize) -> bool {
     held < free.saturating_mul(SHARE)
 }
 
-/// The client group that asks, so that connections are shared fairly. It decides nothing else and is never sent.
+/// The client group that asks, used only to share connections fairly. It is never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Party(pub(crate) u8);
 
-/// Who asks.
+/// The origin of a query.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Requester {
-    /// Whose question it is.
+    /// The client group.
     pub(super) party: Party,
-    /// Whether it has been asked before, here or elsewhere. Then it leaves room to those that have not.
+    /// Whether this is a retry, to this or another server. Retries leave room for first attempts.
     pub(super) again: bool,
 }
 
 impl Party {
-    /// dnsgate's own: probes, and answers that are asked for anew before they end.
+    /// dnsgate itself: probes, and refreshes of cached responses.
     pub(crate) const OWN: Self = Self(u8::MAX);
 }
 

@@ -1,4 +1,4 @@
-//! The state of one upstream that its questions under way and its probes share.
+//! The state of one upstream that its in-flight queries and its probes share.
 
 use std::sync::{Arc, atomic::AtomicUsize};
 
@@ -9,20 +9,20 @@ use super::{
 use crate::clock::monotonic;
 use dnsgate_core::{dns::ServerFault, policy::UpstreamId};
 
-/// What questions under way hold on to.
+/// The state that in-flight queries keep alive.
 pub(super) struct UpstreamShared {
     pub(super) id: UpstreamId,
     pub(super) transports: Vec<ServerTransport>,
     pub(super) stats: ServerStats,
     pub(super) probes: Probes,
-    /// Questions that were let in while all servers were down, and have not ended.
+    /// Queries in flight that were admitted while all servers were down.
     pub(super) probing: AtomicUsize,
     pub(super) limits: UpstreamLimits,
     pub(super) observer: Arc<dyn Observer>,
 }
 
 impl UpstreamShared {
-    /// A server cannot be used.
+    /// Records that a server cannot be used.
     pub(super) fn faulty(&self, server: usize, fault: ServerFault) {
         self.observer.trouble(server, Some(fault), "");
         self.stats.unreachable(server, monotonic());

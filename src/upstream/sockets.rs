@@ -1,19 +1,19 @@
-//! The file descriptors that questions to upstreams may take, so that some are left for everything
-//! else: admin pages, connections of clients, files of a reload.
+//! The budget of file descriptors for queries to upstreams, so that some remain for admin pages,
+//! client connections and the files of a reload.
 //!
-//! Descriptors are the process's, and so are these numbers: set once at the start, before the first
-//! question; unlimited until then. A question that is asked for the first time may take any of them,
-//! one that is asked again only while fewer than a third are taken. So as long as no more questions
-//! are under way than two thirds of them, none lacks a descriptor for its first try.
+//! Descriptors belong to the process, and so do these limits. They are set once at the start,
+//! before the first query, and are unlimited until then. A first attempt may use the whole budget,
+//! a retry only while less than a third is used. As long as the queries in flight use no more than
+//! two thirds, every first attempt gets a descriptor.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Sockets of questions over UDP.
+/// Sockets of queries over UDP.
 static DATAGRAMS: DescriptorBudget = DescriptorBudget::new();
 /// Connections.
 static CONNECTIONS: DescriptorBudget = DescriptorBudget::new();
 
-/// Sets how many sockets may be open at a time, for questions over UDP and for connections.
+/// Sets the limits of open sockets, for queries over UDP and for connections.
 pub(crate) fn bound_sockets(datagrams: usize, connections: usize) {
     DATAGRAMS.most.store(datagrams, Ordering::Relaxed);
     CONNECTIONS.most.store(connections, Ordering::Relaxed);
@@ -24,16 +24,16 @@ struct DescriptorBudget {
     used: AtomicUsize,
 }
 
-/// A descriptor that may be opened; it is free again when dropped.
+/// The right to open a descriptor. Released when dropped.
 pub(super) struct Descriptor(&'static DescriptorBudget);
 
-/// For a question over UDP, perhaps one that is asked `again`.
+/// A descriptor for a query over UDP. `again` marks a retry.
 pub(super) fn datagram(again: bool) -> Option<Descriptor> {
     DATAGRAMS.take(again)
 }
 
-/// For a connection, perhaps one more to a server that has one: those leave room to the first ones of
-/// other servers.
+/// A descriptor for a connection. `more` marks a further connection to the same server, which
+/// leaves room for first connections to other servers.
 pub(super) fn connection(more: bool) -> Option<Descriptor> {
     CONNECTIONS.take(more)
 }
@@ -53,7 +53,7 @@ impl DescriptorBudget {
         let taken = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        // Made only where one was taken: it is given back when dropped.
+        // Created only after counting, because dropping it decrements the count.
         taken.is_ok().then(|| Descriptor(self))
     }
 }

@@ -1,28 +1,29 @@
-//! One question to one server, over its transport.
+//! Sends one query to one server over its transport.
 //!
 //! # Why hickory-net's framing serves clients and not upstreams
 //!
-//! Toward clients (`serve::tcp`) hickory-net frames the messages: one is handled at a time, and a client that
-//! does not read its replies is not read from. Toward servers neither its clients nor its framing can be used.
-//! Its clients take and give messages of their own types, while every query must be the one encoding of a question ([`upstream_query`]), and what comes back is read by
-//! [`Response`](dnsgate_core::dns::Response). Its framing reads nothing
-//! while a write waits: with a server that does the same, a full pipeline stands still. So `stream` frames the
-//! messages itself, reading while it writes.
+//! Toward clients (`serve::tcp`) hickory-net frames the messages: a connection handles one message
+//! at a time and is not read while the client does not read replies. Toward servers, neither
+//! hickory-net's clients nor its framing fit. The clients use their own message types, but every
+//! query must have the one encoding of a question ([`upstream_query`]), and
+//! [`Response`](dnsgate_core::dns::Response) parses the replies. The framing reads nothing while a
+//! write waits, so with a server that does the same, a full pipeline deadlocks. `stream` therefore
+//! frames the messages itself and reads while it writes.
 //!
 //! | file | transport |
 //! |---|---|
-//! | `datagram` | UDP: a datagram from a port of its own; what does not fit or may be forged goes to TCP |
+//! | `datagram` | UDP: one datagram from its own port; truncated or possibly forged replies lead to TCP |
 //! | `edns` | which servers get queries without an OPT record |
-//! | `pool`, `pooled_connection`, `connection_state` | connections: how many, when opened, when given up |
+//! | `pool`, `pooled_connection`, `connection_state` | connections: how many, when opened, when closed |
 //! | `dial` | connects: TCP, TLS, HTTP/2 |
-//! | `fault` | errors of the network and of TLS → the server's fault |
+//! | `fault` | maps errors of the network and of TLS to server faults |
 //! | `tls`, `pinned` | which certificates TLS accepts |
-//! | `stream` | messages with their length before them: TCP and DNS over TLS |
-//! | `reply`, `reporter` | how a query ends, and what is reported of it |
+//! | `stream` | messages with a length prefix: TCP and DNS over TLS |
+//! | `reply`, `reporter` | the result of a query, and the reported events |
 //! | `https` | DNS over HTTPS |
 //!
-//! Not here: which server, how long to wait, what the reply says. Nothing in here gives up by itself: the caller
-//! drops the future.
+//! Not here: the choice of the server, the timeout of a query, the content of the reply. The caller
+//! sets the timeout and drops the future.
 
 mod connection_state;
 mod datagram;
@@ -61,20 +62,20 @@ pub(super) struct ServerTransport {
     transport: Channel,
     edns: EdnsSupport,
     reporter: ServerReporter,
-    /// After so many datagrams that are no reply to it a question goes to TCP.
+    /// After this many mismatched datagrams a query goes to TCP.
     near_misses: usize,
 }
 
-/// What carries the messages.
+/// The way messages are carried.
 enum Channel {
-    /// Datagrams, and connections for what does not fit into one.
+    /// Datagrams, and connections for replies that do not fit.
     Udp { address: SocketAddr, tcp: Pool },
     /// Connections only.
     Stream(Pool),
 }
 
 impl ServerTransport {
-    /// For `server`; nothing is opened yet. `roots` is used where TLS is needed.
+    /// Creates the transport to `server`; opens nothing yet. `roots` is used if TLS is needed.
     ///
     /// # Errors
     /// [`OpenError`]: TLS cannot be set up.
@@ -113,7 +114,7 @@ impl ServerTransport {
         })
     }
 
-    /// Where the server is.
+    /// The server's address.
     pub(super) fn address(&self) -> SocketAddr {
         match &self.transport {
             Channel::Udp { address, .. } => *address,
@@ -121,8 +122,8 @@ impl ServerTransport {
         }
     }
 
-    /// Queries the server; a second time without EDNS if it does not support that. A connection without a message for
-    /// `patience` gets no further query.
+    /// Queries the server, and repeats the query without EDNS if the server does not support it. A
+    /// connection without any message for `patience` gets no further query.
     pub(super) async fn ask(
         &self,
         permit: &Permit,
@@ -139,7 +140,7 @@ impl ServerTransport {
         }
         match self.exchange(permit, false, patience, requester).await {
             Ok(plain) => {
-                // Else it is the question that it does not like.
+                // Otherwise the server rejects the question itself, not EDNS.
                 if !upstream_query::rejects_edns(&plain.message) && self.edns.fails(monotonic()) {
                     self.reporter.without_edns();
                 }
@@ -149,7 +150,7 @@ impl ServerTransport {
         }
     }
 
-    /// Asks once, with an OPT record or without.
+    /// Sends one query, with an OPT record or without.
     async fn exchange(
         &self,
         permit: &Permit,
@@ -166,7 +167,7 @@ impl ServerTransport {
             Channel::Udp { address, tcp } => (*address, tcp),
         };
         let (id, most) = (rand::random(), self.near_misses);
-        // Held until the answer is there, and so are those of the socket.
+        // Held as long as the socket, until the answer arrives.
         let descriptor = sockets::datagram(requester.again).ok_or(TransportFault::Busy)?;
         let heard = datagram::ask(address, query(id), most, &self.reporter).await?;
         drop(descriptor);
@@ -174,7 +175,7 @@ impl ServerTransport {
             DatagramReply::Reply(reply) if !upstream_query::is_truncated(&reply.message) => {
                 return Ok(reply);
             }
-            // It tells how far the server is; the second one has to connect.
+            // Use the time of the truncated reply: the TCP query may include connecting.
             DatagramReply::Reply(truncated) => Some(truncated.rtt),
             DatagramReply::Forgeries => {
                 self.reporter.forged();
@@ -189,7 +190,7 @@ impl ServerTransport {
     }
 }
 
-/// The only place where a message to a server is made, and it takes a permit.
+/// Encodes a message to a server. Every such message is created here, from a permit.
 fn encode(id: u16, permit: &Permit) -> Vec<u8> {
     let bits = permit.bits();
     upstream_query::encode(

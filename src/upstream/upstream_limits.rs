@@ -2,30 +2,29 @@
 
 use std::time::Duration;
 
-/// How much of everything there may be.
+/// The limits of one upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UpstreamLimits {
-    /// How long a question may take in all, whoever is asked how often, where whoever asks has as
-    /// much time.
+    /// Maximum time of a query over all servers and retries, unless its caller has less time.
     pub(crate) deadline: Duration,
-    /// How many may wait for the same question.
+    /// Maximum number of callers that wait for the same query.
     pub(crate) coalesced: usize,
-    /// How many questions may be in flight.
+    /// Maximum number of in-flight queries.
     pub(crate) questions: usize,
-    /// How many connections there may be to one server.
+    /// Maximum number of connections to one server.
     pub(crate) connections: usize,
-    /// How many questions may be under way on one of them.
+    /// Maximum number of in-flight queries on one connection.
     pub(crate) pipeline: usize,
-    /// How many questions are asked at a time while all servers are down.
+    /// Maximum number of in-flight queries while all servers are down.
     pub(crate) probing: usize,
-    /// After how many datagrams that are no reply to it a question goes to TCP.
+    /// After this many mismatched datagrams a query goes to TCP.
     pub(crate) near_misses: usize,
 }
 
 impl Default for UpstreamLimits {
-    /// 2 s, half of what Cloud DNS waits for its target; as many questions as clients may have in
-    /// flight, and a tenth of them for one name; the rest as the configuration has it. Its limits say
-    /// more of each.
+    /// 2 s, half of the time that Cloud DNS waits for its target; as many queries as clients may
+    /// have in flight, and a tenth of them for one name; otherwise the defaults of the
+    /// configuration, where each limit is explained.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(2),

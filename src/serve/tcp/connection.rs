@@ -1,12 +1,11 @@
 //! One connection: its messages, one after the other, until it ends.
 //!
-//! Replies that are there at once go back in the order of the queries; those that come later, when
-//! they come (RFC 7766 section 6.2.1.1). As many of these are awaited as may be, and then no more is
-//! read.
+//! Replies that are available at once leave in the order of the queries; later ones leave when they
+//! arrive (RFC 7766 section 6.2.1.1). When the limit of awaited replies is reached, the connection
+//! is not read until one arrives.
 //!
-//! It ends when the client closes it, misses a deadline or sends a message without bytes, when it
-//! has to make room for another, and between messages when the server is to stop. None of these is
-//! worth a word in a log.
+//! A connection ends when the client closes it, misses a deadline or sends an empty message, when
+//! it is evicted, and between messages when the server stops. None of these is logged.
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
@@ -36,17 +35,18 @@ use super::{
 };
 use dnsgate_core::dns::Transport;
 
-/// Bytes read ahead: a query with its length in one system call, and most pipelines.
+/// Read-ahead in bytes: enough to read a query and its length, and most pipelines, in one system
+/// call.
 const READ_AHEAD: usize = 1024;
-/// Replies that the framing has yet to write, beside those that come later. There is never more than
-/// one, as it writes before it reads.
+/// Immediate replies that the framing has yet to write. There is at most one, because the framing
+/// writes before it reads.
 const REPLIES: usize = 1;
 
-/// Replies that come later, on their way to the connection.
+/// Delivers later replies to the connection.
 struct TcpResponder {
     replies: mpsc::Sender<Vec<u8>>,
     unread: Arc<Unread>,
-    /// Whether it was full when last looked at.
+    /// Whether the channel was full at the last check.
     was_full: Cell<bool>,
 }
 
@@ -59,7 +59,7 @@ impl Responder for TcpResponder {
 }
 
 impl TcpResponder {
-    /// Room for so many, and where they arrive.
+    /// A responder with `room` for that many replies, and the receiver of these replies.
     fn new(room: usize, unread: Arc<Unread>) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (replies, arriving) = mpsc::channel(room);
         let responder = Self {
@@ -74,7 +74,7 @@ impl TcpResponder {
         self.replies.capacity() == 0
     }
 
-    /// Whether it has become full since this was last asked.
+    /// Whether the channel has become full since the last call.
     fn has_filled(&self) -> bool {
         let full = self.is_full();
         !self.was_full.replace(full) && full
@@ -85,7 +85,7 @@ impl TcpResponder {
     }
 }
 
-/// Counts the end of a connection, however it ends, and the limit that ended it.
+/// Counts the end of a connection and the limit that ended it.
 struct CountedConnection<'w, H: Handler>(&'w TcpWorker<H>, &'w MessageProgress, &'w Unread);
 
 impl<H: Handler> Drop for CountedConnection<'_, H> {
@@ -143,7 +143,7 @@ pub(super) async fn serve<H: Handler, S>(
         if closing && responder.is_empty() {
             progress.close_between_messages();
         }
-        // Dropping the wait for a message loses nothing of it: the framing keeps what it has read.
+        // Cancelling this read loses no data: the framing keeps the bytes that it has read.
         let message = tokio::select! {
             biased;
             () = slot.evicted() => return,
@@ -151,7 +151,7 @@ pub(super) async fn serve<H: Handler, S>(
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
                     return;
                 }
-                // What its client does not read is no use that is made of it.
+                // A reply that its client does not read does not count as use of the connection.
                 if !unread.is_stuck() {
                     slot.used();
                 }
@@ -165,7 +165,7 @@ pub(super) async fn serve<H: Handler, S>(
         };
         let message = match message {
             Some(Ok(message)) => message,
-            // A client that has asked all that it wants may still be reading.
+            // The client has closed its sending side but may still read replies.
             None if !responder.is_empty() => {
                 let reply = arriving.recv().await.unwrap_or_default();
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
@@ -208,7 +208,7 @@ fn answer<H: Handler>(
     let len = catch_panic::answer(handler, message, out, responder);
     handler.end_batch();
     let reply = out.get(..len?)?;
-    // There is one at a time, which is written or stuck before the next query is read.
+    // There is at most one such reply: it is written or stuck before the next query is read.
     responder.unread.take_anyway(reply.len());
     Some(reply.to_vec())
 }

@@ -1,15 +1,15 @@
-//! Who may be connected: the caps on connections, and who makes room for a new one.
+//! The limits on connections, and the choice of the connection to close when a limit is reached.
 //!
-//! When there are as many as there may be, the one that has gone longest without a message
-//! completed is closed. So a crowd of idle connections, or of such that send a byte now and then,
-//! never keeps a new client out; those that use their connections keep them. One client alone
-//! cannot bring that about, as it has a cap of its own. In the same way, when replies that clients do
-//! not read take all the bytes that they may, the connection that has been stuck for longest goes.
+//! When the number of connections reaches its limit, the one that has gone longest without a
+//! completed message is closed. A crowd of idle or slow connections therefore never locks out a new
+//! client, and active connections stay open. One client cannot fill the table alone because it has
+//! a limit of its own. Likewise, when unread replies exceed their limit in bytes, the connection
+//! that has been stuck for longest is closed.
 //!
-//! The table is locked when a connection comes or goes, or when it cannot be written to, not when a
-//! message is done. So it knows only when each was last seen to wait: one that turns out to have been
-//! used since is put back behind the others, once for each such use, and closing one takes a time that
-//! grows with the logarithm of their number.
+//! The table is locked when a connection opens, closes or becomes stuck, but not for each message.
+//! It therefore knows only an earlier time of the last use: a connection that has been used since
+//! is moved back when it is found, once per such use. Closing a connection takes time logarithmic
+//! in their number.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,12 +28,13 @@ use super::stream_limits::StreamLimits;
 pub(in crate::serve) struct Connections {
     all: usize,
     per_client: usize,
-    /// Bytes of replies that one connection may hold, and all of them.
+    /// Limit in bytes of unread replies, for one connection and for all.
     unread_each: usize,
     unread_all: i64,
-    /// Those that are held. Signed, for two workers may add and take away in either order.
+    /// Bytes of unread replies now. Signed, because two workers may add and subtract in either
+    /// order.
     unread: AtomicI64,
-    /// Counts messages and connections: the order in which things happened, without a clock.
+    /// Counts messages and connections: a logical clock.
     tick: AtomicU64,
     table: Mutex<ConnectionTable>,
 }
@@ -43,30 +44,30 @@ struct ConnectionTable {
     next: u64,
     open: HashMap<u64, OpenConnection>,
     clients: HashMap<ClientNetwork, usize>,
-    /// The numbers of all connections by the tick since which each was last known to wait.
+    /// Connection numbers by the tick of their last known use.
     waiting: BTreeMap<u64, u64>,
-    /// Those that cannot be written to, by the tick since which.
+    /// Numbers of stuck connections, by the tick since when they have been stuck.
     stuck: BTreeMap<u64, u64>,
 }
 
 struct OpenConnection {
     client: ClientNetwork,
     flags: Arc<ConnectionFlags>,
-    /// Its place in `waiting`.
+    /// Its key in `waiting`.
     waiting: u64,
-    /// Its place in `stuck`, if it is there.
+    /// Its key in `stuck`, if it is stuck.
     stuck: Option<u64>,
 }
 
-/// What a connection and the table know of each other.
+/// State that a connection and the table share.
 #[derive(Default)]
 pub(super) struct ConnectionFlags {
-    /// The tick of the last message that was completed, or of the beginning.
+    /// The tick of the last completed message, or of the opening.
     waiting_since: AtomicU64,
     evicted: Notify,
-    /// Bytes of its replies that are counted in the sum of all.
+    /// Bytes of its replies that count toward the total.
     unread: AtomicUsize,
-    /// It had to go for what it holds.
+    /// The connection was closed because of its unread replies.
     made_room: AtomicBool,
     stuck: AtomicBool,
 }
@@ -81,7 +82,8 @@ impl ConnectionFlags {
     }
 }
 
-/// What counts as one client: an address, or for IPv6 the network that one site has at least.
+/// The network that counts as one client: an IPv4 address, or an IPv6 /64, the smallest network of
+/// one site.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum ClientNetwork {
     V4(u32),
@@ -97,7 +99,7 @@ impl From<IpAddr> for ClientNetwork {
     }
 }
 
-/// The right to be connected; it ends when dropped.
+/// The right to be connected. It is released when dropped.
 pub(super) struct ConnectionSlot {
     pub(super) connections: Arc<Connections>,
     pub(super) number: u64,
@@ -117,8 +119,8 @@ impl Connections {
         }
     }
 
-    /// Admits a connection, and tells whether another has to go for it; `None` when the client has
-    /// as many as it may.
+    /// Admits a connection and returns whether another was evicted for it. `None` if the client has
+    /// reached its limit.
     pub(super) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<(ConnectionSlot, bool)> {
         let client = ClientNetwork::from(source);
         let mut table = self.lock();
@@ -152,18 +154,18 @@ impl Connections {
         Some((slot, evicted))
     }
 
-    /// Closes the connection that has waited longest; `false` when there is none.
+    /// Closes the connection that has been idle for longest. `false` if there is none.
     pub(super) fn evict(&self) -> bool {
         let longest = self.lock().longest_waiting();
         self.close(longest)
     }
 
-    /// Bytes of replies that are held for clients that have not read them.
+    /// Bytes of replies that clients have not read.
     pub(in crate::serve) fn unread_bytes(&self) -> u64 {
         u64::try_from(self.unread.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// Counts a reply of a connection; `false` if that has no room for it.
+    /// Adds the bytes of a reply. `false` if they exceed the connection's limit.
     pub(super) fn take_unread(&self, flags: &ConnectionFlags, len: usize) -> bool {
         let room = |held: usize| {
             let with = held.checked_add(len)?;
@@ -179,13 +181,13 @@ impl Connections {
         taken
     }
 
-    /// Counts a reply of a connection, beyond what it may have where it must be.
+    /// Adds the bytes of a reply, even beyond the connection's limit.
     pub(super) fn take_unread_anyway(&self, flags: &ConnectionFlags, len: usize) {
         flags.unread.fetch_add(len, Ordering::Relaxed);
         self.unread.fetch_add(signed(len), Ordering::Relaxed);
     }
 
-    /// Counts a reply no more, if it still was.
+    /// Subtracts the bytes of a reply, if they are still counted.
     pub(super) fn give_back_unread(&self, flags: &ConnectionFlags, len: usize) {
         let less = |held: usize| Some(held.saturating_sub(len));
         let held = flags
@@ -195,8 +197,8 @@ impl Connections {
         self.unread.fetch_sub(signed(given), Ordering::Relaxed);
     }
 
-    /// Closes the connections that have been stuck for longest until what is held is no more than it
-    /// may be; `false` when there are too few of them.
+    /// Closes the connections that have been stuck for longest until the total is within its limit.
+    /// `false` if it is still exceeded when no connection is stuck.
     pub(super) fn make_room(&self) -> bool {
         while self.unread.load(Ordering::Relaxed) > self.unread_all {
             let Some(flags) = self.lock().longest_stuck() else {
@@ -208,7 +210,7 @@ impl Connections {
         true
     }
 
-    /// A connection cannot be written to.
+    /// Records that a connection cannot be written to.
     pub(super) fn stuck(&self, number: u64, flags: &ConnectionFlags) {
         flags.stuck.store(true, Ordering::Relaxed);
         let tick = self.next_tick();
@@ -222,7 +224,7 @@ impl Connections {
         }
     }
 
-    /// A connection can be written to again.
+    /// Records that a connection can be written to again.
     pub(super) fn moves(&self, number: u64, flags: &ConnectionFlags) {
         flags.stuck.store(false, Ordering::Relaxed);
         let mut table = self.lock();
@@ -232,8 +234,8 @@ impl Connections {
         }
     }
 
-    /// Closes a connection that has left the table. What it holds is counted no more: it is about to
-    /// be dropped, and nobody else must go for it.
+    /// Closes a connection that is no longer in the table. Its bytes no longer count: they are
+    /// about to be freed, and no other connection must be closed because of them.
     fn close(&self, flags: Option<Arc<ConnectionFlags>>) -> bool {
         let Some(flags) = flags else {
             return false;
@@ -243,7 +245,7 @@ impl Connections {
         true
     }
 
-    /// Counts nothing of a connection any more.
+    /// Subtracts all bytes of a connection.
     pub(super) fn forget_unread(&self, flags: &ConnectionFlags) {
         let held = flags.unread.swap(0, Ordering::Relaxed);
         self.unread.fetch_sub(signed(held), Ordering::Relaxed);
@@ -254,21 +256,21 @@ impl Connections {
     }
 
     fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
-        // Nothing panics while it holds the lock; if it did, the table would still be a table.
+        // No code panics while it holds the lock. Even then the table would still be consistent.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// No reply is longer than 64 KiB.
+/// Converts a length. No reply is longer than 64 KiB.
 fn signed(len: usize) -> i64 {
     i64::try_from(len).unwrap_or(i64::MAX)
 }
 
 impl ConnectionTable {
-    /// Takes the connection out that has waited longest.
+    /// Removes the connection that has been idle for longest.
     fn longest_waiting(&mut self) -> Option<Arc<ConnectionFlags>> {
-        // All may have been used since they were last looked at, and go on being used meanwhile: then
-        // the next one goes.
+        // All connections may have been used since the last check and may still be in use. After
+        // one round, the next one is removed regardless.
         for looks_left in (0..=self.open.len()).rev() {
             let (tick, number) = self.waiting.pop_first()?;
             let Some(entry) = self.open.get_mut(&number) else {
@@ -284,7 +286,7 @@ impl ConnectionTable {
         None
     }
 
-    /// Takes the connection out that has been stuck for longest.
+    /// Removes the connection that has been stuck for longest.
     fn longest_stuck(&mut self) -> Option<Arc<ConnectionFlags>> {
         let (_, number) = self.stuck.pop_first()?;
         self.remove(number).map(|entry| entry.flags)
@@ -307,13 +309,13 @@ impl ConnectionTable {
 }
 
 impl ConnectionSlot {
-    /// A message has been completed.
+    /// Records a completed message.
     pub(super) fn used(&self) {
         let tick = self.connections.next_tick();
         self.flags.waiting_since.store(tick, Ordering::Relaxed);
     }
 
-    /// Ready when the connection is to be closed in favour of another.
+    /// Ready when the connection must close.
     pub(super) async fn evicted(&self) {
         self.flags.evicted.notified().await;
     }
@@ -321,7 +323,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        // Gone already when it was evicted.
+        // An evicted connection is already removed.
         self.connections.lock().remove(self.number);
     }
 }

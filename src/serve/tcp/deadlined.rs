@@ -1,13 +1,14 @@
-//! A stream that gives up: three deadlines around the framing's reads and writes.
+//! A stream with three deadlines around the framing's reads and writes.
 //!
 //! ```text
 //!          first byte                last byte            reply written
 //!  ─ idle ─────▶│◀──── message ────────▶│◀───── write ──────▶│◀─ idle ─
 //! ```
 //!
-//! None starts afresh with a byte: a client that sends or reads one every second is as late as one
-//! that does nothing. The framing never reads past the end of a message, so whoever uses it knows
-//! where one message ends and says so in [`MessageProgress`]; reading finds out where the next begins.
+//! A byte does not restart a deadline: a client that sends or reads one byte per second gets no
+//! more time than a client that does nothing. The framing never reads past the end of a message.
+//! Its user therefore knows where a message ends and reports it in [`MessageProgress`]; the stream
+//! itself detects where the next one begins.
 
 use std::{
     io::{self, IoSlice},
@@ -27,32 +28,32 @@ use tokio::{
 
 use super::{super::handler::ListenerEvent, unread::Unread};
 
-/// What the stream and its reader tell each other. (Atomic because the framing wants a stream that
-/// is `Sync`; there is one thread.)
+/// State that the stream and its reader share. (Atomic because the framing requires a stream that
+/// is `Sync`; there is only one thread.)
 #[derive(Default)]
 pub(super) struct MessageProgress {
-    /// Something of a message has been read, and not all of it.
+    /// A message has been read in part.
     inside: AtomicBool,
-    /// Nothing more is to be read than the message that has begun, if one has.
+    /// Read no new message, only the rest of the one that has begun.
     closing: AtomicBool,
-    /// A deadline was missed before a query began.
+    /// A deadline expired before a query began.
     idle: AtomicBool,
-    /// A deadline was missed within a query or a reply.
+    /// A deadline expired within a query or a reply.
     slow: AtomicBool,
 }
 
 impl MessageProgress {
-    /// The message that had begun has been read.
+    /// Records that the current message has been read.
     pub(super) fn message_read(&self) {
         self.inside.store(false, Ordering::Relaxed);
     }
 
-    /// From now on the stream ends where a client has sent nothing of a message yet.
+    /// From now on the stream ends if the client has not begun another message.
     pub(super) fn close_between_messages(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }
 
-    /// The deadline that ended the stream, if one did.
+    /// The deadline that ended the stream, if any.
     pub(super) fn missed(&self) -> Option<ListenerEvent> {
         if self.idle.load(Ordering::Relaxed) {
             return Some(ListenerEvent::ConnectionIdle);
@@ -77,22 +78,22 @@ enum ReadPhase {
     Write,
 }
 
-/// The stream.
+/// A stream with deadlines.
 pub(super) struct Deadlined<S> {
     io: S,
     progress: Arc<MessageProgress>,
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
-    /// The phase that the timer runs for. It is set when the phase first has to wait: a phase that
-    /// never does needs no timer.
+    /// The phase that the timer runs for. The timer is set when the phase first has to wait; a
+    /// phase that never waits needs none.
     timed: Option<ReadPhase>,
-    /// Where the bytes of replies are counted until they are written.
+    /// Counts the bytes of replies until they are written.
     unread: Option<Arc<Unread>>,
-    /// Bytes of the present reply that have been written.
+    /// Bytes of the current reply that have been written.
     written: usize,
 }
 
-/// The length in front of each message.
+/// Bytes of the length prefix of a message.
 const LENGTH: usize = 2;
 
 impl<S> Deadlined<S> {
@@ -110,13 +111,13 @@ impl<S> Deadlined<S> {
         (stream, progress)
     }
 
-    /// Has the bytes of replies given back when they have been written.
+    /// Subtracts the bytes of replies from this counter when they have been written.
     pub(super) fn counting(mut self, unread: &Arc<Unread>) -> Self {
         self.unread = Some(Arc::clone(unread));
         self
     }
 
-    /// Waits for the deadline of a phase, which began when it was first waited for.
+    /// Waits for the deadline of a phase, counted from the phase's first wait.
     fn poll_late(&mut self, phase: ReadPhase, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.timed != Some(phase) {
             let allowed = match phase {
@@ -136,7 +137,7 @@ impl<S> Deadlined<S> {
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
-    /// A write's result, or the end of its deadline.
+    /// The result of a write, or a timeout.
     fn or_late(
         &mut self,
         polled: Poll<io::Result<usize>>,
@@ -158,7 +159,7 @@ impl<S> Deadlined<S> {
         }
     }
 
-    /// A reply has been written: the kernel has it.
+    /// Records that the kernel has taken the whole reply.
     fn reply_written(&mut self) {
         let len = std::mem::take(&mut self.written).saturating_sub(LENGTH);
         if let Some(unread) = &self.unread {
@@ -181,8 +182,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadlined<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if buf.remaining() == 0 {
-            // The rest of a message without bytes: no reason to wait. The framing takes it for the
-            // end of the stream, which is what such a message deserves.
+            // The message has length zero, so there is nothing to wait for. The framing treats this
+            // as the end of the stream, which is right for such a message.
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
@@ -213,8 +214,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadlined<S> {
         this.or_late(polled, cx)
     }
 
-    // The framing hands over length and message at once, and so they leave in one segment
-    // (RFC 7766 section 8).
+    // The framing passes length and message together, so they leave in one segment (RFC 7766
+    // section 8).
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -229,7 +230,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadlined<S> {
         self.io.is_write_vectored()
     }
 
-    /// The framing flushes after each message: with it, the reply has been written.
+    /// The framing flushes after each message, so the reply has been written by then.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match Pin::new(&mut this.io).poll_flush(cx) {

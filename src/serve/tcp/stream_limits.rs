@@ -1,14 +1,14 @@
-//! The limits of streams.
+//! The limits of TCP connections.
 
 use std::time::Duration;
 
-/// The limits of streams.
+/// The limits of TCP connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamLimits {
-    /// Connections in all. One more closes the one that has waited longest.
+    /// Connections in total. Drops the oldest idle connection when the limit is reached.
     pub(crate) connections: usize,
-    /// Connections of one client: an IPv4 address, or an IPv6 network of 64 bits. One more is
-    /// closed at once.
+    /// Connections of one client: an IPv4 address or an IPv6 /64. A further connection is closed at
+    /// once.
     pub(crate) per_client: usize,
     /// How long a connection may wait for the first byte of a message.
     pub(crate) idle: Duration,
@@ -16,13 +16,14 @@ pub(crate) struct StreamLimits {
     pub(crate) message: Duration,
     /// How long a client may take to read one reply.
     pub(crate) write: Duration,
-    /// Messages that are answered on one connection before other connections are served.
+    /// Replies that one connection may await, and messages that it may handle in a row before other
+    /// connections get a turn.
     pub(crate) pipeline: usize,
-    /// Bytes of replies that clients have not read, of all connections. More of them close the one
-    /// whose client has not read for longest.
+    /// Bytes of unread replies on all connections together. Beyond the limit, the connection whose
+    /// client has stopped reading for longest is closed.
     pub(crate) unread: usize,
-    /// The same of one connection: a later reply that does not fit is refused.
+    /// Bytes of unread replies on one connection. A later reply that does not fit is refused.
     pub(crate) unread_per_connection: usize,
-    /// The kernel's buffers of one connection, each way.
+    /// The kernel's buffer of one connection in bytes, for each direction.
     pub(crate) socket_buffer: usize,
 }

@@ -1,4 +1,4 @@
-//! What the connections of one worker share.
+//! The state that the connections of one worker share.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -8,7 +8,7 @@ use super::{
     stream_limits::StreamLimits,
 };
 
-/// What the connections of one worker share. One thread: nobody else has it.
+/// The state that the connections of one worker share. Only the worker's thread uses it.
 pub(super) struct TcpWorker<H> {
     pub(super) state: RefCell<HandlerState<H>>,
     pub(super) connections: Arc<Connections>,
@@ -17,13 +17,13 @@ pub(super) struct TcpWorker<H> {
 
 pub(super) struct HandlerState<H> {
     pub(super) handler: H,
-    /// Where replies are written before their length is known.
+    /// Buffer for replies whose length is not yet known.
     pub(super) out: Box<[u8]>,
 }
 
 impl<H: Handler> TcpWorker<H> {
     pub(super) fn observe(&self, event: ListenerEvent) {
-        // It is borrowed only when the handler panicked, and then by nobody who counts.
+        // It is still borrowed only after the handler panicked, and then nothing is counted.
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.handler.observe(event);
         }

@@ -1,20 +1,21 @@
-//! The bytes of replies that a connection holds because its client has not read them.
+//! Counts the bytes of replies that a connection holds because its client has not read them.
 //!
 //! ```text
-//!   a reply is made ─▶ take ─▶ waits for its turn ─▶ written ─▶ give back
-//!                       │                              │ the kernel takes no more
-//!                       └ no room: refused             └─▶ stuck: first to go when all take too much
+//! a reply is made ─▶ take ─▶ waits for its turn ─▶ written ─▶ give back
+//!                     │          │ the kernel takes no more
+//!                     │          └─▶ stuck: closed first when the total exceeds its limit
+//!                     └ no room: refused
 //! ```
 //!
-//! A reply that is there at once always finds room: there is one of a connection at a time, which is
-//! written or stuck before its next query is read. Those that come later come whatever their client
-//! does, and may be refused.
+//! An immediate reply always gets room: a connection has only one at a time, which is written or
+//! stuck before the next query is read. Later replies arrive regardless of what the client reads,
+//! so they may be refused.
 
 use std::sync::Arc;
 
 use super::connections::{ConnectionFlags, ConnectionSlot, Connections};
 
-/// The count of one connection, which ends when nobody can add to it any more.
+/// The counter of one connection. It is cleared when the last user drops it.
 pub(in crate::serve) struct Unread {
     connections: Arc<Connections>,
     number: u64,
@@ -22,7 +23,7 @@ pub(in crate::serve) struct Unread {
 }
 
 impl Unread {
-    /// The count of the connection that has this slot.
+    /// The counter of the connection that has this slot.
     pub(super) fn of(slot: &ConnectionSlot) -> Arc<Self> {
         Arc::new(Self {
             connections: Arc::clone(&slot.connections),
@@ -31,8 +32,8 @@ impl Unread {
         })
     }
 
-    /// Takes room for a reply; `false` where there is none: in this connection, or in all, with nobody
-    /// stuck who could make room.
+    /// Reserves room for a reply. Returns `false` if the connection has reached its limit, or if
+    /// all connections together have and no stuck connection can be closed.
     pub(in crate::serve) fn take(&self, len: usize) -> bool {
         if !self.connections.take_unread(&self.flags, len) {
             return false;
@@ -44,33 +45,34 @@ impl Unread {
         room
     }
 
-    /// Takes room for a reply whether there is any or not; who is stuck makes room.
+    /// Reserves room for a reply without a limit, and closes stuck connections if the total exceeds
+    /// its limit.
     pub(super) fn take_anyway(&self, len: usize) {
         self.connections.take_unread_anyway(&self.flags, len);
         self.connections.make_room();
     }
 
-    /// A reply has been written.
+    /// Releases the room of a reply that has been written.
     pub(super) fn give_back(&self, len: usize) {
         self.connections.give_back_unread(&self.flags, len);
     }
 
-    /// The kernel takes no more, for the client does not read.
+    /// Records that the kernel takes no more bytes because the client does not read.
     pub(super) fn stuck(&self) {
         self.connections.stuck(self.number, &self.flags);
     }
 
-    /// The kernel takes replies again.
+    /// Records that the kernel takes bytes again.
     pub(super) fn moves(&self) {
         self.connections.moves(self.number, &self.flags);
     }
 
-    /// Whether the kernel took no more when it was last tried.
+    /// Whether the kernel took no bytes at the last attempt.
     pub(super) fn is_stuck(&self) -> bool {
         self.flags.is_stuck()
     }
 
-    /// Whether the connection was closed for the room that its replies took.
+    /// Whether the connection was closed because of its unread replies.
     pub(super) fn made_room(&self) -> bool {
         self.flags.made_room()
     }

@@ -1,16 +1,18 @@
-//! One batch of datagrams: `recvmmsg` in, `sendmmsg` out. All unsafe code of dnsgate is in here.
+//! One batch of datagrams: `recvmmsg` in, `sendmmsg` out. This file contains all unsafe code of
+//! dnsgate.
 //!
-//! A batch owns, for each datagram, a slot: room for the query, for the reply, for the client's
-//! address and for the packet info, which says on a wildcard address which of the host's addresses
-//! was asked. They are allocated once and never move. The kernel is given pointers into a slot and
-//! uses them during a system call only; between calls the slots are ours.
+//! A batch owns a slot for each datagram: buffers for the query, the reply, the client's address
+//! and the packet info, which on a wildcard address says which of the host's addresses the query
+//! was sent to. The slots are allocated once and never move. The kernel gets pointers into a slot
+//! and uses them only during a system call.
 //!
-//! The kernel's structures (socket address, control message) are read and changed as bytes in
-//! `kernel_layout`, which needs no unsafe code. The system calls are made directly: musl's `sendmmsg` is a
+//! `kernel_layout` reads and changes the kernel's structures (socket address, control message) as
+//! bytes, without unsafe code. The system calls are made directly because musl's `sendmmsg` is a
 //! loop of `sendmsg`.
 //!
-//! Miri can run `kernel_layout`, which has no system call. It cannot run this file: it has no kernel for
-//! `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, and a slot is only given out after one of them.
+//! Miri can run `kernel_layout`, which has no system call. It cannot run this file: it does not
+//! support `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, and a slot is only accessible after
+//! one of them.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
@@ -36,13 +38,13 @@ use super::{
 };
 use dnsgate_core::dns::query::HEADER;
 
-/// Datagrams per system call. More than eight hardly matter; thirty-two cost 170 KiB a worker.
+/// Datagrams per system call. More than eight gain little; thirty-two cost 170 KiB per worker.
 pub(super) const BATCH: usize = DATAGRAMS as usize;
-/// The same for system calls.
+/// The same number, as a type for system calls.
 const DATAGRAMS: u8 = 32;
 
-/// What belongs to one datagram. Its size is no multiple of 4096, so that the beginnings of the
-/// slots, which are all that is used of most, do not compete for the same lines of the cache.
+/// The buffers of one datagram. The size is not a multiple of 4096, so that the starts of the
+/// slots, the only parts that most datagrams use, do not map to the same cache lines.
 struct DatagramSlot {
     query: [u8; QUERY],
     query_part: libc::iovec,
@@ -52,42 +54,42 @@ struct DatagramSlot {
     reply: [u8; REPLY],
 }
 
-/// A batch. It holds raw pointers and so stays in the thread that made it.
+/// A batch. It holds raw pointers and therefore stays in the thread that created it.
 pub(super) struct Batch {
-    /// Reached through the cells' pointers only, never by a reference to the whole: so the pointers
-    /// that the headers hold stay valid.
+    /// Accessed only through the cells' pointers, never through a reference to the whole, so that
+    /// the pointers in the headers stay valid.
     slots: Vec<UnsafeCell<DatagramSlot>>,
-    /// Header `n` points into slot `n`, always.
+    /// Header `n` always points into slot `n`.
     incoming: Vec<libc::mmsghdr>,
-    /// How many of `incoming` the kernel has filled.
+    /// Number of `incoming` headers that the kernel has filled.
     received: usize,
     outgoing: Vec<libc::mmsghdr>,
-    /// How many of `outgoing` are set.
+    /// Number of `outgoing` headers that are set.
     replies: usize,
 }
 
-/// How long to wait for a first datagram.
+/// How long to wait for the first datagram.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Until the socket's time-out.
+    /// Until the socket's timeout.
     ForOne,
     /// Not at all.
     Not,
 }
 
-/// One query, and where its reply goes.
+/// One query, and the address for its reply.
 pub(super) struct ReceivedQuery<'b> {
-    /// The datagram, or the header alone of one that was too long.
+    /// The datagram, or only the header if the datagram was too long.
     pub(super) query: &'b [u8],
     /// Its sender.
     pub(super) source: SocketAddr,
-    /// Room for the reply.
+    /// Buffer for the reply.
     pub(super) reply: &'b mut [u8],
-    /// Where a reply that comes later goes.
+    /// The address for a later reply.
     pub(super) return_address: ReturnAddress<'b>,
 }
 
-/// The address that the reply to a datagram goes to and the one that it leaves from, borrowed from its slot.
+/// Destination and source address of the reply to a datagram, borrowed from its slot.
 pub(super) struct ReturnAddress<'b> {
     name: &'b RawAddress,
     name_len: libc::socklen_t,
@@ -96,7 +98,7 @@ pub(super) struct ReturnAddress<'b> {
 }
 
 impl ReturnAddress<'_> {
-    /// The same, owned.
+    /// An owned copy.
     pub(super) fn to_owned(&self) -> OwnedReturnAddress {
         let mut control = *self.control;
         control.leave_route_open();
@@ -109,7 +111,7 @@ impl ReturnAddress<'_> {
     }
 }
 
-/// The same, owned: the slot may hold another datagram by then.
+/// An owned [`ReturnAddress`], because the slot may hold another datagram when the reply is sent.
 pub(in crate::serve) struct OwnedReturnAddress {
     name: RawAddress,
     name_len: libc::socklen_t,
@@ -118,14 +120,14 @@ pub(in crate::serve) struct OwnedReturnAddress {
 }
 
 impl OwnedReturnAddress {
-    /// Sends one reply, without waiting for room.
+    /// Sends one reply. Does not wait for buffer space.
     pub(in crate::serve) fn send(&mut self, socket: &Socket, reply: &[u8]) -> io::Result<()> {
         let mut part = libc::iovec {
-            // The kernel only reads what is sent.
+            // The kernel only reads this buffer.
             iov_base: reply.as_ptr().cast_mut().cast(),
             iov_len: reply.len().min(REPLY),
         };
-        // SAFETY: integers and pointers, for all of which zero is a value.
+        // SAFETY: the structure consists of integers and pointers, for which zero is valid.
         let mut header = unsafe { mem::zeroed::<libc::msghdr>() };
         header.msg_iov = &raw mut part;
         header.msg_iovlen = 1;
@@ -133,8 +135,8 @@ impl OwnedReturnAddress {
         header.msg_namelen = self.name_len;
         header.msg_control = (&raw mut self.control).cast();
         header.msg_controllen = self.control_len as _;
-        // SAFETY: the header points to `reply`, `part` and the fields of `self`, states their
-        // lengths, and all of them live and are borrowed by nobody else during the call.
+        // SAFETY: the header points to `reply`, `part` and the fields of `self` and states their
+        // lengths. All of them are live, and nothing else borrows them during the call.
         let sent =
             unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
         if sent < 0 {
@@ -160,22 +162,24 @@ impl Batch {
                 reply: [0; REPLY],
             })
         };
-        // SAFETY: integers and pointers, for all of which zero is a value. Some have padding
-        // fields that the kernel reads as the upper halves of lengths, and that must be zero.
+        // SAFETY: the structure consists of integers and pointers, for which zero is valid. Some
+        // targets have padding fields that the kernel reads as the upper halves of lengths; they
+        // must be zero.
         let header = || unsafe { mem::zeroed::<libc::mmsghdr>() };
         Self {
             slots: (0..BATCH).map(|_| slot()).collect(),
             incoming: (0..BATCH).map(|_| header()).collect(),
-            // All are to be set before the first call.
+            // All headers must be set before the first call.
             received: BATCH,
             outgoing: (0..BATCH).map(|_| header()).collect(),
             replies: 0,
         }
     }
 
-    /// Receives what is there, at most [`BATCH`]; drops what was received before.
+    /// Receives the available datagrams, at most [`BATCH`], and discards the previous ones.
     pub(super) fn receive(&mut self, socket: &Socket, wait: Wait) -> io::Result<usize> {
-        // The kernel has changed the lengths in those that it filled; the others are still set.
+        // The kernel has changed the lengths in the headers that it filled; the others are still
+        // set.
         for (cell, header) in self
             .slots
             .iter()
@@ -190,8 +194,8 @@ impl Batch {
             Wait::Not => libc::MSG_DONTWAIT,
         };
         // SAFETY: `incoming` is BATCH headers long; each points to the buffers of its own slot and
-        // states their lengths. The slots live as long as `self`, and no reference into them
-        // exists now: `received` borrows `self` for as long as it gives one out.
+        // states their lengths. The slots live as long as `self`, and no reference into them exists
+        // now, because `query` borrows `self` as long as its result lives.
         let received = unsafe {
             libc::syscall(
                 libc::SYS_recvmmsg,
@@ -208,12 +212,12 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// One datagram of those received; `None` when its sender cannot be answered.
+    /// One of the received datagrams; `None` if its sender cannot be answered.
     pub(super) fn query(&mut self, at: usize) -> Option<ReceivedQuery<'_>> {
         let header = self.incoming.get(..self.received)?.get(at)?;
         let cell = self.slots.get(at)?;
-        // SAFETY: outside of a system call only we reach the slots; this reference is the only one,
-        // as it borrows `self` exclusively.
+        // SAFETY: outside of a system call only this code accesses the slots. This reference is the
+        // only one because it borrows `self` exclusively.
         let slot = unsafe { &mut *cell.get() };
         let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         let len = if cut { HEADER } else { header.msg_len as usize };
@@ -230,8 +234,8 @@ impl Batch {
         })
     }
 
-    /// Sets the first `len` bytes of the reply to datagram `at` down for sending, from the address
-    /// that was asked.
+    /// Queues the first `len` bytes of the reply to datagram `at`, to be sent from the address that
+    /// the query was sent to.
     pub(super) fn reply(&mut self, at: usize, len: usize) {
         let (Some(cell), Some(incoming), Some(outgoing)) = (
             self.slots.get(at),
@@ -242,8 +246,9 @@ impl Batch {
         };
         let slot = cell.get();
         let received = &incoming.msg_hdr;
-        // SAFETY: `slot` is live, and no reference into it is (see `received`); the one to
-        // `control` ends before the next statement. The others write plain fields and take addresses.
+        // SAFETY: `slot` is live and no reference into it exists (see `query`); the reference to
+        // `control` ends before the next statement. The other statements write plain fields and
+        // take addresses.
         unsafe {
             let control = &mut (*slot).control;
             control.leave_route_open();
@@ -261,20 +266,20 @@ impl Batch {
         self.replies += 1;
     }
 
-    /// Sends the replies without waiting, and returns how many of them the kernel did not take at
-    /// once: an error of one is no reason to lose those behind it.
+    /// Sends the replies without waiting, and returns how many the kernel did not take at once. An
+    /// error for one reply does not stop the others.
     ///
-    /// A full send buffer is not tried again: it was filled by an interface that is slow or stuck, a
-    /// second try a moment later would find it full as well, and waiting would stop every client of
-    /// this worker for the sake of a few. Resolvers ask again.
+    /// A full send buffer is not retried. A slow or stuck interface fills it, so a retry a moment
+    /// later would fail too, and waiting would stop every client of this worker because of a few.
+    /// Resolvers retry.
     pub(super) fn send(&mut self, socket: &Socket) -> usize {
         let mut lost = 0;
         let mut rest = self.outgoing.get_mut(..self.replies).unwrap_or_default();
         self.replies = 0;
         while !rest.is_empty() {
-            // SAFETY: `rest` is that many headers, each set by `reply` since the last `receive`:
-            // it points to the buffers of one slot, which live as long as `self` and which nobody
-            // writes to during the call.
+            // SAFETY: `rest` consists of that many headers, each set by `reply` since the last
+            // `receive`. Each points to the buffers of one slot, which live as long as `self` and
+            // which nothing writes to during the call.
             let sent = unsafe {
                 libc::syscall(
                     libc::SYS_sendmmsg,
@@ -286,10 +291,11 @@ impl Batch {
             };
             let done = match usize::try_from(sent) {
                 Ok(sent) => sent,
-                // The error is that of the first; the kernel keeps those of others for later calls.
+                // The error belongs to the first reply; the kernel keeps those of later replies for
+                // later calls.
                 Err(_) => match io::Error::last_os_error().kind() {
                     io::ErrorKind::Interrupted => continue,
-                    // No room: nor will there be for the others.
+                    // The buffer is full, also for the other replies.
                     io::ErrorKind::WouldBlock => return lost + rest.len(),
                     _ => {
                         lost += 1;
@@ -303,7 +309,7 @@ impl Batch {
     }
 }
 
-/// The length of one of the kernel's structures.
+/// The size of a kernel structure.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the structures are 28 and 4 bytes long"
@@ -312,11 +318,11 @@ const fn length_of<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }
 
-/// Points an incoming header at its slot, all of it free.
+/// Points an incoming header at its slot, with full buffer lengths.
 fn set_incoming(slot: *mut DatagramSlot, header: &mut libc::mmsghdr) {
     let message = &mut header.msg_hdr;
-    // SAFETY: `slot` is live, and no reference into it is; these statements write plain fields and
-    // take addresses.
+    // SAFETY: `slot` is live and no reference into it exists; these statements write plain fields
+    // and take addresses.
     unsafe {
         (*slot).query_part = libc::iovec {
             iov_base: (&raw mut (*slot).query).cast(),
@@ -331,16 +337,16 @@ fn set_incoming(slot: *mut DatagramSlot, header: &mut libc::mmsghdr) {
     message.msg_controllen = CONTROL as _;
 }
 
-/// Has the runtime of this thread look out for datagrams.
+/// Registers the socket with this thread's runtime for readiness.
 pub(super) fn register(socket: &Arc<Socket>) -> io::Result<AsyncFd<Arc<Socket>>> {
     let socket = Arc::clone(socket);
-    // SAFETY: a `Socket` owns one descriptor, gives out no other, and closes it when dropped, which
+    // SAFETY: a `Socket` owns one descriptor, never changes it, and closes it when dropped, which
     // the `Arc` in the `AsyncFd` prevents.
     let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     registered.map_err(Into::into)
 }
 
-/// Sets the options that belong to this way of receiving, before the socket is bound.
+/// Sets the options that batched receiving needs, before the socket is bound.
 pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     let (level, packet_info, discover, omit) = match address {
         SocketAddr::V4(_) => (
@@ -357,8 +363,8 @@ pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         ),
     };
     // A forged "packet too big" must not make us send fragments, which can be forged in turn. Our
-    // replies fit everywhere, so what the path's MTU is said to be does not matter. Not every
-    // system that calls itself Linux knows the option, and it is no condition for serving.
+    // replies fit every path, so the reported path MTU does not matter. Some kernels do not support
+    // the option, and serving does not depend on it.
     let _ = set_option(socket, level, discover, omit);
     if address.ip().is_unspecified() {
         set_option(socket, level, packet_info, 1)?;
@@ -367,7 +373,7 @@ pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 }
 
 fn set_option(socket: &Socket, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
-    // SAFETY: the pointer is to a live c_int, and its size is stated.
+    // SAFETY: the pointer refers to a live c_int, and its size is stated.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

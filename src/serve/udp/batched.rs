@@ -1,4 +1,4 @@
-//! The loop around the batches: receive, prefetch, answer, send.
+//! The loop over batches: receive, prefetch, answer, send.
 
 use std::{
     io,
@@ -21,11 +21,11 @@ use super::{
 };
 use dnsgate_core::dns::Transport;
 
-/// Serves one socket until told to stop, and then what the kernel still holds and those who wait.
-/// What the handler spawns runs in this thread.
+/// Serves one socket until the stop signal, then answers what the kernel has buffered and waits for
+/// the queries in flight. Tasks that the handler spawns run in this thread.
 ///
 /// # Errors
-/// There is no runtime to be had for those who wait.
+/// The runtime for in-flight queries cannot be created.
 pub(in crate::serve) fn serve<H: Handler>(
     socket: &Arc<Socket>,
     mut handler: H,
@@ -51,7 +51,7 @@ pub(in crate::serve) fn serve<H: Handler>(
     Ok(())
 }
 
-/// Answers one datagram later: by this socket, from the address that was asked.
+/// Answers one datagram later, on this socket and from the address that the query was sent to.
 struct UdpResponder<'b>(&'b Arc<Socket>, ReturnAddress<'b>);
 
 impl Responder for UdpResponder<'_> {
@@ -64,12 +64,12 @@ impl Responder for UdpResponder<'_> {
     }
 }
 
-/// Lets the handler prefetch memory for the whole batch. For one datagram alone that gains nothing.
+/// Lets the handler prefetch memory for the whole batch. For a single datagram that gains nothing.
 fn prefetch<H: Handler>(batch: &mut Batch, received: usize, handler: &mut H) {
     if received < 2 {
         return;
     }
-    // A panic loses nothing: the packet at fault is handled under `catch_panic` afterwards.
+    // A panic loses nothing: the packet that caused it is handled under `catch_panic` afterwards.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         for at in 0..received {
             if let Some(received) = batch.query(at)

@@ -1,26 +1,26 @@
-//! What the loops over datagrams share: sizes, pauses, and what to do about an error.
+//! Sizes, pauses and error handling that the datagram loops share.
 
 use std::{io, thread, time::Duration};
 
 use dnsgate_core::dns::edns::UDP_PAYLOAD;
 
-/// Bytes of one query. The largest that EDNS clients ever announced; a query of ours has a name of
-/// 255 and some options. Longer datagrams are cut, and their header alone is handled.
+/// Maximum bytes of a query: the largest size that EDNS clients have announced. A legitimate query
+/// has a name of up to 255 bytes and some options. For longer datagrams, which are truncated, only
+/// the header is handled.
 pub(super) const QUERY: usize = 4096;
-/// Bytes of one reply: the transport's limit that the handler is told.
+/// Maximum bytes of a reply: the transport limit that the handler gets.
 pub(super) const REPLY: usize = UDP_PAYLOAD as usize;
-/// How long a worker sleeps at most before it looks whether it is to stop. Waking four times a
-/// second costs nothing, and a shutdown is that much slower at worst.
+/// Maximum sleep of a worker before it checks the stop signal. Four wake-ups per second cost almost
+/// nothing and delay shutdown by at most this time.
 pub(super) const STOP_CHECK: Duration = Duration::from_millis(250);
-/// Datagrams that are still answered when the worker is to stop: more than a full receive buffer
-/// holds, and an end in sight when clients go on sending.
+/// Datagrams that are still answered after the stop signal: more than a full receive buffer holds,
+/// but bounded if clients keep sending.
 pub(super) const DRAIN: usize = 8192;
-/// Pause after an error of the socket that is about no datagram, so that it is not met again at
-/// once and for ever.
+/// Pause after a socket error that does not concern a datagram, to avoid a busy loop.
 pub(super) const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// What to do about an error of receiving: errors of waiting and those that ICMP brought are about
-/// nothing that could be answered; whatever else there is must not become a busy loop.
+/// Handles a receive error. Timeouts and errors from ICMP need no action; any other error causes a
+/// pause, to avoid a busy loop.
 pub(super) fn after_error(error: &io::Error) {
     use io::ErrorKind as Kind;
     if !matches!(

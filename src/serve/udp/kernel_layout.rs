@@ -1,5 +1,5 @@
-//! The kernel's structures as bytes: a socket address and a control message, read and changed without
-//! unsafe code and without a system call.
+//! Kernel structures as bytes: reads and changes a socket address and a control message, without
+//! unsafe code and without system calls.
 
 use std::{
     mem::size_of,
@@ -10,21 +10,21 @@ use libc::c_int;
 
 /// Bytes of a control message before its data.
 pub(super) const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>();
-/// Bytes of the longer of the two kinds of packet info, with its header, rounded up.
+/// Bytes of the larger of the two kinds of packet info with its header, rounded up.
 pub(super) const CONTROL: usize = 64;
 
-/// A socket address of either family, as the kernel writes it.
+/// A socket address of either family, in the kernel's format.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct RawAddress(pub(super) [u8; size_of::<libc::sockaddr_in6>()]);
 
-/// A control message: none, or one `IP_PKTINFO`, or one `IPV6_PKTINFO`.
+/// Empty, or one `IP_PKTINFO` or `IPV6_PKTINFO` control message.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct Control(pub(super) [u8; CONTROL]);
 
 impl RawAddress {
-    /// The address: family, port, then (IPv4) the address or (IPv6) flow, address and scope.
+    /// Parses the address: family, port, then (IPv4) the address or (IPv6) flow, address and scope.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         let [f0, f1, p0, p1, rest @ ..] = &self.0;
         let port = u16::from_be_bytes([*p0, *p1]);
@@ -46,12 +46,12 @@ impl RawAddress {
 }
 
 impl Control {
-    /// Clears the interface of a packet info, so that it says from which address to send and
-    /// leaves it to the routing table by which way: the way back need not be the way in. A
-    /// link-local address means nothing without its interface and keeps it.
+    /// Clears the interface of a packet info. It then sets only the source address and leaves the
+    /// route to the routing table, because the return path may differ from the incoming one. A
+    /// link-local address keeps its interface because it is meaningless without one.
     ///
     /// The data are, for IPv4: interface, address, address; for IPv6: address, interface. Without a
-    /// packet info nothing in here is sent, and whatever is changed does not matter.
+    /// packet info the kernel reads nothing from this buffer, so changes to it do not matter.
     pub(super) fn leave_route_open(&mut self) {
         let Some((header, data)) = self.0.split_first_chunk_mut::<CONTROL_HEADER>() else {
             return;

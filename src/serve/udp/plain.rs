@@ -1,7 +1,8 @@
-//! Datagrams one by one, with nothing but what every system has: the fallback off Linux.
+//! Handles datagrams one by one with portable calls: the fallback for systems other than Linux.
 //!
-//! It does not know which address of a wildcard was asked; the system chooses the reply's source.
-//! What the handler spawns runs on the runtime that the thread was given, not in the thread.
+//! It does not know to which address of a wildcard a query was sent; the system chooses the reply's
+//! source address. Tasks that the handler spawns run on the runtime that the thread has entered,
+//! not in the thread.
 
 use std::{
     io,
@@ -31,17 +32,17 @@ impl Responder for PlainUdpResponder<'_> {
     }
 }
 
-/// Serves one socket until told to stop, and then what the system still holds.
+/// Serves one socket until the stop signal, then answers what the system has buffered.
 ///
 /// # Errors
-/// There is no descriptor to be had.
+/// No file descriptor is available.
 pub(in crate::serve) fn serve<H: Handler>(
     shared: &Arc<Socket>,
     mut handler: H,
     stop: &StopSignal,
 ) -> io::Result<()> {
     let socket = UdpSocket::from(shared.try_clone()?);
-    // One byte more than a query may have: that byte tells that it has been cut.
+    // One byte more than the longest query, to detect truncation.
     let mut query = [0; QUERY + 1];
     let mut reply = [0; REPLY];
     let mut one = |handler: &mut H| -> io::Result<()> {

@@ -1,14 +1,14 @@
-//! The runtime of one worker's queries that wait for an upstream.
+//! The runtime for one worker's queries that wait for an upstream.
 //!
 //! ```text
-//!   nobody waits      a turn: asleep in recvmmsg until a datagram comes
-//!   somebody waits    a turn: their tasks run, asleep in epoll_wait, until a datagram comes
+//!   no query in flight    a turn: sleeps in recvmmsg until a datagram arrives
+//!   queries in flight     a turn: runs their tasks, sleeps in epoll_wait until a datagram arrives
 //! ```
 //!
-//! They wait on the thread that took them, because a hop to another one and back costs more than
-//! all else that a forwarded query needs of the processor. What a task does at a time is short, and
-//! datagrams come before tasks: a few of those run, then the socket is looked at again. What may
-//! take longer, the connections to upstreams, runs on the runtime of the program.
+//! Queries wait on the thread that received them, because a switch to another thread and back costs
+//! more CPU time than the rest of a forwarded query. A task runs only briefly at a time. Datagrams
+//! have priority over tasks: after a few tasks the socket is checked again. Longer work, such as
+//! connecting to upstreams, runs on the program's runtime.
 
 use std::{io, mem, sync::Arc, time::Duration};
 
@@ -24,22 +24,22 @@ use super::{
     common::STOP_CHECK,
 };
 
-/// Tasks that run before it is looked for datagrams. Each takes some ten microseconds, and that is
-/// what an answer may wait for them; to look costs one system call.
+/// Tasks that run before the socket is checked again. A task takes about ten microseconds, which
+/// delays an answer; a check costs one system call.
 const TASKS: u32 = 8;
-/// How often it is looked for datagrams where the kernel has no room to tell of them.
+/// How often the socket is polled if the kernel cannot register it.
 const LOOK: Duration = Duration::from_millis(1);
-/// How often it is looked at the end whether somebody still waits.
+/// How often shutdown checks whether queries are still in flight.
 const END_CHECK: Duration = Duration::from_millis(5);
 
-/// A worker's socket, and the runtime that tasks run on which are spawned by its handler.
+/// A worker's socket, and the runtime for the tasks that its handler spawns.
 pub(super) struct Reactor {
     socket: Arc<Socket>,
     runtime: Runtime,
-    /// Made when somebody waits for the first time: where nothing is forwarded, the kernel has no
-    /// second place to tell of a datagram.
+    /// Registered when the first query waits: without forwarding, the kernel does not need to
+    /// signal datagrams twice.
     readable: Option<AsyncFd<Arc<Socket>>>,
-    /// Whether the last batch was a full one: there may be more, and the tasks get their turn first.
+    /// Whether the last batch was full. More datagrams may be available, but the tasks run first.
     full: bool,
 }
 
@@ -57,8 +57,9 @@ impl Reactor {
         })
     }
 
-    /// Waits for datagrams, [`STOP_CHECK`] at most, lets those tasks run meanwhile that there are, and
-    /// has `answer` called with how many have come. What that spawns runs here, in later turns.
+    /// Waits up to [`STOP_CHECK`] for datagrams, runs the existing tasks meanwhile, and calls
+    /// `answer` with the number of received datagrams. Tasks that `answer` spawns run here, in
+    /// later turns.
     pub(super) fn turn(
         &mut self,
         batch: &mut Batch,
@@ -72,7 +73,7 @@ impl Reactor {
             self.readable = register(&self.socket).ok();
         }
         let Some(readable) = &self.readable else {
-            // Who waits must not cost the others their answers.
+            // In-flight queries must not keep other clients from an answer.
             self.runtime.block_on(time::sleep(LOOK));
             return self.answer(batch, Wait::Not, answer);
         };
@@ -85,7 +86,7 @@ impl Reactor {
             let received = batch.receive(&self.socket, Wait::Not);
             let full = matches!(received, Ok(BATCH));
             if !full {
-                // Fewer than a batch holds are all that there were.
+                // A batch that is not full has emptied the socket.
                 ready.clear_ready();
             }
             answer(batch, received?);
@@ -94,7 +95,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// The same without a turn of the tasks, and without waiting where `wait` says so.
+    /// Like [`Self::turn`], but runs no tasks, and does not wait if `wait` says so.
     pub(super) fn answer(
         &self,
         batch: &mut Batch,
@@ -102,19 +103,19 @@ impl Reactor {
         answer: impl FnOnce(&mut Batch, usize),
     ) -> io::Result<()> {
         let received = batch.receive(&self.socket, wait)?;
-        // Within the runtime, or what is spawned would have to wake it.
+        // Within the runtime, so that a spawned task need not wake it.
         self.runtime.block_on(async { answer(batch, received) });
         Ok(())
     }
 
-    /// Lets the tasks run until all have ended, or `longest` has passed.
+    /// Runs the tasks until all have ended or `longest` has passed.
     pub(super) fn finish(&self, longest: Duration) {
         let ended = async {
             while !self.is_idle() {
                 time::sleep(END_CHECK).await;
             }
         };
-        // What has not ended by then ends with the runtime.
+        // The remaining tasks end with the runtime.
         let _ = self
             .runtime
             .block_on(async { time::timeout(longest, ended).await });

@@ -1,4 +1,5 @@
-//! The state that a connection's task shares with the pool, and the requests that the pool sends it.
+//! The state that a connection's task shares with the pool, and the requests that the pool sends
+//! it.
 
 use std::{
     sync::{
@@ -12,33 +13,33 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::reply::{Reply, TransportFault};
 
-/// How long a connection without a question is kept. Most servers wait for longer than this, and
-/// so it is we who close (RFC 7766 section 6.2.3).
+/// How long an idle connection is kept. Most servers wait longer, so dnsgate is the side that
+/// closes (RFC 7766 section 6.2.3).
 pub(super) const IDLE: Duration = Duration::from_secs(8);
 
-/// A question in the queue of a connection.
+/// A query in the queue of a connection.
 pub(super) struct StreamRequest {
-    /// The encoded query. On a pipeline, its id is set by the connection.
+    /// The encoded query. On a pipeline, the connection sets its ID.
     pub(super) query: Vec<u8>,
-    /// Dropped without a word when the connection is lost.
+    /// Dropped without a value if the connection is lost.
     pub(super) reply: oneshot::Sender<Result<Reply, TransportFault>>,
 }
 
 /// The state of a connection, written by its task.
 pub(super) struct ConnectionState {
     pub(super) connected: OnceLock<Instant>,
-    /// Why it never stood.
+    /// Why connecting failed.
     pub(super) failed: OnceLock<TransportFault>,
     pub(super) heard: AtomicU64,
     pub(super) answered: AtomicUsize,
-    /// Questions that may be under way, as configured.
+    /// The configured maximum of in-flight queries.
     most: usize,
-    /// The same, or fewer where the server wants that.
+    /// The current maximum; lower than configured if the server asks for that.
     places: AtomicUsize,
 }
 
 impl ConnectionState {
-    /// Of a connection that may have so many questions under way.
+    /// The state of a connection with this maximum of in-flight queries.
     pub(super) fn new(places: usize) -> Self {
         Self {
             connected: OnceLock::new(),
@@ -50,23 +51,23 @@ impl ConnectionState {
         }
     }
 
-    /// Questions that may be under way.
+    /// The current maximum of in-flight queries.
     pub(super) fn places(&self) -> usize {
         self.places.load(Ordering::Relaxed)
     }
 
-    /// The server takes no more than so many at a time.
+    /// Sets the maximum that the server accepts.
     pub(super) fn wants(&self, most: usize) {
         self.places
             .store(most.clamp(1, self.most), Ordering::Relaxed);
     }
 
-    /// A message has come.
+    /// Counts a received message.
     pub(super) fn heard(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A question was answered.
+    /// Counts an answered query.
     pub(super) fn answered(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! A datagram there, a datagram back.
+//! Sends one datagram and receives one.
 //!
-//! Each question has a socket of its own, so its source port is one that the kernel picks at
-//! random, and it is connected, so the kernel takes datagrams from the server's address and port
-//! alone. Who cannot see the query has to guess port and id (RFC 5452).
+//! Each query has its own socket, so the kernel picks a random source port. The socket is
+//! connected, so the kernel accepts datagrams only from the server's address and port. An attacker
+//! who cannot see the query must guess port and ID (RFC 5452).
 
 use std::{
     io::{self, Read as _},
@@ -19,21 +19,22 @@ use super::{
 };
 use dnsgate_core::dns::upstream_query;
 
-/// Room for one reply. We announce 1232 bytes; some servers send more than they were told to.
+/// Buffer for one reply. dnsgate announces 1232 bytes, but some servers send more.
 const LARGEST_REPLY: usize = 4096;
 
-/// What is waited for: a datagram, or an error, which is what ICMP says of a closed port.
+/// The events to wait for: a datagram, or an error such as an ICMP message about a closed port.
 const ARRIVAL: Interest = Interest::READABLE.add(Interest::ERROR);
 
-/// What came back.
+/// The result of the exchange.
 pub(super) enum DatagramReply {
     /// A reply.
     Reply(Reply),
-    /// None, but several that somebody who guesses could have sent.
+    /// No reply, but several mismatches that an attacker may have sent.
     Forgeries,
 }
 
-/// Asks `address` the encoded `query`. What is no reply to it is ignored, `near_misses` times.
+/// Sends the encoded `query` to `address`. Ignores datagrams that are not a reply to it, up to
+/// `near_misses` times.
 pub(super) async fn ask(
     address: SocketAddr,
     query: Vec<u8>,
@@ -42,8 +43,8 @@ pub(super) async fn ask(
 ) -> Result<DatagramReply, TransportFault> {
     let socket = open(address)?;
     let sent = Instant::now();
-    // A socket that is new has room for one datagram, and what it cannot send now it never will: it
-    // is not waited for. So the runtime learns of the socket only when there is something to wait for.
+    // A new socket has buffer space for one datagram, and an error now is permanent, so this does
+    // not wait. The runtime registers the socket only when there is something to wait for.
     socket.send(&query).map_err(|error| of_io(&error))?;
     let socket = UdpSocket::from_std(socket.into()).map_err(|_| TransportFault::Busy)?;
     for _ in 0..near_misses {
@@ -61,8 +62,8 @@ pub(super) async fn ask(
     Ok(DatagramReply::Forgeries)
 }
 
-/// The datagram that is there, if it is a reply to `query`. Room for the largest is needed while
-/// it is read; what waits for a reply holds none.
+/// Receives the pending datagram, if it is a reply to `query`. The large buffer exists only during
+/// this call; a waiting query holds none.
 fn receive(socket: &UdpSocket, query: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut room = [0; LARGEST_REPLY];
     let length = (&*SockRef::from(socket)).read(&mut room)?;
@@ -70,10 +71,10 @@ fn receive(socket: &UdpSocket, query: &[u8]) -> io::Result<Option<Vec<u8>>> {
     Ok(upstream_query::is_reply_to(message, query).then(|| message.to_vec()))
 }
 
-/// A socket for one question. To connect it binds it, too: the kernel picks the port then, as it
-/// would for a bind of its own, which would be one more system call.
+/// Opens a socket for one query. Connecting also binds it, so the kernel picks the port without a
+/// separate system call.
 fn open(address: SocketAddr) -> Result<Socket, TransportFault> {
-    // What fails here is for want of sockets: not the server's fault.
+    // An error here is a lack of sockets, not the server's fault.
     let busy = |_: io::Error| TransportFault::Busy;
     let domain = Domain::for_address(address);
     let kind = Type::DGRAM.nonblocking();

@@ -1,4 +1,4 @@
-//! TCP and TLS, until the connection stands.
+//! Establishes a connection: TCP, TLS, HTTP/2.
 
 use std::net::SocketAddr;
 
@@ -20,17 +20,17 @@ pub(super) struct Dialer {
     pub(super) protocol: Protocol,
 }
 
-/// What is spoken on the connection.
+/// The protocol on the connection.
 pub(super) enum Protocol {
-    /// Messages with their length before them (RFC 7766).
+    /// Messages with a length prefix (RFC 7766).
     Tcp,
-    /// The same under TLS (RFC 7858).
+    /// The same over TLS (RFC 7858).
     Tls(Tls),
-    /// HTTP/2 under TLS, to a URL (RFC 8484).
+    /// HTTP/2 over TLS, to a URL (RFC 8484).
     Https(Tls, Uri),
 }
 
-/// A connection that stands.
+/// An established connection.
 pub(super) enum Established {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -41,10 +41,10 @@ impl Dialer {
     /// Connects.
     ///
     /// # Errors
-    /// Refused, reset, no route, a certificate that is not good for the server, no HTTP/2.
+    /// Refused, reset, no route, a certificate that is not valid for the server, no HTTP/2.
     pub(super) async fn dial(&self) -> Result<Established, ConnectError> {
         let stream = TcpStream::connect(self.address).await?;
-        // Queries go out whole, and at once.
+        // Each query is written whole, so it can leave at once.
         stream.set_nodelay(true)?;
         Ok(match &self.protocol {
             Protocol::Tcp => Established::Plain(stream),

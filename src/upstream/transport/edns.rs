@@ -1,30 +1,30 @@
-//! Which servers are asked without EDNS: those that answered FORMERR, NOTIMP or BADVERS to a query
-//! with an OPT record, and something else to the same query without one.
+//! Tracks which servers are queried without EDNS: those that answered FORMERR, NOTIMP or BADVERS to
+//! a query with an OPT record, and something else to the same query without it.
 //!
-//! Without EDNS a reply over UDP has 512 bytes at most, so more questions go to TCP, and there are no
-//! signatures. So a server is asked with it again after a while.
+//! Without EDNS a reply over UDP has at most 512 bytes, so more queries go to TCP, and there are no
+//! signatures. After a while EDNS is therefore tried again.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// How long a server is asked without EDNS before one question has it again. Long enough that the
-/// second query, which a server without EDNS costs then, is one in thousands; short enough that a
-/// server which was updated, or a firewall that was mended, is soon asked for signatures again.
-/// No official reference; Unbound keeps what it knows of a server for 15 minutes.
+/// How long a server is queried without EDNS before one query tries it again. Long enough that the
+/// second query, which such a try costs, is one in thousands; short enough that an updated server
+/// or firewall soon gets queries for signatures again. There is no official reference; Unbound
+/// keeps its server data for 15 minutes.
 const PLAIN: Duration = Duration::from_secs(300);
 
-/// Whether one server knows EDNS, as far as is known.
+/// Whether one server supports EDNS, as far as is known.
 #[derive(Debug, Default)]
 pub(super) struct EdnsSupport {
-    /// Until when it is asked without.
+    /// Time until which the server is queried without EDNS.
     plain: Mutex<Option<Instant>>,
 }
 
 impl EdnsSupport {
-    /// Whether the next question has an OPT record. Of those that come after the time without, one
-    /// has, and the others follow when it went well.
+    /// Whether the next query has an OPT record. After the time without EDNS, one query tries it,
+    /// and the others follow if it succeeds.
     pub(super) fn is_spoken(&self, now: Instant) -> bool {
         match &mut *self.lock() {
             None => true,
@@ -36,13 +36,12 @@ impl EdnsSupport {
         }
     }
 
-    /// A query with an OPT record was answered.
+    /// Records an answer to a query with an OPT record.
     pub(super) fn works(&self) {
         *self.lock() = None;
     }
 
-    /// A query was answered without an OPT record, and was not with one. Returns whether that is
-    /// news.
+    /// Records that a query was answered only without an OPT record. Returns whether that is new.
     pub(super) fn fails(&self, now: Instant) -> bool {
         self.lock().replace(now + PLAIN).is_none()
     }

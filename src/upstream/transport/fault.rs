@@ -1,4 +1,4 @@
-//! What an error of the network or of TLS says of the server.
+//! Maps errors of the network and of TLS to server faults.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 use super::reply::TransportFault;
 use dnsgate_core::dns::ServerFault;
 
-/// An error while connecting: what kind it is, and in the words of whoever found it.
+/// An error while connecting: its kind and the text of the underlying error.
 pub(super) struct ConnectError {
     pub(super) fault: TransportFault,
     pub(super) detail: String,
@@ -32,7 +32,7 @@ impl From<ServerFault> for ConnectError {
     }
 }
 
-/// What an error of a socket, or of TLS on it, says.
+/// Maps an error of a socket, or of TLS on it.
 pub(super) fn of_io(error: &io::Error) -> TransportFault {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     if let Some(error) = tls {
@@ -56,7 +56,8 @@ pub(super) fn of_io(error: &io::Error) -> TransportFault {
     })
 }
 
-/// Without a descriptor, memory, a free port or room to send there is no way to any server.
+/// Whether this machine lacks a descriptor, memory, a free port or buffer space. Then no server can
+/// be queried.
 fn is_ours(error: &io::Error) -> bool {
     let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     matches!(
@@ -84,12 +85,12 @@ fn of_tls(error: &Error) -> ServerFault {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             ServerFault::CertificateNotYetValid
         }
-        // An authority of the same name, but with another key, is another one.
+        // An issuer with the same name but another key is an unknown issuer.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             ServerFault::CertificateIssuer
         }
-        // Marked as a CA: most often a server's own certificate, which nobody else has signed. rustls
-        // does not tell that by a variant of its own.
+        // The certificate is marked as a CA: usually a self-signed server certificate. rustls has
+        // no variant of its own for this error.
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             ServerFault::CertificateIssuer
         }

@@ -1,6 +1,6 @@
-//! DNS over HTTPS (RFC 8484): each question a POST, each reply a response, on one connection.
+//! DNS over HTTPS (RFC 8484): each query is a POST, each reply a response, all on one connection.
 //!
-//! No header tells who asks: no user agent, no cookie, no language.
+//! No header identifies the client: no user agent, no cookie, no language.
 
 use std::{net::SocketAddr, pin::pin};
 
@@ -22,13 +22,13 @@ use super::{
 };
 use dnsgate_core::dns::{ServerFault, upstream_query};
 
-/// How HTTP/2 is asked for in the TLS handshake (RFC 9113 section 3.2).
+/// The TLS protocol name of HTTP/2 (RFC 9113 section 3.2).
 pub(super) const ALPN: &[u8] = b"h2";
-/// The media type of a message, there and back.
+/// The media type of queries and replies.
 const DNS_MESSAGE: &str = "application/dns-message";
-/// The largest message.
+/// Maximum bytes of a message.
 const LARGEST_REPLY: usize = 65_535;
-/// Headers of one response, in bytes; real ones have a few hundred.
+/// Maximum bytes of the headers of one response; real ones have a few hundred.
 const MOST_HEADERS: u32 = 16 * 1024;
 
 /// An HTTP/2 connection.
@@ -38,11 +38,11 @@ pub(super) struct Http {
     url: Uri,
 }
 
-/// How a request ended.
+/// The result of a request, for the connection.
 enum Ended {
     /// The connection takes no more requests.
     NoMore,
-    /// It was answered, did not work out, or nobody waits for it any longer.
+    /// It was answered, it failed, or nobody waits for it any longer.
     Other,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn url(address: SocketAddr, name: Option<&str>, path: &str) -> Result
         .map_err(|_| OpenError::Path(path.into()))
 }
 
-/// Begins to speak HTTP/2.
+/// Starts HTTP/2 on the connection.
 pub(super) async fn open(stream: TlsStream<TcpStream>, url: Uri) -> Result<Http, h2::Error> {
     let (requests, connection) = client::Builder::new()
         .enable_push(false)
@@ -75,8 +75,8 @@ pub(super) async fn open(stream: TlsStream<TcpStream>, url: Uri) -> Result<Http,
     })
 }
 
-/// Serves the questions of `queue`, until the connection is lost, idle, or nobody's any longer.
-/// What is dropped with it is lost, which is how those who wait are told.
+/// Serves the queries in `queue` until the connection is lost or idle, or nobody holds it. A query
+/// that is dropped with it reports a lost connection to its caller.
 pub(super) async fn serve(
     http: Http,
     mut queue: mpsc::Receiver<StreamRequest>,
@@ -90,8 +90,8 @@ pub(super) async fn serve(
     let mut connection = pin!(connection);
     let mut asked = FuturesUnordered::new();
     let mut idle = pin!(time::sleep(IDLE));
-    // No more questions, because the server said goodbye; those that have been taken may yet be
-    // answered, even with what had come when the connection ended.
+    // The server has announced the end, so no new queries are accepted. The accepted ones may still
+    // be answered, also from data that arrived before the connection ended.
     let (mut closing, mut ended) = (false, false);
     while !closing || !asked.is_empty() {
         if closing {
@@ -101,7 +101,8 @@ pub(super) async fn serve(
         tokio::select! {
             queued = queue.recv(), if !closing && asked.len() < state.places() => {
                 let Some(queued) = queued else { return };
-                // Known as soon as it has said so. More of them would only wait here.
+                // The limit is known once the server has announced it. More queries would only wait
+                // here.
                 state.wants(requests.current_max_send_streams());
                 idle.as_mut().reset(Instant::now() + IDLE);
                 asked.push(serve_one(requests.clone(), url.clone(), queued, state));
@@ -133,7 +134,7 @@ async fn serve_one(
     };
     match result {
         Ok(result) => {
-            // Before anybody can learn that the connection is lost.
+            // Counted before the caller can learn that the connection is lost.
             state.heard();
             state.answered();
             let _ = reply.send(result);
@@ -144,7 +145,7 @@ async fn serve_one(
     }
 }
 
-/// One request and its response. The error is the connection's or the stream's.
+/// Sends one request and reads its response. The error is the connection's or the stream's.
 async fn exchange(
     requests: SendRequest<Bytes>,
     url: Uri,

@@ -1,10 +1,10 @@
-//! A server's certificate: signed by somebody who is trusted, or one of `ca_file`'s own.
+//! Verifies a server's certificate: signed by a trusted issuer, or itself listed in `ca_file`.
 //!
-//! Who lists a server's own certificate as its `ca_file` trusts that certificate. What
-//! `openssl req -x509` makes is marked as a CA, which the rules of the web do not let stand for a
-//! server, and one that somebody else has signed has no issuer in the file. Both are accepted if they
-//! are, byte for byte, in the file, are valid today and are for the server's name. Everything else
-//! about certificates is webpki's.
+//! A certificate in `ca_file` is trusted even if it is the server's own. A certificate from
+//! `openssl req -x509` is marked as a CA, which web rules do not accept for a server, and a
+//! certificate that a third party has signed has no issuer in the file. Both are accepted if they
+//! are byte for byte in the file, are currently valid and match the server's name. webpki does all
+//! other checks.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-/// Judges the certificate of a server.
+/// The verifier of a server's certificate.
 #[derive(Debug)]
 pub(super) struct Pinned {
     chains: Arc<WebPkiServerVerifier>,
@@ -27,7 +27,7 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
-    /// What `chains` accepts, and these certificates themselves.
+    /// Accepts the certificates that `chains` accepts, and these certificates themselves.
     pub(super) const fn new(
         chains: Arc<WebPkiServerVerifier>,
         certificates: Arc<[CertificateDer<'static>]>,
@@ -55,9 +55,9 @@ impl ServerCertVerifier for Pinned {
             ocsp_response,
             now,
         );
-        // webpki looks at the dates before everything else of a certificate that it can read, so one
-        // that fails for its issuer or signature, or for being a CA (which is among the other errors),
-        // is valid today. A test holds that.
+        // webpki checks the dates of a readable certificate first. A certificate that fails because
+        // of its issuer, its signature or its CA mark (which is among the other errors) is
+        // therefore currently valid. A test verifies this.
         match judged {
             Err(Error::InvalidCertificate(
                 CertificateError::UnknownIssuer

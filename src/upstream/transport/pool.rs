@@ -1,8 +1,10 @@
-//! The pool of connections to one server: one, as long as its pipeline has room; opened when a query needs it.
+//! The pool of connections to one server. It opens a connection when a query needs one and uses a
+//! single connection as long as its pipeline has room.
 //!
-//! A server may close a connection after any answer (RFC 7766 section 6.2.4), with other questions
-//! on it. Those are put on another one, as long as whoever asks has time. Where a server closes after
-//! a few answers, the next connections are given as few questions, and there are more of them.
+//! A server may close a connection after any answer (RFC 7766 section 6.2.4) while other queries
+//! are on it. Those are moved to another connection if their callers still have time. If a server
+//! closes connections after a few answers, the next connections get only that many queries, and the
+//! pool opens more of them.
 
 use std::{
     collections::HashMap,
@@ -26,58 +28,60 @@ use crate::upstream::{
 };
 use dnsgate_core::dns::ServerFault;
 
-/// The most connections to one server, if not more are configured, where the server closes a connection after a few answers: with one question each, as many
-/// questions are asked in a round trip. What does not find a place shares one, and is asked again if
-/// that is lost. No official reference; servers limit the connections of a client to some hundred.
+/// Maximum number of connections to a server that closes each after a few answers, unless more are
+/// configured. With one query per connection, this many queries are answered per round trip.
+/// Further queries share a connection and are retried if it is lost. There is no official
+/// reference; servers limit the connections of a client to a few hundred.
 const SMALL_CONNECTIONS: usize = 64;
-/// How long it is remembered after how many answers the server closed. So a server that was only
-/// restarted in the middle of its work is soon asked on few connections again.
+/// How long the pool remembers after how many answers the server closed. A server that was only
+/// restarted is soon queried on few connections again.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// So many connections in a row may be lost with a question on them and without an answer to any. The
-/// server may close the first just as the question leaves, which is nobody's fault. The second may
-/// have another question on it that makes the server close. The third has none.
+/// Maximum number of consecutive connections that may be lost with a query and without any answer.
+/// The server may close the first just as the query is sent, which is nobody's fault. The second
+/// may carry another query that makes the server close. The third carries no other query.
 const FRUITLESS: usize = 3;
-/// A question that was lost so often gets a connection of its own: should it be the question that
-/// makes the server close, then the others no longer lose theirs to it.
+/// A query that was lost this often gets its own connection. If the query itself makes the server
+/// close, other queries are no longer lost with it.
 const SHARED: usize = 3;
-/// How often a question is put on a connection in all. With time for more, the server loses more
-/// questions than it answers.
+/// Maximum number of attempts for one query. With time for more, the server loses more queries than
+/// it answers.
 const TRIES: usize = 32;
 
 /// The connections to one server.
 pub(in crate::upstream) struct Pool {
     dialer: Arc<Dialer>,
     reporter: ServerReporter,
-    /// Where connections live. Who asks may have a runtime of its own, which ends before them.
+    /// The runtime of the connections. A caller may have its own runtime, which ends earlier.
     runtime: Handle,
-    /// The most connections to the server that take questions; a server that wants fewer closes some.
+    /// The maximum number of connections that accept queries; a server that wants fewer closes
+    /// some.
     most: usize,
-    /// The most questions under way on one of them.
+    /// The maximum number of in-flight queries on one connection.
     pipeline: usize,
     open: Mutex<OpenConnections>,
     held: Arc<PlaceTable>,
 }
 
-/// The places that are held, also on connections that take no further query.
+/// The slots in use, also on connections that accept no further query.
 #[derive(Default)]
 struct PlaceTable(Mutex<HeldPlaces>);
 
 #[derive(Default)]
 struct HeldPlaces {
     all: usize,
-    /// Those of each party. One that holds none is not in it.
+    /// Slots of each party. Parties without slots have no entry.
     parties: HashMap<u8, usize>,
 }
 
-/// A place of a party's; it is free again when dropped.
+/// A slot of a party. Released when dropped.
 struct Share {
     held: Arc<PlaceTable>,
     party: Party,
 }
 
 impl PlaceTable {
-    /// One more of so many, for a party that may have it. Questions are asked again on half of the
-    /// places at most: the others are for new ones.
+    /// Takes one of `places` slots, if the party's share allows it. Retries use at most half of the
+    /// slots; the rest is for first attempts.
     fn take(self: &Arc<Self>, places: usize, requester: Requester) -> Option<Share> {
         let mut taken = self.lock();
         if requester.again && taken.all >= places / 2 {
@@ -116,12 +120,12 @@ impl Drop for Share {
 struct OpenConnections {
     next: u64,
     connections: Vec<Arc<Connection>>,
-    /// After how many answers the server closed a connection that had more to answer, and when.
+    /// After how many answers the server closed a connection that had more queries, and when.
     closes_after: Option<(usize, Instant)>,
 }
 
 impl Pool {
-    /// Without a connection yet; those to come live on the runtime that this is called within.
+    /// Creates a pool without connections. They will live on the runtime of the caller.
     pub(super) fn new(dialer: Dialer, reporter: ServerReporter, limits: &UpstreamLimits) -> Self {
         Self {
             dialer: Arc::new(dialer),
@@ -134,20 +138,20 @@ impl Pool {
         }
     }
 
-    /// Where the server is.
+    /// The server's address.
     pub(super) fn address(&self) -> SocketAddr {
         self.dialer.address
     }
 
-    /// Asks the encoded `query`. A connection without a sign of life for `patience` is given no
-    /// further question.
+    /// Sends the encoded `query`. A connection without any message for `patience` gets no further
+    /// query.
     pub(super) async fn ask(
         &self,
         query: Vec<u8>,
         patience: Duration,
         requester: Requester,
     ) -> Result<Reply, TransportFault> {
-        // Held on whatever connection the question is put.
+        // Held for all attempts, whichever connection they use.
         let _share = self.share(requester)?;
         let mut least = 0;
         let mut fruitless = 0;
@@ -174,7 +178,7 @@ impl Pool {
         Err(TransportFault::Server(ServerFault::Closed))
     }
 
-    /// A place at the server, if this party may have one more.
+    /// Takes a slot at the server, if this party's share allows it.
     fn share(&self, requester: Requester) -> Result<Share, TransportFault> {
         let places = self.places(&self.lock());
         self.held
@@ -182,16 +186,17 @@ impl Pool {
             .ok_or_else(|| self.full(requester))
     }
 
-    /// There is no place.
+    /// Reports that no slot is free.
     fn full(&self, requester: Requester) -> TransportFault {
-        // Of one that is asked again, the first try still waits.
+        // For a retry, the first attempt is still in flight.
         if !requester.again {
             self.reporter.full();
         }
         TransportFault::Busy
     }
 
-    /// A place on a connection whose number is `least` or higher, `alone` if that can be.
+    /// Takes a slot on a connection with number `least` or higher. If `alone`, opens a connection
+    /// for this query only, if possible.
     fn slot(&self, least: u64, alone: bool) -> Option<PipelineSlot> {
         let mut open = self.lock();
         open.connections.retain(|connection| {
@@ -219,7 +224,8 @@ impl Pool {
         let more = !open.connections.is_empty();
         let descriptor = room.then(|| sockets::connection(more)).flatten();
         let Some(descriptor) = descriptor else {
-            // Any of them, and the newest of those that are alike: it will most likely last.
+            // Use the connection with the fewest queries, and of equal ones the newest, because it
+            // will probably last longest.
             let shared = open.connections.iter().rev();
             return shared.min_by_key(|connection| connection.waiting())?.slot();
         };
@@ -237,17 +243,17 @@ impl Pool {
         slot
     }
 
-    /// How many places there are, those of connections that may yet be opened among them. Where the
-    /// server closes after a few answers there are more connections, but no more places.
+    /// The number of slots, including those of connections that can still be opened. If the server
+    /// closes after a few answers there are more connections, but not more slots.
     fn places(&self, open: &OpenConnections) -> usize {
         let places = open.connections.iter().map(|it| it.places());
-        // Those to come are taken to be like those that are there.
+        // Assumes that future connections resemble the current ones.
         let least = places.clone().min().unwrap_or(self.pipeline);
         let more = self.most.saturating_sub(open.connections.len());
         (places.sum::<usize>() + more * least).min(self.most * self.pipeline)
     }
 
-    /// A connection was lost that had answered so many questions, and not all.
+    /// Records the loss of a connection that had answered this many queries, but not all.
     fn lost(&self, number: u64, answered: usize) {
         if answered > 0 {
             self.lock().closes_after = Some((answered, Instant::now()));
@@ -255,7 +261,7 @@ impl Pool {
         self.forget(number);
     }
 
-    /// Puts no further question on a connection. It ends with the last question that is on it.
+    /// Assigns no further query to a connection. It ends with its last query.
     fn forget(&self, number: u64) {
         let mut open = self.lock();
         open.connections
@@ -268,7 +274,8 @@ impl Pool {
 }
 
 impl OpenConnections {
-    /// How few questions the next connection is for, where the server closed one after as many.
+    /// How many queries the next connection should get, if the server recently closed one after
+    /// this many.
     fn few(&self) -> Option<usize> {
         let (answers, since) = self.closes_after?;
         (since.elapsed() < REMEMBERED).then_some(answers)

@@ -1,9 +1,9 @@
-//! One connection, seen from outside: questions go in by a queue, and a task of its own connects,
-//! writes, reads and ends.
+//! One connection, from the outside: queries enter a queue, and a separate task connects, writes,
+//! reads and ends.
 //!
-//! The task begins with connecting, so that the questions which need the connection wait in its
-//! queue, and whoever came first may go away without taking it along. It ends when the server
-//! closes, when it has been idle, and when nobody holds the connection any longer.
+//! The task connects first, so the queries wait in its queue, and the first caller may leave
+//! without ending the connection. The task ends when the server closes, when the connection has
+//! been idle, and when nobody holds it any longer.
 
 use std::sync::{
     Arc,
@@ -28,37 +28,37 @@ use super::{
 };
 use crate::upstream::sockets::Descriptor;
 
-/// How long connecting may take, TLS and all.
+/// Timeout of connecting, including TLS.
 const CONNECT: Duration = Duration::from_secs(3);
-/// The connection was lost with the question on it.
+/// The connection was lost while the query was on it.
 pub(super) struct ConnectionLost;
 
-/// One connection, or the attempt to have one.
+/// A connection, established or being established.
 pub(super) struct Connection {
     /// Later connections have higher numbers.
     pub(super) number: u64,
     requests: mpsc::Sender<StreamRequest>,
     state: Arc<ConnectionState>,
     waiting: AtomicUsize,
-    /// Questions that were put on it, ever.
+    /// Total number of queries that it was given.
     taken: AtomicUsize,
-    /// The most of them, as far as can be.
+    /// Intended maximum of this total.
     share: usize,
 }
 
-/// What a connection is for.
+/// The parameters of a connection.
 pub(super) struct ConnectionPlan {
     /// Later connections have higher numbers.
     pub(super) number: u64,
-    /// The questions that are put on it, ever, as far as can be.
+    /// Intended maximum of the total number of queries.
     pub(super) share: usize,
-    /// The questions that may be under way on it.
+    /// The maximum number of in-flight queries.
     pub(super) places: usize,
-    /// What it is opened with.
+    /// The descriptor that it uses.
     pub(super) descriptor: Descriptor,
 }
 
-/// A place in the pipeline; it is free again when dropped.
+/// A pipeline slot. Released when dropped.
 pub(super) struct PipelineSlot(Arc<Connection>);
 
 impl Drop for PipelineSlot {
@@ -68,7 +68,7 @@ impl Drop for PipelineSlot {
 }
 
 impl Connection {
-    /// Begins to connect, on `runtime`.
+    /// Starts to connect on `runtime`.
     pub(super) fn open(
         plan: ConnectionPlan,
         dialer: Arc<Dialer>,
@@ -98,29 +98,29 @@ impl Connection {
         })
     }
 
-    /// Whether it has ended.
+    /// Whether the connection has ended.
     pub(super) fn is_closed(&self) -> bool {
         self.requests.is_closed()
     }
 
-    /// Questions that may be under way on it.
+    /// The maximum number of in-flight queries.
     pub(super) fn places(&self) -> usize {
         self.state.places()
     }
 
-    /// Whether as many questions were put on it as it is for.
+    /// Whether it has been given its intended number of queries.
     pub(super) fn is_spent(&self) -> bool {
         self.taken.load(Ordering::Relaxed) >= self.share
     }
 
-    /// Questions that wait on it.
+    /// The number of queries that wait on it.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// A place for one more question, if there is one.
+    /// Takes a pipeline slot, if one is free.
     pub(super) fn slot(self: &Arc<Self>) -> Option<PipelineSlot> {
-        // Taken under the lock of the pool, so nobody else adds in between.
+        // The pool's lock is held, so no other thread adds a query in between.
         if self.waiting.load(Ordering::Relaxed) >= self.places() {
             return None;
         }
@@ -136,13 +136,13 @@ impl PipelineSlot {
         self.0.number
     }
 
-    /// How many questions the connection has answered.
+    /// The number of queries that the connection has answered.
     pub(super) fn answered(&self) -> usize {
         self.0.state.answered.load(Ordering::Relaxed)
     }
 
-    /// Asks. When `patience` has passed without any reply on the connection, and not because it was
-    /// still connecting, `silent` is called; the reply is waited for all the same.
+    /// Sends a query. Calls `silent` if `patience` passes without any message on the connection,
+    /// unless it was still connecting, and then continues to wait for the reply.
     pub(super) async fn ask(
         &self,
         query: Vec<u8>,
@@ -154,7 +154,7 @@ impl PipelineSlot {
         let (reply, mut answer) = oneshot::channel();
         match connection.requests.try_send(StreamRequest { query, reply }) {
             Ok(()) => {}
-            // Questions that nobody waits for any longer are still in the queue.
+            // The queue still contains queries that nobody waits for any longer.
             Err(mpsc::error::TrySendError::Full(_)) => return Ok(Err(TransportFault::Busy)),
             Err(mpsc::error::TrySendError::Closed(_)) => {
                 let failed = connection.state.failed.get();
@@ -190,7 +190,7 @@ async fn run(
         }
         Err(_) => TransportFault::Silent,
     };
-    // First, so that whoever comes too late for the queue learns it, too.
+    // Set first, so that a caller that finds the queue closed reads it too.
     let _ = state.failed.set(fault);
     requests.close();
     while let Some(request) = requests.recv().await {

@@ -1,4 +1,4 @@
-//! How a question to one server ends.
+//! The result of a query to one server.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use dnsgate_core::dns::ServerFault;
 /// A server's reply.
 #[derive(Debug)]
 pub(in crate::upstream) struct Reply {
-    /// The message as it came, with the question if it had none. It is a response to the question;
-    /// nothing else of it was looked at.
+    /// The message as received, with the question added if it had none. It is a response to the
+    /// query; nothing else has been checked.
     pub(in crate::upstream) message: Vec<u8>,
     /// From the query to the reply.
     pub(in crate::upstream) rtt: Duration,
@@ -21,8 +21,8 @@ pub(in crate::upstream) enum TransportFault {
     Server(ServerFault),
     /// Connecting to the server took too long.
     Silent,
-    /// What came is not what the transport promises.
+    /// The message violates the transport's rules.
     Malformed,
-    /// There was no room to ask.
+    /// No resources to send the query.
     Busy,
 }

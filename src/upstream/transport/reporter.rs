@@ -1,11 +1,11 @@
-//! Reports what happens on the way to one server.
+//! Reports the transport events of one server.
 
 use std::sync::Arc;
 
 use crate::upstream::observer::{Observer, UpstreamEvent};
 use dnsgate_core::dns::ServerFault;
 
-/// Tells of messages that were ignored, and of what was found out about the server.
+/// Reports ignored messages and server properties to the observer.
 #[derive(Clone)]
 pub(in crate::upstream) struct ServerReporter {
     observer: Arc<dyn Observer>,
@@ -28,7 +28,7 @@ impl ServerReporter {
         self.observer.observe(UpstreamEvent::Mismatch { server });
     }
 
-    /// A question is asked again over TCP because its replies may be forged.
+    /// Reports that a query is sent again over TCP because its replies may be forged.
     pub(super) fn forged(&self) {
         let server = self.server;
         self.observer.observe(UpstreamEvent::Forged { server });
@@ -39,7 +39,7 @@ impl ServerReporter {
         self.observer.observe(UpstreamEvent::WithoutEdns { server });
     }
 
-    /// The server cannot be used, in words for the log.
+    /// Reports why the server cannot be used, with text for the log.
     pub(super) fn trouble(&self, fault: ServerFault, detail: &str) {
         self.observer.trouble(self.server, Some(fault), detail);
     }

@@ -1,8 +1,8 @@
-//! Messages with two bytes of length before each, many in flight, answered in any order (RFC 7766
-//! section 6.2.1.1).
+//! Messages with a two-byte length prefix, many in flight, answered in any order (RFC 7766 section
+//! 6.2.1.1).
 //!
-//! Reading and writing wait side by side: a server that writes before it reads on is read from
-//! while we have something to write.
+//! Reads and writes wait concurrently, so a server that writes before it reads does not block the
+//! connection.
 
 use std::{collections::HashMap, io, pin::pin, time::Duration};
 
@@ -20,9 +20,9 @@ use super::{
 };
 use dnsgate_core::dns::upstream_query;
 
-/// Bytes read ahead: most replies with their length in one system call.
+/// Read-ahead in bytes: enough to read most replies with their length in one system call.
 const READ_AHEAD: usize = 4096;
-/// How long to wait for replies that a server had sent before it stopped reading.
+/// How long to wait for replies that a server sent before it stopped reading.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The queries on one connection.
@@ -31,7 +31,7 @@ struct Pipeline {
     asked: HashMap<u16, PendingQuery>,
     /// Bytes to be written.
     output: BytesMut,
-    /// Whether everything written has been flushed: TLS buffers some.
+    /// Whether all written bytes have been flushed; TLS buffers some.
     flushed: bool,
 }
 
@@ -41,8 +41,8 @@ struct PendingQuery {
     reply: oneshot::Sender<Result<Reply, TransportFault>>,
 }
 
-/// Serves `requests` until the connection is lost or idle, or nobody holds it. A request that is dropped with it
-/// tells its sender that the connection was lost.
+/// Serves `requests` until the connection is lost or idle, or nobody holds it. A request that is
+/// dropped with it reports a lost connection to its caller.
 pub(super) async fn serve<S>(
     stream: S,
     mut requests: mpsc::Receiver<StreamRequest>,
@@ -56,7 +56,7 @@ pub(super) async fn serve<S>(
     let mut pipeline = Pipeline::default();
     let mut idle = pin!(time::sleep(IDLE));
     loop {
-        // Each of these loses nothing when another one is first.
+        // Each of these futures is cancellation-safe.
         tokio::select! {
             request = requests.recv() => {
                 let Some(request) = request else { return };
@@ -79,7 +79,7 @@ pub(super) async fn serve<S>(
             }
         }
     }
-    // The server reads no more, but what it had answered before counts.
+    // The server no longer reads, but its earlier replies still count.
     requests.close();
     let end = Instant::now() + LAST_WORDS;
     while let Ok(Ok(1..)) = time::timeout_at(end, reader.read_buf(&mut input)).await {
@@ -87,7 +87,7 @@ pub(super) async fn serve<S>(
     }
 }
 
-/// Takes a whole message off the input.
+/// Removes one complete message from the input.
 fn next_message(input: &mut BytesMut) -> Option<Vec<u8>> {
     let (length, rest) = input.split_first_chunk::<2>()?;
     let message = rest
@@ -97,7 +97,7 @@ fn next_message(input: &mut BytesMut) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// Writes some of the output, or flushes when all is written. Returns whether that was done.
+/// Writes some of the output, or flushes if all of it is written. Returns whether it flushed.
 async fn write(writer: &mut (impl AsyncWrite + Unpin), output: &mut BytesMut) -> io::Result<bool> {
     if output.is_empty() {
         writer.flush().await?;
@@ -110,27 +110,27 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), output: &mut BytesMut) ->
 }
 
 impl Pipeline {
-    /// Whether there is nothing to write, nor to flush.
+    /// Whether there is nothing to write or to flush.
     fn is_written(&self) -> bool {
         self.output.is_empty() && self.flushed
     }
 
-    /// Takes a question, under an id of its own. As many as `places` wait for an answer at most.
+    /// Adds a query under an ID of its own. At most `places` queries wait for an answer.
     fn add(&mut self, request: StreamRequest, places: usize) {
         let StreamRequest { mut query, reply } = request;
-        // Those that nobody waits for keep their ids, so that late replies are not taken for those
-        // to other questions; up to a point.
+        // Abandoned queries keep their IDs, so that late replies do not match other queries, but
+        // only up to a limit.
         if self.asked.len() >= 2 * places {
             self.asked.retain(|_, asked| !asked.reply.is_closed());
         }
-        // There are twice as many ids as questions, and as many again, at least.
+        // At most half of the 65536 IDs are in use, because a pipeline has at most 16384 slots.
         let id = loop {
             let id: u16 = rand::random();
             if !self.asked.contains_key(&id) {
                 break id;
             }
         };
-        // A query is some three hundred bytes at most.
+        // A query has about three hundred bytes at most.
         let Ok(length) = u16::try_from(query.len()) else {
             return;
         };
@@ -151,7 +151,7 @@ impl Pipeline {
         );
     }
 
-    /// Hands each whole message to the question that it answers.
+    /// Delivers each complete message to the query that it answers.
     fn answer_all(
         &mut self,
         input: &mut BytesMut,
@@ -164,7 +164,7 @@ impl Pipeline {
         }
     }
 
-    /// Hands a message to the question that it answers.
+    /// Delivers a message to the query that it answers.
     fn answer(&mut self, message: Vec<u8>, state: &ConnectionState, reporter: &ServerReporter) {
         let id = message.first_chunk().map(|id| u16::from_be_bytes(*id));
         let question = id.filter(|id| {

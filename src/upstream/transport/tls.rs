@@ -1,7 +1,7 @@
-//! Whom TLS trusts, and whom it expects.
+//! The trusted certificates and the expected server name of TLS.
 //!
-//! Without a `ca_file` in the configuration the system's root certificates are trusted, read when the
-//! configuration is.
+//! Without a `ca_file` in the configuration, the system's root certificates are trusted. They are
+//! read together with the configuration.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -20,7 +20,7 @@ use dnsgate_verify::{RootsError, TrustedRoots};
 /// TLS to the servers of an upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// The `ca_file` is not certificates.
+    /// The `ca_file` contains no certificates.
     #[error(
         "its `ca_file` holds no certificate that can be read; it must be certificates in PEM form"
     )]
@@ -31,21 +31,21 @@ pub(crate) enum OpenError {
          file in SSL_CERT_FILE, or give the upstream a `ca_file`"
     )]
     NoRoots,
-    /// No certificate can have this name.
+    /// The name is not valid in a certificate.
     #[error("{0:?} is not a name that a certificate can have")]
     Name(Box<str>),
-    /// The URL cannot be made.
+    /// The path is not valid in a URL.
     #[error("{0:?} cannot be the path of a URL")]
     Path(Box<str>),
-    /// rustls refuses.
+    /// rustls reported an error.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// rustls refuses the root certificates.
+    /// rustls rejected the root certificates.
     #[error("TLS: {0}")]
     Verifier(#[from] VerifierBuilderError),
 }
 
-/// The certificates that those of an upstream's servers must go back to; read at first use.
+/// The trusted certificates of an upstream, read at first use.
 pub(in crate::upstream) struct Roots<'c> {
     ca: Option<&'c [u8]>,
     read: Option<Arc<Pinned>>,
@@ -58,13 +58,13 @@ pub(super) struct Tls {
 }
 
 impl<'c> Roots<'c> {
-    /// Those of `ca_file` (PEM), or the system's.
+    /// The certificates in `ca_file` (PEM), or the system's.
     pub(in crate::upstream) const fn new(ca: Option<&'c [u8]>) -> Self {
         Self { ca, read: None }
     }
 
-    /// TLS to the server at `address`, whose certificate must be for `name` or else for its
-    /// address, to speak the protocol `alpn`.
+    /// TLS to the server at `address` for the protocol `alpn`. The certificate must be valid for
+    /// `name`, or for the address if there is no name.
     pub(super) fn client(
         &mut self,
         address: SocketAddr,
@@ -78,7 +78,7 @@ impl<'c> Roots<'c> {
             None => ServerName::IpAddress(address.ip().into()),
         };
         let provider = Arc::new(ring::default_provider());
-        // What is dangerous about a verifier of one's own: that it could accept too much.
+        // "Dangerous" because a custom verifier could accept too much.
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -109,7 +109,7 @@ impl<'c> Roots<'c> {
 }
 
 impl Tls {
-    /// The handshake.
+    /// Performs the handshake.
     pub(super) async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.connector.connect(self.name.clone(), stream).await
     }
