@@ -19,6 +19,7 @@ pub const HEADER: usize = 12;
 pub const CLASS_IN: u16 = 1;
 
 /// The fault of a packet and the response to it.
+///
 /// | packet | reply |
 /// |---|---|
 /// | shorter than a header | none |

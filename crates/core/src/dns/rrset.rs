@@ -232,7 +232,6 @@ pub fn wire_rdata(rdata: &RData) -> Result<Vec<u8>, RrsetError> {
 pub(super) enum Layout {
     /// No compressible name.
     Opaque,
-    /// `prefix` bytes, then one name, which is the last of it unless there is `more`: another name,
     /// `prefix` bytes, then one name. If `more` is set, another name and any bytes follow.
     Names { prefix: usize, more: bool },
 }
