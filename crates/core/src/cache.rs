@@ -1,16 +1,20 @@
 //! The cache of upstreams' responses, bounded in bytes.
 //!
-//! It keeps responses, not verdicts: each hit is filtered under the policy in force at that moment. Time is an argument.
+//! It stores responses, not verdicts: each hit is filtered by the policy in force at that moment.
+//! Time is an argument.
 //!
-//! A hit costs one keyed hash of the name, one shard's lock taken for reading, one comparison of
-//! the whole key, and an `Arc` counted up; it allocates nothing and waits for no writer elsewhere.
+//! A hit costs one keyed hash of the name, one read lock of a shard, one comparison of the whole
+//! key, and one `Arc` increment. It does not allocate, and it never waits for a writer in another
+//! shard.
 //!
-//! The table is quick_cache's: S3-FIFO keeps what is asked for often from being swept out by names
-//! that are asked for once, which a hostile client has no end of; a look-up takes a borrowed key
-//! and moves nothing, so that readers share the lock; weights are ours to define. The hash is the
-//! standard library's SipHash, keyed anew in each process, because clients choose the names.
+//! The table is quick_cache's. Its S3-FIFO eviction protects popular entries from names queried
+//! only once, of which a hostile client has an unlimited supply. A lookup takes a borrowed key and
+//! moves nothing, so that readers share the lock, and the weights are configurable. The hash is the
+//! standard library's SipHash with a random key per process, because unknown clients choose the
+//! names.
 //!
-//! Not here: who may ask (`policy`), which records may pass (`engine`), which server is asked (the program's `upstream`).
+//! This module does not decide who may ask (`policy`), which records may pass (`engine`), or which
+//! server is asked (the program's `upstream`).
 
 mod entry;
 mod slot;
@@ -34,66 +38,70 @@ use stats::{Counters, LookupResult};
 
 use crate::dns::{Failure, NameRef, RecordType, Response};
 
-/// How long a failure is remembered (RFC 9520 section 3.2: at least a second, at most
-/// five minutes). Long enough that a storm of retries asks once, short enough that nobody notices
-/// when the upstream is back.
+/// How long a failure is cached (RFC 9520 section 3.2: at least a second, at most five minutes). It
+/// is long enough that many retries cause one question, and short enough that a recovered upstream
+/// is used promptly.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
-/// The least room of one shard: several times the largest responses, so that they have a place.
+/// The minimum size of a shard in bytes: several times the largest response, so that every response
+/// fits.
 const SHARD: usize = 512 << 10;
-/// The most shards: writers of as many cores seldom meet.
+/// The maximum number of shards, which makes lock contention between writers on as many cores rare.
 const MAX_SHARDS: usize = 64;
-/// About what an entry weighs. The table sizes its memory of keys that it threw out by it: half as
-/// many as there would be entries of this weight.
+/// The typical weight of an entry in bytes. The table remembers half as many evicted keys as there
+/// would be entries of this weight.
 const TYPICAL_ENTRY: usize = 1 << 10;
 
-/// How the cache keeps responses.
+/// The cache settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CacheSettings {
-    /// The most bytes; 0 keeps nothing.
+    /// The maximum size in bytes; 0 disables the cache.
     pub size: usize,
-    /// A response is fresh for at least this long, in seconds.
+    /// The minimum lifetime of a response, in seconds.
     pub min_ttl: u32,
-    /// A response is fresh for at most this long, in seconds. Takes precedence over `min_ttl`.
+    /// The maximum lifetime of a response, in seconds. Takes precedence over `min_ttl`.
     pub max_ttl: u32,
-    /// How long a response may be served stale after that, in seconds, when the upstream fails (RFC 8767).
+    /// How long an expired response may be served stale if the upstream fails, in seconds (RFC
+    /// 8767).
     pub serve_stale: u32,
-    /// Whether a stale response is served, too, when the upstream suddenly denies the name or the data.
+    /// Whether a stale response is also served when the upstream unexpectedly denies the name or
+    /// the data.
     pub bridge_denials: bool,
 }
 
-/// The key of a response: a question in class IN, the bits that change its answer, and the upstream.
+/// The key of a response: a question in class IN, the query bits that affect the answer, and the
+/// upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheKey<'k> {
-    /// The name asked for.
+    /// The name of the question.
     pub name: NameRef<'k>,
-    /// The type asked for.
+    /// The type of the question.
     pub qtype: RecordType,
-    /// Whether signatures were asked for.
+    /// Whether the question requests signatures.
     pub dnssec_ok: bool,
-    /// Whether the upstream was not to validate.
+    /// Whether the question asks the upstream not to validate.
     pub checking_disabled: bool,
-    /// The partition of the upstream: its responses serve only those who may ask it.
+    /// The partition of the upstream. Its responses serve only questions to this upstream.
     pub partition: u32,
 }
 
-/// What the cache has for a question.
+/// The result of a cache lookup.
 #[derive(Clone, Debug)]
 pub enum CacheLookup {
-    /// Fresh.
+    /// An unexpired entry.
     Fresh(Arc<CacheEntry>),
-    /// Fresh, asked for often, and near its end: the caller that gets this one renews it.
+    /// A popular unexpired entry near its expiry. The caller that gets this result renews it.
     Refresh(Arc<CacheEntry>),
-    /// Stale: to be used only when the upstream fails or takes too long.
+    /// A stale entry, for use only if the upstream fails or is too slow.
     Stale(Arc<CacheEntry>),
-    /// Stale, and the upstream failed a moment ago: to be used at once.
+    /// A stale entry of an upstream that has recently failed, for immediate use.
     StaleNow(Arc<CacheEntry>),
-    /// The upstream failed a moment ago, and there is nothing else.
+    /// The upstream has recently failed, and there is no usable entry.
     Failed(Failure),
-    /// Nothing.
+    /// No entry.
     Missing,
 }
 
-/// The responses by key, for all workers.
+/// The responses by key, shared by all workers.
 pub struct Cache {
     settings: CacheSettings,
     table: Table<OwnedKey, CacheSlot, SlotWeigher, RandomState, EvictionCounter>,
@@ -107,9 +115,10 @@ impl Cache {
     pub fn new(settings: CacheSettings) -> Self {
         let room = EvictionCounter::default();
         let shards = (settings.size / SHARD).clamp(1, MAX_SHARDS);
-        // The table takes a power of two: never more than there is room for.
+        // The table uses a power of two; this rounds down so that every shard keeps its minimum
+        // size.
         let shards = 1 << shards.ilog2();
-        // It rounds a shard's part up, and all of them may be full.
+        // The table rounds the size of a shard up, and all shards may be full.
         let capacity = settings.size / shards * shards;
         let items = settings.size / TYPICAL_ENTRY;
         let table = match OptionsBuilder::new()
@@ -121,7 +130,7 @@ impl Cache {
             Ok(options) => {
                 Table::with_options(options, SlotWeigher, RandomState::new(), room.clone())
             }
-            // Only for what was not set.
+            // The builder fails only if an option is missing.
             Err(_) => Table::with(items, 0, SlotWeigher, RandomState::new(), room.clone()),
         };
         Self {
@@ -132,7 +141,7 @@ impl Cache {
         }
     }
 
-    /// What there is for `key`. Allocates nothing.
+    /// Looks up `key`. Does not allocate.
     #[must_use]
     pub fn get(&self, key: &CacheKey<'_>, now: Instant) -> CacheLookup {
         let found = match self.table.get(key) {
@@ -162,12 +171,14 @@ impl Cache {
         }
     }
 
-    /// Keeps what an upstream said just now, and returns it as it is to be used: also when it is
-    /// not kept, because it holds for no time at all or there is no room. What was there before is
-    /// gone in either case: it is no longer what the upstream says, and must not come back as stale.
-    /// Those who waited for the same responses each put them; the first one's entry stays.
+    /// Stores a new response of an upstream and returns the entry to use. It also returns an entry
+    /// if the response is not stored because its lifetime is zero or there is no room. In either
+    /// case it removes the old entry: the upstream no longer gives that response, so it must not be
+    /// served stale. Several queries that waited for the same response each store it; the first
+    /// entry stays.
     ///
-    /// Where denials are bridged, responses that can still be used stay, and are what is to be used.
+    /// If denials are bridged and the old entry is still usable, a denial does not replace it, and
+    /// the old entry is returned.
     pub fn put(
         &self,
         key: &CacheKey<'_>,
@@ -199,7 +210,7 @@ impl Cache {
         }
         if entry.is_worth_keeping() {
             let kept = CacheSlot::Response(Arc::clone(&entry));
-            // Takes out what was there even where there is no room for this.
+            // Removes the old entry even if there is no room for this one.
             self.table.insert(OwnedKey::from(key), kept);
         } else {
             self.table.remove(key);
@@ -207,10 +218,10 @@ impl Cache {
         entry
     }
 
-    /// Remembers for a few seconds that asking failed (RFC 9520). A response that can still be used stays,
-    /// with a note of it. That there was no room to ask says nothing of the question, and is not
-    /// remembered; nor is that its upstream is down or leads back here, which is known of the upstream:
-    /// a flood of names for one that is down would push out what others can still use.
+    /// Stores a failure for a few seconds (RFC 9520). A response that is still usable stays and
+    /// gets a note of the failure. Some failures are not stored: a lack of room says nothing about
+    /// the question, and an upstream that is down or loops back is a property of the upstream. A
+    /// flood of names for such an upstream would otherwise evict usable entries.
     pub fn fail(&self, key: &CacheKey<'_>, failure: Failure, now: Instant) {
         if failure == Failure::Shed || self.settings.size == 0 {
             return;
@@ -222,21 +233,21 @@ impl Cache {
         if matches!(failure, Failure::Down | Failure::Looping) {
             return;
         }
-        // A response that another thread puts between these two is lost for a few seconds. Questions that are
-        // the same are merged, so there is hardly a second one to do so.
+        // A response that another thread stores between these two steps is lost for a few seconds.
+        // Identical questions are merged, so this is rare.
         let until = now + FAILURE_TTL;
         let kept = CacheSlot::Failed { failure, until };
         self.table.insert(OwnedKey::from(key), kept);
     }
 
-    /// What can be used when asking fails: responses past their time, but not by more than
-    /// `serve_stale`; or newer ones, if somebody put them meanwhile.
+    /// Returns the entry to use when asking fails: one that expired at most `serve_stale` ago, or a
+    /// newer one that another thread has stored.
     #[must_use]
     pub fn stale(&self, key: &CacheKey<'_>, now: Instant) -> Option<Arc<CacheEntry>> {
         self.usable(key, now)
     }
 
-    /// The responses that are true or stale, without counting as asked for.
+    /// The unexpired or stale entry of a key. Does not count as a hit.
     fn usable(&self, key: &CacheKey<'_>, now: Instant) -> Option<Arc<CacheEntry>> {
         match self.table.peek(key)? {
             CacheSlot::Response(entry) => {
@@ -247,7 +258,7 @@ impl Cache {
         }
     }
 
-    /// How it has been doing, for metrics.
+    /// Statistics for metrics.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         CacheStats {

@@ -1,12 +1,12 @@
-//! The vocabulary of DNS that the rest of dnsgate speaks: names, types, response codes, record
-//! sets, and one packet's way in ([`query`]) and out ([`reply`]).
+//! DNS basics for the rest of dnsgate: names, types, response codes, record sets, and the parsing
+//! of queries ([`query`]) and writing of responses ([`reply`]).
 //!
-//! Why not hickory-proto's types: they own what they hold, and a query that is refused should cost
-//! no allocation. hickory-proto reads records from text, where it matters that somebody else keeps
-//! up with the record types, and it decodes our replies in the tests.
+//! The types of hickory-proto are not used because they own their data, and a denied query should
+//! cost no allocation. hickory-proto reads records from text, so that another project keeps up with
+//! the record types, and decodes responses in the tests.
 //!
-//! Not here: what a name may do (`policy`), what a zone holds (`zone`), in which order things
-//! happen (`engine`). Nothing in here knows a socket, a clock or a metric.
+//! This module does not decide what a name may do (`policy`), what a zone contains (`zone`) or in
+//! which order steps run (`engine`). It has no socket, clock or metric.
 
 pub mod code;
 pub mod edns;
@@ -30,17 +30,17 @@ pub use rrset::{Rrset, RrsetError};
 pub use rtype::RecordType;
 pub use tree::{LabelMap, LabelTree, NodeId, PackedId, PackedTree, Prefetch};
 
-/// The transport a query came by: it decides how large a reply may be.
+/// The transport of a query, which limits the size of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// One datagram a message.
+    /// One message per datagram.
     Udp,
-    /// Messages with a two-byte length before each (RFC 7766).
+    /// Messages with a two-byte length prefix (RFC 7766).
     Tcp,
 }
 
 impl Transport {
-    /// Every transport, in the order of their numbers.
+    /// Every variant, in the order of their numbers.
     pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
 
     /// The label of this transport in metrics and logs.

@@ -1,5 +1,5 @@
-//! The path of one query, without I/O: it takes a packet, its source, the time and a snapshot, and returns a reply and an
-//! outcome, or the permit to ask an upstream first.
+//! Processes one query without I/O. It takes a packet, its source, the time and a snapshot, and
+//! returns a response and an outcome, or the permit to ask an upstream first.
 //!
 //! ```text
 //!  packet ─▶ parse ─▶ admit ─▶ decide ─┬─▶ answer (zone, rule) ───────────────────────┐
@@ -9,18 +9,20 @@
 //!              └────────┴── reject, deny ─────────────────────────────────────────────┘
 //! ```
 //!
-//! [`begin`] takes a query as far as it can. If an upstream must be asked, it returns [`Step::Forward`]; when the upstream
-//! has answered, [`resume`] goes through the same steps again, with that answer at hand.
+//! [`begin`] processes a query as far as possible. If an upstream must be asked, it returns
+//! [`Step::Forward`]. When the upstream has answered, [`resume`] repeats the same steps with that
+//! answer.
 //!
-//! The order of the steps stands only here, and the policy depends on it: a malformed packet never reaches the policy, the
-//! question of an unknown client never reaches a rule, and a question that no rule allows is denied. [`resume`] reads like
-//! that list.
+//! Only this module defines the order of the steps, and the policy depends on it: a malformed
+//! packet never reaches the policy, a question of an unknown client never reaches a rule, and a
+//! question that no rule allows is denied. The code of [`resume`] follows that order.
 //!
-//! [`RateLimiter`] comes before all of it: it limits how much a client may send, and reads nothing of a packet.
+//! [`RateLimiter`] precedes all steps: it limits the queries of a client without reading their
+//! packets.
 //!
-//! Not here: sockets, tasks, clocks, metrics, and what is done with an outcome. So the same code serves UDP, TCP, `explain`,
-//! tests and fuzzers. A query that is answered, denied or found in the cache allocates nothing here; one that waits, fails
-//! or is filtered out does.
+//! This module has no sockets, tasks, clocks or metrics, and does not use the outcome. So the same
+//! code serves UDP, TCP, `explain`, tests and fuzzers. A query that is answered, denied or found in
+//! the cache does not allocate here; one that waits, fails or is filtered does.
 
 use crate::{
     dns::{
@@ -60,38 +62,42 @@ pub use upstream_result::UpstreamResult;
 
 use query_run::QueryRun;
 
-/// Takes one packet as far as possible without asking an upstream. The reply is written into `out`, which should hold
-/// [`max_reply`] bytes of the transport; a shorter buffer makes shorter replies.
+/// Processes a packet as far as possible without an upstream. It writes the response into `out`,
+/// which should hold [`max_reply`] bytes of the transport; a shorter buffer gives shorter
+/// responses.
 ///
-/// The order (a test holds each adjacent pair):
-/// 1. Malformed packets are dropped or rejected ([`Malformed`]).
-/// 2. Classes other than IN and meta types are refused, and so are loop probes.
-/// 3. A client in no group is denied.
-/// 4. The policy decides by name, type, group and time.
-/// 5. The denial is written, or the answer: from a zone, a rule, or an upstream's response. A client that does not desire
-///    recursion gets nothing from an upstream.
-/// 6. The response is looked up in the cache.
-/// 7. If it is not there, the upstream must be asked.
-/// 8. The response is filtered.
+/// The order (a test checks each adjacent pair):
+/// 1. Drop or reject a malformed packet ([`Malformed`]).
+/// 2. Refuse classes other than IN, meta types and loop probes.
+/// 3. Deny a client in no group.
+/// 4. Let the policy decide by name, type, group and time.
+/// 5. Write the denial or the answer: from a zone, a rule, or an upstream's response. A client that
+///    does not desire recursion gets no data of an upstream.
+/// 6. Look up the response in the cache.
+/// 7. If it is not there, request it from the upstream.
+/// 8. Filter the response.
 #[must_use]
 pub fn begin(packet: &[u8], client: Client, context: &Context<'_>, out: &mut [u8]) -> Step {
     resume(packet, client, context, &[], out)
 }
 
-/// Takes a packet whose query has waited up again. `results` are the answers to each [`Step::Forward`] of this packet under
-/// this snapshot; without any this is [`begin`].
+/// Processes a packet again after its query has waited. `results` are the answers to each
+/// [`Step::Forward`] of this packet under this snapshot; without results this is [`begin`].
 ///
-/// It parses, admits and decides the packet a second time rather than carry the first decision across the wait, because that
-/// is the stronger proof:
-/// - A reply is only ever written under a verdict that was reached in the same call, from the packet that it answers. A stored
-///   verdict would be authority that outlives the call that gave it, and could be paired with another packet or snapshot.
-/// - A result counts only if this second walk asks for it again: its permit must match the grant in name, type, bits and
-///   upstream. A result that was not asked for is never read.
-/// - A chain of aliases is decided name by name, with what upstreams said. The answer to each name of it needs a decision in
-///   either case; storing the first one would add a second path, not remove one.
+/// It parses, admits and decides the packet again instead of storing the first decision, because
+/// this gives stronger guarantees:
+/// - Every response is written under a verdict reached in the same call, from the packet that it
+///   answers. A stored verdict would be authority that outlives its call, and could be paired with
+///   another packet or snapshot.
+/// - A result counts only if this pass requests it again: its permit must match the grant in name,
+///   type, bits and upstream. Other results are never read.
+/// - The policy decides each name of a CNAME chain, including names from upstreams. The answer to
+///   each name needs a decision in any case; storing the first one would add a second path, not
+///   remove one.
 ///
-/// The snapshot is the same, so the second walk decides the same. It costs a query that has waited for a network about as much
-/// as a cache hit costs (`bench/instructions.budget`), and all other queries nothing.
+/// The snapshot is the same, so the second pass reaches the same verdicts. For a query that has
+/// waited for the network, it costs about as much as a cache hit (`bench/instructions.budget`);
+/// other queries pay nothing.
 #[must_use]
 pub fn resume(
     packet: &[u8],
@@ -101,7 +107,7 @@ pub fn resume(
     out: &mut [u8],
 ) -> Step {
     let policy = context.snapshot.policy();
-    // Both the query and the writer are some hundred bytes: they stay where they were made.
+    // The query and the writer are a few hundred bytes each, so they are not moved.
     let mut query = Query::unread(packet);
     if let Err(fault) = query.read() {
         let admitted = fault.rcode().is_some() && policy.admit(client.source).is_some();
@@ -117,8 +123,8 @@ pub fn resume(
     };
     let group = policy.admit(client.source);
     if group.is_some() {
-        // Whatever the reply is and wherever it comes from: clients such as nslookup and host throw
-        // a reply without it away and ask another server.
+        // Every response to an admitted client sets RA: clients such as nslookup and host discard a
+        // response without it and ask another server.
         writer.set_recursion_available();
     }
 
@@ -142,15 +148,15 @@ pub fn resume(
     }
 }
 
-/// The token of the probe for loops that a packet is, if it is one.
+/// The token of a loop probe, if the packet is one.
 #[must_use]
 pub fn probe_of(packet: &[u8]) -> Option<u128> {
     probe_token(Query::parse(packet).ok()?.name())
 }
 
-/// The reply to a packet that could not be handled, for `reason`: SERVFAIL, with the question as far
-/// as it can be read, or nothing where the packet deserves none. For the worker that caught a panic
-/// or has no room for what must wait.
+/// The response to a packet that could not be handled, for `reason`: SERVFAIL with the readable
+/// part of the question, or no response if the packet must not get one. It serves a worker that
+/// caught a panic or has no room for a waiting query.
 #[must_use]
 pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8]) -> Step {
     let mut outcome = Outcome::new(reason);
@@ -167,16 +173,16 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
     let Some(mut writer) = writer else {
         return Step::Drop(outcome, None);
     };
-    // Only an admitted client's query comes so far, unless it made dnsgate panic.
+    // Only queries of admitted clients reach this, apart from panics.
     writer.set_recursion_available();
     writer.set_rcode(Rcode::ServFail);
     Step::reply(&mut writer, None, outcome)
 }
 
-/// What becomes of a datagram whose client is over its rate ([`RateLimiter`]), before anything else is done
-/// about it: nothing, or where it `slips` an empty reply that asks the client to come back over TCP,
-/// where its address is proven. A real client does, and the victim of a forged one gets no more than
-/// was sent in its name.
+/// Handles a datagram of a client over its rate ([`RateLimiter`]), before any other step. It drops
+/// the datagram or, if `slips` is set, sends an empty truncated response, so that the client
+/// retries over TCP, which proves its address. A real client does so. The victim of a forged
+/// address receives no more bytes than were sent in its name.
 #[must_use]
 pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
     let mut outcome = Outcome::new(Reason::RateLimited);
@@ -188,14 +194,14 @@ pub fn limited(packet: &[u8], slips: bool, out: &mut [u8]) -> Step {
     let Some(mut writer) = writer else {
         return Step::Drop(outcome, None);
     };
-    // Who is not admitted either is told so over TCP.
+    // A client that is not admitted gets its denial over TCP.
     writer.set_recursion_available();
     writer.truncate();
     outcome.truncated = true;
     Step::reply(&mut writer, None, outcome)
 }
 
-/// The most bytes that any reply over this transport has: the size of buffer to offer.
+/// The maximum size of a response over this transport in bytes: the size of buffer to offer.
 #[must_use]
 pub const fn max_reply(transport: Transport) -> usize {
     match transport {
@@ -204,7 +210,7 @@ pub const fn max_reply(transport: Transport) -> usize {
     }
 }
 
-/// The most bytes of the reply to a client without EDNS.
+/// The maximum size of a response to a client without EDNS, in bytes.
 const fn classic_limit(transport: Transport) -> usize {
     match transport {
         Transport::Udp => UDP_PAYLOAD_CLASSIC as usize,
@@ -212,7 +218,8 @@ const fn classic_limit(transport: Transport) -> usize {
     }
 }
 
-/// The most bytes of the reply to this query: the client's limit and ours.
+/// The maximum size of the response to this query in bytes: the lower of the client's limit and
+/// ours.
 fn reply_limit(query: &Query<'_>, transport: Transport) -> usize {
     match (transport, query.edns()) {
         (_, None) | (Transport::Tcp, _) => classic_limit(transport),
@@ -220,7 +227,7 @@ fn reply_limit(query: &Query<'_>, transport: Transport) -> usize {
     }
 }
 
-/// Whether no policy is asked because nobody is ever answered this.
+/// The reason if the query is of a kind that is never served, so that no policy applies.
 fn not_served(query: &Query<'_>) -> Option<Reason> {
     if query.qclass() != CLASS_IN {
         Some(Reason::Class)
@@ -233,7 +240,7 @@ fn not_served(query: &Query<'_>) -> Option<Reason> {
     }
 }
 
-/// The reply that a malformed packet deserves, if any, from a client that is admitted or not.
+/// Writes the response to a malformed packet, if any, for an admitted or unknown client.
 fn reject_malformed(
     packet: &[u8],
     fault: Malformed,
@@ -250,7 +257,7 @@ fn reject_malformed(
     };
     let outcome = Outcome::new(reason);
     let max = classic_limit(transport);
-    // It stays where it was made: it is some hundred bytes.
+    // The writer is a few hundred bytes, so it is not moved.
     let mut writer = ReplyWriter::for_malformed(packet, question, edns, max, out);
     let (Some(rcode), Some(writer)) = (fault.rcode(), &mut writer) else {
         return Step::Drop(outcome, None);

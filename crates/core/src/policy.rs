@@ -1,22 +1,24 @@
-//! The policy: which clients are admitted, and what is done with a question.
+//! The policy: admits clients and decides questions.
 //!
 //! ```text
 //!   source address ─▶ admit ─▶ group ─┐
 //!   name, type, now ──────────────────┴─▶ decide ─▶ Zone | Answer | Forward | Deny
 //! ```
 //!
-//! Among the rules that are for the group and the type and have not ended, the longest name wins;
-//! on the same name an exact pattern beats a wider one, then the rule that names the group beats
-//! the one for everybody, then a configured rule beats a built-in one. What is still tied is
-//! refused when the policy is built. If no rule wins, the question is denied; so is one from a source in no group, and so
-//! would be one that meets a fault in here. A policy in observe mode forwards where it would deny.
+//! Among the unexpired rules for the group and the type, the one with the longest name wins. On the
+//! same name, an exact pattern takes precedence over a wider one, then a rule that names the group
+//! over one for every group, then a configured rule over a built-in one. A remaining tie is an
+//! error when the policy is built. If no rule wins, the question is denied. A question from a
+//! source in no group is denied too, and so is a question that meets an internal fault. A policy in
+//! observe mode forwards questions that it would deny.
 //!
-//! A denial by default tells three cases apart: a rule allows the name for other groups or types or
-//! has ended, the name is one that search lists leave behind ([`RuleOrigin::Search`]), or neither.
+//! A denial by default distinguishes three cases: a rule allows the name but is for other groups or
+//! types or has expired; the name is one that search lists create ([`RuleOrigin::Search`]); or
+//! neither.
 //!
-//! Not here: the answers of zones and upstreams (they are numbers here), the reply that denies (`engine`), and the syntax of
-//! rules (`config`). Nothing in here reads a clock or keeps state between
-//! questions, and `admit` and `decide` do not allocate.
+//! The policy does not contain the answers of zones and upstreams (it refers to them by number),
+//! write denials (`engine`), or parse rules (`config`). It reads no clock and keeps no state
+//! between questions, and `admit` and `decide` do not allocate.
 
 use std::net::IpAddr;
 
@@ -64,37 +66,38 @@ use denial_text::DenialTexts;
 pub use name_index::NameIndex;
 use rule_ranges::RuleRanges;
 
-/// What a denial says to a client that may not ask at all.
+/// The text of a denial for a client in no group.
 const UNKNOWN_CLIENT: &str = "client is in no group";
 
-/// Who may ask what: immutable, built by [`Policy::build`].
+/// The access policy: immutable, built by [`Policy::build`].
 #[derive(Clone, Debug)]
 pub struct Policy {
     groups: Vec<Group>,
     rules: Vec<Rule>,
-    /// What a denial by each rule, or in spite of it, says.
+    /// The denial texts of each rule.
     texts: Vec<DenialTexts>,
     clients: ClientSet,
     names: NameIndex,
-    /// The rule about names of one label that nothing else is about.
+    /// The rule for single-label names that no other rule matches.
     single_label: Option<RuleId>,
     deny_with: DenyWith,
-    /// Where questions go that would be denied, in a policy that is only observed.
+    /// The target of questions that would be denied, if the policy is in observe mode.
     observe: Option<Forwarding>,
-    /// The ranges of the rules that forward, as answers are compared with them.
+    /// The compiled ranges of the forwarding rules.
     rule_ranges: RuleRanges,
 }
 
 impl Policy {
-    /// The group of a client, by the most specific CIDR that holds its address; `None` for a
-    /// unknown client, whose questions [`Policy::deny_unknown_client`] answers.
+    /// The group of a client: that of the most specific CIDR that contains its address. `None` for
+    /// an unknown client, whose questions [`Policy::deny_unknown_client`] answers.
     #[must_use]
     pub fn admit(&self, source: IpAddr) -> Option<GroupId> {
         self.clients.group_of(source)
     }
 
-    /// The same policy, observed only: what it would deny is forwarded to `upstream` instead, but
-    /// for built-in denials and clients in no group. What the answers may hold is not relaxed.
+    /// The same policy in observe mode: it forwards questions that it would deny to `upstream`,
+    /// except for built-in denials and clients in no group. It does not relax the limits for
+    /// answers.
     #[must_use]
     pub fn observing(self, upstream: UpstreamId) -> Self {
         let observe = Forwarding {
@@ -109,8 +112,8 @@ impl Policy {
         }
     }
 
-    /// The same policy, in which these addresses are in the ranges of every rule: those of the Google
-    /// preset, to which an alias of any name may lead.
+    /// The same policy with these addresses added to the ranges of every rule. They are the
+    /// addresses of the Google preset, to which an alias of any name may lead.
     #[must_use]
     pub fn always_allowing(self, addresses: Vec<IpAddr>) -> Self {
         let rule_ranges = RuleRanges::new(&self.rules, self.observe.as_ref(), addresses);
@@ -120,33 +123,33 @@ impl Policy {
         }
     }
 
-    /// Where questions go that would be denied, where denials are only observed.
+    /// The target of questions that would be denied, if the policy is in observe mode.
     #[must_use]
     pub const fn observed(&self) -> Option<&Forwarding> {
         self.observe.as_ref()
     }
 
-    /// The index of names, to prefetch from before decisions are made.
+    /// The name index, for prefetching before decisions.
     #[must_use]
     pub const fn name_index(&self) -> &NameIndex {
         &self.names
     }
 
-    /// Whether a name below this one is allowed to anybody, at any time: then nobody should hear
-    /// that the name does not exist, since nothing would exist below it (RFC 8020).
+    /// Whether a name below this one is allowed for any group, at any time. Then a response must
+    /// not say that the name does not exist, because that would deny all names below it (RFC 8020).
     #[must_use]
     pub fn has_allowed_below(&self, name: NameRef<'_>) -> bool {
         self.names.has_allowed_below(self.names.lookup(name))
     }
 
-    /// The way in which a denial for this group is answered where no rule says it.
+    /// How to answer a denial for this group if no rule specifies it.
     #[must_use]
     pub fn deny_with(&self, group: GroupId) -> DenyWith {
         let by_group = self.group_of(group).and_then(|group| group.deny_with);
         by_group.unwrap_or(self.deny_with)
     }
 
-    /// The denial of a client in no group.
+    /// The denial for a client in no group.
     #[must_use]
     pub fn deny_unknown_client(&self) -> Denial<'_> {
         Denial {
@@ -157,7 +160,7 @@ impl Policy {
         }
     }
 
-    /// Whether a rule is the operator's and denies: such a one binds the targets of aliases as well.
+    /// Whether a rule is a configured denial; such a rule also applies to the targets of aliases.
     #[must_use]
     pub fn denies(&self, id: RuleId) -> bool {
         let rule = self.rule(id);
@@ -166,7 +169,7 @@ impl Policy {
         })
     }
 
-    /// The addresses that a rule's answers may hold; none of a rule that does not forward.
+    /// The addresses that a rule's answers may contain; none for a rule that does not forward.
     #[must_use]
     pub fn ranges_of(&self, id: RuleId) -> &Ranges {
         self.rule_ranges.of_rule(id)
@@ -178,36 +181,36 @@ impl Policy {
         &self.groups
     }
 
-    /// The rules, by number; their patterns are in the tree (see [`Rule::patterns`]).
+    /// The rules, by number. The tree holds their patterns (see [`Rule::patterns`]).
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// Every name that a rule has a pattern for, in no particular order.
+    /// Every name with a pattern, in no particular order.
     pub fn names(&self) -> impl Iterator<Item = Name> {
         self.names.names()
     }
 
-    /// Where in the address space the group of a client changes: every address is in the same
-    /// group, or in none, as the last of these that is not above it.
+    /// The addresses where the group of a client changes. The group of an address is that of the
+    /// last start at or below it.
     pub fn range_starts(&self) -> impl Iterator<Item = IpAddr> {
         self.clients.starts()
     }
 
-    /// The group of this number.
+    /// The group with this number.
     #[must_use]
     pub fn group_of(&self, id: GroupId) -> Option<&Group> {
         self.groups.get(usize::from(id.0))
     }
 
-    /// The rule of this number.
+    /// The rule with this number.
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(id.0 as usize)
     }
 
-    /// How many patterns the rules have, those left out that say what another of the same rule says.
+    /// The number of patterns, without patterns that another one of the same rule implies.
     #[must_use]
     pub fn pattern_count(&self) -> usize {
         self.names.len()

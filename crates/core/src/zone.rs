@@ -1,15 +1,16 @@
-//! What a zone of our own says to a question: data, an alias, a referral, or that there is none.
+//! A local zone: answers a question with data, an alias, a referral or a negative result.
 //!
-//! A [`Zone`] is built whole by [`ZoneBuilder`] from records, which come from a zone file
-//! ([`parse_zone`]) or one by one from the configuration ([`parse_record`]), and is immutable from
-//! then on. [`Zone::lookup`] is the algorithm of RFC 1034 section 4.3.2 with the wildcards of
-//! RFC 4592 and DNAME by RFC 6672: one walk from the origin downward, without an allocation.
+//! [`ZoneBuilder`] builds a [`Zone`] from records. They come from a zone file ([`parse_zone`]) or
+//! one by one from the configuration ([`parse_record`]). A built zone is immutable.
+//! [`Zone::lookup`] implements RFC 1034 section 4.3.2 with the wildcards of RFC 4592 and the DNAME
+//! of RFC 6672: one walk down from the origin, without an allocation.
 //!
-//! Not here: which zone a question goes to (`policy`), and what becomes of the finding (`engine`:
-//! following aliases, writing referrals with their glue, putting the SOA beside a negative answer).
+//! This module does not select the zone for a question (`policy` does), and it does not act on the
+//! result (`engine` follows aliases, writes referrals with their glue, and adds the SOA to a
+//! negative answer).
 //!
-//! Invariants: every zone has exactly one SOA record, at its origin; the data of NS, CNAME,
-//! DNAME, PTR, SOA, MX and SRV records hold well-formed names; no CNAME stands beside other data.
+//! Invariants: every zone has exactly one SOA record, at its origin; the RDATA of NS, CNAME, DNAME,
+//! PTR, SOA, MX and SRV records contain well-formed names; no CNAME exists beside other data.
 
 mod builder;
 mod file;
@@ -25,48 +26,50 @@ use crate::dns::{LabelMap, LabelTree, Name, NameBuf, NameRef, NodeId, RecordType
 /// The record sets of one name, in ascending order of type.
 type Sets = Vec<Rrset>;
 
-/// One zone: an origin and all that this server knows below it.
+/// A zone: its origin and the records at and below it.
 #[derive(Clone, Debug)]
 pub struct Zone {
     origin: Name,
-    /// Labels of the origin: the tree's root is the origin.
+    /// The number of labels of the origin. The root of the tree is the origin.
     skip: usize,
-    /// A name without sets is an empty non-terminal; names below a cut are in here too, as glue.
+    /// A name without record sets is an empty non-terminal. Names below a zone cut are here too, as
+    /// glue.
     tree: LabelMap<Sets>,
     soa: Rrset,
     negative_soa: Rrset,
     rrsets: usize,
     left_out: usize,
-    /// Whether there is a delegation or a DNAME anywhere: in a zone without, no name on the way to
-    /// another one has a say.
+    /// Whether the zone has a delegation or a DNAME. Without one, a lookup need not check the
+    /// ancestors of the name.
     divided: bool,
 }
 
-/// What a zone has for a question (RFC 1034 section 4.3.2, step 3).
+/// The result of a lookup (RFC 1034 section 4.3.2, step 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ZoneLookup<'z> {
-    /// The records asked for; from a wildcard they belong to the name of the question all the
-    /// same.
+    /// The requested records. If they come from a wildcard, their owner name is still the name of
+    /// the question.
     Found(&'z Rrset),
-    /// The name is an alias, and the question is of another type (ANY too: RFC 8482 section 4.2).
+    /// The name is an alias and the question has another type, ANY included (RFC 8482 section 4.2).
     Alias(&'z Rrset),
-    /// The name is below one that is aliased with its whole subtree (RFC 6672).
+    /// The name is below a DNAME, which redirects its whole subtree (RFC 6672).
     Dname {
-        /// Labels of the DNAME's owner: the last ones of the question's name.
+        /// The label count of the DNAME's owner name, which is a suffix of the question's name.
         owner_labels: usize,
-        /// The DNAME.
+        /// The DNAME record set.
         dname: &'z Rrset,
     },
-    /// There are data, and the question is ANY (RFC 8482: the answer need not be all of them).
+    /// The name has data and the question is ANY (RFC 8482: the answer need not contain all of
+    /// them).
     Exists,
-    /// The name exists, but has no data of that type.
+    /// The name exists but has no data of the type.
     NoData,
-    /// The name does not exist, and no wildcard stands in for it.
+    /// The name does not exist and no wildcard matches it.
     NxDomain,
-    /// The name is at or below a zone cut: somebody else answers for it. A question for the DS at
-    /// the cut itself is not referred (RFC 4035 section 3.1.4.1).
+    /// The name is at or below a zone cut, so another server answers for it. A DS question at the
+    /// cut itself is not referred (RFC 4035 section 3.1.4.1).
     Referral {
-        /// Labels of the cut: the last ones of the question's name.
+        /// The label count of the cut, which is a suffix of the question's name.
         cut_labels: usize,
         /// The name servers at the cut.
         ns: &'z Rrset,
@@ -74,39 +77,40 @@ pub enum ZoneLookup<'z> {
 }
 
 impl Zone {
-    /// The name at which the zone begins.
+    /// The origin of the zone.
     #[must_use]
     pub fn origin(&self) -> NameRef<'_> {
         self.origin.as_ref()
     }
 
-    /// The SOA as the zone has it, for questions of that type.
+    /// The SOA with its own TTL, for SOA questions.
     #[must_use]
     pub fn soa(&self) -> &Rrset {
         &self.soa
     }
 
-    /// The SOA for the authority section of a negative answer: its TTL is the lesser of its own
-    /// and its MINIMUM field (RFC 2308 section 3).
+    /// The SOA for the authority section of a negative answer. Its TTL is the minimum of its own
+    /// TTL and its MINIMUM field (RFC 2308 section 3).
     #[must_use]
     pub fn negative_soa(&self) -> &Rrset {
         &self.negative_soa
     }
 
-    /// How many record sets the zone has.
+    /// The number of record sets in the zone.
     #[must_use]
     pub fn rrset_count(&self) -> usize {
         self.rrsets
     }
 
-    /// How many records of the source were left out, since dnsgate serves no signatures: RRSIG, NSEC, NSEC3,
-    /// NSEC3PARAM, DNSKEY, and at the apex of a zone with any of those CDS, CDNSKEY and ZONEMD.
+    /// The number of source records that the zone omits because dnsgate serves no signatures:
+    /// RRSIG, NSEC, NSEC3, NSEC3PARAM and DNSKEY, and, at the apex of a zone with any of them, CDS,
+    /// CDNSKEY and ZONEMD.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Answers one question. A name outside the zone does not exist in it.
+    /// Answers one question. A name outside the zone gives [`ZoneLookup::NxDomain`].
     #[must_use]
     pub fn lookup<'z>(&'z self, name: NameRef<'_>, qtype: RecordType) -> ZoneLookup<'z> {
         let starts = name.label_starts().as_slice();
@@ -129,7 +133,7 @@ impl Zone {
                 return answer(self.sets(node), qtype);
             };
             let Some(child) = self.tree.names().child(node, name.label_at(start)) else {
-                // `node` is the closest encloser, its child `*` the source of synthesis.
+                // `node` is the closest encloser; its child `*` is the source of synthesis.
                 return self
                     .tree
                     .names()
@@ -141,8 +145,8 @@ impl Zone {
         }
     }
 
-    /// What a name on the way says instead of the name asked for, or that name (`last`) itself: that
-    /// it is delegated, or that all below it is aliased.
+    /// The referral at `node`, or the DNAME at `node` if it is an ancestor of the name (`last` is
+    /// false).
     fn elsewhere(
         &self,
         node: NodeId,
@@ -168,8 +172,8 @@ impl Zone {
         })
     }
 
-    /// The addresses (A, AAAA) that the zone holds at exactly this name, whether it answers for
-    /// them or has them below a cut as glue: for additional sections.
+    /// The A and AAAA record sets at exactly this name, authoritative or glue, for additional
+    /// sections.
     #[must_use]
     pub fn addresses(&self, name: NameRef<'_>) -> (Option<&Rrset>, Option<&Rrset>) {
         if !name.is_within(self.origin()) {
@@ -186,7 +190,7 @@ impl Zone {
         )
     }
 
-    /// Every record set with its owner, in no particular order.
+    /// Every record set with its owner name, in no particular order.
     pub fn rrsets(&self) -> impl Iterator<Item = (Name, &Rrset)> {
         self.tree.iter().flat_map(|(node, sets)| {
             let owner = name_of(self.tree.names(), node, self.origin());
@@ -199,7 +203,7 @@ impl Zone {
     }
 }
 
-/// What a name's own sets say to a question for that name.
+/// The result for a question whose name has these record sets.
 fn answer(sets: &[Rrset], qtype: RecordType) -> ZoneLookup<'_> {
     if let Some(set) = of_type(sets, qtype) {
         return ZoneLookup::Found(set);
@@ -215,12 +219,12 @@ fn of_type(sets: &[Rrset], rtype: RecordType) -> Option<&Rrset> {
     sets.iter().find(|set| set.rtype() == rtype)
 }
 
-/// The name of a node of a tree that is rooted at `origin`.
+/// The name of a node in a tree rooted at `origin`.
 fn name_of(tree: &LabelTree, node: NodeId, origin: NameRef<'_>) -> Name {
     let mut name = NameBuf::new();
     let way_up = std::iter::successors(Some(node), |&node| tree.parent(node));
     for node in way_up.take_while(|&node| node != NodeId::ROOT) {
-        // What went into the tree was a name, so it fits into one.
+        // Every name in the tree came from a valid name, so it fits.
         let _ = name.push_label(tree.label(node));
     }
     let _ = name.push_name(origin);

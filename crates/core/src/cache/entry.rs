@@ -1,5 +1,5 @@
-//! A cached response and its lifetime: how long it is fresh, how long it may be served stale after that, and when to renew
-//! it before it expires.
+//! A cached response and its lifetime: when it expires, how long it may be served stale after that,
+//! and when to renew it before it expires.
 
 use std::{
     sync::{
@@ -12,44 +12,45 @@ use std::{
 use super::CacheSettings;
 use crate::dns::Response;
 
-/// The longest that a negative answer is believed, in seconds (RFC 2308 section 5: one to three
-/// hours work well, more than a day does not).
+/// The maximum TTL of a negative answer, in seconds (RFC 2308 section 5: one to three hours work
+/// well, more than a day does not).
 const MAX_NEGATIVE_TTL: u32 = 3 * 60 * 60;
-/// The TTL of records past their time, in seconds (RFC 8767 section 4).
+/// The TTL of expired records, in seconds (RFC 8767 section 4).
 const STALE_TTL: u32 = 30;
-/// A response may be renewed in the last part of its lifetime: the last one of this many parts.
+/// A response may be renewed in the last of this many parts of its lifetime.
 const LAST_PART: u32 = 10;
-/// How often a response must have been asked for in its lifetime to be renewed.
+/// The number of hits during its lifetime after which a response is renewed.
 const POPULAR: u32 = 3;
-/// How long one caller has to renew an entry before another one is told to: longer than any question to an upstream takes.
+/// The time one caller has to renew an entry before another caller may: longer than any question to
+/// an upstream takes.
 const CLAIM: Duration = Duration::from_secs(5);
 
-/// For so many ranges it is kept that the records are in them: for those of the rules of two client
-/// groups, or of two links of a chain. Where more take turns, the records are looked through again.
+/// The number of ranges for which an entry records that its records passed: enough for the rules of
+/// two client groups, or of two links of a chain. With more ranges, records are checked again.
 const RANGES: usize = 2;
 
-/// A response of an upstream, as the cache keeps it. Several threads use it; only its notes change.
+/// A cached response of an upstream. Several threads use it; only its notes change.
 #[derive(Debug)]
 pub struct CacheEntry {
     response: Arc<Response>,
     since: Instant,
-    /// How long this is fresh, in seconds; 0 is not kept.
+    /// The lifetime in seconds; an entry with lifetime 0 is not cached.
     life: u32,
-    /// What the TTL of a record is raised and lowered to, in seconds.
+    /// The minimum and maximum TTL of a record, in seconds.
     least: u32,
     most: u32,
-    /// In bytes, key and place in the table included, itself not.
+    /// The weight in bytes, including the key and the slot in the table, but not the entry itself.
     weight: usize,
-    /// How often this was asked for, up to [`POPULAR`]: beyond that nothing is written.
+    /// The number of hits, up to [`POPULAR`]; beyond it nothing is written.
     hits: AtomicU32,
-    /// Until when somebody is about to ask again, in milliseconds from `since`.
+    /// The end of the current renewal claim, in milliseconds from `since`.
     claimed: AtomicU64,
-    /// Until when it is remembered that asking failed, likewise.
+    /// The end of the current failure note, in milliseconds from `since`.
     failed: AtomicU64,
-    /// Whether it failed by a denial, which this stands in for.
+    /// Whether the failure was a denial by the upstream, which this entry replaces.
     denied: AtomicBool,
-    /// The stats of the ranges that the records were found to be in last; 0 for none. Not a
-    /// verdict of a policy: what such a number stands for never changes, and neither do the responses.
+    /// The identifiers of the last ranges that the records passed; 0 for none. This is not a policy
+    /// verdict: the ranges of an identifier never change, and neither does the response.
     passed: [AtomicU64; RANGES],
 }
 
@@ -74,7 +75,7 @@ impl CacheEntry {
         } else {
             settings.max_ttl
         };
-        // Nobody said how long to believe a negative answer without SOA: not at all.
+        // A negative answer without an SOA has no TTL, so it is not cached.
         let life = match response.ttl() {
             0 if negative => 0,
             ttl => ttl.max(settings.min_ttl).min(most),
@@ -94,14 +95,14 @@ impl CacheEntry {
         }
     }
 
-    /// What was said.
+    /// The response.
     #[must_use]
     pub fn response(&self) -> &Response {
         &self.response
     }
 
-    /// The TTL for a reply, in seconds, of a record set whose own is `own`: within the cache's
-    /// bounds, counted down; of responses past their time a short one (RFC 8767 section 4).
+    /// The TTL for a response, in seconds, of a record set whose original TTL is `own`: within the
+    /// cache's bounds and counted down. An expired entry gives a short TTL (RFC 8767 section 4).
     #[must_use]
     pub fn ttl(&self, own: u32, now: Instant) -> u32 {
         if self.is_stale(now) {
@@ -111,7 +112,8 @@ impl CacheEntry {
         own.max(self.least).min(self.most).saturating_sub(age)
     }
 
-    /// Whether this is past its time. What is not kept is true for those who waited for it.
+    /// Whether the entry has expired. An entry that is not cached never expires for the queries
+    /// that waited for it.
     #[must_use]
     pub fn is_stale(&self, now: Instant) -> bool {
         self.life > 0 && self.age(now) >= seconds(self.life)
@@ -128,7 +130,7 @@ impl CacheEntry {
         }
     }
 
-    /// Counts that this was asked for, and tells whether this caller is to ask again.
+    /// Counts a hit and returns whether this caller should renew the entry.
     pub(super) fn hit(&self, now: Instant) -> bool {
         if self.hits.load(Relaxed) < POPULAR {
             self.hits.fetch_add(1, Relaxed);
@@ -138,7 +140,7 @@ impl CacheEntry {
         left * LAST_PART < seconds(self.life) && !self.has_failed(now) && self.claim(now)
     }
 
-    /// Whether this caller, of those at the same time, is the one.
+    /// Claims the renewal; only one of several concurrent callers succeeds.
     fn claim(&self, now: Instant) -> bool {
         let age = millis(self.age(now));
         let claimed = self.claimed.load(Relaxed);
@@ -150,7 +152,7 @@ impl CacheEntry {
                 .is_ok()
     }
 
-    /// Whether all records are known to be in the ranges of this number, which is not 0.
+    /// Whether all records are known to be within the ranges with this identifier, which is not 0.
     #[must_use]
     pub fn has_passed(&self, ranges: u64) -> bool {
         self.passed
@@ -158,8 +160,8 @@ impl CacheEntry {
             .any(|passed| passed.load(Relaxed) == ranges)
     }
 
-    /// Remembers that all records are in the ranges of this number, in the place of those that were
-    /// noted before the last. Two threads that do so at once may lose one of the notes.
+    /// Notes that all records are within the ranges with this identifier, and drops the oldest
+    /// note. Two concurrent calls may lose one note.
     pub fn note_passed(&self, ranges: u64) {
         let mut moved = ranges;
         for passed in &self.passed {
@@ -167,12 +169,13 @@ impl CacheEntry {
         }
     }
 
-    /// Remembers for `time` that asking failed.
+    /// Notes for `time` that a renewal failed.
     pub(super) fn note_failure(&self, now: Instant, time: Duration) {
         self.note(now, time, false);
     }
 
-    /// Remembers for `time` that the upstream denied it, and that this stands in.
+    /// Notes for `time` that the upstream denied the name and that this entry replaces that
+    /// response.
     pub(super) fn note_denial(&self, now: Instant, time: Duration) {
         self.note(now, time, true);
     }
@@ -183,7 +186,7 @@ impl CacheEntry {
         self.failed.fetch_max(until, Relaxed);
     }
 
-    /// Whether the upstream denied a moment ago that there is what this says.
+    /// Whether the upstream has recently denied the name of this response.
     #[must_use]
     pub fn is_denied(&self, now: Instant) -> bool {
         self.denied.load(Relaxed) && self.has_failed(now)
@@ -193,7 +196,7 @@ impl CacheEntry {
         millis(self.age(now)) < self.failed.load(Relaxed)
     }
 
-    /// Whether this is of these very responses.
+    /// Whether the entry holds this response object.
     pub(super) fn holds(&self, response: &Arc<Response>) -> bool {
         Arc::ptr_eq(&self.response, response)
     }
@@ -215,7 +218,7 @@ const fn seconds(count: u32) -> Duration {
     Duration::from_secs(count as u64)
 }
 
-/// Wide enough for any age that a process gets to.
+/// Large enough for the age of any process.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "milliseconds in 64 bits last longer than any process"

@@ -1,9 +1,9 @@
-//! One slot of the table: the key as it is stored, its value, and the weight of both.
+//! One slot of the table: the stored key, its value, and the weight of both.
 //!
-//! The weight of a slot is what it takes from the heap: the name, the response with all that it owns, the
-//! entry, and [`SLOT`] for the table's own part. A response that is in use elsewhere, too, counts in full.
-//! Not counted: the keys that the table remembers after it threw them out, which are at most half
-//! as many as there would be typical entries, without their names.
+//! The weight of a slot is its heap memory: the name, the response with its contents, the entry,
+//! and [`SLOT`] for the table. A response also in use elsewhere counts in full. The weight excludes
+//! the keys of evicted entries that the table remembers: at most half as many as there would be
+//! typical entries, without their names.
 
 use std::{
     hash::{Hash, Hasher},
@@ -19,10 +19,11 @@ use quick_cache::{Equivalent, Lifecycle, Weighter};
 use super::{CacheEntry, CacheKey};
 use crate::dns::{Failure, Name};
 
-/// What one block on the heap costs beside its bytes.
+/// The overhead of a heap block in bytes.
 const BLOCK: usize = 16;
-/// The table's part of a place: key and value with their links and state, twice, because the array
-/// that they are in doubles when it is full; and the place in the hash table, likewise.
+/// The share of the table in bytes per slot: the key and the value with their links and state,
+/// doubled because their array doubles when it is full, and the entry in the hash table, also
+/// doubled.
 const SLOT: usize = 2 * (size_of::<(OwnedKey, CacheSlot)>() + 32) + 16;
 
 /// A [`CacheKey`] that owns its name.
@@ -33,7 +34,7 @@ pub(super) struct OwnedKey {
 }
 
 impl CacheKey<'_> {
-    /// All but the name, in one number.
+    /// All fields except the name, as one number.
     fn rest(&self) -> u64 {
         let bits = u64::from(self.dnssec_ok) | u64::from(self.checking_disabled) << 1;
         u64::from(self.partition) << 32 | u64::from(self.qtype.0) << 16 | bits
@@ -49,7 +50,7 @@ impl From<&CacheKey<'_>> for OwnedKey {
     }
 }
 
-// Both forms of a key hash alike: the table is asked with one for the other.
+// Both forms of a key have the same hash, because lookups use the borrowed form.
 impl Hash for OwnedKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.as_ref().wire().hash(state);
@@ -70,23 +71,23 @@ impl Equivalent<OwnedKey> for CacheKey<'_> {
     }
 }
 
-/// What is kept under a key.
+/// The value of a key.
 #[derive(Clone)]
 pub(super) enum CacheSlot {
     Response(Arc<CacheEntry>),
-    /// That asking failed, and until when that is remembered.
+    /// A failure, and when it expires.
     Failed {
         failure: Failure,
         until: Instant,
     },
 }
 
-/// What a place weighs beside its responses, in bytes; `name` in wire form.
+/// The weight of a slot without its value, in bytes; `name` is in wire form.
 pub(super) const fn weight_of_key(name: &[u8]) -> usize {
     SLOT + name.len() + BLOCK
 }
 
-/// Weighs places for the table.
+/// Computes the weight of slots for the table.
 #[derive(Clone)]
 pub(super) struct SlotWeigher;
 
@@ -100,19 +101,19 @@ impl Weighter<OwnedKey, CacheSlot> for SlotWeigher {
     }
 }
 
-/// Counts what the table throws out.
+/// Counts evictions.
 #[derive(Clone, Default)]
 pub(super) struct EvictionCounter(Arc<AtomicU64>);
 
 impl EvictionCounter {
-    /// How many were thrown out, or not let in, because there was no room.
+    /// The number of entries evicted, or not admitted, because there was no room.
     pub(super) fn evictions(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Lifecycle<OwnedKey, CacheSlot> for EvictionCounter {
-    /// What was thrown out on one occasion, so that it is freed after the shard's lock is.
+    /// The evicted entries of one operation. They are freed after the shard is unlocked.
     type RequestState = Vec<(OwnedKey, CacheSlot)>;
 
     fn on_evict(&self, state: &mut Self::RequestState, key: OwnedKey, kept: CacheSlot) {

@@ -1,12 +1,12 @@
-//! Counts hits and misses. Each of a few threads has counters of its own, so that workers do not share a cache line; they are
-//! summed when they are read.
+//! Counts hits and misses. The counters are spread over several cache lines by thread, so that
+//! workers do not share one; reading sums them.
 
 use std::{
     cell::Cell,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-/// The number of places: as many as there commonly are workers.
+/// The number of counter sets: a common number of workers.
 const PLACES: usize = 16;
 
 /// The result of one lookup.
@@ -34,7 +34,7 @@ pub struct CacheStats {
     pub bytes: u64,
 }
 
-/// Counters on a cache line of their own, and on the one that is fetched with it.
+/// Counters aligned to a pair of cache lines, which the processor prefetches together.
 #[derive(Default)]
 #[repr(align(128))]
 struct Place {
@@ -47,11 +47,11 @@ pub(super) struct Counters {
 }
 
 thread_local! {
-    /// The place where this thread counts, of every cache.
+    /// The index of this thread's counters, the same in every cache.
     static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// A place for each new thread in turn.
+/// Assigns counters to new threads in rotation.
 fn place() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     PLACE.with(|place| {
@@ -72,7 +72,7 @@ impl Counters {
         }
     }
 
-    /// All places together; what is not counted here is 0.
+    /// The sum of all counters. Fields not counted here are 0.
     pub(super) fn sum(&self) -> CacheStats {
         let mut stats = CacheStats::default();
         for place in &self.places {

@@ -1,28 +1,28 @@
 //! Response codes (RFC 1035 section 4.1.1, RFC 6891 section 9) and extended DNS errors (RFC 8914).
 
-/// The response code of a reply. Codes above 15 need an OPT record to carry their upper bits.
+/// A response code. Codes above 15 need an OPT record for their upper bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rcode {
-    /// The question was answered, perhaps with no records.
+    /// The question was answered, possibly without records.
     NoError,
     /// The packet was not a well-formed query.
     FormErr,
-    /// The server could not do what it should have done.
+    /// The server failed to process the query.
     ServFail,
     /// The name does not exist.
     NxDomain,
-    /// The server does not do this kind of query.
+    /// The server does not support this kind of query.
     NotImp,
-    /// The server will not do this, by policy.
+    /// The server refuses the query by policy.
     Refused,
     /// A DNAME leads to a name that is too long (RFC 6672 section 2.2).
     YxDomain,
-    /// The EDNS version is not one that the server speaks (RFC 6891 section 6.1.3).
+    /// The server does not support the EDNS version (RFC 6891 section 6.1.3).
     BadVers,
 }
 
 impl Rcode {
-    /// Every code that dnsgate sends, in the order of their positions (`as usize`).
+    /// Every code that dnsgate sends, in the order of their discriminants (`as usize`).
     pub const ALL: [Self; 8] = [
         Self::NoError,
         Self::FormErr,
@@ -34,7 +34,7 @@ impl Rcode {
         Self::BadVers,
     ];
 
-    /// The code's number in the registry, 12 bits.
+    /// The number of the code in the registry, 12 bits.
     #[must_use]
     pub const fn number(self) -> u16 {
         match self {
@@ -68,21 +68,21 @@ impl Rcode {
 /// The extended DNS errors that dnsgate sends (RFC 8914 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ede {
-    /// 0: none of the others; the text says it.
+    /// 0: none of the others; the text explains it.
     Other,
-    /// 3: the answer is older than it should be (RFC 8767).
+    /// 3: the answer has expired (RFC 8767).
     StaleAnswer,
-    /// 13: a failure that is remembered for a moment (RFC 9520).
+    /// 13: a cached failure (RFC 9520).
     CachedError,
-    /// 15: the policy of this server's operator denies the name.
+    /// 15: the policy of the server's operator denies the name.
     Blocked,
-    /// 17: the answer was filtered at the request of the network's operator.
+    /// 17: the answer was filtered for the network's operator.
     Filtered,
-    /// 18: this client may not ask this server.
+    /// 18: the client may not query this server.
     Prohibited,
     /// 22: no upstream answered.
     NoReachableAuthority,
-    /// 23: an upstream answered with an error, or with what is no answer.
+    /// 23: an upstream answered with an error or an invalid message.
     NetworkError,
 }
 

@@ -1,24 +1,24 @@
-//! EDNS, version 0 (RFC 6891): what a query's OPT record says to us.
+//! EDNS version 0 (RFC 6891): reads the OPT record of a query.
 //!
-//! Options are checked for form and otherwise ignored: no client subnet, cookie or padding of a
-//! client has any effect, and none of them travels to an upstream.
+//! Options are checked for form and otherwise ignored: a client's client subnet, cookie or padding
+//! has no effect and is not forwarded to an upstream.
 
-/// The UDP payload size that dnsgate announces and does not exceed: what fits into one packet on
-/// every path that carries IPv6 (the value that DNS flag day 2020 settled on).
+/// The UDP payload size that dnsgate announces and does not exceed. It fits into one packet on
+/// every path that carries IPv6 (the value of DNS flag day 2020).
 pub const UDP_PAYLOAD: u16 = 1232;
-/// The size of a UDP reply to a client without EDNS (RFC 1035 section 4.2.1).
+/// The size of a UDP response to a client without EDNS (RFC 1035 section 4.2.1).
 pub const UDP_PAYLOAD_CLASSIC: u16 = 512;
-/// The bytes of an OPT record without options.
+/// The length of an OPT record without options, in bytes.
 pub const OPT_LEN: usize = 11;
 
-/// What one query's OPT record says.
+/// The contents of a query's OPT record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns {
-    /// The largest UDP payload that the client takes, in bytes; at least 512.
+    /// The maximum UDP payload of the client, in bytes; at least 512.
     pub udp_payload: u16,
-    /// The version, 0 being the only one there is.
+    /// The version; only 0 is defined.
     pub version: u8,
-    /// DNSSEC OK: the client wants signatures (RFC 3225).
+    /// DNSSEC OK: the client requests signatures (RFC 3225).
     pub dnssec_ok: bool,
 }
 
@@ -36,7 +36,7 @@ impl Edns {
     }
 }
 
-/// Whether `rdata` is a sequence of whole options (RFC 6891 section 6.1.2).
+/// Whether `rdata` is a sequence of complete options (RFC 6891 section 6.1.2).
 #[must_use]
 pub fn options_well_formed(mut rdata: &[u8]) -> bool {
     while let Some((&[_, _, high, low], rest)) = rdata.split_first_chunk::<4>() {

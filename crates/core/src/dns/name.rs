@@ -1,16 +1,16 @@
-//! Domain names as they are compared: uncompressed wire form, letters in lower case.
+//! Domain names in canonical form: uncompressed wire form with lower-case letters.
 //!
-//! A name is a sequence of labels, each a length byte and that many bytes, ended by the root's
-//! zero byte (RFC 1035 section 3.1). Comparing these bytes compares labels, so that no dot inside
-//! a label can pass for one between labels, and `evilcorp.internal` is not below `corp.internal`.
+//! A name is a sequence of labels, each a length byte and that many bytes, and ends with the root's
+//! zero byte (RFC 1035 section 3.1). Comparing these bytes compares whole labels: a dot inside a
+//! label does not separate labels, and `evilcorp.internal` is not below `corp.internal`.
 //!
-//! Three types, one content: [`Name`] owns, [`NameRef`] borrows, [`NameBuf`] lives on the stack of
-//! one query. All three are valid by construction: at most 255 bytes, labels of 1 to 63 bytes,
-//! lower case.
+//! Three types represent names: [`Name`] is owned, [`NameRef`] is borrowed, and [`NameBuf`] is on
+//! the stack of one query. All are valid by construction: at most 255 bytes, labels of 1 to 63
+//! bytes, lower case.
 //!
-//! Names are looked up from the root downward, and their bytes can only be walked upward. So each
-//! knows where its labels start, from when it was read: one byte a label, counted from the end, which
-//! stays right when labels are taken from the front.
+//! Lookups start at the root, but the bytes of a name can only be read from the leftmost label. So
+//! each name stores the start of every label, one byte each. The starts are counted from the end of
+//! the name, so they remain valid when labels are removed on the left.
 
 mod buf;
 #[cfg(test)]
@@ -26,11 +26,11 @@ use std::{
 
 pub use buf::NameBuf;
 
-/// The longest name on the wire, root byte included (RFC 1035 section 2.3.4).
+/// The maximum length of a name in wire form, including the root byte (RFC 1035 section 2.3.4).
 pub const MAX_NAME: usize = 255;
-/// The longest label (RFC 1035 section 2.3.4).
+/// The maximum length of a label (RFC 1035 section 2.3.4).
 pub const MAX_LABEL: usize = 63;
-/// The most labels that fit into a name, the root not counted.
+/// The maximum number of labels in a name, without the root.
 pub const MAX_LABELS: usize = (MAX_NAME - 1) / 2;
 
 /// A borrowed name in canonical form.
@@ -41,13 +41,13 @@ pub struct NameRef<'a> {
     starts: &'a [u8],
 }
 
-/// Where each label of a name starts, leftmost first.
+/// The start of each label of a name, leftmost first.
 #[derive(Clone, Copy)]
 pub struct LabelStarts<'a>(&'a [u8]);
 
 impl<'a> LabelStarts<'a> {
-    /// The places of the labels' length bytes, leftmost first, each as the number of bytes from there
-    /// to the end of the name; the root is not among them.
+    /// The positions of the labels' length bytes, leftmost first, without the root. Each is the
+    /// number of bytes from there to the end of the name.
     #[must_use]
     pub const fn as_slice(self) -> &'a [u8] {
         self.0
@@ -61,7 +61,7 @@ impl<'a> NameRef<'a> {
         starts: &[],
     };
 
-    /// The wire form, root byte included.
+    /// The wire form, including the root byte.
     #[must_use]
     pub const fn wire(self) -> &'a [u8] {
         self.wire
@@ -87,13 +87,13 @@ impl<'a> NameRef<'a> {
         })
     }
 
-    /// The number of labels, the root not counted.
+    /// The number of labels, without the root.
     #[must_use]
     pub const fn label_count(self) -> usize {
         self.starts.len()
     }
 
-    /// Where the labels start: for walks from the root downward.
+    /// The starts of the labels, for walks down from the root.
     #[must_use]
     pub const fn label_starts(self) -> LabelStarts<'a> {
         LabelStarts(self.starts)
@@ -134,7 +134,7 @@ impl<'a> NameRef<'a> {
         let Some(more) = self.starts.len().checked_sub(ancestor.starts.len()) else {
             return false;
         };
-        // The tail must be equal and must begin where a label begins.
+        // The suffix must be equal and begin at a label boundary.
         let start = self.starts.get(more).copied().unwrap_or(1);
         self.last_bytes(start) == ancestor.wire
     }
@@ -144,7 +144,7 @@ impl<'a> NameRef<'a> {
         self.wire.get(from..).unwrap_or(&[0])
     }
 
-    /// The name made of the last `count` labels; the root where the name has fewer.
+    /// The last `count` labels as a name; the root if the name has fewer labels.
     #[must_use]
     pub fn last_labels(self, count: usize) -> NameRef<'a> {
         let starts = self.label_starts().as_slice();
@@ -182,8 +182,8 @@ impl Hash for NameRef<'_> {
 }
 
 impl fmt::Display for NameRef<'_> {
-    /// Master-file form with the final dot (RFC 1035 section 5.1): a dot or backslash inside a
-    /// label is escaped, as is every byte that does not print.
+    /// Writes master-file form with a final dot (RFC 1035 section 5.1). Escapes dots and
+    /// backslashes inside labels, and unprintable bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_root() {
             return f.write_str(".");
@@ -210,10 +210,10 @@ impl fmt::Debug for NameRef<'_> {
     }
 }
 
-/// An owned name in canonical form. Order is that of the bytes.
+/// An owned name in canonical form, ordered by its bytes.
 #[derive(Clone)]
 pub struct Name(
-    /// The wire form, where the labels start, and how many they are.
+    /// The wire form, the starts of the labels, and their number.
     Box<[u8]>,
 );
 
@@ -237,15 +237,15 @@ impl Name {
         Some(NameRef { wire, starts })
     }
 
-    /// The bytes on the heap.
+    /// The heap memory in bytes.
     pub(super) const fn heap(&self) -> usize {
         self.0.len()
     }
 
-    /// The child of this name with `label` before it.
+    /// Prepends `label` to this name.
     ///
     /// # Errors
-    /// When the label is empty or too long, or the name would be.
+    /// If the label is empty or too long, or the name would be too long.
     pub fn child(&self, label: &[u8]) -> Result<Self, NameError> {
         let mut buf = NameBuf::new();
         buf.push_label(label)?;
@@ -262,7 +262,7 @@ impl Borrow<[u8]> for Name {
     }
 }
 
-// All of them as of the wire form, which is what a name is looked up by.
+// These impls use the wire form only, so that a name can be looked up by its wire form.
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
@@ -302,31 +302,31 @@ impl fmt::Debug for Name {
     }
 }
 
-/// What is wrong with a name in text or wire form.
+/// The problem with a name in text or wire form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Two dots in a row, or a dot at the front.
+    /// Two consecutive dots, or a leading dot.
     #[error("a label is empty: there are two dots in a row, or one at the front")]
     EmptyLabel,
-    /// A label of more than 63 bytes.
+    /// A label exceeds 63 bytes.
     #[error("a label is longer than 63 bytes")]
     LongLabel,
-    /// More than 255 bytes in all.
+    /// The name exceeds 255 bytes.
     #[error("the name is longer than 255 bytes")]
     LongName,
-    /// A backslash that is not followed by a character or by three digits up to 255.
+    /// A backslash without a following character or three digits up to 255.
     #[error("a backslash is not followed by a character or by three digits up to 255")]
     BadEscape,
-    /// A byte outside ASCII: the name is to be written in its `xn--` form.
+    /// A non-ASCII byte; such a name must be written in `xn--` form.
     #[error("a character is not ASCII; write the name in its xn-- form")]
     NotAscii,
     /// White space or a control character.
     #[error("there is white space or a control character in the name")]
     NotPrintable,
-    /// Nothing at all.
+    /// The text is empty.
     #[error("the name is empty; the root is written as a single dot")]
     Empty,
-    /// Wire form that ends early, points forward, or has a label type that nobody defined.
+    /// The wire form ends early, has a forward pointer, or has an unknown label type.
     #[error("the name is not a valid name on the wire")]
     BadWire,
 }
@@ -334,7 +334,7 @@ pub enum NameError {
 impl FromStr for Name {
     type Err = NameError;
 
-    /// Reads master-file form; the final dot may be left out.
+    /// Parses master-file form; the final dot is optional.
     fn from_str(text: &str) -> Result<Self, NameError> {
         if text == "." {
             return Ok(Self::root());
@@ -366,7 +366,7 @@ impl FromStr for Name {
     }
 }
 
-/// The byte that `\X` or `\DDD` stands for; the backslash has been read.
+/// Decodes `\X` or `\DDD` after its backslash.
 fn escaped(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
     let first = bytes.next().ok_or(NameError::BadEscape)?;
     if !first.is_ascii_digit() {

@@ -1,12 +1,10 @@
-//! One packet's way in: a borrowed, checked view of a query, or what the packet deserves instead.
+//! Parses a packet into a borrowed, checked view of a query, or the reason to reject it.
 //!
-//! The checks follow the packet from front to back and stop at the first thing that is wrong; the
-//! table in [`Malformed`] is all of them. What passes is a query for exactly one name, type and
-//! class, with at most one OPT record and no byte left over, so that there is nothing in it that
-//! one reader could see and another could not.
+//! The checks run from the start of the packet to its end and stop at the first fault; the table in
+//! [`Malformed`] lists them. A valid query has exactly one name, type and class, at most one OPT
+//! record and no trailing bytes, so that two parsers cannot read it differently.
 //!
-//! Not here: which types and classes are served. That is a decision, and decisions are the
-//! engine's.
+//! This module does not decide which types and classes are served; the engine does.
 
 use super::{
     code::Rcode,
@@ -15,44 +13,44 @@ use super::{
     rtype::RecordType,
 };
 
-/// The bytes of a header (RFC 1035 section 4.1.1).
+/// The length of a header in bytes (RFC 1035 section 4.1.1).
 pub const HEADER: usize = 12;
 /// The class IN.
 pub const CLASS_IN: u16 = 1;
 
-/// What is wrong with a packet, and what it gets.
+/// The fault of a packet and the response to it.
 ///
 /// | packet | reply |
 /// |---|---|
 /// | shorter than a header | none |
-/// | a response (QR = 1) | none: two servers must not talk in circles |
+/// | a response (QR = 1) | none: otherwise two servers could answer each other forever |
 /// | opcode other than QUERY | NOTIMP |
-/// | not exactly one question (RFC 9619), a bad name, records in the answer or authority section, two OPT records, an OPT record that is not at the root or not whole, bytes left over | FORMERR |
+/// | not exactly one question (RFC 9619), a bad name, records in the answer or authority section, two OPT records, an OPT record with an owner name other than the root or with incomplete options, trailing bytes | FORMERR |
 /// | EDNS version other than 0 | BADVERS |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// Shorter than a header: there is no id to reply to.
+    /// Shorter than a header, so there is no ID to respond to.
     Short,
     /// A response, not a query.
     Response,
-    /// Opcode other than QUERY.
+    /// An opcode other than QUERY.
     Opcode,
-    /// Not well-formed.
+    /// A malformed packet.
     Format {
-        /// The bytes of the question that can be echoed, 0 when it could not be read.
+        /// The length of the question to echo in bytes; 0 if it is unreadable.
         question: usize,
-        /// Whether an OPT record was read before the fault.
+        /// Whether an OPT record precedes the fault.
         edns: bool,
     },
     /// An EDNS version other than 0.
     Version {
-        /// The bytes of the question.
+        /// The length of the question in bytes.
         question: usize,
     },
 }
 
 impl Malformed {
-    /// The code to reply with; `None` for no reply.
+    /// The response code; `None` for no response.
     #[must_use]
     pub const fn rcode(self) -> Option<Rcode> {
         match self {
@@ -64,7 +62,7 @@ impl Malformed {
     }
 }
 
-/// What is wrong where not even the question can be read.
+/// The fault of a packet with an unreadable question.
 const UNREAD: Malformed = Malformed::Format {
     question: 0,
     edns: false,
@@ -75,7 +73,7 @@ const UNREAD: Malformed = Malformed::Format {
 pub struct Query<'p> {
     packet: &'p [u8],
     name: NameBuf,
-    /// The bytes of the question section.
+    /// The length of the question section in bytes.
     question: usize,
     qtype: RecordType,
     qclass: u16,
@@ -86,7 +84,7 @@ impl<'p> Query<'p> {
     /// Checks a packet.
     ///
     /// # Errors
-    /// [`Malformed`], which knows the reply.
+    /// [`Malformed`], which determines the response.
     #[inline]
     pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
         let mut query = Self::unread(packet);
@@ -94,8 +92,7 @@ impl<'p> Query<'p> {
         Ok(query)
     }
 
-    /// A query that [`Query::read`] has not read: it asks for nothing. A query is some hundred bytes,
-    /// and one that is read where it stands is not moved.
+    /// An empty query for [`Query::read`]. Reading in place avoids a move of about a hundred bytes.
     #[inline]
     pub(crate) const fn unread(packet: &'p [u8]) -> Self {
         Self {
@@ -108,10 +105,10 @@ impl<'p> Query<'p> {
         }
     }
 
-    /// Checks the packet; as [`Query::parse`].
+    /// Checks the packet; see [`Query::parse`].
     ///
     /// # Errors
-    /// [`Malformed`], and then there is no use for this.
+    /// [`Malformed`]; the query is then unusable.
     #[inline]
     pub(crate) fn read(&mut self) -> Result<(), Malformed> {
         let Some((&[_, _, flags, _, counts @ ..], body)) =
@@ -151,43 +148,43 @@ impl<'p> Query<'p> {
         Ok(())
     }
 
-    /// The name asked for, in lower case.
+    /// The name of the question, in lower case.
     #[must_use]
     pub fn name(&self) -> NameRef<'_> {
         self.name.as_ref()
     }
 
-    /// The type asked for.
+    /// The type of the question.
     #[must_use]
     pub const fn qtype(&self) -> RecordType {
         self.qtype
     }
 
-    /// The class asked for.
+    /// The class of the question.
     #[must_use]
     pub const fn qclass(&self) -> u16 {
         self.qclass
     }
 
-    /// What the OPT record says, if there is one.
+    /// The contents of the OPT record, if there is one.
     #[must_use]
     pub const fn edns(&self) -> Option<Edns> {
         self.edns
     }
 
-    /// Recursion desired.
+    /// The RD flag: recursion desired.
     #[must_use]
     pub fn recursion_desired(&self) -> bool {
         self.packet.get(2).is_some_and(|flags| flags & 0x01 != 0)
     }
 
-    /// Checking disabled (RFC 4035 section 3.2.2).
+    /// The CD flag: checking disabled (RFC 4035 section 3.2.2).
     #[must_use]
     pub fn checking_disabled(&self) -> bool {
         self.packet.get(3).is_some_and(|flags| flags & 0x10 != 0)
     }
 
-    /// Header and question as they came, letter case included.
+    /// The header and question as received, with letter case.
     #[must_use]
     pub fn header_and_question(&self) -> &'p [u8] {
         self.packet
@@ -196,8 +193,7 @@ impl<'p> Query<'p> {
     }
 }
 
-/// What the additional section says that most queries have: one OPT record without options and
-/// nothing else, which is seen at a glance.
+/// A fast path for the most common additional section: one OPT record without options.
 #[inline]
 fn plain_opt(rest: &[u8], count: u16) -> Option<Edns> {
     let &[0, t1, t0, c1, c0, l3, l2, l1, l0, 0, 0] = rest else {
@@ -208,8 +204,8 @@ fn plain_opt(rest: &[u8], count: u16) -> Option<Edns> {
         .then(|| Edns::from_fields(u16::from_be_bytes(class), u32::from_be_bytes(ttl)))
 }
 
-/// Reads the additional section to the end of the packet. `Err` tells whether an OPT record had
-/// been seen.
+/// Reads the additional section to the end of the packet. `Err` tells whether an OPT record
+/// precedes the fault.
 fn read_additional(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
     let mut edns = None;
     for _ in 0..count {
@@ -239,7 +235,7 @@ fn read_additional(mut rest: &[u8], count: u16) -> Result<Option<Edns>, bool> {
     }
 }
 
-/// Steps over a record's owner name, which nobody reads: whether it is the root, and what follows.
+/// Skips a record's owner name. Returns whether it is the root, and the following bytes.
 fn skip_name(mut rest: &[u8]) -> Option<(bool, &[u8])> {
     let mut at_root = true;
     let mut left = super::name::MAX_NAME;
@@ -253,7 +249,7 @@ fn skip_name(mut rest: &[u8]) -> Option<(bool, &[u8])> {
                 rest = tail.get(usize::from(len)..)?;
                 at_root = false;
             }
-            // A pointer ends a name. It is not followed: the name does not matter.
+            // A pointer ends a name. It is not followed, because the name does not matter.
             0xc0.. => return Some((false, tail.get(1..)?)),
             _ => return None,
         }

@@ -1,12 +1,12 @@
-//! One packet's way out: a reply written in place, into a buffer that the caller owns.
+//! Writes a response in place, into a buffer of the caller.
 //!
-//! The writer never writes past the size it was given: a record set that does not fit leaves the
-//! reply as it was, and the caller truncates it or goes on without. Names are compressed against
-//! those that the reply already holds (RFC 1035 section 4.1.4), with a bounded table, so that the
-//! cost is linear in the size of the reply whatever the records are.
+//! The writer never exceeds its size limit. A record set that does not fit leaves the response
+//! unchanged; the caller then truncates the response or omits the set. Names are compressed against
+//! names in the response (RFC 1035 section 4.1.4) with a bounded table, so that the cost is linear
+//! in the size of the response for any records.
 //!
-//! The question is copied from the query, letter case included: clients that vary the case to make
-//! spoofing harder compare it.
+//! The question is copied from the query with its letter case, because clients that randomize the
+//! case against spoofing compare it.
 
 mod compression;
 mod opt;
@@ -25,46 +25,46 @@ use super::{
 
 use compression::{CompressionTable, stands_at};
 
-/// The record set does not fit into the rest of the reply.
+/// The record set does not fit into the rest of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyFull;
 
-/// The sections that records go to.
+/// The sections for records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// Records that answer the question.
     Answer,
-    /// The SOA of a negative answer, the NS of a referral.
+    /// The SOA of a negative answer, or the NS of a referral.
     Authority,
     /// Addresses of name servers.
     Additional,
 }
 
-/// A compression pointer has 14 bits.
+/// The maximum offset of a compression pointer: 14 bits.
 const MAX_POINTER: usize = 0x3fff;
-/// Where the name of the question stands.
+/// The offset of the question's name.
 const QUESTION_AT: u16 = 12;
 const _: () = assert!(QUESTION_AT as usize == HEADER);
 
-/// Writes one reply.
+/// Writes one response.
 pub struct ReplyWriter<'b> {
     out: &'b mut [u8],
     len: usize,
-    /// Where the records begin.
+    /// The offset of the first record.
     body: usize,
-    /// The most bytes of everything but the OPT record.
+    /// The maximum size in bytes without the OPT record.
     limit: usize,
     edns: Option<Edns>,
     rcode: Rcode,
     counts: [u16; 3],
-    /// Names to point to; those of the question are in it once there is a name to be written.
+    /// Targets for compression pointers. The question's name is added when the first name is
+    /// written.
     known: CompressionTable,
-    /// Where the name in the data of the record written last stands, if one can point there.
+    /// The offset of the name in the RDATA of the last alias, if a pointer can refer to it.
     target: Option<u16>,
 }
 
-/// The name that records are written under, and where it stands in the reply already, if that is
-/// known.
+/// The owner name for records, and its offset in the response if known.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerName<'n> {
     name: NameRef<'n>,
@@ -75,12 +75,12 @@ impl<'n> OwnerName<'n> {
     /// The name of the question.
     #[must_use]
     pub fn question(name: NameRef<'n>) -> Self {
-        // One byte is shorter than a pointer to it.
+        // The root is shorter than a pointer to it.
         let at = (!name.is_root()).then_some(QUESTION_AT);
         Self { name, at }
     }
 
-    /// The name itself.
+    /// The name.
     #[must_use]
     pub const fn name(self) -> NameRef<'n> {
         self.name
@@ -88,13 +88,13 @@ impl<'n> OwnerName<'n> {
 }
 
 impl<'n> From<NameRef<'n>> for OwnerName<'n> {
-    /// A name of which nothing is known.
+    /// A name with an unknown offset.
     fn from(name: NameRef<'n>) -> Self {
         Self { name, at: None }
     }
 }
 
-/// Bit positions in the header's two bytes of flags.
+/// Bits of the two flag bytes in the header.
 mod flag {
     pub(super) const RESPONSE: u8 = 0x80;
     pub(super) const AUTHORITATIVE: u8 = 0x04;
@@ -107,15 +107,14 @@ mod flag {
 }
 
 impl<'b> ReplyWriter<'b> {
-    /// Begins the reply to `query`: its header and question, with room kept for the OPT record
-    /// that a query with EDNS gets. `max` is the most bytes that the transport can carry to this
-    /// client; `out` may be longer. `None` when not even the question fits.
+    /// Starts the response to `query` with its header and question. Reserves room for an OPT record
+    /// if the query has EDNS. `max` is the maximum size in bytes for this client and transport;
+    /// `out` may be longer. Returns `None` if the question does not fit.
     pub fn new(query: &Query<'_>, max: usize, out: &'b mut [u8]) -> Option<Self> {
         Self::echo(query.header_and_question(), query.edns(), max, out)
     }
 
-    /// Begins the reply to a packet that is no proper query, with as much of its question as could
-    /// be read.
+    /// Starts the response to a malformed query, with the readable part of its question.
     pub fn for_malformed(
         packet: &[u8],
         question: usize,
@@ -131,7 +130,7 @@ impl<'b> ReplyWriter<'b> {
         Self::echo(packet.get(..HEADER + question)?, edns, max, out)
     }
 
-    /// Begins a reply with this header, its flags and counts aside, and this question.
+    /// Starts a response with this header, except for flags and counts, and this question.
     #[inline]
     fn echo(head: &[u8], edns: Option<Edns>, max: usize, out: &'b mut [u8]) -> Option<Self> {
         let reserve = if edns.is_some() { OPT_LEN } else { 0 };
@@ -162,18 +161,18 @@ impl<'b> ReplyWriter<'b> {
         self.rcode = rcode;
     }
 
-    /// The response code set last.
+    /// The current response code.
     #[must_use]
     pub const fn rcode(&self) -> Rcode {
         self.rcode
     }
 
-    /// Says that the answer comes from data that this server is authoritative for.
+    /// Sets AA: the answer is authoritative.
     pub fn set_authoritative(&mut self) {
         self.set_flag(2, flag::AUTHORITATIVE);
     }
 
-    /// Says that recursion is to be had here, as every client that may ask is told.
+    /// Sets RA, as in every response to an admitted client.
     pub fn set_recursion_available(&mut self) {
         self.set_flag(3, flag::RECURSION_AVAILABLE);
     }
@@ -184,10 +183,10 @@ impl<'b> ReplyWriter<'b> {
         }
     }
 
-    /// Adds all records of a set, under `owner`.
+    /// Adds all records of a set with the owner name `owner`.
     ///
     /// # Errors
-    /// [`ReplyFull`], and then nothing of the set is in the reply.
+    /// [`ReplyFull`] if they do not fit; the response is then unchanged.
     pub fn rrset<'n>(
         &mut self,
         section: Section,
@@ -197,7 +196,7 @@ impl<'b> ReplyWriter<'b> {
         self.rrset_for(section, owner.into(), set, set.ttl())
     }
 
-    /// The name that the alias added last leads to, to add its records.
+    /// The target of the last added alias, as the owner name of its records.
     #[must_use]
     pub const fn target<'n>(&self, name: NameRef<'n>) -> OwnerName<'n> {
         OwnerName {
@@ -206,11 +205,11 @@ impl<'b> ReplyWriter<'b> {
         }
     }
 
-    /// Adds all records of a set, under `owner`, with another TTL than the set's own: that of a set
-    /// that was kept for a while.
+    /// Adds all records of a set with the owner name `owner` and a different TTL, for sets from the
+    /// cache.
     ///
     /// # Errors
-    /// [`ReplyFull`], and then nothing of the set is in the reply.
+    /// [`ReplyFull`] if they do not fit; the response is then unchanged.
     pub fn rrset_for<'n>(
         &mut self,
         section: Section,
@@ -224,7 +223,7 @@ impl<'b> ReplyWriter<'b> {
         })
     }
 
-    /// Runs `write`; when it runs out of room, nothing of it stays.
+    /// Runs `write` and undoes it if it runs out of room.
     fn all_or_nothing(
         &mut self,
         section: Section,
@@ -242,10 +241,10 @@ impl<'b> ReplyWriter<'b> {
         written
     }
 
-    /// Adds one CNAME to the answer: the one that follows from a DNAME and that no set holds.
+    /// Adds a CNAME synthesized from a DNAME to the answer.
     ///
     /// # Errors
-    /// [`ReplyFull`], and then it is not in the reply.
+    /// [`ReplyFull`] if it does not fit; the response is then unchanged.
     pub fn cname(
         &mut self,
         owner: NameRef<'_>,
@@ -297,7 +296,8 @@ impl<'b> ReplyWriter<'b> {
         Ok(())
     }
 
-    /// The records of an A set, which most are: all of one size, so that the room is measured once.
+    /// Writes the records of an A set, the most common type. They have equal size, so one check of
+    /// the room is sufficient.
     fn put_addresses(
         &mut self,
         [high, low]: [u8; 2],
@@ -319,7 +319,7 @@ impl<'b> ReplyWriter<'b> {
         Ok(())
     }
 
-    /// Two pieces of known size.
+    /// Writes two pieces of fixed size.
     #[inline]
     fn put_two<const A: usize, const B: usize>(
         &mut self,
@@ -352,24 +352,25 @@ impl<'b> ReplyWriter<'b> {
         Ok(())
     }
 
-    /// Drops all records, as if none had been added.
+    /// Removes all records.
     pub fn clear(&mut self) {
         self.len = self.body;
         self.counts = [0; 3];
-        // Names of records are not to be pointed to any longer; those of the question are the ones
-        // that stand before the records.
+        // Removes the names of records from the table and keeps those of the question, which
+        // precede the records.
         self.known.cut_at(self.body);
         self.target = None;
     }
 
-    /// Drops all records and says so: the client asks again over TCP (RFC 1035 section 4.2.1).
+    /// Removes all records and sets TC, so that the client retries over TCP (RFC 1035 section
+    /// 4.2.1).
     pub fn truncate(&mut self) {
         self.clear();
         self.set_flag(2, flag::TRUNCATED);
     }
 
-    /// Ends the reply with the OPT record, if the query had one; `ede` goes into it where there is
-    /// room, first its code and then as much of its text as fits. Returns the reply's length.
+    /// Finishes the response with the OPT record if the query had one. Adds `ede` if there is room:
+    /// first its code, then as much of its text as fits. Returns the length of the response.
     #[must_use]
     pub fn finish(&mut self, ede: Option<(Ede, &str)>) -> usize {
         if let Some(edns) = self.edns {
@@ -388,14 +389,14 @@ impl<'b> ReplyWriter<'b> {
     }
 }
 
-/// Type, class and TTL of a record.
+/// The type, class and TTL of a record.
 fn fixed_fields(rtype: RecordType, ttl: u32) -> [u8; 8] {
     let [[t1, t0], [c1, c0]] = [rtype.0, CLASS_IN].map(u16::to_be_bytes);
     let [l3, l2, l1, l0] = ttl.to_be_bytes();
     [t1, t0, c1, c0, l3, l2, l1, l0]
 }
 
-/// A compression pointer to this place.
+/// A compression pointer to this offset.
 const fn pointer(at: u16) -> [u8; 2] {
     (0xc000 | at).to_be_bytes()
 }

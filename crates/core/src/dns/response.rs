@@ -1,9 +1,10 @@
-//! What an upstream said to one question, as responses: the chain of aliases from the question, the
-//! records at its end, and what proves that there are none.
+//! An upstream's answer to one question: the CNAME chain from the question, the records at its end,
+//! and the proofs of a negative answer.
 //!
-//! Everything that the question does not lead to is left behind here, whoever asks and whatever
-//! the policy says: a record of another name cannot get into a reply, nor into the cache. What of
-//! the responses may pass is for the policy in force at the time of each reply (`engine::filter`).
+//! Parsing discards all records that the question does not lead to, regardless of client and
+//! policy, so that a record of another name never enters a response or the cache. The policy in
+//! force at the time of each response decides which of the remaining records may pass
+//! (`engine::response filter`).
 
 mod cursor;
 mod decompress;
@@ -15,43 +16,44 @@ mod tests;
 
 use super::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset, ServerFault};
 
-/// The most aliases in a row that are followed, in one answer and in all that a reply is made of.
-/// Real chains have two or three; CDNs have been seen with seven.
+/// The maximum number of aliases that are followed, both in one upstream's answer and in a whole
+/// response. Real chains have two or three; CDNs have used seven.
 pub const MAX_ALIASES: usize = 10;
 
 /// An upstream's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// `NoError`, `NxDomain` or `YxDomain`; of the name at the end of the chain, or of the target of
-    /// the CNAME that was asked for.
+    /// `NoError`, `NxDomain` or `YxDomain`. It refers to the name at the end of the chain or, in
+    /// answer to a CNAME question, to the target of the CNAME.
     pub rcode: Rcode,
-    /// The aliases from the question on, in order; at most [`MAX_ALIASES`].
+    /// The aliases in order from the question; at most [`MAX_ALIASES`].
     pub aliases: Vec<Alias>,
-    /// Where the chain of aliases ended.
+    /// The end of the CNAME chain.
     pub end: ChainEnd,
-    /// The DNAME above the name at the end: the one that makes it too long (`YxDomain`), or, where
-    /// signatures were asked for, the one that the CNAME in `answers` follows from.
+    /// The DNAME above the last name. With `YxDomain`, it makes that name too long. If signatures
+    /// were requested, the CNAME in `answers` may be synthesized from it.
     pub dname: Option<Box<Dname>>,
-    /// The records at the end of the chain: those of the type that was asked for, and their
-    /// signatures.
+    /// The records at the end of the chain: those of the requested type, and their signatures.
     pub answers: Vec<Rrset>,
-    /// What says that there are none: the SOA, whose TTL is at most its MINIMUM (RFC 2308
-    /// section 3). Then, with signatures, the NSEC and NSEC3 that prove it, or that prove that a
-    /// wildcard was due. Each with its owner, which is in a zone that holds a name of the chain.
+    /// The authority records. First the SOA of a negative answer, whose TTL is at most its MINIMUM
+    /// (RFC 2308 section 3). Then, with signatures, the NSEC and NSEC3 records that prove the
+    /// negative answer or the use of a wildcard. Each has its owner name, which is in a zone of a
+    /// name in the chain.
     pub authority: Vec<(Name, Rrset)>,
 }
 
-/// What one block on the heap costs beside its bytes: the allocator's own header and rounding.
+/// The overhead of a heap block in bytes: the allocator's header and rounding.
 const BLOCK: usize = 16;
 
 impl Response {
-    /// Reads an upstream's whole reply to the question for `name` and `qtype` in class IN, which
-    /// was asked for signatures or not.
+    /// Parses an upstream's whole reply to the question for `name` and `qtype` in class IN, sent
+    /// with or without a request for signatures.
     ///
     /// # Errors
-    /// [`Failure::Code`] for a code other than NOERROR, NXDOMAIN and YXDOMAIN, [`Failure::Malformed`]
-    /// for what is not a well-formed, whole and consistent answer to this question. Records that the
-    /// question does not lead to may be as they like, and so may the additional section.
+    /// [`Failure::Code`] for a code other than NOERROR, NXDOMAIN and YXDOMAIN,
+    /// [`Failure::Malformed`] for a reply that is not a well-formed, complete and consistent answer
+    /// to this question. Records that the question does not lead to may be malformed, and so may
+    /// the additional section.
     pub fn parse(
         message: &[u8],
         name: NameRef<'_>,
@@ -61,8 +63,7 @@ impl Response {
         follow::response(message, name, qtype, dnssec_ok)
     }
 
-    /// The name that the answer is about: the end of the chain, or the question where there is
-    /// none.
+    /// The name at the end of the chain, or the question's name without a chain.
     #[must_use]
     pub fn last_name<'f>(&'f self, question: NameRef<'f>) -> NameRef<'f> {
         self.aliases
@@ -70,30 +71,27 @@ impl Response {
             .map_or(question, |alias| alias.target.as_ref())
     }
 
-    /// Whether this says that there are no such records (RFC 2308). A chain that did not end says
-    /// nothing of the kind.
+    /// Whether this is a negative answer (RFC 2308). An answer with an incomplete chain is not.
     #[must_use]
     pub fn is_negative(&self) -> bool {
         self.end == ChainEnd::Name && self.answers.is_empty()
     }
 
-    /// Whether this says that there is no such name or no such data: NXDOMAIN, or a chain that ends
-    /// in nothing.
+    /// Whether this denies the name or the data: NXDOMAIN, or a chain that ends without data.
     #[must_use]
     pub fn denies(&self) -> bool {
         self.is_negative() && self.rcode != Rcode::YxDomain
     }
 
-    /// Whether this says that there is something: records of the type, or an alias that is followed
-    /// elsewhere.
+    /// Whether this affirms data: records of the type, or an alias that continues elsewhere.
     #[must_use]
     pub fn affirms(&self) -> bool {
         let something = !self.answers.is_empty() || self.end == ChainEnd::Open;
         something && self.rcode == Rcode::NoError
     }
 
-    /// How long all of this holds, in seconds: the least TTL in it; 0 for a negative answer without
-    /// SOA, which nobody says how long to keep (RFC 2308 section 5).
+    /// The TTL of the whole answer in seconds: the minimum of its TTLs. It is 0 for a negative
+    /// answer without an SOA, which has no TTL (RFC 2308 section 5).
     #[must_use]
     pub fn ttl(&self) -> u32 {
         let soa = |(_, set): &(Name, Rrset)| set.rtype() == RecordType::SOA;
@@ -104,7 +102,7 @@ impl Response {
         self.sets().map(Rrset::ttl).min().unwrap_or(0)
     }
 
-    /// Every record set in here.
+    /// Every record set of the answer.
     fn sets(&self) -> impl Iterator<Item = &Rrset> {
         let aliases = self.aliases.iter();
         aliases
@@ -115,14 +113,14 @@ impl Response {
             .chain(self.authority.iter().map(|(_, set)| set))
     }
 
-    /// Every DNAME in here.
+    /// Every DNAME of the answer.
     fn dnames(&self) -> impl Iterator<Item = &Dname> {
         let aliases = self.aliases.iter().map(|alias| &alias.dname);
         aliases.chain([&self.dname]).flatten().map(|dname| &**dname)
     }
 
-    /// The proofs in the authority section that are of zones which signed the first `aliases` aliases:
-    /// what goes with them where the rest of the chain is not passed on.
+    /// The proofs in the authority section from zones that signed the first `aliases` aliases. They
+    /// accompany these aliases if the rest of the chain is dropped.
     pub fn proofs(&self, aliases: usize) -> impl Iterator<Item = &(Name, Rrset)> {
         let aliases = self.aliases.iter().take(aliases);
         let signatures: Vec<&Rrset> = aliases
@@ -146,7 +144,7 @@ impl Response {
         })
     }
 
-    /// The bytes on the heap, itself included: what the cache's bound counts.
+    /// The memory of the answer in bytes, including the struct itself, for the bound of the cache.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let names = self.aliases.iter().map(|alias| &alias.target);
@@ -173,30 +171,31 @@ impl Response {
 /// One alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
-    /// The DNAME that the CNAME follows from, where signatures were asked for: the CNAME itself has
-    /// none (RFC 6672 section 5.3.1).
+    /// If signatures were requested, the DNAME from which the CNAME is synthesized: such a CNAME
+    /// has no signature (RFC 6672 section 5.3.1).
     pub dname: Option<Box<Dname>>,
-    /// The CNAME, one record.
+    /// The CNAME set, with one record.
     pub cname: Rrset,
-    /// Where it leads, in lower case; the owner is the target of the alias before, or the question.
+    /// The target in lower case. The owner name is the target of the previous alias, or the
+    /// question's name.
     pub target: Name,
-    /// Its signatures, where they were asked for.
+    /// The signatures, if requested.
     pub signatures: Option<Rrset>,
 }
 
-/// A record that makes aliases of all names below it (RFC 6672).
+/// A DNAME: a record that redirects all names below it (RFC 6672).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dname {
-    /// The name that it stands at.
+    /// The owner name.
     pub owner: Name,
-    /// The DNAME, one record.
+    /// The DNAME set, with one record.
     pub set: Rrset,
-    /// Its signatures, where they were asked for.
+    /// The signatures, if requested.
     pub signatures: Option<Rrset>,
 }
 
 impl Dname {
-    /// Both sets.
+    /// The DNAME set and its signatures.
     pub fn sets(&self) -> impl Iterator<Item = &Rrset> {
         [Some(&self.set), self.signatures.as_ref()]
             .into_iter()
@@ -204,8 +203,8 @@ impl Dname {
     }
 }
 
-/// `name` with its last `labels` labels, those of a DNAME's owner, replaced by the DNAME's target.
-/// `None` when that is too long for a name (RFC 6672 section 2.2).
+/// Replaces the last `labels` labels of `name`, the owner name of a DNAME, with the target of the
+/// DNAME. Returns `None` if the result is too long (RFC 6672 section 2.2).
 #[must_use]
 pub fn substitute(name: NameRef<'_>, labels: usize, target: NameRef<'_>) -> Option<NameBuf> {
     let kept = name.label_count().checked_sub(labels)?;
@@ -217,45 +216,46 @@ pub fn substitute(name: NameRef<'_>, labels: usize, target: NameRef<'_>) -> Opti
     Some(made)
 }
 
-/// Where a chain of aliases ended.
+/// The end of a CNAME chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainEnd {
-    /// At a name that is no alias: there are records of it, or it is said that there are none.
+    /// A name that is not an alias. The answer has its records or is negative.
     Name,
-    /// At a name of which nothing is said: the upstream does not follow the alias, or says only who
-    /// is to be asked about it.
+    /// A name without data in the answer: the upstream does not follow the alias, or only refers to
+    /// other servers.
     Open,
-    /// Not after [`MAX_ALIASES`].
+    /// The chain has more than [`MAX_ALIASES`] aliases.
     TooLong,
-    /// At a name that it had been at before.
+    /// The chain returns to an earlier name.
     Loop,
 }
 
-/// Why there is no response.
+/// The reason why a question has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Failure {
     /// No server answered in time.
     #[error("no server answered in time")]
     Timeout,
-    /// No server could be reached: refused, reset, unreachable, no TLS.
+    /// No server was reachable: refused, reset, unreachable, or no TLS.
     #[error("no server could be reached")]
     Unreachable,
-    /// The servers cannot be used, for a reason that an operator can mend.
+    /// The servers are unusable, for a reason that an operator can fix.
     #[error("{0}")]
     Server(ServerFault),
-    /// The servers answered with this code, which is none that [`Response`] have.
+    /// The servers answered with this code, which no [`Response`] has.
     #[error("the server answered with code {0}")]
     Code(u16),
-    /// What came back is no well-formed answer to the question.
+    /// The reply is not a well-formed answer to the question.
     #[error("the server's answer is not well-formed")]
     Malformed,
     /// There was no room to ask or to wait.
     #[error("too many questions wait for an answer")]
     Shed,
-    /// Every server of the upstream is down, and enough questions find out whether one is back.
+    /// Every server of the upstream is down, and enough other questions already test whether one is
+    /// back.
     #[error("every server of the upstream is down")]
     Down,
-    /// What the upstream is asked comes back to dnsgate, so nothing is asked of it.
+    /// Questions to the upstream loop back to dnsgate, so none are sent to it.
     #[error("the upstream sends what it is asked back to dnsgate")]
     Looping,
 }

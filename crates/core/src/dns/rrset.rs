@@ -1,7 +1,7 @@
-//! Record sets in wire form: what zones and rules answer with.
+//! Record sets in wire form: the answers of zones and rules.
 //!
-//! RDATA is kept uncompressed, as it is compared and as it is written when no name in it repeats.
-//! Which parts of it are names that a reply may compress follows from the type.
+//! RDATA is stored uncompressed, which suits comparison and most writes. The type determines the
+//! names in it that a response may compress.
 
 use std::{fmt, net::IpAddr};
 
@@ -12,39 +12,39 @@ use hickory_proto::{
 
 use super::{Name, NameBuf, NameRef, RecordType, name::MAX_NAME};
 
-/// The most bytes of RDATA that one record can hold: its length field has 16 bits.
+/// The maximum length of RDATA in bytes: its length field has 16 bits.
 pub const MAX_RDATA: usize = u16::MAX as usize;
-/// The longest TTL, in seconds (RFC 2181 section 8).
+/// The maximum TTL in seconds (RFC 2181 section 8).
 pub const MAX_TTL: u32 = i32::MAX as u32;
 
-/// All records of one owner and type: one TTL, one or more RDATA (RFC 2181 section 5).
+/// All records with one owner name and type: one TTL, one or more RDATA (RFC 2181 section 5).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rrset {
     rtype: RecordType,
     ttl: u32,
     count: u16,
-    /// Where a CNAME leads, so that it need not be read for each answer.
+    /// The parsed target of a CNAME, so that answers need not parse it.
     alias: Option<Name>,
-    /// Each RDATA behind its two-byte length.
+    /// Each RDATA with a two-byte length prefix.
     data: Vec<u8>,
 }
 
-/// Why records cannot become a set.
+/// The reason why records cannot form a set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RrsetError {
-    /// hickory-proto could not write the record.
+    /// hickory-proto could not encode the record.
     #[error("the record cannot be encoded: {0}")]
     Encode(String),
-    /// More than 65 535 bytes of RDATA.
+    /// The RDATA exceeds 65 535 bytes.
     #[error("the record's data is longer than 65535 bytes")]
     LongRdata,
-    /// More than 65 535 bytes of records.
+    /// The records exceed 65 535 bytes in total.
     #[error("the records of one name and type are more than 65535 bytes, which no reply can hold")]
     LargeSet,
 }
 
 impl Rrset {
-    /// An empty set, to be filled by [`Rrset::push`].
+    /// An empty set; [`Rrset::push`] adds records.
     #[must_use]
     pub fn new(rtype: RecordType, ttl: u32) -> Self {
         Self {
@@ -56,12 +56,12 @@ impl Rrset {
         }
     }
 
-    /// The set of addresses of one family, in the order given; the others are left out.
+    /// A set of the addresses that match the type, in the given order. Other addresses are omitted.
     #[must_use]
     pub fn of_addresses(rtype: RecordType, ttl: u32, addresses: &[IpAddr]) -> Self {
         let mut set = Self::new(rtype, ttl);
         for address in addresses {
-            // At most 16 bytes each: `push` has nothing to object to.
+            // At most 16 bytes each, so `push` cannot fail.
             let _ = match (rtype, address) {
                 (RecordType::A, IpAddr::V4(v4)) => set.push(&v4.octets()),
                 (RecordType::AAAA, IpAddr::V6(v6)) => set.push(&v6.octets()),
@@ -71,7 +71,7 @@ impl Rrset {
         set
     }
 
-    /// The set of one record whose RDATA is one name: CNAME, NS, PTR, DNAME.
+    /// A set of one record whose RDATA is a name: CNAME, NS, PTR, DNAME.
     #[must_use]
     pub fn of_name(rtype: RecordType, ttl: u32, target: NameRef<'_>) -> Self {
         let mut set = Self::new(rtype, ttl);
@@ -79,10 +79,10 @@ impl Rrset {
         set
     }
 
-    /// Adds one RDATA in uncompressed wire form; a repeated one is left out (RFC 2181 section 5).
+    /// Adds one RDATA in uncompressed wire form. Omits a duplicate (RFC 2181 section 5).
     ///
     /// # Errors
-    /// When the RDATA or the set is too large.
+    /// If the RDATA or the set is too large.
     pub fn push(&mut self, rdata: &[u8]) -> Result<(), RrsetError> {
         if self.rdatas().any(|own| own == rdata) {
             return Ok(());
@@ -90,8 +90,7 @@ impl Rrset {
         self.append(rdata)
     }
 
-    /// Adds one RDATA that is known not to be there yet: a set of thousands is not searched for
-    /// each.
+    /// Adds one RDATA that is known not to be a duplicate, without a search of the set.
     ///
     /// # Errors
     /// As [`Rrset::push`].
@@ -110,12 +109,12 @@ impl Rrset {
         Ok(())
     }
 
-    /// Gives back the room that was kept for more records.
+    /// Releases unused capacity.
     pub(super) fn shrink_to_fit(&mut self) {
         self.data.shrink_to_fit();
     }
 
-    /// The bytes on the heap.
+    /// The heap memory in bytes.
     pub(super) fn heap(&self) -> usize {
         let alias = self.alias();
         let alias = alias.map_or(0, |name| name.wire().len() + name.label_count() + 1);
@@ -134,8 +133,8 @@ impl Rrset {
         self.ttl
     }
 
-    /// Lowers the TTL to `ttl`: sets whose records came with different ones take the least
-    /// (RFC 2181 section 5.2).
+    /// Lowers the TTL to `ttl` if it is higher: the TTL of a set is the minimum of its records (RFC
+    /// 2181 section 5.2).
     pub fn lower_ttl(&mut self, ttl: u32) {
         self.ttl = self.ttl.min(ttl);
     }
@@ -146,19 +145,19 @@ impl Rrset {
         self.count
     }
 
-    /// Whether there is no record.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The RDATA, uncompressed, in the order added.
+    /// The uncompressed RDATA in order of insertion.
     pub fn rdatas(&self) -> impl Iterator<Item = &[u8]> {
         self.rdatas_with_length()
             .map(|rdata| rdata.get(2..).unwrap_or_default())
     }
 
-    /// The RDATA with the two bytes of length before each: as a record ends on the wire.
+    /// The RDATA with two-byte length prefixes, as on the wire.
     pub(super) fn rdatas_with_length(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.data;
         std::iter::from_fn(move || {
@@ -170,7 +169,7 @@ impl Rrset {
         })
     }
 
-    /// The RDATA of an A set with the two bytes of length before each, if all are of four bytes.
+    /// The RDATA of an A set with two-byte length prefixes, if each has four bytes.
     #[inline]
     pub(super) fn ipv4(&self) -> Option<&[[u8; 6]]> {
         if self.rtype != RecordType::A {
@@ -181,13 +180,13 @@ impl Rrset {
         (rest.is_empty() && rdatas.iter().all(fits)).then_some(rdatas)
     }
 
-    /// The name that an alias points to: the whole RDATA of a CNAME or DNAME, letters as written.
+    /// The target of an alias: the RDATA of a CNAME or DNAME with its letter case.
     #[must_use]
     pub fn target(&self) -> Option<&[u8]> {
         matches!(self.rtype, RecordType::CNAME | RecordType::DNAME).then(|| self.rdatas().next())?
     }
 
-    /// The name that a CNAME leads to, as names are compared.
+    /// The target of a CNAME in canonical form.
     #[must_use]
     pub fn alias(&self) -> Option<NameRef<'_>> {
         self.alias.as_ref().map(Name::as_ref)
@@ -210,10 +209,10 @@ impl fmt::Debug for Rrset {
     }
 }
 
-/// The uncompressed wire form of a record's data as hickory-proto read it.
+/// Converts RDATA from hickory-proto to uncompressed wire form.
 ///
 /// # Errors
-/// When hickory-proto cannot write it, or it is too long for a record.
+/// If hickory-proto cannot encode it, or it is too long for a record.
 pub fn wire_rdata(rdata: &RData) -> Result<Vec<u8>, RrsetError> {
     let mut wire = Vec::new();
     let mut encoder = BinEncoder::new(&mut wire);
@@ -227,14 +226,13 @@ pub fn wire_rdata(rdata: &RData) -> Result<Vec<u8>, RrsetError> {
     Ok(wire)
 }
 
-/// Where in the RDATA of a type there are names that a reply may compress. Only the types of
-/// RFC 1035 have any: newer ones must be written as they are (RFC 3597 section 4).
+/// The positions of compressible names in the RDATA of a type. Only the types of RFC 1035 have any:
+/// newer types must not be compressed (RFC 3597 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// No name that may be compressed.
+    /// No compressible name.
     Opaque,
-    /// `prefix` bytes, then one name, which is the last of it unless there is `more`: another name,
-    /// then anything.
+    /// `prefix` bytes, then one name. If `more` is set, another name and any bytes follow.
     Names { prefix: usize, more: bool },
 }
 
@@ -258,7 +256,7 @@ impl Layout {
     }
 }
 
-/// The length of the uncompressed name at the start of `wire`, root byte included.
+/// The length of the uncompressed name at the start of `wire`, including the root byte.
 pub(super) fn name_len(wire: &[u8]) -> Option<usize> {
     let mut at = 0usize;
     loop {

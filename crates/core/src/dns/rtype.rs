@@ -1,4 +1,4 @@
-//! Record types: a number on the wire, a mnemonic in files and logs, one closed set of labels in
+//! Record types: numbers on the wire, mnemonics in files and logs, and a closed set of labels in
 //! metrics.
 
 use std::{fmt, str::FromStr};
@@ -7,14 +7,14 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordType(pub u16);
 
-/// The types that have a name here: number, constant, mnemonic.
+/// The named types: number, constant, mnemonic.
 macro_rules! record_types {
     ($($(#[$doc:meta])* $name:ident = $number:literal),+ $(,)?) => {
         impl RecordType {
             $($(#[$doc])* pub const $name: Self = Self($number);)+
 
-            /// Every type with a mnemonic, in ascending order of number: the closed set that
-            /// metric labels are drawn from.
+            /// Every type with a constant, in ascending order of number: the closed set of metric
+            /// labels.
             pub const NAMED: &'static [(Self, &'static str)] =
                 &[$((Self($number), stringify!($name))),+];
         }
@@ -30,9 +30,9 @@ record_types! {
     CNAME = 5,
     /// The start of a zone of authority.
     SOA = 6,
-    /// Anything, up to 65 535 bytes (experimental, and a favourite of tunnels).
+    /// Arbitrary data up to 65 535 bytes (experimental, common in DNS tunnels).
     NULL = 10,
-    /// A pointer to a name: reverse look-ups.
+    /// A pointer to a name, for reverse lookups.
     PTR = 12,
     /// Host information; the answer to ANY by RFC 8482.
     HINFO = 13,
@@ -40,9 +40,9 @@ record_types! {
     MX = 15,
     /// Text.
     TXT = 16,
-    /// A DNSSEC signature of the first kind, and of SIG(0).
+    /// A DNSSEC signature of the first version; also SIG(0).
     SIG = 24,
-    /// A DNSSEC key of the first kind.
+    /// A DNSSEC key of the first version.
     KEY = 25,
     /// An IPv6 address.
     AAAA = 28,
@@ -86,7 +86,7 @@ record_types! {
     SVCB = 64,
     /// Service binding for HTTPS (RFC 9460).
     HTTPS = 65,
-    /// Transaction key; not a question that is answered.
+    /// Transaction key; a question for it is not answered.
     TKEY = 249,
     /// Transaction signature; not a question.
     TSIG = 250,
@@ -108,8 +108,8 @@ impl RecordType {
     /// A digest over a zone (RFC 8976).
     pub const ZONEMD: Self = Self(63);
 
-    /// Types that zone files have and few clients ask for, in ascending order of number. They have a
-    /// mnemonic in files and logs; metrics count them as `other`.
+    /// Types that zone files contain but few clients ask for, in ascending order of number. They
+    /// have a mnemonic in files and logs; metrics count them as `other`.
     pub const RARE: &'static [(Self, &'static str)] = &[
         (Self(3), "MD"),
         (Self(4), "MF"),
@@ -149,7 +149,7 @@ impl RecordType {
         (Self(32769), "DLV"),
     ];
 
-    /// The mnemonic, or `None` for a type without one here.
+    /// The mnemonic; `None` for a type without one.
     #[must_use]
     pub fn mnemonic(self) -> Option<&'static str> {
         let among = |names: &[(Self, &'static str)]| {
@@ -159,9 +159,9 @@ impl RecordType {
         among(Self::NAMED).or_else(|| among(Self::RARE))
     }
 
-    /// Whether this is a type that only queries have and that has no data to answer with: zone
-    /// transfers, transaction records, OPT (RFC 6895 section 3.1). ANY is one too by its number,
-    /// but it is answered (RFC 8482).
+    /// Whether only queries have this type and it has no data: zone transfers, transaction records,
+    /// OPT (RFC 6895 section 3.1). By its number, ANY is also a meta type, but it is answered (RFC
+    /// 8482).
     #[must_use]
     pub const fn is_meta(self) -> bool {
         self.0 == 0 || self.0 == Self::OPT.0 || (self.0 >= 128 && self.0 <= 254)
@@ -169,7 +169,7 @@ impl RecordType {
 }
 
 impl fmt::Display for RecordType {
-    /// The mnemonic, or `TYPE123` (RFC 3597 section 5).
+    /// Writes the mnemonic, or `TYPE123` (RFC 3597 section 5).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mnemonic() {
             Some(name) => f.write_str(name),
@@ -184,7 +184,7 @@ impl fmt::Debug for RecordType {
     }
 }
 
-/// The text is no record type that dnsgate knows and not `TYPEnnn` either.
+/// The text is neither a known record type nor `TYPEnnn`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a record type; write A, AAAA, TXT, … or TYPE65280 for one without a name")]
 pub struct UnknownType(String);

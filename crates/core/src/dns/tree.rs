@@ -1,16 +1,15 @@
-//! A tree of names: each node is a name, its children differ in their leftmost label.
+//! A tree of names: each node is a name, and siblings differ in their leftmost label.
 //!
-//! Rules and zones are looked up by the longest known suffix of a name, which is a walk from the
-//! root downward that ends at the first label that is not there. So a refused name costs a few
-//! steps, however many names the tree holds. Names that only have others below them are nodes,
-//! too: that is what an empty non-terminal is (RFC 4592 section 2.2.2).
+//! Rules and zones are found by the longest known suffix of a name. The lookup walks down from the
+//! root and ends at the first missing label, so a denied name costs a few steps regardless of the
+//! size of the tree. Names that only have descendants are nodes too: they are empty non-terminals
+//! (RFC 4592 section 2.2.2).
 //!
-//! There are two forms of it. A [`LabelTree`] grows, and suits a zone's names; a [`PackedTree`] is
-//! made from one that is complete, and suits lists that no cache of the processor holds.
+//! The tree has two forms. A [`LabelTree`] can grow and suits the names of a zone. A [`PackedTree`]
+//! is built from a complete [`LabelTree`] and suits lists larger than the processor caches.
 //!
-//! While it grows, all that is known of a node stands in one place of one arena, nine bytes and
-//! its label, and children are found in one hash table by (parent, label): a million names in some
-//! 30 MB.
+//! A [`LabelTree`] stores each node in one arena as nine bytes plus its label. One hash table finds
+//! children by (parent, label). A million names take about 30 MB.
 
 mod arena;
 mod block;
@@ -30,7 +29,7 @@ pub use packed::{PackedId, PackedTree};
 pub use prefetch_list::Prefetch;
 pub use seed::fix_seed;
 
-/// A node of a [`LabelTree`]; the root is the least.
+/// A node of a [`LabelTree`]. The root has the lowest number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
 
@@ -39,15 +38,15 @@ impl NodeId {
     pub const ROOT: Self = Self(0);
 }
 
-/// No parent.
+/// The parent value of the root.
 const NONE: u32 = u32::MAX;
 /// Bytes of a node before its label.
 const HEAD: usize = 8;
-/// Bytes of a node as room is made for them: labels have some ten on average.
+/// Estimated bytes per node, for reservations: labels have about ten bytes on average.
 const TYPICAL: usize = arena::OVERHEAD + 10;
 
-/// Names, each with a mark that means something to the tree's owner, found by the longest known
-/// suffix.
+/// Names with marks, found by the longest known suffix. The owner of the tree defines the meaning
+/// of a mark.
 #[derive(Clone, Debug)]
 pub struct LabelTree {
     arena: Vec<u8>,
@@ -60,7 +59,7 @@ pub struct LabelTree {
 #[error("there are too many names: their labels do not fit into 4 GiB")]
 pub struct TreeFull;
 
-/// What is known of one node.
+/// The contents of one node.
 #[derive(Clone, Copy, Debug)]
 struct Node<'t> {
     parent: u32,
@@ -77,7 +76,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// The node of which both forms of the tree hold these bytes.
+    /// Decodes a node from the bytes that both forms of the tree store.
     #[inline]
     const fn of(head: &[u8; HEAD], label: &'t [u8]) -> Self {
         let &[p0, p1, p2, p3, m0, m1, m2, m3] = head;
@@ -85,7 +84,7 @@ impl<'t> Node<'t> {
         Self::new(parent, u32::from_ne_bytes([m0, m1, m2, m3]), label)
     }
 
-    /// What they hold before its label.
+    /// The stored bytes before the label.
     const fn head(self) -> [u8; HEAD] {
         let [p0, p1, p2, p3] = self.parent.to_ne_bytes();
         let [m0, m1, m2, m3] = self.mark.to_ne_bytes();
@@ -94,13 +93,13 @@ impl<'t> Node<'t> {
 }
 
 impl LabelTree {
-    /// A tree of the root alone.
+    /// A tree with only the root.
     #[must_use]
     pub fn new() -> Self {
         Self::with_seed(Seed::of_process())
     }
 
-    /// The same with a seed of its own.
+    /// A tree with only the root and the given seed.
     fn with_seed(seed: &'static Seed) -> Self {
         let mut arena = Vec::new();
         arena::put(&mut arena, Node::new(NONE, 0, &[]));
@@ -111,8 +110,8 @@ impl LabelTree {
         }
     }
 
-    /// Makes room for so many more names at once, so that a long list does not make the tree grow
-    /// step by step with two copies of itself. What is not used goes by [`Self::shrink_to_fit`].
+    /// Reserves space for `names` more names, so that loading a long list does not repeatedly
+    /// reallocate and copy the tree. [`Self::shrink_to_fit`] releases the unused space.
     pub fn reserve(&mut self, names: usize) {
         self.arena.reserve(names.saturating_mul(TYPICAL));
         let (arena, seed) = (&self.arena, self.seed);
@@ -120,11 +119,11 @@ impl LabelTree {
             .reserve(names, |&child| rehash(seed, arena, child));
     }
 
-    /// The node of `name` without its last `skip` labels, made with all its ancestors where it
-    /// was not there.
+    /// Returns the node of `name` without its last `skip` labels. Creates it and its missing
+    /// ancestors if necessary.
     ///
     /// # Errors
-    /// When the tree is full.
+    /// If the tree is full.
     pub fn insert(&mut self, name: NameRef<'_>, skip: usize) -> Result<NodeId, TreeFull> {
         let starts = name.label_starts();
         let mut node = NodeId::ROOT;
@@ -140,7 +139,7 @@ impl LabelTree {
 
     fn add_child(&mut self, parent: NodeId, label: &[u8]) -> Result<NodeId, TreeFull> {
         let start = self.arena.len();
-        // Its end has a number, too, so that none of the nodes is at `NONE` or behind.
+        // The end must have a number too, so that no node starts at or after `NONE`.
         let end = u32::try_from(start + arena::OVERHEAD + label.len());
         let id = u32::try_from(start).map_err(|_| TreeFull)?;
         end.map_err(|_| TreeFull)?;
@@ -163,8 +162,8 @@ impl LabelTree {
         found.map(|&child| NodeId(child))
     }
 
-    /// The deepest node on the way to `name` (its last `skip` labels left out), and how many
-    /// labels deep it is below the root of this tree.
+    /// Returns the deepest node on the path to `name` without its last `skip` labels, and its depth
+    /// in labels below the root of this tree.
     #[must_use]
     pub fn closest(&self, name: NameRef<'_>, skip: usize) -> (NodeId, usize) {
         let starts = name.label_starts();
@@ -180,7 +179,7 @@ impl LabelTree {
         (node, depth)
     }
 
-    /// The node that `node` is a child of; `None` for the root.
+    /// The parent of `node`; `None` for the root.
     #[must_use]
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {
         let parent = arena::at(&self.arena, node.0)?.parent;
@@ -193,7 +192,7 @@ impl LabelTree {
         arena::at(&self.arena, node.0).map_or(&[], |node| node.label)
     }
 
-    /// The mark of a node: 0 where none was set.
+    /// The mark of a node; 0 if none was set.
     #[must_use]
     pub fn mark(&self, node: NodeId) -> u32 {
         arena::at(&self.arena, node.0).map_or(0, |node| node.mark)
@@ -206,7 +205,7 @@ impl LabelTree {
         }
     }
 
-    /// Every node and its mark, in the order the nodes were made.
+    /// Every node and its mark, in order of creation.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, u32)> {
         let mut next = 0;
         std::iter::from_fn(move || {
@@ -216,11 +215,11 @@ impl LabelTree {
         })
     }
 
-    /// The same names and marks, to be asked for and no longer to be changed. The numbers of the
-    /// nodes are others there.
+    /// Converts the tree into a read-only form with the same names and marks. The nodes get new
+    /// numbers.
     ///
     /// # Errors
-    /// When the nodes are more than can be numbered.
+    /// If the tree has more nodes than numbers.
     pub fn pack(self) -> Result<PackedTree, TreeFull> {
         let Self {
             arena,
@@ -231,7 +230,7 @@ impl LabelTree {
         PackedTree::pack(arena, seed)
     }
 
-    /// Gives back what growth reserved; for trees that are complete.
+    /// Releases unused capacity. Use it when the tree is complete.
     pub fn shrink_to_fit(&mut self) {
         self.arena.shrink_to_fit();
         let (arena, seed) = (&self.arena, self.seed);
@@ -246,8 +245,8 @@ impl Default for LabelTree {
     }
 }
 
-/// Whether two labels are the same. To call what compares bytes of any number costs more than to look
-/// at those of most labels: at their two ends, which meet or overlap.
+/// Compares two labels. For most lengths it compares both ends, which meet or overlap; that is
+/// faster than a call to the general byte comparison.
 #[inline]
 fn same_label(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {

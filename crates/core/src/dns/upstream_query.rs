@@ -1,8 +1,7 @@
-//! A question on its way to an upstream: the one encoding it has, and whether what comes back is
-//! the reply to it.
+//! Encodes a question to an upstream, and checks whether a message is the reply to it.
 //!
-//! Nothing but the question goes in, so nothing else can come out: no letter case, option, padding
-//! or flag of a client travels. Two clients that ask the same make the same bytes, the id aside.
+//! The encoding contains only the question: no letter case, option, padding or flag of a client
+//! reaches an upstream. Equal questions of two clients give equal bytes, except for the ID.
 
 use super::{
     RecordType,
@@ -11,7 +10,7 @@ use super::{
     query::{CLASS_IN, HEADER},
 };
 
-/// Bits of the header's two bytes of flags.
+/// Bits of the two flag bytes in the header.
 mod flag {
     /// In the first byte.
     pub(super) const RESPONSE: u8 = 0x80;
@@ -23,8 +22,8 @@ mod flag {
     pub(super) const CODE: u8 = 0x0f;
 }
 
-/// The query for `name` and `qtype` in class IN: recursion desired, one OPT record without options
-/// (RFC 6891) that takes replies of up to 1232 bytes over UDP.
+/// The query for `name` and `qtype` in class IN: recursion desired, and one OPT record without
+/// options (RFC 6891) that accepts UDP replies of up to 1232 bytes.
 #[must_use]
 pub fn encode(
     id: u16,
@@ -54,7 +53,7 @@ pub fn encode(
     query
 }
 
-/// A query of [`encode`] for a server that does not know EDNS: without its OPT record.
+/// Removes the OPT record from a query of [`encode`], for a server without EDNS.
 #[must_use]
 pub fn without_edns(mut query: Vec<u8>) -> Vec<u8> {
     query.truncate(query.len().saturating_sub(OPT_LEN));
@@ -64,12 +63,13 @@ pub fn without_edns(mut query: Vec<u8>) -> Vec<u8> {
     query
 }
 
-/// Whether `reply` is a response to `query`: its id, and its question with the letters in any case.
+/// Whether `reply` is a reply to `query`: it has the same ID, and the same question in any letter
+/// case.
 ///
-/// Where a server could not or would not read the question there is none in its reply: a header with
-/// an error's code or the TC bit is a response, if its id is the right one. Over UDP the id and the
-/// port then stand alone between an off-path sender and us; but they do anyway, since whoever forges
-/// replies has chosen the question.
+/// A server that could not or would not read the question may omit it: a header with an error code
+/// or the TC bit is a reply if its ID is right. Over UDP, only the ID and the port then protect
+/// against an off-path attacker. That is always so, because an attacker who forges replies also
+/// chose the question.
 #[must_use]
 pub fn is_reply_to(reply: &[u8], query: &[u8]) -> bool {
     let (Some((head, body)), Some((asked_head, asked))) = (
@@ -89,15 +89,15 @@ pub fn is_reply_to(reply: &[u8], query: &[u8]) -> bool {
         }
 }
 
-/// Whether a reply without a question says something all the same: an error or TC, and no records
-/// but an OPT.
+/// Whether a reply without a question is still meaningful: an error or TC, and no records except an
+/// OPT.
 fn is_bare(head: &[u8; HEADER], body: &[u8]) -> bool {
     let &[_, _, high, low, _, _, an_high, an_low, ns_high, ns_low, ..] = head;
     [an_high, an_low, ns_high, ns_low] == [0; 4]
         && (high & flag::TRUNCATED != 0 || low & flag::CODE != 0 || upper_code(body) != 0)
 }
 
-/// The reply to `query` with the question that it lacks, so that it is read like any other.
+/// Adds the missing question to the reply to `query`, so that it is parsed like any other.
 #[must_use]
 pub fn with_question(reply: Vec<u8>, query: &[u8]) -> Vec<u8> {
     let (Some((&head, rest)), Some(asked)) = (
@@ -117,8 +117,8 @@ pub fn with_question(reply: Vec<u8>, query: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// Whether a reply is what a server without EDNS says to a query with it (RFC 6891 section 7, and
-/// NOTIMP of some), or BADVERS, which to version 0 means no more.
+/// Whether a server without EDNS has rejected a query with EDNS (RFC 6891 section 7, and NOTIMP
+/// from some servers). BADVERS in reply to version 0 counts too.
 #[must_use]
 pub fn rejects_edns(reply: &[u8]) -> bool {
     const FORMERR: u8 = 1;
@@ -139,7 +139,7 @@ pub fn rejects_edns(reply: &[u8]) -> bool {
     }
 }
 
-/// The upper bits of the code, if an OPT record stands here; else 0.
+/// The upper bits of the code if `record` is an OPT record, else 0.
 fn upper_code(record: &[u8]) -> u8 {
     match record {
         // The root, the type, the payload size, the upper bits.
@@ -152,13 +152,13 @@ fn upper_code(record: &[u8]) -> u8 {
     }
 }
 
-/// The name, type and class that a message begins with, its header aside.
+/// The first name, type and class of a message without its header.
 fn question(body: &[u8]) -> Option<&[u8]> {
     let (_, len) = NameBuf::read(body).ok()?;
     body.get(..len + 4)
 }
 
-/// Whether two messages, their headers aside, begin with the same name, type and class.
+/// Whether two messages, without their headers, begin with the same name, type and class.
 fn same_question(one: &[u8], other: &[u8]) -> bool {
     let question = |body: &[u8]| {
         let (name, len) = NameBuf::read(body).ok()?;
@@ -172,7 +172,7 @@ fn same_question(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// Whether a reply says that it is not whole (TC), so that it is to be asked for over a stream.
+/// Whether a reply is truncated (TC), so that the question must be repeated over a stream.
 #[must_use]
 pub fn is_truncated(reply: &[u8]) -> bool {
     reply

@@ -1,11 +1,10 @@
-//! The answer: a zone's records, a rule's, or an upstream's (`forward`), and the chain of aliases
-//! that starts there, followed to its end in one reply.
+//! Writes the answer: records of a zone, a rule or an upstream (`forward`). Follows the CNAME chain
+//! from there to its end within one response.
 //!
-//! Each name of the chain is decided by the same policy as a question would be. Where the chain
-//! leads from our own data to a name that this client is not answered, the reply ends with the
-//! alias: it holds nothing that the client could not have asked for. Where it came through a
-//! forwarded name, what that one's rule says of the answer holds to the end of the chain, for our own
-//! data as well (`filter`).
+//! The policy decides each name of the chain like a question. If the chain leads from local data to
+//! a name that this client may not query, the response ends with that alias, so it contains nothing
+//! that the client could not have queried. If the chain passes through a forwarded name, the answer
+//! limits of its rule apply to the rest of the chain, including local data (`filter`).
 
 use crate::{
     dns::{
@@ -25,30 +24,30 @@ use super::{
     query_run::QueryRun,
 };
 
-/// Where in the chain of aliases a part of the answer begins.
+/// The position in the CNAME chain where a part of the answer begins.
 #[derive(Clone, Copy)]
 struct ChainPosition<'a, 't> {
-    /// The name that the chain has come to.
+    /// The name reached in the chain.
     owner: OwnerName<'a>,
-    /// Whether that is the name of the question.
+    /// Whether it is the name of the question.
     first: bool,
-    /// What holds for the records, where the chain came through a forwarded name.
+    /// The filter for the records, if the chain passed through a forwarded name.
     filter: Option<&'a Filter<'t>>,
 }
 
-/// Writes the answer to the run's question, whose verdict is `verdict`.
+/// Writes the answer to the run's question with the verdict `verdict`.
 pub(super) fn write(
     run: QueryRun<'_>,
     verdict: Verdict<'_, '_>,
     writer: &mut ReplyWriter<'_>,
     chain: &mut CnameChain,
 ) -> Result<(), Incomplete> {
-    // A name at hand that is made here is in one of them while its target is put into the other.
+    // One slot holds the current name while its target is stored in the other.
     let (mut one, mut other) = (None, None);
     let (mut here, mut target) = (&mut one, &mut other);
     let mut owner = OwnerName::question(run.query.name());
     let mut verdict = verdict;
-    // Made when a link is forwarded: most answers have none.
+    // Created when a link is forwarded: most answers have none.
     let mut filter: Option<Filter<'_>> = None;
     let mut first = true;
     loop {
@@ -115,7 +114,7 @@ pub(super) fn write(
     }
 }
 
-/// Answers from an upstream, from `grant`'s name on.
+/// Writes the upstream's answers from the name of `grant` on.
 fn forwarded<'t>(
     run: QueryRun<'t>,
     grant: &Grant<'_, '_>,
@@ -125,7 +124,7 @@ fn forwarded<'t>(
     target: &mut Option<NameBuf>,
 ) -> Result<NextName<'static>, Incomplete> {
     if run.qtype() == RecordType::ANY {
-        // Nobody is asked for everything: RFC 8482 section 4.2.
+        // Questions of type ANY are not forwarded (RFC 8482 section 4.2).
         writer.rrset(Section::Answer, grant.name(), run.context.snapshot.any())?;
         return Ok(NextName::End);
     }
@@ -137,9 +136,8 @@ fn forwarded<'t>(
     forward::write(run, said, filter, writer, chain, target)
 }
 
-/// The zone that answers a question for the DS at `child`'s origin, if it is another one of ours
-/// and this client is answered from it: a DS stands on the parent's side of the cut (RFC 4035
-/// section 3.1.4.1).
+/// The local zone that answers a DS question at the origin of `child`, if it is another zone and
+/// this client may query it. A DS belongs to the parent side of the cut (RFC 4035 section 3.1.4.1).
 fn parent_side<'t>(run: QueryRun<'t>, child: &Zone, name: NameRef<'_>) -> Option<&'t Zone> {
     if run.qtype() != RecordType::DS || name != child.origin() {
         return None;
@@ -149,7 +147,7 @@ fn parent_side<'t>(run: QueryRun<'t>, child: &Zone, name: NameRef<'_>) -> Option
         return None;
     };
     let parent = run.zone(zone)?;
-    // A zone above that does not delegate the name knows nothing of it.
+    // A zone above that does not delegate the name has no data for it.
     let delegates = matches!(
         parent.lookup(name, RecordType::NS),
         ZoneLookup::Referral { cut_labels, .. } if cut_labels == name.label_count()
@@ -157,7 +155,7 @@ fn parent_side<'t>(run: QueryRun<'t>, child: &Zone, name: NameRef<'_>) -> Option
     delegates.then_some(parent)
 }
 
-/// Writes records of ours, if the rules that forwarded on the way let them pass.
+/// Writes local records if the filter allows them.
 fn put(
     owner: OwnerName<'_>,
     set: &Rrset,
@@ -185,7 +183,7 @@ fn from_zone<'t>(
     } = at;
     let name = owner.name();
     let found = zone.lookup(name, run.qtype());
-    // AA speaks of the first name of the answer (RFC 1035 section 4.1.1).
+    // AA refers to the first owner name of the answer (RFC 1035 section 4.1.1).
     if first && !matches!(found, ZoneLookup::Referral { .. }) {
         writer.set_authoritative();
     }
@@ -201,8 +199,8 @@ fn from_zone<'t>(
             writer.rrset(Section::Authority, zone.origin(), zone.negative_soa())?
         }
         ZoneLookup::NxDomain => {
-            // Of a chain, the code speaks of its last name (RFC 6604 section 2.1). What has a name
-            // below it that a rule or another zone knows exists, if only for that (RFC 8020).
+            // In a chain, the response code refers to the last name (RFC 6604 section 2.1). A name
+            // exists if a rule or another zone allows a name below it (RFC 8020).
             if !run.context.snapshot.policy().has_allowed_below(name) {
                 writer.set_rcode(Rcode::NxDomain);
             }
@@ -243,7 +241,7 @@ fn from_records<'t>(
     Ok(NextName::End)
 }
 
-/// The end of a chain at a name that has no such records, and that no zone says so of.
+/// Ends a chain at a name that has no records of the type and is in no local zone.
 fn no_data<'t>(
     run: QueryRun<'_>,
     owner: OwnerName<'_>,
@@ -255,8 +253,8 @@ fn no_data<'t>(
     Ok(NextName::End)
 }
 
-/// Writes a CNAME and tells where it leads. The answer to ANY is the CNAME alone
-/// (RFC 8482 section 4.2).
+/// Writes a CNAME and returns its target. The answer to ANY is the CNAME alone (RFC 8482 section
+/// 4.2).
 fn alias<'t>(
     run: QueryRun<'_>,
     set: &'t Rrset,
@@ -270,8 +268,8 @@ fn alias<'t>(
     Ok(set.alias().map_or(NextName::End, NextName::At))
 }
 
-/// Writes a DNAME and the CNAME that follows from it (RFC 6672 section 3.1). To a question for the
-/// CNAME that is the answer, as it is for ANY (see [`alias`]).
+/// Writes a DNAME and the CNAME synthesized from it (RFC 6672 section 3.1). They are the complete
+/// answer to a CNAME or ANY question (see [`alias`]).
 fn redirect(
     run: QueryRun<'_>,
     dname: &Rrset,
@@ -282,7 +280,7 @@ fn redirect(
 ) -> Result<NextName<'static>, Incomplete> {
     writer.rrset(Section::Answer, name.last_labels(owner_labels), dname)?;
     let Some(substituted) = substituted(name, owner_labels, dname) else {
-        // RFC 6672 section 2.2: the new name would be too long.
+        // The new name would be too long (RFC 6672 section 2.2).
         writer.set_rcode(Rcode::YxDomain);
         return Ok(NextName::End);
     };
@@ -294,14 +292,14 @@ fn redirect(
     })
 }
 
-/// `name` with its last `owner_labels` labels replaced by the DNAME's target.
+/// Replaces the last `owner_labels` labels of `name` with the DNAME's target.
 fn substituted(name: NameRef<'_>, owner_labels: usize, dname: &Rrset) -> Option<NameBuf> {
     let (suffix, _) = NameBuf::read(dname.target()?).ok()?;
     substitute(name, owner_labels, suffix.as_ref())
 }
 
-/// Writes a delegation: its name servers, and their addresses where the zone holds them. Glue that
-/// does not fit makes the reply a truncated one (RFC 9471 section 3.1).
+/// Writes a referral: the name servers, and their addresses if the zone has them. If the glue does
+/// not fit, the response is truncated (RFC 9471 section 3.1).
 fn refer(
     zone: &Zone,
     ns: &Rrset,

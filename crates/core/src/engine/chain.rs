@@ -1,4 +1,4 @@
-//! The chain of aliases that one answer consists of, and what it owes to upstreams.
+//! The CNAME chain of one answer, and its data from upstreams.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,37 +10,36 @@ use crate::{
 
 use super::{incomplete::Incomplete, outcome::Reason};
 
-/// What an answer owes to upstreams.
+/// The upstream data in an answer.
 #[derive(Debug, Default)]
 pub(super) struct CnameChain {
-    /// The last one whose responses are in it.
+    /// The last upstream with data in the answer.
     pub(super) upstream: Option<UpstreamId>,
-    /// Whether any of it came from the cache.
+    /// Whether some data came from the cache.
     pub(super) cached: bool,
-    /// Whether any of it is past its time.
+    /// Whether some data has expired.
     pub(super) stale: bool,
-    /// Whether what is past its time stands in for a denial, not for an answer that did not come.
+    /// Whether the expired data replaces a denial by the upstream, not a missing answer.
     pub(super) bridges: bool,
-    /// The aliases so far, whoever has the data.
+    /// The number of aliases so far, from all sources.
     aliases: usize,
-    /// The answers that the chain went on from, each with the number of its aliases that count: their
-    /// proofs stand behind the end's.
+    /// The answers that the chain has left, each with the number of its aliases in use. Their
+    /// proofs follow those of the last answer.
     pub(super) left: Vec<(Arc<CacheEntry>, usize)>,
-    /// What should be asked for anew before it is past its time.
+    /// The permit to renew an entry before it expires.
     pub(super) refresh: Option<Permit>,
-    /// The rule that would deny an alias of it, where denials are only observed.
+    /// The rule that would deny an alias if the policy were not in observe mode.
     pub(super) observed: Option<RuleId>,
 }
 
 impl CnameChain {
-    /// Notes whether responses that are in the answer are past their time.
+    /// Notes whether an entry in the answer has expired.
     pub(super) fn note(&mut self, entry: &CacheEntry, now: Instant) {
         self.stale |= entry.is_stale(now);
         self.bridges |= entry.is_stale(now) && entry.is_denied(now);
     }
 
-    /// Counts aliases of the chain: more than [`MAX_ALIASES`], over all who have a part in it, are
-    /// followed for nobody.
+    /// Counts aliases of the chain. Fails above [`MAX_ALIASES`], counted over all sources.
     pub(super) const fn count(&mut self, aliases: usize) -> Result<(), Incomplete> {
         self.aliases += aliases;
         if self.aliases > MAX_ALIASES {
@@ -49,7 +48,7 @@ impl CnameChain {
         Ok(())
     }
 
-    /// The reason of an answer that began with an upstream's responses.
+    /// The reason of an answer that began with an upstream's response.
     pub(super) const fn reason(&self) -> Reason {
         if self.observed.is_some() {
             return Reason::Observed;

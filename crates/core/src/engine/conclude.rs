@@ -1,4 +1,4 @@
-//! The reply of a query that the policy lets through: with its answer, or with what kept it from having one.
+//! Writes the response to an allowed query: its answer, or why there is none.
 
 use crate::{
     dns::{
@@ -18,15 +18,16 @@ use super::{
     step::{FollowUp, Forward, Step},
 };
 
-/// What a reply says that is past its time.
+/// The text of a stale response.
 const STALE: &str = "no upstream answers";
-/// The same, where it stands in for a denial.
-const BRIDGES: &str = "the upstream now denies that the record exists";
-/// What a reply says whose chain of aliases has no end: [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
+/// The text of a stale response that replaces a denial.
+const BRIDGES: &str = "the upstream says now that there is none";
+/// The text of a response with an endless chain:
+/// [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
 
 impl<'t> QueryRun<'t> {
-    /// Writes the answer that the verdict leads to.
+    /// Writes the answer for the verdict.
     pub(super) fn answer(
         self,
         verdict: Verdict<'t, '_>,
@@ -78,7 +79,7 @@ impl<'t> QueryRun<'t> {
         step
     }
 
-    /// The same where a rule has the records themselves: there is no chain to follow.
+    /// Writes the answer if a rule has the records, so that there is no chain to follow.
     fn answer_at_once(
         self,
         rule: RuleId,
@@ -96,7 +97,7 @@ impl<'t> QueryRun<'t> {
         Step::reply(writer, None, outcome)
     }
 
-    /// Ends an answer that could not be completed.
+    /// Ends an incomplete answer.
     fn end_incomplete(
         self,
         incomplete: Incomplete,

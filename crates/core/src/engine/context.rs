@@ -18,18 +18,18 @@ pub struct Client {
     pub transport: Transport,
 }
 
-/// The inputs that a query is decided by and answered from, all of one moment.
+/// The inputs of a decision and an answer, all at one moment.
 #[derive(Clone, Copy)]
 pub struct Context<'t> {
     /// The configuration in force.
     pub snapshot: &'t Snapshot,
-    /// The time of the calendar, for what expires.
+    /// The wall-clock time, for the expiry of rules.
     pub now: SystemTime,
-    /// The cache; without one, every forwarded question must be asked.
+    /// The cache; without one, every forwarded question goes to an upstream.
     pub cache_view: Option<CacheView<'t>>,
 }
 
-/// A cache, and the time by which it counts.
+/// A cache and its current time.
 #[derive(Clone, Copy)]
 pub struct CacheView<'t> {
     /// The cache.
@@ -49,7 +49,7 @@ impl<'t> Context<'t> {
         }
     }
 
-    /// The same with a cache.
+    /// Adds a cache.
     #[must_use]
     pub const fn with_cache(self, cache: &'t Cache, now: Instant) -> Self {
         Self {

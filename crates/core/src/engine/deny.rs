@@ -1,4 +1,4 @@
-//! Denials as they look on the wire.
+//! Writes denials.
 
 use crate::{
     dns::{
@@ -16,7 +16,7 @@ use super::{
     step::{FollowUp, Step},
 };
 
-/// Writes a denial, in the form that the rule, the group or the policy asks for.
+/// Writes a denial in the form that the rule, the group or the policy specifies.
 pub(super) fn deny(
     query: &Query<'_>,
     snapshot: &Snapshot,
@@ -53,11 +53,11 @@ pub(super) fn deny_filtered(
     outcome.check = Some(rejection.check);
     let snapshot = run.context.snapshot;
     let with = match snapshot.policy().deny_with(run.group) {
-        // The name is an allowed one: another type of it may well pass.
+        // The name is allowed, and another type of it may pass.
         DenyWith::NxDomain => DenyWith::NoData,
         with => with,
     };
-    // The record is withheld: only the log has it, whether there is a reply or not.
+    // The response does not contain the record; only the log does, even without a response.
     let text = rejection.text(snapshot.policy());
     let ede = (Ede::Filtered, text.as_str());
     let mut step = write(run.query, snapshot, with, ede, writer, outcome);
@@ -86,8 +86,8 @@ fn write(
     };
     writer.set_rcode(rcode);
     if rcode != Rcode::Refused {
-        // Without AA a forwarder in front may take this server for lame, and without a SOA it asks again at once
-        // (RFC 2308 section 5).
+        // Without AA a downstream forwarder may treat this server as lame, and without an SOA it
+        // repeats the query immediately (RFC 2308 section 5).
         writer.set_authoritative();
         let owner = OwnerName::question(query.name());
         let written = writer.rrset(Section::Authority, owner, snapshot.denial_soa());

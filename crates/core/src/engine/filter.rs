@@ -1,17 +1,15 @@
-//! What may pass in an answer that an upstream has a part in.
+//! Filters answers that contain data of an upstream.
 //!
-//! An allowed name is leave to learn what the name is for, not to be led anywhere. So the answer
-//! is looked through each time that it is about to be sent, from an upstream or from the cache:
-//! every address must be in the rule's ranges, wherever in the answer it stands, and the aliases
-//! must lead where the rule lets them. One record that fails is enough to deny the whole answer:
-//! what is left of it would be no answer that anybody gave.
+//! An allowed name must not lead a client to unrelated addresses. So the filter checks every answer
+//! before it is sent, whether it comes from an upstream or from the cache: every address in it must
+//! be in the rule's ranges, and the aliases must lead to permitted names. One failing record denies
+//! the whole answer, because a partial answer would differ from every answer that a server gave.
 //!
-//! Each rule that forwards on the way of a chain holds from there to its end, whoever has the data
-//! behind it: another upstream, a zone of ours, a rule with records or a built-in answer. So a name
-//! is denied through an alias what it would be denied directly ([`Filter`]).
+//! The limits of each forwarding rule apply from its name to the end of the CNAME chain, whatever
+//! the source of the data: another upstream, a local zone, a rule with records or a built-in
+//! answer. So a name that is denied directly is also denied through an alias ([`Filter`]).
 //!
-//! Records that the question does not lead to are no concern of the response filter: responses have none
-//! (`dns::response`).
+//! The filter does not handle records unrelated to the question: `dns::response` has removed them.
 
 use std::net::IpAddr;
 
@@ -26,18 +24,18 @@ use super::{
     rejection::{FilterCheck, Rejection},
 };
 
-/// What holds for the rest of an answer: the ranges and the alias mode of every rule that forwarded
-/// so far.
+/// The limits for the rest of an answer: the ranges and the alias mode of every forwarding rule so
+/// far.
 pub(super) struct Filter<'t> {
-    /// Each ranges once, the ones of the rule that the question came in by first.
+    /// The distinct ranges. Those of the rule for the question come first.
     bounds: [Option<Bound<'t>>; MAX_ALIASES + 1],
-    /// The first one that lets aliases lead to allowed names only.
+    /// The first rule that permits aliases to allowed names only.
     strict: Option<RuleId>,
-    /// The rule of the link that was followed last.
+    /// The rule of the last followed link.
     last: Option<RuleId>,
 }
 
-/// Ranges, and the rule that they are of.
+/// Ranges and their rule.
 #[derive(Clone, Copy)]
 struct Bound<'t> {
     ranges: &'t Ranges,
@@ -45,7 +43,7 @@ struct Bound<'t> {
 }
 
 impl<'t> Filter<'t> {
-    /// One that nothing holds for.
+    /// A filter without limits.
     pub(super) const fn new() -> Self {
         Self {
             bounds: [None; MAX_ALIASES + 1],
@@ -54,12 +52,12 @@ impl<'t> Filter<'t> {
         }
     }
 
-    /// Adds what holds from the question of `grant` on.
+    /// Adds the limits of the rule of `grant`.
     ///
     /// # Errors
-    /// When there is no more room, which a chain within its bound does not come to.
+    /// If the filter is full, which cannot happen for a chain within its bound.
     pub(super) fn add(&mut self, grant: &Grant<'t, '_>) -> Result<(), Incomplete> {
-        // The rule of what is observed is one that denies: it has no ranges.
+        // The rule of an observed question is a denying one, so it has no ranges.
         let rule = grant.rule().filter(|_| !grant.is_observed());
         self.last = rule;
         if grant.forwarding().cname == CnameMode::Allowed {
@@ -83,13 +81,13 @@ impl<'t> Filter<'t> {
         self.bounds.iter().map_while(|bound| *bound)
     }
 
-    /// Looks through the records of one name, ours or an upstream's.
+    /// Checks the records of one name, local or from an upstream.
     pub(super) fn check(&self, owner: NameRef<'_>, set: &Rrset) -> Result<(), Rejection> {
         self.bounds().try_for_each(|bound| check(owner, set, bound))
     }
 
-    /// Looks through the records at the end of what an upstream said. What passed some ranges once
-    /// is not looked through again for them.
+    /// Checks the records at the end of an upstream's answer. It skips ranges that the entry has
+    /// already passed.
     pub(super) fn check_entry(
         &self,
         owner: NameRef<'_>,
@@ -108,7 +106,7 @@ impl<'t> Filter<'t> {
         Ok(())
     }
 
-    /// Whether an alias of `owner` may lead to `target`, which is denied.
+    /// Checks whether an alias of `owner` may lead to the denied name `target`.
     pub(super) fn check_target(
         &self,
         owner: NameRef<'_>,
@@ -124,15 +122,14 @@ impl<'t> Filter<'t> {
         Err(Rejection::new(FilterCheck::Cname, rule, owner, what))
     }
 
-    /// The rule by which an alias may not lead to a name that `rule`, or none, denies. A rule of the
-    /// operator that denies a name binds it in whatever mode; that no rule allows it counts where
-    /// aliases may lead to allowed names only.
+    /// The rule that forbids an alias to a denied name; `rule` is the rule that denies it, if any.
+    /// A configured denial applies in every alias mode. A name without a matching rule counts only
+    /// if aliases may lead to allowed names only.
     pub(super) fn binding(&self, policy: &Policy, rule: Option<RuleId>) -> Option<RuleId> {
         rule.filter(|&id| policy.denies(id)).or(self.strict)
     }
 
-    /// Where the records of a CNAME or DNAME lead, which are the answer themselves where they were
-    /// asked for.
+    /// The targets of CNAME or DNAME records that are themselves the answer.
     pub(super) fn targets(set: &Rrset) -> impl Iterator<Item = NameBuf> {
         let leads = matches!(set.rtype(), RecordType::CNAME | RecordType::DNAME);
         let rdatas = set.rdatas().filter(move |_| leads);
@@ -140,7 +137,7 @@ impl<'t> Filter<'t> {
     }
 }
 
-/// Looks through the records of one name. A set of a type that holds no address passes.
+/// Checks the records of one name. A set of a type without addresses passes.
 fn check(owner: NameRef<'_>, set: &Rrset, bound: Bound<'_>) -> Result<(), Rejection> {
     let rtype = set.rtype();
     let check = match rtype {
@@ -162,8 +159,8 @@ fn check(owner: NameRef<'_>, set: &Rrset, bound: Bound<'_>) -> Result<(), Reject
     Ok(())
 }
 
-/// Looks through the parameters of a service binding. One that cannot be read does not pass: a
-/// client may read it in another way.
+/// Checks the parameters of a service binding. Unreadable parameters fail, because a client may
+/// read them differently.
 fn check_hints(
     owner: NameRef<'_>,
     rtype: RecordType,
@@ -189,8 +186,8 @@ fn check_hints(
     Ok(())
 }
 
-/// The parameters, behind the priority and the target's name, which is never compressed
-/// (RFC 9460 section 2.2).
+/// The parameters, after the priority and the target name, which is never compressed (RFC 9460
+/// section 2.2).
 fn parameters(rdata: &[u8]) -> Option<&[u8]> {
     let (_, mut rest) = rdata.split_first_chunk::<2>()?;
     loop {
@@ -203,14 +200,14 @@ fn parameters(rdata: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The first parameter: its key, its value, and what follows.
+/// Splits off the first parameter: its key, its value, and the rest.
 fn parameter(wire: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (&[k1, k0, l1, l0], rest) = wire.split_first_chunk::<4>()?;
     let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l0])))?;
     Some((u16::from_be_bytes([k1, k0]), value, rest))
 }
 
-/// The addresses of a parameter; none of one that is no hint, `None` where they are not whole.
+/// The addresses of a parameter: empty if it is not a hint, `None` if the last one is incomplete.
 fn hints(key: u16, value: &[u8]) -> Option<impl Iterator<Item = IpAddr>> {
     const IPV4HINT: u16 = 4;
     const IPV6HINT: u16 = 6;

@@ -1,9 +1,9 @@
-//! The part of an answer that comes from an upstream: from the cache, from the results at hand, or to be asked for; then
-//! filtered and written.
+//! The part of an answer that comes from an upstream. It is taken from the cache or the available
+//! results, or requested, then filtered and written.
 //!
-//! A query that must wait is not kept here. It ends with the permit to ask, and is taken up again from the start when the
-//! upstream has answered ([`resume`](super::resume)): so a question has one path, and a result is filtered like any other
-//! response.
+//! This module does not store waiting queries. A query that must wait ends with its permit and runs
+//! again from the start when the upstream has responded ([`resume`](super::resume)). So every
+//! question takes one path, and a new response is filtered like a cached one.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use super::{
     upstream_result::key,
 };
 
-/// The responses for a grant.
+/// The response for a grant.
 pub(super) fn response(
     run: QueryRun<'_>,
     grant: &Grant<'_, '_>,
@@ -80,15 +80,15 @@ pub(super) fn response(
     Ok(entry)
 }
 
-/// What an upstream said to a question, and the grant by which it was asked.
+/// An upstream's response and the grant of its question.
 #[derive(Clone, Copy)]
 pub(super) struct Forwarded<'a> {
     pub(super) grant: &'a Grant<'a, 'a>,
     pub(super) entry: &'a Arc<CacheEntry>,
 }
 
-/// Filters what an upstream said and writes it. Where one of its aliases leads to a name that we have the
-/// data of, or that the policy sends to another upstream, that one's take the place of this one's.
+/// Filters an upstream's response and writes it. If an alias leads to a name with local data or
+/// another upstream, the answer continues with that data instead of this response.
 pub(super) fn write<'t>(
     run: QueryRun<'t>,
     said: Forwarded<'_>,
@@ -128,7 +128,7 @@ pub(super) fn write<'t>(
     for set in &response.answers {
         writer.rrset_for(Section::Answer, owner, set, ttl(set))?;
     }
-    // Of a chain, the code speaks of its last name (RFC 6604 section 2.1).
+    // In a chain, the response code refers to the last name (RFC 6604 section 2.1).
     writer.set_rcode(response.rcode);
     for (owner, set) in &response.authority {
         if !chain.left.iter().any(|left| has_proof(left, owner, set)) {
@@ -138,15 +138,14 @@ pub(super) fn write<'t>(
     Ok(NextName::End)
 }
 
-/// The TTLs of what is in an entry.
+/// The current TTL of a record set in an entry.
 fn ttl<'e>(run: QueryRun<'_>, entry: &'e CacheEntry) -> impl Fn(&Rrset) -> u32 + use<'e> {
     let now = run.cache_view().map(|cache_view| cache_view.now);
     move |set| now.map_or(set.ttl(), |now| entry.ttl(set.ttl(), now))
 }
 
-/// Writes a DNAME, where the names that it speaks of are forwarded to the upstream that said so. Of
-/// others it says nothing: a resolver in front would believe it of names that are none of the
-/// upstream's business.
+/// Writes a DNAME if its names are forwarded to the upstream that sent it. Otherwise omits it: a
+/// downstream resolver would apply it to names that this upstream does not answer.
 fn write_dname(
     run: QueryRun<'_>,
     said: Forwarded<'_>,
@@ -166,7 +165,7 @@ fn write_dname(
     Ok(())
 }
 
-/// Writes the proofs of those answers that the chain has gone on from: that their aliases come from
+/// Writes the proofs of the responses that the chain has left: they show that aliases come from
 /// wildcards (RFC 4035 section 3.1.3.3).
 pub(super) fn write_proofs(
     run: QueryRun<'_>,
@@ -190,20 +189,20 @@ fn has_proof((entry, aliases): &(Arc<CacheEntry>, usize), owner: &Name, set: &Rr
     proofs.any(|(other, proof)| other == owner && proof.rtype() == set.rtype() && same(proof, set))
 }
 
-/// Whether two sets are the same but for their TTLs.
+/// Whether two sets are equal apart from their TTLs.
 fn same(one: &Rrset, other: &Rrset) -> bool {
     one.rdatas().eq(other.rdatas())
 }
 
-/// How much of the responses the answer has.
+/// The part of the response that the answer uses.
 struct Followed {
     /// The number of aliases.
     aliases: usize,
-    /// Whether it goes on elsewhere from the last of them, not with the responses' records.
+    /// Whether the chain continues with other data after the last alias.
     goes_on: bool,
 }
 
-/// Follows the aliases and filters all that the answer would have, before anything is written.
+/// Follows the aliases and filters all records for the answer before anything is written.
 fn follow<'t>(
     run: QueryRun<'t>,
     said: Forwarded<'_>,
@@ -223,7 +222,7 @@ fn follow<'t>(
                     goes_on: true,
                 });
             }
-            // What the rule of this link says holds from here on, too.
+            // The limits of this link's rule apply from here on, too.
             AliasTarget::On(next) => filter.add(&next)?,
             AliasTarget::Nowhere => {}
         }
@@ -233,31 +232,31 @@ fn follow<'t>(
     if matches!(response.end, ChainEnd::TooLong | ChainEnd::Loop) {
         return Err(Incomplete::Endless);
     }
-    // Where aliases are what was asked for, they are the answer; what they lead to is told all the
-    // same.
+    // If the question is for the aliases themselves, they are the answer, but their targets are
+    // still checked.
     for target in response.answers.iter().flat_map(Filter::targets) {
         lead(run, upstream, owner, target.as_ref(), filter, chain)?;
     }
     filter.check_entry(owner, entry)?;
-    // An upstream that only knows its own zones leaves a chain at their edge, and says nothing of
-    // the name there: whom the policy names for it may know.
+    // An upstream that serves only its own zones ends a chain at their edge. The upstream that the
+    // policy selects for the last name may continue it.
     Ok(Followed {
         aliases,
         goes_on: response.end == ChainEnd::Open,
     })
 }
 
-/// Where an alias of an upstream's answer leads.
+/// The target of an alias in an upstream's answer.
 enum AliasTarget<'t, 'n> {
-    /// To data that somebody else has: we, or another upstream. What this one says of the name is none of its business.
+    /// A name with local data or another upstream. This upstream's data for it is ignored.
     Elsewhere,
-    /// To a name that this upstream is asked for, by this leave.
+    /// A name forwarded to this upstream by this grant.
     On(Grant<'t, 'n>),
-    /// To a name that is not allowed, which it may lead to.
+    /// A denied name that the alias may lead to.
     Nowhere,
 }
 
-/// Decides where an alias of `owner` leads, if it may lead there at all.
+/// Decides where an alias of `owner` leads, and whether it may.
 fn lead<'t, 'n>(
     run: QueryRun<'t>,
     upstream: UpstreamId,
@@ -269,7 +268,7 @@ fn lead<'t, 'n>(
     let policy = run.context.snapshot.policy();
     match run.decide(target, run.qtype()) {
         Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(AliasTarget::Elsewhere),
-        // What would be denied is only observed.
+        // The denial is only observed.
         Verdict::Forward(next) if next.is_observed() => {
             if chain.observed.is_none() {
                 chain.observed = filter.binding(policy, next.rule());

@@ -1,4 +1,5 @@
-//! What one part of an answer comes to: where the chain of aliases goes on, or why the answer was not completed.
+//! The result of one part of an answer: the next name of the CNAME chain, or why the answer is
+//! incomplete.
 
 use crate::{
     dns::{Failure, NameRef, reply::ReplyFull},
@@ -7,30 +8,31 @@ use crate::{
 
 use super::rejection::Rejection;
 
-/// Why the answer was not completed.
+/// The reason why an answer is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Incomplete {
     /// An upstream must be asked first.
     Forward {
-        /// The question to it.
+        /// The permit for the question.
         permit: Permit,
-        /// Whether the cache has responses past their time, should nobody answer.
+        /// Whether the cache has a stale response in case no upstream answers.
         stale: bool,
     },
-    /// An upstream was asked in vain.
+    /// Asking an upstream failed.
     Failed {
-        /// Why.
+        /// The failure.
         failure: Failure,
-        /// Whether that is remembered from an earlier query.
+        /// Whether the failure is cached from an earlier query.
         cached: bool,
     },
-    /// What the upstream said may not pass.
+    /// The filter rejected the upstream's answer.
     Filtered(Rejection),
-    /// An upstream would have to be asked, and the client does not want that.
+    /// The answer needs an upstream, but the client does not desire recursion.
     NoRecursion,
-    /// It does not fit into the reply.
+    /// The answer does not fit into the response.
     Full,
-    /// The chain of aliases is a circle, or longer than [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
+    /// The CNAME chain has a loop or is longer than
+    /// [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
     Endless,
 }
 
@@ -46,13 +48,13 @@ impl From<Rejection> for Incomplete {
     }
 }
 
-/// Where the chain goes on.
+/// The next name of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextName<'t> {
-    /// Nowhere: this was its end.
+    /// None: the chain has ended.
     End,
-    /// At this name.
+    /// This name.
     At(NameRef<'t>),
-    /// At the name that was put into the target.
+    /// The name stored in the target.
     Target,
 }

@@ -1,7 +1,7 @@
-//! The outcome of a query: exactly one [`Outcome`] each.
+//! The outcome of a query: exactly one [`Outcome`] per query.
 //!
-//! Counters and log lines are derived from it, in one place, so that their sums agree: every query
-//! has one [`Reason`], and the reason decides the [`Ending`].
+//! Counters and log lines derive from it in one place, so that their sums agree. Every query has
+//! one [`Reason`], and the reason determines the [`Ending`].
 
 use crate::{
     dns::{Rcode, RecordType},
@@ -10,29 +10,30 @@ use crate::{
 
 use super::rejection::FilterCheck;
 
-/// The end of one query.
+/// The outcome of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Why it ended as it did.
+    /// The reason for the outcome.
     pub reason: Reason,
-    /// The client's group; `None` when the packet did not get that far, or for an unknown client.
+    /// The client's group; `None` for an unknown client or a packet rejected earlier.
     pub group: Option<GroupId>,
-    /// The rule that decided, or would have but for the reason; `None` when there is none.
+    /// The rule that decided, or that would have decided without the reason; `None` if there is
+    /// none.
     pub rule: Option<RuleId>,
-    /// The type asked for; `None` when there was no well-formed question.
+    /// The question type; `None` without a well-formed question.
     pub qtype: Option<RecordType>,
-    /// The code of the reply; `None` when there was no reply.
+    /// The response code; `None` without a response.
     pub rcode: Option<Rcode>,
-    /// The upstream that was asked, now or when the answer was cached; the last one of several.
+    /// The upstream of the answer, fresh or cached; the last one of several.
     pub upstream: Option<UpstreamId>,
     /// The check that the upstream's answer failed.
     pub check: Option<FilterCheck>,
-    /// Whether the reply asks the client to come back over TCP.
+    /// Whether the response is truncated, so that the client retries over TCP.
     pub truncated: bool,
 }
 
 impl Outcome {
-    /// An outcome without a reply, a group, a rule or a question: the others are built on it.
+    /// An outcome without a response, group, rule or question; a base for the others.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
         Self {
@@ -47,30 +48,30 @@ impl Outcome {
         }
     }
 
-    /// What the reason amounts to.
+    /// The ending of the reason.
     #[must_use]
     pub const fn ending(&self) -> Ending {
         self.reason.ending()
     }
 }
 
-/// What became of a query, in a word: the label `verdict` of metrics and logs.
+/// The class of an outcome: the label `verdict` of metrics and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
-    /// Answered from a zone or a rule's records, perhaps with "there is no such record".
+    /// Answered from a zone or a rule's records, including negative answers.
     Answered,
-    /// Answered with what an upstream said, now or a while ago.
+    /// Answered with an upstream's response, fresh or cached.
     Forwarded,
     /// Denied by policy.
     Denied,
-    /// Not put to any policy: malformed, of a kind not served, or over its client's rate.
+    /// Rejected before the policy: malformed, not supported, or over the client's rate.
     Rejected,
-    /// dnsgate failed at it.
+    /// dnsgate failed to answer.
     Failed,
 }
 
 impl Ending {
-    /// Every ending, in the order of their positions (`as usize`).
+    /// Every variant, in the order of their discriminants (`as usize`).
     pub const ALL: [Self; 5] = [
         Self::Answered,
         Self::Forwarded,
@@ -92,17 +93,18 @@ impl Ending {
     }
 }
 
-/// The reasons, their labels and their endings, written once.
+/// Defines the reasons with their labels and endings.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $label:literal => $ending:ident),+ $(,)?) => {
-        /// Why a query ended as it did: a closed set, the label `reason` of metrics and logs.
+        /// The reason for the outcome of a query: a closed set, the label `reason` of metrics and
+        /// logs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[$doc])* $name),+
         }
 
         impl Reason {
-            /// Every reason, in the order of their positions (`as usize`).
+            /// Every variant, in the order of their discriminants (`as usize`).
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
             /// The label.
@@ -111,7 +113,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => $label),+ }
             }
 
-            /// What the reason amounts to.
+            /// The ending of the reason.
             #[must_use]
             pub const fn ending(self) -> Ending {
                 match self { $(Self::$name => Ending::$ending),+ }
@@ -125,16 +127,16 @@ reasons! {
     Zone = "zone" => Answered,
     /// Answered from the records of a rule.
     Rule = "rule" => Answered,
-    /// Any type at all was asked for, at a name that is forwarded: answered by RFC 8482.
+    /// A question of type ANY at a forwarded name, answered as RFC 8482 specifies.
     Any = "any" => Answered,
     /// Answered by an upstream.
     Upstream = "upstream" => Forwarded,
     /// Answered from the cache.
     Cache = "cache" => Forwarded,
-    /// Answered from the cache, past its time, as no upstream answers.
+    /// Answered from an expired cache entry because no upstream answers.
     Stale = "stale" => Forwarded,
-    /// Answered by an upstream or from the cache, though the policy would deny it: it is observed
-    /// only.
+    /// Answered by an upstream or from the cache although the policy would deny it: the policy is
+    /// in observe mode.
     Observed = "observed" => Forwarded,
     /// Denied by a rule.
     Blocked = "blocked" => Denied,
@@ -144,57 +146,57 @@ reasons! {
     OtherGroup = "other_group" => Denied,
     /// Denied because the rule that allows the name is for other types.
     OtherType = "other_type" => Denied,
-    /// Denied because the rule that allowed the name has ended.
+    /// Denied because the rule that allowed the name has expired.
     Expired = "expired" => Denied,
-    /// Denied because the name cannot exist in the public DNS: search lists make such names.
+    /// Denied because the name cannot exist in the public DNS; search lists create such names.
     Search = "search" => Denied,
     /// Denied because the client is in no group.
     UnknownClient = "unknown_client" => Denied,
-    /// Denied because the upstream's answer holds what may not pass.
+    /// Denied because the upstream's answer contains data that the rule does not allow.
     Filtered = "filtered" => Denied,
     /// Shorter than a header; dropped.
     Short = "short" => Rejected,
-    /// A response where a query should be; dropped.
+    /// A response instead of a query; dropped.
     NotAQuery = "not_a_query" => Rejected,
     /// An opcode other than QUERY.
     Opcode = "opcode" => Rejected,
-    /// Not well-formed.
+    /// A malformed query.
     Format = "format" => Rejected,
     /// An EDNS version other than 0.
     EdnsVersion = "edns_version" => Rejected,
     /// A class other than IN.
     Class = "class" => Rejected,
-    /// A type that is no data: zone transfers and the like.
+    /// A type without data, such as a zone transfer.
     MetaType = "meta_type" => Rejected,
-    /// Recursion was not desired (RD=0), at a name that is forwarded: nobody is told what the cache
-    /// holds.
+    /// A query without recursion desired (RD=0) at a forwarded name; answering it would reveal the
+    /// contents of the cache.
     NoRecursion = "no_recursion" => Rejected,
-    /// The probe of a dnsgate for loops: it went to an upstream and came here.
+    /// A loop probe of a dnsgate that came back from an upstream.
     LoopProbe = "loop_probe" => Rejected,
-    /// Over the rate of its client: dropped, or sent to TCP.
+    /// Over the client's rate: dropped, or redirected to TCP.
     RateLimited = "rate_limited" => Rejected,
     /// No upstream answered in time.
     Timeout = "timeout" => Failed,
-    /// No upstream could be reached.
+    /// No upstream was reachable.
     Unreachable = "unreachable" => Failed,
     /// The upstream answered with an error.
     UpstreamError = "upstream_error" => Failed,
-    /// The upstream's answer was not well-formed.
+    /// The upstream's answer was malformed.
     UpstreamMalformed = "upstream_malformed" => Failed,
-    /// Failed at once: every server of the upstream is down, and enough questions find out whether
-    /// one is back.
+    /// Failed immediately: every server of the upstream is down, and enough other questions already
+    /// test whether one is back.
     UpstreamDown = "upstream_down" => Failed,
-    /// Failed at once: what the upstream is asked comes back to dnsgate.
+    /// Failed immediately: questions to the upstream loop back to dnsgate.
     UpstreamLooping = "upstream_looping" => Failed,
     /// There was no room to ask an upstream or to wait for it.
     Shed = "shed" => Failed,
-    /// A chain of aliases in our own data that is too long, or a circle.
+    /// A CNAME chain in local data is too long or has a loop.
     ChainTooLong = "chain_too_long" => Failed,
-    /// The same, where an upstream's answer is a part of the chain.
+    /// A CNAME chain that includes an upstream's answer is too long or has a loop.
     UpstreamChain = "upstream_chain" => Failed,
-    /// The reply does not fit even without records: a question too large for the client's limit.
+    /// The response does not fit even without records: the question exceeds the client's limit.
     NoRoom = "no_room" => Failed,
-    /// A fault of ours, caught at the worker's edge.
+    /// An internal fault, caught by the worker.
     Panic = "panic" => Failed,
 }
 

@@ -1,5 +1,5 @@
-//! One query on its way through the engine: what it asks, what it is decided by, and what the policy says to the
-//! names that it leads to.
+//! One query in the engine: its question, the inputs of its decision, and the policy's verdicts on
+//! the names of its chain.
 
 use crate::{
     dns::{NameBuf, NameRef, Query, RecordType},
@@ -12,7 +12,7 @@ use super::{
     upstream_result::UpstreamResult,
 };
 
-/// One query with what it is decided by.
+/// One query with the inputs of its decision.
 #[derive(Clone, Copy)]
 pub(super) struct QueryRun<'t> {
     pub(super) query: &'t Query<'t>,
@@ -23,7 +23,7 @@ pub(super) struct QueryRun<'t> {
 }
 
 impl<'t> QueryRun<'t> {
-    /// What the policy says to a name, in this query.
+    /// The policy's verdict on a name in this query.
     #[inline]
     pub(super) fn decide<'q>(self, name: NameRef<'q>, qtype: RecordType) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
@@ -33,7 +33,7 @@ impl<'t> QueryRun<'t> {
         policy.decide(self.group, name, qtype, self.context.now)
     }
 
-    /// The same for a DS, which stands on the parent's side of a zone cut.
+    /// The verdict on a DS question, whose records are on the parent side of a zone cut.
     #[cold]
     fn decide_ds<'q>(self, name: NameRef<'q>) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
@@ -48,9 +48,9 @@ impl<'t> QueryRun<'t> {
             .map_or(verdict, Verdict::Forward)
     }
 
-    /// Whether the question is for the DS at the top of a built-in zone: a DS stands on the parent's
-    /// side of the cut (RFC 4035 section 3.1.4.1), and those zones know nothing of theirs. Where the
-    /// policy forwards what is below the parent, the upstream is asked; otherwise there is none.
+    /// Whether the question is for the DS at the origin of a built-in zone. A DS belongs to the
+    /// parent side of the cut (RFC 4035 section 3.1.4.1), and these zones do not have their own. If
+    /// the policy forwards names below the parent, the upstream is asked; otherwise there is no DS.
     pub(super) fn is_parents(self, rule: RuleId, zone: &Zone, name: NameRef<'_>) -> bool {
         let policy = self.context.snapshot.policy();
         self.qtype() == RecordType::DS
@@ -60,7 +60,7 @@ impl<'t> QueryRun<'t> {
                 .is_some_and(|rule| rule.origin == RuleOrigin::BuiltIn)
     }
 
-    /// Leave to ask for the DS of `name`, if a name beside it would be forwarded.
+    /// A grant to ask for the DS of `name`, if a sibling name would be forwarded.
     fn ask_parent<'q>(self, name: NameRef<'q>) -> Option<Grant<'t, 'q>> {
         let mut beside = NameBuf::new();
         beside.push_label(b"*").ok()?;
@@ -86,8 +86,8 @@ impl<'t> QueryRun<'t> {
         self.query.qtype()
     }
 
-    /// Whether what is forwarded may be answered: recursion is desired, or nobody would be asked
-    /// for it anyway.
+    /// Whether a forwarded question may be answered: recursion is desired, or no upstream would be
+    /// asked anyway.
     pub(super) fn may_be_forwarded(self) -> bool {
         self.query.recursion_desired() || self.qtype() == RecordType::ANY
     }
@@ -96,7 +96,7 @@ impl<'t> QueryRun<'t> {
         self.context.cache_view
     }
 
-    /// The bits that travel with the question to an upstream.
+    /// The query bits that are forwarded to an upstream.
     pub(super) fn bits(self) -> QueryBits {
         QueryBits {
             dnssec_ok: self.query.edns().is_some_and(|edns| edns.dnssec_ok),

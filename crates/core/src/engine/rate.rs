@@ -1,17 +1,17 @@
-//! How many queries a client may send: a token bucket for each client, all of them in one table of
-//! fixed size that every worker shares.
+//! Limits the queries of each client: a token bucket per client, in one fixed-size table that all
+//! workers share.
 //!
-//! A bucket is a single number, the time at which the client will have all its credit back (the
-//! generic cell rate algorithm, which says the same as a token bucket, and a test holds that). So a
-//! table is an array of atomics: no lock, no allocation, no client to be thrown out for another.
+//! A bucket is a single number: the time at which the client will have its full credit again. This
+//! is the generic cell rate algorithm, which is equivalent to a token bucket; a test verifies that.
+//! So the table is an array of atomics, without locks, allocations or evictions.
 //!
-//! Clients are told apart by the prefix of their address, and a hash puts each into its bucket. Two
-//! that fall into one share it; which ones is different in every process, so that nobody can look
-//! for an address that starves another's. The kernel spreads one client's ports over the workers:
-//! hence one table for all of them.
+//! A client is the prefix of an address, and a hash selects its bucket. Two clients with the same
+//! hash share a bucket. The hash differs in every process, so that nobody can search for an address
+//! that starves another client. One table serves all workers because the kernel spreads the ports
+//! of one client over them.
 //!
-//! Not here: who is let off, and what becomes of a query that is over
-//! ([`limited`](super::limited) writes that down).
+//! This module does not exempt clients and does not handle queries over the limit
+//! ([`limited`](super::limited) records them).
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -21,26 +21,27 @@ use std::{
     time::Instant,
 };
 
-/// The buckets of a table, 8 bytes each: 512 KiB. With a thousand clients that send at the same
-/// time, one in 65 shares its bucket with another. No official reference.
+/// The number of buckets in a table, 8 bytes each: 512 KiB. With a thousand simultaneous clients,
+/// one in 65 shares its bucket with another. No official reference.
 pub const RATE_BUCKETS: usize = 65_536;
 
-/// The time within which a bucket is full again, and so what a client may save up.
+/// The time in which an empty bucket refills, in nanoseconds; it bounds the credit.
 const SECOND: u64 = 1_000_000_000;
-/// The bits of a bucket that count queries over the limit; the others are nanoseconds since the
-/// table began, and last for 36 years.
+/// The bits of a bucket that count queries over the limit. The other bits are nanoseconds since the
+/// creation of the table and last for 36 years.
 const SLIP_BITS: u32 = 4;
 
-/// How many queries a client may send, and which addresses count as one client.
+/// The rate limit of a client, and the address prefixes that identify a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Queries a second, and as many at once after a second of silence. At most 10⁹.
+    /// Queries per second, and the burst after a second of silence. At most 10⁹.
     pub per_second: NonZeroU32,
-    /// Of the queries over the limit one in this many is answered with TC; 1 for each, 0 for none; at most 15.
+    /// One in this many queries over the limit is answered with TC: 1 for every query, 0 for none;
+    /// at most 15.
     pub slip: u8,
-    /// The bits of an IPv4 address that make a client.
+    /// The prefix length that identifies an IPv4 client.
     pub ipv4_prefix: u8,
-    /// The bits of an IPv6 address that make a client.
+    /// The prefix length that identifies an IPv6 client.
     pub ipv6_prefix: u8,
 }
 
@@ -49,9 +50,9 @@ pub struct RateLimit {
 pub enum RateVerdict {
     /// The client is within its rate.
     Within,
-    /// It is not, and may be told so.
+    /// The client is over its rate and gets a truncated response.
     Slip,
-    /// It is not, and gets nothing.
+    /// The client is over its rate and gets no response.
     Over,
 }
 
@@ -59,7 +60,7 @@ pub enum RateVerdict {
 #[derive(Debug)]
 pub struct RateLimiter {
     rate: RateLimit,
-    /// Nanoseconds that one query costs.
+    /// The cost of one query, in nanoseconds.
     cost: u64,
     began: Instant,
     seed: RandomState,
@@ -67,7 +68,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A table in which every client has its whole credit; `now` is the least time that it will see.
+    /// A table in which every client has full credit. `now` is the earliest time that it will see.
     #[must_use]
     pub fn new(rate: RateLimit, now: Instant) -> Self {
         let full = || AtomicU64::new(0);
@@ -80,8 +81,8 @@ impl RateLimiter {
         }
     }
 
-    /// Takes one query of a client. Workers need not agree on the time: one that is behind gives
-    /// no credit.
+    /// Charges one query to a client. Workers may disagree on the time: an earlier time gives no
+    /// credit.
     #[must_use]
     pub fn take(&self, client: IpAddr, now: Instant) -> RateVerdict {
         let Some(bucket) = self.buckets.get(self.position(client)) else {
@@ -90,8 +91,8 @@ impl RateLimiter {
         let now = now.saturating_duration_since(self.began);
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let mut pass = RateVerdict::Within;
-        // Tried again only where another worker has just taken a query of the same bucket. Nothing
-        // else is ordered by it.
+        // The loop repeats only if another worker has just updated the same bucket. No other memory
+        // depends on this order.
         let _ = bucket.fetch_update(Relaxed, Relaxed, |cell| {
             let next;
             (pass, next) = self.judge(cell, now);
@@ -100,7 +101,7 @@ impl RateLimiter {
         pass
     }
 
-    /// What comes of a query that finds this in its bucket, and what it leaves there.
+    /// The verdict for a query that finds this value in its bucket, and the new value.
     fn judge(&self, cell: u64, now: u64) -> (RateVerdict, u64) {
         let (full_at, over) = ((cell >> SLIP_BITS).max(now), cell & ((1 << SLIP_BITS) - 1));
         let most = self.cost * u64::from(self.rate.per_second.get() - 1);
@@ -117,7 +118,7 @@ impl RateLimiter {
         }
     }
 
-    /// The place of a client's bucket.
+    /// The index of a client's bucket.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the remainder is below the number of buckets"
@@ -127,7 +128,7 @@ impl RateLimiter {
             IpAddr::V4(address) => {
                 let bits = u32::from(self.rate.ipv4_prefix).min(32);
                 let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-                // As an IPv4-mapped IPv6 address: no client has that.
+                // As an IPv4-mapped IPv6 address, which no client has.
                 0xffff << 32 | u128::from(address.to_bits() & mask)
             }
             IpAddr::V6(address) => {

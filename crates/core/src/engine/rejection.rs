@@ -1,4 +1,4 @@
-//! Why the response filter did not let an answer pass.
+//! Why the response filter rejected an answer.
 
 use std::fmt;
 
@@ -7,19 +7,20 @@ use crate::{
     policy::{Policy, RuleId},
 };
 
-/// What the response filter looks at: the label `check` of metrics.
+/// The checks of the response filter: the label `check` of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FilterCheck {
-    /// The address of an A or AAAA record is in the rule's ranges.
+    /// The address of an A or AAAA record must be within the rule's ranges.
     Address,
-    /// The address hints of an HTTPS or SVCB record are in the rule's ranges (RFC 9460 section 7.3).
+    /// The address hints of an HTTPS or SVCB record must be within the rule's ranges (RFC 9460
+    /// section 7.3).
     Hint,
-    /// An alias leads to a name that the client may ask for.
+    /// An alias must lead to a name that the client may query.
     Cname,
 }
 
 impl FilterCheck {
-    /// Every check, in the order of their positions (`as usize`).
+    /// Every variant, in the order of their discriminants (`as usize`).
     pub const ALL: [Self; 3] = [Self::Address, Self::Hint, Self::Cname];
 
     /// The label.
@@ -33,13 +34,13 @@ impl FilterCheck {
     }
 }
 
-/// The record that failed a check.
+/// A record that failed a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) check: FilterCheck,
-    /// The rule whose check it was; `None` of what is only observed.
+    /// The rule of the check; `None` for an observed question.
     rule: Option<RuleId>,
-    /// The record, or what is wrong, for the log: not for the client, from whom it is withheld.
+    /// The record or its fault, for the log only: it is withheld from the client.
     pub(super) record: String,
 }
 
@@ -57,7 +58,7 @@ impl Rejection {
         }
     }
 
-    /// What the client is told: which check of which rule, and nothing of the record.
+    /// The text for the client: the check and its rule, without the record.
     pub(super) fn text(&self, policy: &Policy) -> String {
         let why = match self.check {
             FilterCheck::Address => "the answer has an address outside of the ranges",

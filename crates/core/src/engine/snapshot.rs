@@ -1,4 +1,4 @@
-//! One whole configuration in the form that queries are answered from: immutable and numbered.
+//! One complete configuration in the form that queries use: immutable and numbered.
 
 use crate::{
     dns::{RecordType, Rrset},
@@ -6,32 +6,32 @@ use crate::{
     zone::Zone,
 };
 
-/// How long a denial may be remembered, in seconds: so long does a name that was just allowed stay
-/// denied at those who asked before. Cloud DNS keeps forwarded answers for no longer than this.
+/// The TTL of a denial in seconds. A newly allowed name stays denied in downstream caches for this
+/// long. Cloud DNS caches forwarded answers for at most this time.
 const DENIAL_TTL: u32 = 60;
-/// How long the answer to ANY may be remembered, in seconds. It never changes.
+/// The TTL of the answer to ANY in seconds. The answer never changes.
 const ANY_TTL: u32 = 3600;
 
-/// Where the responses of one upstream are kept: the same number for the same upstream with the same
-/// servers, whatever its place in the configuration, and never again for another one.
+/// The cache partition of an upstream. An upstream with the same servers keeps its number across
+/// configurations; a number is never reused for another upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition(pub u32);
 
-/// A policy and its zones. A query is decided and answered from one snapshot to its end, whatever
-/// is loaded meanwhile.
+/// A policy and its zones. Each query uses one snapshot from start to end, even if a new
+/// configuration is loaded meanwhile.
 #[derive(Debug)]
 pub struct Snapshot {
     generation: u64,
     policy: Policy,
     zones: Vec<Zone>,
-    /// By the number of the upstream.
+    /// Indexed by the number of the upstream.
     partitions: Vec<Partition>,
     denial_soa: Rrset,
     any: Rrset,
 }
 
 impl Snapshot {
-    /// Puts a built policy and the zones that it names by number together. `generation` counts the
+    /// Combines a built policy with the zones that it refers to by number. `generation` counts the
     /// configurations of this process, from 1.
     #[must_use]
     pub fn new(generation: u64, policy: Policy, zones: Vec<Zone>) -> Self {
@@ -48,19 +48,19 @@ impl Snapshot {
         }
     }
 
-    /// The same with upstreams: the partition of each, by its number in the policy.
+    /// Adds upstreams: the partition of each, by its number in the policy.
     #[must_use]
     pub fn with_upstreams(self, partitions: Vec<Partition>) -> Self {
         Self { partitions, ..self }
     }
 
-    /// Where the responses of this upstream are kept; `None` for one that there is not.
+    /// The partition of this upstream; `None` if the upstream does not exist.
     #[must_use]
     pub fn partition(&self, upstream: UpstreamId) -> Option<Partition> {
         self.partitions.get(usize::from(upstream.0)).copied()
     }
 
-    /// Whether any question can be forwarded at all.
+    /// Whether any question can be forwarded.
     #[must_use]
     pub fn has_upstreams(&self) -> bool {
         !self.partitions.is_empty()
@@ -72,7 +72,7 @@ impl Snapshot {
         self.generation
     }
 
-    /// What decides.
+    /// The policy.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
@@ -88,25 +88,25 @@ impl Snapshot {
         self.zones.get(id.0 as usize)
     }
 
-    /// The SOA of negative answers that no zone stands behind, to be written under the denied name.
+    /// The SOA of negative answers without a zone. Its owner name is the denied name.
     pub(super) const fn denial_soa(&self) -> &Rrset {
         &self.denial_soa
     }
 
-    /// The answer to ANY at a name that has data.
+    /// The answer to ANY at a name with data.
     pub(super) const fn any(&self) -> &Rrset {
         &self.any
     }
 }
 
-/// The SOA that gives a denial its time to live (RFC 2308 section 5). Its owner is the name denied,
-/// each time: so it says nothing of any other. The root or a domain above would say that there is
-/// one authority for all of it that just denied a name, and resolvers draw conclusions from that: for
-/// PowerDNS Recursor (`root-nx-trust`) a denial in the root's name takes the whole TLD with it.
+/// The SOA that sets the TTL of a denial (RFC 2308 section 5). Its owner name is always the denied
+/// name, so that it does not affect other names. An SOA at the root or a parent domain would claim
+/// authority for the whole domain, and resolvers act on that: PowerDNS Recursor (`root-nx-trust`)
+/// extends a denial with the root's SOA to the whole TLD.
 fn denial_soa() -> Rrset {
     let mut set = Rrset::new(RecordType::SOA, DENIAL_TTL);
     let mut rdata = b"\x07dnsgate\x07invalid\0\x06nobody\x07invalid\0".to_vec();
-    // Serial, refresh, retry, expire, minimum: only the last one means anything here.
+    // Serial, refresh, retry, expire, minimum: only the minimum is used.
     for field in [1, 3600, 600, 86400, DENIAL_TTL] {
         rdata.extend_from_slice(&u32::to_be_bytes(field));
     }

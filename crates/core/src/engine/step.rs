@@ -1,50 +1,52 @@
-//! The result of one call of the engine: a reply, silence, or a question to an upstream first.
+//! The result of one call of the engine: a response, no response, or a question to an upstream
+//! first.
 
 use crate::dns::{Ede, Rcode, ReplyWriter};
 use crate::policy::Permit;
 
 use super::outcome::{Outcome, Reason};
 
-/// What the caller must do about a packet.
+/// The caller's next action for a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Send the first `len` bytes of the buffer back.
+    /// Send the first `len` bytes of the buffer.
     Reply {
-        /// The reply's length in bytes.
+        /// The length of the response in bytes.
         len: usize,
-        /// What happened.
+        /// The outcome.
         outcome: Outcome,
-        /// What few replies have with them.
+        /// Additional data that few responses have.
         more: Option<Box<FollowUp>>,
     },
     /// Send nothing. The log may need the follow-up.
     Drop(Outcome, Option<Box<FollowUp>>),
-    /// Forward an upstream, then [`resume`](super::resume).
+    /// Ask an upstream, then call [`resume`](super::resume).
     Forward(Box<Forward>),
 }
 
-/// What few replies have with them.
+/// Additional data that few responses have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FollowUp {
-    /// The permit to renew the cached response of this reply, which is near its end and asked for often.
+    /// The permit to renew the cached response: it is popular and near its expiry.
     pub refresh: Option<Permit>,
     /// The record that failed the response filter, for the log.
     pub rejected: Option<String>,
 }
 
-/// The question that an upstream must answer before there is a reply.
+/// The question that an upstream must answer first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// The permit to ask it.
+    /// The permit for the question.
     pub permit: Permit,
-    /// Whether there are responses past their time to fall back on ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
+    /// Whether the cache has a stale response to fall back on
+    /// ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
     pub stale: bool,
-    /// The outcome so far; its reason is the one that the query has when all goes well.
+    /// The outcome so far; its reason is that of a successful answer.
     pub outcome: Outcome,
 }
 
 impl Step {
-    /// Ends the reply and notes its code.
+    /// Finishes the response and records its code.
     pub(super) fn reply(
         writer: &mut ReplyWriter<'_>,
         ede: Option<(Ede, &str)>,
@@ -58,7 +60,7 @@ impl Step {
         }
     }
 
-    /// Refuses the query, for `reason`.
+    /// Refuses the query for `reason`.
     pub(super) fn refuse(
         reason: Reason,
         writer: &mut ReplyWriter<'_>,
@@ -69,7 +71,7 @@ impl Step {
         Self::reply(writer, None, outcome)
     }
 
-    /// The reply's length in bytes; 0 when there is none.
+    /// The length of the response in bytes; 0 without a response.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self {
@@ -78,13 +80,13 @@ impl Step {
         }
     }
 
-    /// Whether there is no reply.
+    /// Whether there is no response.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The record of an upstream that may not pass.
+    /// The upstream's record that failed the response filter.
     #[must_use]
     pub fn rejected(&self) -> Option<&str> {
         match self {
@@ -93,7 +95,7 @@ impl Step {
         }
     }
 
-    /// What happened; of a query that waits, what would.
+    /// The outcome; for a waiting query, the expected one.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         match self {

@@ -1,4 +1,4 @@
-//! What an upstream said to a query that waited, and how it comes into the cache.
+//! The result of asking an upstream, and its storage in the cache.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
 
 use super::context::Context;
 
-/// What came of a permit.
+/// The result for a permit.
 #[derive(Clone, Debug)]
 pub struct UpstreamResult {
     permit: Permit,
@@ -18,8 +18,8 @@ pub struct UpstreamResult {
 }
 
 impl UpstreamResult {
-    /// Takes what an upstream said, or that it said nothing, into the cache. Where it said nothing
-    /// and the cache has responses that are past their time, they stand in (RFC 8767).
+    /// Stores an upstream's response or failure in the cache. After a failure, a stale response is
+    /// used instead if the cache has one (RFC 8767).
     #[must_use]
     pub fn new(
         permit: Permit,
@@ -40,8 +40,8 @@ impl UpstreamResult {
         Self { permit, result }
     }
 
-    /// What stands in for an answer that did not come, without a note that asking failed: whoever asks
-    /// next asks anew. That is what the cache has past its time, or else the failure.
+    /// The result for a question that was not answered, without caching the failure, so that the
+    /// next query asks again. It is a stale response if the cache has one, else the failure.
     #[must_use]
     pub fn unknown(permit: Permit, failure: Failure, context: &Context<'_>) -> Self {
         let cache_view = context.cache_view.zip(context.key(&permit));
@@ -72,7 +72,7 @@ impl Context<'_> {
     }
 }
 
-/// The key of a question to an upstream; `None` where the snapshot has no such upstream.
+/// The cache key of a question to an upstream; `None` if the snapshot does not have the upstream.
 pub(super) fn key<'k>(
     context: &Context<'_>,
     name: NameRef<'k>,

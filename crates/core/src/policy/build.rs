@@ -1,7 +1,7 @@
-//! From rules and groups to a policy, or to everything that keeps them from being one.
+//! Builds a policy from rules and groups, or returns every conflict.
 //!
-//! A policy is built whole or not at all, and order in the file never matters: where two rules
-//! could both win the same question, that is an error here, not a coin that a decision tosses.
+//! A policy is built completely or not at all, and the order of rules in the file never matters:
+//! two rules that could win the same question are an error here.
 
 use ipnet::IpNet;
 
@@ -16,12 +16,13 @@ use super::{
 };
 
 impl Policy {
-    /// Builds the policy: `groups` with their CIDRs, `rules` with their patterns, and how a denial
-    /// is answered where neither rule nor group says. The numbers of groups and rules are their
-    /// places in these lists.
+    /// Builds the policy from `groups` with their CIDRs, `rules` with their patterns, and how to
+    /// answer a denial if neither rule nor group specifies it. The numbers of groups and rules are
+    /// their indices in these lists.
     ///
     /// # Errors
-    /// With every [`Conflict`], at most [`MAX_CONFLICTS`] and a last one that says so.
+    /// Every [`Conflict`], at most [`MAX_CONFLICTS`], with a last one that says that there are
+    /// more.
     pub fn build(
         groups: Vec<(Group, Vec<IpNet>)>,
         rules: Vec<Rule>,

@@ -1,9 +1,11 @@
-//! Which client group a source address belongs to: that of the most specific CIDR which holds it.
+//! Maps a source address to its client group: the group of the most specific CIDR that contains the
+//! address.
 //!
-//! CIDRs either nest or are disjoint, so all of them together cut the address space into ranges
-//! of one group each. These are laid out once; a look-up is one binary search, whatever the
-//! nesting. An IPv4 client seen through an IPv6 socket (`::ffff:10.0.0.1`) is an IPv4 client, and
-//! a CIDR of such addresses is the IPv4 CIDR inside: `::/0` therefore holds no IPv4 client.
+//! CIDRs are either nested or disjoint, so together they divide the address space into ranges of
+//! one group each. These ranges are computed once; a lookup is one binary search at any nesting
+//! depth. An IPv4 client seen through an IPv6 socket (`::ffff:10.0.0.1`) counts as an IPv4 client,
+//! and a CIDR of such addresses counts as the embedded IPv4 CIDR. So `::/0` contains no IPv4
+//! client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,14 +13,14 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::GroupId;
 
-/// The CIDRs of all groups, flattened.
+/// The CIDRs of all groups as disjoint ranges.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClientSet {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
 }
 
-/// One CIDR that two groups claim.
+/// A CIDR that two groups claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contested {
     pub(super) cidr: IpNet,
@@ -27,10 +29,10 @@ pub(super) struct Contested {
 }
 
 impl ClientSet {
-    /// Lays out the CIDRs.
+    /// Computes the ranges of the CIDRs.
     ///
     /// # Errors
-    /// With every CIDR that two groups claim.
+    /// Every CIDR that two groups claim.
     pub(super) fn new(
         cidrs: impl IntoIterator<Item = (IpNet, GroupId)>,
     ) -> Result<Self, Vec<Contested>> {
@@ -38,8 +40,8 @@ impl ClientSet {
             .into_iter()
             .map(|(cidr, group)| (canonical(cidr), group))
             .collect();
-        // Wider before narrower, where both begin at the same address; so the order of a
-        // walk that meets each CIDR before those inside it.
+        // If two CIDRs begin at the same address, the wider one comes first. So the loop reaches
+        // each CIDR before the CIDRs inside it.
         cidrs.sort_unstable_by_key(|&(cidr, group)| (cidr.network(), cidr.prefix_len(), group));
         cidrs.dedup();
         let contested: Vec<_> = cidrs
@@ -76,7 +78,7 @@ impl ClientSet {
         })
     }
 
-    /// The group of a source address; `None` when no CIDR holds it.
+    /// The group of a source address; `None` if no CIDR contains it.
     #[inline]
     pub(super) fn group_of(&self, source: IpAddr) -> Option<GroupId> {
         match source.to_canonical() {
@@ -85,7 +87,7 @@ impl ClientSet {
         }
     }
 
-    /// The first address of every range of one group, and of every gap.
+    /// The first address of every range and of every gap.
     pub(super) fn starts(&self) -> impl Iterator<Item = IpAddr> {
         let v4 = [0].into_iter().chain(self.v4.starts.iter().copied());
         let v6 = [0].into_iter().chain(self.v6.starts.iter().copied());
@@ -94,7 +96,7 @@ impl ClientSet {
     }
 }
 
-/// The CIDR without host bits, in the family of the clients that it holds.
+/// The CIDR without host bits, in the address family of its clients.
 fn canonical(cidr: IpNet) -> IpNet {
     let IpNet::V6(v6) = cidr.trunc() else {
         return cidr.trunc();
@@ -109,23 +111,23 @@ fn canonical(cidr: IpNet) -> IpNet {
     v4.map_or(IpNet::V6(v6), IpNet::V4)
 }
 
-/// The bits before the IPv4 address in a v4-mapped IPv6 address (RFC 4291 section 2.5.5.2).
+/// The bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2).
 const MAPPED_PREFIX: u8 = 96;
 
-/// Disjoint ranges in ascending order: each reaches from its start to the next one's.
+/// Disjoint ranges in ascending order. Each ends where the next one starts.
 #[derive(Clone, Debug)]
 struct Ranges<T> {
     starts: Vec<T>,
     /// `None` for a gap between CIDRs.
     groups: Vec<Option<GroupId>>,
-    /// Which starts a search is among, by the first byte of the address: in most networks one of
-    /// a few, and where a CIDR is as wide as that, of none.
+    /// The range of starts to search, by the first byte of the address. In most networks it
+    /// contains few starts, and none if a CIDR covers the whole byte.
     by_byte: Box<[(u32, u32)]>,
 }
 
 /// An address as a number.
 trait Address: Copy + Ord {
-    /// Its first byte.
+    /// The first byte of the address.
     fn first_byte(self) -> u8;
     /// The lowest address with this first byte.
     fn lowest(first_byte: u8) -> Self;
@@ -162,11 +164,11 @@ impl<T> Default for Ranges<T> {
 }
 
 impl<T: Address> Ranges<T> {
-    /// From CIDRs as (first address, the address after the last or `None` at the end of the
-    /// space, group), each before those inside it.
+    /// Builds the ranges from CIDRs as (first address, the address after the last or `None` at the
+    /// end of the address space, group). Each CIDR must precede the CIDRs inside it.
     fn new(cidrs: impl Iterator<Item = (T, Option<T>, GroupId)>) -> Self {
         let mut ranges = Self::default();
-        // The CIDRs that hold the address reached so far, the narrowest last.
+        // The CIDRs that contain the current address, the narrowest last.
         let mut open: Vec<(Option<T>, GroupId)> = Vec::new();
         for (first, after, group) in cidrs {
             ranges.close(&mut open, Some(first));
@@ -178,7 +180,7 @@ impl<T: Address> Ranges<T> {
         ranges
     }
 
-    /// The starts behind the lowest address with this first byte, up to the highest one.
+    /// The starts after the lowest address with this first byte, up to the highest address with it.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a configuration has fewer than 2^32 CIDRs"
@@ -192,7 +194,7 @@ impl<T: Address> Ranges<T> {
         (from as u32, to as u32) // a configuration has no 2^32 CIDRs
     }
 
-    /// Ends the CIDRs that end by `at` (`None`: all of them, as nothing more begins).
+    /// Closes the CIDRs that end at or before `at`; `None` closes all.
     fn close(&mut self, open: &mut Vec<(Option<T>, GroupId)>, at: Option<T>) {
         while let Some(&(after, _)) = open.last() {
             let Some(after) = after.filter(|&after| at.is_none_or(|at| after <= at)) else {
@@ -205,7 +207,7 @@ impl<T: Address> Ranges<T> {
 
     fn push(&mut self, start: T, group: Option<GroupId>) {
         if self.starts.last() == Some(&start) {
-            // A range without an address in it: what begins here replaces it.
+            // The previous range is empty, so the new one replaces it.
             self.starts.pop();
             self.groups.pop();
         }

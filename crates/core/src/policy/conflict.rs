@@ -1,4 +1,4 @@
-//! What keeps rules and groups from being a policy.
+//! Conflicts that prevent building a policy from rules and groups.
 
 use ipnet::IpNet;
 
@@ -8,13 +8,13 @@ use super::{
     rule::{GroupId, MAX_GROUPS, RuleId},
 };
 
-/// The most conflicts that are listed: who sees so many has one cause to find, not as many.
+/// The maximum number of listed conflicts; so many usually have one cause.
 pub const MAX_CONFLICTS: usize = 100;
-/// The most rules with one name that are compared with each other. No official reference: far above
-/// groups × types that anybody tells apart, and low enough that comparing all of them takes no time.
+/// The maximum number of rules for one name. No official reference: it far exceeds any useful
+/// number of groups × types, and comparing so many rules is fast.
 pub const MAX_RULES_OF_NAME: usize = 1000;
-/// Why rules and groups are no policy. Rules and groups go by number: who knows the file knows
-/// their names and places.
+/// A conflict between rules or groups. It refers to them by number; the caller knows their names
+/// and positions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Conflict {
@@ -23,49 +23,49 @@ pub enum Conflict {
         "two rules are about `{pattern}` for the same clients and types, and neither takes precedence; give them different groups or types, or remove one"
     )]
     TiedRules {
-        /// The one with the lower number.
+        /// The rule with the lower number.
         first: RuleId,
-        /// The other.
+        /// The other rule.
         second: RuleId,
-        /// The pattern as the second has it; the first has one of the same name.
+        /// The pattern of the second rule; the first has a pattern with the same name.
         pattern: Pattern,
     },
     /// Two groups claim the same CIDR.
     #[error("two client groups have the CIDR {cidr}; a client belongs to one group")]
     SameCidr {
-        /// What both have, without host bits.
+        /// The CIDR, without host bits.
         cidr: IpNet,
-        /// The one with the lower number.
+        /// The group with the lower number.
         first: GroupId,
-        /// The other.
+        /// The other group.
         second: GroupId,
     },
-    /// More rules about one name than [`MAX_RULES_OF_NAME`].
+    /// One name has more than [`MAX_RULES_OF_NAME`] rules.
     #[error(
         "{count} rules are about `{pattern}`; {MAX_RULES_OF_NAME} are the most that one name may have"
     )]
     TooManyOfName {
-        /// One of them.
+        /// One of the patterns.
         pattern: Pattern,
-        /// How many there are.
+        /// The number of rules.
         count: usize,
     },
-    /// More groups than [`MAX_GROUPS`].
+    /// There are more than [`MAX_GROUPS`] groups.
     #[error("there are {count} client groups; {MAX_GROUPS} are the most")]
     TooManyGroups {
-        /// How many there are.
+        /// The number of groups.
         count: usize,
     },
-    /// More rules than can be numbered.
+    /// There are more rules than numbers.
     #[error("there are {count} rules; {MAX_RULES} are the most")]
     TooManyRules {
-        /// How many there are.
+        /// The number of rules.
         count: usize,
     },
-    /// More names than the tree can hold.
+    /// The names exceed the capacity of the tree.
     #[error("the rules have too many names: their labels do not fit into 4 GiB")]
     TooManyNames,
-    /// There are more conflicts than [`MAX_CONFLICTS`]; these are the first.
+    /// There are more than [`MAX_CONFLICTS`] conflicts; only the first are listed.
     #[error("there are more conflicts like these; the first {MAX_CONFLICTS} are listed")]
     More,
 }

@@ -1,4 +1,4 @@
-//! How the policy decides a question: the best rule about its name that applies, or a denial and its reason.
+//! Decides a question: finds the best applicable rule for its name, or a denial and its reason.
 
 use std::time::SystemTime;
 
@@ -13,22 +13,23 @@ use super::{
     verdict::{Denial, DenialReason, Verdict},
 };
 
-/// What a denial says where no rule is about the name.
+/// The text of a denial for a name without a rule.
 const NO_RULE: &str = "no rule allows this name";
 
-/// What one walk over the rules about a name found.
+/// The result of one walk over the rules for a name.
 #[derive(Clone, Copy, Default)]
 struct RuleMatch<'p> {
     /// The rule that decides.
     winner: Option<(RuleId, &'p Rule)>,
-    /// Where none does: the rule that would allow the question but for this. One that is for the
-    /// group goes before one that is not, and one that has ended before one for other types.
+    /// If no rule decides: the rule that would allow the question, and why it does not apply. A
+    /// rule for the group takes precedence over one for other groups, and an expired rule over one
+    /// for other types.
     missed: Option<(RuleId, Disposition)>,
-    /// Where none does: the rule about names that search lists leave behind.
+    /// If no rule decides: the rule for names that search lists create.
     search: Option<RuleId>,
 }
 
-/// Who asks, for what, and when: what a rule must be for to apply.
+/// The group, type and time of a question, which determine whether a rule applies.
 #[derive(Clone, Copy)]
 pub(super) struct AskedBy {
     pub(super) group: GroupId,
@@ -37,7 +38,7 @@ pub(super) struct AskedBy {
 }
 
 impl Policy {
-    /// What becomes of a question.
+    /// Decides a question.
     #[must_use]
     pub fn decide<'q>(
         &self,
@@ -48,7 +49,7 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let asked = AskedBy { group, qtype, now };
         let position = self.names.lookup(name);
-        // Of most names no rule is about one on the way, or the first one that is decides.
+        // For most names there is no rule, or the first one decides.
         let Some(entry) = self.names.first(position) else {
             return self.denied(name, asked, position, &self.unmentioned(position));
         };
@@ -68,7 +69,7 @@ impl Policy {
         self.contested(name, asked, position)
     }
 
-    /// What becomes of a question that the first rule about its name does not decide.
+    /// Decides a question that the first rule for its name does not decide.
     #[inline(never)]
     fn contested<'q>(
         &self,
@@ -82,7 +83,7 @@ impl Policy {
         allowed.unwrap_or_else(|| self.denied(name, asked, position, &found))
     }
 
-    /// What becomes of a question that no rule allows.
+    /// The verdict for a question that no rule allows.
     #[inline(never)]
     fn denied<'q>(
         &self,
@@ -103,7 +104,7 @@ impl Policy {
         }
     }
 
-    /// What follows for a question that a rule wins, unless it denies.
+    /// The verdict for a question that a rule wins, unless the rule denies it.
     #[inline]
     fn allowed<'p, 'q>(
         &'p self,
@@ -123,7 +124,7 @@ impl Policy {
         })
     }
 
-    /// The rules that are about the name (or the unmentioned names below it), best first.
+    /// The rules that match the name (or the unmentioned names below it), best first.
     pub(super) fn contest(
         &self,
         position: NamePosition,
@@ -132,7 +133,7 @@ impl Policy {
         self.names
             .entries(position)
             .filter(move |entry| entry.reaches(reach))
-            // Every entry has its rule. Were one missing, those behind it must not win instead.
+            // Every entry has a rule. If one were missing, later rules must not win instead.
             .map_while(|entry| Some((entry, self.rule(entry.rule)?)))
     }
 
@@ -147,7 +148,7 @@ impl Policy {
             .map(|(entry, rule)| (entry.rule, rule))
     }
 
-    /// What the rules about a name say to a question, in one walk.
+    /// Matches the rules for a name against a question in one walk.
     fn found(&self, asked: AskedBy, position: NamePosition) -> RuleMatch<'_> {
         let mut found = self.unmentioned(position);
         let single_label = found.search.take();
@@ -158,7 +159,7 @@ impl Policy {
             if !entry.reaches(Coverage::Name) {
                 continue;
             }
-            // Every entry has its rule. Were one missing, those behind it must not win instead.
+            // Every entry has a rule. If one were missing, later rules must not win instead.
             let Some(rule) = self.rule(entry.rule) else {
                 break;
             };
@@ -178,7 +179,7 @@ impl Policy {
         found
     }
 
-    /// The same of a name that no rule is about.
+    /// The match for a name without a rule.
     #[inline]
     fn unmentioned(&self, position: NamePosition) -> RuleMatch<'_> {
         RuleMatch {
@@ -187,7 +188,7 @@ impl Policy {
         }
     }
 
-    /// The entry of the rule about names that search lists leave behind, if the name is one of its.
+    /// The entry of the rule for names that search lists create, if the name is one.
     pub(super) fn search_entry(&self, position: NamePosition) -> Option<PatternEntry> {
         let mut entries = self.names.entries(position);
         entries.find(|entry| entry.kind == PatternKind::Search)
@@ -211,7 +212,7 @@ impl Policy {
         let by_rule = found.winner.and_then(|(_, rule)| rule.deny_with);
         let with = by_rule.unwrap_or_else(|| {
             let by_group = self.deny_with(asked.group);
-            // The walk ended with the winner: a search list's name may be one of those above it.
+            // The walk ended at the winner, so a rule for search list names may be further up.
             let above = || found.winner.is_some() && self.search_entry(position).is_some();
             let searched = || found.search.is_some() || above();
             match by_group {
@@ -233,8 +234,9 @@ impl Policy {
         }
     }
 
-    /// Whether a denied name is allowed in another type, or names below it are. The root always
-    /// counts as if they were: who hears that it does not exist takes every name for gone.
+    /// Whether a denied name is allowed with another type, or names below it are allowed. For the
+    /// root this is always true: a client that receives NXDOMAIN for the root would treat every
+    /// name as nonexistent.
     fn allows_more(&self, asked: AskedBy, position: NamePosition) -> bool {
         position.is_root()
             || self.names.has_allowed_below(position)
@@ -242,10 +244,9 @@ impl Policy {
             || self.allows_some_type(asked, position, Coverage::Below)
     }
 
-    /// Whether there is any type that the group may ask for, at the name or at the unmentioned
-    /// names below it.
+    /// Whether the group may query any type at the name or at the unmentioned names below it.
     fn allows_some_type(&self, asked: AskedBy, position: NamePosition, reach: Coverage) -> bool {
-        // Most often the first rule is about every type, so that it is the last one, too.
+        // The first rule usually applies to every type, so no later rule can win.
         if let Some(entry) = self.names.first(position)
             && entry.reaches(reach)
             && let Some(rule) = self.rule(entry.rule)
@@ -264,9 +265,9 @@ impl Policy {
                 continue;
             }
             match rule.types.listed() {
-                // No type gets past this rule, and there are always some that got as far as it.
+                // No type passes this rule, and some types always reach it.
                 None => return rule.action.allows(),
-                // The types listed here may all have been denied by a better rule.
+                // Better rules may have denied all the types listed here.
                 Some(types) if rule.action.allows() => {
                     let allows = |&qtype: &RecordType| {
                         self.winner(AskedBy { qtype, ..asked }, position, reach)
@@ -284,13 +285,13 @@ impl Policy {
 }
 
 impl AskedBy {
-    /// Whether a rule that does not apply, for this reason, allows the name to somebody else, or did
-    /// allow it. One that is for others and has ended does neither.
+    /// Whether a rule that does not apply for this reason allows the name to others, or allowed it
+    /// before it expired. An expired rule for others does neither.
     fn would_be_allowed_elsewhere(self, rule: &Rule, obstacle: Disposition) -> bool {
         rule.action.allows() && (obstacle == Disposition::Expired || !rule.has_expired(self.now))
     }
 
-    /// Why a rule does not apply; `None` when it does.
+    /// The reason why a rule does not apply; `None` if it applies.
     pub(super) fn obstacle(self, rule: &Rule) -> Option<Disposition> {
         if !rule.is_for(self.group) {
             Some(Disposition::OtherGroup)

@@ -1,4 +1,4 @@
-//! What a denial says to the client.
+//! The texts of denials for clients.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,15 +9,16 @@ use super::{
     rule::{Action, Group, Rule, RuleOrigin},
 };
 
-/// The longest text that a denial carries, in bytes: it travels in every denied reply.
+/// The maximum length of a denial text in bytes; every denied response contains it.
 const MAX_TEXT: usize = 200;
 
-/// What a denial says to the client, in an extended DNS error (RFC 8914), that a rule is the reason
-/// of: the name that an operator can look for, and the reason that a user can read. They are made
-/// when the policy is built, so that a denial allocates nothing.
+/// The texts of denials due to a rule, for an extended DNS error (RFC 8914). They contain the
+/// rule's name for the operator and its reason for the user. They are built with the policy, so
+/// that a denial does not allocate.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DenialTexts {
-    /// Where it denies; empty for rules that do not, and so are the others where they never hold.
+    /// For a rule that denies; empty for other rules. The other texts are also empty if they never
+    /// apply.
     denies: Box<str>,
     other_group: Box<str>,
     other_type: Box<str>,
@@ -63,7 +64,7 @@ impl DenialTexts {
         }
     }
 
-    /// What a denial for this reason says.
+    /// The text for a reason.
     pub(super) fn of_denial(&self, why: DenialReason) -> &str {
         match why {
             DenialReason::OtherGroup => &self.other_group,
@@ -75,8 +76,7 @@ impl DenialTexts {
     }
 }
 
-/// The end of a rule as the file has it: a day, whose last moment is the one before the next day's
-/// first, or a time.
+/// The end of a rule as in the file: a day, whose last moment precedes the next day, or a time.
 fn last_moment(until: SystemTime) -> String {
     const DAY: u64 = 86_400;
     let since = until.duration_since(SystemTime::UNIX_EPOCH);
@@ -94,9 +94,9 @@ fn last_moment(until: SystemTime) -> String {
     }
 }
 
-/// The text in one line, and no longer than a denial carries.
+/// The text as a single line, cut to the maximum length.
 fn one_line(text: String) -> Box<str> {
-    // A line break from a folded YAML string would break the line that shows it.
+    // A line break from a folded YAML string would break the line that displays it.
     let mut text = text.replace(char::is_control, " ");
     let cut = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let cut = cut.take_while(|&end| end <= MAX_TEXT).last();

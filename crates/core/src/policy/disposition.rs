@@ -1,29 +1,29 @@
-//! What becomes of a rule that has a pattern for a name.
+//! The disposition of a rule with a pattern for a name.
 
 use std::fmt;
 
 use super::verdict::DenialReason;
 
-/// Why a candidate wins or does not.
+/// The reason why a candidate wins or does not win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Disposition {
-    /// It decides.
+    /// The rule decides.
     Wins,
-    /// It is not for the client's group.
+    /// The rule is not for the client's group.
     OtherGroup,
-    /// It is not for the type asked for.
+    /// The rule is not for the question's type.
     OtherType,
-    /// It has ended.
+    /// The rule has expired.
     Expired,
     /// The winner has a longer name.
     LongerNameWins,
-    /// The winner is for exactly the name, this one for a subtree.
+    /// The winner has an exact pattern; this rule has a subtree pattern.
     ExactWins,
-    /// The winner names the client's group, this one is for everybody.
+    /// The winner names the client's group; this rule is for every group.
     NamedGroupWins,
-    /// The winner is the operator's, this one is built in.
+    /// The winner is configured; this rule is built in.
     ConfiguredWins,
-    /// It is for names that no other rule is for, and the winner is.
+    /// This rule is for names without any other rule, and the winner is another rule.
     OtherWins,
 }
 

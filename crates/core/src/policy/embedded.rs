@@ -1,39 +1,40 @@
-//! IPv4 addresses inside IPv6 ones. A translator, a tunnel or the host itself sends what is meant for
-//! the IPv6 address to the embedded one, so that is what an answer leads to.
+//! IPv4 addresses embedded in IPv6 addresses. A translator, a tunnel or the host itself forwards
+//! packets for the IPv6 address to the embedded address, so an answer gives access to it.
 //!
 //! | form | addresses | embedded |
 //! |---|---|---|
 //! | v4-mapped | `::ffff:0:0/96` (RFC 4291 section 2.5.5.2) | the last four bytes |
-//! | v4-compatible | `::/96`, but for `::` and `::1` (RFC 4291 section 2.5.5.1) | the last four bytes |
+//! | v4-compatible | `::/96`, except `::` and `::1` (RFC 4291 section 2.5.5.1) | the last four bytes |
 //! | v4-translated | `::ffff:0:0:0/96` (RFC 2765 section 2.1) | the last four bytes |
 //! | NAT64 | `64:ff9b::/96` (RFC 6052 section 2.1) | the last four bytes |
 //! | 6to4 | `2002::/16` (RFC 3056) | bytes 3 to 6 |
 //! | Teredo | `2001::/32` (RFC 4380 section 4) | the server, and the client with its bits inverted |
 //! | ISATAP | any prefix, then `0:5efe` or `200:5efe` (RFC 5214 section 6.1) | the last four bytes |
 //!
-//! RFC 6052 lets a network take a prefix of its own, of 32, 40, 48, 56, 64 or 96 bits, to which nothing
-//! tells that it is one: an address in it looks like any other, and cannot be judged by what is
-//! embedded. Of the block for local prefixes, `64:ff9b:1::/48` (RFC 8215), nothing is public, whatever
-//! the length is; who has such a translator lists the part of the prefix that is meant.
+//! RFC 6052 lets a network use its own prefix of 32, 40, 48, 56, 64 or 96 bits. Nothing identifies
+//! such a prefix, so an address in it looks like any other, and its embedded address is not
+//! checked. In the block for local prefixes, `64:ff9b:1::/48` (RFC 8215), no address is public,
+//! regardless of the prefix length. An operator with such a translator lists the relevant part of
+//! the prefix.
 
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
-/// What an IPv6 address embeds.
+/// The IPv4 addresses that an IPv6 address embeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Embedded {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// The address is another form of this one.
+    /// The IPv6 address is another form of this address.
     Same(Ipv4Addr),
-    /// The packet goes through a tunnel between these.
+    /// Packets pass through a tunnel between these addresses.
     Tunnel(Ipv4Addr, Ipv4Addr),
-    /// The address is in a network of IPv6, and this one is the host's there.
+    /// The IPv6 address is in an IPv6 network, and this is the address of its host.
     Host(Ipv4Addr),
 }
 
 impl Embedded {
-    /// What there is in `address`.
+    /// Finds the addresses that `address` embeds.
     pub(super) fn in_address(address: Ipv6Addr) -> Self {
         let segments = address.segments();
         let [a, b, c, d, e, f, high, low] = segments;
@@ -48,7 +49,7 @@ impl Embedded {
                 let client = Ipv4Addr::from(!u32::from(last));
                 Self::Tunnel(v4(high, low), client)
             }
-            // The bits for "universal" and "group" may be set or not.
+            // The "universal" and "group" bits may have any value.
             [.., isatap, 0x5efe] if isatap & !0x0300 == 0 => Self::Host(last),
             _ => Self::Nothing,
         }
@@ -64,7 +65,7 @@ impl Embedded {
         one.into_iter().chain(other)
     }
 
-    /// The address that this is nothing but another form of.
+    /// The equivalent IPv4 address, if the IPv6 address is another form of one.
     pub(super) const fn same(self) -> Option<Ipv4Addr> {
         match self {
             Self::Same(v4) => Some(v4),
@@ -72,7 +73,7 @@ impl Embedded {
         }
     }
 
-    /// Whether the address leads nowhere but to what is embedded.
+    /// Whether the IPv6 address leads only to the embedded addresses.
     pub(super) const fn is_a_form(self) -> bool {
         matches!(self, Self::Same(_) | Self::Tunnel(..))
     }

@@ -1,7 +1,7 @@
-//! Why a question is decided as it is: what [`Policy::decide`] saw, written down.
+//! Explains the decision of [`Policy::decide`] for a question.
 //!
-//! It reads the same entries in the same order and asks each the same question, so that what it
-//! says won did win. It allocates, and nobody's query waits for it.
+//! It reads the same entries in the same order and applies the same checks, so the rule that it
+//! reports as winner did win. It allocates, because no query waits for it.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::dns::{Name, NameRef, RecordType};
 
-/// A rule that has a pattern for a name, and what came of it.
+/// A rule with a pattern for a name, and its disposition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate<'p> {
     /// The rule's number.
@@ -22,23 +22,23 @@ pub struct Candidate<'p> {
     pub rule: &'p Rule,
     /// The pattern that matches the name.
     pub pattern: Pattern,
-    /// What came of it.
+    /// The disposition of the rule.
     pub disposition: Disposition,
 }
 
-/// A rule that is about names close to a denied one, and what it would take.
+/// A rule for names close to a denied one, and the pattern that would match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearMiss<'p> {
     /// The rule.
     pub rule: &'p Rule,
-    /// Its pattern that comes closest.
+    /// Its closest pattern.
     pub pattern: Pattern,
-    /// The pattern that would be about the name.
+    /// The pattern that would match the name.
     pub would_cover: Pattern,
 }
 
 impl Policy {
-    /// Every rule with a pattern for the name, best first, and what came of it. When none wins, the
+    /// Every rule with a pattern for the name, best first, with its disposition. If none wins, the
     /// question is denied.
     #[must_use]
     pub fn explain(
@@ -81,7 +81,7 @@ impl Policy {
         candidates
     }
 
-    /// The rule about names that search lists leave behind, if the name is one.
+    /// The rule for names that search lists create, if the name is one.
     fn last_resort(
         &self,
         position: NamePosition,
@@ -97,9 +97,8 @@ impl Policy {
         Some((id, self.rule(id)?, pattern))
     }
 
-    /// Of the operator's rules that would apply to this question if they were about its name, the one
-    /// whose names come closest, if any come close: the longest name above it, a wildcard that leaves
-    /// it out, or a name below it.
+    /// The closest configured rule that would apply to this question if it matched the name: a rule
+    /// for the longest ancestor, for a wildcard that excludes the name, or for a name below it.
     #[must_use]
     pub fn near_miss(
         &self,
@@ -113,7 +112,8 @@ impl Policy {
         let above = self.names.entries(position).find_map(|entry| {
             let rule = self.near(asked, entry.rule)?;
             let own = name.last_labels(entry.labels);
-            // An exact name says nothing of those below it, nor a `*.x` of x: what covers both is .x.
+            // An exact pattern does not match names below it, and `*.x` does not match x; `.x`
+            // matches both.
             (!entry.reaches(Coverage::Name)).then(|| NearMiss {
                 rule,
                 pattern: entry.kind.pattern(own),
@@ -123,7 +123,7 @@ impl Policy {
         above.or_else(|| self.near_below(asked, name, position))
     }
 
-    /// The shortest name below one that such a rule allows.
+    /// The shortest name below this one that such a rule allows.
     fn near_below(
         &self,
         asked: AskedBy,
@@ -156,7 +156,7 @@ impl Policy {
         nearest.map(|(_, miss)| miss)
     }
 
-    /// The rule, if it is the operator's, lets something through, and is for the question.
+    /// The rule, if it is configured, allows names and applies to the question.
     fn near(&self, asked: AskedBy, id: RuleId) -> Option<&Rule> {
         self.rule(id).filter(|rule| {
             !rule.origin.is_built_in() && rule.action.allows() && asked.obstacle(rule).is_none()
@@ -164,7 +164,7 @@ impl Policy {
     }
 }
 
-/// Why `loser`, which applies as well, does not win against `winner`.
+/// The reason why `loser`, which also applies, does not win against `winner`.
 fn disposition_against(winner: (PatternEntry, &Rule), loser: (PatternEntry, &Rule)) -> Disposition {
     if loser.0.labels < winner.0.labels {
         return Disposition::LongerNameWins;

@@ -1,4 +1,4 @@
-//! The name index: every pattern of every rule in one tree of names, so that a decision is one walk.
+//! The name index: one tree with every pattern of every rule, so that a decision is one walk.
 //!
 //! ```text
 //!   question a.b.example        the walk down ends at the closest known name, b.example;
@@ -8,13 +8,13 @@
 //!      └─ b      b.example      example:    Subtree …          matches
 //! ```
 //!
-//! The order of the entries *is* the precedence of rules (longest name, then exact, then named
-//! group, then configured), sorted once when the tree is built; the first one in
-//! that order that applies decides. Whether one applies is not known here.
+//! The order of the entries is the precedence of rules: longest name, then exact, then named group,
+//! then configured. Building the tree sorts them once. The first applicable entry in this order
+//! decides; the caller checks whether an entry applies.
 //!
-//! A million names should cost tens of megabytes and a decision few lines of memory. So an entry is
-//! four bytes, stands in its node where it is the only one there ([`node_data`]), and the names
-//! themselves are kept by the tree alone.
+//! A million names should cost tens of megabytes, and a decision should read few cache lines. So an
+//! entry takes four bytes and is stored in its node if it is the only one there ([`node_data`]),
+//! and only the tree stores the names.
 
 mod node_data;
 
@@ -24,19 +24,20 @@ use crate::dns::{
     LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
 
-/// The most rules of one policy: a mark has room for so many numbers.
+/// The maximum number of rules in a policy: the rule number must fit into a mark.
 pub(super) const MAX_RULES: usize = 1 << node_data::RULE_BITS;
 
-/// Which part of a subtree an entry is about; the better one on the same name first.
+/// The part of a subtree that an entry matches. On the same name, the smaller kind takes
+/// precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PatternKind {
-    /// The name alone.
+    /// Only the name.
     Exact,
-    /// The name and all below it.
+    /// The name and all names below it.
     Subtree,
-    /// All below the name.
+    /// All names below the name, without the name itself.
     Below,
-    /// The name and all below it, where no other entry decides, that of a shorter name included.
+    /// The name and all names below it, unless another entry decides, even one of a shorter name.
     Search,
 }
 
@@ -50,7 +51,7 @@ impl PatternKind {
         }
     }
 
-    /// Whether an entry of this kind is about its own name, or about the names below it.
+    /// Whether an entry of this kind matches its own name, or the names below it.
     pub(super) const fn covers(self, reach: Coverage) -> bool {
         match reach {
             Coverage::Name => matches!(self, Self::Exact | Self::Subtree),
@@ -68,8 +69,8 @@ impl PatternKind {
     }
 }
 
-/// The place of an entry among those on the same name, best first. Entries of equal rank are tied
-/// where both apply, which is an error when the policy is built.
+/// The precedence of an entry among entries of the same name, best first. If two entries of equal
+/// rank can both apply, building the policy fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     for_want_of_others: bool,
@@ -88,7 +89,8 @@ impl Rank {
         }
     }
 
-    /// What becomes of an entry of rank `other` on the same name when one of this rank wins.
+    /// The disposition of an entry of rank `other` on the same name when an entry of this rank
+    /// wins.
     pub(super) fn disposition_of(self, other: Self) -> Disposition {
         if self.wider_than_exact != other.wider_than_exact {
             Disposition::ExactWins
@@ -100,18 +102,18 @@ impl Rank {
     }
 }
 
-/// A pattern with the node it stands at, before the tree is packed.
+/// A pattern and its node, before the tree is packed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlacedPattern {
     node: NodeId,
     pub(super) rank: Rank,
     pub(super) rule: RuleId,
     pub(super) kind: PatternKind,
-    /// Its place among the rule's patterns.
+    /// The index of the pattern in its rule.
     pub(super) pattern: u32,
 }
 
-/// The tree while it is built: what stands on one name can still be compared.
+/// The unpacked tree, in which the entries of a name can still be compared.
 #[derive(Debug)]
 pub(super) struct NameIndexBuilder {
     tree: LabelTree,
@@ -119,10 +121,10 @@ pub(super) struct NameIndexBuilder {
 }
 
 impl NameIndexBuilder {
-    /// Places every pattern of the rules.
+    /// Inserts every pattern of the rules.
     ///
     /// # Errors
-    /// When the names do not fit.
+    /// If the names do not fit.
     pub(super) fn new(rules: &[Rule]) -> Result<Self, TreeFull> {
         let mut tree = LabelTree::new();
         let count = rules.iter().map(|rule| rule.patterns.len()).sum();
@@ -144,8 +146,8 @@ impl NameIndexBuilder {
                 }
             }
         }
-        // A list often has a name twice, or `x` beside `.x`. Of one rule's entries of one rank
-        // the widest says it all; kinds sort so that it comes first.
+        // A list often contains a name twice, or `x` beside `.x`. Of one rule's entries with equal
+        // rank, the widest implies the others; its kind sorts first.
         let key = |entry: &PlacedPattern| (entry.node, entry.rank, entry.rule);
         placed.sort_unstable_by_key(|entry| (key(entry), entry.kind, entry.pattern));
         placed.dedup_by_key(|entry| key(entry));
@@ -160,10 +162,10 @@ impl NameIndexBuilder {
         self.placed.chunk_by(|one, other| one.node == other.node)
     }
 
-    /// The packed tree.
+    /// Packs the tree.
     ///
     /// # Errors
-    /// When the names do not fit.
+    /// If the names do not fit.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "`new` has checked that the entries fit"
@@ -200,7 +202,7 @@ impl NameIndexBuilder {
     }
 }
 
-/// Notes at every name above `node` that something below it is allowed.
+/// Marks every ancestor of `node` as having an allowed name below it.
 fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
     let mut above = tree.parent(node);
     while let Some(node) = above {
@@ -217,19 +219,19 @@ fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
 #[derive(Clone, Debug)]
 pub struct NameIndex {
     tree: PackedTree,
-    /// The entries of names that have several, one name's after another's.
+    /// The entries of names with several entries, stored name by name.
     shared: Vec<PackedEntry>,
-    /// How many entries there are in all.
+    /// The total number of entries.
     count: usize,
 }
 
-/// Where the walk down to a name ended: all that the tree has to say of the name is found from here.
+/// The end of the walk down to a name; the start for finding all its entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NamePosition {
-    /// The closest known name, and how many labels it has.
+    /// The closest known name, and its label count.
     node: PackedId,
     labels: usize,
-    /// How many labels the name has.
+    /// The label count of the queried name.
     asked: usize,
 }
 
@@ -246,7 +248,7 @@ impl NamePosition {
 }
 
 impl NameIndex {
-    /// Walks down to `name`, or as close as there is a known name.
+    /// Walks down to `name` or its closest known ancestor.
     pub(super) fn lookup(&self, name: NameRef<'_>) -> NamePosition {
         let (node, labels) = self.tree.closest(name);
         let asked = name.label_count();
@@ -257,20 +259,21 @@ impl NameIndex {
         }
     }
 
-    /// Notes in `prefetch` what the lookup of a name will read, so that [`NameIndex::fetch`] can read it for several names
-    /// at once. `wire` should begin with the name, and may be anything: only the speed of the lookup depends on it. Returns
-    /// whether prefetching is of use, which it is in long lists.
+    /// Adds to `prefetch` the memory that the lookup of a name will read, so that
+    /// [`NameIndex::fetch`] can read it for several names at once. `wire` should begin with the
+    /// name but may hold any bytes; only the speed of the lookup depends on it. Returns whether
+    /// prefetching is useful, which it is for long lists.
     pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
         self.tree.prefetch(wire, prefetch)
     }
 
-    /// Reads what was noted, so that it is in the processor's cache, and empties `prefetch`.
+    /// Reads the memory in `prefetch` into the processor cache and empties `prefetch`.
     pub fn fetch(&self, prefetch: &mut Prefetch) {
         self.tree.fetch(prefetch);
     }
 
-    /// The entries that stand on a name and on every name above it, in the order of precedence.
-    /// Among them are those on the name itself that are about the names below it only.
+    /// The entries of a name and all its ancestors, in order of precedence. They include entries of
+    /// the name itself that match only names below it.
     pub(super) fn entries(&self, position: NamePosition) -> EntriesOfName<'_> {
         let (above, mark) = self.tree.above(position.node);
         EntriesOfName {
@@ -282,7 +285,7 @@ impl NameIndex {
         }
     }
 
-    /// The first of them.
+    /// The first entry of [`Self::entries`].
     #[inline]
     pub(super) fn first(&self, position: NamePosition) -> Option<PatternEntry> {
         let (mut above, mut mark) = self.tree.above(position.node);
@@ -306,7 +309,7 @@ impl NameIndex {
         }
     }
 
-    /// Every name that has a pattern, in no particular order.
+    /// Every name with a pattern, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();
         let nodes = nodes.filter(|&(_, mark)| NodeData::of(mark).place().is_some());
@@ -314,7 +317,7 @@ impl NameIndex {
             let mut name = NameBuf::new();
             let mut at = node;
             while let Some(above) = self.tree.parent(at) {
-                // It was a name when it was put in.
+                // Every name in the tree came from a valid name, so it fits.
                 let _ = name.push_label(self.tree.label(at));
                 at = above;
             }
@@ -322,7 +325,7 @@ impl NameIndex {
         })
     }
 
-    /// Whether a name below this one is allowed to anybody, at any time.
+    /// Whether a name below this one is allowed for any group, at any time.
     pub(super) fn has_allowed_below(&self, position: NamePosition) -> bool {
         position.labels == position.asked
             && NodeData::of(self.tree.mark(position.node)).is_allowed_below()
@@ -333,13 +336,13 @@ impl NameIndex {
         self.count
     }
 
-    /// How many bytes the names take.
+    /// The heap memory of the tree in bytes.
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
         self.tree.heap_bytes() + self.shared.capacity() * size_of::<PackedEntry>()
     }
 
-    /// Each name's entries, best first, as rule and kind.
+    /// The entries of each name as rule and kind, best first.
     pub(super) fn by_name(
         &self,
     ) -> impl Iterator<Item = impl Iterator<Item = (RuleId, PatternKind)>> {
@@ -369,11 +372,11 @@ impl NameIndex {
     }
 }
 
-/// The entries of one name, from the next one on.
+/// The remaining entries of one name.
 #[derive(Clone, Copy, Debug, Default)]
 struct Here<'t> {
     next: Option<PackedEntry>,
-    /// Behind the last one of this name those of others.
+    /// The entries of other names follow the last one of this name.
     rest: &'t [PackedEntry],
 }
 
@@ -392,30 +395,30 @@ impl Iterator for Here<'_> {
     }
 }
 
-/// An entry on the way from the root to a name.
+/// An entry found on the way from the root to a name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PatternEntry {
     pub(super) rule: RuleId,
     pub(super) kind: PatternKind,
-    /// How many labels its name has.
+    /// The label count of its name.
     pub(super) labels: usize,
-    /// Whether that is the very name asked for.
+    /// Whether its name is the queried name.
     on_name: bool,
 }
 
-/// What an entry may be about, seen from the name asked for.
+/// The part that an entry may match, relative to the queried name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coverage {
-    /// The name itself.
+    /// The queried name.
     Name,
     /// The names below it that no entry mentions.
     Below,
 }
 
 impl PatternEntry {
-    /// Whether the entry is about what `reach` says.
+    /// Whether the entry matches this part.
     pub(super) fn reaches(self, reach: Coverage) -> bool {
-        // What is asked for is below all names but its own, and so is what is below that.
+        // The queried name and all names below it are below the name of every ancestor entry.
         self.kind
             .covers(if self.on_name { reach } else { Coverage::Below })
     }

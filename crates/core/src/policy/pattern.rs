@@ -1,17 +1,17 @@
-//! Which names a rule is about: one name, a name and all below it, or all below it only.
+//! The names of a rule: one name, a name and its subtree, or only the subtree below it.
 //!
 //! | written | stands for                          | `x` | `a.x` | `b.a.x` | `ax` |
 //! |---------|-------------------------------------|-----|-------|---------|------|
 //! | `x`     | exactly x                           | yes | no    | no      | no   |
 //! | `.x`    | x and every name below it           | yes | yes   | yes     | no   |
 //! | `*.x`   | every name below x, but not x       | no  | yes   | yes     | no   |
-//! | `.`     | every name, the root too            | yes | yes   | yes     | yes  |
-//! | `*.`    | every name but the root             | yes | yes   | yes     | yes  |
+//! | `.`     | every name, including the root      | yes | yes   | yes     | yes  |
+//! | `*.`    | every name except the root          | yes | yes   | yes     | yes  |
 //!
-//! The case of letters does not matter, and neither does a dot at the end. `*.x` reaches as deep
-//! as `.x`: unlike a certificate's wildcard it is not bound to one label. A `*` anywhere else is an
-//! error, as is anything that is no host name; a name that really has such a character escapes it
-//! (`\*`, `\/`, `\042`), as in a zone file.
+//! Letter case and a final dot do not matter. `*.x` matches at any depth, like `.x`; a wildcard in
+//! a certificate matches only one label. A `*` elsewhere is an error, and so is any text that is
+//! not a host name. A name that really contains such a character escapes it (`\*`, `\/`, `\042`),
+//! as in a zone file.
 
 use std::{
     fmt,
@@ -23,19 +23,19 @@ use ipnet::IpNet;
 
 use crate::dns::{Name, NameError, NameRef};
 
-/// The names that a rule is about; the module has the truth table.
+/// The names that a rule matches; see the table in the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// `x`: exactly this name.
     Exact(Name),
-    /// `.x`: this name and all below it.
+    /// `.x`: this name and all names below it.
     Subtree(Name),
-    /// `*.x`: all below this name, but not the name itself.
+    /// `*.x`: all names below this name, but not the name itself.
     Below(Name),
 }
 
 impl Pattern {
-    /// The name that stands in the pattern: the longer it is, the more the pattern weighs.
+    /// The name in the pattern. A pattern with a longer name takes precedence.
     #[must_use]
     pub fn name(&self) -> NameRef<'_> {
         match self {
@@ -43,7 +43,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the pattern is about `name`.
+    /// Whether the pattern matches `name`.
     #[must_use]
     pub fn matches(&self, name: NameRef<'_>) -> bool {
         match self {
@@ -54,10 +54,10 @@ impl Pattern {
     }
 }
 
-/// What is wrong with a pattern, in words that say what to write instead.
+/// The problem with a pattern, and its correction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("the pattern is empty; write a name, or `.` for every name")]
     Empty,
     /// A `*` that is not the whole first label.
@@ -82,7 +82,7 @@ pub enum PatternError {
         "this is an address, not a name; rules are about the names that clients ask for (ranges of client addresses stand in `clients`)"
     )]
     Address,
-    /// A letter outside ASCII.
+    /// A non-ASCII letter.
     #[error("{0:?} is not ASCII; write the name in its xn-- form (`idn2 NAME` prints it)")]
     NotAscii(char),
     /// A character that no host name has.
@@ -90,7 +90,7 @@ pub enum PatternError {
         r"{0:?} cannot stand in a host's name (a name that really has it is written with a backslash, `\{0}`)"
     )]
     Character(char),
-    /// What is wrong with the name in it.
+    /// The name is invalid.
     #[error(transparent)]
     Name(#[from] NameError),
 }
@@ -112,14 +112,14 @@ impl FromStr for Pattern {
         };
         check_host(name)?;
         if name == "." {
-            // `..` and `*..`: the name's own grammar would take the second dot for the root.
+            // `..` and `*..`: the name parser would accept the second dot as the root.
             return Err(NameError::EmptyLabel.into());
         }
         Ok(make(name.parse()?))
     }
 }
 
-/// Tells the mistakes that a name's own grammar would let pass, or call something less helpful.
+/// Detects mistakes that the name parser would accept or describe less helpfully.
 fn check_host(text: &str) -> Result<(), PatternError> {
     if text.contains("://") {
         return Err(PatternError::Url);
@@ -145,10 +145,11 @@ fn check_host(text: &str) -> Result<(), PatternError> {
     Ok(())
 }
 
-/// Whether the text is an address or a range of them, with a port, in brackets, or ended by a dot.
+/// Whether the text is an address or a range, possibly with a port, brackets or a final dot.
 fn is_address(text: &str) -> bool {
     let bare = text.trim_end_matches('.');
-    // A list of a million names should not be tried three ways each: all addresses have one of these.
+    // Every address meets this condition. It avoids three parse attempts for each name of a long
+    // list.
     if !bare.contains([':', '/']) && !bare.ends_with(|end: char| end.is_ascii_digit()) {
         return false;
     }
@@ -160,8 +161,8 @@ fn is_address(text: &str) -> bool {
         || text.parse::<SocketAddr>().is_ok()
 }
 
-/// Whether a text is four numbers, perhaps with a prefix length: an IPv4 address, or what some programs take for
-/// one, such as 010.0.0.1.
+/// Whether the text is four numbers, possibly with a prefix length: an IPv4 address, or a form such
+/// as 010.0.0.1 that some programs accept as one.
 fn is_like_ipv4(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let (address, length) = text.split_once('/').unwrap_or((text, "0"));
@@ -172,8 +173,8 @@ fn is_like_ipv4(text: &str) -> bool {
 }
 
 impl fmt::Display for Pattern {
-    /// As it is written in a file, so that it reads back as the same pattern. (The root alone,
-    /// which no text stands for, is shown as `.`, too.)
+    /// Writes the pattern so that it parses back to the same value. The exact root, which has no
+    /// written form, also appears as `.`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(_) => {}

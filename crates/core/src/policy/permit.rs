@@ -1,35 +1,35 @@
-//! Permission to ask an upstream: minted here, and nowhere else.
+//! Permission to ask an upstream. Only this module creates it.
 //!
 //! ```text
 //!   decide ─▶ Grant (borrowed, costs nothing) ─▶ permit() ─▶ Permit (owned) ─▶ an upstream
-//!                 └─▶ the cache is asked by the grant: most end here
+//!     └─▶ the cache is asked by the grant: most end here
 //! ```
 //!
-//! An upstream takes a [`Permit`] and nothing else, and there are two ways to get one: from the
-//! [`Grant`] that a decision made for this very question, or as a [`Permit::probe`], whose name
-//! is under a suffix of our own and holds nothing that a client could have chosen. So what leaves
-//! is a subset of the policy, by construction.
+//! An upstream accepts only a [`Permit`]. It comes either from the [`Grant`] that a decision made
+//! for this question, or from [`Permit::probe`], whose name is under a fixed suffix and contains no
+//! client input. So by construction
+//! only probes and the questions that the policy lets through reach an upstream.
 
 use super::{Forwarding, Ranges, RuleId, UpstreamId};
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
 
-/// Where the names of our own probes are. `example` is in nobody's hands and, unlike `test` or
-/// `invalid`, no resolver answers it by itself (RFC 6761 section 6.5), so that a probe goes as far
-/// as a query would.
+/// The suffix of probe names. Nobody can register a name under `example`, and unlike `test` or
+/// `invalid`, resolvers do not answer it themselves (RFC 6761 section 6.5). So a probe travels as
+/// far as any query.
 const PROBES: &[u8] = b"\x0ddnsgate-probe\x07example\0";
-/// The length of a probe's name: its label of 32 hexadecimal digits, and [`PROBES`].
+/// The length of a probe name: a label of 32 hexadecimal digits, and [`PROBES`].
 const PROBE: usize = 33 + PROBES.len();
 
-/// The bits of a query that travel with its question to an upstream.
+/// The query bits that are forwarded to an upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct QueryBits {
-    /// DNSSEC OK (RFC 3225): the answer is to hold signatures.
+    /// DNSSEC OK (RFC 3225): requests signatures in the response.
     pub dnssec_ok: bool,
-    /// Checking Disabled (RFC 4035 section 3.2.2): the upstream is not to validate.
+    /// Checking Disabled (RFC 4035 section 3.2.2): asks the upstream not to validate.
     pub checking_disabled: bool,
 }
 
-/// What a decision lets through: one question, to one upstream.
+/// An allowed question and its upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant<'p, 'q> {
     name: NameRef<'q>,
@@ -41,7 +41,7 @@ pub struct Grant<'p, 'q> {
 }
 
 impl<'p, 'q> Grant<'p, 'q> {
-    /// For [`Policy::decide`](super::Policy::decide) alone.
+    /// Only [`Policy::decide`](super::Policy::decide) may call this.
     pub(super) const fn new(
         name: NameRef<'q>,
         qtype: RecordType,
@@ -60,44 +60,46 @@ impl<'p, 'q> Grant<'p, 'q> {
         }
     }
 
-    /// The name that may be asked for.
+    /// The allowed name.
     #[must_use]
     pub const fn name(&self) -> NameRef<'q> {
         self.name
     }
 
-    /// The type that may be asked for.
+    /// The allowed type.
     #[must_use]
     pub const fn qtype(&self) -> RecordType {
         self.qtype
     }
 
-    /// The upstream to ask, and the checks of its answer.
+    /// The upstream, and the limits for its answer.
     #[must_use]
     pub const fn forwarding(&self) -> &'p Forwarding {
         self.forwarding
     }
 
-    /// The addresses that the answer may hold, to the end of the chain that begins with it.
+    /// The addresses that the answer may contain, for the rest of the CNAME chain from this name
+    /// on.
     #[must_use]
     pub const fn ranges(&self) -> &'p Ranges {
         self.ranges
     }
 
-    /// The rule that forwards, or, of an observed question, the one that would have denied.
+    /// The rule that forwards the question; for an observed question, the rule that would deny it.
     #[must_use]
     pub const fn rule(&self) -> Option<RuleId> {
         self.rule
     }
 
-    /// Whether this would be a denial, were the policy not observed only.
+    /// Whether the policy would deny the question if it were enforced, not only observed.
     #[must_use]
     pub const fn is_observed(&self) -> bool {
         self.observed
     }
 
-    /// The same for another name right below the same one, for the DS at the top of a zone of ours:
-    /// the policy finds the zone's rule for that name, and the question is its parent's.
+    /// The same grant for a sibling name. It serves the DS question at the origin of a local zone:
+    /// the policy finds the rule of the zone for the sibling, but the question belongs to the
+    /// parent.
     #[must_use]
     pub fn beside<'n>(&self, name: NameRef<'n>) -> Option<Grant<'p, 'n>> {
         let allowed = self.qtype == RecordType::DS && self.name.parent() == name.parent();
@@ -111,7 +113,7 @@ impl<'p, 'q> Grant<'p, 'q> {
         })
     }
 
-    /// The permit to ask the upstream, which can be kept until the answer comes.
+    /// An owned permit for the upstream, which can outlive the query.
     #[must_use]
     pub fn permit(&self, bits: QueryBits) -> Permit {
         Permit {
@@ -133,12 +135,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The permit of a probe: a question for a name that nobody else knows, which shows whether the upstream answers and
-    /// whether the question comes back to dnsgate.
+    /// The permit of a probe: a question for a unique name. It shows whether the upstream responds
+    /// and whether the question loops back to dnsgate.
     #[must_use]
     pub fn probe(upstream: UpstreamId, token: u128) -> Self {
         let mut name = NameBuf::new();
-        // 32 digits and two short labels are a name.
+        // 32 digits and two short labels fit into a name.
         let _ = name.push_label(format!("{token:032x}").as_bytes());
         if let Ok((suffix, _)) = NameBuf::read(PROBES) {
             let _ = name.push_name(suffix.as_ref());
@@ -163,7 +165,7 @@ impl Permit {
         self.qtype
     }
 
-    /// The bits of the query.
+    /// The forwarded query bits.
     #[must_use]
     pub const fn bits(&self) -> QueryBits {
         self.bits
@@ -176,12 +178,12 @@ impl Permit {
     }
 }
 
-/// The token of a probe, if the name is one of a probe, of this dnsgate or of another one.
+/// The token of a probe name, sent by this dnsgate or another one; `None` for other names.
 #[must_use]
 #[inline]
 pub fn probe_token(name: NameRef<'_>) -> Option<u128> {
     let wire = name.wire();
-    // The length first: it is all that is looked at of nearly every name.
+    // The length check comes first, because it rejects nearly every other name.
     if wire.len() == PROBE {
         read_token(wire)
     } else {

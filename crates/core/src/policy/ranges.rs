@@ -1,12 +1,12 @@
-//! Which addresses the answers to a rule's questions may hold.
+//! The addresses that answers to a rule's questions may contain.
 //!
-//! A name that is let through must not become a way to what the name was never meant for: an
-//! answer that points into private space makes a client inside talk to its own network (DNS
-//! rebinding). So a rule either lists the ranges that its answers must be in, or gets the addresses
-//! that a name of the internet can have (`special`).
+//! An allowed name must not give access to unrelated networks: an answer with a private address
+//! makes an internal client connect to its own network (DNS rebinding). So a rule either lists the
+//! ranges for its answers, or allows only the addresses that a public internet name may have
+//! (`special`).
 //!
-//! [`AnswerRanges`] is what the rule says; [`Ranges`] is what an answer is compared with, made once
-//! when the policy is built. An IPv6 address that embeds one of IPv4 leads to that one (`embedded`).
+//! [`AnswerRanges`] is the setting of the rule. [`Ranges`] is its compiled form, built once with
+//! the policy. An IPv6 address that embeds an IPv4 address leads to that address (`embedded`).
 
 use std::{
     fmt,
@@ -22,19 +22,19 @@ use super::{
     special,
 };
 
-/// The ranges of addresses that answers may hold, as a rule has them.
+/// The address ranges that a rule allows in answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AnswerRanges {
-    /// Every address that is global unicast by IANA's registries: none that is private, loopback,
-    /// link-local (and so the metadata server), shared, for documentation, multicast or reserved.
-    /// This is the protection against rebinding.
+    /// Every address that is global unicast by IANA's registries. This excludes private, loopback,
+    /// link-local (including the metadata server), shared, documentation, multicast and reserved
+    /// addresses, and so protects against rebinding.
     Public,
-    /// Those within one of these, public or not.
+    /// Addresses within these ranges, public or not.
     Within(Box<[IpNet]>),
 }
 
 impl fmt::Display for AnswerRanges {
-    /// `public addresses`, or the list with spaces between.
+    /// Writes `public addresses`, or the list separated by spaces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Within(ranges) = self else {
             return f.write_str("public addresses");
@@ -46,21 +46,21 @@ impl fmt::Display for AnswerRanges {
     }
 }
 
-/// The ranges of a rule in the form that addresses are compared with: merged and sorted.
+/// The compiled ranges of a rule, merged and sorted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranges {
     id: u64,
-    /// Whether they are the ones of [`AnswerRanges::Public`].
+    /// Whether they come from [`AnswerRanges::Public`].
     public: bool,
     v4: Spans,
     v6: Spans,
 }
 
-/// Counts the ranges of this process, from 1.
+/// The next identifier for the ranges of this process, from 1.
 static MADE: AtomicU64 = AtomicU64::new(1);
 
 impl Ranges {
-    /// Those that hold no address.
+    /// Ranges without any address.
     pub(super) const NONE: Self = Self {
         id: u64::MAX,
         public: false,
@@ -68,7 +68,7 @@ impl Ranges {
         v6: Spans::EMPTY,
     };
 
-    /// Those of a rule, and the addresses that every answer may hold.
+    /// The ranges of a rule plus the addresses that every answer may contain.
     pub(super) fn new(answers: &AnswerRanges, always: &[IpAddr]) -> Self {
         let (v4, v6) = match answers {
             AnswerRanges::Public => (special::v4_unicast(), special::v6_unicast()),
@@ -92,20 +92,20 @@ impl Ranges {
         }
     }
 
-    /// Those of a rule that has none of its own.
+    /// The ranges of a rule that lists none.
     #[must_use]
     pub fn public() -> Self {
         Self::new(&AnswerRanges::Public, &[])
     }
 
-    /// A number that no other ranges of this process have: what passed these has passed whatever has
-    /// this number. It is never 0.
+    /// The identifier of these ranges, unique in this process and never 0. An answer that passed
+    /// ranges with this identifier need not be checked against them again.
     #[must_use]
     pub const fn id(&self) -> u64 {
         self.id
     }
 
-    /// Whether an answer may hold this address.
+    /// Whether an answer may contain this address.
     #[must_use]
     pub fn allow(&self, address: IpAddr) -> bool {
         let IpAddr::V6(v6) = address else {
@@ -114,13 +114,13 @@ impl Ranges {
         let embedded = Embedded::in_address(v6);
         let listed = self.v6.contains(number(address));
         if self.public {
-            // Where the block says nothing, all that is embedded must be public; where the address
-            // is public itself, so must be what is embedded.
+            // An embedding form whose block is not listed requires that every embedded address is
+            // public. If the address itself is listed, its embedded addresses must also be public.
             let mut inner = embedded.all();
             (listed || embedded.is_a_form())
                 && inner.all(|v4| self.v4.contains(u32::from(v4).into()))
         } else {
-            // A range of IPv6 that was written down is meant, whatever is inside of it.
+            // An explicitly configured IPv6 range applies regardless of embedded addresses.
             let same = embedded.same();
             listed || same.is_some_and(|v4| self.v4.contains(u32::from(v4).into()))
         }

@@ -1,86 +1,86 @@
-//! A rule as it is written: for which names, groups and types, until when, and what follows.
+//! A rule: its names, client groups and question types, its end, and its action.
 //!
-//! Plain data with the few questions that a decision asks of it. Which of several rules wins is not
-//! decided here (`names` keeps that order), and neither is what a file may say (`config`).
+//! Rules are plain data. This module does not decide which rule wins (the name index orders rules
+//! by precedence) or which settings a file may contain (`config`).
 
 use std::{fmt, str::FromStr, time::SystemTime};
 
 use super::{AnswerRanges, Pattern, ZoneId};
 use crate::dns::{RecordType, Rrset};
 
-/// The most client groups of one policy: a set of groups is one machine word.
+/// The maximum number of client groups in a policy: a set of groups is a 64-bit word.
 pub const MAX_GROUPS: usize = 64;
 
-/// A client group: its place in the policy's list of groups.
+/// A client group: its index in the policy's list of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u8);
 
-/// A rule: its place in the policy's list of rules.
+/// A rule: its index in the policy's list of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub u32);
 
-/// A named set of clients, and how they like to be refused.
+/// A named client group and its default way to answer denials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Group {
-    /// The operator's name for it.
+    /// The configured name.
     pub name: Box<str>,
-    /// How its denials are answered where the rule does not say; `None`: as the policy says.
+    /// How to answer a denial if the rule does not specify it; `None`: as the policy specifies.
     pub deny_with: Option<DenyWith>,
 }
 
-/// One entry of the policy: a rule of the file, a zone, or a built-in answer.
+/// One entry of the policy: a configured rule, a zone, or a built-in answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
-    /// The operator's name for it: what logs, metrics and denials call it.
+    /// The configured name. Logs, metrics and denials use it.
     pub name: Box<str>,
-    /// The names it is about. Empty in a built [`Policy`](super::Policy), whose tree holds them: a
-    /// million names kept twice would be the larger part of its memory.
+    /// The patterns of the rule. Empty in a built [`Policy`](super::Policy), whose tree holds them:
+    /// a second copy of a million names would dominate its memory use.
     pub patterns: Vec<Pattern>,
-    /// The groups it is for; `None`: every group.
+    /// The client groups of the rule; `None`: every group.
     pub groups: Option<GroupSet>,
-    /// The question types it is for.
+    /// The question types of the rule.
     pub types: TypeSet,
-    /// The moment from which it is no longer in force.
+    /// The time when the rule expires.
     pub until: Option<SystemTime>,
-    /// Why it is there, in the operator's words.
+    /// The reason for the rule, written by the operator.
     pub reason: Option<Box<str>>,
-    /// What follows for a question that it wins.
+    /// The action for a question that the rule wins.
     pub action: Action,
-    /// How its denials are answered; `None`: as the group says.
+    /// How to answer a denial by this rule; `None`: as the group specifies.
     pub deny_with: Option<DenyWith>,
-    /// Who wrote it.
+    /// The author of the rule.
     pub origin: RuleOrigin,
 }
 
 impl Rule {
-    /// Whether it is for this group.
+    /// Whether the rule applies to this group.
     #[must_use]
     pub fn is_for(&self, group: GroupId) -> bool {
         self.groups.is_none_or(|groups| groups.contains(group))
     }
 
-    /// Whether it has ended by `now`: the moment `until` itself is the first one without it.
+    /// Whether the rule has expired at `now`. It has expired at `until` itself.
     #[must_use]
     pub fn has_expired(&self, now: SystemTime) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
 }
 
-/// What follows for a question that a rule wins.
+/// The action of a rule for a question that it wins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// The zone's data answers it.
+    /// Answers from the data of the zone.
     Zone(ZoneId),
-    /// These records answer it; their owner is the question's name.
+    /// Answers with these records; their owner name is the question's name.
     Answer(Vec<Rrset>),
-    /// An upstream is asked.
+    /// Forwards the question to an upstream.
     Forward(Forwarding),
-    /// It is denied.
+    /// Denies the question.
     Deny,
 }
 
 impl Action {
-    /// Whether this lets a name through, with whatever answer.
+    /// Whether the action allows the name.
     #[must_use]
     pub const fn allows(&self) -> bool {
         match self {
@@ -90,33 +90,34 @@ impl Action {
     }
 }
 
-/// An upstream: its place in the configuration's list of them. The policy knows no more of them.
+/// An upstream: its index in the configuration's list of upstreams. The policy holds no other data
+/// about upstreams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamId(pub u16);
 
-/// Who is asked, and what of the answer may pass.
+/// The upstream for a question, and the limits for its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Forwarding {
-    /// Whom to ask.
+    /// The upstream.
     pub upstream: UpstreamId,
-    /// The addresses that the answer may hold.
+    /// The addresses that the answer may contain.
     pub answers: AnswerRanges,
-    /// Where its aliases may lead.
+    /// The permitted targets of aliases in the answer.
     pub cname: CnameMode,
 }
 
-/// Where the aliases of an upstream's answer may lead.
+/// The permitted targets of aliases in an upstream's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CnameMode {
-    /// Anywhere: what counts is the name that was asked for, and the addresses.
+    /// Any name: only the queried name and the addresses count.
     #[default]
     Any,
-    /// To names only that the client could ask for itself.
+    /// Only names that the client itself may query.
     Allowed,
 }
 
 impl CnameMode {
-    /// The word in the configuration.
+    /// The configuration keyword.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -126,45 +127,45 @@ impl CnameMode {
     }
 }
 
-/// Who wrote a rule.
+/// The author of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RuleOrigin {
     /// The operator, in the configuration.
     Configured,
-    /// dnsgate itself: a default that a configured rule for the same name replaces.
+    /// dnsgate: a default rule. A configured rule for the same name replaces it.
     BuiltIn,
-    /// dnsgate itself, for names that cannot exist in the public DNS, which search lists make: it
-    /// denies what no other rule is for, however short that one's name is. Without a pattern it is
-    /// about every name of one label.
+    /// dnsgate: a rule for names that search lists create and that cannot exist in the public DNS.
+    /// It denies names that no other rule matches, even one for a shorter name. Without a pattern
+    /// it matches every name of one label.
     Search,
 }
 
 impl RuleOrigin {
-    /// Whether dnsgate wrote it, not the operator.
+    /// Whether dnsgate created the rule, not the operator.
     #[must_use]
     pub const fn is_built_in(self) -> bool {
         matches!(self, Self::BuiltIn | Self::Search)
     }
 }
 
-/// How a denial is answered.
+/// How to answer a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DenyWith {
-    /// REFUSED: an honest error, which some resolvers take for a broken server.
+    /// REFUSED: the accurate error code, but some resolvers treat it as a broken server.
     Refused,
     /// NXDOMAIN, as if the name did not exist.
     NxDomain,
     /// NOERROR without records, as if the name had none of the type.
     NoData,
-    /// No reply at all.
+    /// No response.
     Drop,
 }
 
 impl DenyWith {
-    /// Every way, in the order of their positions (`as usize`).
+    /// Every variant, in the order of their discriminants (`as usize`).
     pub const ALL: [Self; 4] = [Self::Refused, Self::NxDomain, Self::NoData, Self::Drop];
 
-    /// The word in the configuration.
+    /// The configuration keyword.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -182,7 +183,7 @@ impl fmt::Display for DenyWith {
     }
 }
 
-/// The text is none of the ways to deny.
+/// The text is not a way to answer denials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no way to deny; write refused, nxdomain, nodata or drop")]
 pub struct UnknownDenyWith(String);
@@ -203,10 +204,10 @@ impl FromStr for DenyWith {
 pub struct GroupSet(u64);
 
 impl GroupSet {
-    /// No group.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// The first `count` groups; all there can be when `count` is larger than [`MAX_GROUPS`].
+    /// The first `count` groups; all groups if `count` exceeds [`MAX_GROUPS`].
     #[must_use]
     pub const fn first(count: usize) -> Self {
         if count >= MAX_GROUPS {
@@ -216,42 +217,41 @@ impl GroupSet {
         }
     }
 
-    /// Adds a group. One past [`MAX_GROUPS`] cannot be held and is left out: no policy with so
-    /// many is ever built.
+    /// Adds a group. Ignores a group beyond [`MAX_GROUPS`], because no policy has so many.
     pub fn insert(&mut self, group: GroupId) {
         self.0 |= Self::bit(group);
     }
 
-    /// Whether the group is in the set.
+    /// Whether the set contains the group.
     #[must_use]
     pub const fn contains(self, group: GroupId) -> bool {
         self.0 & Self::bit(group) != 0
     }
 
-    /// Whether there is a group in both sets.
+    /// Whether both sets have a group in common.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Whether every group of `other` is in this set.
+    /// Whether this set contains every group of `other`.
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {
         other.0 & !self.0 == 0
     }
 
-    /// The groups in either set.
+    /// The union of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// A bit for each group.
+    /// The set as a word with one bit per group.
     pub(super) const fn bits(self) -> u64 {
         self.0
     }
 
-    /// Whether there is no group in it.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -283,28 +283,28 @@ impl FromIterator<GroupId> for GroupSet {
     }
 }
 
-/// A set of question types: all of them, or the ones that were listed.
+/// A set of question types: all types, or a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TypeSet(Option<Box<[RecordType]>>);
 
 impl TypeSet {
-    /// Every type, those without a name included.
+    /// Every type, including types without a name.
     pub const ANY: Self = Self(None);
 
-    /// The listed types, `None` for [`TypeSet::ANY`]; in ascending order, each once.
+    /// The listed types in ascending order without duplicates; `None` for [`TypeSet::ANY`].
     #[must_use]
     pub fn listed(&self) -> Option<&[RecordType]> {
         self.0.as_deref()
     }
 
-    /// Whether the type is in the set.
+    /// Whether the set contains the type.
     #[must_use]
     pub fn contains(&self, rtype: RecordType) -> bool {
-        // The lists have a handful of types: a scan is as fast as a search.
+        // The lists have few types, so a linear search is as fast as a binary search.
         self.listed().is_none_or(|types| types.contains(&rtype))
     }
 
-    /// Whether there is a type in both sets.
+    /// Whether both sets have a type in common.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         match (self.listed(), other.listed()) {
@@ -314,7 +314,7 @@ impl TypeSet {
         }
     }
 
-    /// Whether every type of `other` is in this set.
+    /// Whether this set contains every type of `other`.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         match other.listed() {
@@ -323,7 +323,8 @@ impl TypeSet {
         }
     }
 
-    /// Bits that stand for the types, several types a bit: a set that lacks a bit of another one does not cover it.
+    /// A 64-bit summary of the set; several types share a bit. A set whose signature lacks a bit of
+    /// another signature does not cover that other set.
     pub(super) fn signature(&self) -> u64 {
         let bit = |rtype: &RecordType| 1 << (u32::from(rtype.0) % u64::BITS);
         self.listed().map_or(u64::MAX, |types| {
@@ -332,7 +333,7 @@ impl TypeSet {
     }
 }
 
-/// Whether two lists in ascending order have a type in common.
+/// Whether two ascending lists have a type in common.
 fn meet(mut one: &[RecordType], mut other: &[RecordType]) -> bool {
     while let (Some((first, rest)), Some((second, others))) =
         (one.split_first(), other.split_first())
@@ -347,7 +348,7 @@ fn meet(mut one: &[RecordType], mut other: &[RecordType]) -> bool {
 }
 
 impl FromIterator<RecordType> for TypeSet {
-    /// The set of just these types; of none when there are none.
+    /// The set of exactly these types; empty if there are none.
     fn from_iter<I: IntoIterator<Item = RecordType>>(types: I) -> Self {
         let mut types: Vec<_> = types.into_iter().collect();
         types.sort_unstable();
@@ -357,7 +358,7 @@ impl FromIterator<RecordType> for TypeSet {
 }
 
 impl fmt::Display for TypeSet {
-    /// `every type`, or the list with spaces between.
+    /// Writes `every type`, or the list separated by spaces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(types) = self.listed() else {
             return f.write_str("every type");

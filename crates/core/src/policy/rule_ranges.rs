@@ -1,27 +1,28 @@
-//! The ranges of all rules that forward, each list of them merged and sorted once: many rules have
-//! the same ones, most often none of their own.
+//! The ranges of all forwarding rules. Rules with equal lists share one compiled form; most rules
+//! have no list.
 
 use std::{collections::HashMap, net::IpAddr};
 
 use super::{Action, AnswerRanges, Forwarding, Ranges, Rule, RuleId};
 
-/// For rules that do not forward: of those nothing is answered by an upstream.
+/// For rules that do not forward: no upstream answers their questions.
 static NONE: Ranges = Ranges::NONE;
 
-/// What the answers to each rule's questions may hold.
+/// The addresses that the answers to each rule's questions may contain.
 #[derive(Clone, Debug)]
 pub(super) struct RuleRanges {
-    /// Each once.
+    /// The distinct ranges.
     ranges: Vec<Ranges>,
-    /// Where in `ranges` those of a rule are, by its number; nowhere for one that does not forward.
+    /// The index in `ranges` of each rule's ranges, by rule number; `None` for a rule that does not
+    /// forward.
     of_rule: Vec<Option<u32>>,
-    /// Those of what is only observed.
+    /// The index of the ranges for observed questions.
     observed: Option<u32>,
-    /// The addresses that are in all of them.
+    /// The addresses that all ranges contain.
     always: Vec<IpAddr>,
 }
 
-/// What was made so far.
+/// The ranges compiled so far.
 #[derive(Default)]
 struct RangeTable<'r> {
     ranges: Vec<Ranges>,
@@ -32,14 +33,14 @@ impl<'r> RangeTable<'r> {
     fn place(&mut self, answers: &'r AnswerRanges, always: &[IpAddr]) -> u32 {
         *self.known.entry(answers).or_insert_with(|| {
             self.ranges.push(Ranges::new(answers, always));
-            // No more than there are rules, which are numbered in 28 bits, and one.
+            // At most the number of rules, which has 28 bits, plus one.
             u32::try_from(self.ranges.len() - 1).unwrap_or(u32::MAX)
         })
     }
 }
 
 impl RuleRanges {
-    /// Those of the rules, in the order of their numbers, and of what is observed.
+    /// Compiles the ranges of the rules, in order of their numbers, and of observed questions.
     pub(super) fn new(rules: &[Rule], observed: Option<&Forwarding>, always: Vec<IpAddr>) -> Self {
         let mut made = RangeTable::default();
         let of_rule = rules.iter().map(|rule| match &rule.action {
@@ -56,7 +57,7 @@ impl RuleRanges {
         }
     }
 
-    /// The same with what is observed.
+    /// Adds the ranges of observed questions.
     pub(super) fn observing(mut self, observed: &Forwarding) -> Self {
         self.observed = u32::try_from(self.ranges.len()).ok();
         self.ranges
@@ -64,12 +65,12 @@ impl RuleRanges {
         self
     }
 
-    /// Those of a rule; where there are none, those that hold no address.
+    /// The ranges of a rule; empty if it has none.
     pub(super) fn of_rule(&self, id: RuleId) -> &Ranges {
         self.at(self.of_rule.get(id.0 as usize).copied().flatten())
     }
 
-    /// Those of what is only observed.
+    /// The ranges of observed questions.
     pub(super) fn observed(&self) -> &Ranges {
         self.at(self.observed)
     }

@@ -1,9 +1,10 @@
-//! Rules that can never win, because better ones on the same names leave them no question.
+//! Finds rules that can never win, because better rules for the same names match all their
+//! questions.
 //!
-//! Only entries on one name are compared. A rule on a longer name takes questions from one on a
-//! shorter name, but never all of them: there is always another name below. Types that several rules
-//! cover between them are not added up, and a group without addresses counts like any other: a
-//! warning that is wrong costs more than one that is missing.
+//! It compares only entries of the same name: a rule for a longer name takes some questions from a
+//! rule for a shorter name, but never all. It does not add up types that several rules cover
+//! together, and it counts a group without addresses like any other. A missing warning costs less
+//! than a wrong one.
 
 use super::{
     GroupSet, Policy, Rule, RuleId,
@@ -15,25 +16,25 @@ use super::{
 pub struct Shadowed {
     /// The rule.
     pub rule: RuleId,
-    /// The best of the rules that win in its place. Often it is the only one.
+    /// The best of the rules that win in its place; often the only one.
     pub by: RuleId,
 }
 
-/// What is known of a rule after some of its entries.
+/// The coverage of a rule by the entries seen so far.
 #[derive(Clone, Copy, Debug)]
 enum Cover {
-    /// It has no entry so far.
+    /// No entry of the rule was seen.
     Unseen,
-    /// This rule, perhaps with others, covers all of its entries so far.
+    /// This rule, possibly with others, covers all entries seen.
     By(RuleId),
-    /// It can win.
+    /// The rule can win.
     Open,
 }
 
 impl Policy {
-    /// The rules of the configuration that can never win, in the order of their numbers: each of
-    /// their names is covered, for all of their groups and types and as long as they last, by
-    /// better rules. Only what is certain is reported.
+    /// The configured rules that can never win, ordered by number. For each of their names, better
+    /// rules cover all their groups and types for as long as they are in force. The list contains
+    /// only certain cases.
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {
         let mut covers = vec![Cover::Unseen; self.rules.len()];
@@ -44,7 +45,8 @@ impl Policy {
         for of_name in self.names.by_name() {
             entries.clear();
             entries.extend(of_name);
-            // The names of one list have the same entries, of which the first one has told all.
+            // The names of one list have the same entries, so checking the first of them is
+            // sufficient.
             if entries == last {
                 continue;
             }
@@ -71,7 +73,7 @@ impl Policy {
             .collect()
     }
 
-    /// The best of the entries that together cover one of the same name, if they do.
+    /// The best of the entries that together cover an entry of the same name, if they do.
     fn cover_of(
         &self,
         id: RuleId,
@@ -121,7 +123,8 @@ impl Policy {
     }
 }
 
-/// What can be seen of a rule at a glance: a thousand rules of one name are compared with each other.
+/// A summary of a rule for a quick comparison: a name may have a thousand rules, each compared with
+/// the others.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     groups: GroupSet,
@@ -137,7 +140,7 @@ impl Seen {
         }
     }
 
-    /// Whether a rule may cover part of another one, as far as can be seen.
+    /// Whether a rule may cover part of another, judged by their summaries.
     const fn may_cover(self, other: Self) -> bool {
         other.types & !self.types == 0 && self.groups.intersects(other.groups)
     }

@@ -1,16 +1,16 @@
-//! A set of addresses of one family, as the fewest spans that hold it, sorted: so that a look-up is
-//! one binary search, whatever the list was that it came from.
+//! A set of addresses of one family, stored as sorted, merged spans. A lookup is one binary search
+//! for any input list.
 
 use std::net::IpAddr;
 
-/// Addresses as numbers; those of IPv4 and IPv6 must not be in one set.
+/// Addresses as numbers. One set must not mix IPv4 and IPv6.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spans(Vec<Span>);
 
-/// First and last number.
+/// The first and the last number.
 type Span = (u128, u128);
 
-/// An address as the number that it is in its family.
+/// The address as a number.
 pub(super) fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => u32::from(v4).into(),
@@ -19,15 +19,15 @@ pub(super) fn number(address: IpAddr) -> u128 {
 }
 
 impl Spans {
-    /// Of no address.
+    /// The empty set.
     pub(super) const EMPTY: Self = Self(Vec::new());
 
-    /// Of the blocks, all of one family: an address in it and the length of the prefix.
+    /// The union of blocks of one family. Each is an address in the block and a prefix length.
     pub(super) fn of_blocks(blocks: impl IntoIterator<Item = (IpAddr, u8)>) -> Self {
         let spans = blocks.into_iter().map(|(address, prefix)| {
             let bits = if address.is_ipv4() { 32 } else { 128 };
             let host = bits - u32::from(prefix).min(bits);
-            // A shift by all of the bits is none: the block is everything.
+            // A shift by the full width gives `None`: the block contains every address.
             let mask = u128::MAX.checked_shl(host).unwrap_or(0);
             let first = number(address) & mask;
             let last = first | !mask & (u128::MAX >> (128 - bits));
@@ -36,7 +36,7 @@ impl Spans {
         Self::of(spans.collect())
     }
 
-    /// Sorts spans and merges those that meet.
+    /// Sorts spans and merges overlapping and adjacent ones.
     fn of(mut spans: Vec<Span>) -> Self {
         spans.sort_unstable();
         let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
@@ -50,14 +50,14 @@ impl Spans {
         Self(merged)
     }
 
-    /// This and the other.
+    /// The union of both sets.
     pub(super) fn and(self, other: Self) -> Self {
         let mut spans = self.0;
         spans.extend(other.0);
         Self::of(spans)
     }
 
-    /// This without the other.
+    /// This set without the addresses of the other.
     pub(super) fn less(self, other: &Self) -> Self {
         let mut left = self.0;
         for &(first, last) in &other.0 {
@@ -74,7 +74,7 @@ impl Spans {
         Self::of(left)
     }
 
-    /// Whether it holds the number of an address.
+    /// Whether the set contains the address with this number.
     pub(super) fn contains(&self, number: u128) -> bool {
         let behind = self.0.partition_point(|&(first, _)| {
             #[cfg(test)]
@@ -85,7 +85,7 @@ impl Spans {
         span.is_some_and(|&(_, last)| number <= last)
     }
 
-    /// How many spans there are.
+    /// The number of spans.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
@@ -94,7 +94,7 @@ impl Spans {
 
 #[cfg(test)]
 thread_local! {
-    /// How many spans this thread has compared an address with.
+    /// The number of spans that this thread has compared with an address.
     pub(crate) static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

@@ -1,23 +1,22 @@
-//! The addresses that a name of the internet can have: global unicast, by IANA's special-purpose
-//! address registries.
+//! Global unicast addresses by IANA's special-purpose address registries: the addresses that a
+//! public internet name may have.
 //!
-//! The rows are those of the registries, in their order, as of 2025-10-09; of two that hold an
-//! address the more specific one counts. A row that the registry says nothing of ("N/A") is not
-//! globally reachable here. Added to them are what other registries of IANA keep apart: multicast
-//! (RFC 5771), and all IPv6 that is not 2000::/3, from which alone global unicast addresses are
-//! assigned (RFC 4291 section 2.4).
+//! The rows are those of the registries, in their order, as of 2025-10-09. If several rows contain
+//! an address, the most specific one applies. A row with "N/A" in the registry is not globally
+//! reachable here. Two blocks come from other IANA registries: multicast (RFC 5771), and all IPv6
+//! outside 2000::/3, the only block for global unicast addresses (RFC 4291 section 2.4).
 //!
 //! - <https://www.iana.org/assignments/iana-ipv4-special-registry>
 //! - <https://www.iana.org/assignments/iana-ipv6-special-registry>
 //!
-//! Addresses that embed one of IPv4 are another matter (`ranges`): blocks that are nothing else, such
-//! as 6to4's, are not global here, and are judged by what is embedded.
+//! `ranges` handles addresses that embed an IPv4 address. Blocks for such addresses only, such as
+//! 6to4, are not global here; the embedded address decides.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::spans::Spans;
 
-/// When both registries were last changed before they were copied.
+/// The last change of both registries before they were copied.
 #[cfg(test)]
 pub(super) const AS_OF: &str = "2025-10-09";
 
@@ -79,10 +78,10 @@ pub(super) const V4: [Row<Ipv4Addr>; 27] = [
     v4([255, 255, 255, 255], 32, false), // Limited Broadcast, RFC 8190
 ];
 
-/// What of IPv6 is assigned as global unicast addresses.
+/// The IPv6 block assigned for global unicast addresses.
 pub(super) const V6_UNICAST: Row<Ipv6Addr> = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3, true);
 
-/// The IPv6 registry, and multicast. Rows outside of [`V6_UNICAST`] are here to be complete.
+/// The IPv6 registry, and multicast. Rows outside [`V6_UNICAST`] are included for completeness.
 #[rustfmt::skip]
 pub(super) const V6: [Row<Ipv6Addr>; 26] = [
     v6([0, 0, 0, 0, 0, 0, 0, 1], 128, false),             // Loopback Address, RFC 4291
@@ -113,21 +112,22 @@ pub(super) const V6: [Row<Ipv6Addr>; 26] = [
     v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, false),          // Multicast, RFC 4291
 ];
 
-/// The IPv4 addresses that are global unicast.
+/// The IPv4 global unicast addresses.
 pub(super) fn v4_unicast() -> Spans {
     let rows = V4.map(|row| (row.first.into(), row.prefix, row.global));
     let all = Spans::of_blocks([(Ipv4Addr::UNSPECIFIED.into(), 0)]);
     less_special(all, rows.to_vec())
 }
 
-/// The IPv6 addresses that are global unicast.
+/// The IPv6 global unicast addresses.
 pub(super) fn v6_unicast() -> Spans {
     let rows = V6.map(|row| (row.first.into(), row.prefix, row.global));
     let all = Spans::of_blocks([(V6_UNICAST.first.into(), V6_UNICAST.prefix)]);
     less_special(all, rows.to_vec())
 }
 
-/// The more specific row goes over the wider one, so that the widest is applied first.
+/// Applies the rows from the widest to the most specific, so that the more specific row overrides
+/// the wider one.
 fn less_special(all: Spans, mut rows: Vec<(std::net::IpAddr, u8, bool)>) -> Spans {
     rows.sort_by_key(|&(_, prefix, _)| prefix);
     rows.into_iter().fold(all, |all, (first, prefix, global)| {

@@ -1,9 +1,10 @@
-//! Rules that are tied: two of them could win the same question.
+//! Finds ties: two rules that could win the same question.
 //!
-//! Only entries of one name and rank can be tied, and a file may have a thousand rules on each of many names. So
-//! rules are not compared with each other. Each type notes the groups that it has been taken for, and a rule that
-//! finds one of its groups taken for one of its types is tied with an earlier one; only then is that one looked
-//! for. The work grows with the types that the rules list, not with its square.
+//! Only entries of the same name and rank can tie, and a file may have a thousand rules for each of
+//! many names. So this module does not compare all pairs. For each type it records the groups of
+//! the rules seen so far. A rule that finds one of its groups recorded for one of its types is tied
+//! with an earlier rule; only then does the module search for that rule. The work grows linearly
+//! with the number of listed types, not quadratically.
 
 use super::{
     Pattern, Rule, RuleId,
@@ -11,10 +12,11 @@ use super::{
     name_index::{NameIndexBuilder, PlacedPattern},
 };
 
-/// Finds the rules that are tied, until there are more conflicts than are listed.
+/// Finds tied rules, until there are more conflicts than are listed.
 pub(super) fn find(draft: &NameIndexBuilder, rules: &[Rule], conflicts: &mut Vec<Conflict>) {
     let mut taken = Taken::default();
-    // The rules of the last name and rank that had no conflict: the names of one list have the same ones.
+    // The rules of the last name and rank without a conflict. Names of one list have the same
+    // rules.
     let mut clear: Vec<RuleId> = Vec::new();
     for of_name in draft.by_name() {
         if of_name.len() > MAX_RULES_OF_NAME {
@@ -42,7 +44,8 @@ pub(super) fn find(draft: &NameIndexBuilder, rules: &[Rule], conflicts: &mut Vec
     }
 }
 
-/// Finds those of one name and rank. They are in the order of their rules, each rule's once.
+/// Finds the ties among entries of one name and rank. The entries are sorted by rule, with one
+/// entry per rule.
 fn among(
     of_rank: &[PlacedPattern],
     rules: &[Rule],
@@ -73,23 +76,23 @@ fn among(
     }
 }
 
-/// Which groups each type has been taken for on one name. Groups are bits; a rule for everybody has them all.
+/// The groups recorded for each type at one name, as bits. A rule for every group sets all bits.
 #[derive(Debug, Default)]
 struct Taken {
-    /// By the number of the type, once there is any: in which round, and for whom.
+    /// By type number, allocated on first use: the round of the record, and the groups.
     listed: Vec<(u32, u64)>,
     round: u32,
-    /// By rules for every type.
+    /// The groups of rules for every type.
     any: u64,
-    /// By rules that list types, whichever.
+    /// The groups of rules that list types.
     some: u64,
-    /// How many types were looked at.
+    /// The number of types examined.
     #[cfg(test)]
     looks: usize,
 }
 
 impl Taken {
-    /// Forgets everything: another name, or another rank.
+    /// Clears the records for the next name or rank.
     fn begin(&mut self) {
         (self.any, self.some) = (0, 0);
         self.round = self.round.wrapping_add(1);
@@ -99,7 +102,7 @@ impl Taken {
         }
     }
 
-    /// Notes a rule, and tells whether an earlier one has one of its types and groups.
+    /// Records a rule and returns whether an earlier rule has a type and a group in common with it.
     fn take(&mut self, rule: &Rule) -> bool {
         let groups = rule.groups.map_or(u64::MAX, |groups| groups.bits());
         let Some(types) = rule.types.listed() else {
@@ -132,9 +135,9 @@ impl Taken {
     }
 }
 
-/// Whether there is a question that rules of entries of one name and rank could both win. Names do
-/// not tell them apart: `.x` and `*.x` meet below x. Neither does time: what has not begun to differ
-/// before it ends is tied until then.
+/// Whether rules with entries of the same name and rank could both win a question. The pattern kind
+/// does not separate them: `.x` and `*.x` overlap below x. Expiry does not either: both rules are
+/// in force until the first one expires.
 fn overlap(first: &Rule, second: &Rule) -> bool {
     let groups = match (first.groups, second.groups) {
         (Some(first), Some(second)) => first.intersects(second),

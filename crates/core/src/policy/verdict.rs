@@ -1,4 +1,4 @@
-//! What the policy says to a question.
+//! The policy's verdict on a question.
 
 use crate::dns::Rrset;
 
@@ -7,65 +7,65 @@ use super::{
     rule::{DenyWith, RuleId},
 };
 
-/// A zone: its place in the snapshot's list of zones. The policy knows no more of zones than that.
+/// A zone: its index in the snapshot's list of zones. The policy holds no other data about zones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ZoneId(pub u32);
 
-/// What becomes of a question.
+/// The verdict on a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<'p, 'q> {
-    /// The data of a zone answers it.
+    /// The data of a zone answers the question.
     Zone {
-        /// Which zone.
+        /// The zone.
         zone: ZoneId,
-        /// The rule that stands for the zone.
+        /// The rule of the zone.
         rule: RuleId,
     },
-    /// A rule's records answer it: those of its type, and their absence is an answer, too.
+    /// The records of a rule answer the question. If none has the type, the answer is negative.
     Answer {
         /// All records of the rule.
         records: &'p [Rrset],
-        /// Which rule.
+        /// The rule.
         rule: RuleId,
     },
-    /// An upstream is asked.
+    /// The question may be forwarded to an upstream.
     Forward(Grant<'p, 'q>),
-    /// It is denied.
+    /// The question is denied.
     Deny(Denial<'p>),
 }
 
-/// A denial, and all that its reply should say.
+/// A denial, with all inputs for its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial<'p> {
-    /// How to answer: as the rule says, else the group, else the policy. But not with NXDOMAIN
-    /// where the name is more than a denied one: where it is allowed to this group in another
-    /// type, or a name below it is allowed (to this group, or, where a rule spells the lower name
-    /// out, to any). NXDOMAIN would deny those with it (RFC 8020), so NODATA takes its place. And
-    /// what cannot exist in the public DNS is NXDOMAIN whatever the group and the policy say, unless
-    /// the rule that denies says it.
+    /// How to answer: as the rule specifies, else the group, else the policy. There are two
+    /// exceptions. NODATA replaces NXDOMAIN if this group may query the name with another type, or
+    /// if a name below it is allowed (for this group or, if a rule names the lower name, for any
+    /// group), because NXDOMAIN would also deny those (RFC 8020). A name that cannot exist in the
+    /// public DNS gets NXDOMAIN regardless of group and policy, unless the denying rule specifies
+    /// otherwise.
     pub with: DenyWith,
-    /// The rule that denies, if it is one, or the one that allows the name to others.
+    /// The rule that denies, or that allows the name for others; `None` if there is neither.
     pub rule: Option<RuleId>,
-    /// Why.
+    /// The reason.
     pub why: DenialReason,
-    /// Why, for the client (the text of an extended DNS error).
+    /// The reason as text for the client, in an extended DNS error.
     pub text: &'p str,
 }
 
-/// Why a question is denied.
+/// The reason of a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DenialReason {
-    /// A rule denies it.
+    /// A rule denies the question.
     Rule,
-    /// A rule allows the name to other groups only.
+    /// A rule allows the name for other groups only.
     OtherGroup,
     /// A rule allows the name for other types only.
     OtherType,
-    /// The rule that allowed it has ended.
+    /// The rule that allowed the question has expired.
     Expired,
-    /// Nothing is about the name, and it cannot exist in the public DNS: a search list made it.
+    /// No rule matches the name, and it cannot exist in the public DNS; a search list created it.
     Search,
-    /// No rule allows it.
+    /// No rule allows the question.
     Default,
     /// The client is in no group.
     UnknownClient,

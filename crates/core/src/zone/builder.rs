@@ -1,7 +1,7 @@
-//! From records to a [`Zone`]: what may stand beside what.
+//! Builds a [`Zone`] from records and checks that they are consistent.
 //!
-//! A zone without sense is refused whole: an operator who wrote a CNAME beside an address means
-//! one of the two, and only they know which.
+//! An inconsistent zone is rejected as a whole: if a CNAME exists beside an address, only the
+//! operator knows which of the two is correct.
 
 use std::{
     collections::HashSet,
@@ -12,97 +12,96 @@ use crate::dns::{LabelMap, Name, NameBuf, NameRef, NodeId, RecordType, Rrset, rr
 
 use super::{MAX_FAULTS, Sets, Zone, name_of, of_type};
 
-/// The most records of one zone: some 300 MB of memory, and more than any zone that an operator
-/// would hand to a gate rather than to a name server of its own. No official reference.
+/// The maximum number of records in a zone. They take about 300 MB of memory; a larger zone belongs
+/// on a dedicated name server. No official reference.
 pub const MAX_RECORDS: usize = 2_000_000;
-/// What a message has besides the records of one set: header, question, an OPT record with room
-/// for an extended error (RFC 1035 section 4.1, RFC 6891 section 6.1.2).
+/// Bytes of a message besides its records: header, question, and an OPT record with room for an
+/// extended error (RFC 1035 section 4.1, RFC 6891 section 6.1.2).
 const MESSAGE_OVERHEAD: usize = 12 + 255 + 4 + 11 + 64;
-/// What a record takes besides its data, its owner's name being compressed (RFC 1035 section
-/// 3.2.1).
+/// Bytes of a record besides its RDATA, with a compressed owner name (RFC 1035 section 3.2.1).
 const RECORD_OVERHEAD: usize = 12;
-/// The most records that a message could hold if they had no data at all.
+/// The maximum number of records in a message if their RDATA were empty.
 const MAX_SET: usize = MAX_RDATA / RECORD_OVERHEAD;
 
-/// A set with fewer records is searched for each new one; the data of a larger one are known by their hashes, so
-/// that thousands of records are not compared with each other.
+/// Below this number of records, duplicates in a set are found by linear search. A larger set uses
+/// hashes, so that thousands of records are not compared with each other.
 const SEARCHED: usize = 16;
-/// The most types of one name: all that have a name are a tenth of that. The sets of a name stand in the order of
-/// their types, so each new one moves the others. No official reference.
+/// The maximum number of types at one name, ten times the number of named types. The sets of a name
+/// are sorted by type, so each insertion moves others. No official reference.
 const MAX_TYPES: usize = 1_000;
 
-/// The TTL and the MINIMUM of the SOA of a zone that comes without one, in seconds.
+/// The TTL and the MINIMUM field of a default SOA, in seconds.
 const DEFAULT_TTL: u32 = 300;
-/// The data of that SOA behind its two names: serial, refresh, retry, expire, minimum. Nobody
-/// transfers the zone, so that only the last one is ever read.
+/// The RDATA of a default SOA after its two names: serial, refresh, retry, expire, minimum. Only
+/// the minimum is used, because the zone is never transferred.
 const DEFAULT_SOA: [u32; 5] = [1, 3600, 600, 86_400, DEFAULT_TTL];
-/// The server's name in SOA and NS of such a zone; it cannot exist (RFC 6761 section 6.4).
+/// The server name in a default SOA and NS. It cannot exist (RFC 6761 section 6.4).
 const DEFAULT_SERVER: &[u8] = b"\x07dnsgate\x07invalid\0";
-/// The mailbox in that SOA.
+/// The mailbox in a default SOA.
 const DEFAULT_MAILBOX: &[u8] = b"\x06nobody\x07invalid\0";
 
-/// A record that its zone cannot hold, or a zone that lacks one.
+/// An invalid record, or a missing one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{owner} {rtype}: {problem}")]
 pub struct ZoneError {
-    /// The record's owner.
+    /// The owner name of the record.
     pub owner: Name,
-    /// Its type.
+    /// The type of the record.
     pub rtype: RecordType,
-    /// Which record it was: the number of the call of [`ZoneBuilder::add`], from 0. `None` where a
-    /// record is missing.
+    /// The index of the [`ZoneBuilder::add`] call that added the record, from 0; `None` for a
+    /// missing record.
     pub record: Option<usize>,
-    /// What is wrong with it.
+    /// The problem with the record.
     pub problem: ZoneProblem,
 }
 
-/// What is wrong with a record, as the second half of a sentence that began with it.
+/// A problem with a record. The text continues a message that begins with the record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ZoneProblem {
-    /// The owner is not at or below the origin.
+    /// The owner name is not at or below the origin.
     #[error("the name is outside the zone {0}; a final dot may be too many or missing")]
     OutOfZone(Name),
-    /// A type that only questions have.
+    /// Only questions may have this type.
     #[error("this type is for questions only; no record can have it")]
     MetaType,
-    /// The data do not have the form of their type.
+    /// The RDATA does not match its type.
     #[error("the data do not have the form of this type")]
     BadRdata,
-    /// More than [`MAX_RECORDS`].
+    /// The zone has more than [`MAX_RECORDS`] records.
     #[error("the zone has more than {MAX_RECORDS} records")]
     TooManyRecords,
-    /// More than `MAX_TYPES`.
+    /// The name has more than `MAX_TYPES` types.
     #[error("the name has records of more than {MAX_TYPES} types")]
     TooManyTypes,
-    /// The set would not fit into a message.
+    /// The record set does not fit into a message.
     #[error("the records of this name and type are more than one reply can hold (64 KiB)")]
     LargeSet,
-    /// A CNAME and something else at one name (RFC 1034 section 3.6.2).
+    /// A CNAME exists beside other data (RFC 1034 section 3.6.2).
     #[error(
         "a CNAME cannot stand beside other data; this name has {0} as well: remove one of them"
     )]
     CnameBesideOther(RecordType),
-    /// Two CNAMEs, DNAMEs or SOAs at one name.
+    /// The name has several CNAME, DNAME or SOA records.
     #[error("a name has one record of this type at most; there are {0}: remove all but one")]
     MoreThanOne(u16),
-    /// A SOA elsewhere than at the origin.
+    /// The owner name of an SOA is not the origin.
     #[error("the SOA record belongs to the zone's origin {0} only")]
     SoaBelowOrigin(Name),
-    /// No SOA at all.
+    /// The zone has no SOA.
     #[error(
         "the zone has no SOA record at its origin; \
          begin with `@ 3600 IN SOA ns.example. admin.example. 1 3600 600 86400 300`"
     )]
     NoSoa,
-    /// A delegation or subtree alias at a wildcard: RFC 4592 sections 4.2 and 4.4 leave open what
-    /// it would mean.
+    /// A delegation or DNAME at a wildcard, whose meaning RFC 4592 sections 4.2 and 4.4 leave
+    /// undefined.
     #[error("a wildcard cannot have this type (RFC 4592 section 4); name the subtrees one by one")]
     AtWildcard,
-    /// RFC 6672 section 2.4.
+    /// A name exists below a DNAME (RFC 6672 section 2.4).
     #[error("a DNAME aliases all names below it, so none can exist there; there is {0}")]
     NamesBelowDname(Name),
-    /// RFC 6672 section 2.3.
+    /// A DNAME exists at a delegation (RFC 6672 section 2.3).
     #[error("a DNAME cannot stand beside the NS records of a delegation")]
     DnameAtCut,
 }
@@ -113,13 +112,13 @@ pub struct ZoneBuilder {
     origin: Name,
     skip: usize,
     tree: LabelMap<Sets>,
-    /// Owner and type of each record added, so that an error can tell which one it was.
+    /// The owner name and type of each added record, so that an error can identify the record.
     added: Vec<(NodeId, RecordType)>,
     has_dname: bool,
     default_soa: bool,
-    /// Records that were left out, as [`of_signed_zone`] says.
+    /// The number of omitted records; see [`of_signed_zone`].
     left_out: usize,
-    /// The hashes of the records of large sets.
+    /// The hashes of the records in large sets.
     known: HashSet<u64>,
     hasher: RandomState,
 }
@@ -141,31 +140,31 @@ impl ZoneBuilder {
         }
     }
 
-    /// Has [`ZoneBuilder::finish`] make up the SOA and NS records that nobody gave.
+    /// Makes [`ZoneBuilder::finish`] create a missing SOA and NS.
     #[must_use]
     pub fn with_default_soa(mut self) -> Self {
         self.default_soa = true;
         self
     }
 
-    /// The number of records added so far, the refused ones included.
+    /// The number of records added so far, including rejected ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.added.len()
     }
 
-    /// Whether nothing has been added yet.
+    /// Whether no record was added yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()
     }
 
-    /// Adds one record of class IN; one that only a server of signatures has a use for is left out, as
-    /// [`Zone::left_out`] tells. Repeated records count once; a set's TTL is the least of its
-    /// records' (RFC 2181 sections 5 and 5.2).
+    /// Adds one record of class IN. Omits the types that only a signed zone needs (see
+    /// [`Zone::left_out`]). A duplicate record counts once. The TTL of a set is the minimum of its
+    /// records (RFC 2181 sections 5 and 5.2).
     ///
     /// # Errors
-    /// What is wrong with this record whatever the others are; it is left out then.
+    /// If the record is invalid regardless of the other records. The record is then omitted.
     pub fn add(
         &mut self,
         owner: NameRef<'_>,
@@ -204,7 +203,8 @@ impl ZoneBuilder {
             return Err(ZoneProblem::BadRdata);
         }
         if of_signed_zone(rtype) {
-            // Before the name is: the hashes of NSEC3 are not names of the zone's hosts.
+            // This check precedes the insertion of the name: the hashed owner names of NSEC3 are
+            // not names of hosts.
             self.left_out += 1;
             return Ok(());
         }
@@ -256,10 +256,10 @@ impl ZoneBuilder {
         added.map_err(|_| ZoneProblem::LargeSet)
     }
 
-    /// The zone, if it makes sense.
+    /// Checks the consistency of the zone and returns it.
     ///
     /// # Errors
-    /// Everything that is wrong, up to [`MAX_FAULTS`] of it.
+    /// Every problem of the zone, up to [`MAX_FAULTS`].
     pub fn finish(mut self) -> Result<Zone, Vec<ZoneError>> {
         if self.default_soa {
             self.add_defaults();
@@ -291,8 +291,8 @@ impl ZoneBuilder {
         })
     }
 
-    /// Of a signed zone, leaves out what its apex says about signatures that are not served: keys for the parent
-    /// (RFC 7344) and a digest over records that are left out (RFC 8976).
+    /// Removes records at the apex of a signed zone that refer to omitted records: keys for the
+    /// parent (RFC 7344) and the zone digest (RFC 8976).
     fn leave_out_statements(&mut self) {
         if self.left_out == 0 {
             return;
@@ -318,7 +318,7 @@ impl ZoneBuilder {
         let apex = self.tree.value(NodeId::ROOT).map_or(&[][..], Vec::as_slice);
         let lacks = |rtype| of_type(apex, rtype).is_none();
         let (lacks_soa, lacks_ns) = (lacks(RecordType::SOA), lacks(RecordType::NS));
-        // One record each, at the root of the tree, of a valid form: nothing can be wrong.
+        // One valid record each, at the root of the tree: this cannot fail.
         if lacks_soa {
             let numbers = DEFAULT_SOA.iter().flat_map(|field| field.to_be_bytes());
             let mut rdata = [DEFAULT_SERVER, DEFAULT_MAILBOX].concat();
@@ -361,7 +361,7 @@ impl ZoneBuilder {
         errors
     }
 
-    /// What is wrong with one set, given the others of its name.
+    /// The problem with one set beside the other sets of its name.
     fn check_set(&self, node: NodeId, sets: &[Rrset], set: &Rrset) -> Option<ZoneProblem> {
         let rtype = set.rtype();
         let at_apex = node == NodeId::ROOT;
@@ -398,7 +398,7 @@ impl ZoneBuilder {
         }
     }
 
-    /// The closest node above `node` that has a DNAME.
+    /// The closest ancestor of `node` that has a DNAME.
     fn dname_above(&self, node: NodeId) -> Option<NodeId> {
         if !self.has_dname {
             return None;
@@ -422,8 +422,8 @@ impl ZoneBuilder {
     }
 }
 
-/// The types that only a server of signatures has a use for: dnsgate serves none, and half of them would be worse
-/// than none (RFC 4035 section 2).
+/// Whether only a server of signed zones uses this type. dnsgate serves no signatures; a partially
+/// signed zone would be worse than an unsigned one (RFC 4035 section 2).
 const fn of_signed_zone(rtype: RecordType) -> bool {
     matches!(
         rtype,
@@ -435,8 +435,8 @@ const fn of_signed_zone(rtype: RecordType) -> bool {
     )
 }
 
-/// Whether the data have the form of their type, as far as replies are written or followed by it:
-/// addresses, and names where the type has any. The rest is the parser's to check.
+/// Whether the RDATA has the form that replies depend on: addresses, and embedded names. The parser
+/// checks everything else.
 fn well_formed(rtype: RecordType, rdata: &[u8]) -> bool {
     let names = |prefix: usize, count: usize, suffix: usize| {
         let mut rest = rdata.get(prefix..);
@@ -459,7 +459,7 @@ fn well_formed(rtype: RecordType, rdata: &[u8]) -> bool {
     }
 }
 
-/// The MINIMUM field: the last four bytes of a SOA's data.
+/// The MINIMUM field: the last four bytes of the SOA RDATA.
 fn soa_minimum(soa: &Rrset) -> u32 {
     let field = soa.rdatas().next().and_then(|rdata| rdata.last_chunk());
     field.map_or(0, |&field| u32::from_be_bytes(field))

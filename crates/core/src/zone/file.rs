@@ -1,13 +1,14 @@
-//! Zone files (RFC 1035 section 5) and single records in the same form.
+//! Reads zone files (RFC 1035 section 5) and single records in the same syntax.
 //!
-//! [`scan`] splits a text into entries and words, `reader` follows the directives and keeps what
-//! one entry inherits from another, [`record_data`] turns a record's data into wire form by the [`form`] of
-//! its type, and the [`ZoneBuilder`](super::ZoneBuilder) judges the whole. Every fault has its place, and reading
-//! goes on behind it, so that an operator sees all of them at once.
+//! [`scan`] splits the text into entries and words. `reader` applies directives and tracks the
+//! values that an entry inherits. [`record_data`] converts the RDATA to wire form by the [`form`]
+//! of its type. The [`ZoneBuilder`](super::ZoneBuilder) checks the zone as a whole. Every fault has
+//! a position, and reading continues after it, so that an operator sees all faults at once.
 //!
-//! Beyond RFC 1035: `$TTL` (RFC 2308 section 4), times with units as BIND has them, generic data
-//! (RFC 3597). Unlike RFC 1035, a string ends on the line where it began: a quotation mark that
-//! somebody forgot would swallow the rest of the file. `$GENERATE` is BIND's own and refused.
+//! Extensions to RFC 1035: `$TTL` (RFC 2308 section 4), times with units as in BIND, and generic
+//! RDATA (RFC 3597). One difference from RFC 1035: a quoted string ends on its first line, because
+//! a missing quotation mark would otherwise consume the rest of the file. The BIND directive
+//! `$GENERATE` is rejected.
 
 mod field;
 mod form;
@@ -31,17 +32,18 @@ use super::Zone;
 use reader::ZoneReader;
 use scan::TextPosition;
 
-/// The TTL in seconds of an inline record that states none.
+/// The default TTL of an inline record, in seconds.
 pub const INLINE_TTL: u32 = 300;
-/// The most faults that are reported of one zone: more help nobody.
+/// The maximum number of faults reported for one zone.
 pub const MAX_FAULTS: usize = 100;
-/// How deep files may include each other: deeper is a file that includes itself. No official
+/// The maximum nesting of included files. It also stops a file that includes itself. No official
 /// reference; BIND and NSD have limits of this order.
 pub const MAX_INCLUDE_DEPTH: usize = 10;
-/// The most files that one zone may include in all, since each of ten levels could include many.
+/// The maximum number of files that one zone may include; the nesting limit alone does not bound
+/// it.
 pub const MAX_INCLUDES: usize = 1_000;
-/// The most bytes of all included files together; [`MAX_RECORDS`](super::MAX_RECORDS) of them
-/// take less.
+/// The maximum total size of all included files in bytes. [`MAX_RECORDS`](super::MAX_RECORDS)
+/// records take less.
 pub const MAX_INCLUDED_TEXT: usize = 256 << 20;
 
 /// A zone read from a file.
@@ -49,38 +51,38 @@ pub const MAX_INCLUDED_TEXT: usize = 256 << 20;
 pub struct ParsedZone {
     /// The zone.
     pub zone: Zone,
-    /// The files that `$INCLUDE` named, as handed to the closure, in order of reading.
+    /// The paths of included files as passed to the closure, in order of reading.
     pub included: Vec<String>,
 }
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneRecord {
-    /// The owner.
+    /// The owner name.
     pub owner: Name,
     /// The TTL in seconds.
     pub ttl: u32,
-    /// The type.
+    /// The record type.
     pub rtype: RecordType,
-    /// The data in uncompressed wire form.
+    /// The RDATA in uncompressed wire form.
     pub rdata: Vec<u8>,
 }
 
-/// What is wrong with a zone file, and where.
+/// A fault in a zone file and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneFault {
-    /// The included file, as handed to the closure; `None` for the text itself.
+    /// The path of the included file as passed to the closure; `None` for the main text.
     pub file: Option<String>,
     /// The line, from 1.
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
-    /// What is wrong and what to do about it.
+    /// The problem and its remedy.
     pub message: String,
 }
 
 impl fmt::Display for ZoneFault {
-    /// `file:line:column: message`, the file where there is one.
+    /// Writes `file:line:column: message`, without `file:` for the main text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{file}:")?;
@@ -91,7 +93,7 @@ impl fmt::Display for ZoneFault {
 
 impl std::error::Error for ZoneFault {}
 
-/// What is wrong at a place of the text at hand.
+/// A fault at a position in the current text.
 #[derive(Debug)]
 struct Fault {
     place: TextPosition,
@@ -109,13 +111,13 @@ impl Fault {
     }
 }
 
-/// Reads a zone file and checks that the zone makes sense.
+/// Reads a zone file and checks the consistency of the zone.
 ///
-/// `include` is asked for the text of each file that `$INCLUDE` names; its argument is the path as
-/// written, joined to the directory of the including file where that was an included one, too.
+/// `include` returns the text of each file that `$INCLUDE` names. Its argument is the path as
+/// written; within an included file, the path is joined to the directory of that file.
 ///
 /// # Errors
-/// Everything that is wrong, file by file and line by line, up to [`MAX_FAULTS`] of it.
+/// Every fault, sorted by file and line, up to [`MAX_FAULTS`].
 pub fn parse_zone(
     text: &str,
     origin: &Name,
@@ -126,12 +128,11 @@ pub fn parse_zone(
     reader.finish()
 }
 
-/// Reads one record, relative names being completed with `origin`; the TTL may be left out
-/// ([`INLINE_TTL`]). Whether it makes sense in its zone is for the
-/// [`ZoneBuilder`](super::ZoneBuilder) to say.
+/// Reads one record. Relative names are completed with `origin`; the default TTL is [`INLINE_TTL`].
+/// The [`ZoneBuilder`](super::ZoneBuilder) checks whether the record is valid in its zone.
 ///
 /// # Errors
-/// The first thing that is wrong with it, with its column.
+/// The first fault, with its column.
 pub fn parse_record(text: &str, origin: &Name) -> Result<ZoneRecord, ZoneFault> {
     reader::single(text, origin).map_err(|fault| fault.in_text(text, None))
 }

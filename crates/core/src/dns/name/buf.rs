@@ -1,28 +1,29 @@
-//! A name in the making: read from the wire or put together label by label, on the stack.
+//! A name under construction on the stack: read from the wire, or built label by label.
 
 use std::fmt;
 
 use super::{MAX_LABEL, MAX_LABELS, MAX_NAME, NameError, NameRef};
 
-/// The bytes that are lowered at once: a compiler makes a few vector instructions of them.
+/// The number of bytes lower-cased at once; compilers turn a block into a few vector instructions.
 const BLOCK: usize = 16;
-/// The longest name in whole blocks.
+/// The maximum length of a name, rounded up to whole blocks.
 const ROOM: usize = MAX_NAME.next_multiple_of(BLOCK);
 
 /// A name under construction, or the name of one query, without an allocation.
 #[derive(Clone)]
 pub struct NameBuf {
     bytes: [u8; ROOM],
-    /// Bytes in use, root byte included.
+    /// The number of used bytes, including the root byte.
     len: u8,
-    /// Labels, the root not counted.
+    /// The number of labels, without the root.
     count: u8,
-    /// As of [`NameRef`], with room for one more, so that the root's can be written like the others.
+    /// The starts of the labels as in [`NameRef`], with one extra element so that the root needs no
+    /// special case.
     starts: [u8; MAX_LABELS + 1],
 }
 
 impl NameBuf {
-    /// The root, to be extended at its end by [`NameBuf::push_label`].
+    /// The root; [`NameBuf::push_label`] appends labels to it.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -45,10 +46,10 @@ impl NameBuf {
         }
     }
 
-    /// Adds a label behind the ones that are there, in lower case.
+    /// Appends a label in lower case.
     ///
     /// # Errors
-    /// When the label is empty or longer than 63 bytes, or the name would be longer than 255.
+    /// If the label is empty or longer than 63 bytes, or the name would be longer than 255 bytes.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a name has at most 255 bytes and 127 labels"
@@ -76,7 +77,8 @@ impl NameBuf {
             *last = 0;
         }
         self.len = (end + 1) as u8;
-        // What stood before begins so much further from the end; this label, that and the root's byte.
+        // The distance of earlier labels from the end grows by this; the new label and the root
+        // byte follow.
         let longer = label.len() as u8 + 1;
         let starts = self.starts.get_mut(..=usize::from(self.count));
         for start in starts.into_iter().flatten() {
@@ -89,18 +91,18 @@ impl NameBuf {
         Ok(())
     }
 
-    /// Adds all labels of `name`.
+    /// Appends all labels of `name`.
     ///
     /// # Errors
-    /// When the name would be longer than 255 bytes.
+    /// If the name would be longer than 255 bytes.
     pub fn push_name(&mut self, name: NameRef<'_>) -> Result<(), NameError> {
         name.labels().try_for_each(|label| self.push_label(label))
     }
 
-    /// Reads an uncompressed name at the start of `wire` and tells how many bytes it took.
+    /// Reads an uncompressed name at the start of `wire` and returns its length in bytes.
     ///
-    /// This is the form of a question's name: nothing stands before it that it could point to, so
-    /// a compression pointer there is an error.
+    /// This is the form of a question's name: no name precedes it, so a compression pointer is an
+    /// error.
     ///
     /// # Errors
     /// [`NameError::BadWire`] for a pointer, an unknown label type or an early end, and
@@ -112,11 +114,11 @@ impl NameBuf {
         Ok((name, len))
     }
 
-    /// Becomes the name at the start of `wire`, as by [`NameBuf::read`], and tells how many bytes it
-    /// took.
+    /// Replaces this name with the name at the start of `wire`, as [`NameBuf::read`] does, and
+    /// returns its length in bytes.
     ///
     /// # Errors
-    /// As [`NameBuf::read`]; then this is the root.
+    /// As [`NameBuf::read`]; this name is then the root.
     #[inline]
     pub fn set(&mut self, wire: &[u8]) -> Result<usize, NameError> {
         let set = self
@@ -128,8 +130,8 @@ impl NameBuf {
         set
     }
 
-    /// Notes where the labels of the name at the start of `wire` start, as yet counted from there.
-    /// Its length and how many there are.
+    /// Finds the labels of the name at the start of `wire` and stores their starts, counted from
+    /// the start of the name. Returns the length of the name and the number of labels.
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
@@ -159,7 +161,7 @@ impl NameBuf {
         })
     }
 
-    /// Takes over the name of `len` bytes whose labels were found.
+    /// Copies the name of `len` bytes whose labels were found.
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
@@ -167,8 +169,8 @@ impl NameBuf {
     )]
     fn fill(&mut self, wire: &[u8], len: usize, count: usize) -> Result<usize, NameError> {
         let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK>();
-        // Length bytes are below 64 and so are no letters: one pass lowers the whole name. What
-        // stands behind it in the last block matters to nobody, and most often there is something.
+        // Length bytes are below 64, so they are not letters, and one pass lower-cases the whole
+        // name. The bytes after the name in the last block are not used.
         if let Some(wire) = wire.get(..len.next_multiple_of(BLOCK)) {
             for (block, from) in blocks.iter_mut().zip(wire.as_chunks().0) {
                 let mut lower = *from;
@@ -188,7 +190,7 @@ impl NameBuf {
         // A name has at most 255 bytes and 127 labels.
         let (short, count) = (len as u8, count as u8);
         (self.len, self.count) = (short, count);
-        // Here, too, what stands behind them matters to nobody.
+        // The elements after the last label are not used.
         let (blocks, _) = self.starts.as_chunks_mut::<BLOCK>();
         for block in blocks.iter_mut().take(usize::from(count).div_ceil(BLOCK)) {
             for start in block {

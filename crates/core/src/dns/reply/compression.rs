@@ -1,19 +1,19 @@
-//! The names that a reply already holds, and where: what later names may point to.
+//! The names in a response and their positions, as targets for compression pointers.
 //!
-//! The table is bounded, so that the cost of a name is too. A name that finds no room in it is
-//! written out again where it comes again.
+//! The table is bounded, so that the cost of a name is bounded too. A name that does not fit into
+//! the table is written in full each time.
 
 use super::{MAX_POINTER, pointer_to};
 use crate::dns::name::MAX_LABELS;
 
-/// Suffixes that are known at most: enough for a chain of a dozen names.
+/// The maximum number of suffixes: enough for a chain of a dozen names.
 const MOST: usize = 40;
 
-/// Suffixes of names, in the order in which they were written.
+/// Suffixes of names, in the order of writing.
 pub(super) struct CompressionTable {
-    /// Where each stands in the reply.
+    /// The position of each suffix in the response.
     places: [u16; MOST],
-    /// Its length when written out, root byte included: what is compared first.
+    /// The uncompressed length of each suffix, including the root byte. A search compares it first.
     lengths: [u8; MOST],
     count: usize,
 }
@@ -27,7 +27,7 @@ impl CompressionTable {
         }
     }
 
-    /// Notes a suffix of `len` bytes that stands at `at`, if there is room and a pointer reaches it.
+    /// Adds a suffix of `len` bytes at position `at`, if there is room and a pointer can reach it.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a name has at most 255 bytes"
@@ -43,7 +43,7 @@ impl CompressionTable {
         }
     }
 
-    /// Where `suffix` stands in the reply, letter case aside.
+    /// The position of `suffix` in the response, ignoring letter case.
     pub(super) fn find(&self, reply: &[u8], suffix: &[u8]) -> Option<u16> {
         let lengths = self.lengths.get(..self.count)?;
         let known = lengths.iter().zip(&self.places);
@@ -53,34 +53,34 @@ impl CompressionTable {
             .find(|&at| stands_at(reply, at, suffix))
     }
 
-    /// Whether no more can be added.
+    /// Whether the table is full.
     pub(super) const fn is_full(&self) -> bool {
         self.count >= MOST
     }
 
-    /// How many there are: what [`CompressionTable::cut`] goes back to.
+    /// The number of suffixes, for [`CompressionTable::cut`].
     pub(super) const fn count(&self) -> usize {
         self.count
     }
 
-    /// Forgets all but the first `count`.
+    /// Removes all but the first `count` suffixes.
     pub(super) fn cut(&mut self, count: usize) {
         self.count = count.min(self.count);
     }
 
-    /// Forgets those that do not stand before `end`.
+    /// Removes the suffixes at or after `end`.
     pub(super) fn cut_at(&mut self, end: usize) {
         let places = self.places.iter().take(self.count);
         self.count = places.take_while(|&&at| usize::from(at) < end).count();
     }
 }
 
-/// Whether the name in the reply at `at` is `name`, letter case aside. Pointers in the reply are our
-/// own and lead backward; the bound is for the reader.
+/// Whether the name at `at` in the response is `name`, ignoring letter case. Pointers in the
+/// response are our own and lead backward, so the loop bound is only for the reader.
 #[inline]
 pub(super) fn stands_at(reply: &[u8], at: u16, mut name: &[u8]) -> bool {
     let mut at = usize::from(at);
-    // Most often it stands there byte for byte, without a pointer in between.
+    // The name is usually there byte for byte, without a pointer.
     if reply.get(at..at + name.len()) == Some(name) {
         return true;
     }
@@ -101,7 +101,7 @@ pub(super) fn stands_at(reply: &[u8], at: u16, mut name: &[u8]) -> bool {
         else {
             return false;
         };
-        // Most names are in lower case throughout, and equality is many bytes a step.
+        // Most names are in lower case, and an equality check compares many bytes at once.
         if here != label && !here.eq_ignore_ascii_case(label) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Writes the OPT record with which a reply to a query with EDNS ends.
+//! Writes the OPT record of a response to a query with EDNS.
 
 use super::ReplyWriter;
 use crate::dns::{
@@ -8,7 +8,7 @@ use crate::dns::{
 };
 
 impl ReplyWriter<'_> {
-    /// The OPT record, for which room was kept, with as much of the extended error as fits.
+    /// Writes the OPT record into its reserved room, with as much of the extended error as fits.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the upper eight of twelve bits, and a text within a message"
@@ -39,7 +39,7 @@ impl ReplyWriter<'_> {
             rdata_high,
             rdata_low,
         ];
-        // The room was reserved for the fixed part and measured for the rest.
+        // The fixed part has reserved room, and the room for the rest was measured.
         let _ = if let Some((code, text)) = ede {
             let [length_high, length_low] = (2 + text.len() as u16).to_be_bytes();
             let [code_high, code_low] = code.number().to_be_bytes();
@@ -52,7 +52,7 @@ impl ReplyWriter<'_> {
     }
 }
 
-/// As much of `text` as fits into `room` bytes, whole characters only.
+/// The longest prefix of `text` that fits into `room` bytes, in whole characters.
 fn fitting(text: &str, room: usize) -> &str {
     if text.len() <= room {
         return text;

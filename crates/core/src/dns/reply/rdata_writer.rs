@@ -1,4 +1,4 @@
-//! Writes RDATA and names, compressed against the names that the reply already holds.
+//! Writes RDATA and names, compressed against the names in the response.
 
 use super::{ReplyFull, ReplyWriter, pointer, pointer_to};
 use crate::dns::{
@@ -7,7 +7,8 @@ use crate::dns::{
 };
 
 impl ReplyWriter<'_> {
-    /// RDATA, given and written behind its two bytes of length, the names in it compressed.
+    /// Writes RDATA with a two-byte length prefix and compresses its names. The input has the
+    /// prefix too.
     pub(super) fn put_rdata(&mut self, layout: Layout, rdata: &[u8]) -> Result<(), ReplyFull> {
         let Layout::Names { prefix, more } = layout else {
             return self.put(rdata);
@@ -35,15 +36,15 @@ impl ReplyWriter<'_> {
         Ok(())
     }
 
-    /// The name in the data of an alias: its records may follow.
+    /// Writes the target of an alias, whose records may follow.
     pub(super) fn put_target(&mut self, wire: &[u8]) -> Result<(), ReplyFull> {
         let at = self.put_name(wire)?;
-        // Where there was no room to remember it, it is written out again, as any name is.
+        // If the table is full, it may not contain the name, which is then written in full again.
         self.target = at.filter(|_| !self.known.is_full());
         Ok(())
     }
 
-    /// Writes the length of the RDATA that begins behind the two bytes at `length_at` into them.
+    /// Writes the length of the RDATA after `length_at` into the two bytes at `length_at`.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the length of RDATA that is within a message"
@@ -55,8 +56,8 @@ impl ReplyWriter<'_> {
         }
     }
 
-    /// Writes a name, the longest known suffix of it as a pointer. Returns where a pointer to the
-    /// whole name can lead.
+    /// Writes a name with its longest known suffix as a pointer. Returns the position for pointers
+    /// to the whole name.
     pub(super) fn put_name(&mut self, wire: &[u8]) -> Result<Option<u16>, ReplyFull> {
         if self.known.count() == 0 {
             self.know_question();
@@ -84,7 +85,7 @@ impl ReplyWriter<'_> {
         Ok(pointer_to(begin))
     }
 
-    /// Makes the name of the question one to point to. It is a well-formed one.
+    /// Adds the question's name, which is well-formed, to the table.
     fn know_question(&mut self) {
         let question = self.out.get(HEADER..self.body).unwrap_or_default();
         let mut left = question.len().saturating_sub(4); // type and class

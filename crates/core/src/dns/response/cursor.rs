@@ -1,21 +1,21 @@
-//! A place in a message, from which bytes, numbers and names are read.
+//! A position in a message for reading bytes, numbers and names.
 
 use crate::dns::{name::MAX_NAME, query::HEADER};
 
-/// The most that all names of a message may expand to, in bytes and pointers: 64 kB of addresses,
-/// each at a name of full length, are just within it.
+/// The maximum expansion of all names in a message, in bytes and pointers. 64 kB of addresses, each
+/// with an owner name of full length, just fit.
 const MAX_EXPANSION: usize = 1 << 20;
 
-/// A place in a message.
+/// A position in a message.
 pub(super) struct MessageCursor<'m> {
     message: &'m [u8],
     at: usize,
-    /// What names may still expand to.
+    /// The remaining expansion of names.
     expansion: usize,
 }
 
 impl<'m> MessageCursor<'m> {
-    /// The place behind the header.
+    /// The position after the header.
     pub(super) const fn behind_header(message: &'m [u8]) -> Self {
         Self {
             message,
@@ -24,7 +24,7 @@ impl<'m> MessageCursor<'m> {
         }
     }
 
-    /// Reads something that begins elsewhere, and stays here.
+    /// Reads at another position without moving this cursor.
     pub(super) fn read_at(
         &mut self,
         at: usize,
@@ -36,7 +36,7 @@ impl<'m> MessageCursor<'m> {
         found
     }
 
-    /// Where the name that begins here ends, whatever it points to.
+    /// The end of the name at this position, without following pointers.
     pub(super) fn after_name(&self) -> Option<usize> {
         let mut at = self.at;
         loop {
@@ -49,32 +49,32 @@ impl<'m> MessageCursor<'m> {
         }
     }
 
-    /// Where the next byte is.
+    /// The offset of the next byte.
     pub(super) const fn at(&self) -> usize {
         self.at
     }
 
-    /// What has not been read yet.
+    /// The unread bytes.
     pub(super) fn rest(&self) -> Option<&'m [u8]> {
         self.message.get(self.at..)
     }
 
-    /// Goes on at another place.
+    /// Moves to another position.
     pub(super) const fn go_to(&mut self, at: usize) {
         self.at = at;
     }
 
-    /// Whether the root stands at this place.
+    /// Whether the root is at this position.
     pub(super) fn is_root(&self, at: usize) -> bool {
         self.message.get(at) == Some(&0)
     }
 
-    /// Whether the names have expanded to all that they may.
+    /// Whether the expansion limit is reached.
     pub(super) const fn is_exhausted(&self) -> bool {
         self.expansion == 0
     }
 
-    /// The next `len` bytes.
+    /// Reads the next `len` bytes.
     pub(super) fn bytes(&mut self, len: usize) -> Option<&'m [u8]> {
         let bytes = self.message.get(self.at..)?.get(..len)?;
         self.at += len;
@@ -86,10 +86,10 @@ impl<'m> MessageCursor<'m> {
         Some(u16::from_be_bytes(bytes.try_into().ok()?))
     }
 
-    /// Reads a name, compressed or not, and adds it to `out` uncompressed, letters as they are.
+    /// Reads a name, compressed or not, and appends it to `out` uncompressed with its letter case.
     ///
-    /// Each pointer must lead to before the labels that it follows, so that no walk can go in
-    /// circles (RFC 1035 section 4.1.4: to a prior occurrence).
+    /// Each pointer must lead to a position before the labels that precede it, so that no walk can
+    /// loop (RFC 1035 section 4.1.4: to a prior occurrence).
     pub(super) fn name(&mut self, out: &mut Vec<u8>) -> Option<()> {
         let mut at = self.at;
         let mut first = at;

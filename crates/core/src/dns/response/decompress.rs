@@ -1,21 +1,20 @@
-//! The form of RDATA, as far as it matters to those who keep it: how long it is, and where there
-//! are names in it that may have been compressed.
+//! The form of RDATA: its length and the positions of names that may be compressed.
 //!
-//! More types than those whose names we compress: a pointer that is passed on as it came would
-//! lead into another message. RFC 3597 section 4 lists the types in which a pointer is to be
-//! understood; in all the others bytes are bytes.
+//! This covers more types than those whose names dnsgate compresses: an unresolved pointer would
+//! refer to the wrong place in another message. RFC 3597 section 4 lists the types in which a
+//! receiver must decompress names; the RDATA of all other types is opaque.
 
 use super::cursor::MessageCursor;
 use crate::dns::RecordType;
 
-/// What RDATA consists of.
+/// The parts of RDATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Bytes, as many as there are.
+    /// Any number of bytes.
     Opaque,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
-    /// `prefix` bytes, `names` names, and what the tail says.
+    /// `prefix` bytes, `names` names, and the tail.
     Names {
         prefix: usize,
         names: usize,
@@ -25,7 +24,7 @@ enum Form {
     Naptr,
 }
 
-/// What follows the names.
+/// The bytes after the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tail {
     Bytes(usize),
@@ -45,7 +44,7 @@ impl Form {
         match rtype {
             RecordType::A => Self::Bytes(4),
             RecordType::AAAA => Self::Bytes(16),
-            // MD, MF, MB, MG and MR are RFC 1035's, too.
+            // MD, MF, MB, MG and MR are also defined in RFC 1035.
             RecordType::NS
             | RecordType::CNAME
             | RecordType::PTR
@@ -68,8 +67,8 @@ impl Form {
     }
 }
 
-/// Reads the RDATA that ends at `end` and adds it to `out`, its names uncompressed. `None` when it
-/// has not the form of its type.
+/// Reads the RDATA that ends at `end` and appends it to `out` with uncompressed names. Returns
+/// `None` if it does not match its type.
 pub(super) fn read(
     reader: &mut MessageCursor<'_>,
     rtype: RecordType,
@@ -121,13 +120,13 @@ pub(super) fn covered(rrsig: &[u8]) -> Option<RecordType> {
     Some(RecordType(u16::from_be_bytes([high, low])))
 }
 
-/// The zone that an RRSIG is from: the name from this byte on (RFC 4034 section 3.1.7).
+/// The zone of an RRSIG: the name at the start of the result (RFC 4034 section 3.1.7).
 pub(super) fn signer(rrsig: &[u8]) -> Option<&[u8]> {
     rrsig.get(18..)
 }
 
-/// The MINIMUM of an SOA: how long its zone lets negative answers be kept, in seconds (RFC 2308
-/// section 4).
+/// The MINIMUM field of an SOA: the maximum TTL of negative answers, in seconds (RFC 2308 section
+/// 4).
 pub(super) fn minimum(soa: &[u8]) -> Option<u32> {
     soa.last_chunk::<4>()
         .map(|&bytes| u32::from_be_bytes(bytes))

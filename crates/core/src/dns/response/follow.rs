@@ -1,7 +1,7 @@
-//! What of a reply the question leads to.
+//! Selects the records of a reply that the question leads to.
 //!
-//! One pass over the records files them by owner; the walk along the aliases then looks up each
-//! name once. So the work is in proportion to the reply, however many aliases are in it.
+//! One pass groups the records by owner name; following the aliases then looks up each name once.
+//! So the work is linear in the size of the reply for any number of aliases.
 
 use std::collections::HashSet;
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::dns::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset};
 
-/// Where the chain leads from one name.
+/// The next step of the chain.
 enum Next<'f> {
-    /// Nowhere.
+    /// The chain ends.
     End,
-    /// By its alias.
+    /// An alias at the name.
     Alias(&'f OwnerRecords, &'f AliasRecord),
-    /// By the DNAME of the name above that is given.
+    /// A DNAME at the given ancestor.
     Dname(NameRef<'f>, &'f OwnerRecords, &'f AliasRecord),
 }
 
@@ -43,8 +43,8 @@ pub(super) fn response(
 }
 
 impl RelevantRecords {
-    /// Where the chain leads from `name`: nowhere where the type itself is to be had. `None` where a
-    /// record that would say so is not well-formed.
+    /// The next step of the chain from `name`: none if the requested type exists there. Returns
+    /// `None` if a record that determines the step is malformed.
     fn next(&self, name: NameRef<'_>) -> Option<Next<'_>> {
         let owner = self.owners.get(name.wire());
         if let Some(owner) = owner {
@@ -55,8 +55,8 @@ impl RelevantRecords {
                 return Some(Next::End);
             }
         }
-        // Below a DNAME there is nothing but what follows from it (RFC 6672 section 2.4): where its
-        // CNAME is another one, it counts.
+        // Only names synthesized from a DNAME exist below it (RFC 6672 section 2.4). If the reply
+        // has a different CNAME, the DNAME takes precedence.
         if let Some((above, owner, dname)) = self.dname(name) {
             return Some(Next::Dname(above, owner, dname));
         }
@@ -68,7 +68,7 @@ impl RelevantRecords {
         })
     }
 
-    /// The DNAME closest above `name`.
+    /// The DNAME at the closest ancestor of `name`.
     fn dname(&self, name: NameRef<'_>) -> Option<(NameRef<'_>, &OwnerRecords, &AliasRecord)> {
         if !self.dnames {
             return None;
@@ -113,8 +113,8 @@ impl RelevantRecords {
         Some(response)
     }
 
-    /// The alias that begins at `here`, if there is one to be followed. What a DNAME makes of the last
-    /// name is put into the responses.
+    /// The alias at `here`, if there is one to follow. If a DNAME applies to the last name of the
+    /// chain, stores the result in the response.
     fn alias(&self, here: NameRef<'_>, response: &mut Response) -> Option<Option<Alias>> {
         let (above, owner, dname) = match self.next(here)? {
             Next::End => return Some(None),
@@ -158,8 +158,8 @@ impl RelevantRecords {
         }))
     }
 
-    /// The CNAME from `here` to `target` that follows from a DNAME with this TTL: as the server has
-    /// written it, where it has. Some give it no time to live (RFC 6672 section 3.1).
+    /// The CNAME from `here` to `target` synthesized from a DNAME with this TTL. Takes the server's
+    /// CNAME if there is one. Some servers give it a TTL of 0 (RFC 6672 section 3.1).
     fn made(&self, here: NameRef<'_>, ttl: u32, target: &Name) -> Option<Rrset> {
         let theirs = self.owners.get(here.wire());
         let theirs = theirs
@@ -173,7 +173,7 @@ impl RelevantRecords {
         Some(set)
     }
 
-    /// Adds what there is at the end of the chain.
+    /// Adds the records at the end of the chain.
     fn end(&self, response: &mut Response, names: &[Name], head: MessageHead) -> Option<()> {
         let last = names.last()?;
         let owner = self.owners.get(last.as_ref().wire());
@@ -182,7 +182,7 @@ impl RelevantRecords {
         {
             response.answers = self.answers(owner)?;
         }
-        // Of the CNAME that was asked for, the code speaks of its target (RFC 6604 section 2.1).
+        // In answer to a CNAME question, the code refers to the target (RFC 6604 section 2.1).
         let about = match response.answers.first().and_then(Rrset::target) {
             Some(target) if self.qtype == RecordType::CNAME => {
                 NameBuf::read(target).ok()?.0.as_ref().to_name()
@@ -193,12 +193,12 @@ impl RelevantRecords {
         let soa = denies.then(|| self.soa(about.as_ref())).flatten();
         let silent =
             response.answers.is_empty() && response.rcode == Rcode::NoError && soa.is_none();
-        // A name that does not exist has no records, but perhaps an alias leads to it.
+        // A nonexistent name has no records, but it may be the target of an alias.
         let contradiction = response.rcode != Rcode::NoError
             && !response.answers.is_empty()
             && self.qtype != RecordType::CNAME;
-        // A server that only names other servers has not answered, and one of whose answer a part
-        // is lost has perhaps not said that there is none.
+        // A reply that only names other servers is not an answer. A reply whose answer is partly
+        // lost may not be negative.
         let referral = silent && self.servers && response.aliases.is_empty();
         let torn = response.answers.is_empty() && soa.is_none() && !head.whole_authority;
         if contradiction || referral || torn || response.answers.is_empty() && self.lost {
@@ -233,7 +233,8 @@ impl RelevantRecords {
         Some(sets)
     }
 
-    /// The signatures of the records of one owner and type. `None` when they cannot become a set.
+    /// The signatures of the records of one owner name and type. Returns `None` if they cannot form
+    /// a set.
     fn signatures(&self, owner: &OwnerRecords, covered: RecordType) -> Option<Option<Rrset>> {
         let wanted = |record: &StoredRecord| {
             self.dnssec_ok && record.rtype == RecordType::RRSIG && record.covered == covered
@@ -246,7 +247,7 @@ impl RelevantRecords {
         self.set(&records).map(Some)
     }
 
-    /// The owner of the SOA closest to `name`, at or above it.
+    /// The owner name of the closest SOA, at or above `name`.
     fn soa(&self, name: NameRef<'_>) -> Option<NameRef<'_>> {
         let soas = self
             .authority
@@ -257,8 +258,8 @@ impl RelevantRecords {
         soas.max_by_key(|owner| owner.wire().len())
     }
 
-    /// The zones that names of the chain are in: that of the SOA, those that signed, and, where
-    /// nothing but proofs says that there is none, those that signed the proofs.
+    /// The zones of the names in the chain: that of the SOA, those that signed records, and, if
+    /// only proofs make the answer negative, those that signed the proofs.
     fn zones(
         &self,
         names: &[Name],
@@ -293,7 +294,7 @@ impl RelevantRecords {
         zones
     }
 
-    /// The zone that a signature is from.
+    /// The zone of a signature.
     fn signer(&self, record: &StoredRecord) -> Option<Name> {
         if record.rtype != RecordType::RRSIG {
             return None;
@@ -302,7 +303,7 @@ impl RelevantRecords {
         Some(signer.as_ref().to_name())
     }
 
-    /// The SOA of `soa` and the proofs of `zones`, in sets.
+    /// The SOA at `soa` and the proofs of `zones`, as sets.
     fn authority(
         &self,
         soa: Option<NameRef<'_>>,
@@ -338,8 +339,8 @@ impl RelevantRecords {
         Some(sets)
     }
 
-    /// One set of records of one type, repeated ones left out, with the least of their TTLs (RFC
-    /// 2181 section 5). `None` when there are none or too many.
+    /// One set of the records of one type, without duplicates, with the minimum of their TTLs (RFC
+    /// 2181 section 5). Returns `None` if there are none or too many.
     fn set(&self, records: &[StoredRecord]) -> Option<Rrset> {
         let ttl = records.iter().map(|record| record.ttl).min()?;
         let mut set = Rrset::new(records.first()?.rtype, ttl);
@@ -354,15 +355,15 @@ impl RelevantRecords {
     }
 }
 
-/// In which order authority records are kept, the same for all of a set: the SOA, then the proofs by
-/// owner; signatures behind what they sign.
+/// The sort key of authority records, equal within a set: the SOA first, then the proofs by owner
+/// name; signatures follow the records that they sign.
 fn place((owner, record): &(Name, StoredRecord)) -> (bool, &Name, RecordType, bool) {
     let proof = record.covered != RecordType::SOA;
     let signature = record.rtype == RecordType::RRSIG;
     (proof, owner, record.covered, signature)
 }
 
-/// Whether `name` is in one of `zones`: one look-up a label, however many there are.
+/// Whether `name` is in one of `zones`; costs one lookup per label for any number of zones.
 fn within_any(name: NameRef<'_>, zones: &HashSet<Name>) -> bool {
     std::iter::successors(Some(name), |name| name.parent())
         .any(|above| zones.contains(above.wire()))

@@ -1,12 +1,12 @@
-//! A reply from front to back, as records whose form has been checked.
+//! Parses a reply into checked records.
 //!
-//! Nobody vouches for the bytes: an upstream passes on what anybody puts into a zone. So each
-//! count, length and pointer is checked, and names as a whole may not expand to more than a message
-//! could sensibly say, so that a few bytes cannot buy much work.
+//! The input is untrusted: an upstream forwards data that unknown parties put into their zones. So
+//! the parser checks each count, length and pointer, and bounds the total expansion of names, so
+//! that a few bytes cannot cause much work.
 //!
-//! One record that is not well-formed costs that record: the next one begins where the lengths say.
-//! Only where they cannot be followed is the rest of a message lost. Bytes behind the last record
-//! are nobody's, and of the additional section nothing matters but the OPT record.
+//! A malformed record is skipped; the lengths give the start of the next one. Only invalid lengths
+//! make the rest of a message unreadable. Trailing bytes are ignored, and of the additional section
+//! only the OPT record matters.
 
 use super::{cursor::MessageCursor, decompress};
 use crate::dns::{
@@ -15,7 +15,7 @@ use crate::dns::{
     query::{CLASS_IN, HEADER},
 };
 
-/// Where a record stands.
+/// The section of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessageSection {
     Answer,
@@ -26,30 +26,30 @@ pub(super) enum MessageSection {
 /// One record of class IN.
 pub(super) struct MessageRecord<'r> {
     pub(super) section: MessageSection,
-    /// In lower case; `None` where it cannot be read.
+    /// In lower case; `None` if it is unreadable.
     pub(super) owner: Option<NameRef<'r>>,
     pub(super) rtype: RecordType,
     pub(super) ttl: u32,
-    /// Its names written out, letters as received; `None` where it has not the form of its type.
+    /// With uncompressed names in their letter case; `None` if it does not match its type.
     pub(super) rdata: Option<&'r [u8]>,
 }
 
-/// What the fixed parts of a message say.
+/// The fixed parts of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MessageHead {
     /// All 12 bits of the response code.
     pub(super) code: u16,
-    /// Whether the authority section could be read to its end.
+    /// Whether the authority section was readable to its end.
     pub(super) whole_authority: bool,
 }
 
-/// The message cannot be read on from here: a record ends behind its end, or its names have expanded
-/// to more than they may.
+/// The rest of the message is unreadable: a record exceeds the message, or its names exceed the
+/// expansion limit.
 struct Torn;
 
-/// Reads the reply to the question for `name` and `qtype` and hands each record of class IN in the
-/// answer and authority sections to `take`. `None` when it is not whole up to the end of the answer
-/// section, not the reply to that question, or when `take` says so.
+/// Reads the reply to the question for `name` and `qtype` and passes each record of class IN in the
+/// answer and authority sections to `take`. Returns `None` if the reply is incomplete before the
+/// end of the answer section or does not match the question, or if `take` returns `None`.
 pub(super) fn read(
     message: &[u8],
     name: NameRef<'_>,
@@ -96,23 +96,23 @@ pub(super) fn read(
     })
 }
 
-/// The fields of a record that are as long in each.
+/// The fixed-size fields of a record.
 struct Fields {
     rtype: RecordType,
     class: u16,
     ttl: u32,
-    /// Of its RDATA.
+    /// The length of the RDATA.
     len: usize,
 }
 
-/// Reads one record after another.
+/// Reads records one by one.
 struct MessageReader<'m> {
     cursor: MessageCursor<'m>,
-    /// The last record's owner, uncompressed.
+    /// The owner name of the last record, uncompressed.
     owner: Vec<u8>,
-    /// The last record's RDATA, uncompressed.
+    /// The RDATA of the last record, uncompressed.
     rdata: Vec<u8>,
-    /// The upper bits of the response code, once there was an OPT record.
+    /// The upper bits of the response code, if an OPT record was read.
     upper_code: Option<u8>,
 }
 
@@ -126,7 +126,7 @@ impl MessageReader<'_> {
         same.then_some(())
     }
 
-    /// Reads one record and goes on to the next. `Ok(None)` when `take` says so.
+    /// Reads one record and moves to the next. Returns `Ok(None)` if `take` returns `None`.
     fn record(
         &mut self,
         section: MessageSection,
@@ -146,7 +146,7 @@ impl MessageReader<'_> {
             }
             return Ok(Some(()));
         }
-        // The form of another class is that class's business.
+        // The RDATA of other classes is not checked.
         if fields.rtype == RecordType::OPT || fields.class != CLASS_IN {
             return Ok(Some(()));
         }
@@ -171,15 +171,15 @@ impl MessageReader<'_> {
         }))
     }
 
-    /// Takes the upper bits of the response code from the first OPT record at the root (RFC 6891 section 6.1.1). Later ones
-    /// and the options do not matter.
+    /// Takes the upper bits of the response code from the first OPT record at the root (RFC 6891
+    /// section 6.1.1). Ignores later OPT records and the options.
     fn opt(&mut self, ttl: u32) {
         let [upper_code, ..] = ttl.to_be_bytes();
         self.upper_code.get_or_insert(upper_code);
     }
 }
 
-/// What stands between a record's owner and its RDATA.
+/// Reads the fields between a record's owner name and its RDATA.
 fn fields(cursor: &mut MessageCursor<'_>) -> Option<Fields> {
     Some(Fields {
         rtype: RecordType(cursor.number()?),

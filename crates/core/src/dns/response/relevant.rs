@@ -1,7 +1,6 @@
-//! The records of a reply that could matter, filed by owner.
+//! The relevant records of a reply, grouped by owner name.
 //!
-//! One that is not well-formed is noted where it could have been a part of the answer, and left out
-//! everywhere else.
+//! A malformed record is noted if it could be part of the answer, and otherwise omitted.
 
 use std::collections::HashMap;
 
@@ -11,58 +10,58 @@ use super::{
 };
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
 
-/// The most bytes of names and RDATA that are kept of one reply, uncompressed: twice what a message
-/// can carry, so that what compression saves in a real one is paid for, and no bomb is.
+/// The maximum size of names and RDATA stored for one reply, in bytes, uncompressed. Twice the size
+/// of a message allows for the compression of real replies and stops decompression bombs.
 const MAX_KEPT: usize = 128 << 10;
 
-/// One record, its owner aside. Its RDATA is in [`RelevantRecords::data`].
+/// A record without its owner name. Its RDATA is in [`RelevantRecords::data`].
 #[derive(Clone, Copy)]
 pub(super) struct StoredRecord {
     pub(super) rtype: RecordType,
-    /// Of an RRSIG, what it signs; of others, their own type.
+    /// For an RRSIG, the type that it signs; for others, their own type.
     pub(super) covered: RecordType,
     pub(super) ttl: u32,
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-/// The records of one owner in the answer section.
+/// The records of one owner name in the answer section.
 #[derive(Default)]
 pub(super) struct OwnerRecords {
     pub(super) alias: Option<AliasRecord>,
-    /// The same for all names below.
+    /// The alias for all names below.
     pub(super) dname: Option<AliasRecord>,
     pub(super) records: Vec<StoredRecord>,
-    /// Whether one of the records that were asked for has not the form of its type.
+    /// Whether a requested record is malformed.
     pub(super) broken: bool,
 }
 
 pub(super) struct AliasRecord {
     pub(super) record: StoredRecord,
-    /// `None` where the record is not well-formed, or where there are two that differ: a name is an
-    /// alias for one other (RFC 2181 section 10.1).
+    /// `None` if the record is malformed, or if two records differ: a name has only one alias (RFC
+    /// 2181 section 10.1).
     pub(super) target: Option<Name>,
 }
 
-/// The records of a reply that could matter.
+/// The relevant records of a reply.
 pub(super) struct RelevantRecords {
     pub(super) qtype: RecordType,
     pub(super) dnssec_ok: bool,
     pub(super) owners: HashMap<Name, OwnerRecords>,
     pub(super) authority: Vec<(Name, StoredRecord)>,
-    /// Whether there were name servers in the authority section.
+    /// Whether the authority section has name servers.
     pub(super) servers: bool,
-    /// Whether there are DNAMEs at all.
+    /// Whether there is any DNAME.
     pub(super) dnames: bool,
-    /// Whether an answer is missing because its owner cannot be read.
+    /// Whether an answer is missing because its owner name is unreadable.
     pub(super) lost: bool,
     pub(super) data: Vec<u8>,
-    /// What more may be kept.
+    /// The remaining room in bytes.
     pub(super) room: usize,
 }
 
 impl OwnerRecords {
-    /// What leads elsewhere: from this name, or, a DNAME, from those below.
+    /// The alias of this name or, for a DNAME, of the names below it.
     const fn leads(&mut self, is_dname: bool) -> &mut Option<AliasRecord> {
         if is_dname {
             &mut self.dname
@@ -87,7 +86,7 @@ impl RelevantRecords {
         }
     }
 
-    /// Files one record, if it is of any use. `None` when there is no room for it.
+    /// Stores a record if it is relevant. Returns `None` if there is no room.
     pub(super) fn take(&mut self, record: &MessageRecord<'_>) -> Option<()> {
         let answer = record.section == MessageSection::Answer;
         let Some(owner) = record.owner else {
@@ -135,8 +134,7 @@ impl RelevantRecords {
         }
     }
 
-    /// Notes that a record of the answer section has not the form of its type: it matters only where
-    /// the question leads to it.
+    /// Notes a malformed record of the answer section. It matters only if the question leads to it.
     fn take_broken(&mut self, owner: NameRef<'_>, record: &MessageRecord<'_>) -> Option<()> {
         let kept = self.keep(record, &[], record.rtype)?;
         let unusable = AliasRecord {

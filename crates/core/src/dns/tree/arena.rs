@@ -1,8 +1,8 @@
-//! Nodes one after another, as a tree holds them while it grows.
+//! Stores the nodes of a growing tree one after another.
 //!
 //! ```text
 //!   … │ parent: u32 │ mark: u32 │ length: u8 │ label │ …
-//!     └─ the node's number is where it begins
+//!     └─ the offset of a node is its number
 //! ```
 
 use super::{HEAD, Node};
@@ -21,7 +21,7 @@ pub(super) fn put(arena: &mut Vec<u8>, node: Node<'_>) {
     arena.extend_from_slice(node.label);
 }
 
-/// The node that begins there; `None` behind the last one.
+/// The node at this offset; `None` after the last one.
 #[inline]
 pub(super) fn at(arena: &[u8], id: u32) -> Option<Node<'_>> {
     let (head, rest) = arena.get(id as usize..)?.split_first_chunk()?;
@@ -29,7 +29,7 @@ pub(super) fn at(arena: &[u8], id: u32) -> Option<Node<'_>> {
     Some(Node::of(head, rest.get(..usize::from(len))?))
 }
 
-/// Where the node behind this one begins. That it has a number is seen to where nodes are added.
+/// The offset of the node after this one. Insertion has checked that it fits into `u32`.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the end of each node was seen to have a number when it was added"
@@ -38,7 +38,7 @@ pub(super) fn behind(id: u32, node: Node<'_>) -> u32 {
     id + (OVERHEAD + node.label.len()) as u32
 }
 
-/// Changes what stands before a node's label.
+/// Replaces the parent and the mark of a node.
 pub(super) fn overwrite(arena: &mut [u8], id: u32, parent: u32, mark: u32) {
     let mut rest = arena.get_mut(id as usize..);
     if let Some(head) = rest.as_mut().and_then(|rest| rest.first_chunk_mut()) {

@@ -1,27 +1,27 @@
-//! Some nodes of a packed tree: a bucket of its hash table that holds them whole.
+//! A block of a packed tree: a bucket of its hash table that contains whole nodes.
 //!
 //! ```text
 //!            ┌─ first line ────────────────────────────────┬─ second line ──────────────────┐
 //!   block    │ tags: 8 │ bounds: 9 │ over: 1 │ node │ node │ node │ …                  free │ 128 bytes
 //!            └─────────┴───────────┴─────────┴──────┴──────┴────────────────────────────────┘
-//!              │         │           └─ a node found no room here and stands further on
-//!              │         └─ where each node begins and ends, counted from the first one
-//!              └─ a byte of each node's hash; 0 where there is no node
+//!              │         │           └─ a node did not fit and is in a later block
+//!              │         └─ offsets where each node begins and ends, from the first one
+//!              └─ a byte of each node's hash; 0 for an empty slot
 //!
 //!   node     │ parent: u32 │ mark: u32 │ label │
 //! ```
 
 use super::{HEAD, Node, same_label};
 
-/// Bytes of a block: two adjacent lines of one page. Larger ones would not be found in one place of
-/// memory any more; in smaller ones the longest label would not fit.
+/// Bytes of a block: two adjacent cache lines in one page. A larger block would need more cache
+/// lines; a smaller one could not hold the longest label.
 pub(super) const SIZE: usize = 128;
-/// The most nodes of a block: as many as there are tags in one word.
+/// The maximum number of nodes in a block: the number of tags in one 64-bit word.
 pub(super) const SLOTS: usize = 8;
 /// Bytes of a block for its nodes.
 pub(super) const BODY: usize = SIZE - SLOTS - (SLOTS + 1) - 1;
 
-/// A block; see the module's diagram.
+/// A block; see the diagram in the module documentation.
 #[derive(Clone, Debug)]
 #[repr(C, align(128))]
 pub(super) struct Block {
@@ -42,7 +42,7 @@ impl Block {
     /// The node in a slot.
     #[inline]
     pub(super) fn node(&self, slot: usize) -> Option<Node<'_>> {
-        // There is no other slot; so the compiler need not look for one.
+        // Has no effect on a valid slot; it lets the compiler omit bounds checks.
         let slot = slot % SLOTS;
         let (start, end) = (*self.bounds.get(slot)?, *self.bounds.get(slot + 1)?);
         let node = self.body.get(usize::from(start)..usize::from(end))?;
@@ -50,7 +50,7 @@ impl Block {
         Some(Node::of(head, label))
     }
 
-    /// The same without its label, which takes less.
+    /// The node in a slot without its label, which is faster to read.
     #[inline]
     pub(super) fn head(&self, slot: usize) -> Option<Node<'_>> {
         let start = usize::from(*self.bounds.get(slot % SLOTS)?);
@@ -60,8 +60,8 @@ impl Block {
     /// The slot of the node with this tag, parent and label.
     #[inline]
     pub(super) fn find(&self, tag: u8, parent: u32, label: &[u8]) -> Option<usize> {
-        // All tags at once: the highest bit of each that is the same, and perhaps of one behind it
-        // that differs in its last bit alone.
+        // Compares all tags at once: sets the highest bit of each equal tag, and possibly of the
+        // tag after it if that tag differs only in the lowest bit.
         const ONES: u64 = u64::from_ne_bytes([1; SLOTS]);
         let other = u64::from_le_bytes(self.tags) ^ (ONES * u64::from(tag));
         let mut same = other.wrapping_sub(ONES) & !other & (ONES << 7);
@@ -76,21 +76,21 @@ impl Block {
         None
     }
 
-    /// Whether a node that is not here may stand further on.
+    /// Whether a node that belongs here may be in a later block.
     #[inline]
     pub(super) const fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Each slot that holds a node, with its mark.
+    /// Each used slot, with the mark of its node.
     pub(super) fn marks(&self) -> impl Iterator<Item = (usize, u32)> {
         let taken = self.tags.iter().take_while(|&&tag| tag != 0);
         let slots = taken.enumerate().map(|(slot, _)| slot);
         slots.filter_map(|slot| Some((slot, self.node(slot)?.mark)))
     }
 
-    /// Puts a node behind the others and tells in which slot; `None` where there is no room, which
-    /// is noted. A tag is not 0.
+    /// Appends a node and returns its slot. If the block has no room, returns `None` and marks the
+    /// block as overflowed. The tag must not be 0.
     pub(super) fn put(&mut self, tag: u8, node: Node<'_>) -> Option<usize> {
         let slot = self.try_put(tag, node);
         self.over |= slot.is_none();
@@ -114,7 +114,7 @@ impl Block {
         Some(slot)
     }
 
-    /// Reads something of both lines.
+    /// Reads a byte of both cache lines.
     #[inline]
     pub(super) const fn touch(&self) -> u8 {
         let ([first, ..], [.., last]) = (self.tags, self.body);

@@ -1,4 +1,4 @@
-//! Names with values of any kind: a [`LabelTree`] whose marks say where each value stands.
+//! A map from names to values: a [`LabelTree`] whose marks are indices into a list of values.
 
 use super::{LabelTree, NameRef, NodeId, TreeFull};
 
@@ -6,12 +6,12 @@ use super::{LabelTree, NameRef, NodeId, TreeFull};
 #[derive(Clone, Debug)]
 pub struct LabelMap<T> {
     tree: LabelTree,
-    /// The value of a node stands one before its mark.
+    /// The mark of a node is the index of its value plus one.
     values: Vec<T>,
 }
 
 impl<T> LabelMap<T> {
-    /// No names but the root, and no values.
+    /// A map with only the root and no values.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -20,16 +20,16 @@ impl<T> LabelMap<T> {
         }
     }
 
-    /// The names, to walk among them.
+    /// The tree of names, for walks.
     #[must_use]
     pub const fn names(&self) -> &LabelTree {
         &self.tree
     }
 
-    /// As [`LabelTree::insert`].
+    /// See [`LabelTree::insert`].
     ///
     /// # Errors
-    /// When the tree is full.
+    /// If the tree is full.
     pub fn insert(&mut self, name: NameRef<'_>, skip: usize) -> Result<NodeId, TreeFull> {
         self.tree.insert(name, skip)
     }
@@ -40,7 +40,7 @@ impl<T> LabelMap<T> {
         self.at(self.tree.mark(node))
     }
 
-    /// The value at a node, made by `default` where there was none.
+    /// Returns the value at a node, and inserts `default()` if the node has none.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "there are no more values than nodes, and fewer than 2^32 of those"
@@ -52,20 +52,20 @@ impl<T> LabelMap<T> {
     ) -> Option<&mut T> {
         if self.tree.mark(node) == 0 {
             self.values.push(default());
-            // There are no more values than nodes, and less than 2³² of those.
+            // There are no more values than nodes, and fewer than 2³² nodes.
             self.tree.set_mark(node, self.values.len() as u32);
         }
         let at = self.tree.mark(node).checked_sub(1)?;
         self.values.get_mut(at as usize)
     }
 
-    /// Every node with a value, in the order the nodes were made.
+    /// Every node with a value, in order of creation.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &T)> {
         let nodes = self.tree.iter();
         nodes.filter_map(|(node, mark)| self.at(mark).map(|value| (node, value)))
     }
 
-    /// Gives back what growth reserved; for trees that are complete.
+    /// Releases unused capacity. Use it when the map is complete.
     pub fn shrink_to_fit(&mut self) {
         self.tree.shrink_to_fit();
         self.values.shrink_to_fit();

@@ -1,10 +1,9 @@
-//! The tree as it is asked: complete, and packed so that a label costs one place in memory.
+//! The read-only form of the tree, packed so that a lookup reads one block of memory per label.
 //!
-//! What a walk costs in a long list is the memory that it touches, and that nothing of it is in the
-//! processor's caches. So the nodes themselves stand in the buckets of the hash table
-//! ([`block`](super::block)), a few in each: a label that is not there costs the first line of its
-//! block, one that is there at most both. A node that its block has no room for stands in the next
-//! one that has.
+//! In a long list, uncached memory accesses dominate the cost of a walk. So the buckets of the hash
+//! table ([`block`](super::block)) contain the nodes themselves, a few per bucket. A missing label
+//! reads the first cache line of its block; an existing one reads at most both. A node that does
+//! not fit into its home block goes into the next block with room.
 //!
 //! ```text
 //!   www.example.com      ┌ block ┬ block ┬ block ┬ block ┬ … ┬ block ┐
@@ -14,10 +13,10 @@
 //!                        └───────┴───────┴───────┴───────┴───┴───────┘
 //! ```
 //!
-//! In which block the search for a node begins depends on the labels of its name and on nothing
-//! else, chained from the right. So all places of a walk are known from the name alone: the
-//! processor need not wait for one to learn the next. What is found is compared with parent and
-//! label, so that a walk is right whatever the hashes are; they only decide how long it takes.
+//! The home block of a node depends only on the labels of its name, hashed in a chain from the
+//! right. So the name determines all blocks of a walk, and the processor can compute them without
+//! waiting for memory. A walk compares the parent and the label of each node that it finds, so hash
+//! collisions affect its speed but never its result.
 
 use std::ops::Range;
 
@@ -29,8 +28,8 @@ use super::{
 };
 use crate::dns::name::NameRef;
 
-/// How much of all blocks is filled, in percent. Fuller ones take less memory and have more often
-/// no room: so full, one node in ten to twenty stands in another block than its own.
+/// The fill level of the blocks in percent. Fuller blocks use less memory but overflow more often.
+/// At this level, one node in ten to twenty is outside its home block.
 const FILL: usize = 70;
 
 /// A node of a [`PackedTree`].
@@ -38,7 +37,7 @@ const FILL: usize = 70;
 pub struct PackedId(u32);
 
 impl PackedId {
-    /// The node where every walk begins: the first one of the first block.
+    /// The node where every walk begins: the first node of the first block.
     pub const ROOT: Self = Self(0);
 
     fn new(block: usize, slot: usize) -> Option<Self> {
@@ -46,32 +45,33 @@ impl PackedId {
     }
 }
 
-/// Names, each with a mark that means something to the tree's owner, found by the longest known
-/// suffix: a [`LabelTree`](super::LabelTree) that is complete.
+/// Names with marks, found by the longest known suffix: the packed form of a complete
+/// [`LabelTree`](super::LabelTree). The owner of the tree defines the meaning of a mark.
 #[derive(Clone, Debug)]
 pub struct PackedTree {
-    /// Behind those that nodes are spread over may be more: what the last of them have no room for.
+    /// The home blocks, then overflow blocks for the nodes that do not fit into the last home
+    /// blocks.
     blocks: Vec<Block>,
-    /// How many nodes are spread over.
+    /// The number of home blocks.
     homes: u32,
     seed: &'static Seed,
 }
 
-/// What the labels of a name come to, from the right up to one of them.
+/// The hash of the labels of a name, from the rightmost one to a certain label.
 #[derive(Clone, Copy)]
 pub(super) struct Suffix(u64);
 
 impl Suffix {
-    /// No label.
+    /// The hash of no labels.
     pub(super) const ROOT: Self = Self(0);
 
-    /// One more label to the left.
+    /// Adds a label on the left.
     #[inline]
     pub(super) fn child(self, label: &[u8], seed: &Seed) -> Self {
         Self(seed.hash(self.passed_on(), label))
     }
 
-    /// What of it goes on to the children: one half.
+    /// The half of the hash that enters the hashes of the children.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "one half of the hash is wanted"
@@ -84,13 +84,13 @@ impl Suffix {
         Self(half as u64)
     }
 
-    /// Where the search begins: the other half, as a fraction of all blocks.
+    /// The number of the home block: the other half of the hash, as a fraction of all home blocks.
     #[inline]
     const fn home(self, homes: u32) -> u32 {
         (((self.0 >> 32) * homes as u64) >> 32) as u32
     }
 
-    /// What is compared first: not 0, which is where there is no node.
+    /// The byte that a lookup compares first. It is never 0, the tag of an empty slot.
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
@@ -102,10 +102,10 @@ impl Suffix {
 }
 
 impl PackedTree {
-    /// Packs the nodes that stand in an arena, in which parents stand before their children.
+    /// Packs the nodes of an arena. Each parent must precede its children.
     ///
     /// # Errors
-    /// When there are more nodes than numbers.
+    /// If there are more nodes than numbers.
     pub(super) fn pack(nodes: Vec<u8>, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes = homes_for(&nodes).ok_or(TreeFull)?;
         Self::pack_into(nodes, homes, seed)
@@ -113,7 +113,7 @@ impl PackedTree {
 
     fn pack_into(mut nodes: Vec<u8>, homes: u32, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes_len = homes as usize;
-        // Some more for what the last ones have no room for.
+        // Reserves additional space for overflow blocks.
         let mut blocks = Vec::with_capacity(homes_len + homes_len / 1000 + 1);
         blocks.resize(homes_len, Block::EMPTY);
         let mut tree = Self {
@@ -132,8 +132,8 @@ impl PackedTree {
         }
     }
 
-    /// Brings the blocks near that the next nodes will stand in, where their parents have been
-    /// packed already; ends where the next ones begin. A long list is packed twice as fast so.
+    /// Prefetches the home blocks of the next nodes whose parents are already packed. Returns the
+    /// end of this batch of nodes. This halves the time to pack a long list.
     fn look_ahead(&self, nodes: &[u8], from: u32, prefetch: &mut Prefetch) -> u32 {
         let mut here = from;
         for _ in 0..prefetch_list::ROOM {
@@ -164,7 +164,7 @@ impl PackedTree {
         Ok(())
     }
 
-    /// Puts a node into its block, or the next one with room for it.
+    /// Puts a node into its home block or the next block with room.
     fn place(&mut self, suffix: Suffix, node: Node<'_>) -> Result<PackedId, TreeFull> {
         let mut at = self.home(suffix) as usize;
         loop {
@@ -179,7 +179,7 @@ impl PackedTree {
         }
     }
 
-    /// The deepest node on the way to `name`, and how many labels deep it is.
+    /// The deepest node on the path to `name`, and its depth in labels.
     #[must_use]
     pub fn closest(&self, name: NameRef<'_>) -> (PackedId, usize) {
         let starts = name.label_starts();
@@ -206,7 +206,7 @@ impl PackedTree {
         loop {
             let block = self.blocks.get(at)?;
             if let Some(slot) = block.find(suffix.tag(), parent.0, label) {
-                // That its place has a number was seen to when it was put there.
+                // Insertion has checked that this number fits.
                 return Some(PackedId((at * SLOTS + slot) as u32));
             }
             if !block.is_over() {
@@ -216,13 +216,13 @@ impl PackedTree {
         }
     }
 
-    /// The node that `node` is a child of; `None` for the root.
+    /// The parent of `node`; `None` for the root.
     #[must_use]
     pub fn parent(&self, node: PackedId) -> Option<PackedId> {
         self.above(node).0
     }
 
-    /// The node that `node` is a child of, and the mark of `node`: for walks to the root.
+    /// The parent of `node` and the mark of `node`, for walks to the root.
     #[inline]
     #[must_use]
     pub fn above(&self, node: PackedId) -> (Option<PackedId>, u32) {
@@ -257,19 +257,19 @@ impl PackedTree {
         })
     }
 
-    /// How many bytes the tree holds on the heap.
+    /// The heap memory of the tree in bytes.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.blocks.capacity() * SIZE
     }
 
-    /// A suffix with one more label to the left.
+    /// Adds a label on the left of a suffix.
     #[inline]
     pub(super) fn child_of(&self, suffix: Suffix, label: &[u8]) -> Suffix {
         suffix.child(label, self.seed)
     }
 
-    /// In which block the search for the node of a suffix begins.
+    /// The number of the home block of a suffix.
     #[inline]
     pub(super) const fn home(&self, suffix: Suffix) -> u32 {
         suffix.home(self.homes)
@@ -281,8 +281,9 @@ impl PackedTree {
     }
 }
 
-/// The new number of a node's parent, and the suffix of the node: where a node has been packed, its
-/// number and what its suffix passes on have taken the places of parent and mark.
+/// The new number of a node's parent, and the suffix of the node. Packing a node overwrites its
+/// parent in the arena with its new number, and its mark with the half of its suffix that enters
+/// the hashes of its children.
 fn packed(nodes: &[u8], node: Node<'_>, seed: &Seed) -> (u32, Suffix) {
     let above = arena::at(nodes, node.parent);
     above.map_or((NONE, Suffix::ROOT), |above| {
@@ -291,11 +292,11 @@ fn packed(nodes: &[u8], node: Node<'_>, seed: &Seed) -> (u32, Suffix) {
     })
 }
 
-/// How many blocks the nodes of an arena are to be spread over, if so many can be numbered.
+/// The number of home blocks for the nodes of an arena; `None` if the number does not fit.
 fn homes_for(nodes: &[u8]) -> Option<u32> {
     let (mut here, mut bytes) = (0, 0);
     while let Some(node) = arena::at(nodes, here) {
-        // What is left over when no other one of this size fits counts as taken.
+        // The space left when no other node of this size fits counts as used.
         let fit = (BODY / (HEAD + node.label.len())).clamp(1, SLOTS);
         bytes += BODY / fit;
         here = arena::behind(here, node);

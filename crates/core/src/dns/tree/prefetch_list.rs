@@ -1,15 +1,16 @@
-//! The list of places that lookups will read.
+//! The list of blocks that lookups will read.
 
-/// Labels of a name that count, from the right. Rules are mostly about names of two or three, and a
-/// walk for any other name ends one deeper.
+/// The number of labels to prefetch for, from the right. Most rules are for names of two or three
+/// labels, and a walk for any other name ends one level deeper.
 pub(super) const LABELS: usize = 4;
-/// Of these, the first ones: top-level domains are few and always near.
+/// The number of rightmost labels to skip: top-level domains are few, so the caches hold their
+/// blocks.
 pub(super) const NEAR: usize = 1;
-/// How many places are noted: as many as 32 names can have.
+/// Capacity of the list: the blocks of 32 names.
 pub(super) const ROOM: usize = 32 * (LABELS - NEAR);
 
-/// The places that walks will need: noted by [`PackedTree::prefetch`](super::PackedTree::prefetch) for one name after another,
-/// read by [`PackedTree::fetch`](super::PackedTree::fetch) for all.
+/// The blocks that walks will read. [`PackedTree::prefetch`](super::PackedTree::prefetch) adds
+/// those of one name; [`PackedTree::fetch`](super::PackedTree::fetch) reads them all.
 #[derive(Debug)]
 pub struct Prefetch {
     pub(super) blocks: [u32; ROOM],
@@ -17,7 +18,7 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    /// None yet.
+    /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -26,7 +27,7 @@ impl Prefetch {
         }
     }
 
-    /// Notes a block, if there is room.
+    /// Adds a block if the list has room.
     #[inline]
     pub(super) fn note(&mut self, block: u32) {
         if let Some(place) = self.blocks.get_mut(self.count) {

@@ -1,9 +1,10 @@
-//! What the hashes of a tree depend on besides its labels.
+//! The seed of the hashes in a tree.
 //!
-//! A list that others maintain, a zone file or a name in the configuration chooses the labels of a tree. With a
-//! seed that is known, 60 000 labels can be made that all hash alike, and loading them would take hours. So each
-//! process draws a seed of its own: all of it enters the hash of the first label, since a hash whose one
-//! factor is known to be zero has the same result whatever the other is.
+//! The labels of a tree come from third-party lists, zone files and the configuration. If an
+//! attacker knows the seed, they can make 60 000 labels with the same hash, and loading them would
+//! take hours. So each process draws a random seed. The whole seed enters the hash of the first
+//! label: if an attacker can make one factor of the hash zero, the result no longer depends on the
+//! other factor.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
@@ -12,13 +13,13 @@ use std::{
 
 use foldhash::{SharedSeed, fast::FoldHasher};
 
-/// The seed of this process, once something has asked for it.
+/// The seed of this process, set on first use.
 static OF_PROCESS: OnceLock<Seed> = OnceLock::new();
 
-/// A seed of hashes.
+/// A hash seed.
 #[derive(Debug)]
 pub(super) struct Seed {
-    /// What each hash begins with.
+    /// The initial state of each hash.
     begin: u64,
     shared: SharedSeed,
 }
@@ -32,7 +33,7 @@ impl Seed {
         })
     }
 
-    /// The seed that follows from two numbers.
+    /// Derives a seed from two numbers.
     pub(super) const fn of(begin: u64, shared: u64) -> Self {
         Self {
             begin,
@@ -40,13 +41,13 @@ impl Seed {
         }
     }
 
-    /// What the hash of a first label begins with.
+    /// The initial state of the hash of a first label.
     #[cfg(test)]
     pub(super) const fn begin(&self) -> u64 {
         self.begin
     }
 
-    /// The hash of a label below what `above` stands for.
+    /// Hashes a label; `above` identifies its parent.
     #[inline]
     pub(super) fn hash(&self, above: u32, label: &[u8]) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.begin ^ u64::from(above), &self.shared);
@@ -55,8 +56,9 @@ impl Seed {
     }
 }
 
-/// Fixes the seed of this process, for measurements that must repeat. A process that reads lists of others must
-/// not call it. Tells whether it came in time: before the first tree was made.
+/// Fixes the seed of this process, for reproducible measurements. A process that reads third-party
+/// lists must not call it. Returns whether it took effect, which it does only before the first tree
+/// exists.
 pub fn fix_seed(seed: u64) -> bool {
     OF_PROCESS.set(Seed::of(seed, seed)).is_ok()
 }

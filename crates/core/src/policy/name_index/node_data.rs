@@ -1,9 +1,9 @@
-//! What a node of the tree of names says of its name, in four bytes.
+//! The data of a node in the name index, in four bytes.
 //!
 //! ```text
-//!   bit 31           a name below is allowed to somebody, at some time
-//!   bit 30           the other bits are the name's only entry
-//!   bits 29 … 0      that entry, or one more than where the name's entries begin, or 0 for none
+//!   bit 31           a name below is allowed for a group, at some time
+//!   bit 30           bits 29 … 0 are the name's only entry
+//!   bits 29 … 0      that entry, or the index of the name's first entry plus one, or 0 for none
 //! ```
 
 use super::{PatternKind, PlacedPattern, RuleId};
@@ -12,38 +12,38 @@ const ALLOWED_BELOW: u32 = 1 << 31;
 const ONLY: u32 = 1 << 30;
 const REST: u32 = ONLY - 1;
 
-/// An entry has two bits of kind and so many for the rule.
+/// The rule number's bits in an entry; two more bits are the kind.
 pub(super) const RULE_BITS: u32 = 28;
 const KIND_BITS: u32 = 2;
 
-/// Where a name's entries may begin, at most.
+/// The maximum index of a name's first entry.
 pub(super) const MAX_PLACE: u32 = REST - 1;
 
-/// A node's mark. The one that a new node has says nothing.
+/// The mark of a node. A new node has no entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NodeData(u32);
 
-/// Where a name's entries are.
+/// The location of a name's entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum EntryPlace {
-    /// There is this one.
+    /// The only entry.
     Here(PackedEntry),
-    /// They stand from here on.
+    /// The index of the first entry.
     From(u32),
 }
 
 impl NodeData {
-    /// The mark with these bits.
+    /// Decodes a mark.
     pub(super) const fn of(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// What the tree keeps.
+    /// Encodes the mark for the tree.
     pub(super) const fn bits(self) -> u32 {
         self.0
     }
 
-    /// Where the name's entries are, if it has any.
+    /// The location of the name's entries, if it has any.
     pub(super) const fn place(self) -> Option<EntryPlace> {
         match (self.0 & ONLY, self.0 & REST) {
             (0, 0) => None,
@@ -52,7 +52,7 @@ impl NodeData {
         }
     }
 
-    /// The same with entries.
+    /// The same mark with entries.
     pub(super) const fn with(self, place: EntryPlace) -> Self {
         let place = match place {
             EntryPlace::Here(entry) => ONLY | entry.0 & REST,
@@ -61,25 +61,25 @@ impl NodeData {
         Self(self.0 & ALLOWED_BELOW | place)
     }
 
-    /// Whether a name below this one is allowed to anybody, at any time.
+    /// Whether a name below this one is allowed for any group, at any time.
     pub(super) const fn is_allowed_below(self) -> bool {
         self.0 & ALLOWED_BELOW != 0
     }
 
-    /// The same with that noted.
+    /// The same mark with [`Self::is_allowed_below`] set.
     pub(super) const fn with_allowed_below(self) -> Self {
         Self(self.0 | ALLOWED_BELOW)
     }
 }
 
-/// An entry in four bytes: one that ends the name's entries, the rule, two bits of kind.
+/// An entry in four bytes: a flag for the last entry of the name, the rule, and two bits of kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PackedEntry(u32);
 
 const LAST: u32 = 1 << 31;
 
 impl PackedEntry {
-    /// `last` ends the name's entries.
+    /// `last` marks the last entry of the name.
     pub(super) fn new(entry: &PlacedPattern, last: bool) -> Self {
         let kind = match entry.kind {
             PatternKind::Exact => 0,
@@ -91,12 +91,12 @@ impl PackedEntry {
         Self(last | entry.rule.0 << KIND_BITS | kind)
     }
 
-    /// The rule that it is of.
+    /// The rule of the entry.
     pub(super) const fn rule(self) -> RuleId {
         RuleId((self.0 & REST) >> KIND_BITS)
     }
 
-    /// What it is about.
+    /// The part of the subtree that the entry matches.
     pub(super) const fn kind(self) -> PatternKind {
         match self.0 & 0b11 {
             0 => PatternKind::Exact,
@@ -106,7 +106,7 @@ impl PackedEntry {
         }
     }
 
-    /// Whether it ends the name's entries.
+    /// Whether this is the last entry of the name.
     pub(super) const fn is_last(self) -> bool {
         self.0 & LAST != 0
     }

@@ -1,4 +1,4 @@
-//! One word of a record's data, from text to wire form.
+//! Converts one word of RDATA to wire form.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,8 +14,8 @@ use super::{
     word::{WrittenName, push_string, time},
 };
 
-/// DNSSEC algorithms by their mnemonics (IANA's registry "DNS Security Algorithm Numbers", and the older spellings that
-/// BIND writes).
+/// DNSSEC algorithm mnemonics (IANA registry "DNS Security Algorithm Numbers", and the older
+/// spellings that BIND writes).
 const ALGORITHMS: [(&str, u8); 19] = [
     ("RSAMD5", 1),
     ("DH", 2),
@@ -38,7 +38,7 @@ const ALGORITHMS: [(&str, u8); 19] = [
     ("PRIVATE", 253),
 ];
 
-/// Certificate types by their mnemonics (RFC 4398 section 2.1).
+/// Certificate type mnemonics (RFC 4398 section 2.1).
 const CERTIFICATE_TYPES: [(&str, u16); 10] = [
     ("PKIX", 1),
     ("SPKI", 2),
@@ -99,7 +99,7 @@ pub(super) fn read(
         RdataField::Eui(bytes) => eui(word, bytes, out)?,
         RdataField::Groups => groups(word, out)?,
         RdataField::Nsap => nsap(word, out)?,
-        // These take all words, so their caller reads them.
+        // The caller reads these, because they take all remaining words.
         RdataField::Strings
         | RdataField::Hex
         | RdataField::Base64
@@ -115,12 +115,12 @@ pub(super) fn read(
     Ok(())
 }
 
-/// What a word should be, for messages.
+/// The expected value of a one-byte number, for messages.
 pub(super) const U8: &str = "a number from 0 to 255";
-/// The same for two bytes.
+/// The expected value of a two-byte number, for messages.
 pub(super) const U16: &str = "a number from 0 to 65535";
 
-/// A name that may be relative.
+/// Reads a name, which may be relative.
 pub(super) fn name(word: &Word<'_>, origin: &WrittenName) -> Result<WrittenName, Fault> {
     if word.quoted || word.mixed {
         return Err(word.fault("a name stands without quotation marks"));
@@ -129,30 +129,30 @@ pub(super) fn name(word: &Word<'_>, origin: &WrittenName) -> Result<WrittenName,
         .map_err(|error| word.fault(format!("{:?} is not a name: {error}", shown(word))))
 }
 
-/// Any value with a parser of its own: plain, so neither quoted nor with a sign.
+/// Parses an unquoted value without a plus sign.
 pub(super) fn number<T: std::str::FromStr>(word: &Word<'_>, what: &str) -> Result<T, Fault> {
     let plain = !word.quoted && !word.text.starts_with('+');
     let value = plain.then(|| word.text.parse().ok()).flatten();
     value.ok_or_else(|| word.fault(format!("{:?} is not {what}", shown(word))))
 }
 
-/// The word as a message shows it.
+/// The word as shown in a message.
 pub(super) fn shown<'t>(word: &Word<'t>) -> &'t str {
     short(word.text)
 }
 
-/// Not more of a text than helps in a message.
+/// The first 80 characters of a text, for messages.
 pub(super) fn short(text: &str) -> &str {
     let end = text.char_indices().nth(80).map(|(at, _)| at);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Up to 255 bytes behind their length.
+/// Writes a string of up to 255 bytes with a length prefix.
 pub(super) fn string(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     counted(word, out, |out| plain_string(word, out))
 }
 
-/// The bytes of a string without a length before them.
+/// Writes the bytes of a string without a length prefix.
 fn plain_string(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     if word.mixed {
         return Err(word.fault("a quotation mark inside a word; put the whole word into quotes"));
@@ -160,7 +160,7 @@ fn plain_string(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     push_string(word.text, out).map_err(|error| word.fault(error.to_string()))
 }
 
-/// The bytes that hexadecimal digits in one or more words stand for.
+/// Decodes hexadecimal digits in one or more words.
 pub(super) fn hex(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut high: Option<u8> = None;
     for word in words {
@@ -186,7 +186,7 @@ pub(super) fn hex(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     }
 }
 
-/// The bytes that base 64 in one or more words stands for.
+/// Decodes base 64 in one or more words.
 pub(super) fn base64(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let Some(first) = words.first() else {
         return Ok(());
@@ -205,13 +205,13 @@ pub(super) fn base64(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault>
     Ok(())
 }
 
-/// A record type where one is part of the data.
+/// Reads a record type within RDATA.
 pub(super) fn rtype(word: &Word<'_>) -> Result<RecordType, Fault> {
     let rtype = shown(word).parse().ok().filter(|_| !word.quoted);
     rtype.ok_or_else(|| word.fault(format!("{:?} is not a record type", shown(word))))
 }
 
-/// A number, or a name that stands for one.
+/// Reads a number or a mnemonic for one.
 fn named<T: Copy + std::str::FromStr>(
     word: &Word<'_>,
     names: &[(&str, T)],
@@ -223,7 +223,7 @@ fn named<T: Copy + std::str::FromStr>(
     }
 }
 
-/// Seconds since 1970, in the 32 bits that wrap around (RFC 4034 section 3.1.5).
+/// Reads a time as seconds since 1970, modulo 2^32 (RFC 4034 section 3.1.5).
 fn timestamp(word: &Word<'_>) -> Result<u32, Fault> {
     let date = || {
         let digits = |from: usize, to: usize| word.text.get(from..to)?.parse::<i16>().ok();
@@ -255,7 +255,7 @@ fn timestamp(word: &Word<'_>) -> Result<u32, Fault> {
     })
 }
 
-/// Writes what `fill` adds behind its length in one byte.
+/// Writes the output of `fill` with a one-byte length prefix.
 pub(super) fn counted(
     word: &Word<'_>,
     out: &mut Vec<u8>,
@@ -329,7 +329,7 @@ fn groups(word: &Word<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Up to four hexadecimal digits, without a sign.
+/// Parses up to four hexadecimal digits without a sign.
 fn hexadecimal(text: &str) -> Option<u16> {
     let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain.then(|| u16::from_str_radix(text, 16).ok()).flatten()

@@ -1,12 +1,13 @@
-//! How the data of each type are written: one row a type, the fields in the order of its RFC.
+//! The presentation format of each type: one row per type, with the fields in the order of its RFC.
 //!
-//! Every type that has a presentation format in an RFC and that a server in use reads has its row, SVCB and HTTPS
-//! aside ([`svcb`](super::svcb)). hickory-proto and NLnet Labs' domain were weighed as readers: neither knows LOC, APL,
-//! DHCID, HIP, URI, EUI48, NID and their like, and in names and strings they take liberties that a zone file does not.
+//! Every type with a presentation format in an RFC and support in a current server has a row,
+//! except SVCB and HTTPS ([`svcb`](super::svcb)). hickory-proto and NLnet Labs' domain are
+//! unsuitable as readers: neither supports LOC, APL, DHCID, HIP, URI, EUI48, NID and similar types,
+//! and both deviate from the zone-file syntax of names and strings.
 
 use crate::dns::RecordType;
 
-/// One field of a record's data.
+/// One field of RDATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RdataField {
     Ipv4,
@@ -15,33 +16,33 @@ pub(super) enum RdataField {
     U8,
     U16,
     U32,
-    /// Seconds, with or without units.
+    /// Seconds, or a time with units.
     Time,
     /// Seconds since 1970, or `YYYYMMDDHHmmSS` (RFC 4034 section 3.2).
     Timestamp,
-    /// The number of a DNSSEC algorithm, or its mnemonic.
+    /// A DNSSEC algorithm: its number or mnemonic.
     Algorithm,
-    /// The number of a certificate type, or its mnemonic (RFC 4398 section 2.1).
+    /// A certificate type: its number or mnemonic (RFC 4398 section 2.1).
     CertificateType,
     /// A record type.
     Type,
-    /// Up to 255 bytes behind their length.
+    /// A string of up to 255 bytes with a length prefix.
     String,
-    /// The same, or nothing at all.
+    /// Like `String`, but optional.
     OptionalString,
-    /// CAA's property tag: letters and digits behind their length.
+    /// The property tag of CAA: letters and digits with a length prefix.
     Tag,
-    /// A string without a length: the last field.
+    /// A string without a length prefix; must be the last field.
     Text,
-    /// Hexadecimal digits behind their length, or `-` for none (RFC 5155 section 3.3).
+    /// Hexadecimal digits with a length prefix, or `-` for none (RFC 5155 section 3.3).
     Salt,
-    /// Base 32 behind its length (RFC 5155 section 3.3).
+    /// Base 32 with a length prefix (RFC 5155 section 3.3).
     Hash,
-    /// This many bytes, in hexadecimal with hyphens between (RFC 7043).
+    /// This many bytes in hexadecimal, separated by hyphens (RFC 7043).
     Eui(usize),
-    /// 64 bits as four groups of hexadecimal digits with colons between (RFC 6742 section 2.1.2).
+    /// 64 bits as four groups of hexadecimal digits, separated by colons (RFC 6742 section 2.1.2).
     Groups,
-    /// `0x` and hexadecimal digits, with dots where it pleases (RFC 1706 section 7).
+    /// `0x` and hexadecimal digits, with optional dots (RFC 1706 section 7).
     Nsap,
     // These take all remaining words.
     /// One or more strings.
@@ -50,11 +51,11 @@ pub(super) enum RdataField {
     Hex,
     /// Base 64.
     Base64,
-    /// Record types, as a bitmap (RFC 4034 section 4.1.2).
+    /// Record types as a bitmap (RFC 4034 section 4.1.2).
     Types,
-    /// Record types below 128, as the older bitmap (RFC 2535 section 5.2).
+    /// Record types below 128 as an NXT bitmap (RFC 2535 section 5.2).
     OldTypes,
-    /// A place on the earth (RFC 1876).
+    /// A geographical location (RFC 1876).
     Location,
     /// Address prefixes (RFC 3123).
     Prefixes,
@@ -69,7 +70,7 @@ pub(super) enum RdataField {
 }
 
 impl RdataField {
-    /// Whether the field takes all words that are left, be there any or not.
+    /// Whether the field takes all remaining words, possibly none.
     pub(super) const fn takes_rest(self) -> bool {
         matches!(
             self,
@@ -87,7 +88,7 @@ impl RdataField {
         )
     }
 
-    /// Whether the field may be left out.
+    /// Whether the field is optional.
     pub(super) const fn may_be_absent(self) -> bool {
         matches!(
             self,
@@ -96,15 +97,15 @@ impl RdataField {
     }
 }
 
-/// How the data of a type are written.
+/// The presentation format of a type.
 #[derive(Clone, Copy)]
 pub(super) struct RdataForm {
-    /// For messages: the fields by their names in the type's RFC.
+    /// The field names in the RFC of the type, for messages.
     pub(super) names: &'static str,
     pub(super) fields: &'static [RdataField],
 }
 
-/// The types by their mnemonics, and the form of their data. Those that zones are full of stand first.
+/// Types by mnemonic and the fields of their RDATA. The most common types come first.
 const FORMS: &[(&[&str], &str, &[RdataField])] = {
     use RdataField::{
         Algorithm, Amtrelay, Base64, CertificateType, Eui, Groups, Hash, Hex, Hip, Ipseckey, Ipv4,
@@ -245,7 +246,7 @@ const FORMS: &[(&[&str], &str, &[RdataField])] = {
     ]
 };
 
-/// The form of a type's data; `None` for a type that has none here.
+/// The presentation format of a type; `None` if the table has no row for it.
 pub(super) fn of(rtype: RecordType) -> Option<RdataForm> {
     let mnemonic = rtype.mnemonic()?;
     let mut rows = FORMS.iter();

@@ -1,4 +1,5 @@
-//! The data of IPSECKEY (RFC 4025), AMTRELAY (RFC 8777) and HIP (RFC 8005): types whose fields depend on each other.
+//! Reads the RDATA of IPSECKEY (RFC 4025), AMTRELAY (RFC 8777) and HIP (RFC 8005): types whose
+//! fields depend on each other.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +13,7 @@ use super::{
 
 const TOO_FEW: &str = "data are missing behind this";
 
-/// `precedence gateway-type algorithm gateway [public-key]` (RFC 4025 section 3.1).
+/// Syntax: `precedence gateway-type algorithm gateway [public-key]` (RFC 4025 section 3.1).
 pub(super) fn ipseckey(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [precedence, kind, algorithm, gateway, key @ ..] = data.words else {
         return Err(data.fault_at_end(TOO_FEW));
@@ -30,7 +31,7 @@ pub(super) fn ipseckey(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<()
     }
 }
 
-/// `precedence discovery-optional type relay` (RFC 8777 section 4.3).
+/// Syntax: `precedence discovery-optional type relay` (RFC 8777 section 4.3).
 pub(super) fn amtrelay(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [precedence, discovery, kind, address] = data.words else {
         return Err(match data.words {
@@ -48,7 +49,8 @@ pub(super) fn amtrelay(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<()
     relay(kind_number, kind, address, data.origin, out)
 }
 
-/// What a type from 0 to 3 says of the word behind it: nothing, an IPv4 or IPv6 address, or a name.
+/// Reads a gateway or relay by its type from 0 to 3: none, an IPv4 address, an IPv6 address or a
+/// name.
 fn relay(
     kind: u8,
     kind_word: &Word<'_>,
@@ -67,7 +69,7 @@ fn relay(
     Ok(())
 }
 
-/// `algorithm hit public-key [rendezvous-server ...]` (RFC 8005 section 6).
+/// Syntax: `algorithm hit public-key [rendezvous-server ...]` (RFC 8005 section 6).
 pub(super) fn hip(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [algorithm, hit, key, servers @ ..] = data.words else {
         return Err(data.fault_at_end(TOO_FEW));

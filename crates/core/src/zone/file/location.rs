@@ -1,21 +1,22 @@
-//! The data of a LOC record (RFC 1876): where on the earth a host is.
+//! Reads LOC RDATA: a geographical location (RFC 1876).
 
 use super::{Fault, field::shown, rdata_text::RdataText, scan::Word};
 
-/// The equator and the prime meridian (RFC 1876 section 2).
+/// The value of the equator and of the prime meridian (RFC 1876 section 2).
 const ZERO_ANGLE: i64 = 1 << 31;
-/// Thousandths of a second of arc in a degree.
+/// Thousandths of an arc second in a degree.
 const DEGREE: i64 = 3_600_000;
 /// The lowest altitude, in centimetres below the reference spheroid.
 const LOWEST: i64 = 10_000_000;
-/// The highest altitude in centimetres.
+/// The highest altitude, in centimetres.
 const HIGHEST: i64 = u32::MAX as i64 - LOWEST;
-/// The largest size and precision in centimetres: 9 × 10^9.
+/// The largest size and precision, in centimetres: 9 × 10^9.
 const LARGEST: i64 = 9_000_000_000;
-/// Size, horizontal and vertical precision where they are left out, in centimetres (RFC 1876 section 3).
+/// The default size, horizontal precision and vertical precision, in centimetres (RFC 1876 section
+/// 3).
 const DEFAULTS: [i64; 3] = [100, 1_000_000, 1_000];
 
-/// `d [m [s]] N|S d [m [s]] E|W altitude [size [horizontal [vertical]]]`
+/// Syntax: `d [m [s]] N|S d [m [s]] E|W altitude [size [horizontal [vertical]]]`
 pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let (latitude, rest) = angle(data, data.words, ["N", "S"], 90)?;
     let (longitude, rest) = angle(data, rest, ["E", "W"], 180)?;
@@ -38,13 +39,13 @@ pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fa
         longitude + ZERO_ANGLE,
         altitude + LOWEST,
     ] {
-        // Each is within 32 bits by the bounds of its parts.
+        // The bounds of the parts keep each value within 32 bits.
         out.extend(u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes());
     }
     Ok(())
 }
 
-/// An angle in thousandths of a second of arc, and the words behind it.
+/// Returns an angle in thousandths of an arc second, and the words after it.
 fn angle<'w, 't>(
     data: &RdataText<'w, 't>,
     words: &'w [Word<'t>],
@@ -80,7 +81,7 @@ fn angle<'w, 't>(
     Ok((if turn.is(negative) { -sum } else { sum }, rest))
 }
 
-/// A length in centimetres, with or without `m` behind it.
+/// Reads a length in centimetres from metres, with an optional `m` suffix.
 fn metres(word: &Word<'_>, least: i64, most: i64) -> Result<i64, Fault> {
     let bare = word.text.strip_suffix(['m', 'M']).unwrap_or(word.text);
     let value = fixed(
@@ -100,7 +101,7 @@ fn metres(word: &Word<'_>, least: i64, most: i64) -> Result<i64, Fault> {
     })
 }
 
-/// A decimal number as a multiple of its last possible decimal.
+/// Reads a decimal number as an integer scaled by ten to the power of `decimals`.
 fn fixed(word: &Word<'_>, decimals: usize) -> Option<i64> {
     let (sign, digits) = match word.text.strip_prefix('-') {
         Some(digits) => (-1, digits),
@@ -108,7 +109,7 @@ fn fixed(word: &Word<'_>, decimals: usize) -> Option<i64> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    // Ten digits are more than the largest value has; longer ones could overflow.
+    // The largest value has ten digits; more digits could overflow.
     let fits = (1..=10).contains(&whole.len()) && fraction.len() <= decimals;
     if word.quoted || !fits || !plain(whole) || !plain(fraction) {
         return None;
@@ -117,7 +118,8 @@ fn fixed(word: &Word<'_>, decimals: usize) -> Option<i64> {
     text.parse::<i64>().ok().map(|value| sign * value)
 }
 
-/// A length as one digit and a power of ten (RFC 1876 section 2): what is behind the first digit is cut off.
+/// Encodes a length as one digit and a power of ten (RFC 1876 section 2). It truncates the digits
+/// after the first one.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

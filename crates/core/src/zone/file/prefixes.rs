@@ -1,10 +1,10 @@
-//! The data of an APL record (RFC 3123): prefixes of addresses, each perhaps negated.
+//! Reads the RDATA of an APL record (RFC 3123): address prefixes, optionally negated.
 
 use std::net::IpAddr;
 
 use super::{Fault, field::shown, scan::Word};
 
-/// `[!]afi:address/prefix` (RFC 3123 section 5).
+/// Syntax: `[!]afi:address/prefix` (RFC 3123 section 5).
 #[expect(
     clippy::cast_possible_truncation,
     reason = "an address has at most 16 bytes"
@@ -22,7 +22,7 @@ pub(super) fn read(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
             IpAddr::V4(address) => (1u16, address.octets().to_vec()),
             IpAddr::V6(address) => (2, address.octets().to_vec()),
         };
-        // Zero bytes at the end are left out (RFC 3123 section 4).
+        // Trailing zero bytes are omitted (RFC 3123 section 4).
         let kept = octets
             .iter()
             .rposition(|&byte| byte != 0)

@@ -1,21 +1,21 @@
-//! The words of one record's data.
+//! The RDATA of one record as words of a zone file.
 
 use crate::dns::RecordType;
 
 use super::{Fault, scan::Word, word::WrittenName};
 
-/// A record's data as written.
+/// Unparsed RDATA.
 pub(super) struct RdataText<'a, 't> {
     pub(super) rtype: RecordType,
-    /// The word that named the type.
+    /// The type word.
     pub(super) head: &'a Word<'t>,
-    /// The words behind it.
+    /// The words after the type.
     pub(super) words: &'a [Word<'t>],
     pub(super) origin: &'a WrittenName,
 }
 
 impl RdataText<'_, '_> {
-    /// A fault at the end of the data.
+    /// A fault at the last word of the data.
     pub(super) fn fault_at_end(&self, message: impl Into<String>) -> Fault {
         self.words.last().unwrap_or(self.head).fault(message)
     }

@@ -1,4 +1,4 @@
-//! From entries to records: directives, and what an entry inherits from those before it.
+//! Converts entries to records: applies directives and inherited values.
 
 use std::path::Path;
 
@@ -15,45 +15,45 @@ use super::{
     word::{WrittenName, push_string, time},
 };
 
-/// The caller's way to the text of an included file.
+/// Returns the text of an included file.
 type Include<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
-/// Reads a zone file with all that it includes.
+/// Reads a zone file and its included files.
 pub(super) struct ZoneReader<'a> {
     builder: ZoneBuilder,
     include: Include<'a>,
     included: Vec<String>,
     included_text: usize,
-    /// Where each record handed to the builder stands, so that its errors have places.
+    /// The position of each record passed to the builder, for its errors.
     places: Vec<RecordPlace>,
     faults: Vec<ZoneFault>,
     state: State,
 }
 
-/// What an entry inherits.
+/// The values that an entry inherits.
 struct State {
     origin: WrittenName,
     owner: Owner,
-    /// `$TTL`.
+    /// The value of `$TTL`.
     default_ttl: Option<u32>,
-    /// The last TTL that a record stated (RFC 1035 section 5.1).
+    /// The last explicit TTL (RFC 1035 section 5.1).
     last_ttl: Option<u32>,
     rdata: Vec<u8>,
 }
 
-/// The owner of an entry that begins with a blank.
+/// The owner name of an entry that begins with a blank.
 #[derive(Clone)]
 enum Owner {
-    /// No entry has named one yet.
+    /// No entry has named an owner yet.
     None,
-    /// The last entry could not be read, which has been reported once and is enough.
+    /// The last entry was unreadable. That fault is already reported, so later entries report none.
     Unreadable,
     Is(Name),
 }
 
 #[derive(Clone, Copy)]
 struct RecordPlace {
-    /// In `included`; `None` for the text itself.
+    /// An index into `included`; `None` for the main text.
     file: Option<u32>,
     line: u32,
     column: u32,
@@ -94,7 +94,7 @@ impl<'a> ZoneReader<'a> {
         });
     }
 
-    /// Recursion ends at [`MAX_INCLUDE_DEPTH`].
+    /// [`MAX_INCLUDE_DEPTH`] bounds the recursion.
     fn read_source(&mut self, source: Source<'_>) {
         let mut scanner = Scanner::new(source.text);
         let mut words = Vec::new();
@@ -129,7 +129,7 @@ impl<'a> ZoneReader<'a> {
         } else {
             self.state.owner = Owner::Unreadable;
             let owner = field::name(first, &self.state.origin)?;
-            // Even where the rest is wrong, the entries below belong to this name.
+            // The entries below belong to this name even if the rest of this entry is invalid.
             self.state.owner = Owner::Is(owner.canonical().as_ref().to_name());
             rest
         };
@@ -216,7 +216,8 @@ impl<'a> ZoneReader<'a> {
         }
         let number = u32::try_from(self.included.len()).unwrap_or(u32::MAX); // below MAX_INCLUDES
         self.included.push(path);
-        // RFC 1035 section 5.1: the including file's origin stands; BIND keeps its owner, too.
+        // RFC 1035 section 5.1: the including file keeps its origin. As in BIND, it also keeps its
+        // owner name.
         let outer_origin = self.state.origin.clone();
         let outer_owner = self.state.owner.clone();
         if let Some(origin) = origin {
@@ -232,7 +233,7 @@ impl<'a> ZoneReader<'a> {
         Ok(())
     }
 
-    /// The path that the caller is asked for.
+    /// The path to pass to the closure.
     fn path_of(&self, file: &Word<'_>, source: Source<'_>) -> Result<String, Fault> {
         let mut bytes = Vec::new();
         push_string(file.text, &mut bytes).map_err(|error| file.fault(error.to_string()))?;
@@ -273,7 +274,7 @@ impl<'a> ZoneReader<'a> {
         Err(self.faults)
     }
 
-    /// Gives the builder's errors their places.
+    /// Adds positions to the errors of the builder.
     fn blame(&mut self, errors: Vec<ZoneError>) {
         let unread = !self.faults.is_empty();
         for error in errors {
@@ -299,7 +300,7 @@ impl<'a> ZoneReader<'a> {
 }
 
 impl State {
-    /// Reads `[TTL] [class] type data`, TTL and class in either order. The data are left in
+    /// Reads `[TTL] [class] type data`, with TTL and class in either order. Stores the RDATA in
     /// `rdata`.
     fn record(&mut self, first: &Word<'_>, words: &[Word<'_>]) -> Result<(u32, RecordType), Fault> {
         let mut ttl = None;
@@ -332,7 +333,7 @@ impl State {
         record_data::read(&data, &mut self.rdata)?;
         let ttl = match ttl.or(self.default_ttl).or(self.last_ttl) {
             Some(ttl) => ttl,
-            // Files older than RFC 2308 have no other TTL than that field.
+            // Files older than RFC 2308 have no other default TTL.
             None if rtype == RecordType::SOA => soa_minimum(&self.rdata),
             None => {
                 return Err(first.fault(
@@ -361,7 +362,7 @@ fn ttl_of(word: &Word<'_>) -> Result<u32, Fault> {
     })
 }
 
-/// Whether the word is the class IN; another class is an error.
+/// Whether the word is the class IN. Another class is an error.
 fn is_class_in(word: &Word<'_>) -> Result<bool, Fault> {
     if word.is("IN") || word.is("CLASS1") {
         return Ok(true);
@@ -376,7 +377,7 @@ fn is_class_in(word: &Word<'_>) -> Result<bool, Fault> {
     Ok(false)
 }
 
-/// Reads a text that is one record.
+/// Reads a text with exactly one record.
 pub(super) fn single(text: &str, origin: &Name) -> Result<ZoneRecord, Fault> {
     let start = TextPosition { line: 1, offset: 0 };
     let mut scanner = Scanner::new(text);

@@ -1,8 +1,9 @@
-//! The data of a record, from words to wire form.
+//! Converts the RDATA of a record from words to wire form.
 //!
-//! [`form`] has a row for each type: a name is completed with the origin and keeps its letters, escapes mean what
-//! RFC 1035 section 5.1 says, and a word too many is an error. Every type can be written as
-//! `\# length hexadecimal` (RFC 3597 section 5), and those without a presentation format only so.
+//! [`form`] has a row for each type. A relative name is completed with the origin and keeps its
+//! letter case, escapes follow RFC 1035 section 5.1, and an extra word is an error. Every type
+//! accepts the form `\# length hexadecimal` (RFC 3597 section 5); a type without a presentation
+//! format accepts no other.
 
 use crate::dns::{RecordType, rrset::MAX_RDATA};
 
@@ -16,7 +17,7 @@ use super::{
     services, svcb, types,
 };
 
-/// The type that a word names.
+/// Parses a record type.
 pub(super) fn type_of(word: &Word<'_>) -> Result<RecordType, Fault> {
     if word.quoted {
         return Err(word.fault("here the record type should stand, without quotation marks"));
@@ -29,7 +30,7 @@ pub(super) fn type_of(word: &Word<'_>) -> Result<RecordType, Fault> {
     })
 }
 
-/// Reads the data of a record into `out`.
+/// Replaces the contents of `out` with the RDATA of a record.
 pub(super) fn read(data: &RdataText<'_, '_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     out.clear();
     match (data.words, form::of(data.rtype)) {
@@ -77,7 +78,7 @@ fn by_form(data: &RdataText<'_, '_>, form: &RdataForm, out: &mut Vec<u8>) -> Res
     }
 }
 
-/// A field that takes all words that are left.
+/// Reads a field that takes all remaining words.
 fn all_words(
     field: RdataField,
     words: &[Word<'_>],
@@ -95,7 +96,7 @@ fn all_words(
         RdataField::Ipseckey => gateway::ipseckey(data, out),
         RdataField::Amtrelay => gateway::amtrelay(data, out),
         RdataField::Hip => gateway::hip(data, out),
-        // Strings, the only one left of those that take the rest.
+        // Strings are the only other field that takes all remaining words.
         _ => {
             for word in words {
                 field::string(word, out)?;
@@ -132,7 +133,8 @@ fn explain(mut fault: Fault, rtype: RecordType, form: &RdataForm) -> Fault {
     fault
 }
 
-/// RFC 3597 section 5: `\#`, the length, and so many bytes in hexadecimal.
+/// Reads the generic form of RFC 3597 section 5: `\#`, the length, and that many bytes in
+/// hexadecimal.
 fn generic(mark: &Word<'_>, words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let (length, digits) = words
         .split_first()

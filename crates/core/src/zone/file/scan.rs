@@ -1,23 +1,23 @@
-//! From the text of a zone file to its entries: the words of one record or directive, with their
-//! places.
+//! Splits the text of a zone file into entries: the words of one record or directive, with their
+//! positions.
 //!
-//! Quotation marks, parentheses, comments and line ends are dealt with here and nowhere else.
-//! Escapes are only stepped over, so that an escaped blank or semicolon is part of its word: what
-//! they stand for depends on whether the word is a name or a string. Every byte is looked at a
-//! bounded number of times, whatever the text.
+//! Only this module handles quotation marks, parentheses, comments and line ends. It skips over
+//! escapes, so that an escaped blank or semicolon is part of its word; their meaning depends on
+//! whether the word is a name or a string. It reads every byte a bounded number of times for any
+//! text.
 
 use super::Fault;
 
-/// The most words of one entry: the data of a record have at most 65 535 bytes, and no sensible
-/// file spends more than a word on each.
+/// The maximum number of words in an entry. RDATA has at most 65 535 bytes, and a reasonable file
+/// uses at most one word per byte.
 const MAX_WORDS: usize = 66_000;
 
-/// Where something stands in a text.
+/// A position in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TextPosition {
-    /// From 1.
+    /// The line, from 1.
     pub(super) line: u32,
-    /// In bytes from the start of the text.
+    /// The offset in bytes from the start of the text.
     pub(super) offset: usize,
 }
 
@@ -31,19 +31,19 @@ impl TextPosition {
     }
 }
 
-/// One word of an entry, escapes and all.
+/// One word of an entry, with its escapes unresolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word<'t> {
-    /// Without the quotation marks around it, if it had any. Those of `key="value"` are left in.
+    /// The text without enclosing quotation marks. In `key="value"` they remain.
     pub(super) text: &'t str,
     pub(super) quoted: bool,
-    /// There is a quotation inside the word, as parameters of SVCB may have it.
+    /// The word contains a quotation, as in SVCB parameters.
     pub(super) mixed: bool,
     pub(super) place: TextPosition,
 }
 
 impl Word<'_> {
-    /// Whether the word is `text`, not quoted, in any case.
+    /// Whether the word is `text`, unquoted and in any letter case.
     pub(super) fn is(&self, text: &str) -> bool {
         !self.quoted && self.text.eq_ignore_ascii_case(text)
     }
@@ -63,10 +63,10 @@ pub(super) struct Scanner<'t> {
     line: u32,
 }
 
-/// One entry; its words are with the caller.
+/// One entry. The caller holds its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogicalLine {
-    /// The line began with a blank: the entry has the owner of the one before.
+    /// The line begins with a blank, so the entry has the owner name of the previous one.
     pub(super) indented: bool,
 }
 
@@ -79,11 +79,11 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Reads the next entry that has words into `words`; `None` at the end of the text.
+    /// Reads the next non-empty entry into `words`. Returns `None` at the end of the text.
     ///
     /// # Errors
-    /// What is wrong with the form of the entry. The rest of the line has been skipped, so that
-    /// reading can go on.
+    /// If the syntax of the entry is invalid. The rest of the line is skipped, so that reading can
+    /// continue.
     pub(super) fn next_entry(
         &mut self,
         words: &mut Vec<Word<'t>>,
@@ -154,7 +154,7 @@ impl<'t> Scanner<'t> {
         self.fault("this parenthesis closes none; remove it, or escape it as \\)")
     }
 
-    /// A word between quotation marks; it ends on the line where it began.
+    /// Reads a quoted word, which must end on its first line.
     fn quoted(&mut self) -> Result<Word<'t>, Fault> {
         let place = self.place();
         self.quotation(place)?;
@@ -169,7 +169,7 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    /// Steps over a quotation, from its first mark to behind its last.
+    /// Skips a quotation, including both marks.
     fn quotation(&mut self, place: TextPosition) -> Result<(), Fault> {
         self.at += 1;
         loop {
@@ -195,7 +195,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A word that ends before a blank, a parenthesis, a comment or the line's end.
+    /// Reads an unquoted word. A blank, parenthesis, comment or line end terminates it.
     fn word(&mut self) -> Result<Word<'t>, Fault> {
         let place = self.place();
         let mut mixed = false;
@@ -226,7 +226,7 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    /// Steps over a backslash and what follows it, the first byte of `\DDD` being enough here.
+    /// Skips a backslash and the next byte. For `\DDD`, skipping the first digit is sufficient.
     fn escape(&mut self) -> Result<(), Fault> {
         match self.byte(self.at + 1) {
             None | Some(b'\n' | b'\r') => {

@@ -1,4 +1,5 @@
-//! The data of a WKS record behind its address (RFC 1035 section 3.4.2): a protocol, and the ports of its services.
+//! Reads the RDATA of a WKS record after its address (RFC 1035 section 3.4.2): a protocol and the
+//! ports of its services.
 
 use super::{
     Fault,
@@ -9,7 +10,7 @@ use super::{
 
 /// Protocols by name.
 const PROTOCOLS: [(&str, u8); 3] = [("ICMP", 1), ("TCP", 6), ("UDP", 17)];
-/// The services that old files name, by their ports (RFC 1010); others are written as numbers.
+/// Service names in old files and their ports (RFC 1010). Other services are written as numbers.
 const SERVICES: [(&str, u16); 16] = [
     ("ECHO", 7),
     ("DISCARD", 9),
@@ -29,7 +30,7 @@ const SERVICES: [(&str, u16); 16] = [
     ("NTP", 123),
 ];
 
-/// `protocol service ...`
+/// Syntax: `protocol service ...`
 pub(super) fn read(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let Some((protocol, services)) = words.split_first() else {
         return Ok(());

@@ -1,8 +1,9 @@
-//! The data of SVCB and HTTPS records (RFC 9460 section 2.1).
+//! Reads the RDATA of SVCB and HTTPS records (RFC 9460 section 2.1).
 //!
-//! The parameters are sorted, as the wire wants them, and each may stand there once. hickory-proto's reader was tried: it
-//! takes the parameters in the order given, does not complete the target with the origin, knows no escapes in values, and
-//! panics where a list of protocols has an empty item.
+//! The output has the parameters in ascending order of key, as the wire format requires; a
+//! duplicate is an error. hickory-proto's reader is unsuitable: it keeps the parameters in the
+//! given order, does not complete the target with the origin, does not support escapes in values,
+//! and panics on an empty item in a protocol list.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -28,7 +29,7 @@ const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
 const OHTTP: u16 = 8;
 
-/// The names of parameters and their numbers (RFC 9460 section 14.3.2, RFC 9461, RFC 9540).
+/// Parameter names and numbers (RFC 9460 section 14.3.2, RFC 9461, RFC 9540).
 const KEYS: [(&str, u16); 9] = [
     ("mandatory", MANDATORY),
     ("alpn", ALPN),
@@ -41,7 +42,7 @@ const KEYS: [(&str, u16); 9] = [
     ("ohttp", OHTTP),
 ];
 
-/// One parameter as written.
+/// One parameter in presentation format.
 struct Param<'t> {
     key: u16,
     value: Option<&'t str>,
@@ -85,7 +86,7 @@ fn key_of(text: &str) -> Option<u16> {
     let named = KEYS.iter().find(|(name, _)| *name == text);
     let number = || {
         let digits = text.strip_prefix("key")?;
-        // RFC 9460 section 2.1: without leading zeros; section 14.3.2: 65535 is invalid.
+        // RFC 9460 section 2.1 forbids leading zeros; section 14.3.2 makes 65535 invalid.
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
         let canonical = plain && (digits == "0" || !digits.starts_with('0'));
         let number: Option<u16> = canonical.then(|| digits.parse().ok())?;
@@ -158,14 +159,14 @@ impl Param<'_> {
                     word.fault(format!("the value cannot be read as base 64: {error}"))
                 })?;
             }
-            // A path, or a key that has no form of its own: the bytes themselves.
+            // A path, or a key without a specific form: the bytes are the value.
             _ => wire = bytes,
         }
         Ok(wire)
     }
 }
 
-/// The items of a list, by commas; one that is part of an item stands behind a backslash, as does a backslash (RFC 9460
+/// Splits a list at its commas. A backslash escapes a comma or a backslash within an item (RFC 9460
 /// appendix A.1).
 fn items(word: &Word<'_>, value: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     let mut items = vec![Vec::new()];
@@ -196,7 +197,7 @@ fn items(word: &Word<'_>, value: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     Ok(items)
 }
 
-/// A value that can only be of plain characters.
+/// Requires an ASCII value.
 fn plain(word: &Word<'_>, bytes: &[u8]) -> Result<String, Fault> {
     let text = std::str::from_utf8(bytes)
         .ok()
@@ -205,7 +206,7 @@ fn plain(word: &Word<'_>, bytes: &[u8]) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-/// A value, or an item of one, with a parser of its own; without a sign.
+/// Parses a value or list item as `T`. It rejects a leading plus sign.
 fn part<T: FromStr>(word: &Word<'_>, text: &str, what: &str) -> Result<T, Fault> {
     let value = (!text.starts_with('+'))
         .then(|| text.parse().ok())
@@ -213,7 +214,7 @@ fn part<T: FromStr>(word: &Word<'_>, text: &str, what: &str) -> Result<T, Fault>
     value.ok_or_else(|| word.fault(format!("the value cannot be read: {text:?} is not {what}")))
 }
 
-/// The keys of `mandatory` in ascending order, as the wire wants them (RFC 9460 section 8).
+/// The keys of `mandatory` in ascending order, as the wire format requires (RFC 9460 section 8).
 fn mandatory(word: &Word<'_>, value: &str) -> Result<Vec<u8>, Fault> {
     let mut keys = Vec::new();
     for item in value.split(',') {

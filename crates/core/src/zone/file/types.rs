@@ -1,13 +1,14 @@
-//! Sets of record types, as bitmaps.
+//! Encodes sets of record types as bitmaps.
 
 use super::{Fault, field, scan::Word};
 
-/// Types per block of the bitmap (RFC 4034 section 4.1.2).
+/// Types per window of the bitmap (RFC 4034 section 4.1.2).
 const WINDOW: u16 = 256;
-/// The first type that the older bitmap cannot hold (RFC 2535 section 5.2).
+/// The first type that does not fit into the NXT bitmap (RFC 2535 section 5.2).
 const OLD_END: u16 = 128;
 
-/// The bitmap of NSEC, NSEC3 and CSYNC (RFC 4034 section 4.1.2): blocks of 256 types, each with its number and length.
+/// Writes the bitmap of NSEC, NSEC3 and CSYNC (RFC 4034 section 4.1.2): windows of 256 types, each
+/// with its number and length.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "there are 256 windows of at most 32 bytes"
@@ -28,7 +29,7 @@ pub(super) fn bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault>
     Ok(())
 }
 
-/// The bitmap of NXT (RFC 2535 section 5.2): one run of bits, for the types below 128.
+/// Writes the bitmap of NXT (RFC 2535 section 5.2): one run of bits, for types below 128.
 pub(super) fn old_bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut types = Vec::with_capacity(words.len());
     for word in words {
@@ -42,7 +43,8 @@ pub(super) fn old_bitmap(words: &[Word<'_>], out: &mut Vec<u8>) -> Result<(), Fa
     Ok(())
 }
 
-/// One bit for each place, the first in the highest bit; no zero bytes at the end.
+/// Sets one bit for each position. Position 0 is the highest bit of the first byte; there are no
+/// trailing zero bytes.
 pub(super) fn bits(places: impl IntoIterator<Item = usize>) -> Vec<u8> {
     let mut bits = Vec::new();
     for at in places {

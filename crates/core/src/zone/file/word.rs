@@ -1,4 +1,4 @@
-//! What one word of a zone file stands for: a name, a string, a time.
+//! Parses single words of a zone file: names, strings and times.
 
 use crate::dns::{
     NameBuf, NameError, NameRef,
@@ -6,11 +6,12 @@ use crate::dns::{
     rrset::MAX_TTL,
 };
 
-/// A name in wire form, its letters as written: data keep their case, owners lose it.
+/// A name in wire form with its letter case as written. RDATA keeps the case; owner names are
+/// lower-cased.
 #[derive(Clone)]
 pub(super) struct WrittenName {
     bytes: [u8; MAX_NAME],
-    /// Bytes in use, the root byte not counted while the name is being written.
+    /// The number of used bytes; it excludes the root byte while the name is incomplete.
     len: usize,
 }
 
@@ -26,8 +27,8 @@ impl WrittenName {
         }
     }
 
-    /// Reads a name in master-file form; one without a final dot is completed with `origin`, and
-    /// `@` is the origin itself.
+    /// Parses a name in master-file form. A name without a final dot is completed with `origin`;
+    /// `@` is the origin.
     pub(super) fn parse(text: &str, origin: &Self) -> Result<Self, NameError> {
         match text {
             "@" => return Ok(origin.clone()),
@@ -67,9 +68,9 @@ impl WrittenName {
         self.bytes.get(..self.len).unwrap_or(&[0])
     }
 
-    /// The name as names are compared.
+    /// The name in canonical form, for comparisons.
     pub(super) fn canonical(&self) -> NameBuf {
-        // It was written label by label within the limits, so it can be read.
+        // The name was written within the limits, so it is readable.
         NameBuf::read(self.wire()).map_or_else(|_| NameBuf::new(), |(name, _)| name)
     }
 
@@ -95,7 +96,7 @@ impl WrittenName {
     }
 }
 
-/// A label while it is being read.
+/// A label during parsing.
 struct Label {
     bytes: [u8; MAX_LABEL],
     len: usize,
@@ -118,7 +119,7 @@ impl Label {
     }
 }
 
-/// The byte that `\X` or `\DDD` stands for (RFC 1035 section 5.1); the backslash has been read.
+/// Decodes `\X` or `\DDD` after its backslash (RFC 1035 section 5.1).
 fn unescape(rest: &mut &[u8]) -> Result<u8, NameError> {
     let (&first, after) = rest.split_first().ok_or(NameError::BadEscape)?;
     if !first.is_ascii_digit() {
@@ -135,8 +136,8 @@ fn unescape(rest: &mut &[u8]) -> Result<u8, NameError> {
     value.ok_or(NameError::BadEscape)
 }
 
-/// Adds the bytes of a string to `out`, escapes resolved. Characters outside ASCII stand for
-/// their UTF-8 bytes.
+/// Appends the bytes of a string to `out` and resolves escapes. Non-ASCII characters become their
+/// UTF-8 bytes.
 pub(super) fn push_string(text: &str, out: &mut Vec<u8>) -> Result<(), NameError> {
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -149,8 +150,8 @@ pub(super) fn push_string(text: &str, out: &mut Vec<u8>) -> Result<(), NameError
     Ok(())
 }
 
-/// A time in seconds: `3600`, or with units as in `1w2d3h4m5s`. `None` when it is none, or
-/// longer than a TTL can be (RFC 2181 section 8).
+/// Parses a time in seconds: `3600`, or with units as in `1w2d3h4m5s`. Returns `None` if it is
+/// invalid or exceeds the maximum TTL (RFC 2181 section 8).
 pub(super) fn time(text: &str) -> Option<u32> {
     let mut total = 0u32;
     let mut number: Option<u32> = None;
@@ -170,7 +171,7 @@ pub(super) fn time(text: &str) -> Option<u32> {
         };
         total = total.checked_add(number.take()?.checked_mul(unit)?)?;
     }
-    // What is left after the last unit is in seconds; nothing at all is no time.
+    // A number without a unit is in seconds; empty text is not a time.
     let rest = match (number, text.is_empty()) {
         (Some(number), _) => number,
         (None, false) => 0,
