@@ -35,7 +35,7 @@ pub struct FinishedQuery<'a> {
 pub enum Latency {
     /// Already known.
     Known(Duration),
-    /// The latency of its batch, which [`Recorder::batch_took`](super::Recorder::batch_took)
+    /// The latency of its batch, which [`Recorder::batch_took`](crate::telemetry::Recorder::batch_took)
     /// reports at the end.
     Batch {
         /// When the batch was read.

@@ -12,11 +12,11 @@ pub(crate) enum ReloadRefused {
     #[error("there is no configuration file; start with --config to have one that can be reloaded")]
     NoFile,
     /// The configuration came from a pipe or device. Its content can be read only once.
-    #[error("{} is no regular file and cannot be read twice", .0.display())]
+    #[error("{} is not a regular file and cannot be read twice", .0.display())]
     ReadOnce(PathBuf),
     /// The file was regular, but the path now refers to something else, and reading from that might
     /// never end.
-    #[error("{} is no regular file any more", .0.display())]
+    #[error("{} is no longer a regular file", .0.display())]
     NotAFile(PathBuf),
     /// The file is invalid.
     #[error("{0}")]

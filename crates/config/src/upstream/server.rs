@@ -134,7 +134,7 @@ pub enum ServerError {
     #[error("`#` and a name are for tls:// and https://: there is no certificate without TLS")]
     NameWithoutTls,
     /// The text after `#` is not a name.
-    #[error("behind `#` stands the name of the server's certificate, such as dns.google: {0}")]
+    #[error("after `#`, write the name of the server's certificate, such as dns.google: {0}")]
     BadName(#[from] NameError),
     /// The text after `#` is a DNS name that a certificate cannot have.
     #[error(

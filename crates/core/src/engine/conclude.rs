@@ -21,7 +21,7 @@ use super::{
 /// The text of a stale response.
 const STALE: &str = "no upstream answers";
 /// The text of a stale response that replaces a denial.
-const BRIDGES: &str = "the upstream says now that there is none";
+const BRIDGES: &str = "the upstream now denies that the record exists";
 /// The text of a response with an endless chain:
 /// [`MAX_ALIASES`](crate::dns::response::MAX_ALIASES).
 const ENDLESS: &str = "aliases (CNAME) in a circle, or more than 10 of them";
