@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   decide ─▶ Grant (borrowed, costs nothing) ─▶ permit() ─▶ Permit (owned) ─▶ an upstream
-//!     └─▶ a cache lookup with the grant: most questions end here
+//!                 └─▶ a cache lookup with the grant: most questions end here
 //! ```
 //!
 //! An upstream accepts only a [`Permit`]. It comes either from the [`Grant`] that a decision made
