@@ -188,7 +188,12 @@ async fn run(
     }
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
     telemetry.event(LogSeverity::Notice, "stopped", &[]);
-    telemetry.flush(FLUSH_PATIENCE);
+    if !telemetry.flush(FLUSH_PATIENCE) {
+        let message =
+            "the process ends before every log line is written: the lines that still wait are lost";
+        telemetry.event(LogSeverity::Warning, message, &[]);
+        telemetry.flush(FLUSH_PATIENCE / 10);
+    }
     // The reason why a worker ended takes precedence.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
 }

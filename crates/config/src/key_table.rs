@@ -16,6 +16,14 @@ pub(super) fn required(what: &str) -> &'static [&'static str] {
     found.map_or(&[], |(_, keys)| keys)
 }
 
+/// The keys of a rule that restrict it. Without a value they are errors.
+const RESTRICTIONS: [&str; 5] = ["groups", "types", "addresses", "cname", "until"];
+
+/// Whether a key of a mapping restricts what it allows.
+pub(super) fn restricts(what: &str, key: &str) -> bool {
+    what == "a rule" && RESTRICTIONS.contains(&key)
+}
+
 /// Keys of the format before its first release: the mapping, the former key, and its replacement.
 pub(super) const FORMER: [(&str, &str, &str); 6] = [
     ("a rule", "answer", "records"),

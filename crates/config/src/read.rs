@@ -17,7 +17,7 @@ use serde::{
 
 use super::{
     error::{Faults, Message, Place, nearest, quoted},
-    key_table::{FORMER, required},
+    key_table::{FORMER, required, restricts},
     yaml::{Entry, Node, Value},
 };
 
@@ -254,6 +254,26 @@ impl<'t> Reader<'t, '_, '_> {
     }
 }
 
+impl Reader<'_, '_, '_> {
+    /// Reports keys that restrict and have no value. Left out, they would restrict nothing, which nobody means who
+    /// writes them.
+    fn empty_restrictions(self, what: &str, entries: &[&Entry]) {
+        let empty = entries
+            .iter()
+            .filter(|entry| entry.node.value == Value::Null && restricts(what, entry.name()));
+        for entry in empty {
+            self.push(entry.key.place, || {
+                let text = format!(
+                    "`{}` has no value, so {what} would not be restricted by it",
+                    entry.name()
+                );
+                let help = "write a value, or leave the key out".to_owned();
+                (Message::of("the key has no value", text), Some(help))
+            });
+        }
+    }
+}
+
 /// Sections whose keys are names that the operator chooses: the description of an entry, and an example.
 const NAMED: [(&str, &str, Option<&str>); 3] = [
     (
@@ -332,6 +352,7 @@ impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
         if keys {
             self.missing_keys(what, &entries);
         }
+        self.empty_restrictions(what, &entries);
         // A key without a value counts as left out.
         entries.retain(|entry| entry.node.value != Value::Null);
         visitor.visit_map(Fields {

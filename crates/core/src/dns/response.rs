@@ -4,7 +4,7 @@
 //! Parsing discards all records that the question does not lead to, regardless of client and
 //! policy, so that a record of another name never enters a response or the cache. The policy in
 //! force at the time of each response decides which of the remaining records may pass
-//! (`engine::filter`).
+//! (the response filter of `engine`).
 
 mod cursor;
 mod decompress;

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   decide ─▶ Grant (borrowed, costs nothing) ─▶ permit() ─▶ Permit (owned) ─▶ an upstream
-//!     └─▶ the cache is asked by the grant: most end here
+//!                 └─▶ a cache lookup with the grant: most questions end here
 //! ```
 //!
 //! An upstream accepts only a [`Permit`]. It comes either from the [`Grant`] that a decision made
 //! for this question, or from [`Permit::probe`], whose name is under a fixed suffix and contains no
-//! client input. So by construction
-//! only probes and the questions that the policy lets through reach an upstream.
+//! client input. So by construction only probes and the questions that the policy lets through reach
+//! an upstream.
 
 use super::{Forwarding, Ranges, RuleId, UpstreamId};
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
