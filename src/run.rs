@@ -188,12 +188,7 @@ async fn run(
     }
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
     telemetry.event(LogSeverity::Notice, "stopped", &[]);
-    if !telemetry.flush(FLUSH_PATIENCE) {
-        let message =
-            "the process ends before every log line is written: the lines that still wait are lost";
-        telemetry.event(LogSeverity::Warning, message, &[]);
-        telemetry.flush(FLUSH_PATIENCE / 10);
-    }
+    write_last_lines(&telemetry);
     // The reason why a worker ended takes precedence.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
 }
@@ -216,6 +211,17 @@ fn bind(
         );
     }
     Ok(server)
+}
+
+/// Writes the log lines that still wait. Reports it if some are lost, because the process ends.
+fn write_last_lines(telemetry: &Telemetry) {
+    if telemetry.flush(FLUSH_PATIENCE) {
+        return;
+    }
+    let message =
+        "the process ends before every log line is written: the lines that still wait are lost";
+    telemetry.event(LogSeverity::Warning, message, &[]);
+    telemetry.flush(FLUSH_PATIENCE / 10);
 }
 
 /// Finishes the in-flight queries first, then stops the admin pages.
