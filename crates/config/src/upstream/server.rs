@@ -238,11 +238,11 @@ fn check_usable(address: IpAddr) -> Result<(), ServerError> {
     let what = match address {
         _ if address.is_unspecified() => "the unspecified address",
         _ if address.is_multicast() => "a multicast address",
-        IpAddr::V4(v4) if v4.is_broadcast() => "the address of everybody",
+        IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => return Err(ServerError::Mapped(v4)),
             None if v6.is_unicast_link_local() => {
-                "an address of one link, and there is no telling which"
+                "a link-local address, which needs an interface"
             }
             None => return Ok(()),
         },
