@@ -241,9 +241,7 @@ fn check_usable(address: IpAddr) -> Result<(), ServerError> {
         IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => return Err(ServerError::Mapped(v4)),
-            None if v6.is_unicast_link_local() => {
-                "a link-local address, which needs an interface"
-            }
+            None if v6.is_unicast_link_local() => "a link-local address, which needs an interface",
             None => return Ok(()),
         },
         IpAddr::V4(_) => return Ok(()),
