@@ -153,6 +153,14 @@ impl Worker {
         }
     }
 
+    /// Records a query that ends without its upstream. Returns the length of its reply, if it gets one.
+    fn finish(&mut self, step: &Step, message: ClientMessage<'_>, out: &[u8]) -> Option<usize> {
+        let len = step.len();
+        let reply = out.get(..len).unwrap_or_default();
+        self.record(*step.outcome(), message, reply, step.rejected());
+        (len > 0).then_some(len)
+    }
+
     /// Submits a query that must wait. If no slot is free, returns the length of the reply.
     fn wait(
         &mut self,
@@ -185,10 +193,7 @@ impl Worker {
         let instead =
             stale.and_then(|permit| self.reply_unasked(permit, Failure::Shed, message, out));
         if let Some(step) = instead {
-            let len = step.len();
-            let reply = out.get(..len).unwrap_or_default();
-            self.record(*step.outcome(), message, reply, step.rejected());
-            return (len > 0).then_some(len);
+            return self.finish(&step, message, out);
         }
         let step = engine::fail(message.packet, message.transport, Reason::Shed, out);
         let failed = Outcome {
@@ -277,12 +282,7 @@ impl Handler for Worker {
                 None
             }
             Step::Forward(ask) => match self.admit(&ask, message, out) {
-                Err(step) => {
-                    let len = step.len();
-                    let reply = out.get(..len).unwrap_or_default();
-                    self.record(*step.outcome(), message, reply, step.rejected());
-                    (len > 0).then_some(len)
-                }
+                Err(step) => self.finish(&step, message, out),
                 Ok(admitted) => self.wait(*ask, admitted, message, out, responder),
             },
         }
