@@ -160,11 +160,20 @@ fn crafted_names_cost_as_much_as_others() {
     // Who knows the seed makes each name cost a walk through half of those before it.
     let (nodes, blocks) = steps(&crafted(1_000), &KNOWN);
     assert!(nodes > 100_000 && blocks > 100_000, "{nodes} {blocks}");
-    let count = 60_000;
-    let own = Seed::of_process();
-    let (crafted, others) = (steps(&crafted(count), own), steps(&others(count), own));
-    for (crafted, others) in [(crafted.0, others.0), (crafted.1, others.1)] {
-        assert!(crafted * 4 < others * 5, "{crafted} and {others}");
+    // Without it, they cost as much as others under most seeds. One seed in some hundred makes either of the two
+    // lists cost a few times more, so the medians over fixed seeds are compared.
+    let (crafted, others) = (crafted(10_000), others(10_000));
+    let (mut nodes, mut blocks) = (Vec::new(), Vec::new());
+    for begin in 1..=15_u64 {
+        let begin = begin.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = &*Box::leak(Box::new(Seed::of(begin, begin.rotate_left(32))));
+        let (crafted, others) = (steps(&crafted, seed), steps(&others, seed));
+        nodes.push(100 * crafted.0 / others.0);
+        blocks.push(100 * crafted.1 / others.1);
+    }
+    for percent in [&mut nodes, &mut blocks] {
+        percent.sort_unstable();
+        assert!(percent[percent.len() / 2] < 125, "{percent:?}");
     }
 }
 
