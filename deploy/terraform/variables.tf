@@ -112,7 +112,7 @@ variable "config" {
 }
 
 variable "config_files" {
-  description = "Files that the configuration names, such as lists of names and zones: relative path to text. All together with the configuration they may have 190 KiB; beyond that use config_bucket."
+  description = "Files that the configuration names, such as lists of names and zones: relative path to text. Together with the configuration and the machine's own set-up they may have 256 KiB; beyond that use config_bucket."
   type        = map(string)
   default     = {}
 

@@ -365,7 +365,7 @@ class Applied(unittest.TestCase):
                 self.assertIn(message, " ".join((done.stdout + done.stderr).replace("│", " ").split()))
 
     def test_a_configuration_beyond_the_metadatas_limit_is_sent_to_a_bucket(self):
-        project = self.project(call(config_files='{ "a.txt" = join("\\n", [for i in range(30000) : "n${i}.example"]) }'))
+        project = self.project(call(config_files='{ "a.txt" = join("\\n", [for i in range(1000) : format("n%s.%0300d.example", i, 0)]) }'))
         done = project.run("plan", "-no-color", "-input=false")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("config_bucket", done.stdout + done.stderr)
