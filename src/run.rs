@@ -138,7 +138,13 @@ async fn run(
         }
         None => None,
     };
-    report::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
+    let digest = reloader.digest();
+    report::labels(
+        &telemetry,
+        &reloader.live().current(),
+        digest,
+        reloader.upstreams(),
+    );
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     let numbers = Arc::clone(&forwarder);
     let unread = server.unread();
@@ -166,7 +172,7 @@ async fn run(
             signals::started();
             telemetry.health().ready();
             let pages = admin.as_ref().map(AdminServer::address);
-            start_log::ready(&telemetry, server.addresses(), pages, &summary);
+            start_log::ready(&telemetry, server.addresses(), pages, &summary, digest);
             systemd::ready(&summary);
             self_watch(&telemetry, &server, &mut watches);
             let keep = |signals| {

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use serde_json::json;
 
 use crate::telemetry::{LogSeverity, Telemetry};
+use dnsgate_config::PolicyDigest;
 use dnsgate_core::dns::Transport;
 
 /// Logs the listeners and a summary of the configuration.
@@ -13,6 +14,7 @@ pub(super) fn ready(
     listen: &[(Transport, SocketAddr)],
     admin: Option<SocketAddr>,
     summary: &str,
+    digest: PolicyDigest,
 ) {
     let shown = |(transport, address): &(Transport, SocketAddr)| {
         format!("{}://{address}", transport.as_str())
@@ -23,6 +25,7 @@ pub(super) fn ready(
         ("listen", json!(listen)),
         ("admin", json!(admin)),
         ("configuration", json!(summary)),
+        ("policy_digest", json!(digest.to_string())),
     ];
     telemetry.event(LogSeverity::Notice, "ready", &fields);
 }

@@ -13,6 +13,7 @@ use super::{
     case::{self, CaseEntry},
     conflict,
     contents::{Built, Contents},
+    digest,
     error::{Faults, Message, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
     given::{Given, List},
@@ -185,6 +186,7 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
             upstreams: &upstreams.list,
         },
     );
+    let names = digest::names(&rules);
     let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {
@@ -197,12 +199,21 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     let policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
     notes.extend(warn::own_data(&policy, &parts, &upstreams.list, faults));
+    let policy = match observe {
+        Some(upstream) => policy.observing(upstream),
+        None => policy,
+    };
+    let in_force = digest::InForce {
+        policy: &policy,
+        names: &names,
+        zones: &parts.zones,
+        upstreams: &upstreams.list,
+        deny_with,
+    };
     Some(Config {
         startup,
-        policy: match observe {
-            Some(upstream) => policy.observing(upstream),
-            None => policy,
-        },
+        digest: in_force.digest(),
+        policy,
         zones: parts.zones,
         upstreams: upstreams.list,
         summary,
