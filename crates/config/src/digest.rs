@@ -119,19 +119,31 @@ fn named(pattern: &Pattern) -> (&[u8], &'static str) {
     (pattern.name().wire(), form)
 }
 
-/// What the digest of a policy is computed from.
-pub(super) struct InForce<'p> {
-    pub(super) policy: &'p Policy,
-    /// The hash of each rule's names, from [`names`].
-    pub(super) names: &'p [Hash],
-    pub(super) zones: &'p [Zone],
-    pub(super) upstreams: &'p [Upstream],
-    pub(super) deny_with: DenyWith,
+/// The digest of a policy with the zones and upstreams that it refers to by number; `names` are the
+/// hashes of each rule's names.
+pub(super) fn of(
+    policy: &Policy,
+    names: &[Hash],
+    zones: &[Zone],
+    upstreams: &[Upstream],
+) -> PolicyDigest {
+    let parts = InForce {
+        policy,
+        zones,
+        upstreams,
+    };
+    parts.digest(names)
+}
+
+/// What a policy consists of.
+struct InForce<'p> {
+    policy: &'p Policy,
+    zones: &'p [Zone],
+    upstreams: &'p [Upstream],
 }
 
 impl InForce<'_> {
-    /// The digest.
-    pub(super) fn digest(&self) -> PolicyDigest {
+    fn digest(&self, names: &[Hash]) -> PolicyDigest {
         let policy = self.policy;
         let groups = (0..).map(GroupId).zip(policy.groups());
         let clients = policy.range_starts().map(|start| {
@@ -139,10 +151,10 @@ impl InForce<'_> {
             let range = Record::new("clients").field("from", start.to_string());
             range.optional("group", group).end()
         });
-        let rules = (0..).map(RuleId).zip(policy.rules()).zip(self.names);
+        let rules = (0..).map(RuleId).zip(policy.rules()).zip(names);
         let observe = policy.observed().map(|it| self.forwarding(it, None));
         let record = Record::new("dnsgate policy 1")
-            .field("deny_with", self.deny_with.as_str())
+            .field("deny_with", policy.deny_unknown_client().with.as_str())
             .set("groups", groups.map(|(id, group)| self.group(id, group)))
             .set("clients", clients)
             .set(
