@@ -16,7 +16,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::serve::LiveSnapshot;
+use crate::{serve::LiveSnapshot, telemetry::Telemetry};
 use dnsgate_config::{
     self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, PolicyDigest, ReadFile,
     Startup,
@@ -158,10 +158,10 @@ impl Reloader {
         &self.live
     }
 
-    /// The digest of the current policy.
-    #[must_use]
-    pub(crate) const fn digest(&self) -> PolicyDigest {
-        self.digest
+    /// Registers the labels of the first configuration.
+    pub(crate) fn register(&self, telemetry: &Telemetry) {
+        let snapshot = self.live.current();
+        report::labels(telemetry, &snapshot, self.digest, self.upstreams());
     }
 
     /// The configuration file; `None` for the built-in configuration.

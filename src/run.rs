@@ -138,13 +138,7 @@ async fn run(
         }
         None => None,
     };
-    let digest = reloader.digest();
-    report::labels(
-        &telemetry,
-        &reloader.live().current(),
-        digest,
-        reloader.upstreams(),
-    );
+    reloader.register(&telemetry);
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     let numbers = Arc::clone(&forwarder);
     let unread = server.unread();
@@ -172,7 +166,7 @@ async fn run(
             signals::started();
             telemetry.health().ready();
             let pages = admin.as_ref().map(AdminServer::address);
-            start_log::ready(&telemetry, server.addresses(), pages, &summary, digest);
+            start_log::ready(&telemetry, server.addresses(), pages, &summary);
             systemd::ready(&summary);
             self_watch(&telemetry, &server, &mut watches);
             let keep = |signals| {

@@ -5,7 +5,6 @@ use std::{io, net::SocketAddr, time::Duration};
 use serde_json::json;
 
 use crate::telemetry::{LogSeverity, Telemetry};
-use dnsgate_config::PolicyDigest;
 use dnsgate_core::dns::Transport;
 
 /// Logs the listeners and a summary of the configuration.
@@ -14,18 +13,19 @@ pub(super) fn ready(
     listen: &[(Transport, SocketAddr)],
     admin: Option<SocketAddr>,
     summary: &str,
-    digest: PolicyDigest,
 ) {
     let shown = |(transport, address): &(Transport, SocketAddr)| {
         format!("{}://{address}", transport.as_str())
     };
     let listen: Vec<String> = listen.iter().map(shown).collect();
     let admin = admin.map(|address| address.to_string());
+    let digest = telemetry.shared().policy_digest();
+    let digest = digest.map(|digest| digest.to_string());
     let fields = [
         ("listen", json!(listen)),
         ("admin", json!(admin)),
         ("configuration", json!(summary)),
-        ("policy_digest", json!(digest.to_string())),
+        ("policy_digest", json!(digest)),
     ];
     telemetry.event(LogSeverity::Notice, "ready", &fields);
 }
