@@ -232,7 +232,7 @@ impl<'o> Draft<'o> {
     /// Denies what is at and below `name`, because something about it could not be read.
     pub(crate) fn close(&mut self, place: &Place, name: Name, layer: u32) {
         let pattern = Pattern::Subtree(name);
-        let said = Said::new("not-imported", pattern, Effect::Deny(None), layer);
+        let said = Said::new(CLOSED, pattern, Effect::Deny(None), layer);
         self.push(place, None, said, true);
     }
 
@@ -293,6 +293,14 @@ impl<'o> Draft<'o> {
         name
     }
 
+    /// Whether the operator named an upstream like that.
+    pub(crate) fn has_own_upstream(&self, name: &str) -> bool {
+        let name = label(name);
+        self.upstreams
+            .iter()
+            .any(|known| known.place.is_none() && known.name == name)
+    }
+
     /// The error if there were too many statements.
     pub(crate) fn check_size(&self) -> Result<(), ImportError> {
         match &self.too_many {
@@ -311,6 +319,9 @@ impl<'o> Draft<'o> {
         self.options.plain_names == PlainNames::Denied
     }
 }
+
+/// The rule that denies what is around something that could not be read.
+pub(crate) const CLOSED: &str = "not-imported";
 
 /// A denial as NXDOMAIN.
 pub(crate) const NXDOMAIN: Effect = Effect::Deny(Some(DenyWith::NxDomain));

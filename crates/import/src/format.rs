@@ -17,6 +17,7 @@ pub(crate) mod gcloud_dns;
 pub(crate) mod response_policy;
 pub(crate) mod route53;
 pub(crate) mod rpz;
+pub(crate) mod servers;
 pub(crate) mod unbound;
 
 /// Reads all files into the draft.

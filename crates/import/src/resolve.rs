@@ -18,7 +18,7 @@ use dnsgate_core::{
 
 use crate::{
     ImportError, Kept, Place,
-    draft::Draft,
+    draft::{self, Draft},
     statement::{Effect, Groups, Resolver, Statement, Types, ZoneData},
 };
 
@@ -44,6 +44,8 @@ struct Area {
 struct Decided {
     layer: u32,
     area: Area,
+    /// It stands for something that could not be read, so it takes what comes with it, too.
+    closes: bool,
 }
 
 /// The name, and whether it stands for the names below it.
@@ -82,6 +84,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_>) -> Result<(Vec<ReadyRule>, Vec<usiz
             let decided = areas.iter().map(|area| Decided {
                 layer: statement.layer,
                 area: area.clone(),
+                closes: statement.rule == draft::CLOSED,
             });
             let cell = cells.entry((name.clone(), *below)).or_default();
             cell.extend(decided);
@@ -124,15 +127,29 @@ fn areas_left(
         types: statement.types.clone(),
         groups: statement.groups.clone(),
     }];
+    // Something unread may be about any name: nothing is let through for it, and no wildcard answers. The data of one name stand.
+    let yields = match statement.effect {
+        Effect::Forward(_) => true,
+        Effect::Answer(_) => below,
+        Effect::Zone(_) | Effect::Deny(_) => false,
+    };
     let same = cells.get(&(name.clone(), below)).into_iter().flatten();
     for earlier in same {
-        cut(&mut areas, &earlier.area, universe);
+        if !earlier.closes || yields {
+            cut(&mut areas, &earlier.area, universe);
+        }
     }
     let mut above = name.as_ref().parent();
     while let Some(ancestor) = above {
         let decided = cells.get(&(ancestor.to_name(), true)).into_iter().flatten();
-        for earlier in decided.filter(|it| it.layer < statement.layer) {
-            cut(&mut areas, &earlier.area, universe);
+        for earlier in decided {
+            let before = match earlier.closes {
+                true => yields && earlier.layer <= statement.layer,
+                false => earlier.layer < statement.layer,
+            };
+            if before {
+                cut(&mut areas, &earlier.area, universe);
+            }
         }
         above = ancestor.parent();
     }
