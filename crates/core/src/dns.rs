@@ -9,7 +9,6 @@
 //! which order steps run (`engine`). It has no socket, clock or metric.
 
 pub mod code;
-pub mod edns;
 mod fault;
 pub mod name;
 pub mod query;

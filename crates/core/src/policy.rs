@@ -32,6 +32,7 @@ mod denial_text;
 mod disposition;
 mod embedded;
 mod explain;
+mod index_builder;
 mod name_index;
 pub mod pattern;
 mod permit;
@@ -44,9 +45,9 @@ mod special;
 #[cfg(test)]
 mod tests;
 mod ties;
-mod verdict;
 
 pub use conflict::Conflict;
+pub use decide::{Denial, DenialReason, Verdict, ZoneId};
 pub use disposition::Disposition;
 pub use explain::{Candidate, NearMiss};
 pub use pattern::{Pattern, PatternError};
@@ -59,7 +60,6 @@ pub use rule::{
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
-pub use verdict::{Denial, DenialReason, Verdict, ZoneId};
 
 use clients::ClientSet;
 use denial_text::DenialTexts;

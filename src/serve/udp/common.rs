@@ -2,7 +2,7 @@
 
 use std::{io, thread, time::Duration};
 
-use dnsgate_core::dns::edns::UDP_PAYLOAD;
+use dnsgate_core::dns::query::UDP_PAYLOAD;
 
 /// Maximum bytes of a query: the largest size that EDNS clients have announced. A legitimate query
 /// has a name of up to 255 bytes and some options. For longer datagrams, which are truncated, only

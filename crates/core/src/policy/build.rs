@@ -10,7 +10,8 @@ use super::{
     clients::ClientSet,
     conflict::{Conflict, MAX_CONFLICTS},
     denial_text::DenialTexts,
-    name_index::{MAX_RULES, NameIndexBuilder},
+    index_builder::NameIndexBuilder,
+    name_index::MAX_RULES,
     rule_ranges::RuleRanges,
     ties,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::verdict::DenialReason;
+use super::decide::DenialReason;
 
 /// The reason why a candidate wins or does not win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

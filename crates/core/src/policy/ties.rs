@@ -9,7 +9,7 @@
 use super::{
     Pattern, Rule, RuleId,
     conflict::{Conflict, MAX_CONFLICTS, MAX_RULES_OF_NAME},
-    name_index::{NameIndexBuilder, PlacedPattern},
+    index_builder::{NameIndexBuilder, PlacedPattern},
 };
 
 /// Finds tied rules, until there are more conflicts than are listed.
