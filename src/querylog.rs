@@ -11,13 +11,12 @@
 //! Not here: the counters. A line that is dropped or not sampled is missing only from the log.
 
 mod collector;
-pub mod finished_query;
 mod format;
 mod lifecycle;
 mod message_text;
 pub mod observed;
 mod output;
-mod record;
+pub mod record;
 mod sample;
 mod severity;
 pub mod start_error;
@@ -38,7 +37,7 @@ use dnsgate_config::{
 };
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
-use crate::metrics::{names::Names, shared_counters::SharedCounters};
+use crate::metrics::{labels::Names, shared_counters::SharedCounters};
 
 pub(crate) use lifecycle::LifecycleEvent;
 use output::Output;

@@ -23,15 +23,12 @@ use dnsgate_core::{
 };
 
 use super::{
-    duration::{BOUNDS, BUCKETS},
     families, forwarding_families as forwarding,
-    key::{Key, KeyLabels},
-    labels::OTHER,
-    names::{NONE_ID, NameId, Names},
+    labels::{BOUNDS, BUCKETS, NONE_ID, NameId, Names, OTHER},
     reading::Watched,
     series::{Series, counter, family, float, gauge, histogram},
     shared_counters::{Reload, SelfQuery, SharedCounters, Shed, TcpLimit},
-    thread_counters::QueryCounters,
+    thread_counters::{Key, KeyLabels, QueryCounters},
     upstream_counters::AllUpstreamCounters,
 };
 use crate::health::{Phase, ProcessHealth};

@@ -175,7 +175,7 @@ impl SharedCounters {
 
     pub(crate) fn loaded(&self, generation: u64, at: SystemTime) {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.loaded.store(super::duration::nanos(since), Relaxed);
+        self.loaded.store(super::labels::nanos(since), Relaxed);
         self.generation.store(generation, Relaxed);
     }
 

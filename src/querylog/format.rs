@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::metrics::names::LabelSet;
+use crate::metrics::labels::LabelSet;
 use dnsgate_core::{dns::Transport, engine::FilterCheck};
 
 use super::{message_text, record::QueryRecord, severity::LogSeverity};

@@ -19,8 +19,6 @@ mod common;
 mod kernel_layout;
 #[cfg(any(not(target_os = "linux"), test))]
 mod plain;
-#[cfg(target_os = "linux")]
-mod reactor;
 #[cfg(test)]
 mod tests;
 
