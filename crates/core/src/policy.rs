@@ -29,7 +29,6 @@ mod clients;
 pub mod conflict;
 mod decide;
 mod denial_text;
-mod disposition;
 mod embedded;
 mod explain;
 mod index_builder;
@@ -45,10 +44,9 @@ mod special;
 #[cfg(test)]
 mod tests;
 mod ties;
+mod verdict;
 
 pub use conflict::Conflict;
-pub use decide::{Denial, DenialReason, Verdict, ZoneId};
-pub use disposition::Disposition;
 pub use explain::{Candidate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Grant, Permit, QueryBits, probe_token};
@@ -60,6 +58,7 @@ pub use rule::{
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
+pub use verdict::{Denial, DenialReason, Disposition, Verdict, ZoneId};
 
 use clients::ClientSet;
 use denial_text::DenialTexts;

@@ -3,82 +3,18 @@
 
 use std::time::SystemTime;
 
-use crate::dns::{NameRef, RecordType, Rrset};
+use crate::dns::{NameRef, RecordType};
 
 use super::{
     Policy,
-    disposition::Disposition,
     name_index::{Coverage, NamePosition, PatternEntry, PatternKind},
     permit::Grant,
     rule::{Action, DenyWith, GroupId, Rule, RuleId, RuleOrigin},
+    verdict::{Denial, DenialReason, Disposition, Verdict},
 };
 
 /// The text of a denial for a name without a rule.
 const NO_RULE: &str = "no rule allows this name";
-
-/// A zone: its index in the snapshot's list of zones. The policy holds no other data about zones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ZoneId(pub u32);
-
-/// The verdict on a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<'p, 'q> {
-    /// The data of a zone answers the question.
-    Zone {
-        /// The zone.
-        zone: ZoneId,
-        /// The rule of the zone.
-        rule: RuleId,
-    },
-    /// The records of a rule answer the question. If none has the type, the answer is negative.
-    Answer {
-        /// All records of the rule.
-        records: &'p [Rrset],
-        /// The rule.
-        rule: RuleId,
-    },
-    /// The question may be forwarded to an upstream.
-    Forward(Grant<'p, 'q>),
-    /// The question is denied.
-    Deny(Denial<'p>),
-}
-
-/// A denial, with all inputs for its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denial<'p> {
-    /// How to answer: as the rule specifies, else the group, else the policy. There are two
-    /// exceptions. NODATA replaces NXDOMAIN if this group may query the name with another type, or
-    /// if a name below it is allowed (for this group or, if a rule names the lower name, for any
-    /// group), because NXDOMAIN would also deny those (RFC 8020). A name that cannot exist in the
-    /// public DNS gets NXDOMAIN regardless of group and policy, unless the denying rule specifies
-    /// otherwise.
-    pub with: DenyWith,
-    /// The rule that denies, or that allows the name for others; `None` if there is neither.
-    pub rule: Option<RuleId>,
-    /// The reason.
-    pub why: DenialReason,
-    /// The reason as text for the client, in an extended DNS error.
-    pub text: &'p str,
-}
-
-/// The reason of a denial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DenialReason {
-    /// A rule denies the question.
-    Rule,
-    /// A rule allows the name for other groups only.
-    OtherGroup,
-    /// A rule allows the name for other types only.
-    OtherType,
-    /// The rule that allowed the question has expired.
-    Expired,
-    /// No rule matches the name, and it cannot exist in the public DNS; a search list created it.
-    Search,
-    /// No rule allows the question.
-    Default,
-    /// The client is in no group.
-    UnknownClient,
-}
 
 /// The result of one walk over the rules for a name.
 #[derive(Clone, Copy, Default)]

@@ -16,7 +16,7 @@
 //! entry takes four bytes and is stored in its node if it is the only one there ([`NodeData`]),
 //! and only the tree stores the names.
 
-use super::{Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition};
+use super::{Pattern, Rule, RuleId, RuleOrigin, verdict::Disposition};
 use crate::dns::{Name, NameBuf, NameRef, PackedId, PackedTree, Prefetch};
 
 /// The maximum number of rules in a policy: the rule number must fit into the data of a node.
