@@ -37,13 +37,11 @@ pub mod pattern;
 mod permit;
 mod ranges;
 pub mod rule;
-mod rule_ranges;
 mod shadow;
 mod spans;
 mod special;
 #[cfg(test)]
 mod tests;
-mod ties;
 mod verdict;
 
 pub use conflict::Conflict;
@@ -63,7 +61,7 @@ pub use verdict::{Denial, DenialReason, Disposition, Verdict, ZoneId};
 use clients::ClientSet;
 use denial_text::DenialTexts;
 pub use name_index::NameIndex;
-use rule_ranges::RuleRanges;
+use ranges::RuleRanges;
 
 /// The text of a denial for a client in no group.
 const UNKNOWN_CLIENT: &str = "client is in no group";
