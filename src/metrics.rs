@@ -11,10 +11,7 @@
 
 pub(crate) mod exporter;
 pub(crate) mod families;
-mod forwarding_families;
 pub(crate) mod labels;
-pub(crate) mod reading;
-mod series;
 pub(crate) mod shared_counters;
 pub(crate) mod thread_counters;
 pub(crate) mod upstream_counters;

@@ -44,14 +44,12 @@ pub use crate::{
         exporter::CONTENT_TYPE,
         families::{Family, FamilyKind, families},
         labels::Labels,
-        reading::Reading,
-        shared_counters::{Reload, SelfQuery, SharedCounters, Shed, TcpLimit},
+        shared_counters::{Reading, Reload, SelfQuery, SharedCounters, Shed, TcpLimit},
         upstream_counters::{UpstreamCounters, UpstreamQueryResult, UpstreamRefusal},
     },
     querylog::{
-        LogSettings, LogSeverity,
+        LogSettings, LogSeverity, StartError,
         record::{FinishedQuery, Latency},
-        start_error::StartError,
     },
 };
 

@@ -11,8 +11,6 @@ use dnsgate_core::{
     engine::{Ending, Outcome, Reason},
 };
 
-use super::severity::LogSeverity;
-
 /// Bytes of a message that a record keeps: header, the longest question and some answers. If there
 /// are more answers, the log shows the first ones.
 pub(crate) const KEPT: usize = 512;
@@ -152,6 +150,35 @@ impl Latency {
         match self {
             Self::Known(latency) => latency,
             Self::Batch { since, clock } => clock().saturating_duration_since(since),
+        }
+    }
+}
+
+/// The severity of a line, in Cloud Logging's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogSeverity {
+    /// Routine: an answer, a start, a stop.
+    Info,
+    /// Normal, but notable: a denial, or an observed query that would be one.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something is wrong.
+    Error,
+    /// dnsgate cannot continue.
+    Critical,
+}
+
+impl LogSeverity {
+    /// The value of the key `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Notice => "NOTICE",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
         }
     }
 }

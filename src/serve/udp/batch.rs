@@ -36,7 +36,7 @@ use socket2::Socket;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    common::{QUERY, REPLY},
+    QUERY, REPLY,
     kernel_layout::{CONTROL, Control, RawAddress},
 };
 use dnsgate_core::dns::query::HEADER;

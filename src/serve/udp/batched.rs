@@ -33,8 +33,8 @@ use crate::serve::{
 use dnsgate_core::dns::Transport;
 
 use super::{
+    DRAIN, STOP_CHECK, after_error,
     batch::{BATCH, Batch, ReturnAddress, Wait, register},
-    common::{DRAIN, STOP_CHECK, after_error},
 };
 
 /// Serves one socket until the stop signal, then answers what the kernel has buffered and waits for

@@ -18,7 +18,7 @@ use super::{
         responder::{DetachedResponder, Responder},
         stop_signal::{StopSignal, stopped},
     },
-    common::{DRAIN, QUERY, REPLY, after_error},
+    DRAIN, QUERY, REPLY, after_error,
 };
 use crate::serve::handler;
 use dnsgate_core::dns::{Transport, query::HEADER};
