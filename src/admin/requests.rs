@@ -115,7 +115,7 @@ impl ExplainRequest {
 /// SIGHUP, it reads the operator's own file again and puts it in force if it is valid. No part of the
 /// request is configuration.
 ///
-/// Any program on this machine may request it ([`request_checks`]), because it can only load the file's
+/// Any program on this machine may request it (`request_checks`), because it can only load the file's
 /// own content.
 pub const RELOAD_HEADER: (&str, &str) = ("x-dnsgate", "reload");
 
@@ -150,7 +150,7 @@ pub(crate) async fn reload(
 
 /// The required header of `GET /explain` and its value.
 ///
-/// The answer reveals the configuration, so only this machine may ask ([`request_checks`]).
+/// The answer reveals the configuration, so only this machine may ask (`request_checks`).
 pub const EXPLAIN_HEADER: (&str, &str) = ("x-dnsgate", "explain");
 
 /// Requests an explanation, if the peer is allowed to. Returns the status code and the page.

@@ -236,17 +236,16 @@ mod tests {
             .map(|at| format!("d{at}.example").parse().expect("a pattern"))
             .collect();
         let rule = |at: u16| Rule {
-            name: format!("r{at}").into(),
-            patterns: patterns.clone(),
             groups: Some([GroupId(0)].into_iter().collect()),
             types: (0..types)
                 .map(|of| crate::dns::RecordType(1000 + at * types + of))
                 .collect::<TypeSet>(),
-            until: None,
-            reason: None,
-            action: Action::Deny,
-            deny_with: None,
-            origin: RuleOrigin::Configured,
+            ..Rule::new(
+                format!("r{at}").into(),
+                patterns.clone(),
+                Action::Deny,
+                RuleOrigin::Configured,
+            )
         };
         (0..count).map(rule).collect()
     }
