@@ -31,7 +31,6 @@
     )
 )]
 
-mod answer;
 mod ask;
 pub mod diff;
 pub mod explain;
