@@ -24,6 +24,7 @@ mod healthcheck;
 mod http;
 mod input;
 mod learn;
+mod logs;
 mod reload;
 mod test;
 mod verify;
