@@ -16,6 +16,8 @@ use dnsgate_whatif::{ClientQuestion, plural};
 const BUFFER: usize = 256 << 10;
 /// The deepest directory below a given one. Exports to buckets have a directory for each part of the date.
 const MAX_DEPTH: usize = 16;
+/// The bytes by which a log is told from other input.
+const START: u64 = 4096;
 /// The most files of all directories: a year of hourly logs of a hundred servers.
 const MAX_FILES: usize = 1_000_000;
 
@@ -61,7 +63,8 @@ pub(super) fn read(
     let mut done = ReadLogs::default();
     for file in &files {
         let shown = file.path.display();
-        let read = one(&file.path, &mut progress, &mut visit);
+        let input = input::open(&file.path);
+        let read = input.and_then(|input| one(&file.path, input, &mut progress, &mut visit));
         done.files += 1;
         match read {
             Ok(summary) => {
@@ -109,15 +112,42 @@ pub(super) fn question<'l>(record: &LogRecord<'l>) -> ClientQuestion<'l> {
     }
 }
 
+/// Opens a file, and returns its beginning, which is read again from what is returned with it.
+pub(super) fn open(path: &Path) -> anyhow::Result<(Vec<u8>, Box<dyn Read>)> {
+    let mut input = input::open(path)?;
+    let mut start = Vec::new();
+    input
+        .by_ref()
+        .take(START)
+        .read_to_end(&mut start)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    let again = io::Cursor::new(start.clone()).chain(input);
+    Ok((start, Box::new(again)))
+}
+
+/// Reads every question of a log that is open already.
+pub(super) fn read_open(
+    path: &Path,
+    input: Box<dyn Read>,
+    mut visit: impl FnMut(&LogRecord<'_>),
+) -> anyhow::Result<ReadLogs> {
+    let mut progress = Progress::new(path.metadata().map_or(0, |about| about.len()));
+    let summary = one(path, input, &mut progress, &mut visit);
+    progress.end();
+    Ok(ReadLogs {
+        summary: summary?,
+        files: 1,
+        broken: Vec::new(),
+    })
+}
+
 fn one(
     path: &Path,
+    input: Box<dyn Read>,
     progress: &mut Progress,
     visit: &mut impl FnMut(&LogRecord<'_>),
 ) -> anyhow::Result<LogSummary> {
-    let input = Watched {
-        input: input::open(path)?,
-        progress,
-    };
+    let input = Watched { input, progress };
     let log = BufReader::with_capacity(BUFFER, input);
     dnsgate_logs::read(log, visit)
         .with_context(|| format!("{} cannot be read to its end", path.display()))
@@ -239,11 +269,6 @@ impl<R: Read> Read for Watched<'_, R> {
         self.progress.add(read as u64);
         Ok(read)
     }
-}
-
-/// Whether a path is a log's file or directory, and not the page /observed: by its beginning.
-pub(super) fn is_page(start: &[u8]) -> bool {
-    dnsgate_logs::looks_like(start) == Some("the page /observed")
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ fn end(flags: u16, version: &[u8]) -> LoggedEnd {
     match flags & RCODE {
         _ if flags & AA != 0 && !(passes_aa && flags & RA != 0) => LoggedEnd::OwnData,
         NXDOMAIN => LoggedEnd::NoSuchName,
-        REFUSED => LoggedEnd::Blocked,
+        REFUSED => LoggedEnd::Refused,
         SERVFAIL => LoggedEnd::Unknown,
         _ => LoggedEnd::Resolved,
     }

@@ -220,7 +220,7 @@ pub(crate) fn code_end(code: Option<&str>) -> LoggedEnd {
     match code {
         Some("NOERROR") => LoggedEnd::Resolved,
         Some("NXDOMAIN") => LoggedEnd::NoSuchName,
-        Some("REFUSED") => LoggedEnd::Blocked,
+        Some("REFUSED") => LoggedEnd::Refused,
         _ => LoggedEnd::Unknown,
     }
 }

@@ -62,6 +62,8 @@ pub enum LoggedEnd {
     OwnData,
     /// The server denied or replaced the answer by its own policy.
     Blocked,
+    /// The response was REFUSED; the log does not say whether the server or another one refused.
+    Refused,
 }
 
 /// One question.
