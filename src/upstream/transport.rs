@@ -136,7 +136,7 @@ impl ServerTransport {
         patience: Duration,
         requester: Requester,
     ) -> Result<Reply, TransportFault> {
-        if !self.edns.is_used(monotonic()) {
+        if !self.edns.is_used(monotonic) {
             return self.exchange(permit, false, patience, requester).await;
         }
         let reply = self.exchange(permit, true, patience, requester).await?;

@@ -26,7 +26,11 @@ const FORGED: [u8; 4] = [9, 9, 9, 9];
 
 /// A query or reply for an address of `name`; an answer if there is one.
 fn message(id: u16, name: &str, answer: Option<[u8; 4]>) -> Vec<u8> {
-    let flags: [u8; 2] = if answer.is_some() { [0x81, 0x80] } else { [1, 0] };
+    let flags: [u8; 2] = if answer.is_some() {
+        [0x81, 0x80]
+    } else {
+        [1, 0]
+    };
     let mut out = id.to_be_bytes().to_vec();
     out.extend(flags);
     out.extend([0, 1, 0, u8::from(answer.is_some()), 0, 0, 0, 0]);
@@ -157,7 +161,11 @@ fn over_tcp(listener: &TcpListener) {
                     return;
                 }
                 let reply = reply(&query);
-                let framed = [&u16::try_from(reply.len()).expect("short").to_be_bytes(), &*reply].concat();
+                let framed = [
+                    &u16::try_from(reply.len()).expect("short").to_be_bytes(),
+                    &*reply,
+                ]
+                .concat();
                 if stream.write_all(&framed).is_err() {
                     return;
                 }
@@ -198,7 +206,11 @@ fn believed(spoofable: bool) -> usize {
     });
     let mut believed = 0;
     for number in 0..QUESTIONS {
-        let own = asked(&dnsgate, &format!("own-{number}.dnsgate-test.example"), || {});
+        let own = asked(
+            &dnsgate,
+            &format!("own-{number}.dnsgate-test.example"),
+            || {},
+        );
         assert_eq!(own, TRUE);
         let last = server.seen.recv_timeout(SOON).expect("his query");
         let name = format!("victim-{number}.dnsgate-test.example");

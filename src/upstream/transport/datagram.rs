@@ -48,13 +48,13 @@ impl Datagrams {
     /// Sends the encoded `query` and waits for the reply. `None`: the question should be repeated over
     /// TCP, because its replies may be forged.
     pub(super) async fn ask(&self, mut query: Vec<u8>) -> Result<Option<Reply>, TransportFault> {
-        let random = self.case.is_random(monotonic());
+        let random = self.case.is_random(monotonic);
         #[cfg(feature = "faults")]
         let random = random && !crate::faults::is_spoofable();
         if random {
             letter_case::randomise(&mut query, rand::random);
         }
-        match self.pools.send(&query)?.end().await? {
+        match self.pools.send(query)?.end().await? {
             DatagramReply::Reply(reply) => {
                 if random {
                     self.case.kept();

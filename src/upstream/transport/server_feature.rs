@@ -35,11 +35,12 @@ pub(super) struct ServerFeature {
 
 impl ServerFeature {
     /// Whether the next query uses the feature. After the time without it, one query tries it, and
-    /// the others follow if it succeeds.
-    pub(super) fn is_used(&self, now: Instant) -> bool {
+    /// the others follow if it succeeds. `clock` is read only for a server that lacks it.
+    pub(super) fn is_used(&self, clock: impl FnOnce() -> Instant) -> bool {
         if !self.lacking.load(Ordering::Relaxed) {
             return true;
         }
+        let now = clock();
         match &mut *self.lock() {
             None => true,
             Some(until) if now < *until => false,
@@ -81,8 +82,8 @@ pub(super) struct LetterCase {
 
 impl LetterCase {
     /// Whether the next query has random letter case, and its reply must have the same.
-    pub(super) fn is_random(&self, now: Instant) -> bool {
-        self.feature.is_used(now)
+    pub(super) fn is_random(&self, clock: impl FnOnce() -> Instant) -> bool {
+        self.feature.is_used(clock)
     }
 
     /// Whether the server is taken for one that does not repeat it.
@@ -118,16 +119,16 @@ mod tests {
     fn tries_a_feature_again_after_a_while() {
         let edns = ServerFeature::default();
         let start = Instant::now();
-        assert!(edns.is_used(start));
+        assert!(edns.is_used(|| start));
         assert!(edns.fails(start), "news");
         assert!(!edns.fails(start), "no news");
         let almost = PLAIN.saturating_sub(Duration::from_millis(1));
-        assert!(!edns.is_used(start + almost));
-        assert!(edns.is_used(start + PLAIN), "one tries");
-        assert!(!edns.is_used(start + PLAIN), "the others do not");
-        assert!(edns.is_used(start + PLAIN * 2));
+        assert!(!edns.is_used(|| start + almost));
+        assert!(edns.is_used(|| start + PLAIN), "one tries");
+        assert!(!edns.is_used(|| start + PLAIN), "the others do not");
+        assert!(edns.is_used(|| start + PLAIN * 2));
         edns.works();
-        assert!(edns.is_used(start + PLAIN * 2));
+        assert!(edns.is_used(|| start + PLAIN * 2));
     }
 
     #[test]
@@ -138,14 +139,14 @@ mod tests {
             assert!(!case.lost(start) && !case.lost(start));
             case.kept();
         }
-        assert!(!case.lost(start) && !case.lost(start) && case.is_random(start));
+        assert!(!case.lost(start) && !case.lost(start) && case.is_random(|| start));
         assert!(case.lost(start), "news");
         assert!(!case.lost(start), "no news");
-        assert!(!case.is_random(start));
-        assert!(case.is_random(start + PLAIN), "one tries");
-        assert!(!case.is_random(start + PLAIN), "the others do not");
+        assert!(!case.is_random(|| start));
+        assert!(case.is_random(|| start + PLAIN), "one tries");
+        assert!(!case.is_random(|| start + PLAIN), "the others do not");
         case.kept();
-        assert!(case.is_random(start + PLAIN));
+        assert!(case.is_random(|| start + PLAIN));
         assert!(!case.lost(start), "counted anew");
     }
 }

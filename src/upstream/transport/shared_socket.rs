@@ -15,6 +15,7 @@
 use std::{
     future::poll_fn,
     io::{self, Read as _},
+    mem,
     net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -115,24 +116,23 @@ impl SharedSocket {
             && now.duration_since(self.opened) < self.limits.lifetime
     }
 
-    /// Sends an encoded query under a random ID.
+    /// Sends an encoded query under a random ID, and takes it.
     ///
     /// # Errors
     /// The query was not sent. `true` if the socket had no question before, so that another socket
     /// would not help.
     pub(super) fn send(
         self: &Arc<Self>,
-        query: &[u8],
+        query: &mut Vec<u8>,
+        since: Instant,
     ) -> Result<SentQuestion, (TransportFault, bool)> {
         let mut traffic = self.lock();
         let id = traffic.new_id();
-        let mut query = query.to_vec();
         if let Some(head) = query.first_chunk_mut::<2>() {
             *head = id.to_be_bytes();
         }
-        let since = Instant::now();
         // A full buffer is an error like others: nobody waits for room.
-        if let Err(error) = SockRef::from(&self.socket).send(&query) {
+        if let Err(error) = SockRef::from(&self.socket).send(query) {
             let (fault, first) = (of_io(&error), traffic.used.len() == 1);
             if fault != TransportFault::Busy {
                 // What the network says of an earlier query.
@@ -144,7 +144,7 @@ impl SharedSocket {
         }
         traffic.pending.push(PendingQuestion {
             id,
-            query,
+            query: mem::take(query),
             since,
             waker: None,
             end: None,

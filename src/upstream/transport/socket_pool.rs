@@ -83,22 +83,26 @@ impl SocketPools {
     }
 
     /// Sends an encoded query on one of this thread's sockets.
-    pub(super) fn send(&self, query: &[u8]) -> Result<SentQuestion, TransportFault> {
-        let pool = self.of_thread();
-        match self.pick(&pool, false)?.send(query) {
+    pub(super) fn send(&self, mut query: Vec<u8>) -> Result<SentQuestion, TransportFault> {
+        let (pool, now) = (self.of_thread(), Instant::now());
+        match self.pick(&pool, false, now)?.send(&mut query, now) {
             Ok(sent) => Ok(sent),
             Err((fault, true)) => Err(fault),
             // An error of an earlier question, or a full buffer: a new socket has neither.
             Err((_, false)) => {
-                let sent = self.pick(&pool, true)?.send(query);
+                let sent = self.pick(&pool, true, now)?.send(&mut query, now);
                 sent.map_err(|(fault, _)| fault)
             }
         }
     }
 
     /// A random socket; a `fresh` one has had no question.
-    fn pick(&self, pool: &SocketPool, fresh: bool) -> Result<Arc<SharedSocket>, TransportFault> {
-        let now = Instant::now();
+    fn pick(
+        &self,
+        pool: &SocketPool,
+        fresh: bool,
+        now: Instant,
+    ) -> Result<Arc<SharedSocket>, TransportFault> {
         let mut places = pool.lock();
         if places.is_empty() {
             places.resize_with(self.limits.sockets.max(1), || None);
