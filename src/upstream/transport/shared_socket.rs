@@ -23,7 +23,7 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::{io::Interest, net::UdpSocket, time::Instant};
+use tokio::{io::Interest, net::UdpSocket, task, time::Instant};
 
 use super::{
     datagram::DatagramReply,
@@ -36,6 +36,10 @@ use dnsgate_core::dns::upstream_query::{self, letter_case};
 
 /// Buffer for one reply. dnsgate announces 1232 bytes, but some servers send more.
 const LARGEST_REPLY: usize = 4096;
+
+/// Datagrams that are read before other tasks run, so that a flood of late copies does not hold up the
+/// thread: as many as a worker reads from its clients.
+const READS: usize = 32;
 
 /// The events to wait for: a datagram, or an error such as an ICMP message about a closed port.
 const ARRIVAL: Interest = Interest::READABLE.add(Interest::ERROR);
@@ -156,14 +160,16 @@ impl SharedSocket {
         })
     }
 
-    /// Reads what has arrived, until nothing is left or nobody waits. Never succeeds: the error says
-    /// that there is nothing more to read, which is what the runtime needs to know.
+    /// Reads what has arrived, until nobody waits or nothing is left: then it fails with `WouldBlock`,
+    /// which is what the runtime needs to know. It succeeds if there may be more.
     fn receive(&self) -> io::Result<()> {
         // The large buffer exists only during this call; a waiting question holds none.
         let mut room = [0; LARGEST_REPLY];
         let mut traffic = self.lock();
         let mut woken = Vec::new();
-        while traffic.is_awaited() {
+        let mut reads = 0;
+        while traffic.is_awaited() && reads < READS {
+            reads += 1;
             match (&*SockRef::from(&self.socket)).read(&mut room) {
                 Ok(length) => {
                     let message = room.get(..length).unwrap_or_default();
@@ -176,7 +182,10 @@ impl SharedSocket {
         }
         drop(traffic);
         woken.into_iter().for_each(Waker::wake);
-        Err(io::ErrorKind::WouldBlock.into())
+        match reads {
+            READS => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, SocketTraffic> {
@@ -256,10 +265,10 @@ impl SocketTraffic {
         }
     }
 
-    /// Removes a question. If it was the reader, returns who must take over.
+    /// Removes a question. If it was the reader, or was about to take over, returns who must.
     fn remove(&mut self, id: u16) -> Option<Waker> {
         self.forget(id);
-        if self.reader != Some(id) {
+        if self.reader.is_some_and(|reader| reader != id) {
             return None;
         }
         self.reader = None;
@@ -297,14 +306,21 @@ impl SentQuestion {
             if self.reads() {
                 let socket = &self.socket;
                 let mut arrival = pin!(socket.socket.async_io(ARRIVAL, || socket.receive()));
-                return poll_fn(|cx| {
-                    if arrival.as_mut().poll(cx).is_ready() {
+                let read = poll_fn(|cx| {
+                    let arrived = arrival.as_mut().poll(cx);
+                    match (self.poll_end(cx.waker()), arrived) {
+                        (Poll::Ready(end), _) => Poll::Ready(Some(end)),
                         // The socket's runtime is ending.
-                        return Poll::Ready(Err(TransportFault::Busy));
+                        (_, Poll::Ready(Err(_))) => Poll::Ready(Some(Err(TransportFault::Busy))),
+                        (_, Poll::Ready(Ok(()))) => Poll::Ready(None),
+                        (_, Poll::Pending) => Poll::Pending,
                     }
-                    self.poll_end(cx.waker())
-                })
-                .await;
+                });
+                if let Some(end) = read.await {
+                    return end;
+                }
+                task::yield_now().await;
+                continue;
             }
             let taken_over = |cx: &mut std::task::Context<'_>| match self.poll_end(cx.waker()) {
                 Poll::Ready(end) => Poll::Ready(Some(end)),
