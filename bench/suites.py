@@ -1,6 +1,7 @@
 """The measurements: each suite starts its servers, has them asked in rounds, and stops them."""
 
 import os
+import shutil
 import statistics
 import threading
 import time
@@ -52,7 +53,7 @@ def plain(bench, wanted):
     bench.stop_all()
 
 
-def observed(bench, workload, peer, dnsgate, file, questions):  # noqa: PLR0913
+def observed(bench, workload, peer, dnsgate, file, questions):
     peer.admin = free_port()
     logging = bench.start(peer, questions)
     if not logging:
@@ -130,7 +131,7 @@ def forwarding(bench, wanted):
 def streams(bench, wanted):
     """Misses whose upstream is asked over TCP, TLS and HTTPS."""
     known = workloads.forwarded(forwarders.SUFFIX)
-    if not forwarders.StreamUpstream.path(forwarders.StreamUpstream):
+    if not shutil.which(forwarders.StreamUpstream.program):
         return bench.problems.append("no Unbound, so misses over streams have no upstream")
     upstream = bench.start(forwarders.StreamUpstream(bench.where), known, name="upstream over streams")
     if not upstream:
@@ -140,7 +141,7 @@ def streams(bench, wanted):
         if f"miss-{scheme}" not in bench.options.only:
             continue
         kinds = [kind for kind in forwarders.STREAM_FORWARDERS if any(issubclass(kind, peer) for peer in wanted)]
-        kinds = [kind for kind in kinds if scheme in kind.schemes and kind.path(kind)]
+        kinds = [kind for kind in kinds if scheme in kind.schemes and shutil.which(kind.program)]
         peers = [kind(upstream.peer, scheme) for kind in [forwarders.DnsgateOverStream, *kinds]]
         started = [bench.start(peer, known, name=f"{peer.label}, {scheme}") for peer in peers]
         servers = [server for server in started if server]
