@@ -100,7 +100,7 @@ families! {
     UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
         "Messages in the name of a server that do not match the query they arrived for; dnsgate ignores them.";
     UPSTREAM_FORGED = "upstream_forged_total", Counter, ["upstream", "server"],
-        "Queries that were sent again over TCP because several messages did not match them: somebody may be forging replies.";
+        "Queries that were sent again over TCP because a message on their socket matched no query: somebody may be forging replies.";
     UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
         "Queries that were also sent to a second server because the first one was slow.";
     UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],

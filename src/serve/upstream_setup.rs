@@ -55,7 +55,12 @@ fn make(
         connections: limits.upstream_connections,
         pipeline: limits.upstream_pipeline,
         probing: limits.upstream_probes,
-        near_misses: limits.upstream_near_misses,
+        sockets: upstream::SocketLimits {
+            sockets: limits.upstream_sockets,
+            questions: limits.upstream_socket_questions,
+            lifetime: limits.upstream_socket_lifetime,
+            near_misses: limits.upstream_near_misses,
+        },
     };
     Ok(Arc::new(UpstreamClient::new(
         id,
@@ -91,6 +96,12 @@ impl Observer for CountingObserver {
                 counters.forged(server);
                 self.log.forged(server);
             }
+            UpstreamEvent::WithoutCase { server } => self.log.say(
+                LogSeverity::Notice,
+                "an upstream's server does not repeat the letter case of questions: for a while its replies \
+                 are accepted in any, which makes them easier to forge",
+                server,
+            ),
             UpstreamEvent::WithoutEdns { server } => self.log.say(
                 LogSeverity::Notice,
                 "an upstream's server does not support EDNS: for a while it is queried without, and its \
