@@ -11,7 +11,7 @@ use serde::{
 
 use super::{
     error::{Place, nearest},
-    read::{PLACED, advised, respelt, told},
+    read::{PLACED, advised, reported, respelt},
     value::Label,
 };
 use dnsgate_core::dns::Name;
@@ -190,7 +190,7 @@ impl<'de, T: FileValue> Visitor<'de> for Reading<List<T>> {
             good.extend(item.at);
         }
         match good.is_empty() && written > 0 {
-            true => Err(told()),
+            true => Err(reported()),
             false => Ok(List {
                 is_whole: good.len() == written,
                 good,
@@ -260,7 +260,7 @@ impl<'de, T: FileValue + Default> Visitor<'de> for Reading<Named<T>> {
             entries.extend(name.at.map(|name| NamedEntry { name, keys }));
         }
         match entries.is_empty() && written > 0 {
-            true => Err(told()),
+            true => Err(reported()),
             false => Ok(Named {
                 is_whole: entries.len() == written,
                 entries,
