@@ -374,9 +374,21 @@ impl<T: Choice> Visitor<'_> for WordOf<T> {
             let near = nearest(text, words.iter().copied());
             near.map(|word| format!("did you mean {word}?"))
         });
+        let former = FORMER_REASONS.iter().find(|(old, _)| *old == text);
+        let former = former.filter(|_| words.contains(&"unknown_client"));
+        let help = former.map(|(_, help)| (*help).to_owned()).or(help);
         Err(advised(format!("write one of {}", words.join(", ")), help))
     }
 }
+
+/// Reasons in tests that had another name before the first release, and what to write.
+const FORMER_REASONS: [(&str, &str); 2] = [
+    ("stranger", "it is now unknown_client"),
+    (
+        "screened",
+        "it is now filtered, which a test cannot meet, because no upstream is asked",
+    ),
+];
 
 /// What to write for a word that YAML once took for true or false, where one of them may stand.
 fn boolean(text: &str, words: &[&str]) -> Option<String> {

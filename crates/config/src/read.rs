@@ -83,6 +83,19 @@ const NAMED: [(&str, &str, Option<&str>); 3] = [
     ("except", "except", None),
 ];
 
+/// Lists whose entries are mappings, each with an example of an entry.
+const OF_MAPPINGS: [(&str, &str); 3] = [
+    (
+        "rules",
+        "name: github, domains: [.github.com], forward: public",
+    ),
+    ("zones", "origin: corp.example, file: corp.example.zone"),
+    (
+        "tests",
+        "ask: www.example, from: 10.0.0.1, expect: { verdict: denied }",
+    ),
+];
+
 /// The role of a value in its collection.
 #[derive(Clone, Copy)]
 enum Role<'t> {
@@ -168,6 +181,16 @@ impl<'t> Reader<'t, '_, '_> {
         let (key, found) = (self.key, shape(&self.node.value));
         let message = format!("`{key}` must be a list, not {found}");
         match &self.node.value {
+            value if let Some((_, entry)) = OF_MAPPINGS.iter().find(|(of, _)| *of == key) => {
+                let help = format!("write {key}: [{{ {entry} }}]");
+                let kind = match value {
+                    Value::Scalar(_) => {
+                        Message::of("a list is needed, not a single value", message)
+                    }
+                    _ => message.into(),
+                };
+                self.misshapen(kind, Some(help))
+            }
             Value::Scalar(text) => {
                 let kind = "a list is needed, not a single value";
                 let help = format!("write {key}: {}", listed(text));
