@@ -22,8 +22,10 @@ mod diff;
 mod explain;
 mod healthcheck;
 mod http;
+mod import;
 mod input;
 mod learn;
+mod logs;
 mod reload;
 mod test;
 mod verify;
@@ -60,8 +62,11 @@ enum Verb {
     Diff(diff::DiffArgs),
     /// Show what dnsgate would do with a query, and why.
     Explain(explain::ExplainArgs),
-    /// Print rules that would allow the names that a dnsgate in mode observe has recorded.
+    /// Print rules that would allow the names that a dnsgate in mode observe has recorded, or that the query logs of
+    /// other servers hold.
     Learn(learn::LearnArgs),
+    /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
+    Import(import::ImportArgs),
     /// Make the running dnsgate read its configuration again, and print what changed. If the
     /// configuration is not valid, print every error and change nothing.
     Reload(reload::ReloadArgs),
@@ -132,7 +137,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),
-        Verb::Learn(args) => learn::run(args),
+        Verb::Learn(args) => return end(learn::run(args), 1),
+        Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Verify(args) => return end(verify::run(&args), 2),

@@ -1,26 +1,26 @@
 //! Splits a log into its lines, or the objects of a JSON array. Only one piece is in memory at a time.
 
-use std::io::{self, BufRead, Chain, Cursor, Read as _};
+use std::io::{self, BufRead, Read as _};
 
 /// The longest line or object accepted, in bytes. Ours are shorter, and Cloud Logging adds some kilobytes to each; a
 /// longer one is skipped.
 const MAX_ENTRY: usize = 64 << 10;
-/// The number of bytes examined to detect the form of a log.
-const MAX_START: u64 = 4096;
 
 /// The form of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LogForm {
+pub(crate) enum LogForm {
     /// One object per line.
     #[default]
     Lines,
     /// Objects that span several lines, usually in an array.
     Objects,
+    /// Frames of a stream, which are not read here.
+    Frames,
 }
 
 impl LogForm {
     /// The form of a log with this beginning.
-    fn of(start: &[u8]) -> Self {
+    pub(crate) fn of(start: &[u8]) -> Self {
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
         let start = start.trim_ascii_start();
         let is_array = start.strip_prefix(b"[").is_some_and(|rest| {
@@ -38,35 +38,40 @@ impl LogForm {
 }
 
 /// The pieces of a log.
-pub(super) struct LogEntries<R> {
-    log: Chain<Cursor<Vec<u8>>, R>,
+pub(crate) struct LogEntries<R> {
+    log: R,
     form: LogForm,
     entry: Vec<u8>,
+    /// The bytes of the piece that was given out last, and that are still in the log's buffer.
+    given: usize,
 }
 
 impl<R: BufRead> LogEntries<R> {
-    /// Detects the form from the beginning of the log.
-    pub(super) fn of(mut log: R) -> io::Result<Self> {
-        let mut start = Vec::new();
-        log.by_ref().take(MAX_START).read_to_end(&mut start)?;
-        Ok(Self {
-            form: LogForm::of(&start),
-            log: Cursor::new(start).chain(log),
+    /// The pieces of a log of this form.
+    pub(crate) const fn new(log: R, form: LogForm) -> Self {
+        Self {
+            log,
+            form,
             entry: Vec::new(),
-        })
-    }
-
-    /// The form of the log.
-    pub(super) const fn form(&self) -> LogForm {
-        self.form
+            given: 0,
+        }
     }
 
     /// The next piece. An overlong piece is cut short, so that it cannot be mistaken for a valid one.
-    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.log.consume(std::mem::take(&mut self.given));
+        if self.form == LogForm::Lines {
+            // Nearly all lines lie in the buffer as a whole, and are not copied.
+            let line = memchr::memchr(b'\n', self.log.fill_buf()?);
+            if let Some(end) = line.filter(|&end| end < MAX_ENTRY) {
+                self.given = end + 1;
+                return Ok(self.log.fill_buf()?.get(..=end));
+            }
+        }
         self.entry.clear();
         let more = match self.form {
-            LogForm::Lines => self.read_line()?,
             LogForm::Objects => self.read_object()?,
+            LogForm::Lines | LogForm::Frames => self.read_line()?,
         };
         Ok(more.then_some(&self.entry))
     }
@@ -193,13 +198,14 @@ mod tests {
 
     fn pieces(log: &str) -> (LogForm, Vec<String>) {
         // A few bytes at a time, as from a pipe.
+        let form = LogForm::of(log.as_bytes());
         let log = io::BufReader::with_capacity(3, log.as_bytes());
-        let mut entries = LogEntries::of(log).expect("readable");
+        let mut entries = LogEntries::new(log, form);
         let mut all = Vec::new();
         while let Some(entry) = entries.next().expect("readable") {
             all.push(String::from_utf8_lossy(entry).trim().to_owned());
         }
-        (entries.form(), all)
+        (form, all)
     }
 
     #[test]
