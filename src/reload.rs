@@ -259,9 +259,10 @@ impl ReloadAttempt {
         };
         *files = Some(std::mem::take(&mut config.files));
         let changes = self.contents.changes(&config.contents);
-        if let Some(key) = self.startup.first_difference(&config.startup) {
-            let how = changes.of_key(key);
-            return Err(ReloadRefused::Fixed { key, how });
+        let fixed = self.startup.differences(&config.startup);
+        if !fixed.is_empty() {
+            let how = fixed.iter().map(|key| changes.of_key(key)).collect();
+            return Err(ReloadRefused::Fixed { keys: fixed, how });
         }
         let warnings = config.warnings(now);
         let upstreams = self.partitions.number(config.upstreams);

@@ -330,8 +330,8 @@ fn of_upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
             wholes().map(|(upstream, cells)| counter([upstream], cells.hedged())),
         ),
         family(
-            &families::UPSTREAM_MERGED,
-            wholes().map(|(upstream, cells)| counter([upstream], cells.merged())),
+            &families::UPSTREAM_COALESCED,
+            wholes().map(|(upstream, cells)| counter([upstream], cells.coalesced())),
         ),
         family(&families::UPSTREAM_REFUSED, refused),
     ]

@@ -103,7 +103,7 @@ families! {
         "Queries that were sent again over TCP because a message on their socket matched no query: somebody may be forging replies.";
     UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
         "Queries that were also sent to a second server because the first one was slow.";
-    UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
+    UPSTREAM_COALESCED = "upstream_coalesced_total", Counter, ["upstream"],
         "Queries that waited for the same query already in flight instead of being sent again.";
     UPSTREAM_REFUSED = "upstream_refused_total", Counter, ["upstream", "why"],
         "Queries that were not sent to the upstream and failed at once, or were answered from expired cache entries: every server is down and limits.upstream_probes queries are already testing it (down), or the upstream leads back to dnsgate (looping).";

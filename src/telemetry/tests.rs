@@ -472,7 +472,7 @@ fn what_one_alerts_on_is_there_at_zero() {
         r#"dnsgate_upstream_mismatch_total{upstream="corp",server="udp://a"}"#,
         r#"dnsgate_upstream_looping{upstream="corp"}"#,
         r#"dnsgate_upstream_hedged_total{upstream="corp"}"#,
-        r#"dnsgate_upstream_merged_total{upstream="corp"}"#,
+        r#"dnsgate_upstream_coalesced_total{upstream="corp"}"#,
         "dnsgate_cache_misses_total",
         "dnsgate_in_flight",
         "dnsgate_tcp_closed_total",
@@ -545,7 +545,7 @@ fn upstreams_show_as_long_as_they_are_held() {
     corp.up(1, false);
     corp.looping(0, true);
     corp.hedged();
-    corp.merged();
+    corp.coalesced();
     corp.refused(UpstreamRefusal::Down);
     let shown = series(&telemetry);
     let server = r#"upstream="corp",server="tls://b""#;

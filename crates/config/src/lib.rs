@@ -107,9 +107,9 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// The first key that differs in `new` and that a running dnsgate cannot change.
+    /// The keys that differ in `new` and that a running dnsgate cannot change.
     #[must_use]
-    pub fn first_difference(&self, new: &Self) -> Option<&'static str> {
+    pub fn differences(&self, new: &Self) -> Vec<&'static str> {
         let Self {
             listen,
             admin,
@@ -135,8 +135,8 @@ impl Startup {
             ("log.format", *format == new.log.format),
             ("log.output", *output == new.log.output),
         ];
-        same.into_iter()
-            .find_map(|(key, same)| (!same).then_some(key))
+        let differ = same.into_iter().filter(|(_, same)| !same);
+        differ.map(|(key, _)| key).collect()
     }
 }
 

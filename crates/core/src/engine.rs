@@ -26,7 +26,7 @@
 
 use crate::{
     dns::{
-        Malformed, Query, Rcode, ReplyWriter, Transport,
+        Ede, Failure, Malformed, Query, Rcode, ReplyWriter, Transport,
         query::{CLASS_IN, UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
     },
     policy::{Verdict, probe_token},
@@ -147,7 +147,7 @@ pub fn probe_of(packet: &[u8]) -> Option<u128> {
 
 /// The response to a packet that could not be handled, for `reason`: SERVFAIL with the readable
 /// part of the question, or no response if the packet must not get one. It serves a worker that
-/// caught a panic or has no room for a waiting query.
+/// caught a panic or has no room for a waiting query. The latter gets an extended error.
 #[must_use]
 pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8]) -> Step {
     let mut outcome = Outcome::new(reason);
@@ -167,7 +167,11 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
     // Only queries of admitted clients reach this, apart from panics.
     writer.set_recursion_available();
     writer.set_rcode(Rcode::ServFail);
-    Step::reply(&mut writer, None, outcome)
+    let shed = (reason == Reason::Shed).then(|| Failure::Shed.to_string());
+    let ede = shed
+        .as_deref()
+        .map(|text| (Ede::NoReachableAuthority, text));
+    Step::reply(&mut writer, ede, outcome)
 }
 
 /// Handles a datagram of a client over its rate ([`RateLimiter`]), before any other step. It drops
