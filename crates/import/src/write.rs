@@ -6,6 +6,7 @@ use std::{
 };
 
 use dnsgate_core::policy::DenyWith;
+use ipnet::IpNet;
 
 use crate::{
     ImportError, Place,
@@ -43,6 +44,16 @@ pub(crate) fn group_names(draft: &Draft<'_>) -> BTreeSet<String> {
         names.extend(DEFAULT_GROUPS.map(|(name, _)| name.to_owned()));
     }
     names
+}
+
+/// The ranges of a client group.
+pub(crate) fn ranges_of(draft: &Draft<'_>, name: &str) -> Vec<IpNet> {
+    if let Some(ranges) = draft.groups.get(name) {
+        return ranges.clone();
+    }
+    let default = DEFAULT_GROUPS.iter().find(|(own, _)| *own == name);
+    let ranges = default.into_iter().flat_map(|(_, ranges)| ranges.iter());
+    ranges.filter_map(|range| range.parse().ok()).collect()
 }
 
 /// The text of the configuration.
