@@ -293,7 +293,8 @@ fn is_list(text: &str) -> bool {
     {
         lines += 1;
         let words = line.split_whitespace().count();
-        let name = line.contains('.')
+        let name = line == "*"
+            || line.contains('.')
             || line.contains(':')
             || line.starts_with('|')
             || line.starts_with("@@");

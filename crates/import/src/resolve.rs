@@ -135,9 +135,7 @@ fn areas_left(
     };
     let same = cells.get(&(name.clone(), below)).into_iter().flatten();
     for earlier in same {
-        if !earlier.closes || yields {
-            cut(&mut areas, &earlier.area, universe);
-        }
+        cut(&mut areas, &earlier.area, universe);
     }
     let mut above = name.as_ref().parent();
     while let Some(ancestor) = above {
@@ -152,6 +150,12 @@ fn areas_left(
             }
         }
         above = ancestor.parent();
+    }
+    if statement.types.is_none() && matches!(statement.effect, Effect::Forward(_)) {
+        // What is left of every type is at most what a rule forwards without a list of types.
+        for types in areas.iter_mut().filter_map(|area| area.types.as_mut()) {
+            types.retain(|rtype| default_types().contains(*rtype));
+        }
     }
     areas
 }
@@ -267,6 +271,9 @@ fn joined(name: &Name, left: Vec<(bool, Vec<Area>)>) -> Vec<(Pattern, Area)> {
             }
         }
     }
+    // The root alone has no written form; no host has that name.
+    parts
+        .retain(|(pattern, _)| !matches!(pattern, Pattern::Exact(name) if name.as_ref().is_root()));
     parts
 }
 

@@ -53,7 +53,9 @@ pub(crate) fn ranges_of(draft: &Draft<'_>, name: &str) -> Vec<IpNet> {
     }
     let default = DEFAULT_GROUPS.iter().find(|(own, _)| *own == name);
     let ranges = default.into_iter().flat_map(|(_, ranges)| ranges.iter());
-    ranges.filter_map(|range| range.parse().ok()).collect()
+    let ranges = ranges.filter_map(|range| range.parse().ok());
+    let own = |range: &IpNet| draft.groups.values().flatten().any(|other| other == range);
+    ranges.filter(|range| !own(range)).collect()
 }
 
 /// The text of the configuration.

@@ -305,12 +305,16 @@ impl PolicyZone {
             if !self.is_below_open_wildcard(&name) {
                 continue;
             }
-            let exists = self.owners.contains_key(&name);
-            let pattern = match exists {
-                true => Pattern::Below(name.clone()),
-                false => Pattern::Subtree(name.clone()),
+            let has_wildcard = name
+                .child(b"*")
+                .is_ok_and(|star| self.owners.contains_key(&star));
+            let pattern = match (self.owners.contains_key(&name), has_wildcard) {
+                (true, true) => continue,
+                (true, false) => Pattern::Below(name.clone()),
+                (false, true) => Pattern::Exact(name.clone()),
+                (false, false) => Pattern::Subtree(name.clone()),
             };
-            let what = format!("names below {name}, beside a wildcard above it");
+            let what = format!("names at and below {name}, beside a wildcard above them");
             let why = "a wildcard ends at names that exist beside it (RFC 4592), and not every resolver follows that; such names are denied";
             let item = draft.narrower(place, what, why, "write a rule for them if they are needed");
             let said = Said::new(
@@ -323,12 +327,9 @@ impl PolicyZone {
         }
     }
 
-    /// Whether the nearest wildcard above the name gives data or lets names through, and the name has no wildcard of its own.
+    /// Whether the nearest wildcard above the name gives data or lets names through.
     fn is_below_open_wildcard(&self, name: &Name) -> bool {
         let wildcard = |at: &Name| at.child(b"*").ok().and_then(|star| self.owners.get(&star));
-        if wildcard(name).is_some() {
-            return false;
-        }
         let mut above = name.as_ref().parent();
         while let Some(ancestor) = above {
             if let Some(lines) = wildcard(&ancestor.to_name()) {
@@ -416,9 +417,6 @@ fn action_of(owner: &Name, lines: &[ZoneLine]) -> (Action, Option<&'static str>)
         return (Action::Unsayable("the CNAME cannot be read"), None);
     };
     let target = target.as_ref().to_name();
-    if target == *owner {
-        return (Action::Pass, None); // the form of PASSTHRU before it had a name of its own
-    }
     let labels: Vec<&[u8]> = target.as_ref().labels().collect();
     let action = match &*labels {
         [] => Action::Deny(DenyWith::NxDomain),

@@ -25,10 +25,12 @@ use read::{Config, LocalZone, Scope, ZoneKind};
 
 /// The layer of clients that are refused and of what could not be read.
 const FIRST: u32 = 0;
-/// The layer of names.
-const NAMES: u32 = 1;
+/// The layer of local data, which come before what is said about their zone.
+const DATA: u32 = 1;
+/// The layer of zones.
+const NAMES: u32 = 2;
 /// The layer of what is resolved by default.
-const DEFAULT: u32 = 2;
+const DEFAULT: u32 = 3;
 
 /// Zones that Unbound has by itself: names that are not asked for outside.
 const BUILT_IN: [&str; 21] = [
@@ -380,7 +382,7 @@ fn data(local: &Local<'_>, groups: &Groups, draft: &mut Draft<'_>) {
             local.rule("data", name),
             Pattern::Exact(name.clone()),
             Effect::Answer(lines.iter().map(answer_of).collect()),
-            NAMES,
+            DATA,
         );
         if zone.is_some_and(|zone| zone.tagged) {
             let why = "its zone is for clients with a tag";

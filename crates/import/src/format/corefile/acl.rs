@@ -112,19 +112,10 @@ fn denials(entries: &[Entry], ranges: &[IpNet]) -> Vec<(DenyWith, Types)> {
             None => true,
             Some(own) => {
                 let covers = |range: &IpNet| own.iter().any(|own| own.contains(range));
-                let touches = |range: &IpNet| {
-                    own.iter()
-                        .any(|own| own.contains(range) || range.contains(own))
-                };
                 match entry.deny {
                     // What is let on must be for all of the group; what is denied for some of it is denied for all.
                     None => !ranges.is_empty() && ranges.iter().all(covers),
-                    Some(_) => {
-                        ranges.iter().any(covers)
-                            || (ranges.len() > 1
-                                && ranges.iter().any(touches)
-                                && !has_own_group(own))
-                    }
+                    Some(_) => ranges.iter().any(covers),
                 }
             }
         };
@@ -152,11 +143,6 @@ fn denials(entries: &[Entry], ranges: &[IpNet]) -> Vec<(DenyWith, Types)> {
         }
     }
     denials
-}
-
-/// Each range of an acl has a group of its own, which is more specific than the groups that it touches.
-fn has_own_group(ranges: &[IpNet]) -> bool {
-    ranges.iter().all(|range| range.prefix_len() > 0)
 }
 
 /// The types that a rule which forwards could let through, and those that carry data.
