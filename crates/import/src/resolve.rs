@@ -7,18 +7,18 @@
 //!
 //! At one name there are two cells: the name itself, and the names below it. `.x` is both of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use dnsgate_config::default_types;
 use dnsgate_core::{
     dns::{Name, RecordType},
-    policy::Pattern,
+    policy::{DenyWith, Pattern},
     zone::{ZoneBuilder, ZoneProblem},
 };
 
 use crate::{
     ImportError, Kept, Place,
-    draft::{self, Draft},
+    draft::{self, Draft, Said},
     statement::{Effect, Groups, Resolver, Statement, Types, ZoneData},
 };
 
@@ -397,8 +397,31 @@ fn check_zones(draft: &mut Draft<'_>) {
     let mut zones = std::mem::take(&mut draft.zones);
     for zone in &mut zones {
         check_zone(draft, zone);
+        deny_holes(draft, zone);
     }
     draft.zones = zones;
+}
+
+/// A name all of whose records were left out must not be answered by a wildcard in their place.
+fn deny_holes(draft: &mut Draft<'_>, zone: &ZoneData) {
+    if zone.holes.is_empty() {
+        return;
+    }
+    let owners: HashSet<&Name> = zone.records.iter().map(|line| &line.owner).collect();
+    for (name, place) in &zone.holes {
+        let mut above = name.as_ref().parent();
+        let mut covered = false;
+        while let Some(ancestor) = above {
+            let star = ancestor.to_name().child(b"*");
+            covered |= star.is_ok_and(|star| owners.contains(&star));
+            above = ancestor.parent();
+        }
+        if covered && !owners.contains(name) {
+            let pattern = Pattern::Subtree(name.clone());
+            let effect = Effect::Deny(Some(DenyWith::NoData));
+            draft.state(place, None, Said::new("left-out", pattern, effect, 0));
+        }
+    }
 }
 
 fn check_zone(draft: &mut Draft<'_>, zone: &mut ZoneData) {
@@ -435,6 +458,7 @@ fn check_zone(draft: &mut Draft<'_>, zone: &mut ZoneData) {
             if at < zone.records.len() {
                 let line = zone.records.remove(at);
                 let what = format!("{} {}", line.owner, line.rtype);
+                zone.holes.push((line.owner.clone(), line.place.clone()));
                 draft.left_out(&line.place, what, &why, "correct the record at its source");
             }
         }

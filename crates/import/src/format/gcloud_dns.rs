@@ -4,7 +4,7 @@
 //! A private zone answers for all names at and below its own; of two the longer one decides. Forwarding zones become upstreams.
 //! What other networks answer (peering) is not in these files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dnsgate_core::{
     dns::{Name, RecordType},
@@ -26,6 +26,10 @@ use crate::{
 #[derive(Default)]
 struct Export {
     sets: Vec<RecordSet>,
+    /// The number of the file that is being read.
+    file: usize,
+    /// Names and their places whose records could not be read.
+    holes: Vec<(Name, Place)>,
     /// The zones by origin that `managed-zones` names.
     zones: BTreeMap<Name, (String, Place, ZoneKind)>,
 }
@@ -39,6 +43,7 @@ enum ZoneKind {
 
 /// The records of one name and type.
 struct RecordSet {
+    file: usize,
     place: Place,
     lines: Vec<ZoneLine>,
     /// Why not all of the set is there.
@@ -54,6 +59,7 @@ pub(crate) fn read(
     draft.keep_metadata = true;
     let mut export = Export::default();
     for source in sources {
+        export.file += 1;
         if is_structured(&source.text) {
             for document in tree::read(source)? {
                 structured(&document, &mut export, draft)?;
@@ -104,6 +110,13 @@ fn zone_file(
         let why = "the zone's name cannot be told: there is no SOA record with an absolute name; pass --origin NAME".to_owned();
         return Err(ImportError::Content { place, why });
     }
+    if let Some(origin) = origin.filter(|origin| !export.zones.contains_key(origin)) {
+        let place = Place::line(&source.name, 1);
+        let name = crate::draft::label(&origin.to_string());
+        export
+            .zones
+            .insert(origin, (name, place, ZoneKind::Records));
+    }
     let mut sets: BTreeMap<(Name, RecordType), Vec<ZoneLine>> = BTreeMap::new();
     for line in lines {
         sets.entry((line.owner.clone(), line.rtype))
@@ -115,6 +128,7 @@ fn zone_file(
             continue;
         };
         export.sets.push(RecordSet {
+            file: export.file,
             place,
             lines,
             narrowed: None,
@@ -276,6 +290,9 @@ fn record_set(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
     }
     if lines.is_empty() {
         let (_, why) = narrowed.unwrap_or((Kept::LeftOut, "it has no data".to_owned()));
+        if let Ok(owner) = name.parse() {
+            export.holes.push((owner, item.place.clone()));
+        }
         draft.left_out(
             &item.place,
             what,
@@ -285,6 +302,7 @@ fn record_set(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
         return;
     }
     export.sets.push(RecordSet {
+        file: export.file,
         place: item.place.clone(),
         lines,
         narrowed,
@@ -332,21 +350,30 @@ fn routed(policy: &Tree) -> (Vec<String>, Option<(Kept, String)>) {
     (data, Some((Kept::Narrower, why)))
 }
 
-/// Puts the record sets into their zones.
+/// Puts the record sets into their zones. A set belongs to the longest zone of its own file, else of all files: a delegation and the
+/// top of the zone below it have the same name.
 fn state(export: Export, draft: &mut Draft<'_>) {
-    let Export { sets, zones } = export;
+    let Export {
+        sets,
+        mut holes,
+        zones,
+        ..
+    } = export;
     let mut data: BTreeMap<Name, ZoneData> = BTreeMap::new();
-    let apex = sets
-        .iter()
-        .filter_map(|set| set.lines.first())
-        .filter(|line| line.rtype == RecordType::SOA);
-    for line in apex {
-        if zones
-            .get(&line.owner)
-            .is_none_or(|(_, _, kind)| matches!(kind, ZoneKind::Records))
-        {
-            data.entry(line.owner.clone())
-                .or_insert_with(|| zone_of(&line.owner, &line.place));
+    let mut own: BTreeMap<usize, BTreeSet<Name>> = BTreeMap::new();
+    for set in &sets {
+        let apex = set
+            .lines
+            .first()
+            .filter(|line| line.rtype == RecordType::SOA);
+        let is_data = |line: &&ZoneLine| {
+            let told = zones.get(&line.owner);
+            told.is_none_or(|(_, _, kind)| matches!(kind, ZoneKind::Records))
+        };
+        if let Some(line) = apex.filter(is_data) {
+            own.entry(set.file).or_default().insert(line.owner.clone());
+            let zone = || zone_of(&line.owner, &line.place);
+            data.entry(line.owner.clone()).or_insert_with(zone);
         }
     }
     for (origin, (name, place, kind)) in &zones {
@@ -359,16 +386,31 @@ fn state(export: Export, draft: &mut Draft<'_>) {
             ZoneKind::Elsewhere(why) => elsewhere(origin, name, place, why, draft),
         }
     }
-    for (at, set) in merged(sets, draft) {
-        let zone = enclosing(&at, &data, draft.options.origin.as_ref());
-        let Some(zone) = zone.and_then(|origin| data.get_mut(&origin)) else {
+    let all: BTreeSet<Name> = data.keys().cloned().collect();
+    let none = BTreeSet::new();
+    let zone_of_set = |set: &RecordSet| {
+        let owner = &set.lines.first()?.owner;
+        let own = own.get(&set.file).unwrap_or(&none);
+        enclosing(owner, own).or_else(|| enclosing(owner, &all))
+    };
+    let mut known: BTreeMap<(Name, Name, RecordType), Option<RecordSet>> = BTreeMap::new();
+    for set in sets {
+        let (Some(zone), Some(first)) = (zone_of_set(&set), set.lines.first()) else {
             let why = "no zone is known that has it";
-            draft.left_out(
-                &set.place,
-                set.what,
-                why,
-                "add the zone's SOA, or the output of managed-zones list --format=json",
-            );
+            let advice = "add the zone's SOA, or the output of managed-zones list --format=json";
+            draft.left_out(&set.place, set.what, why, advice);
+            continue;
+        };
+        let key = (zone, first.owner.clone(), first.rtype);
+        if let Some(before) = known.get_mut(&key) {
+            holes.push((key.1, set.place.clone()));
+            twice(before, set, draft);
+        } else {
+            known.insert(key, Some(set));
+        }
+    }
+    for ((zone, _, _), set) in known {
+        let (Some(set), Some(zone)) = (set, data.get_mut(&zone)) else {
             continue;
         };
         let item = draft.kept(&set.place, set.what);
@@ -377,17 +419,18 @@ fn state(export: Export, draft: &mut Draft<'_>) {
         }
         zone.records.extend(set.lines);
     }
+    for (name, place) in holes {
+        if let Some(zone) = enclosing(&name, &all).and_then(|zone| data.get_mut(&zone)) {
+            zone.holes.push((name, place));
+        }
+    }
     for (_, mut zone) in data {
         let what = format!("zone {}", zone.origin);
         zone.item = Some(draft.kept(&zone.place, what));
         if zone.records.is_empty() {
             let why = "its records are not in these files, so all its names do not exist";
-            draft.lower(
-                zone.item,
-                Kept::Narrower,
-                why,
-                "add the output of gcloud dns record-sets export",
-            );
+            let advice = "add the output of gcloud dns record-sets export";
+            draft.lower(zone.item, Kept::Narrower, why, advice);
         }
         draft.zone(zone, 0);
     }
@@ -398,60 +441,42 @@ fn zone_of(origin: &Name, place: &Place) -> ZoneData {
         origin: origin.clone(),
         place: place.clone(),
         records: Vec::new(),
+        holes: Vec::new(),
         item: None,
     }
 }
 
 /// The longest zone that has the name.
-fn enclosing(name: &Name, zones: &BTreeMap<Name, ZoneData>, told: Option<&Name>) -> Option<Name> {
+fn enclosing(name: &Name, zones: &BTreeSet<Name>) -> Option<Name> {
     let mut at = Some(name.as_ref());
     while let Some(own) = at {
-        let own_name = own.to_name();
-        if zones.contains_key(&own_name) {
-            return Some(own_name);
+        if let Some(zone) = zones.get(&own.to_name()) {
+            return Some(zone.clone());
         }
         at = own.parent();
     }
-    told.filter(|told| zones.contains_key(*told)).cloned()
+    None
 }
 
-/// The sets by name and type. What stands twice with the same data is one; with other data it is none.
-fn merged(sets: Vec<RecordSet>, draft: &mut Draft<'_>) -> Vec<(Name, RecordSet)> {
-    let mut known: BTreeMap<(Name, RecordType), Option<RecordSet>> = BTreeMap::new();
-    for set in sets {
-        let Some(first) = set.lines.first() else {
-            continue;
-        };
-        let key = (first.owner.clone(), first.rtype);
-        match known.get_mut(&key) {
-            None => {
-                known.insert(key, Some(set));
-            }
-            Some(before) => {
-                let data = |set: &RecordSet| {
-                    let mut data: Vec<_> =
-                        set.lines.iter().map(|line| line.rdata.clone()).collect();
-                    data.sort();
-                    data
-                };
-                if before
-                    .as_ref()
-                    .is_some_and(|before| data(before) == data(&set))
-                {
-                    continue;
-                }
-                let why = "the name and type stand here twice with different data; which of them holds cannot be told";
-                if let Some(before) = before.take() {
-                    draft.left_out(&before.place, before.what, why, "keep one of them");
-                }
-                draft.left_out(&set.place, set.what, why, "keep one of them");
-            }
-        }
+/// A name and type that stand twice: with the same data they are one set, with other data none.
+fn twice(before: &mut Option<RecordSet>, set: RecordSet, draft: &mut Draft<'_>) {
+    let data = |set: &RecordSet| {
+        let lines = set.lines.iter();
+        lines
+            .map(|line| line.rdata.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    if before
+        .as_ref()
+        .is_some_and(|before| data(before) == data(&set))
+    {
+        return;
     }
-    let kept = known
-        .into_iter()
-        .filter_map(|((name, _), set)| Some((name, set?)));
-    kept.collect()
+    let why = "the name and type stand here twice with different data; which of them holds cannot be told";
+    if let Some(before) = before.take() {
+        draft.left_out(&before.place, before.what, why, "keep one of them");
+    }
+    draft.left_out(&set.place, set.what, why, "keep one of them");
 }
 
 fn forward(origin: &Name, name: &str, place: &Place, servers: &[String], draft: &mut Draft<'_>) {

@@ -302,9 +302,9 @@ impl PolicyZone {
             }
         }
         for (name, place) in existing {
-            if !self.is_below_open_wildcard(&name) {
+            let Some(open) = self.open_wildcard_above(&name) else {
                 continue;
-            }
+            };
             let has_wildcard = name
                 .child(b"*")
                 .is_ok_and(|star| self.owners.contains_key(&star));
@@ -317,6 +317,9 @@ impl PolicyZone {
             let what = format!("names at and below {name}, beside a wildcard above them");
             let why = "a wildcard ends at names that exist beside it (RFC 4592), and not every resolver follows that; such names are denied";
             let item = draft.narrower(place, what, why, "write a rule for them if they are needed");
+            if !open {
+                continue; // the wildcard denies them
+            }
             let said = Said::new(
                 format!("{}-beside-wildcard", self.label),
                 pattern,
@@ -327,17 +330,18 @@ impl PolicyZone {
         }
     }
 
-    /// Whether the nearest wildcard above the name gives data or lets names through.
-    fn is_below_open_wildcard(&self, name: &Name) -> bool {
+    /// Whether the nearest wildcard above the name gives data or lets names through; `None` if there is no wildcard.
+    fn open_wildcard_above(&self, name: &Name) -> Option<bool> {
         let wildcard = |at: &Name| at.child(b"*").ok().and_then(|star| self.owners.get(&star));
         let mut above = name.as_ref().parent();
         while let Some(ancestor) = above {
             if let Some(lines) = wildcard(&ancestor.to_name()) {
-                return matches!(action_of(name, lines).0, Action::Pass | Action::Data(_));
+                let action = action_of(name, lines).0;
+                return Some(matches!(action, Action::Pass | Action::Data(_)));
             }
             above = ancestor.parent();
         }
-        false
+        None
     }
 }
 
@@ -421,6 +425,7 @@ fn action_of(owner: &Name, lines: &[ZoneLine]) -> (Action, Option<&'static str>)
     let action = match &*labels {
         [] => Action::Deny(DenyWith::NxDomain),
         [b"*"] => Action::Deny(DenyWith::NoData),
+        _ if target == *owner => Action::Pass, // PASSTHRU before it had a name of its own
         [b"rpz-passthru"] => Action::Pass,
         [b"rpz-drop"] => Action::Deny(DenyWith::Drop),
         [b"rpz-tcp-only"] => Action::TcpOnly,

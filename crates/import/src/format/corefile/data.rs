@@ -359,6 +359,7 @@ pub(super) fn file(
                     origin: zone,
                     place: place.clone(),
                     records,
+                    holes: Vec::new(),
                     item: Some(item),
                 };
                 draft.zone(data, server.layer + FILE);

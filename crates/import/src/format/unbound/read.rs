@@ -102,7 +102,7 @@ impl ZoneKind {
     pub(super) fn has_data(self) -> bool {
         matches!(
             self,
-            Self::Denies(_) | Self::Transparent | Self::TypeTransparent
+            Self::Denies(_) | Self::AlwaysNull | Self::Transparent | Self::TypeTransparent
         )
     }
 }
