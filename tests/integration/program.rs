@@ -3,6 +3,7 @@
 
 mod answers;
 mod explain;
+mod import;
 #[path = "program/ipv6.rs"]
 mod ipv6;
 mod learn;

@@ -210,6 +210,7 @@ fn is_zone_file(text: &str) -> bool {
             .next()
             .unwrap_or_default()
             .split_whitespace()
+            .take(8)
             .map(str::to_ascii_uppercase)
             .collect::<Vec<_>>()
     };

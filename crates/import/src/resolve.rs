@@ -111,7 +111,7 @@ fn universe(draft: &Draft<'_>, statements: &[Statement]) -> Universe {
     types.extend(statements.iter().flat_map(|it| it.types.iter().flatten()));
     let in_zones = draft.zones.iter().flat_map(|zone| &zone.records);
     types.extend(in_zones.map(|record| record.rtype));
-    let groups = crate::write::group_names(draft);
+    let groups = crate::write::all_groups(draft).into_keys().collect();
     Universe { types, groups }
 }
 
@@ -352,8 +352,8 @@ fn note_types(draft: &mut Draft<'_>, rules: &[ReadyRule]) {
         |rule: &&ReadyRule| matches!(rule.effect, Effect::Forward(_)) && rule.types.is_none();
     let first = rules.iter().find(unlimited);
     if let Some((_, place)) = first.and_then(|rule| rule.patterns.first()) {
-        let why = "rules that forward let through the types that are needed to reach a name (A, AAAA, CNAME, HTTPS, SVCB, SRV, MX, PTR, NS, SOA); the source forwards every type, TXT among them";
-        let advice = "add types: to a rule that needs more";
+        let why = "rules that forward let through the types that are needed to reach a name (A, AAAA, CNAME, HTTPS, SVCB, SRV, MX, PTR, NS, SOA), and public addresses unless the rule lists others; the source forwards every type, TXT among them, and every address";
+        let advice = "add `types` or `addresses` to a rule that needs more";
         draft.narrower(&place.clone(), "forwarded types", why, advice);
     }
 }

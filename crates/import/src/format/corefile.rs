@@ -11,11 +11,14 @@ use dnsgate_core::{
     policy::{DenyWith, Pattern},
 };
 
+use ipnet::IpNet;
+
 use crate::{
     ImportError, IncludeReader, Kept, Place, SourceFile, cidr_groups,
     draft::{Draft, Said, label},
     report::short,
     statement::{Effect, Groups, Resolver},
+    write,
 };
 
 mod acl;
@@ -122,6 +125,11 @@ pub(crate) fn read(
         true => 53,
         false => ports.first().copied().unwrap_or(53),
     };
+    for (block, _) in &blocks {
+        if let Ok(Some((_, ranges))) = view_ranges(block) {
+            acl::define(&ranges, draft);
+        }
+    }
     acl::define_groups(&blocks, draft);
     let mut servers: Vec<(Server<'_>, &SourceFile)> = Vec::new();
     for (block, source) in &blocks {
@@ -185,50 +193,46 @@ fn label_of(zone: &Name) -> String {
     }
 }
 
-/// The clients of a block: everybody, those of its view, or an error if the view cannot be said.
-fn view(block: &Block, draft: &mut Draft<'_>) -> Result<Groups, ()> {
-    let Some(view) = block
+/// The ranges of a block's view: `None` without a view, an error if they cannot be said.
+fn view_ranges(block: &Block) -> Result<Option<(&Directive, Vec<IpNet>)>, &Directive> {
+    let view = block
         .directives
         .iter()
-        .find(|directive| directive.head.first() == "view")
-    else {
+        .find(|directive| directive.head.first() == "view");
+    let Some(view) = view else {
         return Ok(None);
     };
-    let name = view.head.rest().first().map_or("view", String::as_str);
-    let expressions: Vec<String> = view
-        .lines
-        .iter()
-        .filter(|line| line.first() == "expr")
-        .map(|line| line.rest().join(" "))
-        .collect();
-    let ranges = match &*expressions {
-        [only] => only
-            .split("||")
-            .map(|part| {
-                let part = part
-                    .trim()
-                    .strip_prefix("incidr(client_ip(),")?
-                    .trim()
-                    .strip_suffix(')')?;
-                cidr_groups::range(part.trim().trim_matches(['\'', '"']))
-            })
-            .collect::<Option<Vec<_>>>(),
-        _ => None,
+    let mut expressions = view.lines.iter().filter(|line| line.first() == "expr");
+    let (Some(only), None) = (expressions.next(), expressions.next()) else {
+        return Err(view);
     };
-    let Some(ranges) = ranges else {
-        let why = "its condition is more than ranges of client addresses";
-        draft.left_out(
-            &view.head.place,
-            format!("view {name}"),
-            why,
-            "nothing of its zones is let through; write rules with groups for these clients",
-        );
-        return Err(());
-    };
-    let group = label(name);
-    draft.groups.insert(group.clone(), ranges);
-    draft.kept(&view.head.place, format!("view {name}"));
-    Ok(Some(BTreeSet::from([group])))
+    let ranges = only.rest().join(" ");
+    let ranges = ranges.split("||").map(|part| {
+        let part = part.trim().strip_prefix("incidr(client_ip(),")?;
+        let part = part.trim().strip_suffix(')')?;
+        cidr_groups::range(part.trim().trim_matches(['\'', '"']))
+    });
+    let ranges: Option<Vec<IpNet>> = ranges.collect();
+    ranges.map(|ranges| Some((view, ranges))).ok_or(view)
+}
+
+/// The clients of a block: everybody, those of its view, or an error if the view cannot be said. Ranges of other views and of acl that
+/// are inside are groups of their own, and belong to it.
+fn view(block: &Block, draft: &mut Draft<'_>) -> Result<Groups, ()> {
+    match view_ranges(block) {
+        Ok(None) => Ok(None),
+        Ok(Some((view, ranges))) => {
+            draft.kept(&view.head.place, view.head.words.join(" "));
+            Ok(Some(write::groups_within(draft, &ranges)))
+        }
+        Err(view) => {
+            let why = "its condition is more than ranges of client addresses";
+            let advice =
+                "nothing of its zones is let through; write rules with groups for these clients";
+            draft.left_out(&view.head.place, view.head.words.join(" "), why, advice);
+            Err(())
+        }
+    }
 }
 
 impl Server<'_> {

@@ -30,6 +30,8 @@ struct Export {
     file: usize,
     /// Names and their places whose records could not be read.
     holes: Vec<(Name, Place)>,
+    /// The networks that see the first private zone.
+    networks: Option<BTreeSet<String>>,
     /// The zones by origin that `managed-zones` names.
     zones: BTreeMap<Name, (String, Place, ZoneKind)>,
 }
@@ -39,6 +41,8 @@ enum ZoneKind {
     Forward(Vec<String>),
     /// Another network or product answers; the string says which.
     Elsewhere(&'static str),
+    /// It was denied already.
+    Hidden,
 }
 
 /// The records of one name and type.
@@ -198,6 +202,31 @@ fn managed_zone(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
             return;
         }
     };
+    let networks = item.get("privateVisibilityConfig").map(|seen| {
+        let networks = seen.list_of("networks").iter();
+        let networks = networks.filter_map(|network| network.text_of("networkUrl"));
+        networks.map(str::to_owned).collect::<BTreeSet<_>>()
+    });
+    if let Some(networks) = networks
+        && *export.networks.get_or_insert_with(|| networks.clone()) != networks
+    {
+        let why =
+            "other networks see it than the zones before it, and a zone here is for every client";
+        let advice = "import the zones of one network at a time; its names are denied";
+        let item_at = draft.left_out(&item.place, what, why, advice);
+        let said = Said::new(
+            name,
+            Pattern::Subtree(origin.clone()),
+            Effect::Deny(None),
+            0,
+        );
+        draft.state(&item.place, Some(item_at), said);
+        export.zones.insert(
+            origin,
+            (String::new(), item.place.clone(), ZoneKind::Hidden),
+        );
+        return;
+    }
     let kind = if let Some(forwarding) = item.get("forwardingConfig") {
         ZoneKind::Forward(targets(forwarding, draft))
     } else if item.get("peeringConfig").is_some() {
@@ -384,6 +413,7 @@ fn state(export: Export, draft: &mut Draft<'_>) {
             }
             ZoneKind::Forward(servers) => forward(origin, name, place, servers, draft),
             ZoneKind::Elsewhere(why) => elsewhere(origin, name, place, why, draft),
+            ZoneKind::Hidden => {}
         }
     }
     let all: BTreeSet<Name> = data.keys().cloned().collect();

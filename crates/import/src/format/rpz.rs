@@ -4,7 +4,7 @@
 //! here, and in a zone client address triggers come before QNAME triggers. Triggers on addresses and name servers of
 //! answers cannot be kept; what is let through after them in the source's order is denied here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dnsgate_core::{
     dns::{Name, NameBuf, RecordType},
@@ -17,6 +17,7 @@ use crate::{
     draft::{Draft, Said, answer_of, label, without_suffix},
     format::zone_lines,
     statement::{Effect, Resolver, ZoneLine},
+    write,
 };
 
 /// The layers of one zone: client addresses, names, and the rest.
@@ -31,12 +32,19 @@ pub(crate) fn read(
     draft: &mut Draft<'_>,
 ) -> Result<(), ImportError> {
     let mut layer = 0;
+    let mut zones = Vec::new();
     for source in sources {
         let origin = origin(source, includes, draft)?;
         let lines = zone_lines(source, &origin, includes)?;
-        let zone = PolicyZone::new(source, origin, lines, layer, draft)?;
-        zone.state(draft);
+        zones.push(PolicyZone::new(source, origin, lines, layer, draft)?);
         layer += LAYERS;
+    }
+    // All groups come first: a trigger is for every group inside its range, whichever zone has that.
+    for range in zones.iter().flat_map(PolicyZone::client_ranges) {
+        draft.groups.insert(cidr_groups::name(&range), vec![range]);
+    }
+    for zone in &zones {
+        zone.state(draft);
     }
     if let Some(source) = sources.first() {
         let place = Place::line(&source.name, 1);
@@ -225,6 +233,13 @@ impl PolicyZone {
         draft.state(place, Some(item), Said::new(rule, pattern, effect, layer));
     }
 
+    /// The ranges of the zone's triggers on client addresses.
+    fn client_ranges(&self) -> impl Iterator<Item = IpNet> + '_ {
+        let clients = self.owners.keys();
+        let clients = clients.filter(|owner| matches!(kind_of(owner), Trigger::ClientIp));
+        clients.filter_map(client_range)
+    }
+
     /// A client address becomes a group, for which the action is a rule over every name.
     fn client(&self, owner: &Name, lines: &[ZoneLine], place: &Place, draft: &mut Draft<'_>) {
         let what = format!("{owner} {}", shown(lines));
@@ -235,7 +250,16 @@ impl PolicyZone {
             return;
         };
         let group = cidr_groups::name(&range);
-        draft.groups.insert(group.clone(), vec![range]);
+        // In one zone the most specific range decides.
+        let mut groups = write::groups_within(draft, &[range]);
+        for other in self
+            .client_ranges()
+            .filter(|other| *other != range && range.contains(other))
+        {
+            for inside in write::groups_within(draft, &[other]) {
+                groups.remove(&inside);
+            }
+        }
         let (kind, effect, item) = match action_of(owner, lines).0 {
             Action::Deny(with) => ("denied", Effect::Deny(Some(with)), draft.kept(place, what)),
             Action::Pass => (
@@ -259,7 +283,7 @@ impl PolicyZone {
             effect,
             self.layer + CLIENT,
         );
-        said.groups = Some(BTreeSet::from([group]));
+        said.groups = Some(groups);
         draft.state(place, Some(item), said);
     }
 

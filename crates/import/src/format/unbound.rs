@@ -114,7 +114,20 @@ impl Forwards {
                     cname_allowed: false,
                 }
             };
-            zones.insert(name.clone(), (label, forward.place.clone(), resolver));
+            let known = zones.insert(
+                name.clone(),
+                (label, forward.place.clone(), resolver.clone()),
+            );
+            if known.is_some_and(|(_, _, known)| known != resolver) {
+                let why = "the zone stands here twice with different servers; which of them are asked cannot be told";
+                draft.left_out(
+                    &forward.place,
+                    format!("zone {name}"),
+                    why,
+                    "keep one of them; its names are denied",
+                );
+                draft.close(&forward.place, name.clone(), FIRST);
+            }
         }
         Self { zones }
     }
@@ -223,7 +236,8 @@ fn names(
         said.groups.clone_from(groups);
         draft.implicitly(start, said);
     }
-    for name in local.names() {
+    let own = local.names();
+    for name in own.iter().cloned() {
         let Some(zone) = local.zone(&name) else {
             continue;
         };
@@ -247,7 +261,7 @@ fn names(
         }
     }
     for (name, (label, place, resolver)) in &forwards.zones {
-        if name.as_ref().is_root() || local.names().contains(name) {
+        if name.as_ref().is_root() || own.contains(name) {
             continue; // the default, or stated above
         }
         if local.zone(name).is_some_and(|zone| !zone.kind.passes())

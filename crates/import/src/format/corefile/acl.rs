@@ -32,15 +32,17 @@ struct Entry {
 pub(super) fn define_groups(blocks: &[(Block, &SourceFile)], draft: &mut Draft<'_>) {
     let directives = blocks.iter().flat_map(|(block, _)| &block.directives);
     for directive in directives.filter(|directive| directive.head.first() == "acl") {
-        for range in entries(directive)
-            .into_iter()
-            .flatten()
-            .flat_map(|entry| entry.ranges.unwrap_or_default())
-        {
-            let known = draft.groups.values().flatten().any(|known| *known == range);
-            if !known && range.prefix_len() > 0 {
-                draft.groups.insert(cidr_groups::name(&range), vec![range]);
-            }
+        for entry in entries(directive).into_iter().flatten() {
+            define(&entry.ranges.unwrap_or_default(), draft);
+        }
+    }
+}
+
+/// Makes a group of each range.
+pub(super) fn define(ranges: &[IpNet], draft: &mut Draft<'_>) {
+    for range in ranges {
+        if !draft.groups.values().flatten().any(|known| known == range) {
+            draft.groups.insert(cidr_groups::name(range), vec![*range]);
         }
     }
 }
@@ -63,14 +65,8 @@ pub(super) fn state(server: &Server<'_>, directive: &Directive, draft: &mut Draf
     let groups: Vec<(Option<String>, Vec<IpNet>)> = match draft.groups.is_empty() {
         true => vec![(None, Vec::new())],
         false => {
-            let names = write::group_names(draft);
-            names
-                .into_iter()
-                .map(|name| {
-                    let ranges = write::ranges_of(draft, &name);
-                    (Some(name), ranges)
-                })
-                .collect()
+            let groups = write::all_groups(draft).into_iter();
+            groups.map(|(name, ranges)| (Some(name), ranges)).collect()
         }
     };
     for (group, ranges) in groups {
@@ -183,9 +179,7 @@ fn entries(directive: &Directive) -> Result<Vec<Entry>, String> {
                 ("*", "net") => {}
                 (word, "net") => {
                     let range = cidr_groups::range(word).ok_or_else(|| short(word))?;
-                    if range.prefix_len() > 0 {
-                        entry.ranges.get_or_insert_default().push(range);
-                    }
+                    entry.ranges.get_or_insert_default().push(range);
                 }
                 (word, _) => return Err(short(word)),
             }
