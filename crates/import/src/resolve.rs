@@ -91,7 +91,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_>) -> Result<(Vec<ReadyRule>, Vec<usiz
         }
         parts.push((at, joined(&name, left)));
     }
-    Ok(rules(draft, &statements, parts))
+    Ok(rules(draft, &statements, parts, &universe))
 }
 
 /// Whether the pattern is about the name, about the names below it, or both.
@@ -109,6 +109,17 @@ fn universe(draft: &Draft<'_>, statements: &[Statement]) -> Universe {
     types.extend(default_types().listed().into_iter().flatten());
     types.remove(&RecordType::ANY);
     types.extend(statements.iter().flat_map(|it| it.types.iter().flatten()));
+    for record in statements.iter().flat_map(|it| match &it.effect {
+        Effect::Answer(records) => records.as_slice(),
+        _ => &[],
+    }) {
+        types.extend(
+            record
+                .split(' ')
+                .nth(1)
+                .and_then(|rtype| rtype.parse::<RecordType>().ok()),
+        );
+    }
     let in_zones = draft.zones.iter().flat_map(|zone| &zone.records);
     types.extend(in_zones.map(|record| record.rtype));
     let groups = crate::write::all_groups(draft).into_keys().collect();
@@ -282,25 +293,22 @@ fn rules(
     draft: &mut Draft<'_>,
     statements: &[Statement],
     parts: Vec<(usize, Vec<(Pattern, Area)>)>,
+    universe: &Universe,
 ) -> (Vec<ReadyRule>, Vec<usize>) {
-    let allowed: BTreeSet<Name> = statements
-        .iter()
-        .filter(|it| !it.effect.is_deny() && !matches!(it.pattern, Pattern::Exact(_)))
-        .map(|it| it.pattern.name().to_name())
-        .collect();
-    let needed = |name: &Name| {
-        let mut at = Some(name.as_ref());
-        while let Some(own) = at {
-            if allowed.contains(&own.to_name()) {
-                return true;
-            }
-            at = own.parent();
-        }
-        false // it is denied anyway
+    // Names at and below which something is let through, and those at and below which there are data.
+    let wide = |data_only: bool| -> HashSet<Name> {
+        let wide = statements.iter().filter(|it| match it.effect {
+            Effect::Deny(_) => false,
+            Effect::Forward(_) => !data_only,
+            Effect::Answer(_) | Effect::Zone(_) => true,
+        });
+        let wide = wide.filter(|it| !matches!(it.pattern, Pattern::Exact(_)));
+        wide.map(|it| it.pattern.name().to_name()).collect()
     };
+    let (allowed, with_data) = (wide(false), wide(true));
     let mut zones = Vec::new();
     let mut rules: Vec<ReadyRule> = Vec::new();
-    let mut places: HashMap<(String, Types, Groups, Effect), usize> = HashMap::new();
+    let mut places = RulePlaces::new();
     for (at, parts) in parts {
         let Some(statement) = statements.get(at) else {
             continue;
@@ -312,38 +320,98 @@ fn rules(
                 }
                 continue;
             }
-            if statement.implicit && !needed(&pattern.name().to_name()) {
+            if statement.implicit && !is_within_any(&pattern, &allowed) {
                 continue;
             }
-            let Area { types, groups } = area;
-            if groups.as_ref().is_some_and(BTreeSet::is_empty) {
+            if area.groups.as_ref().is_some_and(BTreeSet::is_empty) {
                 continue; // nobody
             }
-            let key = (
-                statement.rule.clone(),
-                types,
-                groups,
-                statement.effect.clone(),
-            );
-            let to = *places
-                .entry(key)
-                .or_insert_with_key(|(name, types, groups, effect)| {
-                    rules.push(ReadyRule {
-                        name: name.clone(),
-                        patterns: Vec::new(),
-                        types: types.clone(),
-                        groups: groups.clone(),
-                        effect: effect.clone(),
-                    });
-                    rules.len() - 1
-                });
-            if let Some(rule) = rules.get_mut(to) {
-                rule.patterns.push((pattern, statement.place.clone()));
+            if matches!(statement.effect, Effect::Forward(_))
+                && statement.types.is_none()
+                && is_within_any(&pattern, &with_data)
+            {
+                // The types that the rule does not forward must not fall to the data of a shorter name.
+                let other = Area {
+                    types: Some(not_forwarded(&area, universe)),
+                    groups: area.groups.clone(),
+                };
+                let name = format!("{}-other-types", statement.rule);
+                let of = (name, Effect::Deny(None));
+                put(
+                    &mut rules,
+                    &mut places,
+                    of,
+                    other,
+                    (pattern.clone(), &statement.place),
+                );
             }
+            let of = (statement.rule.clone(), statement.effect.clone());
+            put(
+                &mut rules,
+                &mut places,
+                of,
+                area,
+                (pattern, &statement.place),
+            );
         }
     }
     note_types(draft, &rules);
     (rules, zones)
+}
+
+/// The rules by what they have in common.
+type RulePlaces = HashMap<(String, Types, Groups, Effect), usize>;
+
+/// Adds a pattern to the rule with this name, effect and area.
+fn put(
+    rules: &mut Vec<ReadyRule>,
+    places: &mut RulePlaces,
+    (name, effect): (String, Effect),
+    Area { types, groups }: Area,
+    (pattern, place): (Pattern, &Place),
+) {
+    let key = (name, types, groups, effect);
+    let to = *places
+        .entry(key)
+        .or_insert_with_key(|(name, types, groups, effect)| {
+            rules.push(ReadyRule {
+                name: name.clone(),
+                patterns: Vec::new(),
+                types: types.clone(),
+                groups: groups.clone(),
+                effect: effect.clone(),
+            });
+            rules.len() - 1
+        });
+    if let Some(rule) = rules.get_mut(to) {
+        rule.patterns.push((pattern, place.clone()));
+    }
+}
+
+/// Whether the pattern's name is at or below one of the names.
+fn is_within_any(pattern: &Pattern, names: &HashSet<Name>) -> bool {
+    let mut at = Some(pattern.name());
+    while let Some(own) = at {
+        if names.contains(&own.to_name()) {
+            return true;
+        }
+        at = own.parent();
+    }
+    false
+}
+
+/// The types that a rule which forwards does not let through.
+fn not_forwarded(area: &Area, universe: &Universe) -> BTreeSet<RecordType> {
+    let forwarded = |rtype: &RecordType| match &area.types {
+        Some(types) => types.contains(rtype),
+        None => default_types().contains(*rtype),
+    };
+    universe
+        .types
+        .iter()
+        .filter(|rtype| !forwarded(rtype))
+        .copied()
+        .collect()
 }
 
 /// Reports once that forwarding is limited to the types that reach a name.

@@ -79,6 +79,8 @@ pub(super) fn policy_zones() -> Vec<(String, String)> {
         }
         triggers.insert("*literal.xa".to_owned(), "CNAME .");
         let mut text = format!("$TTL 60\n$ORIGIN {zone}.rpz.\n@ SOA ns.{zone}.rpz. h.{zone}.rpz. 1 3600 600 86400 60\n@ NS ns.{zone}.rpz.\n");
+        // Shows that the policy is in force.
+        triggers.insert(format!("loaded.{zone}.xc"), "CNAME .");
         for (name, action) in triggers {
             let _ = writeln!(text, "{name} {action}");
         }
@@ -261,6 +263,7 @@ pub(super) fn questions_about_unbound(seed: u64) -> Vec<Question> {
     } = parts(seed);
     let own = zones.keys().chain(data.keys()).chain(&forwards);
     let mut names: BTreeSet<String> = own.flat_map(|name| around(name)).collect();
+    names.extend(deeper(&names));
     names.extend(deeper(&names));
     questions(&names)
 }

@@ -47,6 +47,7 @@ impl Peer {
             "named",
             &["-g", "-n", "1", "-c"],
             "named.conf",
+            &loaded(zones),
             |own| {
                 format!(
                 "options {{
@@ -82,12 +83,12 @@ controls {{ }};
             upstream.ip(),
             upstream.port()
         );
-        unbound(dir, &(upstream + &text))
+        unbound(dir, &(upstream + &text), &loaded(zones))
     }
 
     /// With a file of the test, which has its own forward zones.
     pub(super) fn unbound(dir: &Path, text: &str, _: SocketAddr) -> Self {
-        unbound(dir, text)
+        unbound(dir, text, &[])
     }
 
     pub(super) fn recursor(dir: &Path, zones: &[PathBuf], upstream: SocketAddr) -> Self {
@@ -107,6 +108,7 @@ controls {{ }};
             "pdns_recursor",
             &[&config_dir],
             "recursor.conf",
+            &loaded(zones),
             |own| {
                 format!(
                 "socket-dir={folder}\nlocal-address=127.0.0.1\nlocal-port={own}\ndaemon=no\ndnssec=off\nthreads=1\nloglevel=3\nquiet=yes
@@ -126,11 +128,31 @@ fn zone_of(path: &Path) -> String {
         .into_owned()
 }
 
-fn unbound(dir: &Path, text: &str) -> Peer {
+/// The names that the policy zones deny to show that they are in force.
+fn loaded(zones: &[PathBuf]) -> Vec<String> {
+    let stem = |path: &PathBuf| {
+        path.file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned()
+    };
+    zones
+        .iter()
+        .map(|path| format!("loaded.{}.xc", stem(path)))
+        .collect()
+}
+
+fn unbound(dir: &Path, text: &str, denied: &[String]) -> Peer {
     let folder = dir.display();
-    start(dir, "unbound", &["-d", "-c"], "unbound.conf", |own| {
-        format!(
-            "remote-control:
+    start(
+        dir,
+        "unbound",
+        &["-d", "-c"],
+        "unbound.conf",
+        denied,
+        |own| {
+            format!(
+                "remote-control:
   control-enable: no
 server:
   use-syslog: no
@@ -149,8 +171,9 @@ server:
   do-not-query-localhost: no
   cache-max-ttl: 1
 {text}"
-        )
-    })
+            )
+        },
+    )
 }
 
 /// Starts a program with the configuration that `config` gives for a port, and waits until it answers.
@@ -159,6 +182,7 @@ fn start(
     program: &str,
     args: &[&str],
     file: &str,
+    denied: &[String],
     config: impl Fn(u16) -> String,
 ) -> Peer {
     let log = dir.join("peer.log");
@@ -181,7 +205,7 @@ fn start(
             child: child.expect("the engine runs"),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        if peer.answers() {
+        if peer.answers(denied) {
             return peer;
         }
     }
@@ -192,10 +216,15 @@ fn start(
 }
 
 impl Peer {
-    fn answers(&mut self) -> bool {
-        let name: Name = "ready.elsewhere.xc".parse().expect("a name");
-        let question = Question {
-            name: name.as_ref().wire().to_vec(),
+    /// Whether it answers, and denies the names by which its policies show that they are in force.
+    fn answers(&mut self, denied: &[String]) -> bool {
+        let question = |name: &str| Question {
+            name: name
+                .parse::<Name>()
+                .expect("a name")
+                .as_ref()
+                .wire()
+                .to_vec(),
             qtype: RecordType::A.0,
             edns: None,
             recursion_desired: true,
@@ -207,7 +236,10 @@ impl Peer {
         )]
         let begun = Instant::now();
         while begun.elapsed() < SOON && matches!(self.child.try_wait(), Ok(None)) {
-            if ask_once(self.address, &question, LOOK).is_some() {
+            let answered = |name: &str| ask_once(self.address, &question(name), LOOK);
+            let is_denied =
+                |name: &String| answered(name).is_some_and(|reply| reply[3] & 0x0f == 3);
+            if answered("ready.elsewhere.xc").is_some() && denied.iter().all(is_denied) {
                 return true;
             }
         }

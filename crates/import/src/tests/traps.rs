@@ -192,6 +192,73 @@ fn each_trap_is_kept_out_of() {
             told: &["rpz-ip trigger"],
             ..Case::default()
         },
+        // The most specific range of clients decides only in its own zone: a client of 10.1.0.0/16 is denied by the first.
+        Case {
+            files: &[
+                (
+                    "1.rpz",
+                    "$ORIGIN one.rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n8.0.0.0.10.rpz-client-ip 60 CNAME .\n",
+                ),
+                (
+                    "2.rpz",
+                    "$ORIGIN two.rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n16.0.0.1.10.rpz-client-ip 60 CNAME rpz-passthru.\n",
+                ),
+            ],
+            asked: &[
+                ("x.example @10.1.0.1", "denied"),
+                ("x.example @10.2.0.1", "denied"),
+            ],
+            ..Case::default()
+        },
+        Case {
+            files: &[(
+                "1.rpz",
+                "$ORIGIN one.rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n8.0.0.0.10.rpz-client-ip 60 CNAME .\n16.0.0.1.10.rpz-client-ip 60 CNAME rpz-passthru.\n0.0.0.0.0.rpz-client-ip 60 CNAME .\nok.example 60 CNAME rpz-passthru.\n",
+            )],
+            asked: &[
+                ("x.example @10.1.0.1", "forward public"),
+                ("ok.example @10.2.0.1", "denied"),
+                ("ok.example @172.16.0.1", "denied"),
+                ("ok.example @fd00::1", "forward public"),
+            ],
+            ..Case::default()
+        },
+        // What is let through forwards some types; the others must not fall to data of a shorter name.
+        Case {
+            files: &[(
+                "1.rpz",
+                "$ORIGIN one.rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n*.test 60 TXT text\nok.test 60 CNAME rpz-passthru.\n",
+            )],
+            asked: &[
+                ("ok.test", "forward public"),
+                ("ok.test TXT", "denied"),
+                ("x.test TXT", "\"text\""),
+            ],
+            ..Case::default()
+        },
+        // Zones of different networks: a zone here is for every client.
+        Case {
+            files: &[(
+                "z.json",
+                "[{\"name\": \"a\", \"dnsName\": \"a.example.\", \"privateVisibilityConfig\": {\"networks\": [{\"networkUrl\": \"one\"}]}, \"forwardingConfig\": {\"targetNameServers\": [{\"ipv4Address\": \"10.0.0.1\"}]}}, {\"name\": \"b\", \"dnsName\": \"b.example.\", \"privateVisibilityConfig\": {\"networks\": [{\"networkUrl\": \"two\"}]}, \"forwardingConfig\": {\"targetNameServers\": [{\"ipv4Address\": \"10.0.0.2\"}]}}]",
+            )],
+            asked: &[("x.a.example", "forward a"), ("x.b.example", "denied")],
+            told: &["other networks see it"],
+            ..Case::default()
+        },
+        // A record that cannot be read leaves no room for a wildcard.
+        Case {
+            files: &[(
+                "z.json",
+                "[{\"name\": \"x.example.\", \"type\": \"SOA\", \"ttl\": 60, \"rrdatas\": [\"a. b. 1 2 3 4 5\"]}, {\"name\": \"*.x.example.\", \"type\": \"A\", \"ttl\": 60, \"rrdatas\": [\"10.0.0.1\"]}, {\"name\": \"a.x.example.\", \"type\": \"A\", \"ttl\": 60, \"rrdatas\": [\"10.0.0.300\"]}]",
+            )],
+            asked: &[
+                ("b.x.example", "10.0.0.1"),
+                ("a.x.example", "denied nodata"),
+                ("c.a.x.example", "denied nodata"),
+            ],
+            ..Case::default()
+        },
         // Everything else, if the operator wants it.
         Case {
             files: &[(
