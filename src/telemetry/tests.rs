@@ -7,12 +7,13 @@ use std::{
     time::{Instant, UNIX_EPOCH},
 };
 
-use super::*;
 use dnsgate_config::LogQueries;
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
 };
+
+use super::*;
 
 /// A DNS query for `x. A`.
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";
@@ -691,6 +692,8 @@ fn full_page() -> String {
     ];
     let ending = ending.map(|(rule, until)| (rule.to_owned(), until));
     telemetry.shared().rules_expire(ending.into());
+    let digest = dnsgate_config::default_config().digest;
+    telemetry.shared().policy_digest_is(digest);
     let _corp = telemetry.upstream("corp", &servers);
     let _hostile = telemetry.upstream("c\"\n\\", &servers);
     String::from_utf8(telemetry.metrics().expect("a page")).expect("UTF-8")

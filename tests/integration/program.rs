@@ -2,6 +2,7 @@
 //! free ports of loopback.
 
 mod answers;
+mod digest;
 mod explain;
 mod import;
 #[path = "program/ipv6.rs"]

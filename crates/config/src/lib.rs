@@ -32,11 +32,10 @@ mod build;
 mod builtin;
 mod cache;
 mod case;
-mod conflict;
 mod contents;
+mod digest;
 mod error;
 mod file;
-mod forward;
 mod given;
 mod google;
 mod groups;
@@ -47,7 +46,6 @@ mod list;
 mod listen;
 mod log;
 mod parts;
-mod pem;
 mod read;
 mod rules;
 mod startup;
@@ -67,14 +65,15 @@ mod zones;
 
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Change, Changes, Contents};
+pub use digest::PolicyDigest;
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use file::schema;
-pub use forward::default_types;
 pub use google::{Served, Vip};
 pub use host::{HostName, HostNameError};
 pub use limits::Limits;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
+pub use rules::default_types;
 pub use startup::MAX_WORKERS;
 pub use suffix::PublicSuffix;
 pub use text::{ReadFile, STDIN, stdin_is_read};
@@ -156,6 +155,8 @@ pub struct Config {
     pub summary: String,
     /// Its keys and values by name, for comparison with another configuration.
     pub contents: Contents,
+    /// The digest of what it decides: of the policy, zones and upstreams.
+    pub digest: PolicyDigest,
     /// The files that it was read from: the configuration, the zone files and the files that they
     /// include, lists of names, certificates; and the file of tests beside it, even if it does not exist
     /// yet.
