@@ -10,16 +10,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use dnsgate_config::default_types;
-use dnsgate_core::{
-    dns::{Name, RecordType},
-    policy::{DenyWith, Pattern},
-    zone::{ZoneBuilder, ZoneProblem},
-};
+use dnsgate_core::{dns::Name, policy::Pattern};
 
 use crate::{
     ImportError, Kept, Place,
-    draft::{self, Draft, Said},
-    statement::{Effect, Groups, Resolver, Statement, Types, ZoneData},
+    areas::{Area, Universe, cut, not_forwarded, universe},
+    draft::{self, Draft},
+    statement::{Effect, Groups, Resolver, Statement, Types},
+    zone_check,
 };
 
 /// A rule of the configuration.
@@ -30,13 +28,6 @@ pub(crate) struct ReadyRule {
     pub(crate) types: Types,
     pub(crate) groups: Groups,
     pub(crate) effect: Effect,
-}
-
-/// A part of a name's types and groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Area {
-    types: Types,
-    groups: Groups,
 }
 
 /// What decides about an area of a cell.
@@ -51,16 +42,10 @@ struct Decided {
 /// The name, and whether it stands for the names below it.
 type Cell = (Name, bool);
 
-/// All types and groups that occur, for what is left of "every" when some are taken away.
-struct Universe {
-    types: BTreeSet<RecordType>,
-    groups: BTreeSet<String>,
-}
-
 /// Makes rules and zones of the draft's statements.
 pub(crate) fn resolve(draft: &mut Draft<'_>) -> Result<(Vec<ReadyRule>, Vec<usize>), ImportError> {
     draft.check_size()?;
-    check_zones(draft);
+    zone_check::check_zones(draft);
     name_resolvers(draft);
     let mut statements = std::mem::take(&mut draft.statements);
     // A denial decides before what allows the same name in the same layer.
@@ -101,29 +86,6 @@ fn cells_of(pattern: &Pattern) -> &'static [bool] {
         Pattern::Below(_) => &[true],
         Pattern::Subtree(_) => &[false, true],
     }
-}
-
-fn universe(draft: &Draft<'_>, statements: &[Statement]) -> Universe {
-    let mut types: BTreeSet<RecordType> =
-        [RecordType::TXT, RecordType::CAA, RecordType::NAPTR].into();
-    types.extend(default_types().listed().into_iter().flatten());
-    types.remove(&RecordType::ANY);
-    types.extend(statements.iter().flat_map(|it| it.types.iter().flatten()));
-    for record in statements.iter().flat_map(|it| match &it.effect {
-        Effect::Answer(records) => records.as_slice(),
-        _ => &[],
-    }) {
-        types.extend(
-            record
-                .split(' ')
-                .nth(1)
-                .and_then(|rtype| rtype.parse::<RecordType>().ok()),
-        );
-    }
-    let in_zones = draft.zones.iter().flat_map(|zone| &zone.records);
-    types.extend(in_zones.map(|record| record.rtype));
-    let groups = crate::write::all_groups(draft).into_keys().collect();
-    Universe { types, groups }
 }
 
 /// What earlier statements leave of a statement in one of its cells.
@@ -169,63 +131,6 @@ fn areas_left(
         }
     }
     areas
-}
-
-/// Takes an area away from others.
-fn cut(areas: &mut Vec<Area>, taken: &Area, universe: &Universe) {
-    let mut left = Vec::with_capacity(areas.len());
-    for area in areas.drain(..) {
-        let types_meet = meet(&area.types, &taken.types);
-        let groups_meet = meet(&area.groups, &taken.groups);
-        if !types_meet || !groups_meet {
-            left.push(area);
-            continue;
-        }
-        let other_groups = minus(&area.groups, &taken.groups, &universe.groups);
-        if !other_groups.is_empty() {
-            left.push(Area {
-                types: area.types.clone(),
-                groups: Some(other_groups.clone()),
-            });
-        }
-        let other_types = minus(&area.types, &taken.types, &universe.types);
-        if !other_types.is_empty() {
-            let groups = match (&area.groups, other_groups.is_empty()) {
-                (None, true) => None,
-                (groups, _) => {
-                    let own = groups.as_ref().unwrap_or(&universe.groups);
-                    Some(own.difference(&other_groups).cloned().collect())
-                }
-            };
-            left.push(Area {
-                types: Some(other_types),
-                groups,
-            });
-        }
-    }
-    *areas = left;
-}
-
-fn meet<T: Ord>(one: &Option<BTreeSet<T>>, other: &Option<BTreeSet<T>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => !one.is_disjoint(other),
-        (Some(one), None) | (None, Some(one)) => !one.is_empty(),
-        (None, None) => true,
-    }
-}
-
-fn minus<T: Ord + Clone>(
-    from: &Option<BTreeSet<T>>,
-    taken: &Option<BTreeSet<T>>,
-    all: &BTreeSet<T>,
-) -> BTreeSet<T> {
-    match taken {
-        None => BTreeSet::new(),
-        Some(taken) => {
-            let from = from.as_ref().unwrap_or(all);
-            from.difference(taken).cloned().collect()
-        }
-    }
 }
 
 /// A zone answers for everything at and below its origin and for every client, or not at all.
@@ -400,20 +305,6 @@ fn is_within_any(pattern: &Pattern, names: &HashSet<Name>) -> bool {
     false
 }
 
-/// The types that a rule which forwards does not let through.
-fn not_forwarded(area: &Area, universe: &Universe) -> BTreeSet<RecordType> {
-    let forwarded = |rtype: &RecordType| match &area.types {
-        Some(types) => types.contains(rtype),
-        None => default_types().contains(*rtype),
-    };
-    universe
-        .types
-        .iter()
-        .filter(|rtype| !forwarded(rtype))
-        .copied()
-        .collect()
-}
-
 /// Reports once that forwarding is limited to the types that reach a name.
 fn note_types(draft: &mut Draft<'_>, rules: &[ReadyRule]) {
     let unlimited =
@@ -459,81 +350,3 @@ fn name_resolvers(draft: &mut Draft<'_>) {
     }
     draft.statements = statements;
 }
-
-/// Removes records that no zone can have, so that the others can be served.
-fn check_zones(draft: &mut Draft<'_>) {
-    let mut zones = std::mem::take(&mut draft.zones);
-    for zone in &mut zones {
-        check_zone(draft, zone);
-        deny_holes(draft, zone);
-    }
-    draft.zones = zones;
-}
-
-/// A name all of whose records were left out must not be answered by a wildcard in their place.
-fn deny_holes(draft: &mut Draft<'_>, zone: &ZoneData) {
-    if zone.holes.is_empty() {
-        return;
-    }
-    let owners: HashSet<&Name> = zone.records.iter().map(|line| &line.owner).collect();
-    for (name, place) in &zone.holes {
-        let mut above = name.as_ref().parent();
-        let mut covered = false;
-        while let Some(ancestor) = above {
-            let star = ancestor.to_name().child(b"*");
-            covered |= star.is_ok_and(|star| owners.contains(&star));
-            above = ancestor.parent();
-        }
-        if covered && !owners.contains(name) {
-            let pattern = Pattern::Subtree(name.clone());
-            let effect = Effect::Deny(Some(DenyWith::NoData));
-            draft.state(place, None, Said::new("left-out", pattern, effect, 0));
-        }
-    }
-}
-
-fn check_zone(draft: &mut Draft<'_>, zone: &mut ZoneData) {
-    // Each round removes at least one record, and a faulty zone has few kinds of faults.
-    for _ in 0..ROUNDS {
-        let mut builder = ZoneBuilder::new(zone.origin.clone()).with_default_soa();
-        let mut bad: Vec<(usize, String)> = Vec::new();
-        let mut added = Vec::new();
-        for (at, line) in zone.records.iter().enumerate() {
-            added.push(at);
-            let result = builder.add(line.owner.as_ref(), line.ttl, line.rtype, &line.rdata);
-            if let Err(error) = result {
-                bad.push((at, error.problem.to_string()));
-            }
-        }
-        if bad.is_empty() {
-            let Err(errors) = builder.finish() else {
-                return;
-            };
-            for error in errors {
-                if error.problem == ZoneProblem::NoSoa {
-                    continue;
-                }
-                let at = error.record.and_then(|record| added.get(record)).copied();
-                bad.extend(at.map(|at| (at, error.problem.to_string())));
-            }
-        }
-        if bad.is_empty() {
-            break;
-        }
-        bad.sort_unstable();
-        bad.dedup_by_key(|(at, _)| *at);
-        for (at, why) in bad.into_iter().rev() {
-            if at < zone.records.len() {
-                let line = zone.records.remove(at);
-                let what = format!("{} {}", line.owner, line.rtype);
-                zone.holes.push((line.owner.clone(), line.place.clone()));
-                draft.left_out(&line.place, what, &why, "correct the record at its source");
-            }
-        }
-    }
-    zone.records
-        .retain(|line| line.owner.as_ref().is_within(zone.origin.as_ref()));
-}
-
-/// How often a zone is looked through for records that it cannot have.
-const ROUNDS: usize = 8;

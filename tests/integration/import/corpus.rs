@@ -78,7 +78,7 @@ pub(super) fn policy_zones() -> Vec<(String, String)> {
             }
         }
         triggers.insert("*literal.xa".to_owned(), "CNAME .");
-        let mut text = format!("$TTL 60\n$ORIGIN {zone}.rpz.\n@ SOA ns.{zone}.rpz. h.{zone}.rpz. 1 3600 600 86400 60\n@ NS ns.{zone}.rpz.\n");
+        let mut text = format!("$TTL 60\n$ORIGIN {zone}.rpz.\n@ SOA ns.{zone}.rpz. h.{zone}.rpz. 1 3600 600 86400 60\n@ NS ns.elsewhere.xc.\n");
         // Shows that the policy is in force.
         triggers.insert(format!("loaded.{zone}.xc"), "CNAME .");
         for (name, action) in triggers {

@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -242,6 +243,7 @@ impl Peer {
             if answered("ready.elsewhere.xc").is_some() && denied.iter().all(is_denied) {
                 return true;
             }
+            thread::sleep(LOOK / 10);
         }
         false
     }

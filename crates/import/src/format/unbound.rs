@@ -20,6 +20,7 @@ use crate::{
 
 mod access;
 mod read;
+mod words;
 
 use read::{Config, LocalZone, Scope, ZoneKind};
 
@@ -409,7 +410,9 @@ fn data(local: &Local<'_>, groups: &Groups, draft: &mut Draft<'_>) {
             said.effect = Effect::Deny(None);
         }
         said.groups.clone_from(groups);
-        if zone.is_some_and(|zone| zone.kind == ZoneKind::TypeTransparent) {
+        // For types without data such zones do what they do with other names.
+        let by_type = [ZoneKind::TypeTransparent, ZoneKind::AlwaysNull];
+        if zone.is_some_and(|zone| by_type.contains(&zone.kind)) {
             said.types = Some(lines.iter().map(|line| line.rtype).collect());
         }
         draft.state(&first.place, Some(item), said);
