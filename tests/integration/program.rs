@@ -4,6 +4,7 @@
 mod answers;
 mod digest;
 mod explain;
+mod import;
 #[path = "program/ipv6.rs"]
 mod ipv6;
 mod learn;

@@ -23,6 +23,7 @@
     )
 )]
 
+mod areas;
 mod cidr_groups;
 mod detect;
 mod draft;
@@ -36,6 +37,7 @@ mod source;
 mod statement;
 mod tree;
 mod write;
+mod zone_check;
 
 use std::{
     path::{Path, PathBuf},
