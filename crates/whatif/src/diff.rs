@@ -16,15 +16,23 @@ use std::{
     time::SystemTime,
 };
 
+use serde::Serialize;
+
 use super::{
     answer,
     ask::{ClientQuestion, Decided, ForwardedTo, Subject, ask, rule_of},
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
-    engine::Reason,
+    engine::{Ending, GroupId, Reason},
     policy::{CnameMode, RuleOrigin},
 };
+
+mod page;
+mod report;
+
+pub use page::{PageContext, page};
+pub use report::{DiffReport, EffectCount, KindReport, NameReport, ReportSize};
 
 /// The types that are always probed: those that clients commonly query.
 const COMMON: [RecordType; 9] = [
@@ -45,14 +53,51 @@ const BELOW: &[u8] = b"probe";
 /// The most kinds of change, and the most names of all kinds together, that are stored separately.
 const MAX_KINDS: usize = 10_000;
 const MAX_NAMES: usize = 100_000;
-/// The most kinds, and the most names of each, that are printed.
-const TOP_KINDS: usize = 50;
-const TOP_NAMES: usize = 20;
+/// The most clients of all names together that are stored; further ones are not told.
+const MAX_CLIENTS: usize = 200_000;
+/// The most questions without a difference that are remembered, so that each is asked once; some 10 MB.
+const MAX_SAME: usize = 100_000;
+
+/// What a change means to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeEffect {
+    /// It was answered, and is denied.
+    Denied,
+    /// It was denied, and is answered.
+    Allowed,
+    /// It is answered from elsewhere, or with other records.
+    Otherwise,
+    /// It is denied in another way.
+    DeniedOtherwise,
+}
+
+impl ChangeEffect {
+    /// Every effect, what is closed first.
+    pub const ALL: [Self; 4] = [
+        Self::Denied,
+        Self::Allowed,
+        Self::Otherwise,
+        Self::DeniedOtherwise,
+    ];
+
+    fn of(old: &Decided, new: &Decided) -> Self {
+        let is_answered =
+            |seen: &Decided| matches!(seen.outcome.ending(), Ending::Answered | Ending::Forwarded);
+        match (is_answered(old), is_answered(new)) {
+            (true, false) => Self::Denied,
+            (false, true) => Self::Allowed,
+            (true, true) => Self::Otherwise,
+            (false, false) => Self::DeniedOtherwise,
+        }
+    }
+}
 
 /// A kind of change: the client group, the old verdict, the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct ChangeKind {
-    clients: String,
+    effect: ChangeEffect,
+    group: String,
     old: String,
     new: String,
 }
@@ -69,8 +114,19 @@ struct Changed {
 struct ChangedName {
     count: u64,
     types: BTreeSet<RecordType>,
+    /// The clients of a log, with their questions.
+    clients: BTreeMap<IpAddr, u64>,
     /// The old and new records of the first question, if the records are the change.
     records: Option<(String, String)>,
+}
+
+/// A question, and the groups of its client in both configurations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AskedQuestion {
+    name: Name,
+    rtype: RecordType,
+    transport: Transport,
+    groups: [Option<GroupId>; 2],
 }
 
 /// Two configurations, and the differences found so far.
@@ -84,8 +140,13 @@ pub struct Diff<'s> {
     /// The types queried for every name; `None` without a probe.
     types: Option<BTreeSet<RecordType>>,
     kinds: HashMap<ChangeKind, Changed>,
-    /// The number of names in `kinds`.
+    /// The number of names in `kinds`, and the number of their clients.
     names: usize,
+    clients: usize,
+    /// Questions without a difference. Clients of the same groups get the same verdict.
+    same: HashSet<AskedQuestion>,
+    /// Whether only the effect counts, because rules and upstreams of another program have other names.
+    by_effect: bool,
     /// Changes for which the table had no room.
     others: u64,
 }
@@ -103,8 +164,19 @@ impl<'s> Diff<'s> {
             types: None,
             kinds: HashMap::new(),
             names: 0,
+            clients: 0,
+            same: HashSet::new(),
+            by_effect: false,
             others: 0,
         }
+    }
+
+    /// Compares what clients notice, and not which rule decides and which upstream is asked: for an old configuration that
+    /// another program's was imported into.
+    #[must_use]
+    pub fn by_effect(mut self) -> Self {
+        self.by_effect = true;
+        self
     }
 
     /// The number of questions whose verdict differs.
@@ -116,23 +188,41 @@ impl<'s> Diff<'s> {
     /// Asks both configurations, and counts the result `times` times.
     pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         self.asked += times;
+        let key = AskedQuestion {
+            name: question.name.to_name(),
+            rtype: question.rtype,
+            transport: question.transport,
+            groups: [&self.old, &self.new].map(|it| it.snapshot.policy().admit(question.source)),
+        };
+        if self.same.contains(&key) {
+            return;
+        }
         let old = ask(question, self.old.snapshot, self.now);
         let new = ask(question, self.new.snapshot, self.now);
-        let (old_told, new_told) = (told(&old, &self.old), told(&new, &self.new));
+        let (old_told, new_told) = if self.by_effect {
+            (effect(&old), effect(&new))
+        } else {
+            (told(&old, &self.old), told(&new, &self.new))
+        };
         let mut records = None;
         if old_told == new_told {
             // The same bytes under the same rule: nearly all questions end here.
             records = match (&old.asks, &new.asks) {
+                (Some(_), Some(_)) if self.by_effect => None,
                 (Some(old), Some(new)) if !are_same(old, new) => Some((filter(old), filter(new))),
                 _ if old.reply == new.reply => None,
                 _ => other_records(&old, &new),
             };
             if records.is_none() {
+                if self.same.len() < MAX_SAME {
+                    self.same.insert(key);
+                }
                 return;
             }
         }
         let kind = ChangeKind {
-            clients: self.clients(&old, &new),
+            effect: ChangeEffect::of(&old, &new),
+            group: self.group(&old, &new),
             new: match (&records, &new.asks) {
                 (Some(_), None) => "different records".to_owned(),
                 (Some(_), Some(_)) => "the response filter lets other answers pass".to_owned(),
@@ -166,13 +256,21 @@ impl<'s> Diff<'s> {
         let name = changed.names.entry(name).or_default();
         name.count += times;
         name.types.insert(question.rtype);
+        match name.clients.get_mut(&question.source) {
+            Some(count) => *count += times,
+            None if self.clients < MAX_CLIENTS => {
+                self.clients += 1;
+                name.clients.insert(question.source, times);
+            }
+            None => {}
+        }
         if name.records.is_none() {
             name.records = records;
         }
     }
 
     /// The client's group; both the old and the new one if they differ.
-    fn clients(&self, old: &Decided, new: &Decided) -> String {
+    fn group(&self, old: &Decided, new: &Decided) -> String {
         let name = |seen: &Decided, subject: &Subject<'_>| {
             let group = seen.outcome.group;
             let group = group.and_then(|id| subject.snapshot.policy().group_of(id));
@@ -265,6 +363,16 @@ fn without_star(name: &Name) -> Name {
     parent.map_or_else(|| name.clone(), |parent| parent.to_name())
 }
 
+/// What a client notices of a verdict.
+fn effect(seen: &Decided) -> String {
+    let outcome = &seen.outcome;
+    match (outcome.ending(), outcome.rcode) {
+        (Ending::Forwarded, _) => "forwarded".to_owned(),
+        (ending, Some(rcode)) => format!("{} ({})", ending.as_str(), rcode.as_str()),
+        (ending, None) => format!("{} (no reply)", ending.as_str()),
+    }
+}
+
 /// The verdict on a question, for people. The response code distinguishes denials by the same rule:
 /// a change of the group's way to deny is visible only there.
 fn told(seen: &Decided, subject: &Subject<'_>) -> String {
@@ -325,58 +433,8 @@ fn filter(asks: &ForwardedTo) -> String {
 }
 
 impl fmt::Display for Diff<'_> {
-    /// A paragraph for each kind of change, the most frequent first, and a line with the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut kinds: Vec<_> = self.kinds.iter().collect();
-        kinds.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
-        for (kind, changed) in kinds.iter().take(TOP_KINDS) {
-            let ChangeKind { clients, old, new } = kind;
-            writeln!(f, "{clients}: {old} -> {new}: {}", changed.count)?;
-            changed.write(f, self.types.as_ref())?;
-            writeln!(f)?;
-        }
-        let hidden = kinds.iter().skip(TOP_KINDS);
-        let hidden = self.others + hidden.map(|(_, changed)| changed.count).sum::<u64>();
-        if hidden > 0 {
-            writeln!(f, "{hidden} more, of other kinds of change\n")?;
-        }
-        let Self { changed, asked, .. } = self;
-        match asked {
-            1 => writeln!(f, "{changed} of 1 question gets another verdict"),
-            _ => writeln!(f, "{changed} of {asked} questions get another verdict"),
-        }
-    }
-}
-
-impl Changed {
-    fn write(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        probed: Option<&BTreeSet<RecordType>>,
-    ) -> fmt::Result {
-        // Sorted by the printed form, because names have no order of their own.
-        let mut names: BTreeMap<_, _> = BTreeMap::new();
-        for (name, changed) in &self.names {
-            names.insert((u64::MAX - changed.count, name.to_string()), changed);
-        }
-        let mut left = self.count;
-        for ((_, name), changed) in names.iter().take(TOP_NAMES) {
-            left -= changed.count;
-            let types: Vec<_> = changed.types.iter().map(ToString::to_string).collect();
-            let types = match probed {
-                Some(probed) if *probed == changed.types => "any type".to_owned(),
-                _ => types.join(" "),
-            };
-            write!(f, "  {:>8}  {name} {types}", changed.count)?;
-            if let Some((old, new)) = &changed.records {
-                write!(f, ": {old} -> {new}")?;
-            }
-            writeln!(f)?;
-        }
-        if left > 0 {
-            writeln!(f, "  {left:>8}  for other names")?;
-        }
-        Ok(())
+        self.report(ReportSize::TEXT).fmt(f)
     }
 }
 

@@ -141,10 +141,10 @@ fn replays_a_log_with_counts_and_skips_garbage() {
     assert_eq!(
         text,
         "\
-build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 14
+build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 14, from 1 client
         14  ci.test. A NAPTR
 
-vpc: answered by rule github (NOERROR) -> different records: 5
+vpc: answered by rule github (NOERROR) -> different records: 5, from 2 clients
          4  a.github.test. A: A 10.1.0.1 -> A 10.1.0.9
          1  b.github.test. A: A 10.1.0.1 -> A 10.1.0.9
 
