@@ -22,6 +22,7 @@ mod diff;
 mod explain;
 mod healthcheck;
 mod http;
+mod import;
 mod input;
 mod join;
 mod learn;
@@ -69,6 +70,8 @@ enum Verb {
     ///
     /// Exit code 0 if the client of every denial was found, 1 if not, 2 if there is nothing to join.
     Join(join::JoinArgs),
+    /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
+    Import(import::ImportArgs),
     /// Make the running dnsgate read its configuration again, and print what changed. If the
     /// configuration is not valid, print every error and change nothing.
     Reload(reload::ReloadArgs),
@@ -141,6 +144,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Explain(args) => return end(explain::run(&args), 1),
         Verb::Learn(args) => return end(learn::run(args), 1),
         Verb::Join(args) => return end(join::run(&args), 2),
+        Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Verify(args) => return end(verify::run(&args), 2),
