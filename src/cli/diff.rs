@@ -161,7 +161,8 @@ fn old(args: &DiffArgs) -> anyhow::Result<OldPolicy> {
     let config = dnsgate_config::parse(&imported.text, &shown, Path::new(""))
         .with_context(|| format!("{shown} cannot be imported"))?;
     let items = imported.report.items.iter();
-    let items = items.filter(|item| item.kept != Kept::Kept);
+    // Types are not narrowed here: the comparison takes what the source forwards.
+    let items = items.filter(|item| item.kept != Kept::Kept && item.what != "forwarded types");
     let notes = items.map(|item| {
         let what = format!("{} ({}): {}", item.what, item.kept.as_str(), item.why);
         (item.place.to_string(), what)

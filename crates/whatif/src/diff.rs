@@ -22,10 +22,11 @@ use super::{
     answer,
     ask::{ClientQuestion, Decided, ForwardedTo, Subject, ask, rule_of},
 };
+use dnsgate_config::default_types;
 use dnsgate_core::{
-    dns::{Name, RecordType, Transport},
+    dns::{Name, Rcode, RecordType, Transport},
     engine::{Ending, GroupId, Reason},
-    policy::{CnameMode, RuleOrigin},
+    policy::{Action, CnameMode, Disposition, RuleOrigin},
 };
 
 mod page;
@@ -62,29 +63,30 @@ const MAX_SAME: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeEffect {
-    /// It was answered, and is denied.
+    /// It was answered, and is denied, or does not exist any more.
     Denied,
-    /// It was denied, and is answered.
+    /// It was denied, or did not exist, and is answered.
     Allowed,
     /// It is answered from elsewhere, or with other records.
     Otherwise,
     /// It is denied in another way.
     DeniedOtherwise,
+    /// Another rule decides, and the client gets the same.
+    Unnoticed,
 }
 
 impl ChangeEffect {
     /// Every effect, what is closed first.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Denied,
         Self::Allowed,
         Self::Otherwise,
         Self::DeniedOtherwise,
+        Self::Unnoticed,
     ];
 
-    fn of(old: &Decided, new: &Decided) -> Self {
-        let is_answered =
-            |seen: &Decided| matches!(seen.outcome.ending(), Ending::Answered | Ending::Forwarded);
-        match (is_answered(old), is_answered(new)) {
+    const fn of(was_answered: bool, is_answered: bool) -> Self {
+        match (was_answered, is_answered) {
             (true, false) => Self::Denied,
             (false, true) => Self::Allowed,
             (true, true) => Self::Otherwise,
@@ -199,7 +201,10 @@ impl<'s> Diff<'s> {
         }
         let old = ask(question, self.old.snapshot, self.now);
         let new = ask(question, self.new.snapshot, self.now);
-        let (old_told, new_told) = if self.by_effect {
+        let is_narrowed = self.by_effect && self.is_narrowed(question, &old);
+        let (old_told, new_told) = if is_narrowed {
+            ("forwarded".to_owned(), effect(&new))
+        } else if self.by_effect {
             (effect(&old), effect(&new))
         } else {
             (told(&old, &self.old), told(&new, &self.new))
@@ -221,7 +226,10 @@ impl<'s> Diff<'s> {
             }
         }
         let kind = ChangeKind {
-            effect: ChangeEffect::of(&old, &new),
+            effect: match self.is_unnoticed(&old, &new) {
+                true if !is_narrowed => ChangeEffect::Unnoticed,
+                _ => ChangeEffect::of(is_narrowed || is_answered(&old), is_answered(&new)),
+            },
             group: self.group(&old, &new),
             new: match (&records, &new.asks) {
                 (Some(_), None) => "different records".to_owned(),
@@ -231,6 +239,41 @@ impl<'s> Diff<'s> {
             old: old_told,
         };
         self.note(kind, (question, times), records);
+    }
+
+    /// Whether an imported policy denies the question for its type alone. The other program forwards every type; the importer
+    /// keeps those that are needed to reach a name.
+    fn is_narrowed(&self, question: ClientQuestion<'_>, old: &Decided) -> bool {
+        let policy = self.old.snapshot.policy();
+        let Some(group) = old
+            .outcome
+            .group
+            .filter(|_| old.outcome.reason == Reason::OtherType)
+        else {
+            return false;
+        };
+        let candidates = policy.explain(group, question.name, question.rtype, self.now);
+        candidates.iter().any(|it| {
+            it.disposition == Disposition::OtherType
+                && matches!(it.rule.action, Action::Forward(_))
+                && it.rule.types == default_types()
+        })
+    }
+
+    /// Whether only the rule is another one: the same answer, from the same upstream, or the same denial.
+    fn is_unnoticed(&self, old: &Decided, new: &Decided) -> bool {
+        let same = match (&old.asks, &new.asks) {
+            (Some(one), Some(other)) => {
+                let upstreams = (
+                    self.old.upstream_of(&old.outcome),
+                    self.new.upstream_of(&new.outcome),
+                );
+                upstreams.0 == upstreams.1 && are_same(one, other)
+            }
+            (None, None) => other_records(old, new).is_none(),
+            _ => false,
+        };
+        same && effect(old) == effect(new)
     }
 
     fn note(
@@ -361,6 +404,13 @@ fn without_star(name: &Name) -> Name {
     let is_star = name.as_ref().labels().next() == Some(b"*");
     let parent = name.as_ref().parent().filter(|_| is_star);
     parent.map_or_else(|| name.clone(), |parent| parent.to_name())
+}
+
+/// Whether there is an answer. A name that does not exist in a zone has none.
+fn is_answered(seen: &Decided) -> bool {
+    let outcome = &seen.outcome;
+    matches!(outcome.ending(), Ending::Answered | Ending::Forwarded)
+        && outcome.rcode != Some(Rcode::NxDomain)
 }
 
 /// What a client notices of a verdict.

@@ -42,30 +42,36 @@ struct PageSection {
     meaning: &'static str,
 }
 
-const SECTIONS: [PageSection; 4] = [
+const SECTIONS: [PageSection; 5] = [
     PageSection {
         effect: ChangeEffect::Denied,
-        title: "Would be denied",
+        title: "No longer answered",
         class: "denied",
         meaning: "These questions are answered today and would not be any more. Whoever asks them would notice.",
     },
     PageSection {
         effect: ChangeEffect::Allowed,
-        title: "Would be allowed",
+        title: "Newly answered",
         class: "allowed",
         meaning: "These questions are denied today and would be answered. This is what the change opens.",
     },
     PageSection {
         effect: ChangeEffect::Otherwise,
-        title: "Would be answered differently",
+        title: "Answered differently",
         class: "other",
         meaning: "These questions are answered today and would be answered from elsewhere, or with other records.",
     },
     PageSection {
         effect: ChangeEffect::DeniedOtherwise,
-        title: "Would be denied in another way",
+        title: "Denied differently",
         class: "other",
-        meaning: "These questions are denied today and would still be, by another rule or with another response code.",
+        meaning: "These questions are denied today and would still be, with another response code.",
+    },
+    PageSection {
+        effect: ChangeEffect::Unnoticed,
+        title: "Decided by another rule",
+        class: "unnoticed",
+        meaning: "Clients notice nothing: the answer, the upstream or the denial is the same.",
     },
 ];
 
@@ -129,11 +135,17 @@ fn summary(report: &DiffReport, html: &mut String) {
         changed,
         ..
     } = report;
-    let same = all.saturating_sub(*changed);
-    let verdict = match changed {
+    let unnoticed = report
+        .effects
+        .iter()
+        .filter(|it| it.effect == ChangeEffect::Unnoticed);
+    let unnoticed: u64 = unnoticed.map(|it| it.questions).sum();
+    let noticed = changed.saturating_sub(unnoticed);
+    let same = all.saturating_sub(noticed);
+    let verdict = match noticed {
         0 => format!("None of {} would be treated differently.", questions(*all)),
         _ => format!(
-            "{} of {} would be treated as before ({}).",
+            "{} of {} would be answered or denied as before ({}).",
             number(same),
             questions(*all),
             share(same, *all)
@@ -143,7 +155,10 @@ fn summary(report: &DiffReport, html: &mut String) {
         html,
         "<p class=\"verdict\">{verdict}</p>\n<ul class=\"tiles\">"
     );
-    for section in &SECTIONS {
+    let noticed = SECTIONS
+        .iter()
+        .filter(|it| it.effect != ChangeEffect::Unnoticed);
+    for section in noticed {
         let count = report.effects.iter().find(|it| it.effect == section.effect);
         let Some(count) = count else { continue };
         let class = if count.questions == 0 {

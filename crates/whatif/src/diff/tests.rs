@@ -167,3 +167,70 @@ fn prints_the_first_names_and_sums_the_rest() {
     assert_eq!(text.lines().count(), 1 + 20 + 1 + 2, "{text}");
     assert!(text.contains("\n        30  for other names\n"), "{text}");
 }
+
+/// A page, for a new text of the configuration and a log.
+fn paged(new: &str, by_effect: bool) -> (String, DiffReport) {
+    with_diff(OLD, new, |diff| {
+        let mut diff = if by_effect { diff.by_effect() } else { diff };
+        for (name, rtype, source, times) in [
+            ("a.github.test", RecordType::A, [10, 0, 0, 1], 3),
+            ("a.github.test", RecordType::A, [10, 0, 0, 2], 1),
+            ("db.corp.example", RecordType::A, [10, 0, 0, 1], 2),
+            ("fwd.test", RecordType::A, [10, 8, 0, 1], 1234),
+            ("other.test", RecordType::A, [10, 8, 0, 1], 5),
+        ] {
+            let name: Name = name.parse().expect("a name");
+            let question = ClientQuestion {
+                name: name.as_ref(),
+                rtype,
+                source: source.into(),
+                transport: Transport::Udp,
+            };
+            diff.ask(question, times);
+        }
+        let report = diff.report(ReportSize::PAGE);
+        let context = PageContext {
+            old: "old<script>.yaml".to_owned(),
+            new: "new.yaml".to_owned(),
+            ..PageContext::default()
+        };
+        (page(&report, &context), report)
+    })
+}
+
+#[test]
+fn a_page_tells_what_clients_notice() {
+    let effects = |report: &DiffReport| {
+        let told = report.effects.iter().filter(|it| it.questions > 0);
+        let told = told.map(|it| format!("{:?} {} {:?}", it.effect, it.questions, it.clients));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    for (from, to, want) in [
+        ("[A 10.1.0.1]", "[A 10.1.0.9]", "Otherwise 4 Some(2)"),
+        ("name: github", "name: hub", "Unnoticed 4 Some(2)"),
+        ("forward: public", "deny: true", "Denied 1234 Some(1)"),
+        ("db A", "dc A", "Denied 2 Some(1)"),
+        ("fwd.test]", "fwd.test, other.test]", "Allowed 5 Some(1)"),
+        ("forward: public", "forward: corp", "Otherwise 1234 Some(1)"),
+    ] {
+        let (page, report) = paged(&OLD.replace(from, to), false);
+        assert_eq!(effects(&report), want, "{to}");
+        assert!(
+            page.contains("old&lt;script&gt;.yaml") && !page.contains("<script"),
+            "{page}"
+        );
+        assert!(page.ends_with("</html>\n"), "{page}");
+    }
+    // By their effect, rules and upstreams of other names are the same.
+    for (from, to) in [
+        ("name: github", "name: hub"),
+        ("forward: public", "forward: corp"),
+    ] {
+        let (page, report) = paged(&OLD.replace(from, to), true);
+        assert_eq!(report.changed, 0, "{to}");
+        assert!(
+            page.contains("None of 1,245 questions would be treated differently"),
+            "{page}"
+        );
+    }
+}
