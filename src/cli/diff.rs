@@ -19,7 +19,7 @@ use super::{
     logs::{self, ReadLogs},
 };
 use dnsgate_config::Config;
-use dnsgate_import::{ImportOptions, Kept, SourceFormat, import};
+use dnsgate_import::{CLOSED_RULE, ImportOptions, Kept, SourceFormat, import};
 use dnsgate_whatif::{
     Diff, Subject,
     diff::{DiffReport, PageContext, ReportSize, page},
@@ -103,7 +103,7 @@ fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<Compared> {
         now,
     );
     if args.from.is_some() {
-        diff = diff.by_effect();
+        diff = diff.by_effect(CLOSED_RULE);
     }
     let replayed = match &args.replay {
         Some(log) => Some(logs::replay(log, |question, times| {
@@ -121,7 +121,7 @@ fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<Compared> {
     let context = PageContext {
         old: args.old.display().to_string(),
         new: args.new.display().to_string(),
-        made: Timestamp::try_from(now).map_or_else(|_| String::new(), |now| format!("{now:.0}")),
+        made: Timestamp::try_from(now).map_or_else(|_| String::new(), minute),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         questions: questions(args.replay.as_deref(), replayed.as_ref()),
         changes,
@@ -189,10 +189,17 @@ fn questions(log: Option<&Path>, replayed: Option<&ReadLogs>) -> String {
         formats.join(" and ")
     );
     if let Some((first, last)) = summary.first.zip(summary.last) {
-        let _ = write!(text, ", from {first:.0} to {last:.0}");
+        let _ = write!(text, ", from {} to {}", minute(first), minute(last));
     }
     text.push(')');
     text
+}
+
+/// A time as people write it, to the minute.
+fn minute(time: Timestamp) -> String {
+    let text = format!("{time:.0}");
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {} UTC", time.get(..5).unwrap_or_default())
 }
 
 fn text(diff: &Diff<'_>, context: &PageContext, replayed: Option<&ReadLogs>) -> String {

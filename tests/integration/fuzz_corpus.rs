@@ -7,6 +7,8 @@ use std::path::Path;
 
 #[path = "../../fuzz/targets/config.rs"]
 mod config;
+#[path = "../../fuzz/targets/logs.rs"]
+mod logs;
 #[path = "../../fuzz/targets/packet.rs"]
 mod packet;
 mod seeds;
@@ -69,4 +71,9 @@ fn zone_files_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> 
 #[test]
 fn configurations_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("config", 10, config::check)
+}
+
+#[test]
+fn query_logs_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
+    replay("logs", 8, logs::check)
 }

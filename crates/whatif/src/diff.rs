@@ -147,8 +147,9 @@ pub struct Diff<'s> {
     clients: usize,
     /// Questions without a difference. Clients of the same groups get the same verdict.
     same: HashSet<AskedQuestion>,
-    /// Whether only the effect counts, because rules and upstreams of another program have other names.
-    by_effect: bool,
+    /// Whether only the effect counts, because rules and upstreams of another program have other names. The text is the name
+    /// of the rule for what the importer had to close.
+    by_effect: Option<&'static str>,
     /// Changes for which the table had no room.
     others: u64,
 }
@@ -168,16 +169,17 @@ impl<'s> Diff<'s> {
             names: 0,
             clients: 0,
             same: HashSet::new(),
-            by_effect: false,
+            by_effect: None,
             others: 0,
         }
     }
 
     /// Compares what clients notice, and not which rule decides and which upstream is asked: for an old configuration that
-    /// another program's was imported into.
+    /// another program's was imported into. The other program answers what the rule `closed` denies, unless a condition holds
+    /// that no rule can have; so it counts as answered.
     #[must_use]
-    pub fn by_effect(mut self) -> Self {
-        self.by_effect = true;
+    pub const fn by_effect(mut self, closed: &'static str) -> Self {
+        self.by_effect = Some(closed);
         self
     }
 
@@ -201,10 +203,11 @@ impl<'s> Diff<'s> {
         }
         let old = ask(question, self.old.snapshot, self.now);
         let new = ask(question, self.new.snapshot, self.now);
-        let is_narrowed = self.by_effect && self.is_narrowed(question, &old);
+        let closed = self.by_effect;
+        let is_narrowed = closed.is_some_and(|closed| self.is_narrowed(question, &old, closed));
         let (old_told, new_told) = if is_narrowed {
             ("forwarded".to_owned(), effect(&new))
-        } else if self.by_effect {
+        } else if self.by_effect.is_some() {
             (effect(&old), effect(&new))
         } else {
             (told(&old, &self.old), told(&new, &self.new))
@@ -213,7 +216,7 @@ impl<'s> Diff<'s> {
         if old_told == new_told {
             // The same bytes under the same rule: nearly all questions end here.
             records = match (&old.asks, &new.asks) {
-                (Some(_), Some(_)) if self.by_effect => None,
+                (Some(_), Some(_)) if self.by_effect.is_some() => None,
                 (Some(old), Some(new)) if !are_same(old, new) => Some((filter(old), filter(new))),
                 _ if old.reply == new.reply => None,
                 _ => other_records(&old, &new),
@@ -241,10 +244,16 @@ impl<'s> Diff<'s> {
         self.note(kind, (question, times), records);
     }
 
-    /// Whether an imported policy denies the question for its type alone. The other program forwards every type; the importer
-    /// keeps those that are needed to reach a name.
-    fn is_narrowed(&self, question: ClientQuestion<'_>, old: &Decided) -> bool {
+    /// Whether an imported policy denies a question that the other program lets through: because the importer closed what no
+    /// rule can say, or for its type alone. The other program forwards every type; the importer keeps those that are needed
+    /// to reach a name.
+    fn is_narrowed(&self, question: ClientQuestion<'_>, old: &Decided, closed: &str) -> bool {
         let policy = self.old.snapshot.policy();
+        let rule = rule_of(&old.outcome, policy).and_then(|rule| rule.strip_prefix(closed));
+        // Further ones have a number behind a hyphen.
+        if rule.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+            return true;
+        }
         let Some(group) = old
             .outcome
             .group

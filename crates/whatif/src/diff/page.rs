@@ -206,14 +206,14 @@ fn write_kind(kind: &KindReport, html: &mut String) {
         html,
         "<table>
 <caption><span class=\"group\">{}</span> {} <span class=\"arrow\">→</span> {}</caption>
-<thead><tr><th>Name</th><th>Types</th><th class=\"n\">Questions</th>{}</tr></thead>
+<thead><tr><th>Name</th><th class=\"c-types\">Types</th><th class=\"n c-n\">Questions</th>{}</tr></thead>
 <tbody>
 ",
         escaped(&kind.group),
         escaped(&kind.old),
         escaped(&kind.new),
         if has_clients {
-            "<th class=\"n\">Clients</th><th>Asked by</th>"
+            "<th class=\"n c-n\">Clients</th><th class=\"c-by\">Asked by</th>"
         } else {
             ""
         }
@@ -287,7 +287,7 @@ fn around(context: &PageContext, html: &mut String) {
         );
     }
     if !context.notes.is_empty() {
-        html.push_str("<section>\n<h2>Not compared as it is</h2>\n<p>dnsgate cannot say these parts of the old policy exactly, so the comparison differs from it here:</p>\n<table>\n<thead><tr><th>Where</th><th>What was done</th></tr></thead>\n<tbody>\n");
+        html.push_str("<section>\n<h2>Not compared as it is</h2>\n<p>dnsgate cannot say these parts of the old policy exactly, so the comparison differs from it here:</p>\n<table>\n<thead><tr><th class=\"c-where\">Where</th><th>What was done</th></tr></thead>\n<tbody>\n");
         for (place, what) in context.notes.iter().take(MAX_NOTES) {
             let (place, what) = (breakable(place), escaped(what));
             let _ = writeln!(

@@ -171,7 +171,11 @@ fn prints_the_first_names_and_sums_the_rest() {
 /// A page, for a new text of the configuration and a log.
 fn paged(new: &str, by_effect: bool) -> (String, DiffReport) {
     with_diff(OLD, new, |diff| {
-        let mut diff = if by_effect { diff.by_effect() } else { diff };
+        let mut diff = if by_effect {
+            diff.by_effect("fwd")
+        } else {
+            diff
+        };
         for (name, rtype, source, times) in [
             ("a.github.test", RecordType::A, [10, 0, 0, 1], 3),
             ("a.github.test", RecordType::A, [10, 0, 0, 2], 1),
@@ -233,4 +237,45 @@ fn a_page_tells_what_clients_notice() {
             "{page}"
         );
     }
+}
+
+#[test]
+fn what_an_importer_closed_counts_as_answered() {
+    let old = OLD.replace(
+        "fwd.test], forward: public, types: [A]",
+        "fwd.test], deny: true",
+    );
+    let new = OLD.replace(
+        "fwd.test], forward: public, types: [A]",
+        "elsewhere.test], deny: true",
+    );
+    let question = |name: &str, rtype: RecordType, old: &str, new: &str| {
+        with_diff(old, new, |diff| {
+            let mut diff = diff.by_effect("fwd");
+            let name: Name = name.parse().expect("a name");
+            let question = ClientQuestion {
+                name: name.as_ref(),
+                rtype,
+                source: [10, 0, 0, 1].into(),
+                transport: Transport::Udp,
+            };
+            diff.ask(question, 1);
+            let effects = diff.report(ReportSize::TEXT).effects;
+            effects
+                .iter()
+                .find(|it| it.questions > 0)
+                .map(|it| it.effect)
+        })
+    };
+    assert_eq!(
+        question("fwd.test", RecordType::A, &old, &new),
+        Some(ChangeEffect::Denied)
+    );
+    assert_eq!(question("fwd.test", RecordType::A, &old, OLD), None);
+    // TXT: the source forwards it, the importer does not.
+    let forwards = OLD.replace(", types: [A] }", " }");
+    assert_eq!(
+        question("fwd.test", RecordType::TXT, &forwards, &old),
+        Some(ChangeEffect::Denied)
+    );
 }
