@@ -146,8 +146,8 @@ impl DenialJoin {
         self.denials += 1;
         let reason = record.reason.unwrap_or("denied");
         let why = match record.rule {
-            Some(rule) => format!("{reason}: rule {rule}"),
-            None => reason.to_owned(),
+            Some(rule) => printable(&format!("{reason}: rule {rule}")),
+            None => printable(reason),
         };
         let why = self.texts.number(why, MAX_DENIALS);
         let types = self.lines.entry(record.name.to_name()).or_default();
@@ -176,8 +176,8 @@ impl DenialJoin {
         let name = number_and_name.filter(|(number, _)| is_number(number));
         let client = JoinedClient {
             address: record.client,
-            instance: name.map_or(instance, |(_, name)| name).to_owned(),
-            network: record.network.unwrap_or_default().to_owned(),
+            instance: printable(name.map_or(instance, |(_, name)| name)),
+            network: printable(record.network.unwrap_or_default()),
         };
         let client = self.clients.number(client, MAX_ASKERS);
         lines.asked.push(AskedAt { time, client });
@@ -270,6 +270,13 @@ impl JoinedLines {
         let alone = partner.iter().filter(|has| !**has).count();
         (found, alone as u64)
     }
+}
+
+/// A text of a log that a terminal shows and does not obey.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 /// Values by number, each once.

@@ -427,6 +427,7 @@ fn effect(seen: &Decided) -> String {
     let outcome = &seen.outcome;
     match (outcome.ending(), outcome.rcode) {
         (Ending::Forwarded, _) => "forwarded".to_owned(),
+        (Ending::Answered, Some(Rcode::NxDomain)) => "does not exist (NXDOMAIN)".to_owned(),
         (ending, Some(rcode)) => format!("{} ({})", ending.as_str(), rcode.as_str()),
         (ending, None) => format!("{} (no reply)", ending.as_str()),
     }
