@@ -30,7 +30,6 @@
     )
 )]
 
-mod answer;
 mod ask;
 pub mod diff;
 pub mod explain;
