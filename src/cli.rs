@@ -24,6 +24,7 @@ mod healthcheck;
 mod http;
 mod import;
 mod input;
+mod join;
 mod learn;
 mod logs;
 mod reload;
@@ -65,6 +66,10 @@ enum Verb {
     /// Print rules that would allow the names that a dnsgate in mode observe has recorded, or that the query logs of
     /// other servers hold.
     Learn(learn::LearnArgs),
+    /// Show who was denied what behind Cloud DNS, by its query log and dnsgate's.
+    ///
+    /// Exit code 0 if the client of every denial was found, 1 if not, 2 if there is nothing to join.
+    Join(join::JoinArgs),
     /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
     Import(import::ImportArgs),
     /// Make the running dnsgate read its configuration again, and print what changed. If the
@@ -138,6 +143,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),
         Verb::Learn(args) => return end(learn::run(args), 1),
+        Verb::Join(args) => return end(join::run(&args), 2),
         Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),

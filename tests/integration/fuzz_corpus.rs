@@ -9,6 +9,8 @@ use std::path::Path;
 mod config;
 #[path = "../../fuzz/targets/import.rs"]
 mod import;
+#[path = "../../fuzz/targets/logs.rs"]
+mod logs;
 #[path = "../../fuzz/targets/packet.rs"]
 mod packet;
 mod seeds;
@@ -76,4 +78,9 @@ fn configurations_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Erro
 #[test]
 fn files_to_import_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("import", 9, import::check)
+}
+
+#[test]
+fn query_logs_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
+    replay("logs", 8, logs::check)
 }

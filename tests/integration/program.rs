@@ -10,6 +10,7 @@ mod ipv6;
 mod learn;
 mod life;
 mod log;
+mod logs;
 mod notify;
 mod quoting;
 mod rate;

@@ -122,6 +122,9 @@ impl FromStr for SourceFormat {
     }
 }
 
+/// The name of the rule that denies what the source may let through on a condition that no rule can have.
+pub const CLOSED_RULE: &str = draft::CLOSED;
+
 /// What the plain names of a list are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainNames {
