@@ -20,6 +20,7 @@ const VERBS: &[&str] = &[
     "healthcheck",
     "verify",
     "schema",
+    "man",
     "completions",
 ];
 /// Options of other programs that the prose names on their own.
