@@ -108,7 +108,7 @@ fn commands_work_as_written() {
                     _ => accepts(&words[1..]),
                 },
                 "cargo" => cargo(place, &words),
-                "docker" | "gcloud" | "sudo" | "systemctl" => {}
+                "docker" | "gcloud" | "sudo" | "systemctl" | "terraform" => {}
                 script => {
                     let file = fs::metadata(Path::new(ROOT).join(script));
                     let runs = file.is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
