@@ -187,7 +187,9 @@ fn manual(verb: Option<&str>) -> anyhow::Result<()> {
             .with_context(|| format!("there is no verb {name}; `dnsgate help` lists them"))?,
     };
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
+    clap_mangen::Man::new(command)
+        .source(concat!("dnsgate ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page)?;
     io::stdout().write_all(&page)?;
     Ok(())
 }
