@@ -12,6 +12,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::run;
@@ -91,6 +92,12 @@ enum Verb {
     Verify(verify::VerifyArgs),
     /// Print the JSON Schema of the configuration file, for editors that check and complete it.
     Schema,
+    /// Print a manual page, for man.
+    #[command(after_help = "Example: dnsgate man serve | man -l -")]
+    Man {
+        /// The verb to print it for. Default: dnsgate as a whole.
+        verb: Option<String>,
+    },
     /// Print shell completions.
     Completions {
         /// The shell to print them for.
@@ -151,6 +158,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Schema => io::stdout()
             .write_all(dnsgate_config::schema().as_bytes())
             .map_err(Into::into),
+        Verb::Man { verb } => manual(verb.as_deref()),
         Verb::Completions { shell } => completions(shell),
     };
     end(done.map(|()| ExitCode::SUCCESS), 1)
@@ -170,6 +178,25 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
     io::stdout().write_all(&script)?;
+    Ok(())
+}
+
+/// Prints the manual page of a verb, which is named `dnsgate-VERB` as git's are, or of the program.
+fn manual(verb: Option<&str>) -> anyhow::Result<()> {
+    let mut program = Args::command();
+    program.build();
+    let command = match verb {
+        None => program,
+        Some(name) => program
+            .find_subcommand(name)
+            .cloned()
+            .with_context(|| format!("there is no verb {name}; `dnsgate help` lists them"))?,
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .source(concat!("dnsgate ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page)?;
+    io::stdout().write_all(&page)?;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ const VERBS: &[&str] = &[
     "healthcheck",
     "verify",
     "schema",
+    "man",
     "completions",
 ];
 /// Options of other programs that the prose names on their own.
@@ -108,7 +109,7 @@ fn commands_work_as_written() {
                     _ => accepts(&words[1..]),
                 },
                 "cargo" => cargo(place, &words),
-                "docker" | "gcloud" | "sudo" | "systemctl" => {}
+                "docker" | "gcloud" | "sudo" | "systemctl" | "terraform" => {}
                 script => {
                     let file = fs::metadata(Path::new(ROOT).join(script));
                     let runs = file.is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
