@@ -284,13 +284,13 @@ def report(fleet, took, dropped):
     most_again, most_lost = bounds(fleet)
     faults = []
     print(f"\nprobes every {fleet.interval:g} s, {THRESHOLD} of them; a drain of {fleet.drain} s; {UDP_RATE} + {TCP_RATE} queries a second\n")
-    print("| scene | seconds | queries | lost | asked again | of neither policy | slowest, ms |\n|---|--:|--:|--:|--:|--:|--:|")
+    print("| what happens | seconds | queries | lost | asked again | dropped by the kernel | of neither policy | slowest, ms |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for (function, _, planned), numbers in zip(SCENES, fleet.numbers()):
         name = function.__name__.replace("_", " ")
         lost, again, wrong = numbers["lost"], numbers["again"], numbers["wrong"]
-        print(
-            f"| {name} | {took[function]:.1f} | {numbers['queries']} | {lost} | {again} | {wrong} | {numbers['slowest'] * 1000:.0f} |"
-        )
+        cells = (name, f"{took[function]:.1f}", numbers["queries"], lost, again, dropped[function], wrong)
+        print("|", " | ".join(map(str, cells)), f"| {numbers['slowest'] * 1000:.0f} |")
         if planned and (lost or again > dropped[function]):
             faults.append(f"{name}: {lost} lost and {again} asked again, where the kernel dropped {dropped[function]}")
         if again > most_again or lost > most_lost:
