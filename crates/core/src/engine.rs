@@ -51,9 +51,9 @@ mod step;
 mod tests;
 mod upstream_result;
 
-pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
+pub use crate::policy::{EntryId, GroupId, Permit, Policy, RuleId, UpstreamId};
 pub use context::{CacheView, Client, Context};
-pub use outcome::{Ending, Outcome, Reason};
+pub use outcome::{Ending, Outcome, Reason, UsedEntries};
 pub use rate::{RATE_BUCKETS, RateLimit, RateLimiter, RateVerdict};
 pub use rejection::FilterCheck;
 pub use snapshot::{Partition, Snapshot};
@@ -116,6 +116,7 @@ pub fn resume(
     let query = &query;
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
+    outcome.name_len = query.name().wire().len().to_le_bytes()[0]; // at most 255
     let max = reply_limit(query, client.transport);
     let mut writer = ReplyWriter::new(query, max, out);
     let Some(writer) = &mut writer else {

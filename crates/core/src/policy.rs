@@ -31,6 +31,7 @@ mod decide;
 mod denial_text;
 mod disposition;
 mod embedded;
+mod entry;
 mod explain;
 mod name_index;
 pub mod pattern;
@@ -48,6 +49,7 @@ mod verdict;
 
 pub use conflict::Conflict;
 pub use disposition::Disposition;
+pub use entry::EntryId;
 pub use explain::{Candidate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Grant, Permit, QueryBits, probe_token};
@@ -155,6 +157,7 @@ impl Policy {
         Denial {
             with: self.deny_with,
             rule: None,
+            entry: None,
             why: DenialReason::UnknownClient,
             text: UNKNOWN_CLIENT,
         }
@@ -185,6 +188,42 @@ impl Policy {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Every entry with its rule and pattern, in no particular order.
+    pub fn entries(&self) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> {
+        self.names.all_entries()
+    }
+
+    /// The rule and the pattern of an entry of this policy.
+    #[must_use]
+    pub fn entry(&self, id: EntryId) -> Option<(RuleId, Pattern)> {
+        self.names.entry(id)
+    }
+
+    /// The entry of a rule with this pattern. A wider pattern of the rule for the same name stands
+    /// for a narrower one.
+    #[must_use]
+    pub fn entry_of(&self, rule: RuleId, pattern: &Pattern) -> Option<EntryId> {
+        self.names.entry_of(rule, pattern.name())
+    }
+
+    /// The number of entries of each rule, by number.
+    #[must_use]
+    pub fn entry_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.rules.len()];
+        for (rule, _) in self.names.by_name().flatten() {
+            if let Some(count) = counts.get_mut(rule.0 as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// One more than the highest [`EntryId::index`].
+    #[must_use]
+    pub fn entry_places(&self) -> usize {
+        self.names.places()
     }
 
     /// Every name with a pattern, in no particular order.

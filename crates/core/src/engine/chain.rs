@@ -8,7 +8,10 @@ use crate::{
     policy::{Permit, RuleId, UpstreamId},
 };
 
-use super::{incomplete::Incomplete, outcome::Reason};
+use super::{
+    incomplete::Incomplete,
+    outcome::{Reason, UsedEntries},
+};
 
 /// The upstream data in an answer.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub(super) struct CnameChain {
     pub(super) refresh: Option<Permit>,
     /// The rule that would deny an alias if the policy were not in observe mode.
     pub(super) observed: Option<RuleId>,
+    /// The entries of its aliases' targets.
+    pub(super) used: UsedEntries,
 }
 
 impl CnameChain {

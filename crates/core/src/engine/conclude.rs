@@ -13,7 +13,7 @@ use super::{
     chain::CnameChain,
     deny::deny_filtered,
     incomplete::Incomplete,
-    outcome::{Outcome, Reason},
+    outcome::{Outcome, Reason, UsedEntries},
     query_run::QueryRun,
     step::{FollowUp, Forward, Step},
 };
@@ -34,9 +34,14 @@ impl<'t> QueryRun<'t> {
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
-        if let Verdict::Answer { records, rule } = verdict
+        if let Verdict::Answer {
+            records,
+            rule,
+            entry,
+        } = verdict
             && let Some(set) = records.iter().find(|set| set.rtype() == self.qtype())
         {
+            outcome.used.question = entry;
             return self.answer_at_once(rule, set, writer, outcome);
         }
         let mut chain = CnameChain::default();
@@ -53,8 +58,13 @@ impl<'t> QueryRun<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
+        let question = verdict.used().map(|(_, entry)| entry);
         let written = answer::write(self, verdict, writer, &mut chain);
         outcome.upstream = chain.upstream;
+        outcome.used = UsedEntries {
+            question,
+            ..chain.used
+        };
         outcome.reason = reason.unwrap_or(chain.reason());
         if reason.is_none() {
             outcome.rule = chain.observed.or(rule);

@@ -25,6 +25,7 @@ pub(super) fn deny(
     mut outcome: Outcome,
 ) -> Step {
     outcome.rule = denial.rule;
+    outcome.used.question = denial.entry;
     let code = match denial.why {
         DenialReason::UnknownClient => Ede::Prohibited,
         _ => Ede::Blocked,

@@ -38,7 +38,7 @@ impl<'t> QueryRun<'t> {
     fn decide_ds<'q>(self, name: NameRef<'q>) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
         let verdict = policy.decide(self.group, name, RecordType::DS, self.context.now);
-        let Verdict::Zone { zone, rule } = verdict else {
+        let Verdict::Zone { zone, rule, .. } = verdict else {
             return verdict;
         };
         let zone = self

@@ -19,7 +19,9 @@
 mod node_data;
 
 use self::node_data::{EntryPlace, NodeData, PackedEntry};
-use super::{Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition};
+use super::{
+    EntryId, Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition,
+};
 use crate::dns::{
     LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
@@ -281,21 +283,24 @@ impl NameIndex {
             above,
             labels: position.labels,
             asked: position.asked,
-            here: self.at(NodeData::of(mark)),
+            here: self.at(position.node, NodeData::of(mark)),
         }
     }
 
     /// The first entry of [`Self::entries`].
     #[inline]
     pub(super) fn first(&self, position: NamePosition) -> Option<PatternEntry> {
-        let (mut above, mut mark) = self.tree.above(position.node);
+        let mut node = position.node;
         let mut labels = position.labels;
         loop {
-            let entry = match NodeData::of(mark).place() {
-                Some(EntryPlace::Here(only)) => only,
-                Some(EntryPlace::From(first)) => *self.shared.get(first as usize)?,
+            let (above, mark) = self.tree.above(node);
+            let (entry, place) = match NodeData::of(mark).place() {
+                Some(EntryPlace::Here(only)) => (only, node.place()),
+                Some(EntryPlace::From(first)) => {
+                    (*self.shared.get(first as usize)?, self.shared_place(first))
+                }
                 None => {
-                    (above, mark) = self.tree.above(above?);
+                    node = above?;
                     labels = labels.saturating_sub(1);
                     continue;
                 }
@@ -303,6 +308,7 @@ impl NameIndex {
             return Some(PatternEntry {
                 rule: entry.rule(),
                 kind: entry.kind(),
+                id: entry.id(place),
                 labels,
                 on_name: labels == position.asked,
             });
@@ -313,16 +319,63 @@ impl NameIndex {
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();
         let nodes = nodes.filter(|&(_, mark)| NodeData::of(mark).place().is_some());
-        nodes.map(|(node, _)| {
-            let mut name = NameBuf::new();
-            let mut at = node;
-            while let Some(above) = self.tree.parent(at) {
-                // Every name in the tree came from a valid name, so it fits.
-                let _ = name.push_label(self.tree.label(at));
-                at = above;
-            }
-            name.as_ref().to_name()
+        nodes.map(|(node, _)| self.name(node))
+    }
+
+    fn name(&self, node: PackedId) -> Name {
+        let mut name = NameBuf::new();
+        let mut at = node;
+        while let Some(above) = self.tree.parent(at) {
+            // Every name in the tree came from a valid name, so it fits.
+            let _ = name.push_label(self.tree.label(at));
+            at = above;
+        }
+        name.as_ref().to_name()
+    }
+
+    /// The place of a shared entry: behind the places of all nodes.
+    #[inline]
+    fn shared_place(&self, index: u32) -> u32 {
+        self.tree.places().saturating_add(index)
+    }
+
+    /// One more than the highest place of an entry.
+    pub(super) fn places(&self) -> usize {
+        self.tree.places() as usize + self.shared.len()
+    }
+
+    /// Every entry with its rule and pattern, in no particular order.
+    pub(super) fn all_entries(&self) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> {
+        self.tree.iter().flat_map(move |(node, mark)| {
+            let mut name = None;
+            self.at(node, NodeData::of(mark)).filter_map(move |(entry, id)| {
+                let name = name.get_or_insert_with(|| self.name(node));
+                Some((id?, entry.rule(), entry.kind().pattern(name.as_ref())))
+            })
         })
+    }
+
+    /// The rule and the pattern of an entry.
+    pub(super) fn entry(&self, id: EntryId) -> Option<(RuleId, Pattern)> {
+        // A shared entry does not know its name, so it is looked for; few entries are shared.
+        let node = PackedId::at_place(id.index()).filter(|_| id.index() < self.tree.places() as usize);
+        let Some(node) = node else {
+            let found = self.all_entries().find(|&(other, ..)| other == id);
+            return found.map(|(_, rule, pattern)| (rule, pattern));
+        };
+        let (entry, _) = self.at(node, NodeData::of(self.tree.mark(node))).next()?;
+        Some((entry.rule(), entry.kind().pattern(self.name(node).as_ref())))
+    }
+
+    /// The entry of a rule for exactly this name.
+    pub(super) fn entry_of(&self, rule: RuleId, name: NameRef<'_>) -> Option<EntryId> {
+        let position = self.lookup(name);
+        if position.labels != position.asked {
+            return None;
+        }
+        let mark = NodeData::of(self.tree.mark(position.node));
+        let mut own = self.at(position.node, mark);
+        own.find_map(|(entry, id)| id.filter(|_| entry.rule() == rule))
     }
 
     /// Whether a name below this one is allowed for any group, at any time.
@@ -348,15 +401,18 @@ impl NameIndex {
     ) -> impl Iterator<Item = impl Iterator<Item = (RuleId, PatternKind)>> {
         self.tree
             .iter()
-            .map(|(_, mark)| self.at(NodeData::of(mark)).map(|it| (it.rule(), it.kind())))
+            .map(|(node, mark)| {
+                self.at(node, NodeData::of(mark)).map(|(it, _)| (it.rule(), it.kind()))
+            })
     }
 
-    fn at(&self, mark: NodeData) -> Here<'_> {
+    fn at(&self, node: PackedId, mark: NodeData) -> Here<'_> {
         match mark.place() {
             None => Here::default(),
             Some(EntryPlace::Here(only)) => Here {
                 next: Some(only),
                 rest: &[],
+                place: node.place(),
             },
             Some(EntryPlace::From(first)) => {
                 let rest = self.shared.get(first as usize..).unwrap_or_default();
@@ -364,6 +420,7 @@ impl NameIndex {
                     Some((&next, rest)) => Here {
                         next: Some(next),
                         rest,
+                        place: self.shared_place(first),
                     },
                     None => Here::default(),
                 }
@@ -378,20 +435,24 @@ struct Here<'t> {
     next: Option<PackedEntry>,
     /// The entries of other names follow the last one of this name.
     rest: &'t [PackedEntry],
+    /// The place of the next entry.
+    place: u32,
 }
 
 impl Iterator for Here<'_> {
-    type Item = PackedEntry;
+    type Item = (PackedEntry, Option<EntryId>);
 
-    fn next(&mut self) -> Option<PackedEntry> {
+    fn next(&mut self) -> Option<Self::Item> {
         let entry = self.next?;
+        let id = entry.id(self.place);
+        self.place = self.place.saturating_add(1);
         self.next = None;
         if !entry.is_last()
             && let Some((&next, rest)) = self.rest.split_first()
         {
             (self.next, self.rest) = (Some(next), rest);
         }
-        Some(entry)
+        Some((entry, id))
     }
 }
 
@@ -400,6 +461,8 @@ impl Iterator for Here<'_> {
 pub(super) struct PatternEntry {
     pub(super) rule: RuleId,
     pub(super) kind: PatternKind,
+    /// Its number.
+    pub(super) id: Option<EntryId>,
     /// The label count of its name.
     pub(super) labels: usize,
     /// Whether its name is the queried name.
@@ -438,18 +501,20 @@ impl Iterator for EntriesOfName<'_> {
 
     fn next(&mut self) -> Option<PatternEntry> {
         loop {
-            if let Some(entry) = self.here.next() {
+            if let Some((entry, id)) = self.here.next() {
                 return Some(PatternEntry {
                     rule: entry.rule(),
                     kind: entry.kind(),
+                    id,
                     labels: self.labels,
                     on_name: self.labels == self.asked,
                 });
             }
-            let (above, mark) = self.names.tree.above(self.above?);
+            let node = self.above?;
+            let (above, mark) = self.names.tree.above(node);
             self.above = above;
             self.labels = self.labels.saturating_sub(1);
-            self.here = self.names.at(NodeData::of(mark));
+            self.here = self.names.at(node, NodeData::of(mark));
         }
     }
 }

@@ -43,6 +43,19 @@ impl PackedId {
     fn new(block: usize, slot: usize) -> Option<Self> {
         u32::try_from(block * SLOTS + slot).ok().map(Self)
     }
+
+    /// The place of the node; below [`PackedTree::places`].
+    #[inline]
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+
+    /// The node at a place.
+    #[must_use]
+    pub fn at_place(place: usize) -> Option<Self> {
+        u32::try_from(place).ok().map(Self)
+    }
 }
 
 /// Names with marks, found by the longest known suffix: the packed form of a complete
@@ -255,6 +268,13 @@ impl PackedTree {
             let marks = block.marks();
             marks.filter_map(move |(slot, mark)| Some((PackedId::new(at, slot)?, mark)))
         })
+    }
+
+    /// One more than the highest place of a node. There are two to three places per node.
+    #[inline]
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        u32::try_from(self.blocks.len() * SLOTS).unwrap_or(u32::MAX)
     }
 
     /// The heap memory of the tree in bytes.

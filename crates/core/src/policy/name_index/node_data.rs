@@ -6,7 +6,7 @@
 //!   bits 29 … 0      that entry, or the index of the name's first entry plus one, or 0 for none
 //! ```
 
-use super::{PatternKind, PlacedPattern, RuleId};
+use super::{EntryId, PatternKind, PlacedPattern, RuleId};
 
 const ALLOWED_BELOW: u32 = 1 << 31;
 const ONLY: u32 = 1 << 30;
@@ -94,6 +94,12 @@ impl PackedEntry {
     /// The rule of the entry.
     pub(super) const fn rule(self) -> RuleId {
         RuleId((self.0 & REST) >> KIND_BITS)
+    }
+
+    /// The number of the entry at its place.
+    #[inline]
+    pub(super) const fn id(self, place: u32) -> Option<EntryId> {
+        EntryId::new(place, self.0 & 0b11 != 0)
     }
 
     /// The part of the subtree that the entry matches.
