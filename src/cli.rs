@@ -108,6 +108,10 @@ struct ServeArgs {
     /// it names has changed.
     #[arg(long)]
     no_watch: bool,
+    /// Keep the page /usage in this directory over restarts, in the file usage.json. Without it a restart
+    /// begins anew.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 /// Runs the verb that the arguments name.
@@ -127,6 +131,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             admin: args.admin,
             admin_hosts: args.admin_host,
             no_watch: args.no_watch,
+            state_dir: args.state_dir,
         }),
         Verb::Check(args) => return end(check::run(args), 1),
         Verb::Test(args) => test::run(&args),

@@ -41,6 +41,8 @@ pub use crate::{
     querylog::{LogSettings, LogSeverity},
 };
 use dnsgate_config::LogQueries;
+use dnsgate_core::engine::Snapshot;
+use dnsgate_whatif::usage::UsagePage;
 pub use recorder::Recorder;
 
 use crate::{
@@ -135,6 +137,23 @@ impl Telemetry {
     pub(crate) fn observed(&self) -> ObservedListing {
         let generation = self.sources.shared.generation();
         self.observed.read(generation)
+    }
+
+    /// Notes from now on which rules and names of a configuration are used. Call it after
+    /// [`Self::loaded`], and before a query is decided by that configuration.
+    pub fn note_usage(&self, snapshot: &Arc<Snapshot>, at: SystemTime) {
+        let labels = self.sources.names.of(snapshot.generation());
+        self.sources.usage.load(snapshot, &labels, at);
+    }
+
+    /// Takes over the usage that an earlier process has left, and names its file on the page.
+    pub(crate) fn restore_usage(&self, page: Option<UsagePage>, kept_in: String) {
+        self.sources.usage.restore(page, kept_in);
+    }
+
+    /// The page `/usage`.
+    pub(crate) fn usage(&self) -> UsagePage {
+        self.sources.usage_page()
     }
 
     /// The state of the process.

@@ -22,6 +22,8 @@ use dnsgate_core::{
     engine::{Ending, Reason},
 };
 
+use dnsgate_whatif::usage::UsagePage;
+
 use super::{
     duration::{BOUNDS, BUCKETS},
     families, forwarding_families as forwarding,
@@ -34,7 +36,11 @@ use super::{
     thread_counters::QueryCounters,
     upstream_counters::AllUpstreamCounters,
 };
-use crate::health::{Phase, ProcessHealth};
+use crate::{
+    clock::calendar,
+    health::{Phase, ProcessHealth},
+    usage::{Counted, Usage},
+};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -80,6 +86,32 @@ pub(crate) struct Sources {
     pub(crate) health: Arc<ProcessHealth>,
     pub(crate) upstreams: Arc<AllUpstreamCounters>,
     pub(crate) watched: Arc<Watched>,
+    pub(crate) usage: Arc<Usage>,
+}
+
+impl Sources {
+    /// The page `/usage`.
+    pub(crate) fn usage_page(&self) -> UsagePage {
+        let mut counted = Counted {
+            texts: self.names.texts(),
+            ..Counted::default()
+        };
+        for (key, count) in self.queries.sum() {
+            if let Some(KeyLabels::Queries {
+                group,
+                rule,
+                verdict,
+                ..
+            }) = key.labels()
+            {
+                *counted.groups.entry(group).or_default() += count;
+                if rule != NONE_ID {
+                    *counted.rules.entry((rule, group, verdict)).or_default() += count;
+                }
+            }
+        }
+        self.usage.page(&counted, calendar())
+    }
 }
 
 /// The collector of all families of dnsgate.
@@ -115,6 +147,7 @@ impl Collector for Exporter {
             health,
             upstreams,
             watched,
+            usage,
         } = &self.sources;
         let mut sum = queries.sum();
         let (_, newest) = names.newest();
@@ -130,6 +163,7 @@ impl Collector for Exporter {
             family(&families::LOG_DROPPED, [counter([], lost)]),
             family(&families::READY, [gauge([], ready)]),
             family(&families::BUILD, [gauge(build(), 1.0)]),
+            family(&families::RULE_LAST_USED, last_used(usage)),
         ]);
         all.extend(counted(shared, total(Key::RATE_LIMITED)));
         all.extend(forwarding::upstreams(&upstreams.read()));
@@ -139,20 +173,26 @@ impl Collector for Exporter {
 }
 
 /// The families with names of groups and rules as labels.
-fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
+fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 4] {
     let name = |id: NameId| names.get(usize::from(id)).map_or(OTHER, |name| name);
-    let (mut queries, mut denied, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut queries, mut rules) = (BTreeMap::new(), BTreeMap::new());
+    let (mut denied, mut filtered) = (Vec::new(), Vec::new());
     for (key, &count) in sum {
         match key.labels() {
             Some(KeyLabels::Queries {
                 transport,
                 group,
+                rule,
                 verdict,
                 rcode,
                 qtype,
             }) => {
-                let labels = [transport, name(group), verdict, rcode, qtype];
-                queries.push(counter(labels, count));
+                *queries
+                    .entry((transport, group, verdict, rcode, qtype))
+                    .or_insert(0) += count;
+                if rule != NONE_ID {
+                    *rules.entry((rule, group, verdict)).or_insert(0) += count;
+                }
             }
             Some(KeyLabels::Denied {
                 group,
@@ -165,8 +205,16 @@ fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
             None => {}
         }
     }
+    let queries = queries.into_iter();
+    let queries = queries.map(|((transport, group, verdict, rcode, qtype), count)| {
+        counter([transport, name(group), verdict, rcode, qtype], count)
+    });
+    let rules = rules
+        .into_iter()
+        .map(|((rule, group, verdict), count)| counter([name(rule), name(group), verdict], count));
     [
         family(&families::QUERIES, queries),
+        family(&families::RULE_QUERIES, rules),
         family(&families::DENIED, denied),
         family(&families::FILTERED, filtered),
     ]
@@ -227,6 +275,12 @@ fn expiries(shared: &SharedCounters) -> impl Iterator<Item = Series> {
     })
 }
 
+/// The last use of each rule.
+fn last_used(usage: &Usage) -> impl Iterator<Item = Series> {
+    let last = usage.last_used(calendar()).into_iter();
+    last.map(|(rule, last)| gauge([rule.as_str()], float(last)))
+}
+
 /// The labels of `build_info`.
 const fn build() -> [&'static str; 2] {
     [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH]
@@ -238,7 +292,7 @@ fn touch(sum: &mut BTreeMap<Key, u64>, groups: &[NameId]) {
     for &group in groups {
         for transport in Transport::ALL {
             for qtype in [RecordType::A, RecordType::AAAA] {
-                let key = Key::queries(transport, group, answered, rcode, Some(qtype));
+                let key = Key::queries(transport, (group, NONE_ID), answered, rcode, Some(qtype));
                 sum.entry(key).or_default();
             }
         }

@@ -182,6 +182,12 @@ impl ThreadCounters {
         }
     }
 
+    /// Adds to a counter that exists; `false` if it does not.
+    #[inline]
+    pub(crate) fn add_known(&self, key: Key, by: u64) -> bool {
+        self.table.add(key, by)
+    }
+
     #[cold]
     fn add_new(&mut self, key: Key, by: u64) {
         self.table.add_anyway(key, by);

@@ -1,5 +1,7 @@
 //! Reports a reload to the log, to the metrics and to the requester.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Applied, NumberedUpstreams, ReloadRefused};
@@ -14,7 +16,11 @@ use dnsgate_core::engine::Snapshot;
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
 /// Registers the names of groups, rules and upstreams before the first query is counted under them.
-pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &NumberedUpstreams) {
+pub(crate) fn labels(
+    telemetry: &Telemetry,
+    snapshot: &Arc<Snapshot>,
+    upstreams: &NumberedUpstreams,
+) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
     let rules = policy.rules().iter().map(|rule| rule.name.to_string());
@@ -26,7 +32,9 @@ pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Num
             .map(|(_, upstream)| upstream.name.to_string())
             .collect(),
     };
-    telemetry.loaded(snapshot.generation(), labels, calendar());
+    let now = calendar();
+    telemetry.loaded(snapshot.generation(), labels, now);
+    telemetry.note_usage(snapshot, now);
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
     telemetry.shared().rules_expire(ending.collect());

@@ -20,6 +20,7 @@ use crate::{
         thread_counters::{QueryCounters, ThreadCounters},
     },
     querylog::{LogQueue, QueryRecord, observed::ObservedNames},
+    usage::thread_usage::ThreadUsage,
 };
 
 /// Records the queries of one thread; created by [`super::Telemetry::recorder`].
@@ -32,6 +33,7 @@ pub struct Recorder {
     labels: Arc<LabelSet>,
     log: LogQueue,
     observed: Arc<ObservedNames>,
+    usage: ThreadUsage,
     /// Queries that have their batch's latency, by verdict.
     batch: [u64; Ending::ALL.len()],
 }
@@ -46,6 +48,7 @@ impl Recorder {
             labels,
             log,
             observed: Arc::clone(observed),
+            usage: ThreadUsage::new(&sources.usage, generation),
             batch: [0; Ending::ALL.len()],
         }
     }
@@ -65,19 +68,19 @@ impl Recorder {
             upstream: _,
             check,
             truncated,
+            name_len: _,
+            used: _,
         } = query.outcome;
         let (transport, ending) = (query.transport, reason.ending());
-        let group = self.labels.group_id(group);
-        self.add(Key::queries(transport, group, ending, rcode, qtype));
-        if let (Ending::Denied, Some(denied)) = (
-            ending,
-            Key::denied(group, self.labels.rule_id(rule), reason),
-        ) {
+        let names @ (group, rule) = (self.labels.group_id(group), self.labels.rule_id(rule));
+        self.add(Key::queries(transport, names, ending, rcode, qtype));
+        if let (Ending::Denied, Some(denied)) = (ending, Key::denied(group, rule, reason)) {
             self.add(denied);
         }
         if let Some(check) = check {
-            self.add(Key::filtered(self.labels.rule_id(rule), check));
+            self.add(Key::filtered(rule, check));
         }
+        self.usage.note(query);
         if truncated {
             self.add(Key::truncated(transport));
         }
@@ -125,6 +128,7 @@ impl Recorder {
     #[cold]
     fn change_labels(&mut self, generation: u64) {
         self.labels = self.names.of(generation);
+        self.usage.change(generation);
         self.generation = generation;
         self.log.refresh();
     }

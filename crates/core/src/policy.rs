@@ -190,15 +190,12 @@ impl Policy {
         &self.rules
     }
 
-    /// Every entry with its rule and pattern, in no particular order.
-    pub fn entries(&self) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> {
-        self.names.all_entries()
-    }
-
-    /// The rule and the pattern of an entry of this policy.
-    #[must_use]
-    pub fn entry(&self, id: EntryId) -> Option<(RuleId, Pattern)> {
-        self.names.entry(id)
+    /// The entries that `wanted` selects, with rule and pattern, in no particular order.
+    pub fn entries<'p>(
+        &'p self,
+        wanted: impl Fn(EntryId) -> bool + Copy + 'p,
+    ) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> + 'p {
+        self.names.select(wanted)
     }
 
     /// The entry of a rule with this pattern. A wider pattern of the rule for the same name stands

@@ -41,7 +41,7 @@ impl<'t> QueryRun<'t> {
         } = verdict
             && let Some(set) = records.iter().find(|set| set.rtype() == self.qtype())
         {
-            outcome.used.question = entry;
+            outcome.used.question = entry.map(|entry| (rule, entry));
             return self.answer_at_once(rule, set, writer, outcome);
         }
         let mut chain = CnameChain::default();
@@ -58,7 +58,7 @@ impl<'t> QueryRun<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
-        let question = verdict.used().map(|(_, entry)| entry);
+        let question = verdict.used();
         let written = answer::write(self, verdict, writer, &mut chain);
         outcome.upstream = chain.upstream;
         outcome.used = UsedEntries {

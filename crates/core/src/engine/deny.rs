@@ -25,7 +25,7 @@ pub(super) fn deny(
     mut outcome: Outcome,
 ) -> Step {
     outcome.rule = denial.rule;
-    outcome.used.question = denial.entry;
+    outcome.used.question = denial.rule.zip(denial.entry);
     let code = match denial.why {
         DenialReason::UnknownClient => Ede::Prohibited,
         _ => Ede::Blocked,

@@ -44,8 +44,8 @@ pub const MAX_NOTED: usize = 4;
 /// group or type or before it expired, is not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsedEntries {
-    /// The entry that decided the question.
-    pub question: Option<EntryId>,
+    /// The entry that decided the question, with its rule.
+    pub question: Option<(RuleId, EntryId)>,
     /// The entries that decided the targets of the answer's aliases, each once, with their rules.
     pub aliases: [Option<(RuleId, EntryId)>; MAX_NOTED],
     /// Whether an alias in an upstream's response led to a name that the client may not query.

@@ -58,13 +58,11 @@ impl Policy {
             && asked.obstacle(rule).is_none()
         {
             let winner = (entry, rule);
-            return self
-                .allowed(name, qtype, entry, rule)
-                .unwrap_or_else(|| {
-                    let mut found = self.unmentioned(position);
-                    found.winner = Some(winner);
-                    self.denied(name, asked, position, &found)
-                });
+            return self.allowed(name, qtype, entry, rule).unwrap_or_else(|| {
+                let mut found = self.unmentioned(position);
+                found.winner = Some(winner);
+                self.denied(name, asked, position, &found)
+            });
         }
         self.contested(name, asked, position)
     }
@@ -79,7 +77,8 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let found = self.found(asked, position);
         let allowed = found.winner;
-        let allowed = allowed.and_then(|(entry, rule)| self.allowed(name, asked.qtype, entry, rule));
+        let allowed =
+            allowed.and_then(|(entry, rule)| self.allowed(name, asked.qtype, entry, rule));
         allowed.unwrap_or_else(|| self.denied(name, asked, position, &found))
     }
 

@@ -19,9 +19,7 @@
 mod node_data;
 
 use self::node_data::{EntryPlace, NodeData, PackedEntry};
-use super::{
-    EntryId, Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition,
-};
+use super::{EntryId, Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition};
 use crate::dns::{
     LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
 };
@@ -344,27 +342,20 @@ impl NameIndex {
         self.tree.places() as usize + self.shared.len()
     }
 
-    /// Every entry with its rule and pattern, in no particular order.
-    pub(super) fn all_entries(&self) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> {
+    /// The entries that `wanted` selects, with rule and pattern, in no particular order. Names are
+    /// put together only for these.
+    pub(super) fn select<'t>(
+        &'t self,
+        wanted: impl Fn(EntryId) -> bool + Copy + 't,
+    ) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> + 't {
         self.tree.iter().flat_map(move |(node, mark)| {
-            let mut name = None;
-            self.at(node, NodeData::of(mark)).filter_map(move |(entry, id)| {
-                let name = name.get_or_insert_with(|| self.name(node));
-                Some((id?, entry.rule(), entry.kind().pattern(name.as_ref())))
+            let here = self.at(node, NodeData::of(mark));
+            here.filter_map(move |(entry, id)| {
+                let id = id.filter(|&id| wanted(id))?;
+                let name = self.name(node);
+                Some((id, entry.rule(), entry.kind().pattern(name.as_ref())))
             })
         })
-    }
-
-    /// The rule and the pattern of an entry.
-    pub(super) fn entry(&self, id: EntryId) -> Option<(RuleId, Pattern)> {
-        // A shared entry does not know its name, so it is looked for; few entries are shared.
-        let node = PackedId::at_place(id.index()).filter(|_| id.index() < self.tree.places() as usize);
-        let Some(node) = node else {
-            let found = self.all_entries().find(|&(other, ..)| other == id);
-            return found.map(|(_, rule, pattern)| (rule, pattern));
-        };
-        let (entry, _) = self.at(node, NodeData::of(self.tree.mark(node))).next()?;
-        Some((entry.rule(), entry.kind().pattern(self.name(node).as_ref())))
     }
 
     /// The entry of a rule for exactly this name.
@@ -399,11 +390,10 @@ impl NameIndex {
     pub(super) fn by_name(
         &self,
     ) -> impl Iterator<Item = impl Iterator<Item = (RuleId, PatternKind)>> {
-        self.tree
-            .iter()
-            .map(|(node, mark)| {
-                self.at(node, NodeData::of(mark)).map(|(it, _)| (it.rule(), it.kind()))
-            })
+        self.tree.iter().map(|(node, mark)| {
+            self.at(node, NodeData::of(mark))
+                .map(|(it, _)| (it.rule(), it.kind()))
+        })
     }
 
     fn at(&self, node: PackedId, mark: NodeData) -> Here<'_> {

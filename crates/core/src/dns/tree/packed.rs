@@ -50,12 +50,6 @@ impl PackedId {
     pub const fn place(self) -> u32 {
         self.0
     }
-
-    /// The node at a place.
-    #[must_use]
-    pub fn at_place(place: usize) -> Option<Self> {
-        u32::try_from(place).ok().map(Self)
-    }
 }
 
 /// Names with marks, found by the longest known suffix: the packed form of a complete
