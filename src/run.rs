@@ -21,7 +21,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
-    admin::listener::AdminServer,
+    admin::{AdminRequest, listener::AdminServer},
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
@@ -139,23 +139,13 @@ async fn run(startup: &Startup, size: Size, config: Config, from: Origin) -> any
         descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
     let server = bind(&telemetry, startup, workers, &limits)?;
     let (requests, asked) = mpsc::channel(REQUESTS);
-    let admin = match startup.admin {
-        Some(address) => {
-            Some(AdminServer::start(address, &startup.admin_hosts, &telemetry, requests).await?)
-        }
-        None => None,
-    };
+    let admin = admin_pages(startup, &telemetry, requests).await?;
     if let Some(state) = &state {
         state.restore(&telemetry);
     }
     report::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
-    let numbers = Arc::clone(&forwarder);
-    let unread = server.unread();
-    telemetry.read_at_scrape(move || Reading {
-        tcp_unread_bytes: unread(),
-        ..numbers.reading()
-    });
+    read_at_scrape(&telemetry, &forwarder, &server);
     let rate_limiter = ClientRateLimiter::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
@@ -207,6 +197,29 @@ async fn run(startup: &Startup, size: Size, config: Config, from: Origin) -> any
     write_last_lines(&telemetry);
     // The reason why a worker ended takes precedence.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
+}
+
+/// The admin pages, if they have an address.
+async fn admin_pages(
+    startup: &Startup,
+    telemetry: &Telemetry,
+    requests: mpsc::Sender<AdminRequest>,
+) -> anyhow::Result<Option<AdminServer>> {
+    let Some(address) = startup.admin else {
+        return Ok(None);
+    };
+    let pages = AdminServer::start(address, &startup.admin_hosts, telemetry, requests);
+    Ok(Some(pages.await?))
+}
+
+/// Lets a scrape read the numbers of the cache, of queries in flight and of unread replies.
+fn read_at_scrape(telemetry: &Telemetry, forwarder: &Arc<Forwarder>, server: &Listeners) {
+    let numbers = Arc::clone(forwarder);
+    let unread = server.unread();
+    telemetry.read_at_scrape(move || Reading {
+        tcp_unread_bytes: unread(),
+        ..numbers.reading()
+    });
 }
 
 /// Writes the state file from time to time, on a thread that may wait for the disk.

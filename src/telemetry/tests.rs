@@ -11,7 +11,7 @@ use super::*;
 use dnsgate_config::LogQueries;
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
+    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId, Snapshot},
 };
 
 /// A DNS query for `x. A`.

@@ -2,6 +2,7 @@
 //! free ports of loopback.
 
 mod answers;
+mod audit;
 mod explain;
 #[path = "program/ipv6.rs"]
 mod ipv6;
@@ -14,4 +15,5 @@ mod rate;
 mod reload;
 mod reload_report;
 mod signals;
+mod usage;
 mod verbs;

@@ -161,10 +161,16 @@ mod tests {
         assert_eq!(bytes(&rules[0]).lines().count(), 4);
         assert_eq!(bytes(&domains(0).items()[1]), "'b.test'");
         assert_eq!(domains(0).items()[1].text(), Some("b.test"));
-        assert_eq!((domains(0).items()[1].line, domains(0).items()[1].column), (6, 9));
+        assert_eq!(
+            (domains(0).items()[1].line, domains(0).items()[1].column),
+            (6, 9)
+        );
         assert_eq!(bytes(domains(1)), "[a.test, \"b.test\"]");
         assert!(domains(1).is_flow && !domains(0).is_flow);
-        assert_eq!(bytes(&rules[1]), "{ name: y, domains: [a.test, \"b.test\"] }");
+        assert_eq!(
+            bytes(&rules[1]),
+            "{ name: y, domains: [a.test, \"b.test\"] }"
+        );
         assert_eq!(outline("a: [").map(|_| ()), None);
         assert_eq!(outline(""), None);
     }

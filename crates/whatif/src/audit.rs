@@ -12,9 +12,9 @@ mod hosting;
 mod names;
 mod places;
 mod sarif;
-mod tighten;
 #[cfg(test)]
 mod tests;
+mod tighten;
 
 use std::{
     fmt::{self, Write as _},
@@ -163,7 +163,13 @@ pub struct Audited<'c> {
 pub fn audit(audited: &Audited<'_>, evidence: &Evidence) -> Audit {
     let mut findings = findings::all(audited, evidence);
     findings.sort_by(|a, b| {
-        let key = |it: &Finding| (std::cmp::Reverse(it.kind.level()), it.kind, it.place.clone());
+        let key = |it: &Finding| {
+            (
+                std::cmp::Reverse(it.kind.level()),
+                it.kind,
+                it.place.clone(),
+            )
+        };
         key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
     });
     Audit {
@@ -243,7 +249,11 @@ impl fmt::Display for Audit {
             of_level.count() as u64
         };
         let mut totals = String::new();
-        for level in [FindingLevel::Error, FindingLevel::Warning, FindingLevel::Note] {
+        for level in [
+            FindingLevel::Error,
+            FindingLevel::Warning,
+            FindingLevel::Note,
+        ] {
             let many = format!("{}s", level.as_str());
             let comma = if totals.is_empty() { "" } else { ", " };
             let _ = write!(

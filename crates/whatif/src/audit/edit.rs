@@ -31,7 +31,8 @@ impl Edits {
                     ItemEdit::Replace(others) => words.extend(others.iter().cloned()),
                 }
             }
-            self.0.push((list.range.clone(), format!("[{}]", words.join(", "))));
+            self.0
+                .push((list.range.clone(), format!("[{}]", words.join(", "))));
         } else if changed {
             for (item, edit) in list.items().iter().zip(edits) {
                 if let ItemEdit::Replace(others) = edit {
@@ -62,7 +63,8 @@ impl Edits {
             let kept = (0..items.len()).filter(|at| !is_removed(at));
             let kept = kept.filter_map(|at| text.get(items.get(at)?.range.clone()));
             let kept: Vec<_> = kept.collect();
-            self.0.push((list.range.clone(), format!("[{}]", kept.join(", "))));
+            self.0
+                .push((list.range.clone(), format!("[{}]", kept.join(", "))));
             return;
         }
         for (at, why) in removed {
@@ -76,7 +78,13 @@ impl Edits {
     }
 
     /// Sets a key of a mapping; a new one comes behind `after`, which the mapping has.
-    pub(super) fn set(&mut self, text: &str, map: &OutlineNode, (key, after): (&str, &str), value: &str) {
+    pub(super) fn set(
+        &mut self,
+        text: &str,
+        map: &OutlineNode,
+        (key, after): (&str, &str),
+        value: &str,
+    ) {
         if let Some(node) = map.get(key) {
             if node.is_flow || node.text().is_some() {
                 self.0.push((node.range.clone(), value.to_owned()));
@@ -127,7 +135,9 @@ fn lines(text: &str, range: &Range<usize>) -> Range<usize> {
     let before = text.get(..range.start).unwrap_or_default();
     let behind = text.get(range.end..).unwrap_or_default();
     let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let end = behind.find('\n').map_or(text.len(), |at| range.end + at + 1);
+    let end = behind
+        .find('\n')
+        .map_or(text.len(), |at| range.end + at + 1);
     start..end
 }
 
@@ -160,7 +170,11 @@ rules:
             let _ = rule;
             rules.items()[at].get("domains").expect("domains")
         };
-        edits.list(TEXT, domains("x", 0), &[Replace(names.to_vec()), Replace(Vec::new())]);
+        edits.list(
+            TEXT,
+            domains("x", 0),
+            &[Replace(names.to_vec()), Replace(Vec::new())],
+        );
         edits.list(TEXT, domains("y", 1), &[Keep, Replace(Vec::new())]);
         edits.set(TEXT, x, ("types", "name"), "[A]");
         edits.set(TEXT, y, ("types", "name"), "[A]");
@@ -191,7 +205,14 @@ rules:
         let flow = "rules: [{ name: x, deny: true }, { name: y, deny: true }]\n";
         let all = outline(flow).expect("YAML");
         let mut edits = Edits::default();
-        edits.remove(flow, all.get("rules").expect("rules"), &[(1, String::new())]);
-        assert_eq!(edits.apply(flow).as_deref(), Some("rules: [{ name: x, deny: true }]\n"));
+        edits.remove(
+            flow,
+            all.get("rules").expect("rules"),
+            &[(1, String::new())],
+        );
+        assert_eq!(
+            edits.apply(flow).as_deref(),
+            Some("rules: [{ name: x, deny: true }]\n")
+        );
     }
 }

@@ -145,8 +145,11 @@ impl Evidence {
         own.last = usage.last;
         let decided = usage.queries.iter().filter(|it| it.verdict != "denied");
         let decided: u64 = decided.map(|it| it.count).sum();
-        own.count = own.count.saturating_add(decided.max(u64::from(usage.last.is_some())));
-        own.used.extend(usage.used.iter().filter_map(|it| it.parse().ok()));
+        own.count = own
+            .count
+            .saturating_add(decided.max(u64::from(usage.last.is_some())));
+        own.used
+            .extend(usage.used.iter().filter_map(|it| it.parse().ok()));
         own.used_complete = usage.used_complete && (own.used_complete || !merges);
         own.names_complete = usage.names_complete && all_looked && (own.names_complete || !merges);
         for name in &usage.names {
@@ -251,7 +254,12 @@ impl Evidence {
             more.add_outcome(&outcome, question, 1);
             let named = case.expect.rule.as_deref();
             let rules = on.0.policy().rules().iter();
-            for (own, _) in more.rules.iter_mut().zip(rules).filter(|(_, rule)| Some(&*rule.name) == named) {
+            for (own, _) in more
+                .rules
+                .iter_mut()
+                .zip(rules)
+                .filter(|(_, rule)| Some(&*rule.name) == named)
+            {
                 own.count = own.count.max(1);
             }
         }

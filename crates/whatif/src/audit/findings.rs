@@ -77,7 +77,9 @@ fn subject(rule: &Rule) -> String {
 /// Rules that have ended or end soon, from the warnings of `check`.
 fn expiries(audited: &Audited<'_>, found: &mut Vec<Finding>) {
     for notice in notices(audited) {
-        let is_end = ["` ended at ", "` ends at "].iter().any(|it| notice.message.contains(it));
+        let is_end = ["` ended at ", "` ends at "]
+            .iter()
+            .any(|it| notice.message.contains(it));
         let name = notice.message.split('`').nth(1).filter(|_| is_end);
         let Some(name) = name else { continue };
         let edit = if notice.message.contains("` ended at ") {
@@ -109,7 +111,10 @@ fn shadowed(policy: &Policy, places: &Places<'_>, found: &mut Vec<Finding>) {
             kind: Kind::Shadowed,
             subject: subject(rule),
             place: places.rule(rule),
-            message: format!("it never decides: {} does for all its questions", subject(by)),
+            message: format!(
+                "it never decides: {} does for all its questions",
+                subject(by)
+            ),
             evidence: String::new(),
             edit: "remove the rule".to_owned(),
         });
@@ -201,13 +206,19 @@ impl OfRule<'_> {
             _ if falls() => {
                 "look at the rules for shorter names before you remove it: they would decide about its names"
             }
-            Action::Zone(_) if is_preset(self.rule) => "leave the domain out of `google_apis.domains`",
+            Action::Zone(_) if is_preset(self.rule) => {
+                "leave the domain out of `google_apis.domains`"
+            }
             Action::Zone(_) => "remove the zone",
             Action::Answer(_) | Action::Forward(_) => "remove the rule",
         };
         let kind = Kind::UnusedRule;
         Some(Finding {
-            evidence: "no question, and no alias that led to it".to_owned(),
+            evidence: match known.aliases {
+                Some(_) => "no question, and no alias that led to it",
+                None => "no question; a log does not show where the aliases of upstreams led",
+            }
+            .to_owned(),
             edit: edit.to_owned(),
             ..self.finding(kind, self.places.rule(self.rule), message)
         })
@@ -219,7 +230,9 @@ impl OfRule<'_> {
         if !self.rule.action.allows() || is_preset(self.rule) {
             return;
         }
-        let since = known.names_since.map_or(String::new(), |it| format!(" since {it}"));
+        let since = known
+            .names_since
+            .map_or(String::new(), |it| format!(" since {it}"));
         let PatternUse {
             used,
             unused,
@@ -250,8 +263,11 @@ impl OfRule<'_> {
         for (pattern, names) in narrow {
             let count = plural(names.len() as u64, "name", "names");
             let message = format!("of `{pattern}` only {count} asked for{since}");
-            let seen = names.iter().map(|(name, count)| format!("{} ({count})", without_dot(name)));
-            let names = names.keys().map(without_dot).collect::<Vec<_>>();
+            let seen = names
+                .iter()
+                .map(|(name, count)| format!("{} ({count})", without_dot(name)));
+            let mut names = names.keys().map(without_dot).collect::<Vec<_>>();
+            names.sort_unstable();
             let place = self.places.pattern(self.rule, pattern);
             found.push(Finding {
                 evidence: quoted(seen),
@@ -286,7 +302,12 @@ impl OfRule<'_> {
         let (unused, used) = ranges(self.rule, known)?;
         let place = self.places.key(self.rule, "addresses");
         let message = format!("no answer had an address in {}", unused.join(", "));
-        let seen: Vec<_> = known.networks.iter().flatten().map(ToString::to_string).collect();
+        let seen: Vec<_> = known
+            .networks
+            .iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect();
         Some(Finding {
             evidence: format!("answers were in {}", quoted(seen.into_iter())),
             edit: format!("addresses: [{}]", used.join(", ")),

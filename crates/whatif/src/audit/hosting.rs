@@ -53,7 +53,10 @@ mod tests {
             (".com", Some(Strangers::Registry)),
             ("*.co.uk", Some(Strangers::Registry)),
             (".windows.net", Some(Strangers::Service("Azure Storage"))),
-            (".cloudfront.net", Some(Strangers::Service("Amazon CloudFront"))),
+            (
+                ".cloudfront.net",
+                Some(Strangers::Service("Amazon CloudFront")),
+            ),
             (".github.io", Some(Strangers::Service("GitHub Pages"))),
             ("d1.cloudfront.net", None),
             (".d1.cloudfront.net", None),
@@ -68,11 +71,17 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_dated() {
-        let rows: Vec<_> = TABLE.lines().filter(|line| !line.starts_with('#')).collect();
+        let rows: Vec<_> = TABLE
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
         assert!(TABLE.contains(TABLE_DATE));
         for row in rows {
             let (suffix, service) = row.split_once('\t').expect(row);
-            assert!(suffix.parse::<Name>().is_ok() && !service.is_empty(), "{row}");
+            assert!(
+                suffix.parse::<Name>().is_ok() && !service.is_empty(),
+                "{row}"
+            );
         }
     }
 }

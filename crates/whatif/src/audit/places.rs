@@ -61,7 +61,10 @@ impl<'t> Places<'t> {
     /// The place of a rule, a zone or an entry of the preset.
     pub(super) fn rule(&self, rule: &Rule) -> AuditPlace {
         if let Some(origin) = rule.name.strip_prefix("zone ") {
-            let zones = self.get("zones").map(OutlineNode::items).unwrap_or_default();
+            let zones = self
+                .get("zones")
+                .map(OutlineNode::items)
+                .unwrap_or_default();
             let origins = zones.iter().filter_map(|zone| zone.get("origin"));
             let same = |node: &&OutlineNode| is_name(node, origin);
             return self.of(origins.clone().find(same));
@@ -82,7 +85,8 @@ impl<'t> Places<'t> {
     pub(super) fn is_of_preset(&self, rule: &Rule, domain: &str) -> bool {
         let _ = self;
         let own = rule.name.split_once(' ').map_or("", |(_, own)| own);
-        own.trim_end_matches('.').eq_ignore_ascii_case(domain.trim_end_matches('.'))
+        own.trim_end_matches('.')
+            .eq_ignore_ascii_case(domain.trim_end_matches('.'))
     }
 
     /// The place of a key of a rule, or else of the rule.
@@ -110,7 +114,10 @@ impl<'t> Places<'t> {
 
     /// The place of a client group.
     pub(super) fn group(&self, name: &str) -> AuditPlace {
-        let groups = self.get("clients").map(OutlineNode::entries).unwrap_or_default();
+        let groups = self
+            .get("clients")
+            .map(OutlineNode::entries)
+            .unwrap_or_default();
         let group = groups.iter().find(|(key, _)| key.text() == Some(name));
         self.of(group.map(|(key, _)| key))
     }
@@ -118,5 +125,6 @@ impl<'t> Places<'t> {
 
 fn is_name(node: &OutlineNode, name: &str) -> bool {
     let text = node.text().unwrap_or_default();
-    text.trim_end_matches('.').eq_ignore_ascii_case(name.trim_end_matches('.'))
+    text.trim_end_matches('.')
+        .eq_ignore_ascii_case(name.trim_end_matches('.'))
 }

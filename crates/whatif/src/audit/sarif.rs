@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{Audit, Finding, FindingKind};
 
 /// The schema that the log names, and that a test validates it with.
-const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The audit as a SARIF log.
 #[must_use]
@@ -33,7 +34,9 @@ pub fn sarif(audit: &Audit) -> Value {
 }
 
 fn result(finding: &Finding) -> Value {
-    let index = FindingKind::ALL.iter().position(|kind| *kind == finding.kind);
+    let index = FindingKind::ALL
+        .iter()
+        .position(|kind| *kind == finding.kind);
     let mut text = format!("{}: {}.", finding.subject, finding.message);
     if !finding.evidence.is_empty() {
         text = format!("{text} Seen: {}.", finding.evidence);

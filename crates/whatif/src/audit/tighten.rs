@@ -5,12 +5,7 @@
 //! demand, whatever the evidence does not know, and a rule or name without which another rule would
 //! decide.
 
-use std::{
-    collections::HashSet,
-    io,
-    net::IpAddr,
-    path::Path,
-};
+use std::{collections::HashSet, io, net::IpAddr, path::Path};
 
 use super::{
     Audited,
@@ -22,8 +17,8 @@ use super::{
 };
 use crate::{
     ask::{self, ClientQuestion, ask},
-    words::{plural, without_dot},
     learn::scalar,
+    words::{plural, without_dot},
 };
 use dnsgate_config::{Config, OutlineNode, Report, listed_name};
 use dnsgate_core::{
@@ -59,7 +54,9 @@ pub enum TightenError {
     #[error("there is no evidence to go by: name a page (--admin, --usage) or a log (--replay)")]
     NoEvidence,
     /// The edited text is not valid.
-    #[error("the tighter configuration is not valid, so nothing is written; edit by hand what the report says:\n{0}")]
+    #[error(
+        "the tighter configuration is not valid, so nothing is written; edit by hand what the report says:\n{0}"
+    )]
     Invalid(Report),
     /// The text cannot be edited.
     #[error("the text cannot be edited in place; edit by hand what the report says")]
@@ -140,10 +137,19 @@ impl Tightening<'_> {
         let policy = &audited.config.policy;
         let patterns = names::by_rule(policy, self.evidence, audited.now);
         // A log does not show to which rules an upstream's aliases led.
-        let blind = !self.evidence.has_page() && policy.rules().iter().any(is_strict);
+        let is_strict = |(id, rule): (RuleId, &Rule)| {
+            let forwards =
+                matches!(&rule.action, Action::Forward(it) if it.cname == CnameMode::Allowed);
+            forwards && self.evidence.rule(id).is_some_and(|known| known.count > 0)
+        };
+        let mut numbered = (0..).map(RuleId).zip(policy.rules());
+        let blind = !self.evidence.has_page() && numbered.any(is_strict);
         let mut removed = Vec::new();
         for (at, item) in list.items().iter().enumerate() {
-            let name = item.get("name").and_then(OutlineNode::text).unwrap_or_default();
+            let name = item
+                .get("name")
+                .and_then(OutlineNode::text)
+                .unwrap_or_default();
             let mut rules = (0..).map(RuleId).zip(policy.rules());
             let Some((id, rule)) = rules.find(|(_, rule)| &*rule.name == name) else {
                 continue;
@@ -156,7 +162,9 @@ impl Tightening<'_> {
                 continue;
             }
             if !known.is_known {
-                self.note(format!("rule {name} stays: the page /usage does not know it"));
+                self.note(format!(
+                    "rule {name} stays: the page /usage does not know it"
+                ));
             } else if blind && matches!(rule.action, Action::Forward(_)) {
                 self.note(format!("rule {name} stays as it is: a rule has `cname: allowed`, and a log does not show where aliases led; take the page /usage for it"));
             } else if known.count == 0 && known.used.is_empty() {
@@ -185,7 +193,10 @@ impl Tightening<'_> {
         self.domains(item, rule, used);
         let text = self.audited.text;
         if let Some(listed) = rule.types.listed() {
-            let kept: Vec<_> = listed.iter().filter(|it| known.types.contains(it)).collect();
+            let kept: Vec<_> = listed
+                .iter()
+                .filter(|it| known.types.contains(it))
+                .collect();
             if !kept.is_empty() && kept.len() < listed.len() && !known.other_types {
                 let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
                 let kept = format!("[{}]", kept.join(", "));
@@ -222,7 +233,10 @@ impl Tightening<'_> {
         let mut edits: Vec<ItemEdit> = Vec::new();
         for node in list.items() {
             let pattern = node.text().and_then(|text| text.parse::<Pattern>().ok());
-            let narrow = used.narrow.iter().find(|(it, _)| Some(it) == pattern.as_ref());
+            let narrow = used
+                .narrow
+                .iter()
+                .find(|(it, _)| Some(it) == pattern.as_ref());
             edits.push(match (pattern, narrow) {
                 (Some(pattern), _) if unused.contains(&pattern) => {
                     changes.push(format!("{pattern} is gone"));
@@ -230,7 +244,8 @@ impl Tightening<'_> {
                 }
                 (Some(pattern), Some((_, names))) => {
                     kept += names.len();
-                    let names: Vec<_> = names.keys().map(without_dot).collect();
+                    let mut names: Vec<_> = names.keys().map(without_dot).collect();
+                    names.sort_unstable();
                     changes.push(format!("{pattern} is now {}", names.join(", ")));
                     let names = names.iter().map(|it| scalar(it).into_owned());
                     ItemEdit::Replace(names.collect())
@@ -261,7 +276,10 @@ impl Tightening<'_> {
         let is_unused = |node: &OutlineNode| {
             let mut rules = (0..).map(RuleId).zip(policy.rules());
             let own = rules.find(|(_, rule)| {
-                is_preset(rule) && self.places.is_of_preset(rule, node.text().unwrap_or_default())
+                is_preset(rule)
+                    && self
+                        .places
+                        .is_of_preset(rule, node.text().unwrap_or_default())
             });
             let Some((id, _)) = own else { return false };
             let known = self.evidence.rule(id);
@@ -279,15 +297,19 @@ impl Tightening<'_> {
             true => ItemEdit::Replace(Vec::new()),
             false => ItemEdit::Keep,
         });
-        self.edits.list(self.audited.text, list, &edits.collect::<Vec<_>>());
-        let gone = list.items().iter().zip(&unused).filter(|(_, unused)| **unused);
+        self.edits
+            .list(self.audited.text, list, &edits.collect::<Vec<_>>());
+        let gone = list
+            .items()
+            .iter()
+            .zip(&unused)
+            .filter(|(_, unused)| **unused);
         let gone: Vec<_> = gone.filter_map(|(node, _)| node.text()).collect();
-        self.note(format!("google_apis: {} is gone: not used", gone.join(", ")));
+        self.note(format!(
+            "google_apis: {} is gone: not used",
+            gone.join(", ")
+        ));
     }
-}
-
-fn is_strict(rule: &Rule) -> bool {
-    matches!(&rule.action, Action::Forward(forwarding) if forwarding.cname == CnameMode::Allowed)
 }
 
 /// An address range as YAML: with a colon it needs quotes.
@@ -324,7 +346,9 @@ fn prove(
         (allowed, outcome.used.question.map(|(rule, _)| rule))
     };
     for (id, rule) in (0..).map(RuleId).zip(policy.rules()) {
-        let Some(known) = evidence.rule(id).filter(|_| rule.origin == RuleOrigin::Configured)
+        let Some(known) = evidence
+            .rule(id)
+            .filter(|_| rule.origin == RuleOrigin::Configured)
         else {
             continue;
         };
@@ -332,8 +356,17 @@ fn prove(
             Pattern::Exact(name) => Some(name),
             Pattern::Subtree(_) | Pattern::Below(_) => None,
         });
-        for name in known.names.values().flat_map(|names| names.keys()).chain(exact) {
-            for (&rtype, &client) in known.types.iter().flat_map(|it| clients.iter().map(move |client| (it, client))) {
+        for name in known
+            .names
+            .values()
+            .flat_map(|names| names.keys())
+            .chain(exact)
+        {
+            for (&rtype, &client) in known
+                .types
+                .iter()
+                .flat_map(|it| clients.iter().map(move |client| (it, client)))
+            {
                 let before = allows(old, name.as_ref(), rtype, client);
                 let is_own = before.1 == Some(id) && before.0;
                 if is_own && !allows(new, name.as_ref(), rtype, client).0 {
@@ -346,7 +379,10 @@ fn prove(
     let below = |name: &Name| format!("dnsgate-audit.{name}").parse::<Name>().ok();
     for name in policy.names().chain(new.policy().names()) {
         for name in [Some(name.clone()), below(&name)].into_iter().flatten() {
-            for (rtype, &client) in TYPES.iter().flat_map(|it| clients.iter().map(move |client| (*it, client))) {
+            for (rtype, &client) in TYPES
+                .iter()
+                .flat_map(|it| clients.iter().map(move |client| (*it, client)))
+            {
                 if allows(new, name.as_ref(), rtype, client).0
                     && !allows(old, name.as_ref(), rtype, client).0
                 {
@@ -374,33 +410,48 @@ pub fn pruned(
         return Err(TightenError::NoEvidence);
     }
     let root = dnsgate_config::outline(audited.text).ok_or(TightenError::Text)?;
-    let rules = root.get("rules").map(OutlineNode::items).unwrap_or_default();
+    let rules = root
+        .get("rules")
+        .map(OutlineNode::items)
+        .unwrap_or_default();
     let name = |node: &OutlineNode| node.get("name")?.text().map(str::to_owned);
-    let lists = rules.iter().filter_map(|node| {
-        Some((name(node)?, node.get("domains_file")?.text()?.to_owned()))
-    });
+    let lists = rules
+        .iter()
+        .filter_map(|node| Some((name(node)?, node.get("domains_file")?.text()?.to_owned())));
     let lists: Vec<_> = lists.collect();
-    let wanted = lists.iter().filter(|(name, _)| rule.is_none_or(|rule| rule == name));
+    let wanted = lists
+        .iter()
+        .filter(|(name, _)| rule.is_none_or(|rule| rule == name));
     let wanted: Vec<_> = wanted.collect();
     let [(name, path)] = wanted.as_slice() else {
         let names: Vec<_> = lists.iter().map(|(name, _)| name.as_str()).collect();
         return Err(TightenError::List(match names.as_slice() {
             [] => "no rule has a `domains_file` to prune".to_owned(),
-            names => format!("say which list to prune: --rule NAME; rules with a list: {}", names.join(", ")),
+            names => format!(
+                "say which list to prune: --rule NAME; rules with a list: {}",
+                names.join(", ")
+            ),
         }));
     };
     let policy = &audited.config.policy;
     let mut found = (0..).map(RuleId).zip(policy.rules());
-    let id = found.find(|(_, rule)| *rule.name == **name).map(|(id, _)| id);
+    let id = found
+        .find(|(_, rule)| *rule.name == **name)
+        .map(|(id, _)| id);
     let id = id.ok_or(TightenError::Text)?;
-    if evidence.rule(id).is_none_or(|known| !known.is_known || !known.used_complete) {
+    if evidence
+        .rule(id)
+        .is_none_or(|known| !known.is_known || !known.used_complete)
+    {
         let why = format!("the evidence does not know every used name of rule {name}");
         return Err(TightenError::List(why));
     }
     let old = of(audited.config);
     let needed = evidence.with_tests(&audited.config.cases, (&old, audited.now));
     let patterns = names::by_rule(policy, &needed, audited.now);
-    let unused = patterns.get(id.0 as usize).map(|it| it.unused.iter().collect());
+    let unused = patterns
+        .get(id.0 as usize)
+        .map(|it| it.unused.iter().collect());
     let unused: HashSet<&Pattern> = unused.unwrap_or_default();
     let text = read(path).map_err(|error| TightenError::Read(path.clone(), error))?;
     let mut gone = 0;
