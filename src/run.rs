@@ -143,7 +143,7 @@ async fn run(startup: &Startup, size: Size, config: Config, from: Origin) -> any
     if let Some(state) = &state {
         state.restore(&telemetry);
     }
-    report::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
+    reloader.register(&telemetry);
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     read_at_scrape(&telemetry, &forwarder, &server);
     let rate_limiter = ClientRateLimiter::of(&startup.limits, server.addresses());

@@ -9,16 +9,18 @@ use crate::{
     clock::calendar,
     telemetry::{Labels, LogSeverity, Reload, Telemetry},
 };
-use dnsgate_config::{Notice, Unquoted};
+use dnsgate_config::{Notice, PolicyDigest, Unquoted};
 use dnsgate_core::engine::Snapshot;
 
 /// The start of the report of a refused reload.
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
-/// Registers the names of groups, rules and upstreams before the first query is counted under them.
+/// Registers the names of groups, rules and upstreams before the first query is counted under them,
+/// and the digest of the policy.
 pub(crate) fn labels(
     telemetry: &Telemetry,
     snapshot: &Arc<Snapshot>,
+    digest: PolicyDigest,
     upstreams: &NumberedUpstreams,
 ) {
     let policy = snapshot.policy();
@@ -38,6 +40,7 @@ pub(crate) fn labels(
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
     telemetry.shared().rules_expire(ending.collect());
+    telemetry.shared().policy_digest_is(digest);
 }
 
 /// Logs the warnings about a configuration.
@@ -64,6 +67,7 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
     }
     let fields = [
         ("generation", json!(generation)),
+        ("policy_digest", json!(applied.digest.to_string())),
         ("changes", json!(changes)),
         ("asked_by", json!(asked_by)),
     ];

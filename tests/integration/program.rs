@@ -3,6 +3,7 @@
 
 mod answers;
 mod audit;
+mod digest;
 mod explain;
 #[path = "program/ipv6.rs"]
 mod ipv6;

@@ -2,6 +2,7 @@
 
 mod bad;
 mod changes;
+mod digest;
 mod forwarding;
 mod random;
 mod samples;

@@ -174,15 +174,10 @@ pub fn audit(audited: &Audited<'_>, evidence: &Evidence) -> Audit {
     });
     Audit {
         file: audited.file.to_owned(),
-        digest: digest(audited.config),
+        digest: audited.config.digest.to_string(),
         sources: evidence.sources().to_vec(),
         findings,
     }
-}
-
-/// The digest of the policy.
-fn digest(_config: &Config) -> String {
-    String::new()
 }
 
 impl Audit {
@@ -222,9 +217,7 @@ impl fmt::Display for Audit {
     /// What was audited, a paragraph for each finding, and a line with the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "audit of {}", self.file)?;
-        if !self.digest.is_empty() {
-            writeln!(f, "policy digest: {}", self.digest)?;
-        }
+        writeln!(f, "policy digest: {}", self.digest)?;
         for source in &self.sources {
             writeln!(f, "evidence: {source}")?;
         }

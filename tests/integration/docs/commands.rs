@@ -15,6 +15,7 @@ const VERBS: &[&str] = &[
     "diff",
     "explain",
     "learn",
+    "import",
     "reload",
     "test",
     "healthcheck",
