@@ -112,7 +112,7 @@ impl Usage {
     pub(crate) fn load(&self, snapshot: &Arc<Snapshot>, labels: &LabelSet, now: SystemTime) {
         let now = stamp(now);
         let mut known = self.lock();
-        let since = *known.since.get_or_insert(now);
+        known.since.get_or_insert(now);
         let is_first = known.current.snapshot.is_none();
         let mut kept = if is_first {
             std::mem::take(&mut known.kept)
@@ -125,7 +125,7 @@ impl Usage {
         for (name, of_rule) in policy_rules(policy, &next.patterns) {
             let mut rule = match kept.remove(name) {
                 Some(known) => known,
-                None => new_rule(name, if is_first { since.max(now) } else { now }),
+                None => new_rule(name, now),
             };
             if rule.patterns != of_rule.patterns {
                 if rule.patterns > 0 {
@@ -336,6 +336,7 @@ fn new_rule(name: &str, since: Timestamp) -> RuleUsage {
         networks_complete: true,
         aliases: false,
         aliases_outside: false,
+        alias_target: false,
     }
 }
 

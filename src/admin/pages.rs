@@ -243,8 +243,17 @@ async fn observed(State(admin): State<Arc<Admin>>) -> Response {
     json_page(&admin.telemetry.observed())
 }
 
+/// A long list takes some tenths of a second, which must not hold up other connections.
 async fn usage(State(admin): State<Arc<Admin>>) -> Response {
-    json_page(&admin.telemetry.usage())
+    let page = tokio::task::spawn_blocking(move || admin.telemetry.usage()).await;
+    match page {
+        Ok(page) => json_page(&page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
 }
 
 fn json_page(content: &impl Serialize) -> Response {

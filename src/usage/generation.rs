@@ -27,6 +27,8 @@ const _: () = assert!(TYPES <= 64, "types are bits of a word");
 pub(super) const ALIAS: u8 = 1;
 /// It led to a name that the client may not query.
 pub(super) const OUTSIDE: u8 = 2;
+/// An alias led to a name of the rule.
+pub(super) const TARGET: u8 = 4;
 
 /// The notes of one thread. Only that thread writes them, so no write needs a locked instruction.
 #[derive(Debug, Default)]
@@ -147,6 +149,7 @@ impl RuleSum {
         rule.types.dedup();
         rule.aliases |= self.aliases & ALIAS != 0;
         rule.aliases_outside |= self.aliases & OUTSIDE != 0;
+        rule.alias_target |= self.aliases & TARGET != 0;
     }
 }
 

@@ -162,7 +162,7 @@ fn the_target_of_an_alias_is_used() {
     let ci = asked.rule("ci");
     assert_eq!(ci.used, [".ci.test"]);
     assert_eq!(names(&ci), [], "nobody asked for it");
-    assert!(ci.last.is_some() && ci.aliases && !ci.aliases_outside);
+    assert!(ci.last.is_some() && ci.aliases && ci.alias_target && !ci.aliases_outside);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     Usage,
-    generation::{ALIAS, GenerationUsage, OUTSIDE, OwnUsage},
+    generation::{ALIAS, GenerationUsage, OUTSIDE, OwnUsage, TARGET},
     seconds,
 };
 use crate::{
@@ -73,7 +73,8 @@ impl ThreadUsage {
         };
         let (qtype, now) = (1 << type_position(outcome.qtype), seconds(query.time));
         let is_first = self.own.uses(used, qtype, now);
-        if outcome.used.aliases[0].is_some_and(|alias| alias != used) || outcome.used.outside {
+        let [first, second, ..] = outcome.used.aliases;
+        if first.is_some_and(|alias| alias != used) || second.is_some() || outcome.used.outside {
             self.note_aliases(outcome, rule, qtype, now);
         }
         if outcome.upstream.is_some()
@@ -108,7 +109,7 @@ impl ThreadUsage {
         for &alias in outcome.used.aliases.iter().flatten() {
             self.own.uses(alias, qtype, now);
             // Its limits hold for the rest of the chain, as those of the question's rule do.
-            self.own.note_aliases(alias.0, flags);
+            self.own.note_aliases(alias.0, flags | TARGET);
         }
     }
 

@@ -97,6 +97,9 @@ pub struct RuleUsage {
     /// Whether such an alias led to a name that the client may not query.
     #[serde(default)]
     pub aliases_outside: bool,
+    /// Whether an alias led to a name of the rule. `names` lacks such names: nobody asked for them.
+    #[serde(default)]
+    pub alias_target: bool,
 }
 
 /// A number of queries.

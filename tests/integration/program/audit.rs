@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::running::{PROGRAM, Running, installed, skipped};
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/reference.yaml");
-const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit-queries.jsonl");
+const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit/queries.jsonl");
 const SCHEMA: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/support/sarif-schema-2.1.0.json"

@@ -47,6 +47,8 @@ pub(super) struct RuleEvidence {
     pub(super) networks: Option<Vec<ipnet::IpNet>>,
     /// Whether a page tells where its aliases led: whether there were any, and any outside.
     pub(super) aliases: Option<(bool, bool)>,
+    /// Whether an alias led to a name below one of its subtrees, which `names` lacks.
+    pub(super) is_target: bool,
 }
 
 /// The evidence about a configuration.
@@ -170,6 +172,7 @@ impl Evidence {
         let networks = usage.networks.iter().filter_map(|it| it.parse().ok());
         own.networks = usage.networks_complete.then(|| networks.collect());
         own.aliases = Some((usage.aliases, usage.aliases_outside));
+        own.is_target |= usage.alias_target;
     }
 
     /// The subtrees of a rule.
@@ -218,6 +221,7 @@ impl Evidence {
             if !own.used.contains(pattern) {
                 own.used.insert(pattern.clone());
             }
+            own.is_target |= at > 0 && entry.is_wide();
             if at > 0 || !entry.is_wide() || outcome.ending() == Ending::Denied {
                 continue;
             }

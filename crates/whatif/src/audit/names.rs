@@ -53,14 +53,13 @@ pub(super) fn by_rule(policy: &Policy, evidence: &Evidence, now: SystemTime) -> 
     all
 }
 
-/// The names below a subtree that were asked for, if all are known. A subtree that only aliases led
-/// to has none: the names of the targets are the upstream's to choose.
+/// The names below a subtree that were asked for, if all are known. They are not if an alias led
+/// below a subtree of the rule: such names are the upstream's to choose.
 fn narrow_names(known: &RuleEvidence, pattern: &Pattern) -> Option<BTreeMap<Name, u64>> {
-    if matches!(pattern, Pattern::Exact(_)) || !known.names_complete {
+    if matches!(pattern, Pattern::Exact(_)) || !known.names_complete || known.is_target {
         return None;
     }
-    let names = known.names.get(&pattern.to_string()).cloned();
-    names.filter(|_| !known.aliases.is_some_and(|(any, _)| any) || known.used.contains(pattern))
+    known.names.get(&pattern.to_string()).cloned()
 }
 
 /// Whether questions for the names of a pattern would come to another rule that allows something if
