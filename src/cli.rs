@@ -26,6 +26,7 @@ mod http;
 mod import;
 mod input;
 mod learn;
+mod logs;
 mod reload;
 mod test;
 mod verify;
@@ -67,7 +68,8 @@ enum Verb {
     /// Exit code 0 if there is no finding of the level of --fail-on, 1 if there is one, 2 if the configuration cannot
     /// be audited.
     Audit(audit::AuditArgs),
-    /// Print rules that would allow the names that a dnsgate in mode observe has recorded.
+    /// Print rules that would allow the names that a dnsgate in mode observe has recorded, or that the query logs of
+    /// other servers hold.
     Learn(learn::LearnArgs),
     /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
     Import(import::ImportArgs),
@@ -147,7 +149,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),
         Verb::Audit(args) => return end(audit::run(&args), 2),
-        Verb::Learn(args) => learn::run(args),
+        Verb::Learn(args) => return end(learn::run(args), 1),
         Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),

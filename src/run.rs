@@ -35,7 +35,6 @@ use crate::{
 use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
 use dnsgate_core::{cache::Cache, dns::Transport};
 
-mod descriptors;
 mod signals;
 mod size;
 mod start_log;
@@ -76,7 +75,7 @@ pub struct Options {
 /// An invalid configuration or address, or the end of a worker.
 pub fn serve(options: Options) -> anyhow::Result<()> {
     catch_signals().context("signals cannot be caught")?;
-    descriptors::raise();
+    size::raise();
     let config = dnsgate_config::read_for(options.config.as_deref(), &options.listen)?;
     let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
@@ -135,8 +134,7 @@ async fn run(startup: &Startup, size: Size, config: Config, from: Origin) -> any
     let reloader = Reloader::new(path, config, calendar())?.listening(&startup.listen);
 
     let workers = size.workers;
-    let limits =
-        descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
+    let limits = size::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
     let server = bind(&telemetry, startup, workers, &limits)?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = admin_pages(startup, &telemetry, requests).await?;

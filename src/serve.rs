@@ -18,7 +18,6 @@
 //! counters (telemetry; the handler receives every [`ListenerEvent`](handler::ListenerEvent)).
 
 mod bind;
-mod catch_panic;
 mod forward;
 mod handler;
 mod in_flight;

@@ -31,10 +31,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::metrics::{
-    labels::OTHER,
-    names::{LabelSet, NameId},
-};
+use crate::metrics::labels::{LabelSet, NameId, OTHER};
 use dnsgate_core::{
     engine::{RuleId, Snapshot},
     policy::{Pattern, Policy},

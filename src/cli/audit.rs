@@ -14,7 +14,7 @@ use clap::ValueEnum;
 
 use super::{
     http::{AdminUrl, HttpRequest},
-    input,
+    input, logs,
 };
 use dnsgate_config::Config;
 use dnsgate_whatif::{
@@ -162,13 +162,13 @@ fn gathered(args: &AuditArgs, config: &Config, now: SystemTime) -> anyhow::Resul
             config.upstreams.len(),
         );
         evidence.begin_log();
-        let summary = input::replay(log, |question, times| {
+        let replayed = logs::replay(log, |question, times| {
             evidence.ask(question, times, (&snapshot, now));
         })?;
-        if summary.questions == 0 {
-            bail!("the log has no question to go by; {summary}");
+        if replayed.summary.questions == 0 {
+            bail!("the log has no question to go by; {replayed}");
         }
-        evidence.end_log(&log.display().to_string(), &summary);
+        evidence.end_log(format!("{}, {replayed}", log.display()));
     }
     Ok(evidence)
 }

@@ -11,10 +11,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::stamp_of;
-use crate::metrics::{
-    labels::{TYPES, type_label},
-    names::{LabelSet, NameId},
-};
+use crate::metrics::labels::{LabelSet, NameId, TYPES, type_label};
 use dnsgate_core::{
     engine::{EntryId, RuleId, Snapshot},
     policy::{Action, AnswerRanges, Pattern, Policy},

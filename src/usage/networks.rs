@@ -12,7 +12,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::metrics::names::NameId;
+use crate::metrics::labels::NameId;
 use dnsgate_core::dns::query::HEADER;
 use dnsgate_whatif::usage::{MAX_NETWORKS, RuleUsage};
 

@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::metrics::{key::Key, names::NameId, thread_counters::QueryCounters};
+use crate::metrics::{
+    labels::NameId,
+    thread_counters::{Key, QueryCounters},
+};
 use dnsgate_core::dns::{Name, NameRef};
 use dnsgate_whatif::usage::{NameUsage, RuleUsage};
 

@@ -8,8 +8,11 @@ use super::{
     seconds,
 };
 use crate::{
-    metrics::{key::Key, labels::type_position, names::NameId, thread_counters::ThreadCounters},
-    querylog::finished_query::FinishedQuery,
+    metrics::{
+        labels::{NameId, type_position},
+        thread_counters::{Key, ThreadCounters},
+    },
+    querylog::record::FinishedQuery,
 };
 use dnsgate_core::{
     dns::{NameBuf, query::HEADER},

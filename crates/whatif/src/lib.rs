@@ -9,7 +9,6 @@
 //! | `learn` | proposes rules for the names that mode observe has recorded |
 //! | `usage` | the page `/usage`, which is also the state file: which rules and names were used |
 //! | `audit` | finds what a configuration allows and nobody uses, and the edit for it |
-//! | `query_log` | reads the questions of a query log, for `diff` and `explain` |
 //! | `words` | wording that several outputs share |
 //! | `answer` | decodes the records of a reply, without the code that wrote them |
 //!
@@ -33,14 +32,12 @@
     )
 )]
 
-mod answer;
 mod ask;
 pub mod audit;
 pub mod diff;
 pub mod explain;
 pub mod learn;
 mod policy_tests;
-pub mod query_log;
 pub mod usage;
 mod words;
 

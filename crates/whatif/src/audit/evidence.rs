@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use crate::{
     ask::{ClientQuestion, ask},
-    query_log::LogSummary,
     usage::{RuleUsage, UsagePage},
     words::plural,
 };
@@ -238,9 +237,9 @@ impl Evidence {
         }
     }
 
-    /// Ends a log.
-    pub fn end_log(&mut self, log: &str, summary: &LogSummary) {
-        self.sources.push(format!("{log}, {summary}"));
+    /// Ends a log; `source` names it, and says what it had.
+    pub fn end_log(&mut self, source: String) {
+        self.sources.push(source);
     }
 
     /// The same evidence with the questions of the configuration's own tests: what a test demands is
