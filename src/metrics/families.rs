@@ -73,6 +73,10 @@ families! {
         "Queries, by the verdict and the response code; rcode none means that no reply was sent. dnsgate's own queries are counted in self_queries_total instead.";
     SELF_QUERIES = "self_queries_total", Counter, ["result"],
         "Queries that dnsgate itself sent: to watch its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
+    RULE_QUERIES = "rule_queries_total", Counter, ["rule", "group", "verdict"],
+        "Queries that a rule, a zone or an entry of the Google preset decided, by the verdict; denied includes queries that the rule allows only to others.";
+    RULE_LAST_USED = "rule_last_used_timestamp_seconds", Gauge, ["rule"],
+        "When a rule, a zone or an entry of the Google preset last decided a query, in seconds since 1970; 0 if it did not since /usage is counted.";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that the policy denied, by the rule and the reason.";
     FILTERED = "filter_rejected_total", Counter, ["rule", "check"],

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::{
@@ -21,7 +23,7 @@ const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 /// and the digest of the policy.
 pub(crate) fn labels(
     telemetry: &Telemetry,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     digest: PolicyDigest,
     upstreams: &NumberedUpstreams,
 ) {
@@ -36,7 +38,9 @@ pub(crate) fn labels(
             .map(|(_, upstream)| upstream.name.to_string())
             .collect(),
     };
-    telemetry.loaded(snapshot.generation(), labels, calendar());
+    let now = calendar();
+    telemetry.loaded(snapshot.generation(), labels, now);
+    telemetry.note_usage(snapshot, now);
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
     telemetry.shared().rules_expire(ending.collect());

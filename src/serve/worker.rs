@@ -321,13 +321,13 @@ pub(crate) struct LiveSnapshot(Arc<ArcSwap<Snapshot>>);
 impl LiveSnapshot {
     /// Starts with this snapshot.
     #[must_use]
-    pub(crate) fn new(snapshot: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(snapshot)))
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(Arc::new(ArcSwap::new(snapshot)))
     }
 
     /// Replaces the snapshot. Batches that begin from now on see the new one.
-    pub(crate) fn set(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+    pub(crate) fn set(&self, snapshot: Arc<Snapshot>) {
+        self.0.store(snapshot);
     }
 
     /// A reader for one worker.

@@ -16,6 +16,8 @@ mod packet;
 mod seeds;
 #[path = "../../fuzz/targets/upstream.rs"]
 mod upstream;
+#[path = "../../fuzz/targets/usage.rs"]
+mod usage;
 #[path = "../../fuzz/targets/zone.rs"]
 mod zone;
 
@@ -68,6 +70,11 @@ fn upstream_answers_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Er
 #[test]
 fn zone_files_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("zone", 9, zone::check)
+}
+
+#[test]
+fn usage_pages_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
+    replay("usage", 10, usage::check)
 }
 
 #[test]

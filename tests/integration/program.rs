@@ -2,6 +2,7 @@
 //! free ports of loopback.
 
 mod answers;
+mod audit;
 mod digest;
 mod explain;
 mod import;
@@ -17,4 +18,5 @@ mod rate;
 mod reload;
 mod reload_report;
 mod signals;
+mod usage;
 mod verbs;

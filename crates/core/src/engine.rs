@@ -44,9 +44,9 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
+pub use crate::policy::{EntryId, GroupId, Permit, Policy, RuleId, UpstreamId};
 pub use incomplete::FilterCheck;
-pub use outcome::{Ending, Outcome, Reason};
+pub use outcome::{Ending, Outcome, Reason, UsedEntries};
 pub use query_run::{CacheView, Client, Context, FollowUp, Forward, Step, UpstreamResult};
 pub use rate::{RATE_BUCKETS, RateLimit, RateLimiter, RateVerdict};
 pub use snapshot::{Partition, Snapshot};
@@ -107,6 +107,7 @@ pub fn resume(
     let query = &query;
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
+    outcome.name_len = query.name().wire().len().to_le_bytes()[0]; // at most 255
     let max = reply_limit(query, client.transport);
     let mut writer = ReplyWriter::new(query, max, out);
     let Some(writer) = &mut writer else {

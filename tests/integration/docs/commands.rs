@@ -10,6 +10,7 @@ use crate::running::{PROGRAM, Running, installed};
 
 const VERBS: &[&str] = &[
     "serve",
+    "audit",
     "check",
     "diff",
     "explain",
