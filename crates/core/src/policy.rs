@@ -24,6 +24,7 @@ use std::net::IpAddr;
 
 use crate::dns::{Name, NameRef};
 
+mod budget;
 mod build;
 mod clients;
 pub mod conflict;
@@ -46,6 +47,7 @@ mod tests;
 mod ties;
 mod verdict;
 
+pub use budget::{Budget, BudgetParty, OverBudget};
 pub use conflict::Conflict;
 pub use disposition::Disposition;
 pub use explain::{Candidate, NearMiss};
@@ -104,6 +106,7 @@ impl Policy {
             upstream,
             answers: AnswerRanges::Public,
             cname: CnameMode::Any,
+            budget: None,
         };
         Self {
             rule_ranges: self.rule_ranges.observing(&observe),
