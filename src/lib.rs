@@ -25,6 +25,7 @@
 )]
 
 pub mod admin;
+pub(crate) mod budgets;
 pub mod cli;
 mod clock;
 #[cfg(feature = "faults")]

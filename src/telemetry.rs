@@ -44,6 +44,7 @@ use dnsgate_config::LogQueries;
 pub use recorder::Recorder;
 
 use crate::{
+    budgets::Budgets,
     clock::calendar,
     metrics::exporter::{Metrics, Sources},
     querylog::{
@@ -135,6 +136,11 @@ impl Telemetry {
     pub(crate) fn observed(&self) -> ObservedListing {
         let generation = self.sources.shared.generation();
         self.observed.read(generation)
+    }
+
+    /// What left through forwarding rules.
+    pub(crate) fn budgets(&self) -> &Arc<Budgets> {
+        &self.sources.budgets
     }
 
     /// The state of the process.

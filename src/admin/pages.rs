@@ -29,7 +29,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{connection_limits, explain_page, host_check, local_only, reload_page, requests};
 use crate::{
-    clock::monotonic,
+    clock::{calendar, monotonic},
     telemetry::{CONTENT_TYPE, Phase, Telemetry},
 };
 use connection_limits::{AdminSlot, BoundedListener, Bounds};
@@ -162,6 +162,7 @@ pub(crate) fn router(
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/observed", get(observed))
+        .route("/usage", get(usage))
         .route("/explain", get(explain))
         .route("/reload", post(reload))
         .layer(middleware::from_fn_with_state(hosts, named))
@@ -238,6 +239,19 @@ async fn explain(
 
 async fn observed(State(admin): State<Arc<Admin>>) -> Response {
     match serde_json::to_vec(&admin.telemetry.observed()) {
+        Ok(page) => page_of(StatusCode::OK, JSON, page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
+/// How much of their budgets clients have used, the most first.
+async fn usage(State(admin): State<Arc<Admin>>) -> Response {
+    let budgets = admin.telemetry.budgets().heaviest(monotonic(), calendar());
+    match serde_json::to_vec(&serde_json::json!({ "budgets": budgets })) {
         Ok(page) => page_of(StatusCode::OK, JSON, page),
         Err(error) => page_of(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -34,7 +34,10 @@ use super::{
     thread_counters::QueryCounters,
     upstream_counters::AllUpstreamCounters,
 };
-use crate::health::{Phase, ProcessHealth};
+use crate::{
+    budgets::Budgets,
+    health::{Phase, ProcessHealth},
+};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -80,6 +83,7 @@ pub(crate) struct Sources {
     pub(crate) health: Arc<ProcessHealth>,
     pub(crate) upstreams: Arc<AllUpstreamCounters>,
     pub(crate) watched: Arc<Watched>,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 /// The collector of all families of dnsgate.
@@ -115,6 +119,7 @@ impl Collector for Exporter {
             health,
             upstreams,
             watched,
+            budgets,
         } = &self.sources;
         let mut sum = queries.sum();
         let (_, newest) = names.newest();
@@ -134,6 +139,7 @@ impl Collector for Exporter {
         all.extend(counted(shared, total(Key::RATE_LIMITED)));
         all.extend(forwarding::upstreams(&upstreams.read()));
         all.extend(forwarding::reading(&watched.read()));
+        all.extend(forwarding::budgets(budgets));
         all
     }
 }

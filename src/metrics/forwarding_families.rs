@@ -3,6 +3,8 @@
 
 use prometheus::proto::MetricFamily;
 
+use crate::budgets::Budgets;
+
 use super::{
     families,
     reading::Reading,
@@ -64,6 +66,20 @@ pub(crate) fn upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
             wholes().map(|(upstream, cells)| counter([upstream], cells.merged())),
         ),
         family(&families::UPSTREAM_REFUSED, refused),
+    ]
+}
+
+/// The families of budgets.
+pub(crate) fn budgets(budgets: &Budgets) -> [MetricFamily; 3] {
+    let (bytes, overflowed) = budgets.load();
+    let exceeded = budgets.exceeded();
+    let exceeded = exceeded
+        .iter()
+        .map(|(rule, over, count)| counter([rule, *over], *count));
+    [
+        family(&families::BUDGET_EXCEEDED, exceeded),
+        family(&families::BUDGET_OVERFLOW, [counter([], overflowed)]),
+        family(&families::BUDGET_BYTES, [gauge([], float(bytes))]),
     ]
 }
 

@@ -1,11 +1,18 @@
 //! Explanations by the current policy, for requests on the admin pages.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{NumberedUpstreams, Reloader};
-use crate::admin::{ExplainQuestion, ExplainRequest};
-use dnsgate_core::dns::Transport;
-use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
+use crate::{
+    admin::{ExplainQuestion, ExplainRequest},
+    budgets::{Budgets, Spender},
+    clock::monotonic,
+};
+use dnsgate_core::{dns::Transport, engine::Forward};
+use dnsgate_whatif::{ClientQuestion, Subject, explain::explain_running};
 
 /// Longer than an admin request may last.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -15,6 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn prepare(
     reloader: &Reloader,
     request: ExplainRequest,
+    budgets: Arc<Budgets>,
     now: SystemTime,
 ) -> impl FnOnce() + Send + 'static {
     let snapshot = reloader.live().current();
@@ -37,7 +45,16 @@ pub(crate) fn prepare(
             source: *client,
             transport: Transport::Udp,
         };
-        let text = explain(question, &subject, &origin, now);
+        let left = |ask: &Forward| {
+            let spender = Spender {
+                rule: ask.rule,
+                group: ask.outcome.group,
+                client: *client,
+            };
+            let spending = spender.spending(snapshot.policy(), ask.permit.name())?;
+            Some(budgets.left(spending, monotonic(), now))
+        };
+        let text = explain_running(question, &subject, &origin, now, &left);
         request.answer(text);
     }
 }

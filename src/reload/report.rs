@@ -27,6 +27,7 @@ pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Num
             .collect(),
     };
     telemetry.loaded(snapshot.generation(), labels, calendar());
+    telemetry.budgets().loaded(policy);
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
     telemetry.shared().rules_expire(ending.collect());

@@ -131,7 +131,7 @@ pub(crate) async fn keep(
             Some(request) = causes.requests.recv() => match request {
                 AdminRequest::Reload(request) => waiting.add(request),
                 AdminRequest::Explain(request) => {
-                    let (blocking, work) = (explaining.clone(), explain_answer::prepare(&task.reloader, request, calendar()));
+                    let (blocking, work) = (explaining.clone(), explain_answer::prepare(&task.reloader, request, Arc::clone(telemetry.budgets()), calendar()));
                     tokio::spawn(async move { blocking.run(explain_answer::PATIENCE, work).await });
                 },
             },

@@ -70,17 +70,21 @@ pub(super) fn forwarding(
         upstream: found?,
         answers,
         cname: entry.cname.into_value().unwrap_or_default(),
+        budget: None,
     })
 }
 
 /// Reports keys that have no effect in a rule that does not forward.
 pub(super) fn report_idle(entry: &RuleEntry, faults: &mut Faults<'_>) {
-    let (addresses, cname) = (entry.addresses.place(), entry.cname.place());
-    for (key, place) in [("addresses", addresses), ("cname", cname)] {
+    const ANSWERS: &str = "answers";
+    for (key, place, what) in [
+        ("addresses", entry.addresses.place(), ANSWERS),
+        ("cname", entry.cname.place(), ANSWERS),
+        ("budget", entry.budget.place(), "is asked"),
+    ] {
         if let Some(place) = place {
-            let message = format!(
-                "`{key}` is for rules with `forward`: it is about what an upstream answers"
-            );
+            let message =
+                format!("`{key}` is for rules with `forward`: it is about what an upstream {what}");
             faults.push(place, message);
         }
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    budget,
     error::{Faults, Place, quoted},
     file::{Deny, RuleEntry},
     forward,
@@ -17,7 +18,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Rrset},
-    policy::{Action, DenyWith, Pattern, Rule, RuleOrigin, TypeSet},
+    policy::{Action, Budget, DenyWith, Pattern, Rule, RuleOrigin, TypeSet},
     zone::parse_record,
 };
 
@@ -26,6 +27,8 @@ use dnsgate_core::{
 pub(super) struct RuleContext<'b> {
     pub(super) groups: &'b Groups,
     pub(super) upstreams: &'b Upstreams,
+    /// The budget of a rule over a subtree that has none of its own.
+    pub(super) budget: Option<Budget>,
     /// The directory at which relative paths start.
     pub(super) dir: &'b Path,
 }
@@ -75,7 +78,7 @@ pub(super) fn rule(
         Action::Forward(_) => forward::default_types(),
         _ => TypeSet::ANY,
     };
-    Some(Rule {
+    let mut rule = Rule {
         name: entry.name.as_ref()?.value.0.clone(),
         patterns,
         groups: group_set,
@@ -85,7 +88,9 @@ pub(super) fn rule(
         action,
         deny_with,
         origin: RuleOrigin::Configured,
-    })
+    };
+    budget::set(&mut rule, entry, named.budget, faults);
+    Some(rule)
 }
 
 /// The action of a rule: answer, deny or forward, exactly one of them.

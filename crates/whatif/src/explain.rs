@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 
 use super::ask::{ClientQuestion, Subject, packet, rule_of};
 use dnsgate_core::{
-    engine::{self, Client, Context, Ending, GroupId, Outcome, Policy, Reason, Step},
+    engine::{self, Client, Context, Ending, Forward, GroupId, Outcome, Policy, Reason, Step},
     policy::{Action, Candidate, Disposition, Pattern},
 };
 
@@ -25,6 +25,19 @@ pub fn explain(
     subject: &Subject<'_>,
     origin: &str,
     now: SystemTime,
+) -> String {
+    explain_running(question, subject, origin, now, &|_| None)
+}
+
+/// Explains one question, asked at `now`, in a running dnsgate. `left` tells what is left of the budget
+/// of a question that would be forwarded.
+#[must_use]
+pub fn explain_running(
+    question: ClientQuestion<'_>,
+    subject: &Subject<'_>,
+    origin: &str,
+    now: SystemTime,
+    left: &dyn Fn(&Forward) -> Option<String>,
 ) -> String {
     let ClientQuestion {
         name,
@@ -63,6 +76,9 @@ pub fn explain(
     if let Step::Forward(ask) = &step {
         for (what, said) in forward::lines(ask, subject, now) {
             say(what, &said);
+        }
+        if let Some(left) = left(ask) {
+            say("left", &left);
         }
     }
     text.push('\n');

@@ -74,7 +74,9 @@ pub struct Counted {
     pub budget: Budget,
     /// The time until the window ends.
     pub left: Duration,
-    /// For a question beyond the budget: whether it is the first one of the counter and window.
+    /// Whether a question was beyond the budget in this window.
+    pub reported: bool,
+    /// Whether the question is the first such one.
     pub is_first: bool,
 }
 
@@ -138,6 +140,7 @@ impl BudgetCounter {
             count,
             budget: self.budget,
             left: (self.began + self.budget.window).saturating_duration_since(now),
+            reported: self.reported,
             is_first,
         }
     }
@@ -256,8 +259,7 @@ impl<S: BuildHasher> BudgetTable<S> {
             .into_iter()
             .find_map(|key| self.counters.get(*self.index.get(&key)?)?.as_ref())
             .filter(|counter| !counter.has_ended(now))?;
-        let is_first = !counter.reported;
-        Some(counter.counted(counter.sketch.count(), now, is_first))
+        Some(counter.counted(counter.sketch.count(), now, false))
     }
 
     /// Whether a name costs nothing because many clients have asked for it over many hours.
@@ -283,7 +285,7 @@ impl<S: BuildHasher> BudgetTable<S> {
         });
         ranked.truncate(most);
         let shown = |(_, count, counter): (u64, BudgetCount, &BudgetCounter)| {
-            counter.counted(count, now, !counter.reported)
+            counter.counted(count, now, false)
         };
         ranked.into_iter().map(shown).collect()
     }

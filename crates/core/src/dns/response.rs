@@ -14,6 +14,8 @@ mod relevant;
 #[cfg(test)]
 mod tests;
 
+use std::time::SystemTime;
+
 use super::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset, ServerFault};
 
 /// The maximum number of aliases that are followed, both in one upstream's answer and in a whole
@@ -258,4 +260,10 @@ pub enum Failure {
     /// Questions to the upstream loop back to dnsgate, so none are sent to it.
     #[error("the upstream sends what it is asked back to dnsgate")]
     Looping,
+    /// The budget of the rule does not allow the question, so it was not sent.
+    #[error("the budget is used up")]
+    OverBudget {
+        /// When the budget's window ends.
+        until: SystemTime,
+    },
 }

@@ -11,7 +11,7 @@ use crate::{
 use super::{
     answer,
     chain::CnameChain,
-    deny::deny_filtered,
+    deny::{deny_filtered, deny_over_budget},
     incomplete::Incomplete,
     outcome::{Outcome, Reason},
     query_run::QueryRun,
@@ -106,11 +106,19 @@ impl<'t> QueryRun<'t> {
     ) -> Step {
         writer.clear();
         match incomplete {
-            Incomplete::Forward { permit, stale } => Step::Forward(Box::new(Forward {
+            Incomplete::Forward {
                 permit,
                 stale,
+                rule,
+            } => Step::Forward(Box::new(Forward {
+                permit,
+                stale,
+                rule,
                 outcome,
             })),
+            Incomplete::OverBudget { rule, until } => {
+                deny_over_budget(self, (rule, until), writer, outcome)
+            }
             Incomplete::Filtered(rejection) => deny_filtered(self, rejection, writer, outcome),
             Incomplete::NoRecursion => Step::refuse(Reason::NoRecursion, writer, outcome),
             Incomplete::Failed { failure, cached } => {
@@ -147,5 +155,7 @@ const fn failed(failure: Failure) -> Reason {
         Failure::Shed => Reason::Shed,
         Failure::Down => Reason::UpstreamDown,
         Failure::Looping => Reason::UpstreamLooping,
+        // Written as a denial before.
+        Failure::OverBudget { .. } => Reason::OverBudget,
     }
 }

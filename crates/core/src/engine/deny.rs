@@ -1,11 +1,15 @@
 //! Writes denials.
 
+use std::time::SystemTime;
+
+use jiff::{Timestamp, Unit};
+
 use crate::{
     dns::{
         Ede, Query, Rcode, ReplyWriter,
         reply::{OwnerName, Section},
     },
-    policy::{Denial, DenialReason, DenyWith},
+    policy::{Denial, DenialReason, DenyWith, RuleId},
 };
 
 use super::{
@@ -68,6 +72,39 @@ pub(super) fn deny_filtered(
         }));
     }
     step
+}
+
+/// Writes the denial of a question that the budget of a rule does not allow until then.
+pub(super) fn deny_over_budget(
+    run: QueryRun<'_>,
+    (rule, until): (Option<RuleId>, SystemTime),
+    writer: &mut ReplyWriter<'_>,
+    mut outcome: Outcome,
+) -> Step {
+    outcome.reason = Reason::OverBudget;
+    outcome.rule = rule;
+    let snapshot = run.context.snapshot;
+    let policy = snapshot.policy();
+    let with = match policy.deny_with(run.group) {
+        // The name is allowed, and may exist.
+        DenyWith::NxDomain => DenyWith::NoData,
+        with => with,
+    };
+    let name = rule.and_then(|id| policy.rule(id)).map(|rule| &*rule.name);
+    let end = Timestamp::try_from(until).and_then(|end| end.round(Unit::Second));
+    let end = end.map_or_else(|_| "its window ends".to_owned(), |end| end.to_string());
+    let text = format!(
+        "rule {}: its budget for this domain is used up until {end}",
+        name.unwrap_or_default()
+    );
+    write(
+        run.query,
+        snapshot,
+        with,
+        (Ede::Blocked, &text),
+        writer,
+        outcome,
+    )
 }
 
 fn write(

@@ -2,7 +2,7 @@
 //! first.
 
 use crate::dns::{Ede, Rcode, ReplyWriter};
-use crate::policy::Permit;
+use crate::policy::{Permit, RuleId};
 
 use super::outcome::{Outcome, Reason};
 
@@ -41,6 +41,9 @@ pub struct Forward {
     /// Whether the cache has a stale response to fall back on
     /// ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
     pub stale: bool,
+    /// The rule that forwards it, whose budget it counts toward; in observe mode the rule that would
+    /// deny it.
+    pub rule: Option<RuleId>,
     /// The outcome so far; its reason is that of a successful answer.
     pub outcome: Outcome,
 }

@@ -1,6 +1,6 @@
 //! The result of asking an upstream, and its storage in the cache.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     cache::{CacheEntry, CacheKey},
@@ -49,6 +49,16 @@ impl UpstreamResult {
             cache_view.and_then(|(cache_view, key)| cache_view.cache.stale(&key, cache_view.now));
         let result = stale.ok_or(failure);
         Self { permit, result }
+    }
+
+    /// The result for a question that was not sent because the rule's budget is used up until then.
+    /// Nothing is cached: the next window allows it.
+    #[must_use]
+    pub const fn over_budget(permit: Permit, until: SystemTime) -> Self {
+        Self {
+            permit,
+            result: Err(Failure::OverBudget { until }),
+        }
     }
 
     pub(super) fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {

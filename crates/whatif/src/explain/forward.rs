@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use crate::ask::Subject;
-use dnsgate_config::Strategy;
+use dnsgate_config::{Strategy, described_budget};
 use dnsgate_core::{
     engine::Forward,
-    policy::{AnswerRanges, CnameMode, Forwarding, Verdict},
+    policy::{AnswerRanges, Budget, CnameMode, Forwarding, OverBudget, Verdict},
 };
 
 /// The lines of the description, each with its heading.
@@ -29,6 +29,7 @@ pub(super) fn lines(
     let rule = grant.rule().and_then(|id| policy.rule(id));
     if let Some(rule) = rule.filter(|_| !grant.is_observed()) {
         lines.push(("types", rule.types.to_string()));
+        lines.push(("budget", budget(grant.forwarding().budget.as_ref())));
     }
     lines
 }
@@ -47,6 +48,18 @@ fn servers(ask: &Forward, subject: &Subject<'_>) -> String {
         Strategy::Spread => ", each in turn",
     };
     format!("{name}: {}{order}", servers.join(" "))
+}
+
+/// How much may leave, and what happens beyond it.
+fn budget(budget: Option<&Budget>) -> String {
+    let Some(budget) = budget else {
+        return "none: any number of names may be asked for".to_owned();
+    };
+    let over = match budget.over {
+        OverBudget::Report => "more is reported",
+        OverBudget::Deny => "more is denied",
+    };
+    format!("{}; {over}", described_budget(budget))
 }
 
 /// The addresses that the reply may contain.
