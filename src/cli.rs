@@ -22,6 +22,7 @@ mod diff;
 mod explain;
 mod healthcheck;
 mod http;
+mod import;
 mod input;
 mod learn;
 mod reload;
@@ -62,6 +63,8 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Print rules that would allow the names that a dnsgate in mode observe has recorded.
     Learn(learn::LearnArgs),
+    /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
+    Import(import::ImportArgs),
     /// Make the running dnsgate read its configuration again, and print what changed. If the
     /// configuration is not valid, print every error and change nothing.
     Reload(reload::ReloadArgs),
@@ -133,6 +136,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),
         Verb::Learn(args) => learn::run(args),
+        Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
         Verb::Verify(args) => return end(verify::run(&args), 2),

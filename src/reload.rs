@@ -16,9 +16,10 @@ use std::{
     time::SystemTime,
 };
 
-use crate::serve::LiveSnapshot;
+use crate::{serve::LiveSnapshot, telemetry::Telemetry};
 use dnsgate_config::{
-    self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, ReadFile, Startup,
+    self, Case, Changes, Config, Contents, Listen, LogQueries, Notice, PolicyDigest, ReadFile,
+    Startup,
 };
 use dnsgate_core::engine::Snapshot;
 use dnsgate_whatif::{Failures, Subject};
@@ -54,6 +55,8 @@ pub(crate) struct NextConfiguration {
     pub(crate) upstreams: NumberedUpstreams,
     /// Which queries are logged, and the sampling rate (one in N).
     pub(crate) log: (LogQueries, u32),
+    /// The digest of the policy.
+    pub(crate) digest: PolicyDigest,
     contents: Arc<Contents>,
     startup: Startup,
 }
@@ -86,6 +89,8 @@ pub(crate) struct AttemptResult {
 pub(crate) struct Applied {
     /// The generation of its snapshot.
     pub(crate) generation: u64,
+    /// The digest of its policy.
+    pub(crate) digest: PolicyDigest,
     /// The differences.
     pub(crate) changes: Changes,
     /// The warnings.
@@ -99,6 +104,7 @@ pub(crate) struct Reloader {
     /// Whether the configuration came from a pipe or device, which cannot be read again.
     read_once: bool,
     live: LiveSnapshot,
+    digest: PolicyDigest,
     contents: Arc<Contents>,
     startup: Startup,
     /// The addresses that the process listens on. No upstream may have one of these.
@@ -128,6 +134,7 @@ impl Reloader {
             read_once: path.as_deref().is_some_and(is_no_file),
             path,
             live: LiveSnapshot::new(snapshot),
+            digest: config.digest,
             partitions,
             contents: Arc::new(config.contents),
             listen: config.startup.listen.clone(),
@@ -149,6 +156,12 @@ impl Reloader {
     #[must_use]
     pub(crate) const fn live(&self) -> &LiveSnapshot {
         &self.live
+    }
+
+    /// Registers the labels of the first configuration.
+    pub(crate) fn register(&self, telemetry: &Telemetry) {
+        let snapshot = self.live.current();
+        report::labels(telemetry, &snapshot, self.digest, self.upstreams());
     }
 
     /// The configuration file; `None` for the built-in configuration.
@@ -198,13 +211,15 @@ impl Reloader {
 
     /// Puts the new configuration in force. Queries that begin from now on see it.
     pub(crate) fn apply(&mut self, next: NextConfiguration) -> Applied {
-        let generation = next.snapshot.generation();
+        let (generation, digest) = (next.snapshot.generation(), next.digest);
         self.partitions.apply(next.upstreams);
         self.live.set(next.snapshot);
+        self.digest = digest;
         self.contents = next.contents;
         self.startup = next.startup;
         Applied {
             generation,
+            digest,
             changes: next.changes,
             warnings: next.warnings,
         }
@@ -263,6 +278,7 @@ impl ReloadAttempt {
             warnings,
             upstreams,
             log: (log.queries, log.sample),
+            digest: config.digest,
             contents: Arc::new(config.contents),
             startup: config.startup,
         })

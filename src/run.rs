@@ -139,7 +139,7 @@ async fn run(
         }
         None => None,
     };
-    report::labels(&telemetry, &reloader.live().current(), reloader.upstreams());
+    reloader.register(&telemetry);
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
     let numbers = Arc::clone(&forwarder);
     let unread = server.unread();

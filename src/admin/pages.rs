@@ -265,6 +265,9 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let (code, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
     let mut page = format!("{state}\ngeneration {generation}\n");
+    if let Some(digest) = admin.telemetry.shared().policy_digest() {
+        let _ = writeln!(page, "policy {digest}");
+    }
     if let Some(why) = admin.telemetry.health().refused() {
         let _ = writeln!(page, "the last reload was refused: {why}");
     }
@@ -275,6 +278,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
     let (_, state) = state(&admin.telemetry);
     let generation = admin.telemetry.shared().generation();
     let uptime = uptime(monotonic().saturating_duration_since(admin.started));
+    let digest = admin.telemetry.shared().policy_digest();
+    let digest = digest.map_or_else(String::new, |digest| digest.to_string());
     let refused = match admin.telemetry.health().refused() {
         Some(why) => format!("; the last reload was refused: {}", escape(&why)),
         None => String::new(),
@@ -291,6 +296,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <tr><th>state</th><td>{state}</td></tr>
 <tr><th>up for</th><td>{uptime}</td></tr>
 <tr><th>configuration</th><td>generation {generation}{refused}</td></tr>
+<tr><th>policy digest</th><td>{digest}</td></tr>
 </table>
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>

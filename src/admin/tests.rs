@@ -212,6 +212,10 @@ fn what_is_wrong_is_told_where_it_matters() {
     );
     telemetry.health().reloaded(None);
     assert!(admin.get("/readyz").ends_with("generation 3\n"));
+    let digest = dnsgate_config::default_config().digest;
+    telemetry.shared().policy_digest_is(digest);
+    let page = admin.get("/readyz");
+    assert!(page.ends_with(&format!("generation 3\npolicy {digest}\n")));
 
     let listener = SocketAddr::from(([127, 0, 0, 1], 53));
     telemetry.health().answers(listener, false);

@@ -2,7 +2,8 @@
 //! configuration's tests, because a start would refuse a configuration whose tests fail.
 //!
 //! `--probe` asks each server of each upstream once: whether it responds, speaks the protocol and has the expected
-//! certificate cannot be seen in the file. Without `--probe` nothing is sent.
+//! certificate cannot be seen in the file. Without `--probe` nothing is sent. `--digest` prints the digest of the policy,
+//! to compare with that of a running instance.
 
 use std::{
     io::{self, Write as _},
@@ -32,6 +33,10 @@ pub(super) struct CheckArgs {
     /// exit code 1 if a server cannot be used.
     #[arg(long)]
     probe: bool,
+    /// Print only the digest of the policy: the SHA-256 that /readyz and dnsgate_policy_info of an
+    /// instance show when it decides alike. Order, comments and written defaults do not change it.
+    #[arg(long, conflicts_with = "probe")]
+    digest: bool,
 }
 
 /// Checks the file, or the built-in configuration. Warnings go to standard error, and are not failures.
@@ -56,6 +61,10 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     dnsgate_whatif::check_tests(&cases, &subject, now)?;
+    if args.digest {
+        writeln!(io::stdout(), "{}", config.digest)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let tests = match cases.len() as u64 {
         0 => "no tests".to_owned(),
         count => plural(count, "test passed", "tests passed"),

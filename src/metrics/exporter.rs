@@ -179,7 +179,7 @@ fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
 }
 
 /// The counters per connection, fault and reload, and the load that workers have shed themselves.
-fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
+fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 14] {
     let counted = |of, count| family(of, [counter([], count)]);
     let measured = |of, value| family(of, [gauge([], value)]);
     let shed = Shed::ALL.iter();
@@ -215,6 +215,7 @@ fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
         counted(&families::UNANSWERABLE, shared.unanswerable_total()),
         measured(&families::GENERATION, float(shared.generation())),
         measured(&families::LOADED, shared.loaded_at().as_secs_f64()),
+        family(&families::POLICY, policy(shared)),
         family(
             &families::RELOADS,
             reloads.map(|&result| counter([result.as_str()], shared.reload_total(result))),
@@ -222,6 +223,12 @@ fn counted(shared: &SharedCounters, rate_limited: u64) -> [MetricFamily; 13] {
         measured(&families::REJECTED, rejected),
         family(&families::EXPIRES, expiries(shared)),
     ]
+}
+
+/// The digest of the policy; none before the first policy.
+fn policy(shared: &SharedCounters) -> Option<Series> {
+    let digest = shared.policy_digest()?.to_string();
+    Some(gauge([digest.as_str()], 1.0))
 }
 
 /// The expiry dates of rules.

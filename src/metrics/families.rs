@@ -139,6 +139,8 @@ families! {
         "The number of the configuration in force; each reload raises it by one.";
     LOADED = "snapshot_loaded_timestamp_seconds", Gauge, [],
         "When the configuration in force was loaded, in seconds since 1970.";
+    POLICY = "policy_info", Gauge, ["digest"],
+        "Always 1; the label is the SHA-256 of the policy in force (groups, rules, zones, upstreams): instances with the same digest decide alike.";
     RELOADS = "reload_total", Counter, ["result"],
         "Reloads of the configuration, by result; a rejected one changes nothing, and /readyz gives the reason.";
     REJECTED = "config_rejected", Gauge, [],

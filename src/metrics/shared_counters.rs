@@ -9,6 +9,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use dnsgate_config::PolicyDigest;
+
 /// A closed set of labels.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal),+ $(,)? }) => {
@@ -109,6 +111,7 @@ pub struct SharedCounters {
     log_dropped: AtomicU64,
     /// The expiry dates of rules, by name.
     expiries: Mutex<Vec<(String, SystemTime)>>,
+    digest: Mutex<Option<PolicyDigest>>,
     generation: AtomicU64,
     /// Nanoseconds since 1970.
     loaded: AtomicU64,
@@ -165,6 +168,17 @@ impl SharedCounters {
     pub fn rules_expire(&self, expiries: Vec<(String, SystemTime)>) {
         // The value is replaced as a whole, so a panic elsewhere cannot leave it half written.
         *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = expiries;
+    }
+
+    /// Sets the digest of the current policy.
+    pub fn policy_digest_is(&self, digest: PolicyDigest) {
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+    }
+
+    /// The digest of the current policy; `None` before the first.
+    #[must_use]
+    pub fn policy_digest(&self) -> Option<PolicyDigest> {
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The current generation, 0 before the first.

@@ -7,14 +7,20 @@ use crate::{
     clock::calendar,
     telemetry::{Labels, LogSeverity, Reload, Telemetry},
 };
-use dnsgate_config::{Notice, Unquoted};
+use dnsgate_config::{Notice, PolicyDigest, Unquoted};
 use dnsgate_core::engine::Snapshot;
 
 /// The start of the report of a refused reload.
 const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 
-/// Registers the names of groups, rules and upstreams before the first query is counted under them.
-pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &NumberedUpstreams) {
+/// Registers the names of groups, rules and upstreams before the first query is counted under them,
+/// and the digest of the policy.
+pub(crate) fn labels(
+    telemetry: &Telemetry,
+    snapshot: &Snapshot,
+    digest: PolicyDigest,
+    upstreams: &NumberedUpstreams,
+) {
     let policy = snapshot.policy();
     let groups = policy.groups().iter().map(|group| group.name.to_string());
     let rules = policy.rules().iter().map(|rule| rule.name.to_string());
@@ -31,6 +37,7 @@ pub(crate) fn labels(telemetry: &Telemetry, snapshot: &Snapshot, upstreams: &Num
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
     telemetry.shared().rules_expire(ending.collect());
+    telemetry.shared().policy_digest_is(digest);
 }
 
 /// Logs the warnings about a configuration.
@@ -57,6 +64,7 @@ pub(super) fn reloaded(telemetry: &Telemetry, applied: &Applied, asked_by: &str)
     }
     let fields = [
         ("generation", json!(generation)),
+        ("policy_digest", json!(applied.digest.to_string())),
         ("changes", json!(changes)),
         ("asked_by", json!(asked_by)),
     ];

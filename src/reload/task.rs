@@ -205,7 +205,7 @@ impl ReloadTask<'_> {
                 let groups = next.snapshot.policy().groups().len();
                 self.forwarder.install(made, groups);
                 // Must be done before a query is counted under its labels, or logged.
-                report::labels(self.telemetry, &next.snapshot, &next.upstreams);
+                report::labels(self.telemetry, &next.snapshot, next.digest, &next.upstreams);
                 let (queries, sample) = next.log;
                 self.telemetry.log_queries(queries, sample);
                 // Reported only when in force, because a reader of the report may query at once.

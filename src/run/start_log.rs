@@ -19,10 +19,13 @@ pub(super) fn ready(
     };
     let listen: Vec<String> = listen.iter().map(shown).collect();
     let admin = admin.map(|address| address.to_string());
+    let digest = telemetry.shared().policy_digest();
+    let digest = digest.map(|digest| digest.to_string());
     let fields = [
         ("listen", json!(listen)),
         ("admin", json!(admin)),
         ("configuration", json!(summary)),
+        ("policy_digest", json!(digest)),
     ];
     telemetry.event(LogSeverity::Notice, "ready", &fields);
 }

@@ -691,6 +691,8 @@ fn full_page() -> String {
     ];
     let ending = ending.map(|(rule, until)| (rule.to_owned(), until));
     telemetry.shared().rules_expire(ending.into());
+    let digest = dnsgate_config::default_config().digest;
+    telemetry.shared().policy_digest_is(digest);
     let _corp = telemetry.upstream("corp", &servers);
     let _hostile = telemetry.upstream("c\"\n\\", &servers);
     String::from_utf8(telemetry.metrics().expect("a page")).expect("UTF-8")

@@ -138,7 +138,23 @@ impl Gate {
         assert_eq!(self.metric("dnsgate_panics_total"), 0);
         assert_eq!(self.running.get("/livez").0, 200);
         assert!(!tally.closed, "{scenario}: the port was closed");
+        if tally.wrong > 0 {
+            self.show_failures();
+        }
         self.judge(scenario, tally, self.peak(), note);
+    }
+
+    /// Prints the counters that say why queries failed.
+    fn show_failures(&self) {
+        let (_, page) = self.running.get("/metrics");
+        let why = ["dnsgate_shed_", "dnsgate_upstream_"];
+        let failures = page.lines().filter(|line| {
+            let counts = !line.ends_with(" 0") && !line.contains("_bucket");
+            counts && why.iter().any(|prefix| line.starts_with(prefix))
+        });
+        for line in failures {
+            println!("{line}");
+        }
     }
 
     /// The same of a dnsgate that may be gone by now, and had so much memory before, in KiB.

@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(4);
 const BURST: usize = 2;
 /// The pause of the client over TCP between two connections.
 const CALL: Duration = Duration::from_millis(20);
-/// As many of its queries may be under way: some dozen kilobytes.
+/// As many of a client's queries may be in flight: some dozen kilobytes.
 const WINDOW: usize = 100;
 /// How long is listened for a second reply when every query has its first.
 const AFTERMATH: Duration = Duration::from_millis(100);
@@ -79,22 +79,32 @@ pub(crate) struct Load {
 impl Load {
     /// Clients over UDP.
     pub(crate) fn udp(port: u16, questions: Questions) -> Self {
-        Self::start(&[by_datagram as Client; CLIENTS], port, questions)
+        Self::udp_in_flight(port, questions, CLIENTS * WINDOW)
+    }
+
+    /// Clients over UDP that together have at most so many queries in flight, on a slow machine too.
+    pub(crate) fn udp_in_flight(port: u16, questions: Questions, most: usize) -> Self {
+        Self::start(
+            &[by_datagram as Client; CLIENTS],
+            port,
+            questions,
+            most / CLIENTS,
+        )
     }
 
     /// The same, and one that opens a connection for each query.
     pub(crate) fn both(port: u16, questions: Questions) -> Self {
         let mut clients = vec![by_connection as Client];
         clients.resize(1 + CLIENTS, by_datagram);
-        Self::start(&clients, port, questions)
+        Self::start(&clients, port, questions, WINDOW)
     }
 
-    fn start(clients: &[Client], port: u16, questions: Questions) -> Self {
+    fn start(clients: &[Client], port: u16, questions: Questions, window: usize) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let spawn = |&client: &Client| {
             let over = Arc::clone(&over);
-            thread::spawn(move || client(server, questions, &over))
+            thread::spawn(move || client(server, questions, window, &over))
         };
         let clients = clients.iter().map(spawn).collect();
         Self { over, clients }
@@ -112,23 +122,31 @@ impl Load {
 }
 
 /// Asks until it is over, or the server gone.
-type Client = fn(SocketAddr, Questions, &AtomicBool) -> Tally;
+type Client = fn(SocketAddr, Questions, usize, &AtomicBool) -> Tally;
 
 /// Queries under way over UDP.
 struct Datagrams {
     socket: UdpSocket,
     questions: Questions,
+    /// The most queries in flight.
+    window: usize,
     waiting: HashMap<u16, (String, Instant)>,
     tally: Tally,
 }
 
-fn by_datagram(server: SocketAddr, questions: Questions, over: &AtomicBool) -> Tally {
+fn by_datagram(
+    server: SocketAddr,
+    questions: Questions,
+    window: usize,
+    over: &AtomicBool,
+) -> Tally {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     socket.connect(server).expect("connected");
     socket.set_nonblocking(true).expect("set");
     let mut client = Datagrams {
         socket,
         questions,
+        window,
         waiting: HashMap::new(),
         tally: Tally::default(),
     };
@@ -152,7 +170,7 @@ impl Datagrams {
     fn send(&mut self) {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = (number & 0xffff) as u16;
-        if self.waiting.len() >= WINDOW || self.waiting.contains_key(&id) {
+        if self.waiting.len() >= self.window || self.waiting.contains_key(&id) {
             return;
         }
         let name = (self.questions.name)(number);
@@ -212,7 +230,7 @@ impl Datagrams {
     }
 }
 
-fn by_connection(server: SocketAddr, questions: Questions, over: &AtomicBool) -> Tally {
+fn by_connection(server: SocketAddr, questions: Questions, _: usize, over: &AtomicBool) -> Tally {
     let mut tally = Tally::default();
     while !over.load(Ordering::Relaxed) && !tally.closed {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

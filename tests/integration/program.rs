@@ -2,6 +2,7 @@
 //! free ports of loopback.
 
 mod answers;
+mod digest;
 mod explain;
 #[path = "program/ipv6.rs"]
 mod ipv6;

@@ -13,6 +13,7 @@ use super::{
     case::{self, CaseEntry},
     conflict,
     contents::{Built, Contents},
+    digest,
     error::{Faults, Message, Place, Report},
     file::{File, Mode, RuleEntry, ZoneEntry},
     given::{Given, List},
@@ -166,9 +167,7 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     add_zones(&file.zones, google.as_ref(), dir, &mut parts, faults);
     add_preset(google.as_ref(), &mut parts, faults);
     builtin::add(file.built_in.value(), &mut parts);
-    let endpoints = google.iter().flat_map(Settings::endpoints);
-    let endpoints: Vec<_> = endpoints.map(|&v4| v4.into()).collect();
-    vips::check(&parts, &endpoints, faults);
+    check_vips(google.as_ref(), &parts, faults);
 
     let deny_with = file.deny_with.into_value().unwrap_or(DenyWith::Refused);
     let mut notes = warn::before(file, google.as_ref(), &groups, deny_with, faults);
@@ -186,7 +185,8 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
             upstreams: &upstreams.list,
         },
     );
-    let policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
+    let names = digest::names(&rules);
+    let mut policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
         Ok(policy) => policy,
         Err(conflicts) => {
             for conflict in conflicts {
@@ -195,15 +195,16 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
             return None;
         }
     };
-    let policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
+    policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
     notes.extend(warn::own_data(&policy, &parts, &upstreams.list, faults));
+    if let Some(upstream) = observe {
+        policy = policy.observing(upstream);
+    }
     Some(Config {
         startup,
-        policy: match observe {
-            Some(upstream) => policy.observing(upstream),
-            None => policy,
-        },
+        digest: digest::of(&policy, &names, &parts.zones, &upstreams.list),
+        policy,
         zones: parts.zones,
         upstreams: upstreams.list,
         summary,
@@ -214,6 +215,12 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
         notes,
         expiries,
     })
+}
+
+fn check_vips(google: Option<&Settings>, parts: &Parts, faults: &mut Faults<'_>) {
+    let endpoints = google.into_iter().flat_map(Settings::endpoints);
+    let endpoints: Vec<_> = endpoints.map(|&v4| v4.into()).collect();
+    vips::check(parts, &endpoints, faults);
 }
 
 fn add_preset(google: Option<&Settings>, parts: &mut Parts, faults: &mut Faults<'_>) {

@@ -35,6 +35,7 @@ mod cache;
 mod case;
 mod conflict;
 mod contents;
+mod digest;
 mod error;
 mod file;
 mod forward;
@@ -69,6 +70,7 @@ mod zones;
 pub use budget::{SHIPPED_BUDGET, described as described_budget};
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Change, Changes, Contents};
+pub use digest::PolicyDigest;
 pub use error::{MAX_NOTICES, Notice, Report, Severity};
 pub use file::schema;
 pub use forward::default_types;
@@ -158,6 +160,8 @@ pub struct Config {
     pub summary: String,
     /// Its keys and values by name, for comparison with another configuration.
     pub contents: Contents,
+    /// The digest of what it decides: of the policy, zones and upstreams.
+    pub digest: PolicyDigest,
     /// The files that it was read from: the configuration, the zone files and the files that they
     /// include, lists of names, certificates; and the file of tests beside it, even if it does not exist
     /// yet.

@@ -42,6 +42,21 @@ pub(super) fn check_certificates(text: &str) -> Result<usize, (u32, &'static str
     }
 }
 
+/// The Base64 of each certificate in a text that [`check_certificates`] accepts, in one line.
+pub(super) fn certificates(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for line in text.lines().map(str::trim) {
+        match (&mut open, line) {
+            (_, BEGIN) => open = Some(String::new()),
+            (_, END) => found.extend(open.take()),
+            (Some(data), line) => data.push_str(line),
+            (None, _) => {}
+        }
+    }
+    found
+}
+
 /// The error for a certificate without an end line.
 const UNFINISHED: &str = "this certificate has no -----END CERTIFICATE-----";
 

@@ -3,6 +3,7 @@
 mod bad;
 mod budgets;
 mod changes;
+mod digest;
 mod forwarding;
 mod random;
 mod samples;

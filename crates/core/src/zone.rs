@@ -18,7 +18,7 @@ mod file;
 pub use builder::{MAX_RECORDS, ZoneBuilder, ZoneError, ZoneProblem};
 pub use file::{
     INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
-    ZoneFault, ZoneRecord, parse_record, parse_zone,
+    PlacedRecord, ZoneFault, ZoneRecord, parse_record, parse_records, parse_zone,
 };
 
 use crate::dns::{LabelMap, LabelTree, Name, NameBuf, NameRef, NodeId, RecordType, Rrset};

@@ -14,6 +14,7 @@ const VERBS: &[&str] = &[
     "diff",
     "explain",
     "learn",
+    "import",
     "reload",
     "test",
     "healthcheck",

@@ -105,6 +105,13 @@ impl Ranges {
         self.id
     }
 
+    /// The listed addresses as numbers: the first and last of each span of IPv4 and of IPv6, in
+    /// ascending order.
+    #[must_use]
+    pub fn spans(&self) -> [&[(u128, u128)]; 2] {
+        [self.v4.as_slice(), self.v6.as_slice()]
+    }
+
     /// Whether an answer may contain this address.
     #[must_use]
     pub fn allow(&self, address: IpAddr) -> bool {

@@ -85,6 +85,11 @@ impl Spans {
         span.is_some_and(|&(_, last)| number <= last)
     }
 
+    /// The spans, merged and in ascending order.
+    pub(super) fn as_slice(&self) -> &[Span] {
+        &self.0
+    }
+
     /// The number of spans.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -68,6 +68,17 @@ pub struct ZoneRecord {
     pub rdata: Vec<u8>,
 }
 
+/// A record of a zone file and the place where it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedRecord {
+    /// The path of the included file as passed to the closure; `None` for the main text.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The record.
+    pub record: ZoneRecord,
+}
+
 /// A fault in a zone file and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneFault {
@@ -126,6 +137,26 @@ pub fn parse_zone(
     let mut reader = ZoneReader::new(origin, include);
     reader.read(text);
     reader.finish()
+}
+
+/// Passes each record of a zone file to `each`, with its place. It does not check whether the records make a
+/// consistent zone, nor whether they are inside the origin, which only completes relative names. `include` is as in
+/// [`parse_zone`].
+///
+/// # Errors
+/// Every fault, up to [`MAX_FAULTS`]. The records that could be read have been passed on.
+pub fn parse_records(
+    text: &str,
+    origin: &Name,
+    include: &mut dyn FnMut(&str) -> Result<String, String>,
+    each: &mut dyn FnMut(PlacedRecord),
+) -> Result<(), Vec<ZoneFault>> {
+    let mut reader = ZoneReader::new(origin, include).with_each(each);
+    reader.read(text);
+    match reader.finish_records() {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(faults),
+    }
 }
 
 /// Reads one record. Relative names are completed with `origin`; the default TTL is [`INLINE_TTL`].

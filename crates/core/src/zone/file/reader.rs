@@ -7,7 +7,7 @@ use crate::dns::{Name, RecordType, rrset::MAX_TTL};
 use super::super::{ZoneBuilder, ZoneError, ZoneProblem};
 use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
-    ZoneFault, ZoneRecord,
+    PlacedRecord, ZoneFault, ZoneRecord,
     field::{self, short, shown},
     rdata_text::RdataText,
     record_data,
@@ -15,12 +15,15 @@ use super::{
     word::{WrittenName, push_string, time},
 };
 
+/// Takes a record in place of the zone's builder.
+type Each<'a> = &'a mut dyn FnMut(PlacedRecord);
 /// Returns the text of an included file.
 type Include<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
 /// Reads a zone file and its included files.
 pub(super) struct ZoneReader<'a> {
     builder: ZoneBuilder,
+    each: Option<Each<'a>>,
     include: Include<'a>,
     included: Vec<String>,
     included_text: usize,
@@ -71,6 +74,7 @@ impl<'a> ZoneReader<'a> {
     pub(super) fn new(origin: &Name, include: Include<'a>) -> Self {
         Self {
             builder: ZoneBuilder::new(origin.clone()),
+            each: None,
             include,
             included: Vec::new(),
             included_text: 0,
@@ -84,6 +88,17 @@ impl<'a> ZoneReader<'a> {
                 rdata: Vec::new(),
             },
         }
+    }
+
+    /// Passes the records to `each` instead of making a zone of them.
+    pub(super) fn with_each(mut self, each: Each<'a>) -> Self {
+        self.each = Some(each);
+        self
+    }
+
+    /// The faults of a text whose records went to `each`.
+    pub(super) fn finish_records(self) -> Vec<ZoneFault> {
+        self.faults
     }
 
     pub(super) fn read(&mut self, text: &str) {
@@ -144,6 +159,20 @@ impl<'a> ZoneReader<'a> {
                 ));
             }
         };
+        if self.each.is_some() {
+            let record = ZoneRecord {
+                owner: owner.clone(),
+                ttl,
+                rtype,
+                rdata: self.state.rdata.clone(),
+            };
+            let file = self.file_name(source.file);
+            let line = first.place.line;
+            if let Some(each) = &mut self.each {
+                each(PlacedRecord { file, line, record });
+            }
+            return Ok(());
+        }
         self.places.push(RecordPlace {
             file: source.file,
             line: first.place.line,

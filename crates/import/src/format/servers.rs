@@ -1,0 +1,33 @@
+//! Servers of other programs as servers of an upstream.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dnsgate_config::ServerAddr;
+
+/// A server that is asked over UDP: `ADDRESS` with a port, if it is not 53.
+pub(crate) fn plain(address: &str, port: Option<u16>) -> Option<String> {
+    server("udp", address, port, None)
+}
+
+/// A server as the configuration writes it; `None` if it cannot be one: no address, or one that nobody can ask.
+pub(crate) fn server(
+    transport: &str,
+    address: &str,
+    port: Option<u16>,
+    name: Option<&str>,
+) -> Option<String> {
+    let address: IpAddr = address.parse().ok()?;
+    let port = port.unwrap_or(if transport == "tls" { 853 } else { 53 });
+    // dnsgate itself listens there, so a question would come back.
+    if port == 53 && (address.is_loopback() || address.is_unspecified()) {
+        return None;
+    }
+    let mut text = format!("{transport}://{}", SocketAddr::new(address, port));
+    if let Some(name) = name.filter(|_| transport == "tls") {
+        text.push('#');
+        text.push_str(name.trim_end_matches('.'));
+    }
+    text.parse::<ServerAddr>()
+        .ok()
+        .map(|server| server.to_string())
+}

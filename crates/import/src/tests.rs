@@ -1,0 +1,3 @@
+//! Tests of imports as a whole.
+
+use super::*;
