@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use dnsgate_config::{Limits, PublicSuffix};
 use dnsgate_core::{
-    budget::{BudgetTable, Charge, Counted, CountedDomain, CountedParty, Spending},
+    budget::{BudgetStanding, BudgetTable, Charge, CountedDomain, CountedParty, Spending},
     dns::NameRef,
     engine::{GroupId, Policy, RuleId},
     policy::{Action, OverBudget},
@@ -103,7 +103,11 @@ impl Budgets {
     }
 
     /// What is counted for a question that somebody might ask, and whether its name is free.
-    pub(crate) fn standing(&self, spending: Spending<'_>, now: Instant) -> (Option<Counted>, bool) {
+    pub(crate) fn standing(
+        &self,
+        spending: Spending<'_>,
+        now: Instant,
+    ) -> (Option<BudgetStanding>, bool) {
         let table = self.table();
         (table.counted(spending, now), table.is_free(spending.name))
     }
@@ -207,8 +211,8 @@ pub(crate) struct BudgetUse {
 
 impl BudgetUse {
     /// The form of a counter.
-    pub(crate) fn of(counted: &Counted, calendar: SystemTime) -> Self {
-        let Counted {
+    pub(crate) fn of(counted: &BudgetStanding, calendar: SystemTime) -> Self {
+        let BudgetStanding {
             rule,
             party,
             domain,

@@ -1,12 +1,12 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/budgets`, `/` for a person with a browser,
 //! and, for programs on this machine, `/explain` and `POST /reload`.
 //!
 //! The port may be reachable for more clients than intended, so it is limited
 //! (`connection_limits`): the number of connections in total and per address, one request per
 //! connection, and a total time. Requests with a foreign host name are rejected (`host_check`). The
 //! port cannot change the configuration: a reload reads the operator's own file, and only this
-//! machine may request it. No page shows client addresses, and only `/observed` shows queried
-//! names; it is empty unless a policy is in observe mode.
+//! machine may request it. Only `/budgets` shows client addresses, and only `/observed` shows queried
+//! names; it is empty unless a policy is in observe mode. `/budgets` shows registered domains.
 
 use std::{
     fmt::Write,
@@ -162,7 +162,7 @@ pub(crate) fn router(
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/observed", get(observed))
-        .route("/usage", get(usage))
+        .route("/budgets", get(budgets))
         .route("/explain", get(explain))
         .route("/reload", post(reload))
         .layer(middleware::from_fn_with_state(hosts, named))
@@ -249,7 +249,7 @@ async fn observed(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 /// How much of their budgets clients have used, the most first.
-async fn usage(State(admin): State<Arc<Admin>>) -> Response {
+async fn budgets(State(admin): State<Arc<Admin>>) -> Response {
     let budgets = admin.telemetry.budgets().heaviest(monotonic(), calendar());
     match serde_json::to_vec(&serde_json::json!({ "budgets": budgets })) {
         Ok(page) => page_of(StatusCode::OK, JSON, page),
@@ -302,6 +302,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
 <li><a href="/readyz">/readyz</a>: whether dnsgate is ready</li>
 <li><a href="/observed">/observed</a>: names that observe mode would deny</li>
+<li><a href="/budgets">/budgets</a>: how much of their budgets clients have used</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
 </body>

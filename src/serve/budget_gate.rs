@@ -11,7 +11,7 @@ use crate::{
     telemetry::{LogSeverity, Telemetry},
 };
 use dnsgate_core::{
-    budget::{Charge, Counted, Spending},
+    budget::{BudgetStanding, Charge, Spending},
     dns::Failure,
     policy::OverBudget,
 };
@@ -43,7 +43,7 @@ pub(super) fn pass(
 }
 
 /// One line for each party, domain and window.
-fn log(telemetry: &Telemetry, counted: &Counted, now: SystemTime) {
+fn log(telemetry: &Telemetry, counted: &BudgetStanding, now: SystemTime) {
     let used = BudgetUse::of(counted, now);
     let message = match counted.budget.over {
         OverBudget::Report => {

@@ -34,4 +34,6 @@ mod tests;
 
 pub use learnt::{LEARNT_HOURS, LEARNT_NETWORKS};
 pub use sketch::{BudgetCount, SKETCH_ENTRIES};
-pub use table::{BudgetTable, Charge, Counted, CountedDomain, CountedParty, MAX_DOMAINS, Spending};
+pub use table::{
+    BudgetStanding, BudgetTable, Charge, CountedDomain, CountedParty, MAX_DOMAINS, Spending,
+};

@@ -24,7 +24,6 @@ use std::net::IpAddr;
 
 use crate::dns::{Name, NameRef};
 
-mod budget;
 mod build;
 mod clients;
 pub mod conflict;
@@ -38,6 +37,7 @@ pub mod pattern;
 mod permit;
 mod ranges;
 pub mod rule;
+mod rule_budget;
 mod rule_ranges;
 mod shadow;
 mod spans;
@@ -47,7 +47,6 @@ mod tests;
 mod ties;
 mod verdict;
 
-pub use budget::{Budget, BudgetParty, OverBudget};
 pub use conflict::Conflict;
 pub use disposition::Disposition;
 pub use explain::{Candidate, NearMiss};
@@ -58,6 +57,7 @@ pub use rule::{
     Action, CnameMode, DenyWith, Forwarding, Group, GroupId, GroupSet, MAX_GROUPS, Rule, RuleId,
     RuleOrigin, TypeSet, UpstreamId,
 };
+pub use rule_budget::{Budget, BudgetParty, OverBudget};
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;

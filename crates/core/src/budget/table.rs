@@ -54,12 +54,12 @@ pub enum Charge {
     /// It is within the budget.
     Within,
     /// It is beyond the budget.
-    Over(Box<Counted>),
+    Over(Box<BudgetStanding>),
 }
 
 /// One counter, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted {
+pub struct BudgetStanding {
     /// The name of the rule.
     pub rule: Box<str>,
     /// Whose names it counts.
@@ -131,8 +131,8 @@ impl BudgetCounter {
         size_of::<Self>() + INDEX_ENTRY + self.rule.len() + domain + self.sketch.memory()
     }
 
-    fn counted(&self, count: BudgetCount, now: Instant, is_first: bool) -> Counted {
-        Counted {
+    fn counted(&self, count: BudgetCount, now: Instant, is_first: bool) -> BudgetStanding {
+        BudgetStanding {
             rule: self.rule.clone(),
             party: self.party.clone(),
             domain: self.domain.clone(),
@@ -252,7 +252,7 @@ impl<S: BuildHasher> BudgetTable<S> {
 
     /// What was counted so far for the party and domain of a question. `None`: nothing in this window.
     #[must_use]
-    pub fn counted(&self, spent: Spending<'_>, now: Instant) -> Option<Counted> {
+    pub fn counted(&self, spent: Spending<'_>, now: Instant) -> Option<BudgetStanding> {
         length_below(spent.name, spent.domain_labels)?;
         let keys = self.keys(spent);
         let counter = [keys.own, keys.others, keys.overflow]
@@ -270,7 +270,7 @@ impl<S: BuildHasher> BudgetTable<S> {
 
     /// The counters that have used the largest part of their budgets, most first.
     #[must_use]
-    pub fn heaviest(&self, most: usize, now: Instant) -> Vec<Counted> {
+    pub fn heaviest(&self, most: usize, now: Instant) -> Vec<BudgetStanding> {
         let counters = self.counters.iter().flatten();
         let running = counters.filter(|counter| !counter.has_ended(now));
         let mut ranked: Vec<_> = running

@@ -1,4 +1,4 @@
-//! Budgets of the whole program: what reaches the upstream, what the client is told, and what metrics, log, `/usage` and
+//! Budgets of the whole program: what reaches the upstream, what the client is told, and what metrics, log, `/budgets` and
 //! `explain` say of it.
 
 use std::{
@@ -66,9 +66,9 @@ log: {{ format: json }}
     )
 }
 
-/// The entries of `/usage`.
+/// The entries of `/budgets`.
 fn usage(dnsgate: &Running) -> Vec<Value> {
-    let (status, page) = dnsgate.get("/usage");
+    let (status, page) = dnsgate.get("/budgets");
     assert_eq!(status, 200);
     let page: Value = serde_json::from_str(&page).expect("JSON");
     page["budgets"].as_array().expect("a list").clone()
