@@ -75,7 +75,7 @@ fn slow_tunnels_are_reported_within_a_day() {
             within: hours(23),
         },
     ] {
-        let mut table = BudgetTable::new(16 * MIB, [32, 64]);
+        let mut table = BudgetTable::new(64 * MIB, [32, 64]);
         let (start, client) = (Instant::now(), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
         let mut passed = Duration::ZERO;
         let mut number = 0;
@@ -122,7 +122,7 @@ fn a_tunnel_over_many_clients_is_reported_per_rule() {
         per: dnsgate_core::policy::BudgetParty::Rule,
         ..SHIPPED_BUDGET
     };
-    let mut table = BudgetTable::new(16 * MIB, [32, 64]);
+    let mut table = BudgetTable::new(64 * MIB, [32, 64]);
     let start = Instant::now();
     let over = (0..1_100u32).any(|number| {
         let client = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
@@ -141,7 +141,7 @@ fn a_tunnel_over_many_clients_is_reported_per_rule() {
 fn legitimate_questions_stay_within_the_shipped_budget() {
     let clients = environment("DNSGATE_REPLAY_CLIENTS", 2_000);
     let days = environment("DNSGATE_REPLAY_DAYS", 6);
-    let mut table = BudgetTable::new(16 * MIB, [32, 64]);
+    let mut table = BudgetTable::new(64 * MIB, [32, 64]);
     let start = Instant::now();
     let mut fleet = Fleet::new(clients);
     let (mut asked, mut denied) = (0u64, 0u64);

@@ -327,8 +327,9 @@ limits! {
     /// takes about 400 bytes, and 8 KiB at most, for each party, rule and registered domain of one window;
     /// a party has at most 256 domains of its own in a rule, and one counter for all others. When the
     /// memory is full, further parties and domains of a rule share one counter, and its budget:
-    /// dnsgate_budget_overflow_total. Default: 16MiB.
-    budget_memory: Bytes = 16 << 20, from 1 << 20, to 1 << 30;
+    /// dnsgate_budget_overflow_total. The default is enough for 10000 clients with a dozen domains each.
+    /// Default: 64MiB.
+    budget_memory: Bytes = 64 << 20, from 1 << 20, to 1 << 30;
 
 }
 

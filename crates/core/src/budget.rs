@@ -26,14 +26,14 @@
 //! Not here: repeated questions for the same name, their order and their time. They carry
 //! information, too, and cost nothing.
 
+mod counter;
 mod learnt;
 mod sketch;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use counter::{BudgetStanding, Charge, CountedDomain, CountedParty, Spending};
 pub use learnt::{LEARNT_HOURS, LEARNT_NETWORKS};
 pub use sketch::{BudgetCount, SKETCH_ENTRIES};
-pub use table::{
-    BudgetStanding, BudgetTable, Charge, CountedDomain, CountedParty, MAX_DOMAINS, Spending,
-};
+pub use table::{BudgetTable, MAX_DOMAINS};

@@ -13,7 +13,7 @@
 //! | registry | `production.cloudflare.docker.com`, `prod-REGION-starport-layer-bucket.s3.REGION.amazonaws.com`, `ACCOUNT.dkr.ecr.REGION.amazonaws.com`, `REGION-docker.pkg.dev` | Docker Hub's and Amazon ECR's lists of endpoints to allow |
 //! | mail | MX of the recipients' domains, `SELECTOR._domainkey.DOMAIN`, `_dmarc.DOMAIN`, `mx1.DOMAIN`: few names of each of many domains | RFC 6376, RFC 7489 |
 //! | telemetry | `oNNN.ingest.sentry.io`, `N-N-N-app.agent.datadoghq.com`, `REGION.in.applicationinsights.azure.com`, `bam.nr-data.net` | the vendors' lists of endpoints to allow |
-//! | reverse | PTR of the peers of a server, `4.3.2.10.in-addr.arpa` and public ones | RFC 1035 section 3.5 |
+//! | reverse | PTR of the public peers of a server, `4.3.2.81.in-addr.arpa` | RFC 1035 section 3.5 |
 //! | ci | a build machine: one fresh preview host an application, `PROJECT-HASH-TEAM.vercel.app`, `HASH.ngrok-free.app`, `pr-123.preview.corp-app.example` | Vercel's documentation of generated URLs |
 //!
 //! Not here, because they are what a budget finds: services that put data into names on purpose, such as block lists by
@@ -30,14 +30,14 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// A shape, its generator of one name, and the median number of questions a day.
 type Shape = (&'static str, fn(&mut Random) -> String, u64);
 
-const PACKAGES: Shape = ("packages", packages, 20);
-const HASHED: Shape = ("hashed", hashed, 60);
-const BUCKETS: Shape = ("buckets", buckets, 10);
-const REGISTRY: Shape = ("registry", registry, 10);
-const MAIL: Shape = ("mail", mail, 150);
-const TELEMETRY: Shape = ("telemetry", telemetry, 25);
-const REVERSE: Shape = ("reverse", reverse, 40);
-const CI: Shape = ("ci", ci, 80);
+const PACKAGES: Shape = ("packages", packages, 10);
+const HASHED: Shape = ("hashed", hashed, 40);
+const BUCKETS: Shape = ("buckets", buckets, 6);
+const REGISTRY: Shape = ("registry", registry, 6);
+const MAIL: Shape = ("mail", mail, 80);
+const TELEMETRY: Shape = ("telemetry", telemetry, 12);
+const REVERSE: Shape = ("reverse", reverse, 30);
+const CI: Shape = ("ci", ci, 40);
 
 /// The kinds of machines: how many of a hundred there are, and what they do.
 const KINDS: [(u64, &[Shape]); 5] = [
@@ -119,30 +119,38 @@ fn packages(random: &mut Random) -> String {
 
 fn hashed(random: &mut Random) -> String {
     match random.below(5) {
+        // A network serves a client from the nodes near to it: here 300, 60 and 100 of them.
         0 => {
-            let (rr, node) = (random.below(20), random.hash(8));
-            format!("rr{rr}---sn-{node}.googlevideo.com")
+            let node = NODES[random.below(20) as usize];
+            format!("rr{}---sn-{node}.googlevideo.com", 1 + random.below(15))
         }
         1 => format!(
             "scontent-{}{}-{}.xx.fbcdn.net",
-            random.letters(3),
-            random.below(9),
-            random.below(4)
+            ["fra", "ams", "muc", "vie", "zrh"][random.below(5) as usize],
+            1 + random.below(3),
+            1 + random.below(4)
         ),
         2 => format!(
+            "ipv4-c{:03}-fra{:03}-isp.1.oca.nflxvideo.net",
+            1 + random.below(10),
+            1 + random.below(10)
+        ),
+        // A name for each of a site's properties, and there is no end of sites.
+        3 => format!(
             "e{}.dsc{}.akamaiedge.net",
             random.below(20_000),
             random.letters(1)
         ),
-        3 => format!("d{}.cloudfront.net", random.hash(13)),
-        _ => format!(
-            "ipv4-c{:03}-{}{:03}-isp.1.oca.nflxvideo.net",
-            random.below(40),
-            random.letters(3),
-            random.below(10)
-        ),
+        _ => format!("d{}.cloudfront.net", random.hash(13)),
     }
 }
+
+/// The names of nodes, as one place sees them.
+const NODES: [&str; 20] = [
+    "4g5e6nez", "4g5edn6k", "4g5edn6r", "4g5edn6y", "4g5ednd7", "4g5ednde", "4g5ednds", "4g5ednee",
+    "4g5ednek", "4g5ednsd", "4g5ednsk", "4g5edns6", "4g5ednsr", "4g5ednss", "4g5ednz7", "4g5lzne6",
+    "4g5lznek", "4g5lznel", "4g5lznes", "4g5lznez",
+];
 
 fn buckets(random: &mut Random) -> String {
     let bucket = random.below(500);
@@ -203,16 +211,13 @@ fn telemetry(random: &mut Random) -> String {
 }
 
 fn reverse(random: &mut Random) -> String {
-    let address = match random.below(2) {
-        0 => [10, 0, random.below(8), random.below(250)],
-        _ => [
-            20 + random.below(180),
-            random.below(250),
-            random.below(250),
-            random.below(250),
-        ],
-    };
-    let [a, b, c, d] = address;
+    // dnsgate answers those of private addresses itself.
+    let [a, b, c, d] = [
+        20 + random.below(180),
+        random.below(250),
+        random.below(250),
+        random.below(250),
+    ];
     format!("{d}.{c}.{b}.{a}.in-addr.arpa")
 }
 
