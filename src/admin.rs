@@ -1,12 +1,9 @@
 //! The admin port: health, metrics, reload and explanations over HTTP.
 
 pub(crate) mod connection_limits;
-pub(crate) mod explain_page;
-mod host_check;
 pub(crate) mod listener;
-mod local_only;
 pub mod pages;
-pub(crate) mod reload_page;
+mod request_checks;
 mod requests;
 
 #[cfg(test)]

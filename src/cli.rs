@@ -25,6 +25,7 @@ mod http;
 mod import;
 mod input;
 mod learn;
+mod logs;
 mod reload;
 mod test;
 mod verify;
@@ -61,7 +62,8 @@ enum Verb {
     Diff(diff::DiffArgs),
     /// Show what dnsgate would do with a query, and why.
     Explain(explain::ExplainArgs),
-    /// Print rules that would allow the names that a dnsgate in mode observe has recorded.
+    /// Print rules that would allow the names that a dnsgate in mode observe has recorded, or that the query logs of
+    /// other servers hold.
     Learn(learn::LearnArgs),
     /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
     Import(import::ImportArgs),
@@ -135,7 +137,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),
-        Verb::Learn(args) => learn::run(args),
+        Verb::Learn(args) => return end(learn::run(args), 1),
         Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),

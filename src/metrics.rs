@@ -7,17 +7,11 @@
 //!  cache, in flight ─▶ Reading, read at the scrape ─────────────────────────────┘
 //! ```
 //!
-//! Labels are closed sets or names from the configuration (`names`), never data from clients.
+//! Labels are closed sets or names from the configuration (`labels`), never data from clients.
 
-pub(crate) mod duration;
 pub(crate) mod exporter;
 pub(crate) mod families;
-mod forwarding_families;
-pub(crate) mod key;
 pub(crate) mod labels;
-pub(crate) mod names;
-pub(crate) mod reading;
-mod series;
 pub(crate) mod shared_counters;
 pub(crate) mod thread_counters;
 pub(crate) mod upstream_counters;

@@ -11,44 +11,37 @@
 //! Not here: the counters. A line that is dropped or not sampled is missing only from the log.
 
 mod collector;
-pub mod finished_query;
 mod format;
 mod lifecycle;
-mod message_text;
 pub mod observed;
 mod output;
-mod record;
-mod sample;
-mod severity;
-pub mod start_error;
-mod writer;
-
+pub mod record;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use crate::metrics::{labels::Names, shared_counters::SharedCounters};
 use dnsgate_config::{
     LogFormat, LogOutput, LogQueries,
     limits::{LOG_SAMPLE, Limits},
 };
 use dnsgate_core::engine::{Ending, Outcome, Reason};
 
-use crate::metrics::{names::Names, shared_counters::SharedCounters};
+use output::Output;
+use record::is_routine;
+use writer::{Destination, LogThread};
+
+pub use record::LogSeverity;
 
 pub(crate) use lifecycle::LifecycleEvent;
-use output::Output;
 pub(crate) use output::Sink;
 pub(crate) use record::QueryRecord;
-use record::is_routine;
-use sample::Sampler;
-pub use severity::LogSeverity;
-use start_error::StartError;
-use writer::{Destination, LogThread};
 
 /// Capacity for lifecycle events. They have their own queue, so that a flood of queries cannot
 /// displace them.
@@ -100,8 +93,8 @@ fn is_text(format: LogFormat, output: &LogOutput) -> bool {
     match (format, output) {
         (LogFormat::Text, _) => true,
         (LogFormat::Json, _) => false,
-        (LogFormat::Auto, LogOutput::Stderr) => std::io::stderr().is_terminal(),
-        (LogFormat::Auto, LogOutput::Stdout) => std::io::stdout().is_terminal(),
+        (LogFormat::Auto, LogOutput::Stderr) => io::stderr().is_terminal(),
+        (LogFormat::Auto, LogOutput::Stdout) => io::stdout().is_terminal(),
         (LogFormat::Auto, LogOutput::File(_) | LogOutput::Unix(_)) => false,
     }
 }
@@ -262,5 +255,74 @@ fn formatter(names: &Arc<Names>, text: bool) -> impl FnMut(&mut Vec<u8>, QueryRe
             labels = names.of(generation);
         }
         format::query(out, text, &record, &labels);
+    }
+}
+
+/// Why telemetry did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system refuses a thread.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+    /// The output of queries cannot be opened.
+    #[error(
+        "queries cannot be logged to {output}: {error}; its directory must exist, and the user that \
+         dnsgate runs as must be allowed to write there"
+    )]
+    Output {
+        /// The configured output.
+        output: LogOutput,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The metric families are inconsistent; a test verifies that they are not.
+    #[error("the metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// One worker's sampler.
+///
+/// It selects one query of each run of N, at a position drawn anew for each run. A count can
+/// therefore be restored to within one run, and alternating queries (A, AAAA, A, AAAA) are sampled
+/// evenly. Each worker has its own sampler, so there is no contention. Only statistics depend on it
+/// and no secret, so a cheap generator suffices.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    rate: u32,
+    /// The number of queries left in this run.
+    left: u32,
+    /// The query is selected when this many are left after it.
+    taken: u32,
+    /// State of the generator; never 0.
+    state: u64,
+}
+
+impl Sampler {
+    /// Selects one in `rate`, with `seed` as the start of the generator.
+    pub(crate) const fn new(rate: u32, seed: u64) -> Self {
+        Self {
+            rate,
+            left: 0,
+            taken: 0,
+            state: seed | 1,
+        }
+    }
+
+    /// Whether the next query is selected.
+    pub(crate) fn take(&mut self) -> bool {
+        if self.left == 0 {
+            self.left = self.rate.max(1);
+            self.taken = self.below(self.left);
+        }
+        self.left -= 1;
+        self.left == self.taken
+    }
+
+    /// A number below `bound`, by xorshift (Marsaglia 2003).
+    const fn below(&mut self, bound: u32) -> u32 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (((self.state >> 32) * bound as u64) >> 32) as u32
     }
 }

@@ -25,16 +25,13 @@ use dnsgate_core::engine::Snapshot;
 use dnsgate_whatif::{Failures, Subject};
 
 mod blocking;
-mod explain_answer;
 mod file_watch;
 mod partitions;
-mod refused;
 pub(crate) mod report;
 mod task;
-mod watched_files;
 
 pub(crate) use partitions::NumberedUpstreams;
-pub(crate) use refused::ReloadRefused;
+pub(crate) use report::ReloadRefused;
 pub(crate) use task::{Causes, keep};
 
 use partitions::Partitions;

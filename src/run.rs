@@ -34,7 +34,6 @@ use crate::{
 use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
 use dnsgate_core::{cache::Cache, dns::Transport};
 
-mod descriptors;
 mod signals;
 mod size;
 mod start_log;
@@ -73,7 +72,7 @@ pub struct Options {
 /// An invalid configuration or address, or the end of a worker.
 pub fn serve(options: Options) -> anyhow::Result<()> {
     catch_signals().context("signals cannot be caught")?;
-    descriptors::raise();
+    size::raise();
     let config = dnsgate_config::read_for(options.config.as_deref(), &options.listen)?;
     let mut startup = config.startup.clone();
     if !options.listen.is_empty() {
@@ -129,8 +128,7 @@ async fn run(
     let reloader = Reloader::new(path, config, calendar())?.listening(&startup.listen);
 
     let workers = size.workers;
-    let limits =
-        descriptors::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
+    let limits = size::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
     let server = bind(&telemetry, startup, workers, &limits)?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let admin = match startup.admin {

@@ -19,7 +19,6 @@
 
 mod bind;
 mod budget_gate;
-mod catch_panic;
 mod forward;
 mod handler;
 mod in_flight;

@@ -27,20 +27,18 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-use super::{connection_limits, explain_page, host_check, local_only, reload_page, requests};
+use super::{connection_limits, request_checks, requests};
 use crate::{
     clock::{calendar, monotonic},
     telemetry::{CONTENT_TYPE, Phase, Telemetry},
 };
 use connection_limits::{AdminSlot, BoundedListener, Bounds};
 use dnsgate_config::HostName;
-use host_check::Hosts;
-use local_only::Peer;
+use request_checks::{Hosts, Peer};
 
-pub use explain_page::HEADER as EXPLAIN_HEADER;
-pub use reload_page::HEADER as RELOAD_HEADER;
 pub use requests::{
-    AdminRequest, ExplainQuestion, ExplainRequest, ReloadAnswer, ReloadRequest, ReloadResult,
+    AdminRequest, EXPLAIN_HEADER, ExplainQuestion, ExplainRequest, RELOAD_HEADER, ReloadAnswer,
+    ReloadRequest, ReloadResult,
 };
 
 /// The limits of the port. A prober, a scraper and some people need few connections; a browser
@@ -221,7 +219,7 @@ async fn reload(
     headers: HeaderMap,
 ) -> Response {
     let (code, page) =
-        reload_page::ask(&admin.telemetry, &admin.requests, visit.peer, &headers).await;
+        requests::reload(&admin.telemetry, &admin.requests, visit.peer, &headers).await;
     page_of(code, TEXT, page)
 }
 
@@ -233,7 +231,7 @@ async fn explain(
 ) -> Response {
     let asked = (&headers, uri.query().unwrap_or_default());
     let (code, page) =
-        explain_page::ask(&admin.telemetry, &admin.requests, visit.peer, asked).await;
+        requests::explain(&admin.telemetry, &admin.requests, visit.peer, asked).await;
     page_of(code, TEXT, page)
 }
 

@@ -13,8 +13,8 @@ use tokio::{
 
 use super::{
     connection_limits::{BoundedListener, Bounds},
-    host_check::Hosts,
     pages::{router, serve_bounded, uptime},
+    request_checks::Hosts,
     *,
 };
 use crate::telemetry::{Labels, LogSettings, Telemetry};

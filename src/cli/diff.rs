@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::bail;
 
-use super::input;
+use super::logs;
 use dnsgate_whatif::{Diff, Subject};
 
 /// What is compared, and by which questions.
@@ -51,7 +51,7 @@ fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCod
         now,
     );
     let replayed = match &args.replay {
-        Some(log) => Some(input::replay(log, |question, times| {
+        Some(log) => Some(logs::replay(log, |question, times| {
             diff.ask(question, times)
         })?),
         None => {
@@ -59,7 +59,10 @@ fn compared(args: &DiffArgs, now: SystemTime) -> anyhow::Result<(String, ExitCod
             None
         }
     };
-    if let Some(replayed) = replayed.filter(|replayed| replayed.questions == 0) {
+    if let Some(replayed) = replayed
+        .as_ref()
+        .filter(|replayed| replayed.summary.questions == 0)
+    {
         bail!("the log has no question to compare; {replayed}");
     }
     let mut text = format!(

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     http::{AdminUrl, HttpRequest, encoded},
-    input,
+    logs::{self, ReadLogs},
 };
 use crate::admin::EXPLAIN_HEADER;
 use dnsgate_config::Upstream;
@@ -24,7 +24,6 @@ use dnsgate_core::{
 use dnsgate_whatif::{
     ClientQuestion, Subject,
     explain::{VerdictTally, explain},
-    query_log::LogSummary,
 };
 
 /// The time limit for a running dnsgate: longer than the limit that its admin port has for a request.
@@ -117,11 +116,11 @@ fn running(args: &ExplainArgs, name: &Name, url: &AdminUrl) -> anyhow::Result<St
 }
 
 /// Explains every question of a log; if it has none, returns the summary of the log.
-fn replayed(args: &ExplainArgs, log: &Path) -> anyhow::Result<Result<String, LogSummary>> {
+fn replayed(args: &ExplainArgs, log: &Path) -> anyhow::Result<Result<String, ReadLogs>> {
     let (snapshot, upstreams) = read(args)?;
     let mut tally = VerdictTally::new(Subject::new(&snapshot, &upstreams), now());
-    let replayed = input::replay(log, |question, times| tally.ask(question, times))?;
-    Ok(match replayed.questions {
+    let replayed = logs::replay(log, |question, times| tally.ask(question, times))?;
+    Ok(match replayed.summary.questions {
         0 => Err(replayed),
         _ => Ok(format!("{tally}\n{replayed}\n")),
     })

@@ -2,16 +2,11 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, Read},
     path::Path,
 };
 
 use anyhow::{Context as _, ensure};
-
-use dnsgate_whatif::{
-    ClientQuestion,
-    query_log::{self, LogSummary},
-};
 
 /// Opens a file for reading; `-` is standard input, which can serve only one argument.
 pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
@@ -35,15 +30,6 @@ pub(super) fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(bytes)
-}
-
-/// Passes every question of a query log to `ask`, with its number of occurrences; `-` is standard input.
-pub(super) fn replay(
-    log: &Path,
-    ask: impl FnMut(ClientQuestion<'_>, u64),
-) -> anyhow::Result<LogSummary> {
-    query_log::read(BufReader::new(open(log)?), ask)
-        .with_context(|| format!("{} cannot be read", log.display()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The counters of queries: each thread writes only its own, and a scrape sums them.
 //!
+//! A [`Key`] is the identity of a counter as one number: its family and label values.
+//!
 //! A thread's counters are a hash table, at most half full, from a [`Key`] to a count. Counting is
 //! a lookup, a plain load and a plain store; `fetch_add` would lock the cache line, and with a
 //! single writer it is not needed. A missing counter is added. If that makes the table half full,
@@ -10,15 +12,201 @@
 //! **Memory** is bounded by [`MOST`]: at that size, a new counter is counted without the operator's
 //! names, as `other`.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use super::key::{Key, NAMELESS};
+use dnsgate_core::{
+    dns::{Rcode, RecordType, Transport},
+    engine::{Ending, FilterCheck, Reason},
+};
+
+use super::labels::{
+    BUCKETS, DENIAL_REASONS, DENIALS, NONE, NONE_ID, NameId, OTHER_ID, RCODES, TYPES, bucket,
+    denial_position, rcode_label, rcode_position, type_label, type_position,
+};
+
+/// Identifies one counter. Never 0, because 0 marks a free entry of a table.
+///
+/// From the top: 8 unused bits, 8 bits for the family, 16 for the group's ID, 16 for the rule's ID,
+/// 16 for the other labels, which depend on the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key(u64);
+
+const QUERIES: u64 = 1;
+const DENIED: u64 = 2;
+const FILTERED: u64 = 3;
+const BUCKET: u64 = 4;
+const NANOS: u64 = 5;
+const TRUNCATED: u64 = 6;
+const SINGLE: u64 = 7;
+
+/// Bits of the positions of a type, a response code and a verdict.
+const TYPE_BITS: usize = 6;
+const RCODE_BITS: usize = 4;
+const ENDING_BITS: usize = 3;
+const _: () = assert!(TYPES <= 1 << TYPE_BITS && RCODES <= 1 << RCODE_BITS);
+const _: () = assert!(Ending::ALL.len() <= 1 << ENDING_BITS && BUCKETS <= 1 << 8);
+
+/// The maximum number of counters without an operator's name, that is, of keys after
+/// [`Key::nameless`].
+pub(crate) const NAMELESS: usize = 2 * Transport::ALL.len() * Ending::ALL.len() * RCODES * TYPES
+    + 4 * DENIALS
+    + 2 * FilterCheck::ALL.len()
+    + Ending::ALL.len() * (BUCKETS + 1)
+    + Transport::ALL.len()
+    + 3;
+
+impl Key {
+    pub(crate) const PANICS: Self = Self::new(SINGLE, NONE_ID, NONE_ID, 0);
+    pub(crate) const RATE_LIMITED: Self = Self::new(SINGLE, NONE_ID, NONE_ID, 1);
+    pub(crate) const LOG_DROPPED: Self = Self::new(SINGLE, NONE_ID, NONE_ID, 2);
+
+    const fn new(family: u64, group: NameId, rule: NameId, rest: usize) -> Self {
+        Self(family << 48 | (group as u64) << 32 | (rule as u64) << 16 | rest as u64)
+    }
+
+    /// A counter of `queries_total`.
+    pub(crate) fn queries(
+        transport: Transport,
+        group: NameId,
+        ending: Ending,
+        rcode: Option<Rcode>,
+        qtype: Option<RecordType>,
+    ) -> Self {
+        let rest = (transport as usize) << ENDING_BITS | ending as usize;
+        let rest = rest << RCODE_BITS | rcode_position(rcode);
+        let rest = rest << TYPE_BITS | type_position(qtype);
+        Self::new(QUERIES, group, NONE_ID, rest)
+    }
+
+    /// A counter of `denied_total`; `None` if the reason is not a denial.
+    pub(crate) fn denied(group: NameId, rule: NameId, reason: Reason) -> Option<Self> {
+        Some(Self::new(DENIED, group, rule, denial_position(reason)?))
+    }
+
+    /// A counter of `filter_rejected_total`.
+    pub(crate) const fn filtered(rule: NameId, check: FilterCheck) -> Self {
+        Self::new(FILTERED, NONE_ID, rule, check as usize)
+    }
+
+    /// The bucket of `query_duration_seconds` for a latency.
+    pub(crate) fn bucket_of(ending: Ending, latency: Duration) -> Self {
+        Self::bucket(ending, bucket(latency))
+    }
+
+    /// A bucket of `query_duration_seconds`.
+    pub(crate) const fn bucket(ending: Ending, bucket: usize) -> Self {
+        Self::new(BUCKET, NONE_ID, NONE_ID, (ending as usize) << 8 | bucket)
+    }
+
+    /// The sum of `query_duration_seconds`, in nanoseconds.
+    pub(crate) const fn nanos(ending: Ending) -> Self {
+        Self::new(NANOS, NONE_ID, NONE_ID, ending as usize)
+    }
+
+    /// A counter of `truncated_total`.
+    pub(crate) const fn truncated(transport: Transport) -> Self {
+        Self::new(TRUNCATED, NONE_ID, NONE_ID, transport as usize)
+    }
+
+    /// The same key with every operator's name replaced by "other".
+    pub(crate) fn nameless(self) -> Self {
+        let other = |id| if id == NONE_ID { NONE_ID } else { OTHER_ID };
+        let (family, group, rule, rest) = self.parts();
+        Self::new(family.into(), other(group), other(rule), rest.into())
+    }
+
+    /// A hash whose lower bits differ for keys that differ in a few bits: the upper half of the
+    /// product with the golden ratio's fraction (Knuth, The Art of Computer Programming 6.4).
+    pub(crate) const fn hash(self) -> usize {
+        (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
+    }
+
+    /// The number that a table stores.
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Reads a number from a table; `None` for a free entry.
+    pub(crate) fn from_place(place: u64) -> Option<Self> {
+        (place != 0).then_some(Self(place))
+    }
+
+    /// The labels, for families with operator's names as labels.
+    pub(crate) fn labels(self) -> Option<KeyLabels> {
+        let (family, group, rule, rest) = self.parts();
+        let rest = usize::from(rest);
+        match u64::from(family) {
+            QUERIES => {
+                let (rest, qtype) = (rest >> TYPE_BITS, rest & ((1 << TYPE_BITS) - 1));
+                let (rest, rcode) = (rest >> RCODE_BITS, rest & ((1 << RCODE_BITS) - 1));
+                let (rest, ending) = (rest >> ENDING_BITS, rest & ((1 << ENDING_BITS) - 1));
+                Some(KeyLabels::Queries {
+                    transport: label_of(&Transport::ALL, rest, Transport::as_str),
+                    group,
+                    verdict: label_of(&Ending::ALL, ending, Ending::as_str),
+                    rcode: rcode_label(rcode),
+                    qtype: type_label(qtype),
+                })
+            }
+            DENIED => Some(KeyLabels::Denied {
+                group,
+                rule,
+                reason: label_of(&DENIAL_REASONS, rest, Reason::as_str),
+            }),
+            FILTERED => Some(KeyLabels::Filtered {
+                rule,
+                check: label_of(&FilterCheck::ALL, rest, FilterCheck::as_str),
+            }),
+            _ => None,
+        }
+    }
+
+    const fn parts(self) -> (u8, NameId, NameId, u16) {
+        let [_, family, g1, g0, r1, r0, high, low] = self.0.to_be_bytes();
+        let (group, rule) = ([g1, g0], [r1, r0]);
+        (
+            family,
+            NameId::from_be_bytes(group),
+            NameId::from_be_bytes(rule),
+            u16::from_be_bytes([high, low]),
+        )
+    }
+}
+
+/// The labels of one counter, with operator's names as IDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyLabels {
+    Queries {
+        transport: &'static str,
+        group: NameId,
+        verdict: &'static str,
+        rcode: &'static str,
+        qtype: &'static str,
+    },
+    Denied {
+        group: NameId,
+        rule: NameId,
+        reason: &'static str,
+    },
+    Filtered {
+        rule: NameId,
+        check: &'static str,
+    },
+}
+
+fn label_of<T: Copy>(all: &[T], at: usize, label: fn(T) -> &'static str) -> &'static str {
+    all.get(at).map_or(NONE, |&item| label(item))
+}
 
 /// Initial number of entries: 16 KiB. A network uses some dozens of counters.
 const FIRST: usize = 1 << 10;
@@ -204,69 +392,4 @@ impl Drop for ThreadCounters {
 /// A poisoned value is still consistent, because each change is one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use dnsgate_core::engine::{FilterCheck, Reason};
-
-    fn denied(group: u16, rule: u16) -> Key {
-        Key::denied(group, rule, Reason::Blocked).expect("a denial")
-    }
-
-    #[test]
-    fn counters_of_all_threads_are_summed_and_stay_when_a_thread_ends() {
-        let all = Arc::new(QueryCounters::default());
-        let (mut one, mut two) = (all.of_thread(), all.of_thread());
-        one.add(Key::PANICS, 1);
-        two.add(Key::PANICS, 2);
-        two.add(denied(0, 7), 5);
-        let want = BTreeMap::from([(Key::PANICS, 3), (denied(0, 7), 5)]);
-        assert_eq!(all.sum(), want);
-        drop(two);
-        assert_eq!(all.sum(), want);
-        assert_eq!(locked(&all.0).running.len(), 1);
-        one.add(denied(0, 7), 1);
-        assert_eq!(all.sum()[&denied(0, 7)], 6);
-    }
-
-    #[test]
-    fn no_count_is_lost_when_a_table_grows() {
-        let all = Arc::new(QueryCounters::default());
-        let mut own = all.of_thread();
-        let mut last = 0;
-        for round in 1..=3 {
-            for rule in 0..2_000 {
-                own.add(denied(3, rule), 1);
-                if rule % 100 == 99 {
-                    let sum: u64 = all.sum().values().sum();
-                    assert_eq!(sum, last + 100);
-                    last = sum;
-                }
-            }
-            assert!(all.sum().values().all(|&count| count == round));
-        }
-        assert_eq!(last, 6_000);
-        assert_eq!(own.table.places.len(), 4_096);
-    }
-
-    #[test]
-    fn counters_past_the_bound_are_counted_as_other() {
-        let all = Arc::new(QueryCounters::default());
-        for _ in 0..2 {
-            let mut own = all.of_thread();
-            for rule in 0..=u16::MAX {
-                own.add(denied(7, rule), 1);
-            }
-            own.add(Key::filtered(2, FilterCheck::Cname), 1);
-            assert_eq!(own.table.places.len(), MOST);
-        }
-        let sum = all.sum();
-        assert_eq!(sum.values().sum::<u64>(), 2 * (65_536 + 1));
-        assert!(sum.len() < MOST / 2 + NAMELESS, "{}", sum.len());
-        assert_eq!(sum[&denied(7, 9)], 2, "who was first keeps the name");
-        assert!(sum[&denied(1, 1)] > 60_000);
-        assert_eq!(sum[&Key::filtered(1, FilterCheck::Cname)], 2);
-    }
 }

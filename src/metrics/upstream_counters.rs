@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use super::{duration::nanos, shared_counters::labels};
+use super::{labels::nanos, shared_counters::labels};
 
 labels! {
     /// The result of a query to one server: the label `result` of `upstream_queries_total`.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     format::{self, LABELS, LineHead},
-    severity::LogSeverity,
+    record::LogSeverity,
 };
 
 /// One event.

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use dnsgate_core::dns::{Name, NameBuf, NameRef, RecordType, query::HEADER};
 
-use super::finished_query::FinishedQuery;
-use crate::metrics::{labels::NONE, names::LabelSet};
+use super::record::FinishedQuery;
+use crate::metrics::labels::{LabelSet, NONE};
 
 /// Maximum number of entries. An entry takes about 150 bytes plus its name, group and rule: 2 MiB
 /// in total, 5 MiB with the longest names. A VPC queries some hundred names outside its own zones,
@@ -219,7 +219,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        metrics::names::{Labels, Names},
+        metrics::labels::{Labels, Names},
         telemetry::Latency,
     };
     use dnsgate_core::{

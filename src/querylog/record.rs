@@ -1,17 +1,15 @@
-//! A queued query, as a fixed-size copy.
+//! A finished query, as the worker passes it to the counters and the log, and its fixed-size copy in
+//! the queue of the log.
 
 use std::{
     net::SocketAddr,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use super::finished_query::FinishedQuery;
 use dnsgate_core::{
     dns::Transport,
     engine::{Ending, Outcome, Reason},
 };
-
-use super::severity::LogSeverity;
 
 /// Bytes of a message that a record keeps: header, the longest question and some answers. If there
 /// are more answers, the log shows the first ones.
@@ -105,5 +103,82 @@ pub(crate) const fn severity(outcome: &Outcome) -> LogSeverity {
         (Ending::Denied, _) => LogSeverity::Notice,
         (Ending::Failed, Reason::Panic) => LogSeverity::Error,
         (Ending::Failed, _) => LogSeverity::Warning,
+    }
+}
+
+/// A finished query.
+#[derive(Clone, Copy, Debug)]
+pub struct FinishedQuery<'a> {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// The transport it arrived on.
+    pub transport: Transport,
+    /// The client's address and port.
+    pub source: SocketAddr,
+    /// The packet.
+    pub query: &'a [u8],
+    /// The reply; empty if there was none.
+    pub reply: &'a [u8],
+    /// The record of an upstream's answer that the response filter rejected, for the log.
+    pub rejected: Option<&'a str>,
+    /// When it was read, for the log.
+    pub time: SystemTime,
+    /// The time from reading the query to writing its reply.
+    pub latency: Latency,
+    /// The generation of the snapshot that decided it.
+    pub generation: u64,
+}
+
+/// The latency of a query.
+#[derive(Clone, Copy, Debug)]
+pub enum Latency {
+    /// Already known.
+    Known(Duration),
+    /// The latency of its batch, which [`Recorder::batch_took`](crate::telemetry::Recorder::batch_took)
+    /// reports at the end.
+    Batch {
+        /// When the batch was read.
+        since: Instant,
+        /// The clock, for a query that is logged before the end of its batch.
+        clock: fn() -> Instant,
+    },
+}
+
+impl Latency {
+    /// The latency so far.
+    pub(crate) fn as_yet(self) -> Duration {
+        match self {
+            Self::Known(latency) => latency,
+            Self::Batch { since, clock } => clock().saturating_duration_since(since),
+        }
+    }
+}
+
+/// The severity of a line, in Cloud Logging's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogSeverity {
+    /// Routine: an answer, a start, a stop.
+    Info,
+    /// Normal, but notable: a denial, or an observed query that would be one.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something is wrong.
+    Error,
+    /// dnsgate cannot continue.
+    Critical,
+}
+
+impl LogSeverity {
+    /// The value of the key `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Notice => "NOTICE",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
     }
 }

@@ -10,7 +10,6 @@ use std::{
 
 use serde_json::Value;
 
-use super::*;
 use crate::telemetry::{FinishedQuery, Labels, Latency, Telemetry};
 use dnsgate_core::{
     dns::{
@@ -19,6 +18,8 @@ use dnsgate_core::{
     },
     engine::{FilterCheck, GroupId, RuleId, UpstreamId},
 };
+
+use super::*;
 
 /// Long enough for any machine; nothing waits for it unless a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -592,4 +593,27 @@ fn queries_go_to_a_file_of_their_own_and_events_do_not() {
     let told = error.to_string();
     assert!(told.contains("none/queries.log: No such file"), "{told}");
     assert!(told.contains("its directory must exist"), "{told}");
+}
+
+#[test]
+fn of_each_run_one_is_taken_and_not_always_the_same() {
+    for (rate, seed) in [(1, 0), (2, 7), (100, 0), (100, u64::MAX), (1_000_000, 3)] {
+        let mut sampler = Sampler::new(rate, seed);
+        let mut places = Vec::new();
+        for _ in 0..4 {
+            let run: Vec<_> = (0..rate).filter(|_| sampler.take()).collect();
+            assert_eq!(run.len(), 1, "{rate} {seed}");
+            places.extend(run);
+        }
+        let same = places.windows(2).all(|two| two[0] == two[1]);
+        assert!(!same || rate <= 2, "{rate} {seed}: {places:?}");
+    }
+}
+
+#[test]
+fn what_comes_in_turns_is_seen_in_equal_parts() {
+    let mut sampler = Sampler::new(100, 1);
+    let taken = (0..1_000_000u32).filter(|_| sampler.take());
+    let even = taken.filter(|at| at % 2 == 0).count();
+    assert!((4_700..5_300).contains(&even), "{even} of 10000");
 }

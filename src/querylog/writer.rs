@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{lifecycle::LifecycleEvent, output::Output, severity::LogSeverity};
+use super::{lifecycle::LifecycleEvent, output::Output, record::LogSeverity};
 use crate::{clock::calendar, metrics::shared_counters::SharedCounters};
 
 /// Bytes after which a write starts.

@@ -15,27 +15,32 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{runtime::Handle, sync::mpsc};
 
-use super::{
-    AttemptResult, NextConfiguration, ReloadAttempt, ReloadRefused, Reloader,
-    blocking::{BlockingError, BlockingThreads},
-    explain_answer,
-    file_watch::FileWatch,
-    report,
-};
 use crate::{
-    admin::{AdminRequest, ReloadAnswer, ReloadRequest, ReloadResult},
-    clock::calendar,
+    admin::{
+        AdminRequest, ExplainQuestion, ExplainRequest, ReloadAnswer, ReloadRequest, ReloadResult,
+    },
+    budgets::{Budgets, Spender},
+    clock::{calendar, monotonic},
     serve::{
         Forwarder,
         upstream_setup::{self, PreparedUpstreams},
     },
     systemd,
     telemetry::Telemetry,
+};
+use dnsgate_core::{dns::Transport, engine::Forward};
+use dnsgate_whatif::{ClientQuestion, Subject, explain::explain_running};
+
+use super::{
+    AttemptResult, NextConfiguration, NumberedUpstreams, ReloadAttempt, ReloadRefused, Reloader,
+    blocking::{BlockingError, BlockingThreads},
+    file_watch::FileWatch,
+    report,
 };
 
 /// Maximum number of abandoned reloads that still hang. Each keeps a thread and the text that it
@@ -131,8 +136,8 @@ pub(crate) async fn keep(
             Some(request) = causes.requests.recv() => match request {
                 AdminRequest::Reload(request) => waiting.add(request),
                 AdminRequest::Explain(request) => {
-                    let (blocking, work) = (explaining.clone(), explain_answer::prepare(&task.reloader, request, Arc::clone(telemetry.budgets()), calendar()));
-                    tokio::spawn(async move { blocking.run(explain_answer::PATIENCE, work).await });
+                    let (blocking, work) = (explaining.clone(), prepare(&task.reloader, request, Arc::clone(telemetry.budgets()), calendar()));
+                    tokio::spawn(async move { blocking.run(PATIENCE, work).await });
                 },
             },
             why = watch.cause(telemetry), if reading.is_none() => waiting.watch = Some(why),
@@ -265,5 +270,50 @@ fn refusal(telemetry: &Telemetry, refused: &ReloadRefused, by: &str) -> ReloadAn
     ReloadAnswer {
         result,
         report: report::refused(telemetry, refused, by),
+    }
+}
+
+/// Longer than an admin request may last.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Prepares an explanation by the current policy. The work runs on a separate thread, so that after
+/// a panic, or without a thread, only this requester gets no answer.
+pub(crate) fn prepare(
+    reloader: &Reloader,
+    request: ExplainRequest,
+    budgets: Arc<Budgets>,
+    now: SystemTime,
+) -> impl FnOnce() + Send + 'static {
+    let snapshot = reloader.live().current();
+    let upstreams = NumberedUpstreams::clone(reloader.upstreams());
+    let origin = match reloader.path() {
+        Some(path) => path.display().to_string(),
+        None => "the built-in one".to_owned(),
+    };
+    let origin = format!("{origin}, generation {}, in force", snapshot.generation());
+    move || {
+        let subject = Subject::new(&snapshot, upstreams.iter().map(|(_, it)| it));
+        let ExplainQuestion {
+            name,
+            rtype,
+            client,
+        } = request.question();
+        let question = ClientQuestion {
+            name: name.as_ref(),
+            rtype: *rtype,
+            source: *client,
+            transport: Transport::Udp,
+        };
+        let left = |ask: &Forward| {
+            let spender = Spender {
+                rule: ask.rule,
+                group: ask.outcome.group,
+                client: *client,
+            };
+            let spending = spender.spending(snapshot.policy(), ask.permit.name())?;
+            Some(budgets.left(spending, monotonic(), now))
+        };
+        let text = explain_running(question, &subject, &origin, now, &left);
+        request.answer(text);
     }
 }

@@ -1,9 +1,16 @@
-//! The interface between the listeners and the message handler.
+//! The interface between the listeners and the message handler. A panic of the handler ends here.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use dnsgate_core::{
+    dns::Transport,
+    engine::{self, Outcome, Reason},
+};
 
 use super::responder::Responder;
-use dnsgate_core::{dns::Transport, engine::Outcome};
 
 /// One message from a client.
 #[derive(Clone, Copy, Debug)]
@@ -82,4 +89,32 @@ pub(crate) enum ListenerEvent {
     /// A connection was closed because unread replies on all connections exceeded their limit in
     /// bytes and its client had not read for longest.
     ConnectionUnread,
+}
+
+/// The length of the handler's reply in `out`, or of a SERVFAIL if the handler panicked.
+///
+/// The fuzzers look for panics. If they miss one, its sender loses the answer, but the server
+/// continues.
+pub(super) fn answer_catching_panics<H: Handler>(
+    handler: &mut H,
+    message: ClientMessage<'_>,
+    out: &mut [u8],
+    responder: &dyn Responder,
+) -> Option<usize> {
+    // AssertUnwindSafe: `out` is overwritten for every reply, and a handler that implements
+    // `panicked` stays usable after a panic.
+    match catch_unwind(AssertUnwindSafe(|| handler.handle(message, out, responder))) {
+        Ok(len) => len.filter(|&len| len <= out.len()),
+        Err(_) => {
+            // Parsing the packet may have caused the panic and may panic again, and so may
+            // `panicked`. A second panic is caught and ends the handling.
+            let reply = catch_unwind(AssertUnwindSafe(|| {
+                let step = engine::fail(message.packet, message.transport, Reason::Panic, out);
+                let len = step.len();
+                handler.panicked(message, *step.outcome(), out.get(..len).unwrap_or_default());
+                (len > 0).then_some(len)
+            }));
+            reply.ok().flatten()
+        }
+    }
 }

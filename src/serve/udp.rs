@@ -3,7 +3,7 @@
 //! On Linux a worker handles batches (`batched`), with one system call to receive and one to send;
 //! elsewhere it handles single datagrams (`plain`). A thread sleeps in the kernel until a datagram
 //! arrives, with a timeout only to check whether it must stop. Queries that wait for an upstream
-//! run on the same thread (`reactor`). On a wildcard address every reply leaves from the address
+//! run on the same thread (`batched`). On a wildcard address every reply leaves from the address
 //! that the query was sent to, because clients accept no other.
 //!
 //! dnsgate does not queue datagrams: if a worker cannot keep up, they wait in the kernel's buffer,
@@ -14,21 +14,18 @@
 mod batch;
 #[cfg(target_os = "linux")]
 mod batched;
-mod common;
 #[cfg(target_os = "linux")]
 mod kernel_layout;
 #[cfg(any(not(target_os = "linux"), test))]
 mod plain;
-#[cfg(target_os = "linux")]
-mod reactor;
 #[cfg(test)]
 mod tests;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, thread, time::Duration};
 
 use socket2::Socket;
 
-use self::common::STOP_CHECK;
+use dnsgate_core::dns::query::UDP_PAYLOAD;
 
 #[cfg(target_os = "linux")]
 pub(super) use batch::OwnedReturnAddress;
@@ -55,4 +52,37 @@ pub(super) fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     #[cfg(not(target_os = "linux"))]
     let _ = address;
     Ok(())
+}
+
+/// Maximum bytes of a query: the largest size that EDNS clients have announced. A legitimate query
+/// has a name of up to 255 bytes and some options. For longer datagrams, which are truncated, only
+/// the header is handled.
+const QUERY: usize = 4096;
+/// Maximum bytes of a reply: the transport limit that the handler gets.
+const REPLY: usize = UDP_PAYLOAD as usize;
+/// Maximum sleep of a worker before it checks the stop signal. Four wake-ups per second cost almost
+/// nothing and delay shutdown by at most this time.
+const STOP_CHECK: Duration = Duration::from_millis(250);
+/// Datagrams that are still answered after the stop signal: more than a full receive buffer holds,
+/// but bounded if clients keep sending.
+const DRAIN: usize = 8192;
+/// Pause after a socket error that does not concern a datagram, to avoid a busy loop.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// Handles a receive error. Timeouts and errors from ICMP need no action; any other error causes a
+/// pause, to avoid a busy loop.
+fn after_error(error: &io::Error) {
+    use io::ErrorKind as Kind;
+    if !matches!(
+        error.kind(),
+        Kind::WouldBlock
+            | Kind::TimedOut
+            | Kind::Interrupted
+            | Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+    ) {
+        thread::sleep(ERROR_PAUSE);
+    }
 }

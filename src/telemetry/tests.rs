@@ -7,12 +7,13 @@ use std::{
     time::{Instant, UNIX_EPOCH},
 };
 
-use super::*;
 use dnsgate_config::LogQueries;
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
 };
+
+use super::*;
 
 /// A DNS query for `x. A`.
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";

@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use dnsgate_verify::{BYPASS, LITERALS, PROXY_VARIABLES, export::Exporter};
+use dnsgate_verify::{BYPASS, Exporter, LITERALS, PROXY_VARIABLES};
 
 use crate::running::{PROGRAM, Running, SOON, end, free_port, installed, signal, try_get};
 use google::{Authority, Fake};

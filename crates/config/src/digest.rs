@@ -18,8 +18,8 @@ use std::{fmt, time::SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    pem,
     upstream::{ServerAddr, Strategy, Upstream},
+    upstreams::certificate_data,
 };
 use dnsgate_core::{
     dns::{NameRef, Rrset},
@@ -293,7 +293,7 @@ impl InForce<'_> {
         };
         let ca = ca.as_deref().map(|pem| {
             let text = String::from_utf8_lossy(pem);
-            let certificates = pem::certificates(&text).into_iter().map(one);
+            let certificates = certificate_data(&text).into_iter().map(one);
             Record::new("ca").set("certificate", certificates).end()
         });
         record.optional("ca", ca).end()

@@ -313,7 +313,7 @@ impl<'de> Visitor<'de> for WordOr<Mode> {
         if word == "enforce" {
             return Ok(Mode::Enforce);
         }
-        let help = match super::error::nearest(word, ["enforce", "observe"]) {
+        let help = match crate::error::nearest(word, ["enforce", "observe"]) {
             Some("enforce") => "did you mean enforce?",
             _ => "observe needs an upstream, for the queries that would be denied",
         };

@@ -21,31 +21,34 @@
 //! No answer mixes two of these addresses: the services differ by address, so clients would fail
 //! intermittently ([`super::vips`] checks this over the whole configuration).
 
-mod carve;
-mod served;
 mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
-mod zone;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
-pub(super) use carve::{add_carve_outs, is_carved_out};
-pub use served::{Served, Vip};
-pub(super) use served::{addresses, served};
-pub(super) use settings::Settings;
-
-use super::{
+use crate::{
+    builtin,
     error::{Faults, Place},
     parts::{Parts, Source},
     text::shown,
 };
 use dnsgate_core::{
-    dns::Name,
-    policy::{Action, Pattern, Rule, RuleOrigin, TypeSet},
-    zone::Zone,
+    dns::{Name, NameRef, RecordType},
+    policy::{Action, Pattern, Rule, RuleOrigin},
+    zone::{Zone, ZoneBuilder, ZoneError},
 };
+
+use table::elsewhere;
+
+pub use table::{Served, Vip};
+
+pub(super) use settings::Settings;
+pub(super) use table::{addresses, served};
 
 /// The TTL of every record of the preset, in seconds, as in Google's examples.
 pub(super) const TTL: u32 = 300;
@@ -162,7 +165,7 @@ fn child(name: &Name, label: &str) -> Option<Name> {
 /// Adds a zone and its rule for each domain.
 pub(super) fn add(settings: &Settings, parts: &mut Parts, faults: &mut Faults<'_>) {
     for domain in &settings.domains {
-        match zone::build(domain, settings) {
+        match build(domain, settings) {
             Ok(zone) => add_zone(domain, zone, parts),
             Err(errors) => {
                 for error in errors {
@@ -188,20 +191,171 @@ fn add_zone(domain: &Domain, zone: Zone, parts: &mut Parts) {
             .map(|(name, _)| Pattern::Subtree(name.clone())),
     );
     let shown = shown(domain.name.as_ref());
-    let rule = Rule {
-        name: format!("google_apis {shown}").into(),
+    let rule = Rule::new(
+        format!("google_apis {shown}").into(),
         patterns,
-        groups: None,
-        types: TypeSet::ANY,
-        until: None,
-        reason: None,
-        action: Action::Zone(id),
-        deny_with: None,
-        origin: RuleOrigin::Configured,
-    };
+        Action::Zone(id),
+        RuleOrigin::Configured,
+    );
     parts.note_zone(&shown);
     parts.add_rule(
         rule,
         Source::new(format!("google_apis ({shown})"), domain.place),
     );
+}
+
+/// Whether a name is in one of the carved-out subtrees.
+///
+/// Each is a built-in denial. A rule, a zone or an exception for the name or for one below it takes
+/// precedence; without one, the denial explains what to do, instead of a wrong address:
+///
+/// - `p.googleapis.com`: names of Private Service Connect endpoints, each with its own address.
+/// - `rep.googleapis.com`, including `p.rep.googleapis.com`: regional endpoints, which the virtual
+///   addresses do not serve.
+/// - `private.googleapis.com` and `restricted.googleapis.com` if the preset does not use them: a
+///   name must not have the address of the other one.
+pub(crate) fn is_carved_out(name: &Name) -> bool {
+    elsewhere()
+        .filter_map(|(subtree, _)| subtree.parse::<Name>().ok())
+        .any(|subtree| name.as_ref().is_within(subtree.as_ref()))
+}
+
+/// Adds the denials if the preset has googleapis.com.
+pub(crate) fn add_carve_outs(settings: &Settings, parts: &mut Parts) {
+    let Some(domain) = settings.domain(GOOGLEAPIS) else {
+        return;
+    };
+    for (subtree, reason) in elsewhere() {
+        add_carve_out(parts, subtree, Pattern::Subtree, reason);
+    }
+    for shared in Shared::ALL {
+        let is_target = settings.main == Target::Shared(shared)
+            || domain.except.iter().any(|&(_, other)| other == shared);
+        if !is_target {
+            let name = format!("{}.{GOOGLEAPIS}", shared.label());
+            let reason = "google_apis.vip is another one; services that need this one go under google_apis.except";
+            add_carve_out(parts, &name, Pattern::Exact, reason);
+        }
+    }
+}
+
+fn add_carve_out(parts: &mut Parts, name: &str, pattern: fn(Name) -> Pattern, reason: &str) {
+    let Ok(owner) = name.parse() else { return };
+    let rule = Rule {
+        reason: Some(reason.into()),
+        ..Rule::new(
+            builtin::label(name),
+            vec![pattern(owner)],
+            Action::Deny,
+            RuleOrigin::BuiltIn,
+        )
+    };
+    parts.add_rule(rule, Source::built_in());
+}
+
+/// Builds the zone.
+fn build(domain: &Domain, settings: &Settings) -> Result<Zone, Vec<ZoneError>> {
+    let mut records = Records {
+        builder: ZoneBuilder::new(domain.name.clone()).with_default_soa(),
+        errors: Vec::new(),
+        ipv6: settings.ipv6,
+    };
+    let main = domain.target(&domain.name, settings);
+    let named = |target: &Target| match target {
+        // The addresses have names here, so an answer shows which one it uses.
+        Target::Shared(shared) if is_googleapis(domain) => child(&domain.name, shared.label()),
+        _ => None,
+    };
+    let home = named(&main).unwrap_or_else(|| domain.name.clone());
+    records.addresses(&home, &main);
+    if domain.form != Form::Exact {
+        records.alias_below(&domain.name, &home);
+    }
+    let mut done = BTreeSet::from([home.clone()]);
+    for name in points(domain) {
+        let target = domain.target(&name, settings);
+        // The owner of the addresses: the default destination, or the name of the other address, or else the name itself.
+        let owner = match target == main {
+            true => home.clone(),
+            false => named(&target).unwrap_or_else(|| name.clone()),
+        };
+        if done.insert(owner.clone()) {
+            records.addresses(&owner, &target);
+        }
+        if owner != name {
+            records.alias(&name, &owner);
+        }
+        records.alias_below(&name, &owner);
+    }
+    if !records.errors.is_empty() {
+        return Err(records.errors);
+    }
+    records.builder.finish()
+}
+
+/// The exceptions, and the names between them and the domain. These names exist, so the domain's wildcard does not
+/// cover them (RFC 4592), and they need records of their own.
+fn points(domain: &Domain) -> BTreeSet<Name> {
+    let with_above = |(name, _): &(Name, Shared)| {
+        let above: Vec<Name> = above(name, &domain.name)
+            .map(|name| name.to_name())
+            .collect();
+        above.into_iter().chain([name.clone()])
+    };
+    domain.except.iter().flat_map(with_above).collect()
+}
+
+/// The names above `name` and below `domain`.
+fn above<'n>(name: &'n Name, domain: &Name) -> impl Iterator<Item = NameRef<'n>> {
+    let mut at = name.as_ref().parent();
+    let most = name
+        .as_ref()
+        .label_count()
+        .saturating_sub(domain.as_ref().label_count() + 1);
+    std::iter::from_fn(move || {
+        let current = at?;
+        at = current.parent();
+        Some(current)
+    })
+    .take(most)
+}
+
+/// The records so far, and the errors of the zone.
+struct Records {
+    builder: ZoneBuilder,
+    errors: Vec<ZoneError>,
+    ipv6: bool,
+}
+
+impl Records {
+    fn addresses(&mut self, owner: &Name, target: &Target) {
+        let (v4, v6) = match target {
+            Target::Shared(shared) => (shared.v4().to_vec(), Some(shared.v6())),
+            Target::Psc(addresses) => (addresses.clone(), None),
+        };
+        let v6 = v6.filter(|_| self.ipv6).map(IpAddr::from);
+        for address in v4.into_iter().map(IpAddr::from).chain(v6) {
+            match address {
+                IpAddr::V4(v4) => self.add(owner, RecordType::A, &v4.octets()),
+                IpAddr::V6(v6) => self.add(owner, RecordType::AAAA, &v6.octets()),
+            }
+        }
+    }
+
+    fn alias(&mut self, owner: &Name, target: &Name) {
+        self.add(owner, RecordType::CNAME, target.as_ref().wire());
+    }
+
+    /// Makes every name below `owner` that does not exist an alias of `target`.
+    fn alias_below(&mut self, owner: &Name, target: &Name) {
+        if let Some(wildcard) = child(owner, "*") {
+            self.alias(&wildcard, target);
+        }
+    }
+
+    fn add(&mut self, owner: &Name, rtype: RecordType, rdata: &[u8]) {
+        if let Err(error) = self.builder.add(owner.as_ref(), TTL, rtype, rdata) {
+            self.errors.push(error);
+        }
+    }
 }

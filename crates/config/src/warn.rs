@@ -1,31 +1,36 @@
 //! Warnings: things that a valid configuration does and that may be unintended.
 
-use std::time::{Duration, SystemTime};
+mod cloud_dns;
+mod preset;
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, SystemTime},
+};
 
 use jiff::Timestamp;
 
-use super::{
+use crate::{
     error::{Faults, MAX_NOTICES, Notice},
-    file::File,
+    file::{File, Mode, UpstreamEntry},
+    given::NamedEntry,
     google::Settings,
     groups::Groups,
     parts::{Parts, Source},
+    upstream::Upstream,
 };
 use dnsgate_core::{
-    policy::{DenyWith, Policy},
+    dns::Rrset,
+    policy::{
+        Action, AnswerRanges, DenyWith, Forwarding, GroupSet, Policy, Ranges, Rule, RuleId,
+        RuleOrigin,
+    },
     zone::Zone,
 };
 
-mod cloud_dns;
-mod own_data;
-mod preset;
-mod suffixes;
-mod unused;
-
-pub(super) use own_data::own_data;
+use crate::suffix::suffixes;
 use preset::preset;
-use suffixes::suffixes;
-use unused::upstreams;
 
 /// A rule that expires within this span causes a warning: two weeks are enough to ask for an
 /// extension.
@@ -103,7 +108,7 @@ pub(super) fn of_parts(
 
 /// Rules that never apply, because others take precedence for all their questions.
 pub(super) fn shadowed(policy: &Policy, sources: &[Source], faults: &Faults<'_>) -> Vec<Notice> {
-    let source = |id: dnsgate_core::policy::RuleId| sources.get(id.0 as usize);
+    let source = |id: RuleId| sources.get(id.0 as usize);
     let notice = |shadowed: dnsgate_core::policy::Shadowed| {
         let (rule, by) = (source(shadowed.rule)?, source(shadowed.by)?);
         let elsewhere = match by.place.line {
@@ -153,4 +158,143 @@ fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice>
         ))
     });
     warned.take(MAX_NOTICES).collect()
+}
+
+/// The metadata server of Compute Engine, which is also the name server of its machines.
+const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+
+/// The warnings about upstreams and the mode.
+pub(crate) fn upstreams(file: &File, faults: &Faults<'_>) -> Vec<Notice> {
+    let observed = match file.mode.value() {
+        Some(Mode::Observe(upstream)) => Some(upstream),
+        Some(Mode::Enforce) | None => None,
+    };
+    let forwarded = file.rules.values().filter_map(|rule| rule.forward.as_ref());
+    let used: HashSet<_> = forwarded.chain(observed).map(|name| &name.value).collect();
+    let entries = file.upstreams.entries();
+    let unused = entries
+        .iter()
+        .filter(|entry| !used.contains(&entry.name.value))
+        .map(|entry| unused(entry, faults));
+    let metadata = entries.iter().flat_map(|entry| metadata(entry, faults));
+    let observed = observed.map(|upstream| {
+        let message = format!(
+            "mode observe denies nothing: what no rule allows is forwarded to `{}` and recorded",
+            upstream.value.0
+        );
+        let help = "mode: enforce, once the rules allow what is needed".to_owned();
+        faults.warning(upstream.place, message, Some(help))
+    });
+    let all = observed.into_iter().chain(metadata).chain(unused);
+    all.take(MAX_NOTICES).collect()
+}
+
+fn unused(entry: &NamedEntry<UpstreamEntry>, faults: &Faults<'_>) -> Notice {
+    let name = &entry.name.value.0;
+    faults.warning(
+        entry.name.place,
+        format!("no rule forwards to upstream `{name}`"),
+        Some(format!("write a rule with forward: {name}, or remove it")),
+    )
+}
+
+/// Servers that may forward queries back to dnsgate.
+fn metadata<'f>(
+    entry: &'f NamedEntry<UpstreamEntry>,
+    faults: &'f Faults<'_>,
+) -> impl Iterator<Item = Notice> + 'f {
+    let servers = entry.servers.iter().flat_map(|servers| &servers.value);
+    servers
+        .filter(|server| server.value.address().ip() == METADATA)
+        .map(|server| {
+            faults.warning(
+                server.place,
+                format!("{METADATA} is the metadata server: where an outbound server policy of this VPC names dnsgate, it forwards every question back to dnsgate, in a circle"),
+                Some("ask a resolver that no server policy governs, such as tls://8.8.8.8#dns.google; or leave it where there is no such policy".to_owned()),
+            )
+        })
+}
+
+/// The most own addresses checked: each is compared with every rule's ranges, and a missing warning is
+/// better than a slow `check`.
+const MAX_LOOKED_AT: usize = 1_000;
+
+/// An address of our own data, with its source.
+struct Own<'p> {
+    address: IpAddr,
+    source: &'p Source,
+    groups: Option<GroupSet>,
+}
+
+/// One warning, about the first such rule; after its fix the next one is reported. Only rules for
+/// internal names are checked, as judged by their upstream's address or their own ranges. An external
+/// name should never be an alias of an internal one: the ranges exist to deny that.
+pub(crate) fn own_data(
+    policy: &Policy,
+    parts: &Parts,
+    upstreams: &[Upstream],
+    faults: &Faults<'_>,
+) -> Option<Notice> {
+    let own: Vec<Own<'_>> = own(policy, parts).take(MAX_LOOKED_AT).collect();
+    let public = Ranges::public();
+    let forwarding = (0..).map(RuleId).zip(policy.rules());
+    let mut forwarding = forwarding.filter(|(_, rule)| match &rule.action {
+        Action::Forward(forwarding) => is_inside(forwarding, upstreams, &public),
+        Action::Zone(_) | Action::Answer(_) | Action::Deny => false,
+    });
+    forwarding.find_map(|(id, rule)| {
+        let ranges = policy.ranges_of(id);
+        let out = own.iter().find(|own| {
+            let meet = match (rule.groups, own.groups) {
+                (Some(one), Some(other)) => one.intersects(other),
+                _ => true,
+            };
+            meet && !ranges.allow(own.address)
+        })?;
+        let source = parts.source(id)?;
+        let message = format!(
+            "{}: its ranges hold to the end of a chain of aliases, so an alias into {}, which has {}, is denied",
+            source.what, out.source.what, out.address
+        );
+        let help = "to allow such aliases, list the addresses in the rule, such as addresses: [10.0.0.0/8]";
+        Some(faults.warning(source.place, message, Some(help.to_owned())))
+    })
+}
+
+/// Whether the names of a rule seem to be internal.
+fn is_inside(forwarding: &Forwarding, upstreams: &[Upstream], public: &Ranges) -> bool {
+    let lists = match &forwarding.answers {
+        AnswerRanges::Public => false,
+        AnswerRanges::Within(nets) => nets.iter().any(|net| !public.allow(net.addr())),
+    };
+    let upstream = upstreams.get(usize::from(forwarding.upstream.0));
+    let servers = upstream.iter().flat_map(|upstream| &upstream.servers);
+    lists
+        || servers
+            .map(|server| server.address().ip())
+            .any(|ip| !public.allow(ip))
+}
+
+/// The addresses in the file's zones and rules.
+fn own<'p>(policy: &'p Policy, parts: &'p Parts) -> impl Iterator<Item = Own<'p>> {
+    let rules = policy.rules().iter().zip(&parts.sources);
+    let rules = rules.filter(|(rule, _)| rule.origin == RuleOrigin::Configured);
+    rules.flat_map(|(rule, source)| {
+        addresses(rule, parts).map(move |address| Own {
+            address,
+            source,
+            groups: rule.groups,
+        })
+    })
+}
+
+fn addresses<'p>(rule: &'p Rule, parts: &'p Parts) -> Box<dyn Iterator<Item = IpAddr> + 'p> {
+    match &rule.action {
+        Action::Zone(id) => {
+            let sets = parts.zone(*id).into_iter().flat_map(|zone| zone.rrsets());
+            Box::new(sets.flat_map(|(_, set)| set.addresses()))
+        }
+        Action::Answer(sets) => Box::new(sets.iter().flat_map(Rrset::addresses)),
+        Action::Forward(_) | Action::Deny => Box::new(std::iter::empty()),
+    }
 }

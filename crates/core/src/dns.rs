@@ -9,8 +9,6 @@
 //! which order steps run (`engine`). It has no socket, clock or metric.
 
 pub mod code;
-pub mod edns;
-mod fault;
 pub mod name;
 pub mod query;
 pub mod reply;
@@ -21,10 +19,10 @@ pub mod tree;
 pub mod upstream_query;
 
 pub use code::{Ede, Rcode};
-pub use fault::ServerFault;
 pub use name::{Name, NameBuf, NameError, NameRef};
 pub use query::{Malformed, Query};
 pub use reply::ReplyWriter;
+pub use response::ServerFault;
 pub use response::{Failure, Response};
 pub use rrset::{Rrset, RrsetError};
 pub use rtype::RecordType;

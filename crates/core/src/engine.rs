@@ -27,38 +27,29 @@
 use crate::{
     dns::{
         Malformed, Query, Rcode, ReplyWriter, Transport,
-        edns::{UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
-        query::CLASS_IN,
+        query::{CLASS_IN, UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
     },
     policy::{Verdict, probe_token},
 };
 
 mod answer;
-mod chain;
 mod conclude;
-mod context;
-mod deny;
 mod filter;
 mod forward;
 mod incomplete;
 pub mod outcome;
 mod query_run;
 mod rate;
-mod rejection;
 pub mod snapshot;
-mod step;
 #[cfg(test)]
 mod tests;
-mod upstream_result;
 
 pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
-pub use context::{CacheView, Client, Context};
+pub use incomplete::FilterCheck;
 pub use outcome::{Ending, Outcome, Reason};
+pub use query_run::{CacheView, Client, Context, FollowUp, Forward, Step, UpstreamResult};
 pub use rate::{RATE_BUCKETS, RateLimit, RateLimiter, RateVerdict};
-pub use rejection::FilterCheck;
 pub use snapshot::{Partition, Snapshot};
-pub use step::{FollowUp, Forward, Step};
-pub use upstream_result::UpstreamResult;
 
 use query_run::QueryRun;
 
@@ -133,7 +124,7 @@ pub fn resume(
     }
     let Some(group) = group else {
         let denial = policy.deny_unknown_client();
-        return deny::deny(query, context.snapshot, denial, writer, outcome);
+        return conclude::deny(query, context.snapshot, denial, writer, outcome);
     };
     outcome.group = Some(group);
     let run = QueryRun {
@@ -143,7 +134,7 @@ pub fn resume(
         results,
     };
     match run.decide(query.name(), query.qtype()) {
-        Verdict::Deny(denial) => deny::deny(query, context.snapshot, denial, writer, outcome),
+        Verdict::Deny(denial) => conclude::deny(query, context.snapshot, denial, writer, outcome),
         verdict => run.answer(verdict, writer, outcome),
     }
 }

@@ -29,26 +29,23 @@ mod clients;
 pub mod conflict;
 mod decide;
 mod denial_text;
-mod disposition;
 mod embedded;
 mod explain;
+mod index_builder;
 mod name_index;
 pub mod pattern;
 mod permit;
 mod ranges;
 pub mod rule;
 mod rule_budget;
-mod rule_ranges;
 mod shadow;
 mod spans;
 mod special;
 #[cfg(test)]
 mod tests;
-mod ties;
 mod verdict;
 
 pub use conflict::Conflict;
-pub use disposition::Disposition;
 pub use explain::{Candidate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Grant, Permit, QueryBits, probe_token};
@@ -61,12 +58,12 @@ pub use rule_budget::{Budget, BudgetParty, OverBudget};
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
-pub use verdict::{Denial, DenialReason, Verdict, ZoneId};
+pub use verdict::{Denial, DenialReason, Disposition, Verdict, ZoneId};
 
 use clients::ClientSet;
 use denial_text::DenialTexts;
 pub use name_index::NameIndex;
-use rule_ranges::RuleRanges;
+use ranges::RuleRanges;
 
 /// The text of a denial for a client in no group.
 const UNKNOWN_CLIENT: &str = "client is in no group";

@@ -5,12 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::{
     answer::{Answer, listed},
     check::{BypassWay, Endpoint},
-    fault::ProbeFault,
-    https::HttpResponse,
     listing::{Listing, Unlisted},
     report::{CheckResult, Finding},
     resolver::ServerAnswer,
 };
+use crate::transport::{HttpResponse, ProbeFault};
 use dnsgate_config::Vip;
 use dnsgate_core::dns::{Rcode, RecordType};
 

@@ -35,12 +35,7 @@
 )]
 
 mod answer;
-mod bucket;
 mod check;
-mod connect;
-pub mod export;
-mod fault;
-mod https;
 mod judge;
 mod listing;
 mod machine;
@@ -52,17 +47,15 @@ mod resolver;
 mod run;
 #[cfg(test)]
 mod testing;
-mod tls;
-mod udp;
+mod transport;
 
-pub use bucket::{BadBucket, Bucket};
-pub use check::{BadEndpoint, EgressCheck, Endpoint};
+pub use check::{BadBucket, BadEndpoint, Bucket, EgressCheck, Endpoint};
 
 pub use machine::{Machine, PROXY_VARIABLES, own_addresses};
 pub use plan::{BYPASS, LITERALS, VerifyPlan, checks, not_tried};
 pub use probe::{Ports, Probe};
-pub use report::{CheckResult, Finding, VerifyReport};
+pub use report::{CheckResult, Exporter, Finding, VerifyReport};
 pub use resolv_conf::{Difference, HostsLine, ResolvConf, Surroundings, hosts, resolv_conf};
 pub use resolver::Resolver;
 pub use run::run;
-pub use tls::{Roots, RootsError, TrustedRoots};
+pub use transport::{Roots, RootsError, TrustedRoots};

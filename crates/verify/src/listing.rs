@@ -11,13 +11,10 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{
-    bucket::Bucket,
-    connect::connect_any,
-    fault::ProbeFault,
-    https::{self, Get, HttpResponse},
-    probe::Probe,
-};
+use super::probe::Probe;
+use crate::check::Bucket;
+use crate::transport::connect_any;
+use crate::transport::{self, Get, HttpResponse, ProbeFault};
 use dnsgate_core::dns::Name;
 
 /// The host of the JSON API, also the name in its certificate.
@@ -180,7 +177,7 @@ async fn try_page(path: &str, token: &str, probe: &Probe) -> Result<ListingPage,
         header: Some(("authorization", &bearer)),
         most: MAX_PAGE,
     };
-    let (response, body) = https::get(stream, get, probe.timeout)
+    let (response, body) = transport::get(stream, get, probe.timeout)
         .await
         .map_err(Unlisted::Fault)?;
     read_page(&response, body.as_ref())
@@ -222,7 +219,7 @@ async fn token(probe: &Probe) -> Result<String, Unlisted> {
         header: Some(("metadata-flavor", "Google")),
         most: MAX_TOKEN,
     };
-    let (response, body) = https::get(stream, get, probe.timeout)
+    let (response, body) = transport::get(stream, get, probe.timeout)
         .await
         .map_err(failed)?;
     let value = body.and_then(|body| serde_json::from_slice::<Value>(&body).ok());

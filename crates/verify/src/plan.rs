@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    bucket::Bucket,
     check::{BypassWay, EgressCheck, Endpoint, Host, shown},
     machine::Machine,
 };
+use crate::check::Bucket;
 use dnsgate_config::{Config, Served};
 use dnsgate_core::{
     dns::{Name, RecordType},

@@ -5,15 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
-use super::{
-    check::shown,
-    connect::connect_any,
-    fault::ProbeFault,
-    https::{self, Get, HttpResponse},
-    machine::Machine,
-    resolver::Resolver,
-    tls::Roots,
-};
+use super::{check::shown, machine::Machine, resolver::Resolver};
+use crate::transport::connect_any;
+use crate::transport::{self, Get, HttpResponse, ProbeFault, Roots};
 use dnsgate_core::dns::Name;
 
 /// The most bytes of a response body if only the status matters.
@@ -86,7 +80,7 @@ impl Probe {
             header: None,
             most: MAX_BODY,
         };
-        let (response, _) = https::get(stream, get, self.timeout).await?;
+        let (response, _) = transport::get(stream, get, self.timeout).await?;
         Ok(response)
     }
 

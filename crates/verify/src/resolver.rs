@@ -17,12 +17,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    answer::Answer,
-    connect::connect,
-    fault::{ProbeFault, fault_of},
-    udp,
-};
+use super::answer::Answer;
+use crate::transport::connect;
+use crate::transport::{self, ProbeFault, fault_of};
 use dnsgate_core::dns::{Name, RecordType, upstream_query};
 
 /// How often a datagram is sent, because one may be lost.
@@ -137,7 +134,7 @@ async fn exchange(
     query: &[u8],
     patience: Duration,
 ) -> Result<Vec<u8>, ProbeFault> {
-    let socket = udp::socket(server).await?;
+    let socket = transport::socket(server).await?;
     let mut reply = vec![0; LARGEST_REPLY];
     for _ in 0..SENDINGS {
         let refused = |error| fault_of("DNS", &error);

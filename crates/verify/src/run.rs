@@ -6,16 +6,15 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     check::{BypassWay, EgressCheck, Endpoint, Host, shown},
-    connect::connect,
-    fault::ProbeFault,
     judge::{self, ConnectAttempt},
     listing::{self, HOST},
     plan::not_tried,
     probe::Probe,
     report::{CheckResult, Finding, VerifyReport},
     resolver::ServerAnswer,
-    udp::{self, Datagram},
 };
+use crate::transport::connect;
+use crate::transport::{self, Datagram, ProbeFault};
 use dnsgate_core::dns::{Name, RecordType};
 
 /// The most checks in progress at a time: more than a run usually has, and few enough for any limit
@@ -191,7 +190,7 @@ impl Probe {
         };
         let to = SocketAddr::new(address, port);
         match datagram {
-            Some(datagram) => udp::answered(to, datagram, self.timeout).await,
+            Some(datagram) => transport::answered(to, datagram, self.timeout).await,
             None => connect(to, self.timeout).await.map(drop),
         }
     }

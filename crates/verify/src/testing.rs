@@ -2,7 +2,8 @@
 
 use std::{net::IpAddr, path::Path};
 
-use super::{answer::Answer, fault::ProbeFault};
+use super::answer::Answer;
+use crate::transport::ProbeFault;
 use dnsgate_config::{Config, Vip};
 use dnsgate_core::dns::Name;
 

@@ -16,10 +16,8 @@ use std::{
     time::SystemTime,
 };
 
-use super::{
-    answer,
-    ask::{ClientQuestion, Decided, ForwardedTo, Subject, ask, rule_of},
-};
+use super::ask::{ClientQuestion, Decided, ForwardedTo, Subject, ask, rule_of};
+use crate::ask;
 use dnsgate_core::{
     dns::{Name, RecordType, Transport},
     engine::Reason,
@@ -302,9 +300,9 @@ fn told(seen: &Decided, subject: &Subject<'_>) -> String {
 
 /// The records of both answers as text, if they differ.
 fn other_records(old: &Decided, new: &Decided) -> Option<(String, String)> {
-    let (old, new) = (answer::records(&old.reply), answer::records(&new.reply));
-    let differ = !answer::are_same(&old, &new);
-    differ.then(|| (answer::shown(&old), answer::shown(&new)))
+    let (old, new) = (ask::records(&old.reply), ask::records(&new.reply));
+    let differ = !ask::are_same(&old, &new);
+    differ.then(|| (ask::shown(&old), ask::shown(&new)))
 }
 
 /// Whether both ask for the same name with the same limits on the answer. Upstreams are compared

@@ -1,17 +1,25 @@
 //! Explains the decision about a question. The engine decides, as in the server; this module only
-//! describes the decision.
+//! describes the decision, the upstream of a forwarded question, and the reply in the format of dig.
+
+mod tally;
 
 use std::{fmt::Write as _, net::IpAddr, time::SystemTime};
 
-use super::ask::{ClientQuestion, Subject, packet, rule_of};
-use dnsgate_core::{
-    engine::{self, Client, Context, Ending, Forward, GroupId, Outcome, Policy, Reason, Step},
-    policy::{Action, Candidate, Disposition, Pattern},
+use hickory_proto::{
+    op::Message,
+    rr::{Record, rdata::opt::EdnsOption},
 };
 
-mod dig;
-mod forward;
-mod tally;
+use crate::ask::{ClientQuestion, Subject, packet, rule_of};
+use dnsgate_config::{Strategy, described_budget};
+use dnsgate_core::{
+    dns::{Ede, Rcode},
+    engine::{self, Client, Context, Ending, Forward, GroupId, Outcome, Policy, Reason, Step},
+    policy::{
+        Action, AnswerRanges, Budget, Candidate, CnameMode, Disposition, Forwarding, OverBudget,
+        Pattern, Verdict,
+    },
+};
 
 pub use tally::VerdictTally;
 
@@ -74,7 +82,7 @@ pub fn explain_running(
         say("nearest", &near);
     }
     if let Step::Forward(ask) = &step {
-        for (what, said) in forward::lines(ask, subject, now) {
+        for (what, said) in lines(ask, subject, now) {
             say(what, &said);
         }
         if let Some(left) = left(ask) {
@@ -83,7 +91,7 @@ pub fn explain_running(
     }
     text.push('\n');
     match step {
-        Step::Reply { len, .. } => text.push_str(&dig::text(reply.get(..len).unwrap_or_default())),
+        Step::Reply { len, .. } => text.push_str(&dig(reply.get(..len).unwrap_or_default())),
         Step::Drop(..) => {
             text.push_str(";; no reply is sent: the client waits until it times out\n")
         }
@@ -238,4 +246,134 @@ fn verdict_line(subject: &Subject<'_>, outcome: &Outcome) -> String {
         }
         (reason, _) => reason.as_str().to_owned(),
     }
+}
+
+/// The text of a reply in wire form; one line of explanation if it cannot be decoded.
+fn dig(reply: &[u8]) -> String {
+    match Message::from_vec(reply) {
+        Ok(message) => of_message(&message),
+        Err(error) => format!(";; the reply cannot be decoded: {error}\n"),
+    }
+}
+
+fn of_message(message: &Message) -> String {
+    let mut text = String::new();
+    let flags = [
+        ("aa", message.authoritative),
+        ("tc", message.truncation),
+        ("rd", message.recursion_desired),
+        ("ra", message.recursion_available),
+        ("cd", message.checking_disabled),
+    ];
+    let flags: String = flags
+        .iter()
+        .filter(|(_, set)| *set)
+        .map(|(name, _)| format!(" {name}"))
+        .collect();
+    let number = u16::from(message.response_code);
+    let status = Rcode::ALL
+        .into_iter()
+        .find(|rcode| rcode.number() == number)
+        .map_or("?", Rcode::as_str);
+    let _ = writeln!(text, ";; status: {status}, flags: qr{flags}");
+    for option in message.edns.iter().flat_map(|edns| edns.options().as_ref()) {
+        if let (15, EdnsOption::Unknown(_, data)) = (u16::from(option.0), &option.1) {
+            let _ = writeln!(text, ";; {}", extended_error(data));
+        }
+    }
+    section(&mut text, "ANSWER", &message.answers);
+    section(&mut text, "AUTHORITY", &message.authorities);
+    section(&mut text, "ADDITIONAL", &message.additionals);
+    text
+}
+
+fn section(text: &mut String, title: &str, records: &[Record]) {
+    if records.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n;; {title} SECTION:");
+    for record in records {
+        let _ = writeln!(text, "{record}");
+    }
+}
+
+/// The option data of an extended DNS error: two bytes of code, then text (RFC 8914 section 2).
+fn extended_error(data: &[u8]) -> String {
+    let (code, reason) = data.split_at_checked(2).unwrap_or((data, &[]));
+    let number = code
+        .iter()
+        .fold(0u16, |number, &byte| number << 8 | u16::from(byte));
+    let known = [Ede::Blocked, Ede::Filtered, Ede::Prohibited]
+        .into_iter()
+        .find(|ede| ede.number() == number);
+    let name = known.map_or_else(String::new, |ede| format!(" ({ede:?})"));
+    format!("EDE: {number}{name}: {}", String::from_utf8_lossy(reason))
+}
+
+/// The lines of the description, each with its heading.
+fn lines(ask: &Forward, subject: &Subject<'_>, now: SystemTime) -> Vec<(&'static str, String)> {
+    let (permit, policy) = (&ask.permit, subject.snapshot.policy());
+    let verdict = ask
+        .outcome
+        .group
+        .map(|group| policy.decide(group, permit.name(), permit.qtype(), now));
+    let mut lines = vec![("upstream", servers(ask, subject))];
+    let Some(Verdict::Forward(grant)) = verdict else {
+        return lines;
+    };
+    lines.push(("answers", answers(grant.forwarding())));
+    lines.push(("aliases", aliases(grant.forwarding())));
+    let rule = grant.rule().and_then(|id| policy.rule(id));
+    if let Some(rule) = rule.filter(|_| !grant.is_observed()) {
+        lines.push(("types", rule.types.to_string()));
+        lines.push(("budget", budget(grant.forwarding().budget.as_ref())));
+    }
+    lines
+}
+
+fn servers(ask: &Forward, subject: &Subject<'_>) -> String {
+    let id = ask.permit.upstream();
+    let name = subject.name_of(id);
+    let Some(upstream) = subject.upstream(id) else {
+        return name.to_owned();
+    };
+    let servers: Vec<_> = upstream.servers.iter().map(ToString::to_string).collect();
+    let order = match upstream.strategy {
+        _ if servers.len() < 2 => "",
+        Strategy::Fastest => ", the fastest first",
+        Strategy::Ordered => ", in this order",
+        Strategy::Spread => ", each in turn",
+    };
+    format!("{name}: {}{order}", servers.join(" "))
+}
+
+/// How much may leave, and what happens beyond it.
+fn budget(budget: Option<&Budget>) -> String {
+    let Some(budget) = budget else {
+        return "none: any number of names may be asked for".to_owned();
+    };
+    let over = match budget.over {
+        OverBudget::Report => "more is reported",
+        OverBudget::Deny => "more is denied",
+    };
+    format!("{}; {over}", described_budget(budget))
+}
+
+/// The addresses that the reply may contain.
+fn answers(forwarding: &Forwarding) -> String {
+    let addresses = match &forwarding.answers {
+        AnswerRanges::Public => "public addresses only".to_owned(),
+        within => format!("addresses within {within} only"),
+    };
+    format!("{addresses}, along the whole alias chain, whoever answers")
+}
+
+/// The names to which its aliases may lead.
+fn aliases(forwarding: &Forwarding) -> String {
+    let mode = forwarding.cname.as_str();
+    let to = match forwarding.cname {
+        CnameMode::Any => "to every name that no rule denies",
+        CnameMode::Allowed => "to allowed names only",
+    };
+    format!("{to} (cname: {mode})")
 }

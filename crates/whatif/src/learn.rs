@@ -1,6 +1,7 @@
-//! Proposes rules that would allow the questions that a dnsgate in mode observe has recorded.
+//! Proposes rules that would allow the questions that a dnsgate in mode observe has recorded, or that query logs hold.
 //!
 //! ```text
+//!   logs ─▶ asked, counted ─▶ needed, without noise ─▶ page
 //!   page ─▶ wanted, by the configuration ─┬─▶ rules ─▶ YAML
 //!                                         └─▶ what is not allowed, and why, as comments
 //! ```
@@ -8,6 +9,8 @@
 //! The text is a proposal for a person to review. It allows as little as it can while staying readable, and overrides
 //! no denial of the configuration.
 
+mod asked;
+mod needed;
 mod observed;
 mod rules;
 mod subtrees;
@@ -16,6 +19,8 @@ mod tests;
 mod wanted;
 mod yaml;
 
+pub use asked::{AskedNames, GroupBy};
+pub use needed::{LeftOut, LogSelection, log_page};
 pub use observed::{ObservedPage, ObservedPageError, is_label};
 pub use wanted::ExistingPolicy;
 

@@ -7,7 +7,6 @@
 //! | `diff` | finds the questions that two configurations treat differently |
 //! | `explain` | explains the answer to a question; `explain/tally` for a whole query log |
 //! | `learn` | proposes rules for the names that mode observe has recorded |
-//! | `query_log` | reads the questions of a query log, for `diff` and `explain` |
 //! | `words` | wording that several outputs share |
 //! | `answer` | decodes the records of a reply, without the code that wrote them |
 //!
@@ -31,13 +30,11 @@
     )
 )]
 
-mod answer;
 mod ask;
 pub mod diff;
 pub mod explain;
 pub mod learn;
 mod policy_tests;
-pub mod query_log;
 mod words;
 
 pub use ask::{ClientQuestion, Subject, snapshot};

@@ -2,10 +2,8 @@
 
 use std::{fmt, time::SystemTime};
 
-use super::{
-    answer,
-    ask::{ClientQuestion, Decided, Subject, ask, rule_of},
-};
+use super::ask::{ClientQuestion, Decided, Subject, ask, rule_of};
+use crate::ask;
 use dnsgate_config::{Case, ReplyCode, Unquoted};
 
 /// The most failures printed at a start or a reload; further ones are counted.
@@ -115,12 +113,12 @@ fn failure(case: &Case, seen: &Decided, subject: &Subject<'_>) -> Option<String>
 }
 
 fn of_records(case: &Case, seen: &Decided, differ: &mut Differences) {
-    let records = answer::records(&seen.reply);
+    let records = ask::records(&seen.reply);
     let expect = &case.expect;
     let before = differ.wanted.len();
     for wanted in &expect.contains {
         let zone = &wanted.record;
-        let is = |own: &answer::AnswerRecord| own.is(&zone.owner, zone.rtype, &zone.rdata);
+        let is = |own: &ask::AnswerRecord| own.is(&zone.owner, zone.rtype, &zone.rdata);
         if !records.iter().any(is) {
             differ.wanted.push(format!("record {}", wanted.text));
         }
@@ -128,7 +126,7 @@ fn of_records(case: &Case, seen: &Decided, differ: &mut Differences) {
     if !expect.within.is_empty() {
         let mut addresses = records
             .iter()
-            .filter_map(answer::AnswerRecord::address)
+            .filter_map(ask::AnswerRecord::address)
             .peekable();
         let some = addresses.peek().is_some();
         let lies_within = |address| expect.within.iter().any(|net| net.contains(&address));
@@ -141,7 +139,7 @@ fn of_records(case: &Case, seen: &Decided, differ: &mut Differences) {
     if differ.wanted.len() > before {
         differ.seen.push(match seen.asks {
             Some(_) => UPSTREAMS.to_owned(),
-            None => answer::shown(&records),
+            None => ask::shown(&records),
         });
     }
 }

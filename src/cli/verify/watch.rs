@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{VerifyArgs, print, round};
 use crate::admin;
-use dnsgate_verify::export::Exporter;
+use dnsgate_verify::Exporter;
 
 /// Repeats the checks until a signal arrives. The signal is not an error: the output and the metrics
 /// contain the results of the rounds.

@@ -22,7 +22,6 @@ use tokio::{
 
 use super::{
     super::{
-        catch_panic,
         handler::{ClientMessage, Handler, ListenerEvent},
         responder::{DetachedResponder, Responder},
         stop_signal::StopSignal,
@@ -33,6 +32,7 @@ use super::{
     tcp_worker::{HandlerState, TcpWorker},
     unread::Unread,
 };
+use crate::serve::handler;
 use dnsgate_core::dns::Transport;
 
 /// Read-ahead in bytes: enough to read a query and its length, and most pipelines, in one system
@@ -205,7 +205,7 @@ fn answer<H: Handler>(
         source,
         transport: Transport::Tcp,
     };
-    let len = catch_panic::answer(handler, message, out, responder);
+    let len = handler::answer_catching_panics(handler, message, out, responder);
     handler.end_batch();
     let reply = out.get(..len?)?;
     // There is at most one such reply: it is written or stuck before the next query is read.

@@ -18,6 +18,9 @@
     reason = "the standard library has no way to receive or send several datagrams at once"
 )]
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     cell::UnsafeCell,
     io,
@@ -33,7 +36,7 @@ use socket2::Socket;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    common::{QUERY, REPLY},
+    QUERY, REPLY,
     kernel_layout::{CONTROL, Control, RawAddress},
 };
 use dnsgate_core::dns::query::HEADER;
@@ -387,115 +390,5 @@ fn set_option(socket: &Socket, level: c_int, name: c_int, value: c_int) -> io::R
         Ok(())
     } else {
         Err(io::Error::last_os_error())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::UdpSocket;
-
-    fn socket() -> (Socket, SocketAddr) {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let address = socket.local_addr().expect("bound");
-        (socket.into(), address)
-    }
-
-    #[test]
-    fn an_error_of_one_reply_loses_no_other() {
-        let (socket, address) = socket();
-        let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let mut batch = Batch::new();
-        for unreachable in [&[0][..], &[1], &[2], &[0, 1, 2], &[]] {
-            for number in 0..3_u8 {
-                client.send_to(&[number], address).expect("room");
-            }
-            assert_eq!(batch.receive(&socket, Wait::Not).expect("there"), 3);
-            for at in 0..3 {
-                let received = batch.query(at).expect("a client");
-                received.reply[0] = received.query[0];
-                if unreachable.contains(&at) {
-                    // Port 0 is no destination: EINVAL.
-                    batch.slots[at].get_mut().name.0[2..4].fill(0);
-                    assert!(batch.query(at).is_none());
-                }
-                batch.reply(at, 1);
-            }
-            assert_eq!(batch.send(&socket), unreachable.len(), "{unreachable:?}");
-            client.set_nonblocking(true).expect("a socket");
-            for number in (0..3_u8).filter(|at| !unreachable.contains(&usize::from(*at))) {
-                let mut reply = [0xff; 2];
-                assert_eq!(client.recv(&mut reply).expect("over loopback, at once"), 1);
-                assert_eq!(reply[0], number, "{unreachable:?}");
-            }
-            client.recv(&mut [0; 2]).expect_err("no more");
-        }
-    }
-
-    /// A client over a Unix socket whose queue is full stands for an interface that takes nothing:
-    /// a worker that waited for it would not come back.
-    #[test]
-    fn a_reply_that_finds_no_room_is_lost_at_once() {
-        use std::os::{
-            linux::net::SocketAddrExt as _,
-            unix::net::{SocketAddr as UnixAddr, UnixDatagram},
-        };
-        let bound = |role: &str| {
-            // Short, for a name has room for an IPv6 address and no more.
-            let name = format!("dg-{role}-{}", std::process::id());
-            let address = UnixAddr::from_abstract_name(name).expect("a name");
-            UnixDatagram::bind_addr(&address).expect("nobody else has it")
-        };
-        let (server, client) = (bound("s"), bound("c"));
-        let to_server = server.local_addr().expect("bound");
-        let to_client = client.local_addr().expect("bound");
-        for query in [&b"1"[..], b"2"] {
-            client.send_to_addr(query, &to_server).expect("room");
-        }
-        let filler = UnixDatagram::unbound().expect("a socket");
-        filler.set_nonblocking(true).expect("a socket");
-        while filler.send_to_addr(b"full", &to_client).is_ok() {}
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let socket = Socket::from(std::os::fd::OwnedFd::from(server));
-            let mut batch = Batch::new();
-            let received = batch.receive(&socket, Wait::Not).expect("there");
-            (0..received).for_each(|at| batch.reply(at, 1));
-            let _ = tell.send((received, batch.send(&socket)));
-        });
-        let lost = told.recv_timeout(std::time::Duration::from_secs(20));
-        assert_eq!(lost, Ok((2, 2)), "it waits for room");
-        drop(client);
-    }
-
-    #[test]
-    fn gives_out_only_received_datagrams() {
-        let (socket, address) = socket();
-        let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let mut batch = Batch::new();
-        for _ in 0..BATCH + 1 {
-            client.send_to(b"hello", address).expect("room");
-        }
-        assert_eq!(batch.receive(&socket, Wait::Not).expect("there"), BATCH);
-        assert_eq!(batch.receive(&socket, Wait::Not).expect("there"), 1);
-        assert!(batch.query(0).is_some() && batch.query(1).is_none());
-        let error = batch.receive(&socket, Wait::Not).expect_err("nothing");
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert!(batch.query(0).is_none());
-    }
-
-    #[test]
-    fn addresses_are_read_as_the_kernel_writes_them() {
-        for text in ["192.0.2.1:53", "[2001:db8::1]:65535", "[fe80::1%3]:53"] {
-            let want: SocketAddr = text.parse().expect("an address");
-            let stored = socket2::SockAddr::from(want);
-            let mut name = RawAddress([0; _]);
-            let len = stored.len() as usize;
-            // SAFETY: a socket address that is `len` bytes long.
-            let bytes = unsafe { std::slice::from_raw_parts(stored.as_ptr().cast::<u8>(), len) };
-            name.0[..len].copy_from_slice(bytes);
-            assert_eq!(name.address(), Some(want));
-        }
-        assert_eq!(RawAddress([0; _]).address(), None);
     }
 }

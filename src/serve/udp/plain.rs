@@ -14,13 +14,13 @@ use socket2::Socket;
 
 use super::{
     super::{
-        catch_panic,
         handler::{ClientMessage, Handler, ListenerEvent},
         responder::{DetachedResponder, Responder},
         stop_signal::{StopSignal, stopped},
     },
-    common::{DRAIN, QUERY, REPLY, after_error},
+    DRAIN, QUERY, REPLY, after_error,
 };
+use crate::serve::handler;
 use dnsgate_core::dns::{Transport, query::HEADER};
 
 /// Answers one datagram later.
@@ -60,7 +60,7 @@ pub(in crate::serve) fn serve<H: Handler>(
             source,
             transport: Transport::Udp,
         };
-        let len = catch_panic::answer(
+        let len = handler::answer_catching_panics(
             handler,
             message,
             &mut reply,

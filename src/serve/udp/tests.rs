@@ -5,10 +5,7 @@ use std::{io::ErrorKind, net::UdpSocket, sync::Arc, thread, time::Duration};
 use crate::serve::testing::*;
 use dnsgate_core::dns::{Transport, query::HEADER};
 
-use super::{
-    common::{QUERY, REPLY},
-    *,
-};
+use super::*;
 
 fn started(address: &str, workers: usize) -> Up {
     Up::start(&[(Transport::Udp, address)], workers, LIMITS)

@@ -263,7 +263,7 @@ fn explain_counts_the_questions_of_a_log() {
          1  api.github.com. A   all    denied, because `github` is for other groups
          1  x.example. A        none   denied, because the client is in no group
 
-log: 15 questions, 1 line without a question
+log: 15 questions (Cloud DNS), 1 line without a question
 ";
     assert_eq!(text, want);
     let (code, _, stderr) = run(&["explain", "--replay", "/nowhere/q.log"]);
@@ -298,17 +298,18 @@ fn explain_reads_a_log_that_is_a_json_array() {
         "{stdout}"
     );
     assert!(
-        stdout.ends_with("\nlog: 11 questions, 2 entries without a question\n"),
+        stdout.ends_with("\nlog: 11 questions (Cloud DNS), 2 entries without a question\n"),
         "{stdout}"
     );
 
+    const JSON: &str = "JSON with other fields than a query log's";
     let none = [
-        ("[]", "0 entries"),
-        ("{}\nx\n", "2 lines"),
-        ("", "0 lines"),
-        ("[{}]", "1 entry"),
+        ("[]", "0 entries", JSON),
+        ("{}\nx\n", "2 lines", JSON),
+        ("", "0 lines", "an empty file"),
+        ("[{}]", "1 entry", JSON),
     ];
-    for (log, others) in none {
+    for (log, others, looks) in none {
         for args in [
             &["explain", "--replay", "-"][..],
             &[
@@ -321,7 +322,8 @@ fn explain_reads_a_log_that_is_a_json_array() {
         ] {
             let (code, stdout, stderr) = run_with(args, log);
             assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
-            let want = format!("log: 0 questions, {others} without a question\n");
+            let want =
+                format!("log: 0 questions, {others} without a question; it looks like {looks}\n");
             assert!(
                 stderr.starts_with("dnsgate: the log has no question to ")
                     && stderr.ends_with(&want),

@@ -119,7 +119,7 @@ fn reports_input_that_it_cannot_learn_from() {
         (
             vec!["-", "--config", &config],
             "ready",
-            "standard input is not the page /observed",
+            "neither the page /observed nor a question to learn from; log: 0 questions, 1 line without a question",
         ),
         (vec!["-"], PAGE, "--upstream NAME"),
         (

@@ -3,9 +3,7 @@
 use std::{cell::Cell, sync::Arc};
 
 use super::{
-    super::text::ReadFile,
-    MAX_NOTICES, Message, Notice, Place, Report, Severity,
-    snippet::{LastLine, snippet},
+    super::text::ReadFile, LastLine, MAX_NOTICES, Message, Notice, Place, Report, Severity, snippet,
 };
 
 /// A file that the configuration names, with its text for quotations.
@@ -208,7 +206,7 @@ impl<'t> Faults<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::snippet::MAX_SNIPPET;
+    use crate::error::MAX_SNIPPET;
 
     #[test]
     fn a_notice_shows_the_place() {

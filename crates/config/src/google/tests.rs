@@ -1,10 +1,11 @@
 //! The preset, row by row of Google's table, and what is not there.
 
+use crate::tests::{answer, config};
+
 use super::{
     Form, Shared,
     table::{DOCUMENTED, Documented},
 };
-use crate::tests::{answer, config};
 
 const RESTRICTED: &str = "A 199.36.153.4 199.36.153.5 199.36.153.6 199.36.153.7";
 const PRIVATE: &str = "A 199.36.153.8 199.36.153.9 199.36.153.10 199.36.153.11";

@@ -2,8 +2,9 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::dns::{Name, Rcode, Rrset, response::ChainEnd};
+
+use super::*;
 
 const SETTINGS: CacheSettings = CacheSettings {
     size: 1 << 20,

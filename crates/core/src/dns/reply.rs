@@ -8,22 +8,19 @@
 //! The question is copied from the query with its letter case, because clients that randomize the
 //! case against spoofing compare it.
 
-mod compression;
-mod opt;
-mod rdata_writer;
+mod record_writer;
 #[cfg(test)]
 mod tests;
 
 use super::{
     code::{Ede, Rcode},
-    edns::{Edns, OPT_LEN, UDP_PAYLOAD},
     name::NameRef,
-    query::{CLASS_IN, HEADER, Query},
+    query::{CLASS_IN, Edns, HEADER, OPT_LEN, Query, UDP_PAYLOAD},
     rrset::{Layout, Rrset},
     rtype::RecordType,
 };
 
-use compression::{CompressionTable, stands_at};
+use record_writer::{CompressionTable, stands_at};
 
 /// The record set does not fit into the rest of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,28 +6,29 @@
 //! (RFC 4592 section 2.2.2).
 //!
 //! The tree has two forms. A [`LabelTree`] can grow and suits the names of a zone. A [`PackedTree`]
-//! is built from a complete [`LabelTree`] and suits lists larger than the processor caches.
+//! is built from a complete [`LabelTree`] and suits lists larger than the processor caches. A
+//! [`LabelMap`] holds a value of any type at each name.
 //!
 //! A [`LabelTree`] stores each node in one arena as nine bytes plus its label. One hash table finds
 //! children by (parent, label). A million names take about 30 MB.
 
-mod arena;
 mod block;
-mod map;
 mod packed;
-mod prefetch;
-mod prefetch_list;
-mod seed;
+#[cfg(test)]
+mod tests;
 
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::OnceLock,
+};
+
+use foldhash::{SharedSeed, fast::FoldHasher};
 use hashbrown::HashTable;
 
 use super::name::NameRef;
-use seed::Seed;
 
-pub use map::LabelMap;
+pub use block::Prefetch;
 pub use packed::{PackedId, PackedTree};
-pub use prefetch_list::Prefetch;
-pub use seed::fix_seed;
 
 /// A node of a [`LabelTree`]. The root has the lowest number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,14 +43,12 @@ impl NodeId {
 const NONE: u32 = u32::MAX;
 /// Bytes of a node before its label.
 const HEAD: usize = 8;
-/// Estimated bytes per node, for reservations: labels have about ten bytes on average.
-const TYPICAL: usize = arena::OVERHEAD + 10;
 
-/// Names with marks, found by the longest known suffix. The owner of the tree defines the meaning
-/// of a mark.
+/// Names with four bytes of data each, found by the longest known suffix. The owner of the tree
+/// defines the meaning of the data; those of a new node are 0.
 #[derive(Clone, Debug)]
 pub struct LabelTree {
-    arena: Vec<u8>,
+    arena: Arena,
     children: HashTable<u32>,
     seed: &'static Seed,
 }
@@ -63,15 +62,15 @@ pub struct TreeFull;
 #[derive(Clone, Copy, Debug)]
 struct Node<'t> {
     parent: u32,
-    mark: u32,
+    data: u32,
     label: &'t [u8],
 }
 
 impl<'t> Node<'t> {
-    const fn new(parent: u32, mark: u32, label: &'t [u8]) -> Self {
+    const fn new(parent: u32, data: u32, label: &'t [u8]) -> Self {
         Self {
             parent,
-            mark,
+            data,
             label,
         }
     }
@@ -87,7 +86,7 @@ impl<'t> Node<'t> {
     /// The stored bytes before the label.
     const fn head(self) -> [u8; HEAD] {
         let [p0, p1, p2, p3] = self.parent.to_ne_bytes();
-        let [m0, m1, m2, m3] = self.mark.to_ne_bytes();
+        let [m0, m1, m2, m3] = self.data.to_ne_bytes();
         [p0, p1, p2, p3, m0, m1, m2, m3]
     }
 }
@@ -101,8 +100,8 @@ impl LabelTree {
 
     /// A tree with only the root and the given seed.
     fn with_seed(seed: &'static Seed) -> Self {
-        let mut arena = Vec::new();
-        arena::put(&mut arena, Node::new(NONE, 0, &[]));
+        let mut arena = Arena(Vec::new());
+        arena.put(Node::new(NONE, 0, &[]));
         Self {
             arena,
             children: HashTable::new(),
@@ -113,7 +112,7 @@ impl LabelTree {
     /// Reserves space for `names` more names, so that loading a long list does not repeatedly
     /// reallocate and copy the tree. [`Self::shrink_to_fit`] releases the unused space.
     pub fn reserve(&mut self, names: usize) {
-        self.arena.reserve(names.saturating_mul(TYPICAL));
+        self.arena.0.reserve(names.saturating_mul(Arena::TYPICAL));
         let (arena, seed) = (&self.arena, self.seed);
         self.children
             .reserve(names, |&child| rehash(seed, arena, child));
@@ -138,12 +137,12 @@ impl LabelTree {
     }
 
     fn add_child(&mut self, parent: NodeId, label: &[u8]) -> Result<NodeId, TreeFull> {
-        let start = self.arena.len();
+        let start = self.arena.0.len();
         // The end must have a number too, so that no node starts at or after `NONE`.
-        let end = u32::try_from(start + arena::OVERHEAD + label.len());
+        let end = u32::try_from(start + Arena::OVERHEAD + label.len());
         let id = u32::try_from(start).map_err(|_| TreeFull)?;
         end.map_err(|_| TreeFull)?;
-        arena::put(&mut self.arena, Node::new(parent.0, 0, label));
+        self.arena.put(Node::new(parent.0, 0, label));
         let (arena, seed) = (&self.arena, self.seed);
         self.children
             .insert_unique(seed.hash(parent.0, label), id, |&child| {
@@ -156,7 +155,8 @@ impl LabelTree {
     #[must_use]
     pub fn child(&self, node: NodeId, label: &[u8]) -> Option<NodeId> {
         let found = self.children.find(self.seed.hash(node.0, label), |&child| {
-            arena::at(&self.arena, child)
+            self.arena
+                .at(child)
                 .is_some_and(|child| child.parent == node.0 && same_label(child.label, label))
         });
         found.map(|&child| NodeId(child))
@@ -182,40 +182,40 @@ impl LabelTree {
     /// The parent of `node`; `None` for the root.
     #[must_use]
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {
-        let parent = arena::at(&self.arena, node.0)?.parent;
+        let parent = self.arena.at(node.0)?.parent;
         (parent != NONE).then_some(NodeId(parent))
     }
 
     /// The leftmost label of a node's name; empty for the root.
     #[must_use]
     pub fn label(&self, node: NodeId) -> &[u8] {
-        arena::at(&self.arena, node.0).map_or(&[], |node| node.label)
+        self.arena.at(node.0).map_or(&[], |node| node.label)
     }
 
-    /// The mark of a node; 0 if none was set.
+    /// The data of a node; 0 if none were set.
     #[must_use]
-    pub fn mark(&self, node: NodeId) -> u32 {
-        arena::at(&self.arena, node.0).map_or(0, |node| node.mark)
+    pub fn data(&self, node: NodeId) -> u32 {
+        self.arena.at(node.0).map_or(0, |node| node.data)
     }
 
-    /// Sets the mark of a node.
-    pub fn set_mark(&mut self, node: NodeId, mark: u32) {
-        if let Some(Node { parent, .. }) = arena::at(&self.arena, node.0) {
-            arena::overwrite(&mut self.arena, node.0, parent, mark);
+    /// Sets the data of a node.
+    pub fn set_data(&mut self, node: NodeId, data: u32) {
+        if let Some(Node { parent, .. }) = self.arena.at(node.0) {
+            self.arena.overwrite(node.0, parent, data);
         }
     }
 
-    /// Every node and its mark, in order of creation.
+    /// Every node and its data, in order of creation.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, u32)> {
         let mut next = 0;
         std::iter::from_fn(move || {
-            let (id, node) = (next, arena::at(&self.arena, next)?);
-            next = arena::behind(id, node);
-            Some((NodeId(id), node.mark))
+            let (id, node) = (next, self.arena.at(next)?);
+            next = Arena::after(id, node);
+            Some((NodeId(id), node.data))
         })
     }
 
-    /// Converts the tree into a read-only form with the same names and marks. The nodes get new
+    /// Converts the tree into a read-only form with the same names and data. The nodes get new
     /// numbers.
     ///
     /// # Errors
@@ -232,7 +232,7 @@ impl LabelTree {
 
     /// Releases unused capacity. Use it when the tree is complete.
     pub fn shrink_to_fit(&mut self) {
-        self.arena.shrink_to_fit();
+        self.arena.0.shrink_to_fit();
         let (arena, seed) = (&self.arena, self.seed);
         self.children
             .shrink_to_fit(|&child| rehash(seed, arena, child));
@@ -266,90 +266,189 @@ fn ends<const N: usize>(label: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
     (label.first_chunk(), label.last_chunk())
 }
 
-fn rehash(seed: &Seed, arena: &[u8], child: u32) -> u64 {
-    arena::at(arena, child).map_or(0, |node| seed.hash(node.parent, node.label))
+fn rehash(seed: &Seed, arena: &Arena, child: u32) -> u64 {
+    arena
+        .at(child)
+        .map_or(0, |node| seed.hash(node.parent, node.label))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dns::Name;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
+/// The nodes of a growing tree, one after another. The offset of a node is its number.
+///
+/// ```text
+///   … │ parent: u32 │ data: u32 │ length: u8 │ label │ …
+/// ```
+#[derive(Clone, Debug)]
+struct Arena(Vec<u8>);
 
-    fn name(text: &str) -> Name {
-        text.parse().expect(text)
+impl Arena {
+    /// Bytes of a node besides its label.
+    const OVERHEAD: usize = HEAD + 1;
+    /// Estimated bytes per node, for reservations: labels have about ten bytes on average.
+    const TYPICAL: usize = Self::OVERHEAD + 10;
+
+    /// Appends a node. A label has at most 63 bytes.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a label has at most 63 bytes"
+    )]
+    fn put(&mut self, node: Node<'_>) {
+        self.0.extend_from_slice(&node.head());
+        self.0.push(node.label.len() as u8);
+        self.0.extend_from_slice(node.label);
     }
 
-    #[test]
-    fn labels_are_the_same_where_every_byte_is() {
-        for len in 0..=63 {
-            let label = vec![b'a'; len];
-            assert!(same_label(&label, &label.clone()), "{len}");
-            assert!(!same_label(&label, &[&label[..], b"a"].concat()), "{len}");
-            for at in 0..len {
-                let mut other = label.clone();
-                other[at] = b'b';
-                assert!(!same_label(&label, &other), "{len}: {at}");
-            }
+    /// The node at this offset; `None` after the last one.
+    #[inline]
+    fn at(&self, id: u32) -> Option<Node<'_>> {
+        let (head, rest) = self.0.get(id as usize..)?.split_first_chunk()?;
+        let (&len, rest) = rest.split_first()?;
+        Some(Node::of(head, rest.get(..usize::from(len))?))
+    }
+
+    /// The offset of the node after this one. Insertion has checked that it fits into `u32`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the end of each node was seen to have a number when it was added"
+    )]
+    const fn after(id: u32, node: Node<'_>) -> u32 {
+        id + (Self::OVERHEAD + node.label.len()) as u32
+    }
+
+    /// Replaces the parent and the data of a node.
+    fn overwrite(&mut self, id: u32, parent: u32, data: u32) {
+        let mut rest = self.0.get_mut(id as usize..);
+        if let Some(head) = rest.as_mut().and_then(|rest| rest.first_chunk_mut()) {
+            *head = Node::new(parent, data, &[]).head();
+        }
+    }
+}
+
+/// The seed of this process, set on first use.
+static OF_PROCESS: OnceLock<Seed> = OnceLock::new();
+
+/// The seed of the hashes in a tree.
+///
+/// The labels of a tree come from third-party lists, zone files and the configuration. If an
+/// attacker knows the seed, they can make 60 000 labels with the same hash, and loading them would
+/// take hours. So each process draws a random seed. The whole seed enters the hash of the first
+/// label: if an attacker can make one factor of the hash zero, the result no longer depends on the
+/// other factor.
+#[derive(Debug)]
+struct Seed {
+    /// The initial state of each hash.
+    begin: u64,
+    shared: SharedSeed,
+}
+
+impl Seed {
+    /// The seed of this process.
+    fn of_process() -> &'static Self {
+        OF_PROCESS.get_or_init(|| {
+            let random = RandomState::new();
+            Self::of(random.hash_one(0), random.hash_one(1))
+        })
+    }
+
+    /// Derives a seed from two numbers.
+    const fn of(begin: u64, shared: u64) -> Self {
+        Self {
+            begin,
+            shared: SharedSeed::from_u64(shared),
         }
     }
 
-    #[test]
-    fn the_walk_ends_at_the_closest_known_name() {
-        let mut tree = LabelMap::new();
-        for text in ["a.b.example", "example", "*.c.example"] {
-            let node = tree.insert(name(text).as_ref(), 0).expect("room");
-            tree.value_or_insert_with(node, || text);
+    /// Hashes a label; `above` identifies its parent.
+    #[inline]
+    fn hash(&self, above: u32, label: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.begin ^ u64::from(above), &self.shared);
+        hasher.write(label);
+        hasher.finish()
+    }
+}
+
+/// Fixes the seed of this process, for reproducible measurements. A process that reads third-party
+/// lists must not call it. Returns whether it took effect, which it does only before the first tree
+/// exists.
+pub fn fix_seed(seed: u64) -> bool {
+    OF_PROCESS.set(Seed::of(seed, seed)).is_ok()
+}
+
+/// Names with values: a [`LabelTree`] whose data are indices into a list of values.
+#[derive(Clone, Debug)]
+pub struct LabelMap<T> {
+    tree: LabelTree,
+    /// The data of a node are the index of its value plus one.
+    values: Vec<T>,
+}
+
+impl<T> LabelMap<T> {
+    /// A map with only the root and no values.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tree: LabelTree::new(),
+            values: Vec::new(),
         }
-        for (asked, depth, value) in [
-            ("a.b.example", 3, Some("a.b.example")),
-            ("x.a.b.example", 3, Some("a.b.example")),
-            ("b.example", 2, None), // an empty non-terminal
-            ("x.b.example", 2, None),
-            ("example", 1, Some("example")),
-            ("*.c.example", 3, Some("*.c.example")), // a label like any other
-            ("com", 0, None),
-        ] {
-            let (node, found) = tree.names().closest(name(asked).as_ref(), 0);
-            assert_eq!(
-                (found, tree.value(node).copied()),
-                (depth, value),
-                "{asked}"
-            );
-        }
-        let (below, _) = tree.names().closest(name("a.b.example").as_ref(), 0);
-        let up: Vec<_> =
-            std::iter::successors(Some(below), |&node| tree.names().parent(node)).collect();
-        assert_eq!(up.len(), 4);
-        assert_eq!(up.last(), Some(&NodeId::ROOT));
-        let labels: Vec<_> = up.iter().map(|&node| tree.names().label(node)).collect();
-        assert_eq!(labels, [&b"a"[..], b"b", b"example", b""]);
-        // The same name below a tree whose root is `example`.
-        assert_eq!(tree.names().closest(name("example.org").as_ref(), 1).1, 1);
     }
 
-    proptest! {
-        #[test]
-        fn equal_to_a_map_of_names(
-            names in prop::collection::vec("[ab]{1,2}(\\.[ab]{1,2}){0,4}", 1..40),
-            asked in "[ab]{1,2}(\\.[ab]{1,2}){0,5}",
-        ) {
-            let mut tree = LabelMap::new();
-            let mut map = BTreeMap::new();
-            for (at, text) in names.iter().enumerate() {
-                let node = tree.insert(name(text).as_ref(), 0).unwrap();
-                tree.value_or_insert_with(node, || at);
-                map.entry(name(text)).or_insert(at);
-            }
-            tree.shrink_to_fit();
-            let asked = name(&asked);
-            let by_map = std::iter::successors(Some(asked.as_ref()), |name| name.parent())
-                .find_map(|suffix| map.get(&suffix.to_name()));
-            let (node, _) = tree.names().closest(asked.as_ref(), 0);
-            let by_tree = std::iter::successors(Some(node), |&node| tree.names().parent(node)).find_map(|node| tree.value(node));
-            prop_assert_eq!(by_map, by_tree);
-            prop_assert_eq!(tree.iter().count(), map.len());
+    /// The tree of names, for walks.
+    #[must_use]
+    pub const fn names(&self) -> &LabelTree {
+        &self.tree
+    }
+
+    /// See [`LabelTree::insert`].
+    ///
+    /// # Errors
+    /// If the tree is full.
+    pub fn insert(&mut self, name: NameRef<'_>, skip: usize) -> Result<NodeId, TreeFull> {
+        self.tree.insert(name, skip)
+    }
+
+    /// The value at a node.
+    #[must_use]
+    pub fn value(&self, node: NodeId) -> Option<&T> {
+        self.at(self.tree.data(node))
+    }
+
+    /// Returns the value at a node, and inserts `default()` if the node has none.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "there are no more values than nodes, and fewer than 2^32 of those"
+    )]
+    pub fn value_or_insert_with(
+        &mut self,
+        node: NodeId,
+        default: impl FnOnce() -> T,
+    ) -> Option<&mut T> {
+        if self.tree.data(node) == 0 {
+            self.values.push(default());
+            // There are no more values than nodes, and fewer than 2³² nodes.
+            self.tree.set_data(node, self.values.len() as u32);
         }
+        let at = self.tree.data(node).checked_sub(1)?;
+        self.values.get_mut(at as usize)
+    }
+
+    /// Every node with a value, in order of creation.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &T)> {
+        let nodes = self.tree.iter();
+        nodes.filter_map(|(node, data)| self.at(data).map(|value| (node, value)))
+    }
+
+    /// Releases unused capacity. Use it when the map is complete.
+    pub fn shrink_to_fit(&mut self) {
+        self.tree.shrink_to_fit();
+        self.values.shrink_to_fit();
+    }
+
+    fn at(&self, data: u32) -> Option<&T> {
+        self.values.get(data.checked_sub(1)? as usize)
+    }
+}
+
+impl<T> Default for LabelMap<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }

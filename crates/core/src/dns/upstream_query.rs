@@ -5,9 +5,8 @@
 
 use super::{
     RecordType,
-    edns::{OPT_LEN, UDP_PAYLOAD},
     name::{NameBuf, NameRef},
-    query::{CLASS_IN, HEADER},
+    query::{CLASS_IN, HEADER, OPT_LEN, UDP_PAYLOAD},
 };
 
 /// Bits of the two flag bytes in the header.

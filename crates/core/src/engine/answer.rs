@@ -17,11 +17,10 @@ use crate::{
 };
 
 use super::{
-    chain::CnameChain,
     filter::Filter,
     forward::{self, Forwarded},
     incomplete::{Incomplete, NextName},
-    query_run::QueryRun,
+    query_run::{CnameChain, QueryRun},
 };
 
 /// The position in the CNAME chain where a part of the answer begins.

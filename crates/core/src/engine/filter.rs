@@ -19,10 +19,7 @@ use crate::{
     policy::{CnameMode, Denial, Grant, Policy, Ranges, RuleId},
 };
 
-use super::{
-    incomplete::Incomplete,
-    rejection::{FilterCheck, Rejection},
-};
+use super::incomplete::{FilterCheck, Incomplete, Rejection};
 
 /// The limits for the rest of an answer: the ranges and the alias mode of every forwarding rule so
 /// far.

@@ -18,12 +18,9 @@ use crate::{
 };
 
 use super::{
-    chain::CnameChain,
     filter::Filter,
-    incomplete::{Incomplete, NextName},
-    query_run::QueryRun,
-    rejection::Rejection,
-    upstream_result::key,
+    incomplete::{Incomplete, NextName, Rejection},
+    query_run::{CnameChain, QueryRun, key},
 };
 
 /// The response for a grant.

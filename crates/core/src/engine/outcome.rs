@@ -8,7 +8,7 @@ use crate::{
     policy::{GroupId, RuleId, UpstreamId},
 };
 
-use super::rejection::FilterCheck;
+use super::incomplete::FilterCheck;
 
 /// The outcome of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     dns::{Name, RecordType},
-    policy::{Action, DenyWith, Group, Pattern, Rule, RuleOrigin, TypeSet, ZoneId},
+    policy::{Action, DenyWith, Group, Pattern, Rule, RuleOrigin, ZoneId},
     zone::ZoneBuilder,
 };
 
@@ -41,16 +41,8 @@ fn snapshot() -> Snapshot {
     for n in 0..200 {
         add("big.corp.example", RecordType::A, &[10, 1, 0, n]);
     }
-    let rule = |name: &str, pattern: Pattern, action| Rule {
-        name: name.into(),
-        patterns: vec![pattern],
-        groups: None,
-        types: TypeSet::ANY,
-        until: None,
-        reason: None,
-        action,
-        deny_with: None,
-        origin: RuleOrigin::Configured,
+    let rule = |name: &str, pattern, action| {
+        Rule::new(name.into(), vec![pattern], action, RuleOrigin::Configured)
     };
     let rules = vec![
         rule(

@@ -8,11 +8,11 @@ use ipnet::IpNet;
 use super::{
     DenyWith, Group, GroupId, MAX_GROUPS, Policy, Rule, RuleId, RuleOrigin,
     clients::ClientSet,
-    conflict::{Conflict, MAX_CONFLICTS},
+    conflict::{self, Conflict, MAX_CONFLICTS},
     denial_text::DenialTexts,
-    name_index::{MAX_RULES, NameIndexBuilder},
-    rule_ranges::RuleRanges,
-    ties,
+    index_builder::NameIndexBuilder,
+    name_index::MAX_RULES,
+    ranges::RuleRanges,
 };
 
 impl Policy {
@@ -35,7 +35,7 @@ impl Policy {
         let (groups, cidrs): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         let clients = clients_of(cidrs, &mut conflicts);
         let draft = NameIndexBuilder::new(&rules).map_err(|_| vec![Conflict::TooManyNames])?;
-        ties::find(&draft, &rules, &mut conflicts);
+        conflict::find_ties(&draft, &rules, &mut conflicts);
         if conflicts.len() > MAX_CONFLICTS {
             conflicts.truncate(MAX_CONFLICTS);
             conflicts.push(Conflict::More);

@@ -1,4 +1,5 @@
-//! Decides a question: finds the best applicable rule for its name, or a denial and its reason.
+//! Decides a question: its verdict is the action of the best applicable rule for its name, or a
+//! denial and its reason.
 
 use std::time::SystemTime;
 
@@ -6,11 +7,10 @@ use crate::dns::{NameRef, RecordType};
 
 use super::{
     Policy,
-    disposition::Disposition,
     name_index::{Coverage, NamePosition, PatternEntry, PatternKind},
     permit::Grant,
     rule::{Action, DenyWith, GroupId, Rule, RuleId, RuleOrigin},
-    verdict::{Denial, DenialReason, Verdict},
+    verdict::{Denial, DenialReason, Disposition, Verdict},
 };
 
 /// The text of a denial for a name without a rule.

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use super::{
     GroupId, Pattern, Policy, Rule, RuleId,
     decide::AskedBy,
-    disposition::Disposition,
     name_index::{Coverage, NamePosition, PatternEntry, Rank},
+    verdict::Disposition,
 };
 use crate::dns::{Name, NameRef, RecordType};
 

@@ -13,19 +13,14 @@
 //! decides; the caller checks whether an entry applies.
 //!
 //! A million names should cost tens of megabytes, and a decision should read few cache lines. So an
-//! entry takes four bytes and is stored in its node if it is the only one there ([`node_data`]),
+//! entry takes four bytes and is stored in its node if it is the only one there ([`NodeData`]),
 //! and only the tree stores the names.
 
-mod node_data;
+use super::{Pattern, Rule, RuleId, RuleOrigin, verdict::Disposition};
+use crate::dns::{Name, NameBuf, NameRef, PackedId, PackedTree, Prefetch};
 
-use self::node_data::{EntryPlace, NodeData, PackedEntry};
-use super::{Pattern, Rule, RuleId, RuleOrigin, disposition::Disposition};
-use crate::dns::{
-    LabelTree, Name, NameBuf, NameRef, NodeId, PackedId, PackedTree, Prefetch, tree::TreeFull,
-};
-
-/// The maximum number of rules in a policy: the rule number must fit into a mark.
-pub(super) const MAX_RULES: usize = 1 << node_data::RULE_BITS;
+/// The maximum number of rules in a policy: the rule number must fit into the data of a node.
+pub(super) const MAX_RULES: usize = 1 << RULE_BITS;
 
 /// The part of a subtree that an entry matches. On the same name, the smaller kind takes
 /// precedence.
@@ -42,7 +37,7 @@ pub(super) enum PatternKind {
 }
 
 impl PatternKind {
-    fn of(pattern: &Pattern, rule: &Rule) -> Self {
+    pub(super) fn of(pattern: &Pattern, rule: &Rule) -> Self {
         match pattern {
             _ if rule.origin == RuleOrigin::Search => Self::Search,
             Pattern::Exact(_) => Self::Exact,
@@ -102,127 +97,14 @@ impl Rank {
     }
 }
 
-/// A pattern and its node, before the tree is packed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PlacedPattern {
-    node: NodeId,
-    pub(super) rank: Rank,
-    pub(super) rule: RuleId,
-    pub(super) kind: PatternKind,
-    /// The index of the pattern in its rule.
-    pub(super) pattern: u32,
-}
-
-/// The unpacked tree, in which the entries of a name can still be compared.
-#[derive(Debug)]
-pub(super) struct NameIndexBuilder {
-    tree: LabelTree,
-    placed: Vec<PlacedPattern>,
-}
-
-impl NameIndexBuilder {
-    /// Inserts every pattern of the rules.
-    ///
-    /// # Errors
-    /// If the names do not fit.
-    pub(super) fn new(rules: &[Rule]) -> Result<Self, TreeFull> {
-        let mut tree = LabelTree::new();
-        let count = rules.iter().map(|rule| rule.patterns.len()).sum();
-        let mut placed = Vec::with_capacity(count);
-        tree.reserve(count);
-        for (id, rule) in (0..).map(RuleId).zip(rules) {
-            for (at, pattern) in (0..).zip(&rule.patterns) {
-                let node = tree.insert(pattern.name(), 0)?;
-                let kind = PatternKind::of(pattern, rule);
-                placed.push(PlacedPattern {
-                    node,
-                    rank: Rank::of(kind, rule),
-                    rule: id,
-                    kind,
-                    pattern: at,
-                });
-                if rule.action.allows() {
-                    flag_ancestors(&mut tree, node);
-                }
-            }
-        }
-        // A list often contains a name twice, or `x` beside `.x`. Of one rule's entries with equal
-        // rank, the widest implies the others; its kind sorts first.
-        let key = |entry: &PlacedPattern| (entry.node, entry.rank, entry.rule);
-        placed.sort_unstable_by_key(|entry| (key(entry), entry.kind, entry.pattern));
-        placed.dedup_by_key(|entry| key(entry));
-        if placed.len() > node_data::MAX_PLACE as usize {
-            return Err(TreeFull);
-        }
-        Ok(Self { tree, placed })
-    }
-
-    /// The entries of each name that has any, best first.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = &[PlacedPattern]> {
-        self.placed.chunk_by(|one, other| one.node == other.node)
-    }
-
-    /// Packs the tree.
-    ///
-    /// # Errors
-    /// If the names do not fit.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "`new` has checked that the entries fit"
-    )]
-    pub(super) fn finish(self) -> Result<NameIndex, TreeFull> {
-        let Self { mut tree, placed } = self;
-        let mut shared = Vec::new();
-        for group in placed.chunk_by(|one, other| one.node == other.node) {
-            let Some(first) = group.first() else {
-                continue;
-            };
-            let place = if let [only] = group {
-                EntryPlace::Here(PackedEntry::new(only, true))
-            } else {
-                let begin = shared.len() as u32; // `new` has seen that they fit
-                let left = (0..group.len()).rev();
-                shared.extend(
-                    left.zip(group)
-                        .map(|(left, it)| PackedEntry::new(it, left == 0)),
-                );
-                EntryPlace::From(begin)
-            };
-            let mark = NodeData::of(tree.mark(first.node)).with(place);
-            tree.set_mark(first.node, mark.bits());
-        }
-        let count = placed.len();
-        drop(placed); // before the packed tree takes room
-        shared.shrink_to_fit();
-        Ok(NameIndex {
-            tree: tree.pack()?,
-            shared,
-            count,
-        })
-    }
-}
-
-/// Marks every ancestor of `node` as having an allowed name below it.
-fn flag_ancestors(tree: &mut LabelTree, node: NodeId) {
-    let mut above = tree.parent(node);
-    while let Some(node) = above {
-        let mark = NodeData::of(tree.mark(node));
-        if mark.is_allowed_below() {
-            return; // and so it is noted at all names above this one
-        }
-        tree.set_mark(node, mark.with_allowed_below().bits());
-        above = tree.parent(node);
-    }
-}
-
 /// All patterns of all rules, by name.
 #[derive(Clone, Debug)]
 pub struct NameIndex {
-    tree: PackedTree,
+    pub(super) tree: PackedTree,
     /// The entries of names with several entries, stored name by name.
-    shared: Vec<PackedEntry>,
+    pub(super) shared: Vec<PackedEntry>,
     /// The total number of entries.
-    count: usize,
+    pub(super) count: usize,
 }
 
 /// The end of the walk down to a name; the start for finding all its entries.
@@ -275,27 +157,27 @@ impl NameIndex {
     /// The entries of a name and all its ancestors, in order of precedence. They include entries of
     /// the name itself that match only names below it.
     pub(super) fn entries(&self, position: NamePosition) -> EntriesOfName<'_> {
-        let (above, mark) = self.tree.above(position.node);
+        let (above, data) = self.tree.above(position.node);
         EntriesOfName {
             names: self,
             above,
             labels: position.labels,
             asked: position.asked,
-            here: self.at(NodeData::of(mark)),
+            here: self.at(NodeData::of(data)),
         }
     }
 
     /// The first entry of [`Self::entries`].
     #[inline]
     pub(super) fn first(&self, position: NamePosition) -> Option<PatternEntry> {
-        let (mut above, mut mark) = self.tree.above(position.node);
+        let (mut above, mut data) = self.tree.above(position.node);
         let mut labels = position.labels;
         loop {
-            let entry = match NodeData::of(mark).place() {
+            let entry = match NodeData::of(data).place() {
                 Some(EntryPlace::Here(only)) => only,
                 Some(EntryPlace::From(first)) => *self.shared.get(first as usize)?,
                 None => {
-                    (above, mark) = self.tree.above(above?);
+                    (above, data) = self.tree.above(above?);
                     labels = labels.saturating_sub(1);
                     continue;
                 }
@@ -312,7 +194,7 @@ impl NameIndex {
     /// Every name with a pattern, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();
-        let nodes = nodes.filter(|&(_, mark)| NodeData::of(mark).place().is_some());
+        let nodes = nodes.filter(|&(_, data)| NodeData::of(data).place().is_some());
         nodes.map(|(node, _)| {
             let mut name = NameBuf::new();
             let mut at = node;
@@ -328,7 +210,7 @@ impl NameIndex {
     /// Whether a name below this one is allowed for any group, at any time.
     pub(super) fn has_allowed_below(&self, position: NamePosition) -> bool {
         position.labels == position.asked
-            && NodeData::of(self.tree.mark(position.node)).is_allowed_below()
+            && NodeData::of(self.tree.data(position.node)).is_allowed_below()
     }
 
     /// The number of entries.
@@ -348,11 +230,11 @@ impl NameIndex {
     ) -> impl Iterator<Item = impl Iterator<Item = (RuleId, PatternKind)>> {
         self.tree
             .iter()
-            .map(|(_, mark)| self.at(NodeData::of(mark)).map(|it| (it.rule(), it.kind())))
+            .map(|(_, data)| self.at(NodeData::of(data)).map(|it| (it.rule(), it.kind())))
     }
 
-    fn at(&self, mark: NodeData) -> Here<'_> {
-        match mark.place() {
+    fn at(&self, data: NodeData) -> Here<'_> {
+        match data.place() {
             None => Here::default(),
             Some(EntryPlace::Here(only)) => Here {
                 next: Some(only),
@@ -446,10 +328,120 @@ impl Iterator for EntriesOfName<'_> {
                     on_name: self.labels == self.asked,
                 });
             }
-            let (above, mark) = self.names.tree.above(self.above?);
+            let (above, data) = self.names.tree.above(self.above?);
             self.above = above;
             self.labels = self.labels.saturating_sub(1);
-            self.here = self.names.at(NodeData::of(mark));
+            self.here = self.names.at(NodeData::of(data));
         }
+    }
+}
+
+const ALLOWED_BELOW: u32 = 1 << 31;
+const ONLY: u32 = 1 << 30;
+const REST: u32 = ONLY - 1;
+
+/// The rule number's bits in an entry; two more bits are the kind.
+pub(super) const RULE_BITS: u32 = 28;
+const KIND_BITS: u32 = 2;
+
+/// The maximum index of a name's first entry.
+pub(super) const MAX_PLACE: u32 = REST - 1;
+
+/// The data of a node in the name index, in four bytes. A new node has no entry.
+///
+/// ```text
+///   bit 31           a name below is allowed for a group, at some time
+///   bit 30           bits 29 … 0 are the name's only entry
+///   bits 29 … 0      that entry, or the index of the name's first entry plus one, or 0 for none
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NodeData(u32);
+
+/// The location of a name's entries.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EntryPlace {
+    /// The only entry.
+    Here(PackedEntry),
+    /// The index of the first entry.
+    From(u32),
+}
+
+impl NodeData {
+    /// Decodes the data of a node.
+    pub(super) const fn of(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// Encodes the data for the tree.
+    pub(super) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The location of the name's entries, if it has any.
+    pub(super) const fn place(self) -> Option<EntryPlace> {
+        match (self.0 & ONLY, self.0 & REST) {
+            (0, 0) => None,
+            (0, first) => Some(EntryPlace::From(first - 1)),
+            (_, entry) => Some(EntryPlace::Here(PackedEntry(entry | LAST))),
+        }
+    }
+
+    /// The same data with entries.
+    pub(super) const fn with(self, place: EntryPlace) -> Self {
+        let place = match place {
+            EntryPlace::Here(entry) => ONLY | entry.0 & REST,
+            EntryPlace::From(first) => (first + 1) & REST,
+        };
+        Self(self.0 & ALLOWED_BELOW | place)
+    }
+
+    /// Whether a name below this one is allowed for any group, at any time.
+    pub(super) const fn is_allowed_below(self) -> bool {
+        self.0 & ALLOWED_BELOW != 0
+    }
+
+    /// The same data with [`Self::is_allowed_below`] set.
+    pub(super) const fn with_allowed_below(self) -> Self {
+        Self(self.0 | ALLOWED_BELOW)
+    }
+}
+
+/// An entry in four bytes: a flag for the last entry of the name, the rule, and two bits of kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PackedEntry(u32);
+
+const LAST: u32 = 1 << 31;
+
+impl PackedEntry {
+    /// `last` marks the last entry of the name.
+    pub(super) fn new(rule: RuleId, kind: PatternKind, last: bool) -> Self {
+        let kind = match kind {
+            PatternKind::Exact => 0,
+            PatternKind::Subtree => 1,
+            PatternKind::Below => 2,
+            PatternKind::Search => 3,
+        };
+        let last = if last { LAST } else { 0 };
+        Self(last | rule.0 << KIND_BITS | kind)
+    }
+
+    /// The rule of the entry.
+    pub(super) const fn rule(self) -> RuleId {
+        RuleId((self.0 & REST) >> KIND_BITS)
+    }
+
+    /// The part of the subtree that the entry matches.
+    pub(super) const fn kind(self) -> PatternKind {
+        match self.0 & 0b11 {
+            0 => PatternKind::Exact,
+            1 => PatternKind::Subtree,
+            2 => PatternKind::Below,
+            _ => PatternKind::Search,
+        }
+    }
+
+    /// Whether this is the last entry of the name.
+    pub(super) const fn is_last(self) -> bool {
+        self.0 & LAST != 0
     }
 }

@@ -53,6 +53,27 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// A rule for every group and type that never expires and has no reason.
+    #[must_use]
+    pub const fn new(
+        name: Box<str>,
+        patterns: Vec<Pattern>,
+        action: Action,
+        origin: RuleOrigin,
+    ) -> Self {
+        Self {
+            name,
+            patterns,
+            groups: None,
+            types: TypeSet::ANY,
+            until: None,
+            reason: None,
+            action,
+            deny_with: None,
+            origin,
+        }
+    }
+
     /// Whether the rule applies to this group.
     #[must_use]
     pub fn is_for(&self, group: GroupId) -> bool {

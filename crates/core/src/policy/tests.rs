@@ -22,20 +22,15 @@ fn at(second: u64) -> SystemTime {
 /// `.x *.y; groups 0 2; types A MX; until 60; built-in; search; deny drop; name gists; reason SEC-1`.
 fn rule(text: &str) -> Rule {
     let (patterns, rest) = text.split_once(';').unwrap_or((text, ""));
-    let mut rule = Rule {
-        name: "rule".into(),
-        patterns: patterns
+    let mut rule = Rule::new(
+        "rule".into(),
+        patterns
             .split_whitespace()
             .map(|p| p.parse().expect(p))
             .collect(),
-        groups: None,
-        types: TypeSet::ANY,
-        until: None,
-        reason: None,
-        action: Action::Zone(ZoneId(0)),
-        deny_with: None,
-        origin: RuleOrigin::Configured,
-    };
+        Action::Zone(ZoneId(0)),
+        RuleOrigin::Configured,
+    );
     for part in rest
         .split(';')
         .map(str::trim)

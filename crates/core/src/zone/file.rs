@@ -12,16 +12,11 @@
 
 mod field;
 mod form;
-mod gateway;
-mod location;
-mod prefixes;
-mod rdata_text;
 mod reader;
 mod record_data;
 mod scan;
-mod services;
+mod special_fields;
 mod svcb;
-mod types;
 mod word;
 
 use std::fmt;

@@ -1,7 +1,6 @@
 //! The report as it is printed.
 
 use super::*;
-use crate::export::Exporter;
 
 fn report() -> VerifyReport {
     let finding = |outcome, seen: &str, remedy| Finding {

@@ -3,11 +3,9 @@
 use std::{fmt::Write as _, io::Cursor, path::Path};
 
 use super::*;
-use crate::{
-    query_log::{self, LogSummary},
-    snapshot,
-};
+use crate::snapshot;
 use dnsgate_config::Config;
+use dnsgate_logs::LogSummary;
 
 const OLD: &str = "
 clients: { vpc: { cidrs: [10.0.0.0/8] }, build: { cidrs: [10.8.0.0/16] } }
@@ -87,8 +85,14 @@ fn replayed(log: &[u8]) -> (String, LogSummary) {
         .replace("A 10.1.0.1", "A 10.1.0.9")
         .replace("[build]", "[vpc]");
     with_diff(OLD, &new, |mut diff| {
-        let done = query_log::read(Cursor::new(log), |question, times| {
-            diff.ask(question, times)
+        let done = dnsgate_logs::read(Cursor::new(log), |record| {
+            let question = ClientQuestion {
+                name: record.name,
+                rtype: record.rtype,
+                source: record.client,
+                transport: record.transport,
+            };
+            diff.ask(question, record.times)
         })
         .expect("read");
         (diff.to_string(), done)

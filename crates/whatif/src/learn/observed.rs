@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::needed::LogNotes;
 use dnsgate_core::dns::{Name, RecordType};
 
 /// The longest name of a group or an upstream in a configuration.
@@ -12,11 +13,22 @@ const MAX_LABEL: usize = 64;
 /// The record of queries that would have been denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedPage {
-    /// The generation of the configuration in force when the page was written.
-    pub(super) generation: u64,
-    /// The number of entries dropped for lack of room.
-    pub(super) dropped: u64,
+    pub(super) origin: PageOrigin,
     pub(super) observed: Vec<ObservedQuestion>,
+}
+
+/// Where the questions were recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PageOrigin {
+    /// By a dnsgate in mode observe.
+    Observed {
+        /// The generation of the configuration in force when the page was written.
+        generation: u64,
+        /// The number of entries dropped for lack of room.
+        dropped: u64,
+    },
+    /// In query logs.
+    Logs(Box<LogNotes>),
 }
 
 /// One question from one group.
@@ -24,18 +36,19 @@ pub struct ObservedPage {
 pub(super) struct ObservedQuestion {
     pub(super) name: Name,
     pub(super) rtype: RecordType,
+    /// The client group; empty for all clients together.
     pub(super) group: String,
     /// The rule that would have denied it; `None` if no rule covers it.
     pub(super) rule: Option<String>,
     pub(super) seen: TimesSeen,
 }
 
-/// How often a question was seen, and when.
+/// How often a question was seen, and when, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimesSeen {
     pub(super) count: u64,
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
 }
 
 impl TimesSeen {
@@ -43,7 +56,7 @@ impl TimesSeen {
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             count: self.count.saturating_add(other.count),
-            first: self.first.min(other.first),
+            first: self.first.into_iter().chain(other.first).min(),
             last: self.last.max(other.last),
         }
     }
@@ -104,8 +117,10 @@ impl ObservedPage {
             })
         });
         Ok(Self {
-            generation: page.generation,
-            dropped: page.dropped,
+            origin: PageOrigin::Observed {
+                generation: page.generation,
+                dropped: page.dropped,
+            },
             observed: observed.collect::<Result<_, _>>()?,
         })
     }
@@ -130,8 +145,8 @@ impl EntryText {
             rule: rule.clone(),
             seen: TimesSeen {
                 count: self.count,
-                first: time(&self.first_seen)?,
-                last: time(&self.last_seen)?,
+                first: Some(time(&self.first_seen)?),
+                last: Some(time(&self.last_seen)?),
             },
         })
     }

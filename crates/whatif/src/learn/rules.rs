@@ -69,9 +69,10 @@ pub(super) fn rules<'p>(
                 continue;
             };
             lines.sort_by_cached_key(|line| from_root(line.pattern.name()));
-            let is_all = all.as_ref().is_some_and(|all| {
-                all.len() == groups.len() && groups.iter().all(|&group| all.contains(group))
-            });
+            let is_all = groups.contains("")
+                || all.as_ref().is_some_and(|all| {
+                    all.len() == groups.len() && groups.iter().all(|&group| all.contains(group))
+                });
             rules.push(LearntRule {
                 name: rule_name(domain.name.as_ref(), &types, &mut taken),
                 lines,

@@ -18,6 +18,8 @@ use dnsgate_core::{
     policy::{GroupId, Pattern, Policy, Verdict},
 };
 
+mod logs;
+
 const CONFIG: &str = "
 clients: { build: { cidrs: [10.8.0.0/16] }, vpc: { cidrs: [10.0.0.0/8] }, web: { cidrs: [10.9.0.0/16] } }
 google_apis: { vip: off }

@@ -106,6 +106,9 @@ impl<'c> ExistingPolicy<'c> {
             return Some((NotAllowed::Unwritable, String::new()));
         }
         let policy = self.policy?;
+        if observed.group.is_empty() {
+            return None;
+        }
         let Some(group) = self.group(&observed.group) else {
             return Some((NotAllowed::NoGroup, String::new()));
         };

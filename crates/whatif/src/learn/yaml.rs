@@ -5,7 +5,8 @@ use std::{borrow::Cow, fmt::Write as _};
 use jiff::Timestamp;
 
 use super::{
-    observed::{ObservedPage, ObservedQuestion, TimesSeen},
+    needed::{LeftOut, LogNotes},
+    observed::{ObservedPage, ObservedQuestion, PageOrigin, TimesSeen},
     rules::LearntRule,
     subtrees::DomainLine,
     wanted::{NotAllowed, WantedNames},
@@ -13,6 +14,8 @@ use super::{
 use crate::words::{plural, without_dot};
 use dnsgate_core::policy::Pattern;
 
+/// The most questions of a log that are listed for each reason why they get no rule.
+const MAX_LISTED: usize = 50;
 /// The most names of a subtree that are shown; the others are counted.
 const MAX_SHOWN: usize = 20;
 
@@ -29,13 +32,41 @@ pub(super) fn written(
     for rule in rules {
         of_rule(rule, upstream, &mut text);
     }
+    // A log has more names than a person would read as comments.
+    let most = match page.origin {
+        PageOrigin::Observed { .. } => usize::MAX,
+        PageOrigin::Logs(_) => MAX_LISTED,
+    };
     for (&why, others) in &judged.others {
         let _ = writeln!(text, "\n  # {}", title(why));
-        for (observed, rule) in others {
+        for (observed, rule) in others.iter().take(most) {
             let _ = writeln!(text, "  #   {}", line(observed, rule, why));
+        }
+        more(others.len(), most, &mut text);
+    }
+    if let PageOrigin::Logs(notes) = &page.origin {
+        for (&why, questions) in &notes.left_out {
+            let _ = writeln!(
+                text,
+                "\n  # {} (--include {}):",
+                left_out(why),
+                why.as_str()
+            );
+            for observed in questions.iter().take(most) {
+                let _ = writeln!(text, "  #   {}", line(observed, "", NotAllowed::Unwritable));
+            }
+            more(questions.len(), most, &mut text);
         }
     }
     text
+}
+
+/// Says how many questions are not shown.
+fn more(count: usize, most: usize, text: &mut String) {
+    if count > most {
+        let more = plural((count - most) as u64, "question", "questions");
+        let _ = writeln!(text, "  #   and {more} more");
+    }
 }
 
 fn head(
@@ -45,22 +76,12 @@ fn head(
     rules: &[LearntRule<'_>],
     text: &mut String,
 ) {
-    let ObservedPage {
-        generation,
-        dropped,
-        observed,
-    } = page;
-    let count = plural(observed.len() as u64, "question", "questions");
-    let _ = writeln!(
-        text,
-        "  # From {source}: {count} of clients, recorded up to generation {generation} of the configuration."
-    );
-    if *dropped > 0 {
-        let _ = writeln!(
-            text,
-            "  # warning: the record is not complete: {} were dropped for lack of room.",
-            plural(*dropped, "entry", "entries")
-        );
+    match &page.origin {
+        PageOrigin::Observed {
+            generation,
+            dropped,
+        } => observed_head(page.observed.len(), *generation, *dropped, source, text),
+        PageOrigin::Logs(notes) => log_head(notes, source, text),
     }
     if judged.rare > 0 {
         let _ = writeln!(
@@ -73,6 +94,77 @@ fn head(
         [] => "  # There is nothing to allow.\n",
         _ => "  # Read them, and paste the ones you want under `rules:`.\n",
     });
+}
+
+fn observed_head(count: usize, generation: u64, dropped: u64, source: &str, text: &mut String) {
+    let count = plural(count as u64, "question", "questions");
+    let _ = writeln!(
+        text,
+        "  # From {source}: {count} of clients, recorded up to generation {generation} of the configuration."
+    );
+    if dropped > 0 {
+        let _ = writeln!(
+            text,
+            "  # warning: the record is not complete: {} were dropped for lack of room.",
+            plural(dropped, "entry", "entries")
+        );
+    }
+}
+
+fn log_head(notes: &LogNotes, source: &str, text: &mut String) {
+    let TimesSeen { count, first, last } = notes.seen;
+    let questions = |count| plural(count, "question", "questions");
+    let _ = write!(
+        text,
+        "  # From {source}: {} ({})",
+        questions(count),
+        notes.formats
+    );
+    if let Some((first, last)) = first.zip(last) {
+        let _ = write!(text, ", from {} to {}", seconds(first), seconds(last));
+    }
+    text.push_str(".\n");
+    let mut left = |count: u64, why: &str| {
+        if count > 0 {
+            let _ = writeln!(text, "  # Left out: {why}.");
+        }
+    };
+    left(
+        notes.early,
+        &format!("{} before the given time", questions(notes.early)),
+    );
+    left(
+        notes.timeless,
+        &format!("{} without a time in the log", questions(notes.timeless)),
+    );
+    let (few, clients) = notes.few_clients;
+    let names = plural(few as u64, "name", "names");
+    left(
+        few as u64,
+        &format!("{names} that fewer than {clients} clients asked for"),
+    );
+    let (dropped, times) = notes.dropped;
+    if dropped > 0 {
+        let _ = writeln!(
+            text,
+            "  # warning: there was no room for {}, each asked for at most {} at a time.",
+            plural(dropped, "rare question", "rare questions"),
+            self::times(times)
+        );
+    }
+    if !notes.groups.is_empty() {
+        text.push_str(
+            "  # The groups were made from the logs; write their ranges under `clients:`:\n",
+        );
+    }
+    for (name, ranges) in &notes.groups {
+        let _ = writeln!(
+            text,
+            "  #   {}: {{ cidrs: {} }}",
+            scalar(name),
+            list(ranges.iter().cloned())
+        );
+    }
 }
 
 fn of_rule(rule: &LearntRule<'_>, upstream: &str, text: &mut String) {
@@ -95,11 +187,15 @@ fn of_rule(rule: &LearntRule<'_>, upstream: &str, text: &mut String) {
     }
     let TimesSeen { count, first, last } = rule.seen;
     let times = times(count);
-    let (first, last) = (seconds(first), seconds(last));
-    let _ = writeln!(
-        text,
-        "    reason: \"observed {times} from {first} to {last}\""
-    );
+    let _ = match first.zip(last) {
+        Some((first, last)) => writeln!(
+            text,
+            "    reason: \"observed {times} from {} to {}\"",
+            seconds(first),
+            seconds(last)
+        ),
+        None => writeln!(text, "    reason: \"observed {times}\""),
+    };
 }
 
 fn of_domain(line: &DomainLine, text: &mut String) {
@@ -132,6 +228,22 @@ const fn title(why: NotAllowed) -> &'static str {
     }
 }
 
+const fn left_out(why: LeftOut) -> &'static str {
+    match why {
+        LeftOut::Blocked => {
+            "Left out, because the server of the log denied them or replaced their answers"
+        }
+        LeftOut::OwnData => {
+            "Left out, because the server of the log answered from its own data: import its zones instead"
+        }
+        LeftOut::BuiltIn => "Left out, because dnsgate answers them without a rule",
+        LeftOut::Absent => "Left out, because they never existed",
+        LeftOut::Search => "Left out, because search lists make them, or they have one label",
+        LeftOut::Reverse => "Left out, because they are reverse names of addresses",
+        LeftOut::Canary => "Left out, because programs look for encrypted DNS by them",
+    }
+}
+
 fn line(observed: &ObservedQuestion, rule: &str, why: NotAllowed) -> String {
     let ObservedQuestion {
         name,
@@ -145,7 +257,11 @@ fn line(observed: &ObservedQuestion, rule: &str, why: NotAllowed) -> String {
         NotAllowed::Denied | NotAllowed::Ended | NotAllowed::Allowed => format!(": rule {rule}"),
         NotAllowed::NoGroup | NotAllowed::Unwritable => String::new(),
     };
-    format!("{} {rtype} from {group}, {times}{by}", without_dot(name))
+    let from = match &**group {
+        "" => String::new(),
+        group => format!(" from {group}"),
+    };
+    format!("{} {rtype}{from}, {times}{by}", without_dot(name))
 }
 
 fn times(count: u64) -> String {

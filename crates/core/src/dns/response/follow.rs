@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Alias, ChainEnd, Dname, Failure, MAX_ALIASES, Response, decompress,
+    Alias, ChainEnd, Dname, Failure, MAX_ALIASES, Response, cursor,
     message::{self, MessageHead},
     relevant::{AliasRecord, OwnerRecords, RelevantRecords, StoredRecord},
     substitute,
@@ -299,7 +299,7 @@ impl RelevantRecords {
         if record.rtype != RecordType::RRSIG {
             return None;
         }
-        let (signer, _) = NameBuf::read(decompress::signer(self.data(record))?).ok()?;
+        let (signer, _) = NameBuf::read(cursor::signer(self.data(record))?).ok()?;
         Some(signer.as_ref().to_name())
     }
 
@@ -330,7 +330,7 @@ impl RelevantRecords {
                 if set.len() != 1 {
                     return None; // a zone starts once
                 }
-                let minimum = set.rdatas().next().and_then(decompress::minimum)?;
+                let minimum = set.rdatas().next().and_then(cursor::minimum)?;
                 set.lower_ttl(minimum);
             }
             sets.extend(group.first().map(|(owner, _)| (owner.clone(), set)));

@@ -8,7 +8,7 @@
 //! make the rest of a message unreadable. Trailing bytes are ignored, and of the additional section
 //! only the OPT record matters.
 
-use super::{cursor::MessageCursor, decompress};
+use super::cursor::{self, MessageCursor};
 use crate::dns::{
     NameRef, RecordType,
     name::{MAX_NAME, NameBuf},
@@ -155,7 +155,7 @@ impl MessageReader<'_> {
         self.rdata.clear();
         let rtype = fields.rtype;
         let formed = cursor.read_at(start, |cursor| {
-            decompress::read(cursor, rtype, end, &mut self.rdata)
+            cursor::read(cursor, rtype, end, &mut self.rdata)
         });
         if cursor.is_exhausted() {
             return Err(Torn);

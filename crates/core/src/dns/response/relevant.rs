@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::{
-    decompress,
+    cursor,
     message::{MessageRecord, MessageSection},
 };
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
@@ -95,7 +95,7 @@ impl RelevantRecords {
         };
         let signature = record.rtype == RecordType::RRSIG;
         let covered = match record.rdata {
-            Some(rdata) if signature => decompress::covered(rdata)?,
+            Some(rdata) if signature => cursor::covered(rdata)?,
             _ => record.rtype,
         };
         let asked = record.rtype == self.qtype;

@@ -2,8 +2,9 @@ mod bad;
 
 use hickory_proto::rr::RData;
 
-use super::*;
 use crate::dns::{NameBuf, rrset::wire_rdata};
+
+use super::*;
 
 fn name(text: &str) -> Name {
     text.parse().expect(text)

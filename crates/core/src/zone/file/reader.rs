@@ -9,10 +9,9 @@ use super::{
     Fault, INLINE_TTL, MAX_FAULTS, MAX_INCLUDE_DEPTH, MAX_INCLUDED_TEXT, MAX_INCLUDES, ParsedZone,
     PlacedRecord, ZoneFault, ZoneRecord,
     field::{self, short, shown},
-    rdata_text::RdataText,
     record_data,
     scan::{LogicalLine, Scanner, TextPosition, Word},
-    word::{WrittenName, push_string, time},
+    word::{RdataText, WrittenName, push_string, time},
 };
 
 /// Takes a record in place of the zone's builder.

@@ -11,10 +11,9 @@ use super::{
     Fault,
     field::{self, hex, number, shown},
     form::{self, RdataField, RdataForm},
-    gateway, location, prefixes,
-    rdata_text::RdataText,
     scan::Word,
-    services, svcb, types,
+    special_fields, svcb,
+    word::RdataText,
 };
 
 /// Parses a record type.
@@ -88,14 +87,14 @@ fn all_words(
     match field {
         RdataField::Hex => hex(words, out),
         RdataField::Base64 => field::base64(words, out),
-        RdataField::Types => types::bitmap(words, out),
-        RdataField::OldTypes => types::old_bitmap(words, out),
-        RdataField::Location => location::read(data, out),
-        RdataField::Prefixes => prefixes::read(words, out),
-        RdataField::Services => services::read(words, out),
-        RdataField::Ipseckey => gateway::ipseckey(data, out),
-        RdataField::Amtrelay => gateway::amtrelay(data, out),
-        RdataField::Hip => gateway::hip(data, out),
+        RdataField::Types => special_fields::bitmap(words, out),
+        RdataField::OldTypes => special_fields::old_bitmap(words, out),
+        RdataField::Location => special_fields::location(data, out),
+        RdataField::Prefixes => special_fields::prefixes(words, out),
+        RdataField::Services => special_fields::services(words, out),
+        RdataField::Ipseckey => special_fields::ipseckey(data, out),
+        RdataField::Amtrelay => special_fields::amtrelay(data, out),
+        RdataField::Hip => special_fields::hip(data, out),
         // Strings are the only other field that takes all remaining words.
         _ => {
             for word in words {

@@ -15,9 +15,8 @@ use data_encoding::BASE64;
 use super::{
     Fault,
     field::{U16, name, number, shown},
-    rdata_text::RdataText,
     scan::Word,
-    word::push_string,
+    word::{RdataText, push_string},
 };
 
 const MANDATORY: u16 = 0;

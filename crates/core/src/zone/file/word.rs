@@ -1,10 +1,12 @@
 //! Parses single words of a zone file: names, strings and times.
 
 use crate::dns::{
-    NameBuf, NameError, NameRef,
+    NameBuf, NameError, NameRef, RecordType,
     name::{MAX_LABEL, MAX_NAME},
     rrset::MAX_TTL,
 };
+
+use super::{Fault, scan::Word};
 
 /// A name in wire form with its letter case as written. RDATA keeps the case; owner names are
 /// lower-cased.
@@ -178,4 +180,21 @@ pub(super) fn time(text: &str) -> Option<u32> {
         (None, true) => return None,
     };
     total.checked_add(rest).filter(|&time| time <= MAX_TTL)
+}
+
+/// Unparsed RDATA.
+pub(super) struct RdataText<'a, 't> {
+    pub(super) rtype: RecordType,
+    /// The type word.
+    pub(super) head: &'a Word<'t>,
+    /// The words after the type.
+    pub(super) words: &'a [Word<'t>],
+    pub(super) origin: &'a WrittenName,
+}
+
+impl RdataText<'_, '_> {
+    /// A fault at the last word of the data.
+    pub(super) fn fault_at_end(&self, message: impl Into<String>) -> Fault {
+        self.words.last().unwrap_or(self.head).fault(message)
+    }
 }

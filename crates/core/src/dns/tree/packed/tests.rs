@@ -7,8 +7,8 @@ fn tree_of<'n>(names: impl IntoIterator<Item = &'n Name>) -> LabelTree {
     let mut tree = LabelTree::new();
     for (at, name) in (1..).zip(names) {
         let node = tree.insert(name.as_ref(), 0).expect("room");
-        if tree.mark(node) == 0 {
-            tree.set_mark(node, at);
+        if tree.data(node) == 0 {
+            tree.set_data(node, at);
         }
     }
     tree
@@ -24,14 +24,14 @@ type Way = (usize, Vec<(Vec<u8>, u32)>);
 fn way(tree: &LabelTree, name: NameRef<'_>) -> Way {
     let (node, depth) = tree.closest(name, 0);
     let up = std::iter::successors(Some(node), |&node| tree.parent(node));
-    let told = |node: NodeId| (tree.label(node).to_vec(), tree.mark(node));
+    let told = |node: NodeId| (tree.label(node).to_vec(), tree.data(node));
     (depth, up.map(told).collect())
 }
 
 fn packed_way(tree: &PackedTree, name: NameRef<'_>) -> Way {
     let (node, depth) = tree.closest(name);
     let up = std::iter::successors(Some(node), |&node| tree.parent(node));
-    let told = |node: PackedId| (tree.label(node).to_vec(), tree.mark(node));
+    let told = |node: PackedId| (tree.label(node).to_vec(), tree.data(node));
     (depth, up.map(told).collect())
 }
 
@@ -65,11 +65,11 @@ fn the_root_alone() {
 fn the_deepest_name_is_walked_to_its_end() {
     let deepest = name_of(&vec![b"a".to_vec(); 127]);
     let mut tree = tree_of([&deepest]);
-    tree.set_mark(NodeId::ROOT, 5);
+    tree.set_data(NodeId::ROOT, 5);
     for packed in [packed_into(&tree, 1), tree.clone().pack().expect("room")] {
         let (node, depth) = packed.closest(deepest.as_ref());
-        assert_eq!((depth, packed.mark(node)), (127, 1));
-        assert_eq!(packed.mark(PackedId::ROOT), 5);
+        assert_eq!((depth, packed.data(node)), (127, 1));
+        assert_eq!(packed.data(PackedId::ROOT), 5);
         assert_eq!(packed.iter().count(), 128);
         assert_eq!(
             packed_way(&packed, deepest.as_ref()),
@@ -122,7 +122,7 @@ static KNOWN: Seed = Seed::of(1, 1);
 /// So many top-level names whose hashes are all the same under [`KNOWN`]: the first half of each makes one factor
 /// of the hash zero.
 fn crafted(count: u32) -> Vec<Name> {
-    let zero = KNOWN.begin().rotate_right(16).to_ne_bytes();
+    let zero = KNOWN.begin.rotate_right(16).to_ne_bytes();
     let name = |at: u32| name_of(&[[zero, u64::from(at).to_be_bytes()].concat()]);
     (0..count).map(name).collect()
 }
@@ -216,8 +216,88 @@ proptest! {
             .find_map(|suffix| map.get(&suffix.to_name()).copied());
         let (node, _) = packed.closest(asked.as_ref());
         let by_tree = std::iter::successors(Some(node), |&node| packed.parent(node))
-            .map(|node| packed.mark(node))
+            .map(|node| packed.data(node))
             .find(|&mark| mark != 0);
         prop_assert_eq!(by_map, by_tree);
+    }
+}
+
+fn long_tree(count: u32) -> PackedTree {
+    let mut tree = LabelTree::new();
+    for at in 0..count {
+        let name: Name = format!("a{at}.example.com").parse().expect("a name");
+        let node = tree.insert(name.as_ref(), 0).expect("room");
+        tree.set_data(node, u32::from(at == 77) * 7);
+    }
+    tree.pack().expect("room")
+}
+
+fn wire(text: &str) -> Vec<u8> {
+    let name: Name = text.parse().expect(text);
+    name.as_ref().wire().to_vec()
+}
+
+#[test]
+fn the_last_labels_are_found_from_the_right() {
+    for (name, last) in [
+        (&b"\x01a\x01b\0rest"[..], [&b"b"[..], b"a", b"", b""]),
+        (b"\x01a\x01b\x01c\x01d\x01e\0", [b"e", b"d", b"c", b"b"]),
+        (b"\0", [b"", b"", b"", b""]),
+        (b"", [b"", b"", b"", b""]),
+        (b"\x05ab", [b"", b"", b"", b""]),
+        (b"\x01a", [b"a", b"", b"", b""]),
+    ] {
+        assert_eq!(last_labels(name), last, "{name:?}");
+    }
+}
+
+#[test]
+fn what_a_walk_needs_is_noted() {
+    let tree = long_tree(40_000);
+    let mut prefetch = Prefetch::new();
+    assert!(tree.prefetch(&wire("x.a77.example.com"), &mut prefetch));
+    // example.com, a77.example.com, and where x would be.
+    assert_eq!(prefetch.noted().len(), 3);
+    let name: Name = "a77.example.com".parse().expect("a name");
+    let (node, depth) = tree.closest(name.as_ref());
+    assert_eq!(depth, 3);
+    let noted = prefetch.noted().get(1).copied().expect("noted");
+    let block = tree.blocks.get(noted as usize).expect("a block");
+    assert!(block.is_over() || block.data().any(|(_, data)| data == 7));
+    assert_eq!(tree.data(node), 7);
+    tree.fetch(&mut prefetch);
+    assert_eq!(prefetch.noted().len(), 0);
+}
+
+#[test]
+fn a_small_tree_needs_no_foresight() {
+    let tree = long_tree(100);
+    assert!(tree.heap_bytes() < CACHED && CACHED.is_multiple_of(SIZE));
+    let mut prefetch = Prefetch::new();
+    assert!(!tree.prefetch(&wire("a7.example.com"), &mut prefetch));
+    assert_eq!(prefetch.noted().len(), 0);
+}
+
+#[test]
+fn no_more_is_noted_than_there_is_room_for() {
+    let tree = long_tree(40_000);
+    let mut prefetch = Prefetch::new();
+    for _ in 0..1000 {
+        assert!(tree.prefetch(&wire("a.b.c.d.e.f"), &mut prefetch));
+    }
+    assert_eq!(prefetch.noted().len(), Prefetch::ROOM);
+    tree.fetch(&mut prefetch);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_will_do(wires in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..600), 1..40)) {
+        let tree = long_tree(10);
+        let mut prefetch = Prefetch::new();
+        for wire in &wires {
+            tree.note(wire, &mut prefetch);
+        }
+        tree.fetch(&mut prefetch);
+        prop_assert_eq!(prefetch.noted().len(), 0);
     }
 }

@@ -1,0 +1,1 @@
+//! Finds who asked, by the log of the server in between.
