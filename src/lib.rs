@@ -26,6 +26,7 @@
 )]
 
 pub mod admin;
+pub(crate) mod budgets;
 pub mod cli;
 mod clock;
 #[cfg(feature = "faults")]

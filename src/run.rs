@@ -129,6 +129,7 @@ async fn run(startup: &Startup, size: Size, config: Config, from: Origin) -> any
     let mut signals = Signals::watch().context("signals cannot be watched")?;
     let telemetry =
         Telemetry::start(&log_settings(startup)).context("telemetry cannot be started")?;
+    telemetry.budgets().start(&startup.limits);
     report::warnings(&telemetry, &config.warnings(calendar()));
     let summary = config.summary.clone();
     let reloader = Reloader::new(path, config, calendar())?.listening(&startup.listen);

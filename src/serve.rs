@@ -18,6 +18,7 @@
 //! counters (telemetry; the handler receives every [`ListenerEvent`](handler::ListenerEvent)).
 
 mod bind;
+mod budget_gate;
 mod forward;
 mod handler;
 mod in_flight;

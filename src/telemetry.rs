@@ -24,6 +24,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    budgets::Budgets,
     clock::calendar,
     metrics::{
         exporter::{Metrics, Sources},
@@ -155,6 +156,11 @@ impl Telemetry {
     /// The page `/usage`.
     pub(crate) fn usage(&self) -> UsagePage {
         self.sources.usage_page()
+    }
+
+    /// What left through forwarding rules.
+    pub(crate) fn budgets(&self) -> &Arc<Budgets> {
+        &self.sources.budgets
     }
 
     /// The state of the process.

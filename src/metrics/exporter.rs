@@ -34,6 +34,7 @@ use super::{
     },
 };
 use crate::{
+    budgets::Budgets,
     clock::calendar,
     health::{Phase, ProcessHealth},
     usage::{Counted, Usage},
@@ -84,6 +85,7 @@ pub(crate) struct Sources {
     pub(crate) upstreams: Arc<AllUpstreamCounters>,
     pub(crate) watched: Arc<Watched>,
     pub(crate) usage: Arc<Usage>,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 impl Sources {
@@ -145,6 +147,7 @@ impl Collector for Exporter {
             upstreams,
             watched,
             usage,
+            budgets,
         } = &self.sources;
         let mut sum = queries.sum();
         let (_, newest) = names.newest();
@@ -165,6 +168,7 @@ impl Collector for Exporter {
         all.extend(counted(shared, total(Key::RATE_LIMITED)));
         all.extend(of_upstreams(&upstreams.read()));
         all.extend(of_reading(&watched.read()));
+        all.extend(of_budgets(budgets));
         all
     }
 }
@@ -388,6 +392,20 @@ fn of_upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
             wholes().map(|(upstream, cells)| counter([upstream], cells.coalesced())),
         ),
         family(&families::UPSTREAM_REFUSED, refused),
+    ]
+}
+
+/// The families of budgets.
+fn of_budgets(budgets: &Budgets) -> [MetricFamily; 3] {
+    let (bytes, overflowed) = budgets.load();
+    let exceeded = budgets.exceeded();
+    let exceeded = exceeded
+        .iter()
+        .map(|(rule, over, count)| counter([rule, *over], *count));
+    [
+        family(&families::BUDGET_EXCEEDED, exceeded),
+        family(&families::BUDGET_OVERFLOW, [counter([], overflowed)]),
+        family(&families::BUDGET_BYTES, [gauge([], float(bytes))]),
     ]
 }
 

@@ -111,6 +111,12 @@ families! {
         "Queries that waited for the same query already in flight instead of being sent again.";
     UPSTREAM_REFUSED = "upstream_refused_total", Counter, ["upstream", "why"],
         "Queries that were not sent to the upstream and failed at once, or were answered from expired cache entries: every server is down and limits.upstream_probes queries are already testing it (down), or the upstream leads back to dnsgate (looping).";
+    BUDGET_EXCEEDED = "budget_exceeded_total", Counter, ["rule", "over"],
+        "Questions beyond the budget of the rule that forwards them, by what happened: report means that they were sent, deny that they were not.";
+    BUDGET_OVERFLOW = "budget_overflow_total", Counter, [],
+        "Questions that were counted together with others because limits.budget_memory has no room for a counter of their own.";
+    BUDGET_BYTES = "budget_bytes", Gauge, [],
+        "Memory that the counters of budgets take, in bytes.";
     CACHE_HITS = "cache_hits_total", Counter, [],
         "Cache lookups answered from an unexpired entry.";
     CACHE_MISSES = "cache_misses_total", Counter, [],

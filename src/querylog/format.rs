@@ -107,8 +107,12 @@ struct QueryLine<'a> {
 pub(crate) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels: &LabelSet) {
     let outcome = &record.outcome;
     let qtype = outcome.qtype.map(|qtype| qtype.to_string());
-    let name = qtype.as_ref().and_then(|_| message_text::question_name(record.message()));
-    let class = qtype.as_ref().and_then(|_| message_text::other_class(record.message()));
+    let name = qtype
+        .as_ref()
+        .and_then(|_| message_text::question_name(record.message()));
+    let class = qtype
+        .as_ref()
+        .and_then(|_| message_text::other_class(record.message()));
     let source = record.source.ip().to_canonical();
     let message = format!(
         "{} {} {} for {source}: {}",
@@ -123,7 +127,9 @@ pub(crate) fn query(out: &mut Vec<u8>, text: bool, record: &QueryRecord, labels:
         query_type: qtype.as_deref(),
         query_class: class.as_deref(),
         response_code: outcome.rcode.map(|rcode| rcode.as_str()),
-        rdata: outcome.rcode.and_then(|_| message_text::answers(record.message())),
+        rdata: outcome
+            .rcode
+            .and_then(|_| message_text::answers(record.message())),
         source_ip: source.to_string(),
         protocol: match record.transport {
             Transport::Udp => "UDP",

@@ -41,6 +41,7 @@ pub(crate) fn labels(
     let now = calendar();
     telemetry.loaded(snapshot.generation(), labels, now);
     telemetry.note_usage(snapshot, now);
+    telemetry.budgets().loaded(policy);
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
     telemetry.shared().rules_expire(ending.collect());

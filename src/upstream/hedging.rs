@@ -286,7 +286,7 @@ impl Hedging {
 /// The failure with the greatest weight is returned; of equal ones, the last.
 const fn weight(failure: Failure) -> u8 {
     match failure {
-        Failure::Shed | Failure::Down | Failure::Looping => 0,
+        Failure::Shed | Failure::Down | Failure::Looping | Failure::OverBudget { .. } => 0,
         Failure::Unreachable => 1,
         Failure::Timeout => 2,
         // It shows the operator what to fix.

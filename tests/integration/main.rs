@@ -11,6 +11,7 @@
 )]
 
 mod alerts;
+mod budget;
 #[cfg(target_os = "linux")]
 // where all of 127.0.0.0/8 is loopback, so that each client group has addresses of its own
 mod capture;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Config, Listen, builtin,
+    Config, Listen, budget, builtin,
     case::{self, CaseEntry},
     contents::{Built, Contents},
     digest,
@@ -157,6 +157,7 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
     let google = Settings::of(&file.google_apis, faults);
     let mut parts = Parts::default();
     let named = RuleContext {
+        budget: budget::default(&file.budget, faults),
         groups: &groups,
         upstreams: &upstreams,
         dir,

@@ -28,6 +28,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::SystemTime};
 
 use dnsgate_core::{cache::CacheSettings, policy::Policy, zone::Zone};
 
+mod budget;
 mod build;
 mod builtin;
 mod cache;
@@ -64,6 +65,7 @@ mod warn;
 mod yaml;
 mod zones;
 
+pub use budget::{SHIPPED_BUDGET, described as described_budget};
 pub use case::{Case, Expect, ReplyCode, UnknownCode, Wanted};
 pub use contents::{Change, Changes, Contents};
 pub use digest::PolicyDigest;

@@ -338,6 +338,14 @@ limits! {
     /// of its network, use the network's length. On Google Cloud a machine has 96. Default: 64.
     per_client_ipv6_prefix: Count = 64, from 32, to 128;
 
+    /// Memory for the counters of budgets and the names that they have learnt, from 1MiB to 1GiB. A counter
+    /// takes about 400 bytes, and 8 KiB at most, for each party, rule and registered domain of one window;
+    /// a party has at most 256 domains of its own in a rule, and one counter for all others. When the
+    /// memory is full, further parties and domains of a rule share one counter, and its budget:
+    /// dnsgate_budget_overflow_total. The default is enough for 10000 clients with a dozen domains each.
+    /// Default: 64MiB.
+    budget_memory: Bytes = 64 << 20, from 1 << 20, to 1 << 30;
+
 }
 
 /// Of the queries that were neither denied nor failed, one in this many is logged where all are. Beyond the most

@@ -225,7 +225,8 @@ impl Cache {
     /// the question, and an upstream that is down or loops back is a property of the upstream. A
     /// flood of names for such an upstream would otherwise evict usable entries.
     pub fn fail(&self, key: &CacheKey<'_>, failure: Failure, now: Instant) {
-        if failure == Failure::Shed || self.settings.size == 0 {
+        if matches!(failure, Failure::Shed | Failure::OverBudget { .. }) || self.settings.size == 0
+        {
             return;
         }
         if let Some(entry) = self.usable(key, now) {

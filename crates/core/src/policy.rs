@@ -38,6 +38,7 @@ pub mod pattern;
 mod permit;
 mod ranges;
 pub mod rule;
+mod rule_budget;
 mod shadow;
 mod spans;
 mod special;
@@ -55,6 +56,7 @@ pub use rule::{
     Action, CnameMode, DenyWith, Forwarding, Group, GroupId, GroupSet, MAX_GROUPS, Rule, RuleId,
     RuleOrigin, TypeSet, UpstreamId,
 };
+pub use rule_budget::{Budget, BudgetParty, OverBudget};
 pub use shadow::Shadowed;
 #[cfg(test)]
 pub(crate) use spans::COMPARED;
@@ -103,6 +105,7 @@ impl Policy {
             upstream,
             answers: AnswerRanges::Public,
             cname: CnameMode::Any,
+            budget: None,
         };
         Self {
             rule_ranges: self.rule_ranges.observing(&observe),

@@ -21,7 +21,7 @@ use super::super::{
 };
 use dnsgate_core::{
     dns::{Name, RecordType},
-    policy::{CnameMode, DenyWith, Pattern},
+    policy::{BudgetParty, CnameMode, DenyWith, OverBudget, Pattern},
 };
 
 /// Shown for a key that was left out and has no default that can be written.
@@ -232,7 +232,16 @@ macro_rules! words {
     };
 }
 
-words!(CnameMode, Deny, LogFormat, LogQueries, Strategy, GoogleVip);
+words!(
+    BudgetParty,
+    OverBudget,
+    CnameMode,
+    Deny,
+    LogFormat,
+    LogQueries,
+    Strategy,
+    GoogleVip
+);
 
 /// The keyword of a value.
 pub(super) fn word<T: Choice + PartialEq>(value: T) -> &'static str {

@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use super::{
     super::{
         Startup,
+        budget::{BudgetEntry, BudgetKeys},
         case::{Case, Expect},
         file::{
             BuiltIn, ClientGroup, Domains, File, GoogleApis, Mode, RuleEntry, UpstreamEntry,
             ZoneEntry,
         },
-        given::NamedEntry,
+        given::{Given, NamedEntry},
         groups::Groups,
         host::HostName,
         limits::{Bounded as _, Limits},
@@ -58,6 +59,7 @@ impl Contents {
             deny_with,
             upstreams,
             mode,
+            budget,
             built_in,
             cache: _, // built.startup has these, too
             limits: _,
@@ -99,6 +101,9 @@ impl Contents {
             contents.upstream(entry, built.upstreams);
         }
         contents.built_in(built_in.value());
+        let mut default = Entry::default();
+        default.budget(BUDGET, budget);
+        contents.add("budget".to_owned(), default);
         contents
     }
 
@@ -211,6 +216,7 @@ impl Contents {
             forward,
             addresses,
             cname,
+            budget,
             groups,
             types,
             until,
@@ -230,6 +236,7 @@ impl Contents {
         entry.note("forward", forward);
         entry.note("addresses", addresses);
         entry.note("cname", cname);
+        entry.budget(BUDGET_OF_RULE, budget);
         entry.note("groups", groups);
         entry.note("types", types);
         entry.note("until", until);
@@ -360,6 +367,45 @@ impl Contents {
         entry.set("expect.contains", ComparedValue::set(contains));
         entry.set("expect.within", ComparedValue::set(within));
         self.add(format!("test {number}"), entry);
+    }
+}
+
+/// The names of the keys of the default budget, and of a rule's. The first stands for `off`.
+const BUDGET: [&str; 6] = ["budget", "names", "bytes", "window", "per", "over"];
+const BUDGET_OF_RULE: [&str; 6] = [
+    "budget",
+    "budget.names",
+    "budget.bytes",
+    "budget.window",
+    "budget.per",
+    "budget.over",
+];
+
+impl Entry {
+    /// Adds the keys of a budget under these names.
+    fn budget(&mut self, called: [&'static str; 6], given: &Given<BudgetEntry>) {
+        let none = BudgetKeys::default();
+        let keys = match given.value() {
+            Some(BudgetEntry::Keys(keys)) => keys,
+            Some(BudgetEntry::Off) => {
+                self.set(called[0], ComparedValue::one(&"off"));
+                &none
+            }
+            None => &none,
+        };
+        let BudgetKeys {
+            names,
+            bytes,
+            window,
+            per,
+            over,
+        } = keys;
+        let [_, of_names, of_bytes, of_window, of_per, of_over] = called;
+        self.note(of_names, names);
+        self.note(of_bytes, &bytes.map(|at| at.value.shown()));
+        self.note(of_window, &window.map(|at| at.value.shown()));
+        self.note(of_per, per);
+        self.note(of_over, over);
     }
 }
 

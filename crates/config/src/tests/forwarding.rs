@@ -119,6 +119,7 @@ fn a_rule_forwards_what_it_says() {
             upstream: UpstreamId(0),
             answers: AnswerRanges::Public,
             cname: CnameMode::Any,
+            budget: None,
         }
     );
     let corp = forwarding(&text, "a.corp.test").expect("forwarded");

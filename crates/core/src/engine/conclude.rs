@@ -1,5 +1,9 @@
 //! Writes the response to a decided query: its answer, its denial, or why there is no answer.
 
+use std::time::SystemTime;
+
+use jiff::{Timestamp, Unit};
+
 use crate::{
     dns::{
         Ede, Failure, Query, Rcode, RecordType, ReplyWriter, Rrset,
@@ -114,11 +118,19 @@ impl<'t> QueryRun<'t> {
     ) -> Step {
         writer.clear();
         match incomplete {
-            Incomplete::Forward { permit, stale } => Step::Forward(Box::new(Forward {
+            Incomplete::Forward {
                 permit,
                 stale,
+                rule,
+            } => Step::Forward(Box::new(Forward {
+                permit,
+                stale,
+                rule,
                 outcome,
             })),
+            Incomplete::OverBudget { rule, until } => {
+                deny_over_budget(self, (rule, until), writer, outcome)
+            }
             Incomplete::Filtered(rejection) => deny_filtered(self, rejection, writer, outcome),
             Incomplete::NoRecursion => Step::refuse(Reason::NoRecursion, writer, outcome),
             Incomplete::Failed { failure, cached } => {
@@ -155,6 +167,8 @@ const fn failed(failure: Failure) -> Reason {
         Failure::Shed => Reason::Shed,
         Failure::Down => Reason::UpstreamDown,
         Failure::Looping => Reason::UpstreamLooping,
+        // Written as a denial before.
+        Failure::OverBudget { .. } => Reason::OverBudget,
     }
 }
 
@@ -211,6 +225,39 @@ pub(super) fn deny_filtered(
         }));
     }
     step
+}
+
+/// Writes the denial of a question that the budget of a rule does not allow until then.
+pub(super) fn deny_over_budget(
+    run: QueryRun<'_>,
+    (rule, until): (Option<RuleId>, SystemTime),
+    writer: &mut ReplyWriter<'_>,
+    mut outcome: Outcome,
+) -> Step {
+    outcome.reason = Reason::OverBudget;
+    outcome.rule = rule;
+    let snapshot = run.context.snapshot;
+    let policy = snapshot.policy();
+    let with = match policy.deny_with(run.group) {
+        // The name is allowed, and may exist.
+        DenyWith::NxDomain => DenyWith::NoData,
+        with => with,
+    };
+    let name = rule.and_then(|id| policy.rule(id)).map(|rule| &*rule.name);
+    let end = Timestamp::try_from(until).and_then(|end| end.round(Unit::Second));
+    let end = end.map_or_else(|_| "its window ends".to_owned(), |end| end.to_string());
+    let text = format!(
+        "rule {}: its budget for this domain is used up until {end}",
+        name.unwrap_or_default()
+    );
+    write(
+        run.query,
+        snapshot,
+        with,
+        (Ede::Blocked, &text),
+        writer,
+        outcome,
+    )
 }
 
 fn write(

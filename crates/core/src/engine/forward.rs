@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     cache::{CacheEntry, CacheLookup},
     dns::{
-        Name, NameBuf, NameRef, ReplyWriter, Rrset,
+        Failure, Name, NameBuf, NameRef, ReplyWriter, Rrset,
         reply::Section,
         response::{ChainEnd, Dname},
     },
@@ -40,6 +40,10 @@ pub(super) fn response(
                 }
                 Ok(Arc::clone(entry))
             }
+            Err(Failure::OverBudget { until }) => Err(Incomplete::OverBudget {
+                rule: grant.rule(),
+                until: *until,
+            }),
             Err(failure) => Err(Incomplete::Failed {
                 failure: *failure,
                 cached: false,
@@ -48,7 +52,11 @@ pub(super) fn response(
     }
     let ask = |stale| {
         let permit = grant.permit(bits);
-        Err(Incomplete::Forward { permit, stale })
+        Err(Incomplete::Forward {
+            permit,
+            stale,
+            rule: grant.rule(),
+        })
     };
     let key = key(run.context, grant.name(), grant.qtype(), bits, upstream);
     let (Some(cache_view), Some(key)) = (run.cache_view(), key) else {

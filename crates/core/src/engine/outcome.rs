@@ -195,6 +195,8 @@ reasons! {
     UnknownClient = "unknown_client" => Denied,
     /// Denied because the upstream's answer contains data that the rule does not allow.
     Filtered = "filtered" => Denied,
+    /// Denied because the rule's budget for the domain is used up.
+    OverBudget = "over_budget" => Denied,
     /// Shorter than a header; dropped.
     Short = "short" => Rejected,
     /// A response instead of a query; dropped.

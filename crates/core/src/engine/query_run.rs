@@ -211,6 +211,16 @@ impl UpstreamResult {
         Self { permit, result }
     }
 
+    /// The result for a question that was not sent because the rule's budget is used up until then.
+    /// Nothing is cached: the next window allows it.
+    #[must_use]
+    pub const fn over_budget(permit: Permit, until: SystemTime) -> Self {
+        Self {
+            permit,
+            result: Err(Failure::OverBudget { until }),
+        }
+    }
+
     pub(super) fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {
         let permit = &self.permit;
         permit.name() == grant.name()
@@ -337,6 +347,9 @@ pub struct Forward {
     /// Whether the cache has a stale response to fall back on
     /// ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
     pub stale: bool,
+    /// The rule that forwards it, whose budget it counts toward; in observe mode the rule that would
+    /// deny it.
+    pub rule: Option<RuleId>,
     /// The outcome so far; its reason is that of a successful answer.
     pub outcome: Outcome,
 }

@@ -91,7 +91,7 @@ fn after_name(mut bytes: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Name, Query, edns::OPT_LEN, upstream_query::encode};
+    use crate::dns::{Name, Query, query::OPT_LEN, upstream_query::encode};
 
     fn query(name: &str) -> Vec<u8> {
         let name: Name = name.parse().expect(name);
