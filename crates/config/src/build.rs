@@ -185,15 +185,8 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
         },
     );
     let names = digest::names(&rules);
-    let mut policy = match Policy::build(groups.groups.clone(), rules, deny_with) {
-        Ok(policy) => policy,
-        Err(conflicts) => {
-            for conflict in conflicts {
-                report(&conflict, &parts, &groups, faults);
-            }
-            return None;
-        }
-    };
+    let policy = Policy::build(groups.groups.clone(), rules, deny_with);
+    let mut policy = without_conflicts(policy, &parts, &groups, faults)?;
     policy = policy.always_allowing(google.as_ref().map_or_else(Vec::new, google::addresses));
     notes.extend(warn::shadowed(&policy, &parts.sources, faults));
     notes.extend(warn::own_data(&policy, &parts, &upstreams.list, faults));
@@ -214,6 +207,23 @@ fn build(file: &File, name: &str, around: Around<'_>, faults: &mut Faults<'_>) -
         notes,
         expiries,
     })
+}
+
+/// Reports the rules between which nothing decides.
+fn without_conflicts(
+    policy: Result<Policy, Vec<Conflict>>,
+    parts: &Parts,
+    groups: &Groups,
+    faults: &mut Faults<'_>,
+) -> Option<Policy> {
+    let conflicts = match policy {
+        Ok(policy) => return Some(policy),
+        Err(conflicts) => conflicts,
+    };
+    for conflict in conflicts {
+        report(&conflict, parts, groups, faults);
+    }
+    None
 }
 
 fn check_vips(google: Option<&Settings>, parts: &Parts, faults: &mut Faults<'_>) {

@@ -154,14 +154,14 @@ fn empty_zone(origin: &str) -> Option<Zone> {
 }
 
 /// The domains, each with the reason why the public DNS has no data in it; as of 2026-11-27.
-//// They come from IANA's registry of special-use domain names (RFC 6761 section 5): every domain for
+/// They come from IANA's registry of special-use domain names (RFC 6761 section 5): every domain for
 /// which DNS servers should have no data. Left out are `example` and `example.com`, `.net`, `.org`,
 /// which servers must not treat as special (RFC 6761 section 6.5); `ipv4only.arpa`, which exists and
 /// by which clients detect NAT64 (RFC 7050); `resolver.arpa` and the reverse zones of private space,
 /// which have built-in answers of their own.
-//// Added are `internal`, which ICANN reserves for private use, and domains that networks use as if
+/// Added are `internal`, which ICANN reserves for private use, and domains that networks use as if
 /// they were reserved; none of these is delegated.
-//// A client with `search c.proj.internal svc.cluster.local` and `ndots:5` asks for
+/// A client with `search c.proj.internal svc.cluster.local` and `ndots:5` asks for
 /// `storage.googleapis.com.c.proj.internal` before it asks for `storage.googleapis.com`. REFUSED for
 /// the first name ends the search, and no answer makes the client wait for its time-out: musl and
 /// glibc continue only after NXDOMAIN. So these names get NXDOMAIN whatever `deny_with` says,

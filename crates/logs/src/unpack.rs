@@ -81,7 +81,7 @@ pub(crate) enum Unpacked<R: BufRead> {
     /// It is not packed.
     Plain(Resumed<R>),
     /// It is packed by gzip.
-    Gzip(BufReader<Gunzip<Resumed<R>>>),
+    Gzip(Box<BufReader<Gunzip<Resumed<R>>>>),
 }
 
 impl<R: BufRead> Unpacked<R> {
@@ -98,10 +98,8 @@ impl<R: BufRead> Unpacked<R> {
         }
         let counted = Counted { input, passed: 0 };
         let decoder = MultiGzDecoder::new(counted);
-        Ok(Self::Gzip(BufReader::with_capacity(
-            BUFFER,
-            Gunzip { decoder, output: 0 },
-        )))
+        let reader = BufReader::with_capacity(BUFFER, Gunzip { decoder, output: 0 });
+        Ok(Self::Gzip(Box::new(reader)))
     }
 }
 
