@@ -55,7 +55,7 @@ pub(crate) use self::{
     share::{Party, may_take},
     sockets::bound_sockets,
     transport::OpenError,
-    upstream_limits::UpstreamLimits,
+    upstream_limits::{SocketLimits, UpstreamLimits},
 };
 use self::{
     coalescing::{InFlightQueries, InFlightQuery, Joined, Resolution},
@@ -123,6 +123,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// [`Failure`], no later than `until` and no later than [`UpstreamLimits::deadline`] from now.
+    #[cfg(test)]
     pub(crate) async fn resolve(
         &self,
         permit: &Permit,
@@ -130,19 +131,23 @@ impl UpstreamClient {
         until: Instant,
     ) -> Result<Arc<Response>, Failure> {
         let admitted = self.admit()?;
-        self.resolve_admitted(permit, party, until, admitted).await
+        let may_start = || Ok(());
+        self.resolve_admitted(permit, party, until, admitted, may_start)
+            .await
     }
 
-    /// Like [`Self::resolve`], for a query that is already [admitted](Self::admit).
+    /// Like [`Self::resolve`], for a query that is already [admitted](Self::admit). `may_start` is called
+    /// if the query is about to be sent, which it can refuse; not if it joins another one.
     ///
     /// # Errors
-    /// As [`Self::resolve`].
+    /// As [`Self::resolve`], and that of `may_start`.
     pub(crate) async fn resolve_admitted(
         &self,
         permit: &Permit,
         party: Party,
         until: Instant,
         admitted: Admitted,
+        may_start: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Arc<Response>, Failure> {
         // The query may have waited, and the last server may have gone down in the meantime.
         let _admitted = match admitted.0 {
@@ -159,7 +164,7 @@ impl UpstreamClient {
         // that the first one has left.
         let end = if left < whole / 2 { now + whole } else { until };
         let ask = |permit| hedging::run(Arc::clone(&self.shared), permit, party, end);
-        match self.in_flight.join(permit, ask) {
+        match self.in_flight.join(permit, may_start, ask) {
             Joined::First(query) if end == until => query.await,
             Joined::First(query) => wait(query, until).await,
             Joined::Coalesced(query) => {
@@ -168,6 +173,7 @@ impl UpstreamClient {
                 // must not delay callers on other threads.
                 wait(query, until).await
             }
+            Joined::Refused(failure) => Err(failure),
             Joined::Full => {
                 self.shared.observer.observe(UpstreamEvent::Shed);
                 Err(Failure::Shed)

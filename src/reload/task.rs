@@ -24,7 +24,8 @@ use crate::{
     admin::{
         AdminRequest, ExplainQuestion, ExplainRequest, ReloadAnswer, ReloadRequest, ReloadResult,
     },
-    clock::calendar,
+    budgets::{Budgets, Spender},
+    clock::{calendar, monotonic},
     serve::{
         Forwarder,
         upstream_setup::{self, PreparedUpstreams},
@@ -32,8 +33,8 @@ use crate::{
     systemd,
     telemetry::Telemetry,
 };
-use dnsgate_core::dns::Transport;
-use dnsgate_whatif::{ClientQuestion, Subject, explain::explain};
+use dnsgate_core::{dns::Transport, engine::Forward};
+use dnsgate_whatif::{ClientQuestion, Subject, explain::explain_running};
 
 use super::{
     AttemptResult, NextConfiguration, NumberedUpstreams, ReloadAttempt, ReloadRefused, Reloader,
@@ -135,7 +136,7 @@ pub(crate) async fn keep(
             Some(request) = causes.requests.recv() => match request {
                 AdminRequest::Reload(request) => waiting.add(request),
                 AdminRequest::Explain(request) => {
-                    let (blocking, work) = (explaining.clone(), prepare(&task.reloader, request, calendar()));
+                    let (blocking, work) = (explaining.clone(), prepare(&task.reloader, request, Arc::clone(telemetry.budgets()), calendar()));
                     tokio::spawn(async move { blocking.run(PATIENCE, work).await });
                 },
             },
@@ -280,6 +281,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn prepare(
     reloader: &Reloader,
     request: ExplainRequest,
+    budgets: Arc<Budgets>,
     now: SystemTime,
 ) -> impl FnOnce() + Send + 'static {
     let snapshot = reloader.live().current();
@@ -302,7 +304,16 @@ pub(crate) fn prepare(
             source: *client,
             transport: Transport::Udp,
         };
-        let text = explain(question, &subject, &origin, now);
+        let left = |ask: &Forward| {
+            let spender = Spender {
+                rule: ask.rule,
+                group: ask.outcome.group,
+                client: *client,
+            };
+            let spending = spender.spending(snapshot.policy(), ask.permit.name())?;
+            Some(budgets.left(spending, monotonic(), now))
+        };
+        let text = explain_running(question, &subject, &origin, now, &left);
         request.answer(text);
     }
 }

@@ -27,11 +27,13 @@ use futures_util::FutureExt as _;
 use tokio::time;
 
 use super::{
+    budget_gate,
     in_flight::{InFlight, InFlightSlot, party},
     responder::{DetachedResponder, Unsent},
     upstream_table::UpstreamTable,
 };
 use crate::{
+    budgets::Spender,
     clock::monotonic,
     telemetry::{self, Latency, Reading, SharedCounters, Shed, TcpLimit, Telemetry},
     upstream::{Admitted, Party, UpstreamClient},
@@ -147,6 +149,8 @@ impl Forwarder {
             tokio::spawn(async move {
                 let _place = slot;
                 let request = UpstreamRequest {
+                    // The name was counted when its response was cached.
+                    spender: None,
                     party: Party::OWN,
                     time: forwarder.time_from(monotonic()),
                     admitted: None,
@@ -246,10 +250,14 @@ impl Forwarder {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
-            if !self.moves(query, &ask.permit, &mut hold.slot) {
-                return query.fail(Reason::Shed);
-            }
-            arrived.push(self.resolve(ask, query, hold).await);
+            let has_slot = self.moves(query, &ask.permit, &mut hold.slot);
+            arrived.push(if has_slot {
+                self.resolve(ask, query, hold).await
+            } else {
+                // The engine answers with a stale response if the cache has one.
+                let context = self.context(query.snapshot, query.now);
+                UpstreamResult::unknown(ask.permit, Failure::Shed, &context)
+            });
             #[cfg(feature = "faults")]
             crate::faults::strike(crate::faults::FaultPoint::Later, query.packet);
             let context = self.context(query.snapshot, query.now);
@@ -292,8 +300,19 @@ impl Forwarder {
         query: QueryContext<'_>,
         hold: &mut HeldWhileWaiting,
     ) -> UpstreamResult {
-        let Forward { permit, stale, .. } = ask;
+        let Forward {
+            permit,
+            stale,
+            rule,
+            outcome: _,
+        } = ask;
+        let spender = Spender {
+            rule,
+            group: query.group,
+            client: query.client.source,
+        };
         let request = UpstreamRequest {
+            spender: Some(spender),
             party: party(query.group),
             time: query.time,
             admitted: hold.admitted.take(),
@@ -348,21 +367,26 @@ impl Forwarder {
         request: UpstreamRequest,
     ) -> UpstreamResult {
         let UpstreamRequest {
+            spender,
             party,
             time,
             admitted,
         } = request;
+        let spending = spender.and_then(|who| who.spending(snapshot.policy(), permit.name()));
+        let may_start = || budget_gate::pass(&self.telemetry, spending, now);
         let left = time.until.saturating_duration_since(monotonic());
         let upstream = self.upstreams.of_permit(snapshot, &permit);
-        let result = match (upstream, admitted) {
-            (Some(upstream), Some(admitted)) => {
-                let until = time.until;
-                upstream
-                    .resolve_admitted(&permit, party, until, admitted)
-                    .await
-            }
-            (Some(upstream), None) => upstream.resolve(&permit, party, time.until).await,
-            (None, _) => Err(Failure::Unreachable),
+        let result = match upstream {
+            Some(upstream) => match admitted.map_or_else(|| upstream.admit(), Ok) {
+                Ok(admitted) => {
+                    let until = time.until;
+                    upstream
+                        .resolve_admitted(&permit, party, until, admitted, may_start)
+                        .await
+                }
+                Err(failure) => Err(failure),
+            },
+            None => Err(Failure::Unreachable),
         };
         let context = self.context(snapshot, now);
         match result {
@@ -372,6 +396,7 @@ impl Forwarder {
             Err(Failure::Timeout) if left < self.limits.upstream_timeout / 2 => {
                 UpstreamResult::unknown(permit, Failure::Timeout, &context)
             }
+            Err(Failure::OverBudget { until }) => UpstreamResult::over_budget(permit, until),
             result => UpstreamResult::new(permit, result, &context),
         }
     }
@@ -400,6 +425,8 @@ struct QueryTime {
 
 /// A request to an upstream.
 struct UpstreamRequest {
+    /// Who asks, for the budget of the rule.
+    spender: Option<Spender>,
     party: Party,
     time: QueryTime,
     /// The admission, if the request has one already.

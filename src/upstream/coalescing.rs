@@ -39,6 +39,8 @@ pub(super) enum Joined {
     Coalesced(InFlightQuery),
     /// A limit is reached.
     Full,
+    /// The query may not be started.
+    Refused(Failure),
 }
 
 /// All in-flight queries.
@@ -92,8 +94,14 @@ impl InFlightQueries {
         })
     }
 
-    /// Returns the identical query in flight; `ask` starts one if there is none.
-    pub(super) fn join<F, A>(self: &Arc<Self>, permit: &Permit, ask: F) -> Joined
+    /// Returns the identical query in flight; `ask` starts one if there is none and `may_start` does
+    /// not refuse it.
+    pub(super) fn join<F, A>(
+        self: &Arc<Self>,
+        permit: &Permit,
+        may_start: impl FnOnce() -> Result<(), Failure>,
+        ask: F,
+    ) -> Joined
     where
         F: FnOnce(Arc<Permit>) -> A,
         A: Future<Output = Resolution> + Send + 'static,
@@ -121,6 +129,10 @@ impl InFlightQueries {
         if self.count.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Joined::Full;
+        }
+        if let Err(failure) = may_start() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Joined::Refused(failure);
         }
         let permit = Arc::new(permit.clone());
         let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 //! 127.0.0.1 and ends it by its process id.
 
 mod answers;
+mod budgets;
 mod direct;
 mod encrypted;
 mod failover;

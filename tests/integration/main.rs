@@ -11,6 +11,7 @@
 )]
 
 mod alerts;
+mod budget;
 #[cfg(target_os = "linux")]
 // where all of 127.0.0.0/8 is loopback, so that each client group has addresses of its own
 mod capture;
@@ -19,6 +20,7 @@ mod docs;
 mod forward;
 mod fuzz_corpus;
 mod hostile;
+mod import;
 #[path = "../support/message.rs"]
 mod message;
 mod program;

@@ -24,8 +24,8 @@ use super::{
 use dnsgate_core::{
     dns::{NameRef, Rrset},
     policy::{
-        Action, AnswerRanges, DenyWith, Forwarding, Group, GroupId, GroupSet, Pattern, Policy,
-        Ranges, Rule, RuleId, RuleOrigin, UpstreamId, ZoneId,
+        Action, AnswerRanges, Budget, DenyWith, Forwarding, Group, GroupId, GroupSet, Pattern,
+        Policy, Ranges, Rule, RuleId, RuleOrigin, UpstreamId, ZoneId,
     },
     zone::Zone,
 };
@@ -249,6 +249,7 @@ impl InForce<'_> {
             upstream,
             answers,
             cname,
+            budget,
         } = forwarding;
         let public = Ranges::public();
         let ranges = rule.map_or(&public, |id| self.policy.ranges_of(id));
@@ -266,6 +267,7 @@ impl InForce<'_> {
             .field("v4", v4)
             .field("v6", v6)
             .field("cname", cname.as_str())
+            .optional("budget", budget.as_ref().map(budget_of))
             .end()
     }
 
@@ -296,6 +298,24 @@ impl InForce<'_> {
         });
         record.optional("ca", ca).end()
     }
+}
+
+/// A budget. One that only reports is part of a policy, too: two that report otherwise are not the same.
+fn budget_of(budget: &Budget) -> Hash {
+    let Budget {
+        names,
+        bytes,
+        window,
+        per,
+        over,
+    } = budget;
+    Record::new("budget")
+        .field("names", names.to_be_bytes())
+        .field("bytes", bytes.to_be_bytes())
+        .field("window", window.as_nanos().to_be_bytes())
+        .field("per", per.as_str())
+        .field("over", over.as_str())
+        .end()
 }
 
 /// The records of one name and type; the question gives the name of a rule's records.

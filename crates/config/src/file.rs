@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Visitor};
 
 use super::{
+    budget::BudgetEntry,
     case::{Ask, ExpectEntry, Moment, TestEntry, TestFile, Wanted},
     error::Faults,
     given::{At, ByName, FileValue, Given, List, Named, Span, mappings, texts, words},
@@ -17,7 +18,7 @@ use super::{
     limits::LimitsSection,
     listen::Listen,
     log::{LogFormat, LogOutput, LogQueries},
-    read::{self, WORD_OR_MAPPING, advised, told},
+    read::{self, WORD_OR_MAPPING, advised, reported},
     upstream::{ServerAddr, Strategy},
     value::{
         Address, Admin, Bytes, Cidr, Count, Interval, Label, OneIn, ReasonText, Seconds, Until,
@@ -27,7 +28,7 @@ use super::{
 };
 use dnsgate_core::{
     dns::{Name, RecordType},
-    policy::{CnameMode, DenyWith, Pattern},
+    policy::{BudgetParty, CnameMode, DenyWith, OverBudget, Pattern},
 };
 
 /// What `domains` says for every name that Google documents.
@@ -60,6 +61,8 @@ pub(super) struct File {
     pub(super) upstreams: Given<Named<UpstreamEntry>>,
     /// What happens to denials: `enforce`, or `{ observe: UPSTREAM }`.
     pub(super) mode: Given<Mode>,
+    /// How much may leave through a rule over a subtree that has no `budget`; or `off`.
+    pub(super) budget: Given<BudgetEntry>,
     /// How denials are answered where neither the rule nor the client group says.
     pub(super) deny_with: Given<DenyWith>,
     /// Answers that need no configuration.
@@ -176,6 +179,8 @@ pub(super) struct RuleEntry {
     pub(super) addresses: Given<List<Cidr>>,
     /// Where the answer's aliases may lead.
     pub(super) cname: Given<CnameMode>,
+    /// How much may leave through it to one domain; or `off`.
+    pub(super) budget: Given<BudgetEntry>,
     /// The client groups that it is for.
     pub(super) groups: Given<List<Label>>,
     /// The query types that it is for.
@@ -318,7 +323,7 @@ impl<'de> Visitor<'de> for WordOr<Mode> {
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Mode, D::Error> {
         let ObserveKeys { observe } = Deserialize::deserialize(from)?;
-        (*observe).clone().map(Mode::Observe).ok_or_else(told)
+        (*observe).clone().map(Mode::Observe).ok_or_else(reported)
     }
 }
 
@@ -383,6 +388,7 @@ mappings!(
 
 words! {
     bool: "true" = true, "false" = false;
+    BudgetParty: "client" = Self::Client, "group" = Self::Group, "rule" = Self::Rule;
     CnameMode: "any" = Self::Any, "allowed" = Self::Allowed;
     Deny: "true" = Self::Yes, "refused" = Self::With(DenyWith::Refused),
         "nxdomain" = Self::With(DenyWith::NxDomain), "nodata" = Self::With(DenyWith::NoData),
@@ -392,6 +398,7 @@ words! {
     LogFormat: "auto" = Self::Auto, "json" = Self::Json, "text" = Self::Text;
     LogQueries: "none" = Self::None, "denied" = Self::Denied, "all" = Self::All;
     StaleOn: "failure" = Self::Failure, "denial" = Self::Denial;
+    OverBudget: "report" = Self::Report, "deny" = Self::Deny;
     Strategy: "fastest" = Self::Fastest, "ordered" = Self::Ordered, "spread" = Self::Spread;
 }
 

@@ -17,7 +17,7 @@ pub(super) fn required(what: &str) -> &'static [&'static str] {
 }
 
 /// The keys of a rule that restrict it. Without a value they are errors.
-const RESTRICTIONS: [&str; 5] = ["groups", "types", "addresses", "cname", "until"];
+const RESTRICTIONS: [&str; 6] = ["groups", "types", "addresses", "cname", "until", "budget"];
 
 /// Whether a key of a mapping restricts what it allows.
 pub(super) fn restricts(what: &str, key: &str) -> bool {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    budget,
     error::{Faults, Place, quoted},
     file::{Deny, RuleEntry},
     given::{At, List},
@@ -17,7 +18,9 @@ use crate::{
 };
 use dnsgate_core::{
     dns::{Name, RecordType, Rrset},
-    policy::{Action, AnswerRanges, DenyWith, Forwarding, Pattern, Rule, RuleOrigin, TypeSet},
+    policy::{
+        Action, AnswerRanges, Budget, DenyWith, Forwarding, Pattern, Rule, RuleOrigin, TypeSet,
+    },
     zone::parse_record,
 };
 
@@ -26,6 +29,8 @@ use dnsgate_core::{
 pub(super) struct RuleContext<'b> {
     pub(super) groups: &'b Groups,
     pub(super) upstreams: &'b Upstreams,
+    /// The budget of a rule over a subtree that has none of its own.
+    pub(super) budget: Option<Budget>,
     /// The directory at which relative paths start.
     pub(super) dir: &'b Path,
 }
@@ -75,7 +80,7 @@ pub(super) fn rule(
         Action::Forward(_) => default_types(),
         _ => TypeSet::ANY,
     };
-    Some(Rule {
+    let mut rule = Rule {
         name: entry.name.as_ref()?.value.0.clone(),
         patterns,
         groups: group_set,
@@ -85,7 +90,9 @@ pub(super) fn rule(
         action,
         deny_with,
         origin: RuleOrigin::Configured,
-    })
+    };
+    budget::set(&mut rule, entry, named.budget, faults);
+    Some(rule)
 }
 
 /// The action of a rule: answer, deny or forward, exactly one of them.
@@ -346,17 +353,21 @@ pub(super) fn forwarding(
         upstream: found?,
         answers,
         cname: entry.cname.into_value().unwrap_or_default(),
+        budget: None,
     })
 }
 
 /// Reports keys that have no effect in a rule that does not forward.
 pub(super) fn report_idle(entry: &RuleEntry, faults: &mut Faults<'_>) {
-    let (addresses, cname) = (entry.addresses.place(), entry.cname.place());
-    for (key, place) in [("addresses", addresses), ("cname", cname)] {
+    const ANSWERS: &str = "answers";
+    for (key, place, what) in [
+        ("addresses", entry.addresses.place(), ANSWERS),
+        ("cname", entry.cname.place(), ANSWERS),
+        ("budget", entry.budget.place(), "is asked"),
+    ] {
         if let Some(place) = place {
-            let message = format!(
-                "`{key}` is for rules with `forward`: it is about what an upstream answers"
-            );
+            let message =
+                format!("`{key}` is for rules with `forward`: it is about what an upstream {what}");
             faults.push(place, message);
         }
     }

@@ -1,6 +1,7 @@
 //! The configuration as a whole: texts in, decisions or reports out.
 
 mod bad;
+mod budgets;
 mod changes;
 mod digest;
 mod forwarding;

@@ -225,7 +225,8 @@ impl Cache {
     /// the question, and an upstream that is down or loops back is a property of the upstream. A
     /// flood of names for such an upstream would otherwise evict usable entries.
     pub fn fail(&self, key: &CacheKey<'_>, failure: Failure, now: Instant) {
-        if failure == Failure::Shed || self.settings.size == 0 {
+        if matches!(failure, Failure::Shed | Failure::OverBudget { .. }) || self.settings.size == 0
+        {
             return;
         }
         if let Some(entry) = self.usable(key, now) {
@@ -236,7 +237,7 @@ impl Cache {
             return;
         }
         // A response that another thread stores between these two steps is lost for a few seconds.
-        // Identical questions are merged, so this is rare.
+        // Identical questions are coalesced, so this is rare.
         let until = now + FAILURE_TTL;
         let kept = CacheSlot::Failed { failure, until };
         self.table.insert(OwnedKey::from(key), kept);

@@ -8,6 +8,7 @@
 //! - [`policy`]: which clients may ask, and whether a question is answered, forwarded or denied.
 //! - [`zone`]: the data of local zones.
 //! - [`cache`]: the responses of upstreams, until they expire.
+//! - [`budget`]: how much left through each rule.
 //! - [`engine`]: the path of one query through these modules; it alone defines the order of the
 //!   steps.
 //!
@@ -40,6 +41,7 @@
     )
 )]
 
+pub mod budget;
 pub mod cache;
 pub mod dns;
 pub mod engine;

@@ -11,12 +11,13 @@ use hickory_proto::{
 };
 
 use crate::ask::{ClientQuestion, Subject, packet, rule_of};
-use dnsgate_config::Strategy;
+use dnsgate_config::{Strategy, described_budget};
 use dnsgate_core::{
     dns::{Ede, Rcode},
     engine::{self, Client, Context, Ending, Forward, GroupId, Outcome, Policy, Reason, Step},
     policy::{
-        Action, AnswerRanges, Candidate, CnameMode, Disposition, Forwarding, Pattern, Verdict,
+        Action, AnswerRanges, Budget, Candidate, CnameMode, Disposition, Forwarding, OverBudget,
+        Pattern, Verdict,
     },
 };
 
@@ -32,6 +33,19 @@ pub fn explain(
     subject: &Subject<'_>,
     origin: &str,
     now: SystemTime,
+) -> String {
+    explain_running(question, subject, origin, now, &|_| None)
+}
+
+/// Explains one question, asked at `now`, in a running dnsgate. `left` tells what is left of the budget
+/// of a question that would be forwarded.
+#[must_use]
+pub fn explain_running(
+    question: ClientQuestion<'_>,
+    subject: &Subject<'_>,
+    origin: &str,
+    now: SystemTime,
+    left: &dyn Fn(&Forward) -> Option<String>,
 ) -> String {
     let ClientQuestion {
         name,
@@ -70,6 +84,9 @@ pub fn explain(
     if let Step::Forward(ask) = &step {
         for (what, said) in lines(ask, subject, now) {
             say(what, &said);
+        }
+        if let Some(left) = left(ask) {
+            say("left", &left);
         }
     }
     text.push('\n');
@@ -309,6 +326,7 @@ fn lines(ask: &Forward, subject: &Subject<'_>, now: SystemTime) -> Vec<(&'static
     let rule = grant.rule().and_then(|id| policy.rule(id));
     if let Some(rule) = rule.filter(|_| !grant.is_observed()) {
         lines.push(("types", rule.types.to_string()));
+        lines.push(("budget", budget(grant.forwarding().budget.as_ref())));
     }
     lines
 }
@@ -327,6 +345,18 @@ fn servers(ask: &Forward, subject: &Subject<'_>) -> String {
         Strategy::Spread => ", each in turn",
     };
     format!("{name}: {}{order}", servers.join(" "))
+}
+
+/// How much may leave, and what happens beyond it.
+fn budget(budget: Option<&Budget>) -> String {
+    let Some(budget) = budget else {
+        return "none: any number of names may be asked for".to_owned();
+    };
+    let over = match budget.over {
+        OverBudget::Report => "more is reported",
+        OverBudget::Deny => "more is denied",
+    };
+    format!("{}; {over}", described_budget(budget))
 }
 
 /// The addresses that the reply may contain.

@@ -125,6 +125,7 @@ fn rule(&(pattern, group, ends, open, strict): &Line, stricter: bool) -> Result<
             upstream: UpstreamId(upstream),
             answers: AnswerRanges::Public,
             cname,
+            budget: None,
         }),
         Does::Forward(upstream, nets, cname) => {
             let nets = nets.iter().map(|text| net(text));
@@ -133,6 +134,7 @@ fn rule(&(pattern, group, ends, open, strict): &Line, stricter: bool) -> Result<
                 upstream: UpstreamId(upstream),
                 answers: AnswerRanges::Within(nets),
                 cname,
+                budget: None,
             })
         }
         Does::Zone => Action::Zone(ZoneId(0)),

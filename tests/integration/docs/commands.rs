@@ -10,10 +10,12 @@ use crate::running::{PROGRAM, Running, installed};
 
 const VERBS: &[&str] = &[
     "serve",
+    "audit",
     "check",
     "diff",
     "explain",
     "learn",
+    "join",
     "import",
     "reload",
     "test",

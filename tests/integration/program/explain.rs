@@ -134,6 +134,7 @@ upstream  public: udp://8.8.8.8:53 tls://8.8.4.4:853#dns.google, the fastest fir
 answers   public addresses only, along the whole alias chain, whoever answers
 aliases   to every name that no rule denies (cname: any)
 types     A NS CNAME SOA PTR MX AAAA SRV SVCB HTTPS ANY
+budget    1000 names and 64KiB to one domain in 1d, per client; more is reported
 
 ;; the reply holds what public says of api.github.com. A, as far as the response filter lets it pass
 "
@@ -146,6 +147,7 @@ upstream  corp: tcp://10.0.0.53:53
 answers   addresses within 10.0.0.0/8 only, along the whole alias chain, whoever answers
 aliases   to allowed names only (cname: allowed)
 types     A
+budget    1000 names and 64KiB to one domain in 1d, per client; more is reported
 
 ;; the reply holds what corp says of api.corp.example. A, as far as the response filter lets it pass
 ";

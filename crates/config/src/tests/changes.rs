@@ -64,6 +64,8 @@ const OTHERS: &[&str] = &[
     "2098-12-24",
     "documented",
     "MX",
+    "client",
+    "report",
 ];
 
 fn config(text: &str) -> Result<Config, String> {
@@ -159,6 +161,7 @@ fn every_key_of_the_reference_is_told_when_it_changes() {
     }
     // In comments, in files or not to be changed alone.
     let elsewhere = [
+        "budget",
         "addresses",
         "ca_file",
         "domains_file",

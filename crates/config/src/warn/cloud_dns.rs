@@ -1,19 +1,22 @@
-//! Denials that Cloud DNS does not pass on to its clients.
+//! Settings that do not suit Cloud DNS: denials that it does not pass on to its clients, and budgets per client.
 //!
 //! Cloud DNS turns an error into SERVFAIL, and considers a silent target dead; in both cases its
 //! clients retry. It passes on NXDOMAIN and NODATA. The way to deny can be set for the whole policy,
-//! for a group and for a rule; each setting is checked if it applies to Cloud DNS.
+//! for a group and for a rule; each setting is checked if it applies to Cloud DNS. All machines behind it
+//! have the same few addresses, so a budget per client is one of many machines.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::super::{
+    budget::{BudgetEntry, BudgetKeys},
     error::{Faults, MAX_NOTICES, Notice, Place},
     file::{Deny, File, RuleEntry},
+    given::Given,
     groups::Groups,
 };
-use dnsgate_core::policy::{DenyWith, Group};
+use dnsgate_core::policy::{BudgetParty, DenyWith, Group, OverBudget};
 
 /// The range from which Cloud DNS forwards, 35.199.192.0/19 (its documentation, "alternative name
 /// servers").
@@ -37,7 +40,12 @@ pub(super) fn warnings(
         .rules
         .values()
         .filter_map(|rule| of_rule(rule, groups, &asking, faults));
-    by_group.chain(by_rule).take(MAX_NOTICES).collect()
+    let budgets = budgets(file, groups, &asking, faults);
+    by_group
+        .chain(by_rule)
+        .chain(budgets)
+        .take(MAX_NOTICES)
+        .collect()
 }
 
 /// The groups to which Cloud DNS belongs, by index: those with a part of its range, and the one with
@@ -117,15 +125,7 @@ fn of_rule(
 ) -> Option<Notice> {
     let (way, place) = way_of(rule)?;
     let consequence = consequence(way)?;
-    let is_for = |at: usize, group: &Group| match &*rule.groups {
-        None => asking.contains(at),
-        Some(names) => {
-            let mut names = names.value.iter();
-            asking.contains(at) && names.any(|name| name.value.0 == group.name)
-        }
-    };
-    let mut all = groups.groups.iter().enumerate();
-    let (_, (group, _)) = all.find(|(at, (group, _))| is_for(*at, group))?;
+    let group = asking_group(rule, groups, asking)?;
     let name = rule.name.as_ref()?;
     Some(faults.warning(
         place,
@@ -135,6 +135,78 @@ fn of_rule(
         ),
         Some("write deny: nxdomain, or name the groups that it is for".to_owned()),
     ))
+}
+
+/// The first group of a rule to which Cloud DNS belongs.
+fn asking_group<'g>(rule: &RuleEntry, groups: &'g Groups, asking: &Asking) -> Option<&'g Group> {
+    let is_for = |at: usize, group: &Group| match &*rule.groups {
+        None => asking.contains(at),
+        Some(names) => {
+            let mut names = names.value.iter();
+            asking.contains(at) && names.any(|name| name.value.0 == group.name)
+        }
+    };
+    let mut all = groups.groups.iter().enumerate();
+    let (_, (group, _)) = all.find(|(at, (group, _))| is_for(*at, group))?;
+    Some(group)
+}
+
+/// The warnings for budgets that count the machines behind Cloud DNS by its addresses.
+fn budgets<'f>(
+    file: &'f File,
+    groups: &'f Groups,
+    asking: &'f Asking,
+    faults: &'f Faults<'_>,
+) -> impl Iterator<Item = Notice> + 'f {
+    let default = keys_of(&file.budget);
+    let has_default = |rule: &&RuleEntry| rule.forward.is_some() && rule.budget.is_none();
+    let by_default = || {
+        let place = counted_by_client(default?, BudgetKeys::default())?;
+        let mut rules = file.rules.values().filter(has_default);
+        let group = rules.find_map(|rule| asking_group(rule, groups, asking))?;
+        Some(budget_notice("the default budget", place, group, faults))
+    };
+    let by_rule = move |rule: &'f RuleEntry| {
+        let place = counted_by_client(keys_of(&rule.budget)?, default.unwrap_or_default())?;
+        let group = asking_group(rule, groups, asking)?;
+        let what = format!("the budget of rule `{}`", rule.name.value()?.0);
+        Some(budget_notice(&what, place, group, faults))
+    };
+    let forwarding = file.rules.values().filter(|rule| rule.forward.is_some());
+    by_default()
+        .into_iter()
+        .chain(forwarding.filter_map(by_rule))
+}
+
+fn keys_of(budget: &Given<BudgetEntry>) -> Option<BudgetKeys> {
+    match budget.value()? {
+        BudgetEntry::Off => None,
+        BudgetEntry::Keys(keys) => Some(**keys),
+    }
+}
+
+/// The place of the key that makes a budget count by client: `per`, or `over: deny` without it.
+fn counted_by_client(keys: BudgetKeys, default: BudgetKeys) -> Option<Place> {
+    let per = keys.per.as_ref().or(default.per.as_ref());
+    match per.map(|at| at.value) {
+        Some(BudgetParty::Client) => keys.per.place(),
+        Some(BudgetParty::Group | BudgetParty::Rule) => None,
+        None => keys
+            .over
+            .as_ref()
+            .filter(|over| over.value == OverBudget::Deny)
+            .map(|over| over.place),
+    }
+}
+
+fn budget_notice(what: &str, place: Place, group: &Group, faults: &Faults<'_>) -> Notice {
+    let message = format!(
+        "{what} counts per client, which means little in client group `{}`: Cloud DNS (35.199.192.0/19) is in it, \
+         and all machines behind Cloud DNS have its few addresses",
+        group.name
+    );
+    let help = "write per: rule, or per: group, and names and bytes for all machines together";
+    faults.warning(place, message, Some(help.to_owned()))
 }
 
 /// The way to deny that a rule sets itself, with its place.

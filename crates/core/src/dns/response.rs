@@ -13,6 +13,8 @@ mod relevant;
 #[cfg(test)]
 mod tests;
 
+use std::time::SystemTime;
+
 use super::{Name, NameBuf, NameRef, Rcode, RecordType, Rrset};
 
 /// The maximum number of aliases that are followed, both in one upstream's answer and in a whole
@@ -257,6 +259,12 @@ pub enum Failure {
     /// Questions to the upstream loop back to dnsgate, so none are sent to it.
     #[error("the upstream sends what it is asked back to dnsgate")]
     Looping,
+    /// The budget of the rule does not allow the question, so it was not sent.
+    #[error("the budget is used up")]
+    OverBudget {
+        /// When the budget's window ends.
+        until: SystemTime,
+    },
 }
 
 /// The reason why a server is unusable.

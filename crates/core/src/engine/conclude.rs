@@ -1,5 +1,9 @@
 //! Writes the response to a decided query: its answer, its denial, or why there is no answer.
 
+use std::time::SystemTime;
+
+use jiff::{Timestamp, Unit};
+
 use crate::{
     dns::{
         Ede, Failure, Query, Rcode, RecordType, ReplyWriter, Rrset,
@@ -11,7 +15,7 @@ use crate::{
 use super::{
     answer,
     incomplete::{Incomplete, Rejection},
-    outcome::{Outcome, Reason},
+    outcome::{Outcome, Reason, UsedEntries},
     query_run::{CnameChain, FollowUp, Forward, QueryRun, Step},
     snapshot::Snapshot,
 };
@@ -32,9 +36,14 @@ impl<'t> QueryRun<'t> {
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
-        if let Verdict::Answer { records, rule } = verdict
+        if let Verdict::Answer {
+            records,
+            rule,
+            entry,
+        } = verdict
             && let Some(set) = records.iter().find(|set| set.rtype() == self.qtype())
         {
+            outcome.used.question = entry.map(|entry| (rule, entry));
             return self.answer_at_once(rule, set, writer, outcome);
         }
         let mut chain = CnameChain::default();
@@ -51,8 +60,13 @@ impl<'t> QueryRun<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
+        let question = verdict.used();
         let written = answer::write(self, verdict, writer, &mut chain);
         outcome.upstream = chain.upstream;
+        outcome.used = UsedEntries {
+            question,
+            ..chain.used
+        };
         outcome.reason = reason.unwrap_or(chain.reason());
         if reason.is_none() {
             outcome.rule = chain.observed.or(rule);
@@ -104,11 +118,19 @@ impl<'t> QueryRun<'t> {
     ) -> Step {
         writer.clear();
         match incomplete {
-            Incomplete::Forward { permit, stale } => Step::Forward(Box::new(Forward {
+            Incomplete::Forward {
                 permit,
                 stale,
+                rule,
+            } => Step::Forward(Box::new(Forward {
+                permit,
+                stale,
+                rule,
                 outcome,
             })),
+            Incomplete::OverBudget { rule, until } => {
+                deny_over_budget(self, (rule, until), writer, outcome)
+            }
             Incomplete::Filtered(rejection) => deny_filtered(self, rejection, writer, outcome),
             Incomplete::NoRecursion => Step::refuse(Reason::NoRecursion, writer, outcome),
             Incomplete::Failed { failure, cached } => {
@@ -145,6 +167,8 @@ const fn failed(failure: Failure) -> Reason {
         Failure::Shed => Reason::Shed,
         Failure::Down => Reason::UpstreamDown,
         Failure::Looping => Reason::UpstreamLooping,
+        // Written as a denial before.
+        Failure::OverBudget { .. } => Reason::OverBudget,
     }
 }
 
@@ -157,6 +181,7 @@ pub(super) fn deny(
     mut outcome: Outcome,
 ) -> Step {
     outcome.rule = denial.rule;
+    outcome.used.question = denial.rule.zip(denial.entry);
     let code = match denial.why {
         DenialReason::UnknownClient => Ede::Prohibited,
         _ => Ede::Blocked,
@@ -200,6 +225,39 @@ pub(super) fn deny_filtered(
         }));
     }
     step
+}
+
+/// Writes the denial of a question that the budget of a rule does not allow until then.
+pub(super) fn deny_over_budget(
+    run: QueryRun<'_>,
+    (rule, until): (Option<RuleId>, SystemTime),
+    writer: &mut ReplyWriter<'_>,
+    mut outcome: Outcome,
+) -> Step {
+    outcome.reason = Reason::OverBudget;
+    outcome.rule = rule;
+    let snapshot = run.context.snapshot;
+    let policy = snapshot.policy();
+    let with = match policy.deny_with(run.group) {
+        // The name is allowed, and may exist.
+        DenyWith::NxDomain => DenyWith::NoData,
+        with => with,
+    };
+    let name = rule.and_then(|id| policy.rule(id)).map(|rule| &*rule.name);
+    let end = Timestamp::try_from(until).and_then(|end| end.round(Unit::Second));
+    let end = end.map_or_else(|_| "its window ends".to_owned(), |end| end.to_string());
+    let text = format!(
+        "rule {}: its budget for this domain is used up until {end}",
+        name.unwrap_or_default()
+    );
+    write(
+        run.query,
+        snapshot,
+        with,
+        (Ede::Blocked, &text),
+        writer,
+        outcome,
+    )
 }
 
 fn write(

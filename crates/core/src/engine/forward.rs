@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     cache::{CacheEntry, CacheLookup},
     dns::{
-        Name, NameBuf, NameRef, ReplyWriter, Rrset,
+        Failure, Name, NameBuf, NameRef, ReplyWriter, Rrset,
         reply::Section,
         response::{ChainEnd, Dname},
     },
@@ -40,6 +40,10 @@ pub(super) fn response(
                 }
                 Ok(Arc::clone(entry))
             }
+            Err(Failure::OverBudget { until }) => Err(Incomplete::OverBudget {
+                rule: grant.rule(),
+                until: *until,
+            }),
             Err(failure) => Err(Incomplete::Failed {
                 failure: *failure,
                 cached: false,
@@ -48,7 +52,11 @@ pub(super) fn response(
     }
     let ask = |stale| {
         let permit = grant.permit(bits);
-        Err(Incomplete::Forward { permit, stale })
+        Err(Incomplete::Forward {
+            permit,
+            stale,
+            rule: grant.rule(),
+        })
     };
     let key = key(run.context, grant.name(), grant.qtype(), bits, upstream);
     let (Some(cache_view), Some(key)) = (run.cache_view(), key) else {
@@ -263,13 +271,16 @@ fn lead<'t, 'n>(
     chain: &mut CnameChain,
 ) -> Result<AliasTarget<'t, 'n>, Rejection> {
     let policy = run.context.snapshot.policy();
-    match run.decide(target, run.qtype()) {
+    let verdict = run.decide(target, run.qtype());
+    chain.used.note(verdict.used());
+    match verdict {
         Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(AliasTarget::Elsewhere),
         // The denial is only observed.
         Verdict::Forward(next) if next.is_observed() => {
             if chain.observed.is_none() {
                 chain.observed = filter.binding(policy, next.rule());
             }
+            chain.used.outside = true;
             Ok(AliasTarget::Nowhere)
         }
         Verdict::Forward(next) if next.forwarding().upstream != upstream => {
@@ -277,6 +288,7 @@ fn lead<'t, 'n>(
         }
         Verdict::Forward(next) => Ok(AliasTarget::On(next)),
         Verdict::Deny(denial) => {
+            chain.used.outside = true;
             filter.check_target(owner, target, policy, &denial)?;
             Ok(AliasTarget::Nowhere)
         }

@@ -1,7 +1,7 @@
 //! The result of one part of an answer: the next name of the CNAME chain, or why the answer is
 //! incomplete, for example because the response filter rejected it.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use crate::{
     dns::{Failure, NameRef, reply::ReplyFull},
@@ -17,6 +17,15 @@ pub(super) enum Incomplete {
         permit: Permit,
         /// Whether the cache has a stale response in case no upstream answers.
         stale: bool,
+        /// The rule that forwards the question.
+        rule: Option<RuleId>,
+    },
+    /// The rule's budget does not allow the question.
+    OverBudget {
+        /// The rule.
+        rule: Option<RuleId>,
+        /// When the budget's window ends.
+        until: SystemTime,
     },
     /// Asking an upstream failed.
     Failed {

@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     incomplete::Incomplete,
-    outcome::{Outcome, Reason},
+    outcome::{Outcome, Reason, UsedEntries},
     snapshot::Snapshot,
 };
 
@@ -103,7 +103,7 @@ impl<'t> QueryRun<'t> {
     fn decide_ds<'q>(self, name: NameRef<'q>) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
         let verdict = policy.decide(self.group, name, RecordType::DS, self.context.now);
-        let Verdict::Zone { zone, rule } = verdict else {
+        let Verdict::Zone { zone, rule, .. } = verdict else {
             return verdict;
         };
         let zone = self
@@ -211,6 +211,16 @@ impl UpstreamResult {
         Self { permit, result }
     }
 
+    /// The result for a question that was not sent because the rule's budget is used up until then.
+    /// Nothing is cached: the next window allows it.
+    #[must_use]
+    pub const fn over_budget(permit: Permit, until: SystemTime) -> Self {
+        Self {
+            permit,
+            result: Err(Failure::OverBudget { until }),
+        }
+    }
+
     pub(super) fn is_for(&self, grant: &Grant<'_, '_>, bits: QueryBits) -> bool {
         let permit = &self.permit;
         permit.name() == grant.name()
@@ -269,6 +279,8 @@ pub(super) struct CnameChain {
     pub(super) refresh: Option<Permit>,
     /// The rule that would deny an alias if the policy were not in observe mode.
     pub(super) observed: Option<RuleId>,
+    /// The entries of its aliases' targets.
+    pub(super) used: UsedEntries,
 }
 
 impl CnameChain {
@@ -335,6 +347,9 @@ pub struct Forward {
     /// Whether the cache has a stale response to fall back on
     /// ([`UpstreamResult::unknown`](super::UpstreamResult::unknown)).
     pub stale: bool,
+    /// The rule that forwards it, whose budget it counts toward; in observe mode the rule that would
+    /// deny it.
+    pub rule: Option<RuleId>,
     /// The outcome so far; its reason is that of a successful answer.
     pub outcome: Outcome,
 }

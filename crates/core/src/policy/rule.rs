@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr, time::SystemTime};
 
-use super::{AnswerRanges, Pattern, ZoneId};
+use super::{AnswerRanges, Budget, Pattern, ZoneId};
 use crate::dns::{RecordType, Rrset};
 
 /// The maximum number of client groups in a policy: a set of groups is a 64-bit word.
@@ -125,6 +125,8 @@ pub struct Forwarding {
     pub answers: AnswerRanges,
     /// The permitted targets of aliases in the answer.
     pub cname: CnameMode,
+    /// How much may leave through the rule; `None`: any amount.
+    pub budget: Option<Budget>,
 }
 
 /// The permitted targets of aliases in an upstream's answer.
