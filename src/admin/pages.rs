@@ -1,12 +1,13 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/` for a person with a browser,
-//! and, for programs on this machine, `/explain` and `POST /reload`.
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/usage`, `/` for a person with a
+//! browser, and, for programs on this machine, `/explain` and `POST /reload`.
 //!
 //! The port may be reachable for more clients than intended, so it is limited
 //! (`connection_limits`): the number of connections in total and per address, one request per
 //! connection, and a total time. Requests with a foreign host name are rejected (`host_check`). The
 //! port cannot change the configuration: a reload reads the operator's own file, and only this
-//! machine may request it. No page shows client addresses, and only `/observed` shows queried
-//! names; it is empty unless a policy is in observe mode.
+//! machine may request it. No page shows client addresses. Only `/usage`, which has the names below
+//! allowed subtrees, and `/observed`, which is empty unless a policy is in observe mode, show queried
+//! names.
 
 use std::{
     fmt::Write,
@@ -25,6 +26,7 @@ use axum::{
     routing::{get, post},
     serve::IncomingStream,
 };
+use serde::Serialize;
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{connection_limits, request_checks, requests};
@@ -160,6 +162,7 @@ pub(crate) fn router(
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/observed", get(observed))
+        .route("/usage", get(usage))
         .route("/explain", get(explain))
         .route("/reload", post(reload))
         .layer(middleware::from_fn_with_state(hosts, named))
@@ -235,7 +238,24 @@ async fn explain(
 }
 
 async fn observed(State(admin): State<Arc<Admin>>) -> Response {
-    match serde_json::to_vec(&admin.telemetry.observed()) {
+    json_page(&admin.telemetry.observed())
+}
+
+/// A long list takes some tenths of a second, which must not hold up other connections.
+async fn usage(State(admin): State<Arc<Admin>>) -> Response {
+    let page = tokio::task::spawn_blocking(move || admin.telemetry.usage()).await;
+    match page {
+        Ok(page) => json_page(&page),
+        Err(error) => page_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
+fn json_page(content: &impl Serialize) -> Response {
+    match serde_json::to_vec(content) {
         Ok(page) => page_of(StatusCode::OK, JSON, page),
         Err(error) => page_of(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -285,6 +305,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
 <li><a href="/readyz">/readyz</a>: whether dnsgate is ready</li>
+<li><a href="/usage">/usage</a>: which rules and names are in use</li>
 <li><a href="/observed">/observed</a>: names that observe mode would deny</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
