@@ -129,7 +129,8 @@ fn a_fault_of_ours_is_servfail() {
 
 #[test]
 fn a_shed_query_gets_an_extended_error() {
-    let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    let packet =
+        b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
     let mut out = [0; 512];
     let len = fail(packet, Transport::Udp, Reason::Shed, &mut out).len();
     let text = b"\0\x16too many questions wait for an answer";
