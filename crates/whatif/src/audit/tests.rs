@@ -183,7 +183,10 @@ fn a_replay_sees_no_difference_in_what_was_allowed() {
         now(),
     );
     // A denied name may be denied otherwise: with nothing allowed below it, it does not exist.
-    for (name, rtype) in QUESTIONS.iter().filter(|(name, _)| *name != "bad.github.com") {
+    for (name, rtype) in QUESTIONS
+        .iter()
+        .filter(|(name, _)| *name != "bad.github.com")
+    {
         let name: Name = name.parse().expect("a name");
         let question = ClientQuestion {
             name: name.as_ref(),
