@@ -23,15 +23,21 @@ rules:
 static POLICY: LazyLock<Option<Config>> =
     LazyLock::new(|| dnsgate_config::parse(CONFIG, "fuzz.yaml", Path::new("")).ok());
 
-/// Checks one input.
-pub(crate) fn check(data: &[u8]) {
-    let Ok(page) = UsagePage::parse(data) else {
-        return;
-    };
+/// Reads one input, and what is written of it.
+pub(crate) fn read(data: &[u8]) -> Option<UsagePage> {
+    let page = UsagePage::parse(data).ok()?;
     if let Ok(written) = serde_json::to_vec(&page) {
         let again = UsagePage::parse(&written).ok();
         assert!(again.as_ref() == Some(&page), "it is read as another page");
     }
+    Some(page)
+}
+
+/// Checks one input.
+pub(crate) fn check(data: &[u8]) {
+    let Some(page) = read(data) else {
+        return;
+    };
     let Some(config) = POLICY.as_ref() else {
         panic!("the configuration is not valid")
     };

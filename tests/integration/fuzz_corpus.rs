@@ -74,7 +74,12 @@ fn zone_files_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> 
 
 #[test]
 fn usage_pages_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
-    replay("usage", 10, usage::check)
+    // An audit takes some milliseconds: of what is near an input, only the reading is checked.
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/usage");
+    for entry in fs::read_dir(corpus)? {
+        usage::check(&fs::read(entry?.path())?);
+    }
+    replay("usage", 10, |input| drop(usage::read(input)))
 }
 
 #[test]

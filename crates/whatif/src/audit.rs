@@ -56,11 +56,11 @@ impl FindingLevel {
 
 /// The kinds of findings: each with its level, and what it means in one sentence.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $id:literal, $level:ident, $text:literal;)+) => {
+    ($($name:ident = $id:literal, $level:ident, $text:literal;)+) => {
         /// The kind of a finding.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum FindingKind {
-            $($(#[$doc])* $name),+
+            $(#[doc = $text] $name),+
         }
 
         impl FindingKind {
@@ -89,29 +89,17 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// See `text`.
     OpenSuffix = "open-suffix", Error, "A rule allows all names below a suffix where anybody can register one.";
-    /// See `text`.
     SharedHosting = "shared-hosting", Warning, "A rule allows all names of a hosting service or CDN, whose customers are strangers.";
-    /// See `text`.
     TxtAllowed = "txt-allowed", Warning, "A rule forwards TXT, which can carry any data both ways.";
-    /// See `text`.
     Ended = "ended", Warning, "A rule has ended, or ends soon.";
-    /// See `text`.
     Shadowed = "shadowed", Warning, "A rule can never decide, because others come before it.";
-    /// See `text`.
     UnusedRule = "unused-rule", Warning, "A rule, zone or entry of the preset decided no question.";
-    /// See `text`.
     UnusedNames = "unused-names", Warning, "Names of a rule were never asked for.";
-    /// See `text`.
     NarrowSubtree = "narrow-subtree", Warning, "Of a subtree only a few names were asked for.";
-    /// See `text`.
     UnusedTypes = "unused-types", Note, "A rule allows types that nobody asked for.";
-    /// See `text`.
     WideAddresses = "wide-addresses", Note, "A rule allows address ranges that no answer has used.";
-    /// See `text`.
     CnameAny = "cname-any", Note, "A rule lets aliases lead anywhere, and all stayed among allowed names.";
-    /// See `text`.
     IdleGroup = "idle-group", Note, "Nobody of a client group has asked anything.";
 }
 

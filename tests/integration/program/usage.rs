@@ -61,7 +61,7 @@ fn usage_has_rules_names_and_groups_and_survives_a_restart() {
     let names = serde_json::json!([{ "name": "a.ci.test", "count": 2 }, { "name": "b.ci.test", "count": 1 }]);
     assert_eq!((&ci["names"], &ci["distinctNames"]), (&names, &2.into()));
     assert_eq!(rule(&first, "no")["queries"][0]["verdict"], "denied");
-    assert_eq!(first["groups"][1]["group"], "vpc");
+    assert_eq!(first["groups"][0]["group"], "vpc");
     assert_eq!(
         dnsgate
             .metric("dnsgate_rule_queries_total{rule=\"ci\",group=\"vpc\",verdict=\"answered\"}"),

@@ -81,14 +81,6 @@ impl<'t> Places<'t> {
         self.of(node.and_then(|node| node.get("name")))
     }
 
-    /// Whether a rule is the preset's entry for a domain.
-    pub(super) fn is_of_preset(&self, rule: &Rule, domain: &str) -> bool {
-        let _ = self;
-        let own = rule.name.split_once(' ').map_or("", |(_, own)| own);
-        own.trim_end_matches('.')
-            .eq_ignore_ascii_case(domain.trim_end_matches('.'))
-    }
-
     /// The place of a key of a rule, or else of the rule.
     pub(super) fn key(&self, rule: &Rule, key: &str) -> AuditPlace {
         match self.rule_node(&rule.name).and_then(|node| node.get(key)) {
@@ -121,6 +113,13 @@ impl<'t> Places<'t> {
         let group = groups.iter().find(|(key, _)| key.text() == Some(name));
         self.of(group.map(|(key, _)| key))
     }
+}
+
+/// Whether a rule is the preset's entry for a domain.
+pub(super) fn is_of_preset(rule: &Rule, domain: &str) -> bool {
+    let own = rule.name.strip_prefix("google_apis ").unwrap_or_default();
+    own.trim_end_matches('.')
+        .eq_ignore_ascii_case(domain.trim_end_matches('.'))
 }
 
 fn is_name(node: &OutlineNode, name: &str) -> bool {

@@ -13,7 +13,7 @@ use super::{
     evidence::{Evidence, RuleEvidence},
     findings::{is_preset, ranges},
     names::{self, PatternUse, falls_to_another},
-    places::Places,
+    places::is_of_preset,
 };
 use crate::{
     ask::{self, ClientQuestion, ask},
@@ -83,11 +83,9 @@ pub fn tightened(audited: &Audited<'_>, evidence: &Evidence) -> Result<Tightened
     let config = audited.config;
     let old = of(config);
     let needed = evidence.with_tests(&config.cases, (&old, audited.now));
-    let places = Places::new(audited.file, audited.text);
     let mut task = Tightening {
         audited,
         evidence: &needed,
-        places: &places,
         edits: Edits::default(),
         notes: Vec::new(),
     };
@@ -116,7 +114,6 @@ fn of(config: &Config) -> Snapshot {
 struct Tightening<'t> {
     audited: &'t Audited<'t>,
     evidence: &'t Evidence,
-    places: &'t Places<'t>,
     edits: Edits,
     notes: Vec<String>,
 }
@@ -276,10 +273,7 @@ impl Tightening<'_> {
         let is_unused = |node: &OutlineNode| {
             let mut rules = (0..).map(RuleId).zip(policy.rules());
             let own = rules.find(|(_, rule)| {
-                is_preset(rule)
-                    && self
-                        .places
-                        .is_of_preset(rule, node.text().unwrap_or_default())
+                is_preset(rule) && is_of_preset(rule, node.text().unwrap_or_default())
             });
             let Some((id, _)) = own else { return false };
             let known = self.evidence.rule(id);
