@@ -10,8 +10,9 @@ LABEL stage=dnsgate-build
 WORKDIR /src
 # .dockerignore lets only the crate through: neither .git nor target/ reaches the daemon.
 COPY . .
-# crt-static links glibc into the binary, which a root without a loader needs.
-ENV RUSTFLAGS="-C target-feature=+crt-static"
+# crt-static links glibc into the binary, which a root without a loader needs. No path of this stage is in the binary, so that
+# scripts/static makes the same one on another machine.
+ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=/dnsgate --remap-path-prefix=/usr/local/cargo=/cargo"
 # `quick` is for a test of the image: see Cargo.toml.
 ARG PROFILE=release
 # No symbols and no line tables in the image: panics carry their place all the same, and it is a third of the size.
@@ -26,9 +27,15 @@ RUN triple="$(rustc -vV | sed -n 's/^host: //p')" \
 
 # Nothing but the binary and the root certificates: no shell, no libc, no package to patch.
 FROM scratch
+ARG VERSION=unreleased
+ARG REVISION=unknown
+ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="dnsgate" \
       org.opencontainers.image.description="An in-VPC, egress-allowlisting DNS forwarder" \
-      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="$SOURCE"
 # The certificates of upstreams over TLS are checked against these, unless the configuration gives an upstream a `ca_file`.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /dnsgate /dnsgate

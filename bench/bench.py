@@ -69,8 +69,7 @@ class Bench:
         function that returns the arguments for each run."""
         name = name or server.name
         extra = extra() if callable(extra) else extra
-        command = [LOAD, "tcp" if tcp else "udp", f"127.0.0.1:{server.port}", file]
-        command += ["--seconds", str(self.options.seconds), *map(str, extra)]
+        command = self.command(server, file, extra, tcp)
         before = cpu(server.process.pid)
         run = subprocess.run(
             command, stdout=subprocess.PIPE, check=False, preexec_fn=pin(LOAD_CORE), timeout=self.options.seconds + 60
@@ -88,6 +87,16 @@ class Bench:
         result["busy"] = used[0] / result["seconds"]
         result["resident_mib"] = resident(server.process.pid)
         self.samples.setdefault(workload, {}).setdefault(name, []).append(result)
+
+    def command(self, server, file, extra=(), tcp=False):
+        """The generator's command line."""
+        command = [LOAD, "tcp" if tcp else "udp", f"127.0.0.1:{server.port}", file]
+        return [*command, "--seconds", str(self.options.seconds), *map(str, extra)]
+
+    def load(self, server, file, extra):
+        """A run of the generator whose figures do not count."""
+        command = self.command(server, file, extra)
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=pin(LOAD_CORE))
 
     def unheard_of(self):
         """The generator's option for names that were never asked for, with a new value each time."""

@@ -12,11 +12,11 @@ SERVER_CORE, LOAD_CORE = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def pin(core):
-    """Runs in a child before exec: pins it to one core, and makes the kernel end it when we end."""
+def pin(*cores):
+    """Runs in a child before exec: pins it to these cores, and makes the kernel end it when we end."""
 
     def prepare():
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
     return prepare
@@ -147,7 +147,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
-            preexec_fn=pin(peer.core),
+            preexec_fn=pin(*peer.cores),
         )
         self.ready = None
 

@@ -7,7 +7,7 @@ answer *.googleapis.com with an alias and four addresses, refuse every other nam
 import os
 import shutil
 
-from measure import SERVER_CORE
+from measure import LOAD_CORE, SERVER_CORE
 
 ZONE = """$ORIGIN googleapis.com.
 $TTL 300
@@ -32,7 +32,7 @@ class Peer:
     answers = 5  # records in an answer
     tcp = True
     address = bytes([10, 0, 0, 5])  # in an answer with one record: LISTED
-    core = SERVER_CORE
+    cores = (SERVER_CORE,)
     keeps = True  # whether it keeps a TCP connection as long as there are queries
     note = ""
 
@@ -56,12 +56,13 @@ class Dnsgate(Peer):
     label = program = "dnsgate"
     log = "none"
     admin = None  # a port
+    workers = 1
 
     def path(self):
         return os.path.abspath("target/release/dnsgate")
 
     def files(self, port):
-        text = f"listen: [udp://127.0.0.1:{port}, tcp://127.0.0.1:{port}]\nworkers: 1\nlimits: {{ drain: 0s }}\n"
+        text = f"listen: [udp://127.0.0.1:{port}, tcp://127.0.0.1:{port}]\nworkers: {self.workers}\nlimits: {{ drain: 0s }}\n"
         text += f"log: {{ queries: {self.log}, format: json }}\n"
         text += f"admin: 127.0.0.1:{self.admin}\n" if self.admin else "admin: off\n"
         text += "clients: { local: { cidrs: [127.0.0.0/8] } }\n"
@@ -82,6 +83,23 @@ class Observed(Dnsgate):
     label = "dnsgate, logging"
     log = "denied"
     note = "denied queries logged to a file, metrics scraped each second"
+
+
+class Logged(Observed):
+    label = "dnsgate, logging all"
+    log = "all"
+    note = "every query logged to a file, metrics scraped each second"
+
+
+class OnBothCores(Dnsgate):
+    """One worker, or two, on two cores, one of which the generator needs in part."""
+
+    cores = (SERVER_CORE, LOAD_CORE)
+
+    def __init__(self, workers):
+        super().__init__()
+        self.workers = workers
+        self.label = f"dnsgate, {workers} worker{'s' if workers > 1 else ''}"
 
 
 class Nsd(Peer):

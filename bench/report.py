@@ -45,13 +45,13 @@ def paired(key, ours, theirs):
 
 def summary(samples):
     """Summarises one server's samples of one workload."""
-    row = {key: median(samples, key) for key in ["qps", "cpu_us", "busy", "system_part", "p50_us", "p99_us", "p999_us"]}
+    row = {key: median(samples, key) for key in ["qps", "cpu_us", "busy", "system_part", "p50_us", "p99_us", "p999_us", "mean_us"]}
     row["resident_mib"] = max(sample["resident_mib"] for sample in samples)
     row["qps_min"] = min(sample["qps"] for sample in samples)
     row["qps_max"] = max(sample["qps"] for sample in samples)
     for key in ["sent", "lost", "wrong", "stray"]:
         row[key] = sum(sample[key] for sample in samples)
-    row["by_round"] = {key: [sample.get(key) for sample in samples] for key in ["qps", "cpu_us", "p50_us", "p99_us"]}
+    row["by_round"] = {key: [sample.get(key) for sample in samples] for key in ["qps", "cpu_us", "p50_us", "p99_us", "mean_us"]}
     return row
 
 
@@ -95,7 +95,7 @@ def table(result):
         rate = result["miss_rate"] if workload.startswith("miss") else result["rate"]
         print(f"\n{workload}" + (f": {rate} queries a second offered" if latency else ""))
         head = f"{'':22}{'q/s':>9}{'min':>9}{'max':>9}{'to dnsgate':>12}{'CPU µs/q':>10}{'system':>8}{'to dnsgate':>12}{'to echo':>9}{'busy':>6}{'lost':>6}{'RSS MiB':>9}"
-        more = f"{'p50 µs':>9}{'p99':>8}{'p99.9':>8}" if latency else f"{'ready s':>9}" if workload == "lists" else ""
+        more = f"{'p50 µs':>9}{'p99':>8}{'p99.9':>8}{'mean':>8}" if latency else f"{'ready s':>9}" if workload == "lists" else ""
         print(head + more)
         for name, row in rows.items():
             line = f"{name:22}{row['qps']:9.0f}{row['qps_min']:9.0f}{row['qps_max']:9.0f}"
@@ -106,7 +106,7 @@ def table(result):
             if workload == "lists":
                 line += f"{result['servers'][name]['ready_s']:9.2f}"
             if latency:
-                line += "".join(f"{number(row[key], '.0f'):>{width}}" for key, width in [("p50_us", 9), ("p99_us", 8), ("p999_us", 8)])
+                line += "".join(f"{number(row[key], '.0f'):>{width}}" for key, width in [("p50_us", 9), ("p99_us", 8), ("p999_us", 8), ("mean_us", 8)])
             print(line)
     if any((row["busy"] or 0) < 0.9 for row in result["workloads"].get("mix", {}).values()):
         print("busy below 0.9: the server's core was shared, or the load was the limit; trust CPU per query, not q/s")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import forwarders
 import peers as p
 import report
 import suites
@@ -18,8 +19,11 @@ from measure import LOAD_CORE
 
 # Each suite and its workloads.
 SUITES = [
-    (suites.plain, ["mix", "refused", "latency", "observed", "tcp-fresh", "tcp-kept"]),
+    (suites.plain, ["mix", "refused", "latency", "observed", "log-all", "tcp-fresh", "tcp-kept"]),
     (suites.forwarding, ["cached", "miss", "miss-near", "miss-far"]),
+    (suites.streams, ["miss-tcp", "miss-tls", "miss-https"]),
+    (suites.beside, ["beside"]),
+    (suites.workers, ["workers"]),
     (suites.lists, [name for name, _ in suites.LISTS]),
     (suites.reload, ["reload"]),
 ]
@@ -90,7 +94,7 @@ def main():
     began = time.monotonic()
     build()
     wanted = [peer for peer in p.PEERS if not options.peers or peer.label in options.peers.split(",")]
-    install(wanted)
+    install([*wanted, *({forwarders.KnotResolver} if not options.peers or "knot-resolver" in options.peers else ())])
     bench = Bench(options)
     os.makedirs(bench.where, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: told to end"))

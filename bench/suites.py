@@ -1,6 +1,7 @@
 """The measurements: each suite starts its servers, has them asked in rounds, and stops them."""
 
 import os
+import shutil
 import statistics
 import threading
 import time
@@ -43,16 +44,16 @@ def plain(bench, wanted):
     bench.rounds("mix", runs("mix"))
     bench.rounds("refused", runs("refused"))
     bench.rounds("latency", runs("mix", ["--rate", bench.options.rate]))
-    if "observed" in bench.options.only:
-        observed(bench, dnsgate, files["mix"][dnsgate], mix)
+    for workload, peer in [("observed", p.Observed()), ("log-all", p.Logged())]:
+        if workload in bench.options.only:
+            observed(bench, workload, peer, dnsgate, files["mix"][dnsgate], mix)
     bench.rounds("tcp-fresh", runs("mix", echo=False, tcp=True))
     kept = ["--keep", "--window", 32]
     bench.rounds("tcp-kept", [run for run in runs("mix", kept, echo=False, tcp=True) if run[0].peer.keeps])
     bench.stop_all()
 
 
-def observed(bench, dnsgate, file, questions):
-    peer = p.Observed()
+def observed(bench, workload, peer, dnsgate, file, questions):
     peer.admin = free_port()
     logging = bench.start(peer, questions)
     if not logging:
@@ -68,7 +69,7 @@ def observed(bench, dnsgate, file, questions):
     scraper = threading.Thread(target=scrape)
     scraper.start()
     try:
-        bench.rounds("observed", [(dnsgate, file, (), False), (logging, file, (), False)])
+        bench.rounds(workload, [(dnsgate, file, (), False), (logging, file, (), False)])
     finally:
         stop.set()
         scraper.join()
@@ -125,6 +126,60 @@ def forwarding(bench, wanted):
 
         bench.rounds(name, [(server, new, paced, False) for server in [upstream, *servers]])
         bench.stop_all()
+
+
+def streams(bench, wanted):
+    """Misses whose upstream is asked over TCP, TLS and HTTPS."""
+    known = workloads.forwarded(forwarders.SUFFIX)
+    if not shutil.which(forwarders.StreamUpstream.program):
+        return bench.problems.append("no Unbound, so misses over streams have no upstream")
+    upstream = bench.start(forwarders.StreamUpstream(bench.where), known, name="upstream over streams")
+    if not upstream:
+        return None
+    new = bench.file("fresh", workloads.fresh(forwarders.SUFFIX))
+    for scheme in ["tcp", "tls", "https"]:
+        if f"miss-{scheme}" not in bench.options.only:
+            continue
+        kinds = [kind for kind in forwarders.STREAM_FORWARDERS if any(issubclass(kind, peer) for peer in wanted)]
+        kinds = [kind for kind in kinds if scheme in kind.schemes and shutil.which(kind.program)]
+        peers = [kind(upstream.peer, scheme) for kind in [forwarders.DnsgateOverStream, *kinds]]
+        started = [bench.start(peer, known, name=f"{peer.label}, {scheme}") for peer in peers]
+        servers = [server for server in started if server]
+        for server in servers:
+            server.name = server.peer.label
+        bench.rounds(f"miss-{scheme}", [(server, new, bench.unheard_of, False) for server in servers])
+        for server in servers:
+            bench.stop(server)
+    bench.stop_all()
+    return None
+
+
+def workers(bench, _wanted):
+    """One worker and two, on both cores, at a rate that leaves the generator its part of one."""
+    mix = workloads.mix()
+    servers = [bench.start(p.OnBothCores(count), mix) for count in (1, 2)]
+    file = bench.file("mix.5", mix)
+    paced = ["--rate", bench.options.rate // 4]
+    bench.rounds("workers", [(server, file, paced, False) for server in servers if server])
+    bench.stop_all()
+
+
+def beside(bench, _wanted):
+    """Answers from the zone alone, and beside many misses on the same worker."""
+    mix, known = workloads.mix(), workloads.forwarded(forwarders.SUFFIX)
+    upstream = bench.start(forwarders.Upstream(0), known, name="upstream, beside")
+    peer = forwarders.Both(upstream.port)
+    server = bench.start(peer, mix)
+    if not server:
+        return
+    file, new = bench.file("mix.5", mix), bench.file("fresh", workloads.fresh(forwarders.SUFFIX))
+    paced = ["--rate", bench.options.miss_rate]
+    for _ in range(bench.options.rounds):
+        bench.sample("beside", server, file, paced, name="dnsgate, alone")
+        misses = bench.load(server, new, ["--rate", forwarders.MISSES, *bench.unheard_of()])
+        bench.sample("beside", server, file, paced, name="dnsgate, beside misses")
+        misses.wait()
+    bench.stop_all()
 
 
 def reload(bench, _wanted):

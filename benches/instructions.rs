@@ -71,6 +71,7 @@ fn count(fixture: &Fixture, out: &mut [u8]) -> anyhow::Result<()> {
         upstreams: Vec::new(),
     };
     telemetry.loaded(fixture.snapshot.generation(), labels, fixture.now);
+    telemetry.note_usage(&fixture.snapshot, fixture.now);
     let case = fixture.case(Class::Answer)?;
     let step = fixture.begin(case, out);
     let event = FinishedQuery {

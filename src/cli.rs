@@ -2,7 +2,7 @@
 //!
 //! Each verb has the module that it is named after; `http` and `input` are shared by several. This one turns
 //! arguments into a call and its result into an exit code: 0 for success, 1 for failure, 2 for wrong arguments
-//! and for a log without any question. `diff` and `verify` exit as diff(1) does: 0 for equal or proved, 1 for
+//! and for a log without any question. `diff`, `audit` and `verify` exit as diff(1) does: 0 for equal or proved, 1 for
 //! different or not proved, 2 for trouble.
 
 use std::{
@@ -12,11 +12,13 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::run;
 use dnsgate_config::{Admin, HostName, ListenArg, Report};
 
+mod audit;
 mod check;
 mod diff;
 mod explain;
@@ -24,6 +26,7 @@ mod healthcheck;
 mod http;
 mod import;
 mod input;
+mod join;
 mod learn;
 mod logs;
 mod reload;
@@ -62,9 +65,18 @@ enum Verb {
     Diff(diff::DiffArgs),
     /// Show what dnsgate would do with a query, and why.
     Explain(explain::ExplainArgs),
+    /// Show what a configuration allows and nobody uses, and write the configuration without it.
+    ///
+    /// Exit code 0 if there is no finding of the level of --fail-on, 1 if there is one, 2 if the configuration cannot
+    /// be audited.
+    Audit(audit::AuditArgs),
     /// Print rules that would allow the names that a dnsgate in mode observe has recorded, or that the query logs of
     /// other servers hold.
     Learn(learn::LearnArgs),
+    /// Show who was denied what behind Cloud DNS, by its query log and dnsgate's.
+    ///
+    /// Exit code 0 if the client of every denial was found, 1 if not, 2 if there is nothing to join.
+    Join(join::JoinArgs),
     /// Turn zones, policies and lists of other programs into a configuration that allows no more than they do.
     Import(import::ImportArgs),
     /// Make the running dnsgate read its configuration again, and print what changed. If the
@@ -86,6 +98,12 @@ enum Verb {
     Verify(verify::VerifyArgs),
     /// Print the JSON Schema of the configuration file, for editors that check and complete it.
     Schema,
+    /// Print a manual page, for man.
+    #[command(after_help = "Example: dnsgate man serve | man -l -")]
+    Man {
+        /// The verb to print it for. Default: dnsgate as a whole.
+        verb: Option<String>,
+    },
     /// Print shell completions.
     Completions {
         /// The shell to print them for.
@@ -113,6 +131,10 @@ struct ServeArgs {
     /// it names has changed.
     #[arg(long)]
     no_watch: bool,
+    /// Keep the page /usage in this directory over restarts, in the file usage.json. Without it a restart
+    /// begins anew.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 /// Runs the verb that the arguments name.
@@ -132,12 +154,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             admin: args.admin,
             admin_hosts: args.admin_host,
             no_watch: args.no_watch,
+            state_dir: args.state_dir,
         }),
         Verb::Check(args) => return end(check::run(args), 1),
         Verb::Test(args) => test::run(&args),
         Verb::Diff(args) => return end(diff::run(&args), 2),
         Verb::Explain(args) => return end(explain::run(&args), 1),
+        Verb::Audit(args) => return end(audit::run(&args), 2),
         Verb::Learn(args) => return end(learn::run(args), 1),
+        Verb::Join(args) => return end(join::run(&args), 2),
         Verb::Import(args) => return end(import::run(args), 2),
         Verb::Reload(args) => reload::run(args),
         Verb::Healthcheck { target } => healthcheck::run(&target),
@@ -145,6 +170,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Schema => io::stdout()
             .write_all(dnsgate_config::schema().as_bytes())
             .map_err(Into::into),
+        Verb::Man { verb } => manual(verb.as_deref()),
         Verb::Completions { shell } => completions(shell),
     };
     end(done.map(|()| ExitCode::SUCCESS), 1)
@@ -164,6 +190,25 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "dnsgate", &mut script);
     io::stdout().write_all(&script)?;
+    Ok(())
+}
+
+/// Prints the manual page of a verb, which is named `dnsgate-VERB` as git's are, or of the program.
+fn manual(verb: Option<&str>) -> anyhow::Result<()> {
+    let mut program = Args::command();
+    program.build();
+    let command = match verb {
+        None => program,
+        Some(name) => program
+            .find_subcommand(name)
+            .cloned()
+            .with_context(|| format!("there is no verb {name}; `dnsgate help` lists them"))?,
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .source(concat!("dnsgate ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page)?;
+    io::stdout().write_all(&page)?;
     Ok(())
 }
 

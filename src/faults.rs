@@ -7,6 +7,7 @@
 
 use std::{env, fs, io, thread, time::Duration};
 
+use crate::upstream::SocketLimits;
 use dnsgate_core::dns::Query;
 
 #[cfg(not(debug_assertions))]
@@ -21,6 +22,29 @@ const HANG: &str = "hang.dnsgate-test.example.";
 
 /// Names the file that says how reloads fail. It is read at each possible fault.
 const RELOADS: &str = "DNSGATE_FAULTS";
+
+/// Makes replies of upstreams easy to forge, if set: one port that never changes, IDs that count, no
+/// random letter case, no limit of wrong replies. So a test can see that its attacker would succeed.
+const SPOOFABLE: &str = "DNSGATE_SPOOFABLE";
+
+/// Whether replies of upstreams are easy to forge.
+pub(crate) fn is_spoofable() -> bool {
+    static SET: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *SET.get_or_init(|| env::var_os(SPOOFABLE).is_some())
+}
+
+/// The limits of sockets, without effect if replies are to be easy to forge.
+pub(crate) fn spoofable(limits: SocketLimits) -> SocketLimits {
+    match is_spoofable() {
+        true => SocketLimits {
+            sockets: 1,
+            questions: usize::MAX,
+            lifetime: Duration::from_secs(3600),
+            near_misses: usize::MAX,
+        },
+        false => limits,
+    }
+}
 
 /// The stage of a reload.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 //! - `reload`: replaces the configuration.
 //! - [`telemetry`]: the handle that all of them use to count and log; [`metrics`], [`querylog`]:
 //!   the counters and the log.
+//! - `usage`: which rules and names are in use: `/usage` and its state file.
 //! - [`admin`]: `/metrics`, `/livez`, `/readyz` and the rest of the admin port.
 
 #![cfg_attr(
@@ -39,3 +40,4 @@ pub(crate) mod serve;
 mod systemd;
 pub mod telemetry;
 pub(crate) mod upstream;
+pub(crate) mod usage;

@@ -13,6 +13,7 @@
 mod collector;
 mod format;
 mod lifecycle;
+mod message_text;
 pub mod observed;
 mod output;
 pub mod record;

@@ -43,7 +43,7 @@ const FIRST_GENERATION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct NextConfiguration {
     /// The snapshot, with the next generation number.
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: Arc<Snapshot>,
     /// The differences.
     pub(crate) changes: Changes,
     /// The warnings.
@@ -130,7 +130,7 @@ impl Reloader {
         Ok(Self {
             read_once: path.as_deref().is_some_and(is_no_file),
             path,
-            live: LiveSnapshot::new(snapshot),
+            live: LiveSnapshot::new(Arc::new(snapshot)),
             digest: config.digest,
             partitions,
             contents: Arc::new(config.contents),
@@ -259,9 +259,10 @@ impl ReloadAttempt {
         };
         *files = Some(std::mem::take(&mut config.files));
         let changes = self.contents.changes(&config.contents);
-        if let Some(key) = self.startup.first_difference(&config.startup) {
-            let how = changes.of_key(key);
-            return Err(ReloadRefused::Fixed { key, how });
+        let fixed = self.startup.differences(&config.startup);
+        if !fixed.is_empty() {
+            let how = fixed.iter().map(|key| changes.of_key(key)).collect();
+            return Err(ReloadRefused::Fixed { keys: fixed, how });
         }
         let warnings = config.warnings(now);
         let upstreams = self.partitions.number(config.upstreams);
@@ -270,7 +271,7 @@ impl ReloadAttempt {
         run_policy_tests(&config.cases, &snapshot, &upstreams, now)?;
         let log = &config.startup.log;
         Ok(NextConfiguration {
-            snapshot,
+            snapshot: Arc::new(snapshot),
             changes,
             warnings,
             upstreams,

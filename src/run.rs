@@ -21,7 +21,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use crate::{
-    admin::listener::AdminServer,
+    admin::{AdminRequest, listener::AdminServer},
     clock::{calendar, monotonic},
     reload::{self, Causes, Reloader, report},
     serve::{
@@ -30,6 +30,7 @@ use crate::{
     },
     systemd,
     telemetry::{LogSettings, LogSeverity, Reading, SelfQuery, Telemetry},
+    usage::state_file::{self, StateFile},
 };
 use dnsgate_config::{Config, HostName, Limits, Listen, Startup};
 use dnsgate_core::{cache::Cache, dns::Transport};
@@ -64,6 +65,8 @@ pub struct Options {
     pub admin_hosts: Vec<HostName>,
     /// Reload only on request, not when a file has changed.
     pub no_watch: bool,
+    /// The directory of the state file; without it a restart loses the usage.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Serves until SIGTERM or SIGINT. A second signal ends the drain.
@@ -82,13 +85,12 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
     startup.admin_hosts.extend(options.admin_hosts);
     let size = Size::of(&startup, cores());
     let runtime = runtime(size)?;
-    let ended = runtime.block_on(run(
-        &startup,
-        size,
-        config,
-        options.config,
-        !options.no_watch,
-    ));
+    let from = Origin {
+        path: options.config,
+        watch: !options.no_watch,
+        state: options.state_dir.as_deref().map(StateFile::of),
+    };
+    let ended = runtime.block_on(run(&startup, size, config, from));
     // A thread that reads from a network file system may hang forever. Do not wait for it.
     runtime.shutdown_background();
     ended
@@ -111,13 +113,18 @@ fn runtime(size: Size) -> anyhow::Result<Runtime> {
     }
 }
 
-async fn run(
-    startup: &Startup,
-    size: Size,
-    config: Config,
+/// The files of the process.
+struct Origin {
+    /// The configuration.
     path: Option<PathBuf>,
+    /// Whether changes of the configuration cause reloads.
     watch: bool,
-) -> anyhow::Result<()> {
+    /// The state file.
+    state: Option<StateFile>,
+}
+
+async fn run(startup: &Startup, size: Size, config: Config, from: Origin) -> anyhow::Result<()> {
+    let Origin { path, watch, state } = from;
     // First, so that no signal is missed.
     let mut signals = Signals::watch().context("signals cannot be watched")?;
     let telemetry =
@@ -131,20 +138,13 @@ async fn run(
     let limits = size::share_out(&startup.limits, &startup.listen, workers.get(), &telemetry);
     let server = bind(&telemetry, startup, workers, &limits)?;
     let (requests, asked) = mpsc::channel(REQUESTS);
-    let admin = match startup.admin {
-        Some(address) => {
-            Some(AdminServer::start(address, &startup.admin_hosts, &telemetry, requests).await?)
-        }
-        None => None,
-    };
+    let admin = admin_pages(startup, &telemetry, requests).await?;
+    if let Some(state) = &state {
+        state.restore(&telemetry);
+    }
     reloader.register(&telemetry);
     let forwarder = forwarder(Cache::new(startup.cache), limits, &telemetry, &reloader)?;
-    let numbers = Arc::clone(&forwarder);
-    let unread = server.unread();
-    telemetry.read_at_scrape(move || Reading {
-        tcp_unread_bytes: unread(),
-        ..numbers.reading()
-    });
+    read_at_scrape(&telemetry, &forwarder, &server);
     let rate_limiter = ClientRateLimiter::of(&startup.limits, server.addresses());
     let worker = || {
         let reader = reloader.live().reader();
@@ -168,6 +168,9 @@ async fn run(
             start_log::ready(&telemetry, server.addresses(), pages, &summary);
             systemd::ready(&summary);
             self_watch(&telemetry, &server, &mut watches);
+            if let Some(state) = state.clone() {
+                watches.spawn(keep_state(state, telemetry.clone()));
+            }
             let keep = |signals| {
                 let requests = asked;
                 let causes = Causes {
@@ -186,10 +189,53 @@ async fn run(
         self::drain(&telemetry, &mut server, &mut signals, signal, drain).await;
     }
     let stopped = stop(server, &startup.limits, &forwarder, admin).await;
+    if let Some(state) = state {
+        state.write(&telemetry, &mut false);
+    }
     telemetry.event(LogSeverity::Notice, "stopped", &[]);
     write_last_lines(&telemetry);
     // The reason why a worker ended takes precedence.
     stopped.map_err(worker_errors).and(ended.map(|_| ()))
+}
+
+/// The admin pages, if they have an address.
+async fn admin_pages(
+    startup: &Startup,
+    telemetry: &Telemetry,
+    requests: mpsc::Sender<AdminRequest>,
+) -> anyhow::Result<Option<AdminServer>> {
+    let Some(address) = startup.admin else {
+        return Ok(None);
+    };
+    let pages = AdminServer::start(address, &startup.admin_hosts, telemetry, requests);
+    Ok(Some(pages.await?))
+}
+
+/// Lets a scrape read the numbers of the cache, of queries in flight and of unread replies.
+fn read_at_scrape(telemetry: &Telemetry, forwarder: &Arc<Forwarder>, server: &Listeners) {
+    let numbers = Arc::clone(forwarder);
+    let unread = server.unread();
+    telemetry.read_at_scrape(move || Reading {
+        tcp_unread_bytes: unread(),
+        ..numbers.reading()
+    });
+}
+
+/// Writes the state file from time to time, on a thread that may wait for the disk.
+async fn keep_state(state: StateFile, telemetry: Telemetry) {
+    let mut failed = false;
+    loop {
+        tokio::time::sleep(state_file::PACE).await;
+        let (state, telemetry) = (state.clone(), telemetry.clone());
+        let write = move || {
+            state.write(&telemetry, &mut failed);
+            failed
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(now) => failed = now,
+            Err(_) => return,
+        }
+    }
 }
 
 /// Binds the listeners, and logs those that were skipped on a host without IPv6.

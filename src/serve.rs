@@ -22,7 +22,6 @@ mod budget_gate;
 mod forward;
 mod handler;
 mod in_flight;
-mod live;
 mod rate;
 mod responder;
 pub(crate) mod self_query;
@@ -51,9 +50,9 @@ use dnsgate_core::dns::Transport;
 pub(crate) use bind::BindError;
 pub(crate) use forward::Forwarder;
 use handler::Handler;
-pub(crate) use live::LiveSnapshot;
 pub(crate) use rate::ClientRateLimiter;
 pub(crate) use tcp::StreamLimits;
+pub(crate) use worker::LiveSnapshot;
 pub(crate) use worker::Worker;
 
 /// All listeners, bound but not yet served. Clients can already send; the kernel buffers their

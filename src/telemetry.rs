@@ -35,9 +35,11 @@ use crate::{
         LifecycleEvent, LogQueue, Logs, QueryRecord, Sink,
         observed::{ObservedListing, ObservedNames},
     },
+    usage::thread_usage::ThreadUsage,
 };
 use dnsgate_config::LogQueries;
-use dnsgate_core::engine::{Ending, Outcome, Reason};
+use dnsgate_core::engine::{Ending, Outcome, Reason, Snapshot};
+use dnsgate_whatif::usage::UsagePage;
 
 pub use crate::{
     health::{Phase, ProcessHealth},
@@ -144,6 +146,23 @@ impl Telemetry {
         &self.sources.budgets
     }
 
+    /// Notes from now on which rules and names of a configuration are used. Call it after
+    /// [`Self::loaded`], and before a query is decided by that configuration.
+    pub fn note_usage(&self, snapshot: &Arc<Snapshot>, at: SystemTime) {
+        let labels = self.sources.names.of(snapshot.generation());
+        self.sources.usage.load(snapshot, &labels, at);
+    }
+
+    /// Takes over the usage that an earlier process has left, and names its file on the page.
+    pub(crate) fn restore_usage(&self, page: Option<UsagePage>, kept_in: String) {
+        self.sources.usage.restore(page, kept_in);
+    }
+
+    /// The page `/usage`.
+    pub(crate) fn usage(&self) -> UsagePage {
+        self.sources.usage_page()
+    }
+
     /// The state of the process.
     #[must_use]
     pub fn health(&self) -> &Arc<ProcessHealth> {
@@ -194,6 +213,7 @@ pub struct Recorder {
     labels: Arc<LabelSet>,
     log: LogQueue,
     observed: Arc<ObservedNames>,
+    usage: ThreadUsage,
     /// Queries that have their batch's latency, by verdict.
     batch: [u64; Ending::ALL.len()],
 }
@@ -208,6 +228,7 @@ impl Recorder {
             labels,
             log,
             observed: Arc::clone(observed),
+            usage: ThreadUsage::new(&sources.usage, generation),
             batch: [0; Ending::ALL.len()],
         }
     }
@@ -227,19 +248,19 @@ impl Recorder {
             upstream: _,
             check,
             truncated,
+            name_len: _,
+            used: _,
         } = query.outcome;
         let (transport, ending) = (query.transport, reason.ending());
-        let group = self.labels.group_id(group);
-        self.add(Key::queries(transport, group, ending, rcode, qtype));
-        if let (Ending::Denied, Some(denied)) = (
-            ending,
-            Key::denied(group, self.labels.rule_id(rule), reason),
-        ) {
+        let names @ (group, rule) = (self.labels.group_id(group), self.labels.rule_id(rule));
+        self.add(Key::queries(transport, names, ending, rcode, qtype));
+        if let (Ending::Denied, Some(denied)) = (ending, Key::denied(group, rule, reason)) {
             self.add(denied);
         }
         if let Some(check) = check {
-            self.add(Key::filtered(self.labels.rule_id(rule), check));
+            self.add(Key::filtered(rule, check));
         }
+        self.usage.note(query);
         if truncated {
             self.add(Key::truncated(transport));
         }
@@ -287,6 +308,7 @@ impl Recorder {
     #[cold]
     fn change_labels(&mut self, generation: u64) {
         self.labels = self.names.of(generation);
+        self.usage.change(generation);
         self.generation = generation;
         self.log.refresh();
     }

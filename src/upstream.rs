@@ -55,7 +55,7 @@ pub(crate) use self::{
     share::{Party, may_take},
     sockets::bound_sockets,
     transport::OpenError,
-    upstream_limits::UpstreamLimits,
+    upstream_limits::{SocketLimits, UpstreamLimits},
 };
 use self::{
     coalescing::{InFlightQueries, InFlightQuery, Joined, Resolution},

@@ -20,6 +20,8 @@ use running::{Running, SOON, installed, signal};
 #[expect(dead_code, reason = "the integration tests use more of it")]
 #[path = "support/running.rs"]
 mod running;
+#[path = "faults/spoofing.rs"]
+mod spoofing;
 
 /// Faults of each kind and transport: enough clients to come to every worker, so that one that was
 /// lost to a panic would be missed.

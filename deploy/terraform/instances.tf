@@ -57,6 +57,19 @@ resource "google_compute_region_instance_template" "dnsgate" {
 
   lifecycle {
     create_before_destroy = true
+
+    precondition {
+      condition     = (var.source_image == null) != (var.container_image == null)
+      error_message = "Set either source_image or container_image: the one names a machine's image with dnsgate in it, the other a container's."
+    }
+    precondition {
+      condition     = var.config_bucket == null || (var.config == null && length(var.config_files) == 0)
+      error_message = "Set either config (and config_files) or config_bucket."
+    }
+    precondition {
+      condition     = length(local.user_data) <= 262144
+      error_message = "A machine's metadata takes 256 KiB, and the configuration with its files has more. Put it into a bucket: config_bucket."
+    }
   }
 
   depends_on = [terraform_data.check]

@@ -1,12 +1,13 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/budgets`, `/` for a person with a browser,
-//! and, for programs on this machine, `/explain` and `POST /reload`.
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/usage`, `/` for a person with a
+//! browser, and, for programs on this machine, `/explain` and `POST /reload`.
 //!
 //! The port may be reachable for more clients than intended, so it is limited
 //! (`connection_limits`): the number of connections in total and per address, one request per
 //! connection, and a total time. Requests with a foreign host name are rejected (`host_check`). The
 //! port cannot change the configuration: a reload reads the operator's own file, and only this
-//! machine may request it. Only `/budgets` shows client addresses, and only `/observed` shows queried
-//! names; it is empty unless a policy is in observe mode. `/budgets` shows registered domains.
+//! machine may request it. Only `/usage`, which has the heaviest budgets and the names below
+//! allowed subtrees, and `/observed`, which is empty unless a policy is in observe mode, show queried
+//! names, and only `/usage` shows client addresses.
 
 use std::{
     fmt::Write,
@@ -25,15 +26,18 @@ use axum::{
     routing::{get, post},
     serve::IncomingStream,
 };
+use serde::Serialize;
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{connection_limits, request_checks, requests};
 use crate::{
+    budgets::BudgetUse,
     clock::{calendar, monotonic},
     telemetry::{CONTENT_TYPE, Phase, Telemetry},
 };
 use connection_limits::{AdminSlot, BoundedListener, Bounds};
 use dnsgate_config::HostName;
+use dnsgate_whatif::usage::UsagePage;
 use request_checks::{Hosts, Peer};
 
 pub use requests::{
@@ -160,7 +164,7 @@ pub(crate) fn router(
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/observed", get(observed))
-        .route("/budgets", get(budgets))
+        .route("/usage", get(usage))
         .route("/explain", get(explain))
         .route("/reload", post(reload))
         .layer(middleware::from_fn_with_state(hosts, named))
@@ -236,8 +240,23 @@ async fn explain(
 }
 
 async fn observed(State(admin): State<Arc<Admin>>) -> Response {
-    match serde_json::to_vec(&admin.telemetry.observed()) {
-        Ok(page) => page_of(StatusCode::OK, JSON, page),
+    json_page(&admin.telemetry.observed())
+}
+
+/// A long list takes some tenths of a second, which must not hold up other connections.
+/// The page `/usage`. A state file has no budgets: what they counted ends with the process.
+#[derive(Serialize)]
+struct UsageAndBudgets {
+    #[serde(flatten)]
+    usage: UsagePage,
+    /// How much of their budgets clients have used, the most first.
+    budgets: Vec<BudgetUse>,
+}
+
+async fn usage(State(admin): State<Arc<Admin>>) -> Response {
+    let page = tokio::task::spawn_blocking(move || admin.telemetry.usage()).await;
+    match page {
+        Ok(page) => json_page(&page),
         Err(error) => page_of(
             StatusCode::INTERNAL_SERVER_ERROR,
             TEXT,
@@ -246,10 +265,8 @@ async fn observed(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-/// How much of their budgets clients have used, the most first.
-async fn budgets(State(admin): State<Arc<Admin>>) -> Response {
-    let budgets = admin.telemetry.budgets().heaviest(monotonic(), calendar());
-    match serde_json::to_vec(&serde_json::json!({ "budgets": budgets })) {
+fn json_page(content: &impl Serialize) -> Response {
+    match serde_json::to_vec(content) {
         Ok(page) => page_of(StatusCode::OK, JSON, page),
         Err(error) => page_of(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -299,8 +316,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <ul>
 <li><a href="/metrics">/metrics</a>: counters for Prometheus</li>
 <li><a href="/readyz">/readyz</a>: whether dnsgate is ready</li>
+<li><a href="/usage">/usage</a>: which rules and names are in use</li>
 <li><a href="/observed">/observed</a>: names that observe mode would deny</li>
-<li><a href="/budgets">/budgets</a>: how much of their budgets clients have used</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
 </body>

@@ -85,7 +85,7 @@ pub(super) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes a file beside the one that is meant, and takes its place: nobody ever sees half of it.
-fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let Some(name) = path.file_name() else {
         bail!("{} is not the name of a file", path.display());
     };
@@ -117,7 +117,7 @@ fn upstream(text: &str) -> Result<(String, ServerAddr), String> {
     Ok((name.to_owned(), server))
 }
 
-fn group(text: &str) -> Result<(String, IpNet), String> {
+pub(super) fn group(text: &str) -> Result<(String, IpNet), String> {
     let form = "write LABEL=CIDR, as in app=web=10.1.0.0/24";
     let (label, range) = text.rsplit_once('=').ok_or(form)?;
     let range = dnsgate_config::strict::net(range).ok_or(form)?;

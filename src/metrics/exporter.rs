@@ -17,14 +17,12 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use crate::{
-    budgets::Budgets,
-    health::{Phase, ProcessHealth},
-};
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
     engine::{Ending, Reason},
 };
+
+use dnsgate_whatif::usage::UsagePage;
 
 use super::{
     families::{self, Series, counter, family, float, gauge, histogram},
@@ -34,6 +32,12 @@ use super::{
     upstream_counters::{
         AllUpstreamCounters, RTT_BOUNDS, UpstreamQueryResult, UpstreamReadings, UpstreamRefusal,
     },
+};
+use crate::{
+    budgets::Budgets,
+    clock::calendar,
+    health::{Phase, ProcessHealth},
+    usage::{Counted, Usage},
 };
 
 /// The media type of the page.
@@ -81,6 +85,32 @@ pub(crate) struct Sources {
     pub(crate) upstreams: Arc<AllUpstreamCounters>,
     pub(crate) watched: Arc<Watched>,
     pub(crate) budgets: Arc<Budgets>,
+    pub(crate) usage: Arc<Usage>,
+}
+
+impl Sources {
+    /// The page `/usage`.
+    pub(crate) fn usage_page(&self) -> UsagePage {
+        let mut counted = Counted {
+            texts: self.names.texts(),
+            ..Counted::default()
+        };
+        for (key, count) in self.queries.sum() {
+            if let Some(KeyLabels::Queries {
+                group,
+                rule,
+                verdict,
+                ..
+            }) = key.labels()
+            {
+                *counted.groups.entry(group).or_default() += count;
+                if rule != NONE_ID {
+                    *counted.rules.entry((rule, group, verdict)).or_default() += count;
+                }
+            }
+        }
+        self.usage.page(&counted, calendar())
+    }
 }
 
 /// The collector of all families of dnsgate.
@@ -117,6 +147,7 @@ impl Collector for Exporter {
             upstreams,
             watched,
             budgets,
+            usage,
         } = &self.sources;
         let mut sum = queries.sum();
         let (_, newest) = names.newest();
@@ -132,6 +163,7 @@ impl Collector for Exporter {
             family(&families::LOG_DROPPED, [counter([], lost)]),
             family(&families::READY, [gauge([], ready)]),
             family(&families::BUILD, [gauge(build(), 1.0)]),
+            family(&families::RULE_LAST_USED, last_used(usage)),
         ]);
         all.extend(counted(shared, total(Key::RATE_LIMITED)));
         all.extend(of_upstreams(&upstreams.read()));
@@ -142,20 +174,26 @@ impl Collector for Exporter {
 }
 
 /// The families with names of groups and rules as labels.
-fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
+fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 4] {
     let name = |id: NameId| names.get(usize::from(id)).map_or(OTHER, |name| name);
-    let (mut queries, mut denied, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut queries, mut rules) = (BTreeMap::new(), BTreeMap::new());
+    let (mut denied, mut filtered) = (Vec::new(), Vec::new());
     for (key, &count) in sum {
         match key.labels() {
             Some(KeyLabels::Queries {
                 transport,
                 group,
+                rule,
                 verdict,
                 rcode,
                 qtype,
             }) => {
-                let labels = [transport, name(group), verdict, rcode, qtype];
-                queries.push(counter(labels, count));
+                *queries
+                    .entry((transport, group, verdict, rcode, qtype))
+                    .or_insert(0) += count;
+                if rule != NONE_ID {
+                    *rules.entry((rule, group, verdict)).or_insert(0) += count;
+                }
             }
             Some(KeyLabels::Denied {
                 group,
@@ -168,8 +206,16 @@ fn by_name(sum: &BTreeMap<Key, u64>, names: &[Arc<str>]) -> [MetricFamily; 3] {
             None => {}
         }
     }
+    let queries = queries.into_iter();
+    let queries = queries.map(|((transport, group, verdict, rcode, qtype), count)| {
+        counter([transport, name(group), verdict, rcode, qtype], count)
+    });
+    let rules = rules
+        .into_iter()
+        .map(|((rule, group, verdict), count)| counter([name(rule), name(group), verdict], count));
     [
         family(&families::QUERIES, queries),
+        family(&families::RULE_QUERIES, rules),
         family(&families::DENIED, denied),
         family(&families::FILTERED, filtered),
     ]
@@ -237,6 +283,12 @@ fn expiries(shared: &SharedCounters) -> impl Iterator<Item = Series> {
     })
 }
 
+/// The last use of each rule.
+fn last_used(usage: &Usage) -> impl Iterator<Item = Series> {
+    let last = usage.last_used(calendar()).into_iter();
+    last.map(|(rule, last)| gauge([rule.as_str()], float(last)))
+}
+
 /// The labels of `build_info`.
 const fn build() -> [&'static str; 2] {
     [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH]
@@ -248,7 +300,7 @@ fn touch(sum: &mut BTreeMap<Key, u64>, groups: &[NameId]) {
     for &group in groups {
         for transport in Transport::ALL {
             for qtype in [RecordType::A, RecordType::AAAA] {
-                let key = Key::queries(transport, group, answered, rcode, Some(qtype));
+                let key = Key::queries(transport, (group, NONE_ID), answered, rcode, Some(qtype));
                 sum.entry(key).or_default();
             }
         }
@@ -336,8 +388,8 @@ fn of_upstreams(read: &UpstreamReadings) -> [MetricFamily; 9] {
             wholes().map(|(upstream, cells)| counter([upstream], cells.hedged())),
         ),
         family(
-            &families::UPSTREAM_MERGED,
-            wholes().map(|(upstream, cells)| counter([upstream], cells.merged())),
+            &families::UPSTREAM_COALESCED,
+            wholes().map(|(upstream, cells)| counter([upstream], cells.coalesced())),
         ),
         family(&families::UPSTREAM_REFUSED, refused),
     ]

@@ -73,6 +73,10 @@ families! {
         "Queries, by the verdict and the response code; rcode none means that no reply was sent. dnsgate's own queries are counted in self_queries_total instead.";
     SELF_QUERIES = "self_queries_total", Counter, ["result"],
         "Queries that dnsgate itself sent: to watch its own UDP listeners (answered, lost), and probes of upstreams that came back to it (returned).";
+    RULE_QUERIES = "rule_queries_total", Counter, ["rule", "group", "verdict"],
+        "Queries that a rule, a zone or an entry of the Google preset decided, by the verdict; denied includes queries that the rule allows only to others.";
+    RULE_LAST_USED = "rule_last_used_timestamp_seconds", Gauge, ["rule"],
+        "When a rule, a zone or an entry of the Google preset last decided a query, in seconds since 1970; 0 if it did not since /usage is counted.";
     DENIED = "denied_total", Counter, ["group", "rule", "reason"],
         "Queries that the policy denied, by the rule and the reason.";
     FILTERED = "filter_rejected_total", Counter, ["rule", "check"],
@@ -100,10 +104,10 @@ families! {
     UPSTREAM_MISMATCHED = "upstream_mismatch_total", Counter, ["upstream", "server"],
         "Messages in the name of a server that do not match the query they arrived for; dnsgate ignores them.";
     UPSTREAM_FORGED = "upstream_forged_total", Counter, ["upstream", "server"],
-        "Queries that were sent again over TCP because several messages did not match them: somebody may be forging replies.";
+        "Queries that were sent again over TCP because a message on their socket matched no query: somebody may be forging replies.";
     UPSTREAM_HEDGED = "upstream_hedged_total", Counter, ["upstream"],
         "Queries that were also sent to a second server because the first one was slow.";
-    UPSTREAM_MERGED = "upstream_merged_total", Counter, ["upstream"],
+    UPSTREAM_COALESCED = "upstream_coalesced_total", Counter, ["upstream"],
         "Queries that waited for the same query already in flight instead of being sent again.";
     UPSTREAM_REFUSED = "upstream_refused_total", Counter, ["upstream", "why"],
         "Queries that were not sent to the upstream and failed at once, or were answered from expired cache entries: every server is down and limits.upstream_probes queries are already testing it (down), or the upstream leads back to dnsgate (looping).";

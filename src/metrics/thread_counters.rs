@@ -38,7 +38,7 @@ use super::labels::{
 ///
 /// From the top: 8 unused bits, 8 bits for the family, 16 for the group's ID, 16 for the rule's ID,
 /// 16 for the other labels, which depend on the family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(u64);
 
 const QUERIES: u64 = 1;
@@ -48,6 +48,7 @@ const BUCKET: u64 = 4;
 const NANOS: u64 = 5;
 const TRUNCATED: u64 = 6;
 const SINGLE: u64 = 7;
+const NAME: u64 = 8;
 
 /// Bits of the positions of a type, a response code and a verdict.
 const TYPE_BITS: usize = 6;
@@ -58,7 +59,7 @@ const _: () = assert!(Ending::ALL.len() <= 1 << ENDING_BITS && BUCKETS <= 1 << 8
 
 /// The maximum number of counters without an operator's name, that is, of keys after
 /// [`Key::nameless`].
-pub(crate) const NAMELESS: usize = 2 * Transport::ALL.len() * Ending::ALL.len() * RCODES * TYPES
+pub(crate) const NAMELESS: usize = 4 * Transport::ALL.len() * Ending::ALL.len() * RCODES * TYPES
     + 4 * DENIALS
     + 2 * FilterCheck::ALL.len()
     + Ending::ALL.len() * (BUCKETS + 1)
@@ -74,10 +75,11 @@ impl Key {
         Self(family << 48 | (group as u64) << 32 | (rule as u64) << 16 | rest as u64)
     }
 
-    /// A counter of `queries_total`.
+    /// A counter of `queries_total` and of `rule_queries_total`, which add up what the other tells
+    /// apart: one counter costs a query half of what two would.
     pub(crate) fn queries(
         transport: Transport,
-        group: NameId,
+        (group, rule): (NameId, NameId),
         ending: Ending,
         rcode: Option<Rcode>,
         qtype: Option<RecordType>,
@@ -85,7 +87,7 @@ impl Key {
         let rest = (transport as usize) << ENDING_BITS | ending as usize;
         let rest = rest << RCODE_BITS | rcode_position(rcode);
         let rest = rest << TYPE_BITS | type_position(qtype);
-        Self::new(QUERIES, group, NONE_ID, rest)
+        Self::new(QUERIES, group, rule, rest)
     }
 
     /// A counter of `denied_total`; `None` if the reason is not a denial.
@@ -118,10 +120,18 @@ impl Key {
         Self::new(TRUNCATED, NONE_ID, NONE_ID, transport as usize)
     }
 
+    /// The counter of a name, by the hash of the name and its rule, of which it keeps 48 bits.
+    pub(crate) const fn name(hash: u64) -> Self {
+        Self(NAME << 48 | hash & ((1 << 48) - 1))
+    }
+
     /// The same key with every operator's name replaced by "other".
     pub(crate) fn nameless(self) -> Self {
         let other = |id| if id == NONE_ID { NONE_ID } else { OTHER_ID };
         let (family, group, rule, rest) = self.parts();
+        if u64::from(family) == NAME {
+            return Self::name(0);
+        }
         Self::new(family.into(), other(group), other(rule), rest.into())
     }
 
@@ -153,6 +163,7 @@ impl Key {
                 Some(KeyLabels::Queries {
                     transport: label_of(&Transport::ALL, rest, Transport::as_str),
                     group,
+                    rule,
                     verdict: label_of(&Ending::ALL, ending, Ending::as_str),
                     rcode: rcode_label(rcode),
                     qtype: type_label(qtype),
@@ -189,6 +200,7 @@ pub(crate) enum KeyLabels {
     Queries {
         transport: &'static str,
         group: NameId,
+        rule: NameId,
         verdict: &'static str,
         rcode: &'static str,
         qtype: &'static str,
@@ -368,6 +380,12 @@ impl ThreadCounters {
         if !self.table.add(key, by) {
             self.add_new(key, by);
         }
+    }
+
+    /// Adds to a counter that exists; `false` if it does not.
+    #[inline]
+    pub(crate) fn add_known(&self, key: Key, by: u64) -> bool {
+        self.table.add(key, by)
     }
 
     #[cold]

@@ -138,7 +138,7 @@ impl ServerCells {
 #[derive(Debug, Default)]
 pub(crate) struct WholeCells {
     hedged: AtomicU64,
-    merged: AtomicU64,
+    coalesced: AtomicU64,
     refused: [AtomicU64; UpstreamRefusal::ALL.len()],
 }
 
@@ -147,8 +147,8 @@ impl WholeCells {
         self.hedged.load(Relaxed)
     }
 
-    pub(crate) fn merged(&self) -> u64 {
-        self.merged.load(Relaxed)
+    pub(crate) fn coalesced(&self) -> u64 {
+        self.coalesced.load(Relaxed)
     }
 
     pub(crate) fn refused(&self, why: UpstreamRefusal) -> u64 {
@@ -229,8 +229,8 @@ impl UpstreamCounters {
     }
 
     /// Counts a query that joined one already in flight.
-    pub fn merged(&self) {
-        self.cells.merged.fetch_add(1, Relaxed);
+    pub fn coalesced(&self) {
+        self.cells.coalesced.fetch_add(1, Relaxed);
     }
 
     /// Counts a query that failed at once.
@@ -339,20 +339,20 @@ mod tests {
         first.asked(1, UpstreamQueryResult::Timeout, None);
         first.up(0, false);
         first.looping(1, true);
-        first.merged();
+        first.coalesced();
         assert!(upstreams.read().looping["corp"]);
 
         // The second knows nothing yet of what the first had found out.
         let second = upstreams.hold("corp", &labels(&["udp://c", "udp://a"]));
         second.asked(1, UpstreamQueryResult::Answered, None);
-        second.merged();
+        second.coalesced();
         first.asked(0, UpstreamQueryResult::Answered, None);
         let read = upstreams.read();
         let answered =
             |server: &str| read.servers[&key("corp", server)].asked(UpstreamQueryResult::Answered);
         assert_eq!(answered("udp://a"), 3);
         assert_eq!(read.servers.len(), 3, "the first still counts for b");
-        assert_eq!(read.wholes["corp"].merged(), 2);
+        assert_eq!(read.wholes["corp"].coalesced(), 2);
         let up: Vec<_> = read.up.into_iter().collect();
         let want = [
             (key("corp", "udp://a"), true),

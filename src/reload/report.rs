@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::{
@@ -21,7 +23,7 @@ const REFUSED: &str = "reload refused, the old configuration stays in force: ";
 /// and the digest of the policy.
 pub(crate) fn labels(
     telemetry: &Telemetry,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     digest: PolicyDigest,
     upstreams: &NumberedUpstreams,
 ) {
@@ -36,7 +38,9 @@ pub(crate) fn labels(
             .map(|(_, upstream)| upstream.name.to_string())
             .collect(),
     };
-    telemetry.loaded(snapshot.generation(), labels, calendar());
+    let now = calendar();
+    telemetry.loaded(snapshot.generation(), labels, now);
+    telemetry.note_usage(snapshot, now);
     telemetry.budgets().loaded(policy);
     let ending = policy.rules().iter();
     let ending = ending.filter_map(|rule| Some((rule.name.to_string(), rule.until?)));
@@ -82,11 +86,11 @@ pub(super) fn refused(telemetry: &Telemetry, why: &ReloadRefused, asked_by: &str
     if why.leaves_a_difference() {
         telemetry.shared().config_rejected(true);
     }
-    let told = why.unquoted();
-    telemetry.health().reloaded(Some(&told));
+    let reason = why.unquoted();
+    telemetry.health().reloaded(Some(&reason));
     let event = format!("{REFUSED}{why}");
     telemetry.event(LogSeverity::Error, &event, &[("asked_by", json!(asked_by))]);
-    Unquoted::from(REFUSED).and_all(&told)
+    Unquoted::from(REFUSED).and_all(&reason)
 }
 
 /// Logs that changes of files are no longer detected, or are detected again.
@@ -120,13 +124,13 @@ pub(crate) enum ReloadRefused {
     /// The file is invalid.
     #[error("{0}")]
     Invalid(#[from] Report),
-    /// A key changed that takes effect only at the start.
-    #[error("{how} cannot change while dnsgate runs; restart it, or put the old value back")]
+    /// Keys changed that take effect only at the start.
+    #[error("{} cannot change while dnsgate runs; {}", .how.join(", "), what_to_do(.keys))]
     Fixed {
-        /// The key.
-        key: &'static str,
-        /// The key with its old and new value.
-        how: String,
+        /// The keys.
+        keys: Vec<&'static str>,
+        /// Each key with its old and new value.
+        how: Vec<String>,
     },
     /// The file is valid, but its own tests fail.
     #[error("{0}")]
@@ -137,6 +141,14 @@ pub(crate) enum ReloadRefused {
     /// Reading did not finish: no thread, a file that does not respond, or a panic.
     #[error("the configuration was not read: {0}")]
     Failed(Unquoted),
+}
+
+/// The advice for keys that take effect only at the start.
+const fn what_to_do(keys: &[&str]) -> &'static str {
+    match keys {
+        [_] => "restart it, or put the old value back",
+        _ => "restart it, or put the old values back",
+    }
 }
 
 impl ReloadRefused {
@@ -169,9 +181,17 @@ impl ReloadRefused {
             }
             Self::NotAFile(_) => Unquoted::from("the configuration is no longer a regular file"),
             Self::Invalid(report) => report.unquoted(),
-            Self::Fixed { key, .. } => Unquoted::from("`")
-                .and(key)
-                .and("` cannot change while dnsgate runs; restart it, or put the old value back"),
+            Self::Fixed { keys, .. } => {
+                let mut text = Unquoted::from("");
+                for (at, key) in keys.iter().enumerate() {
+                    text = text
+                        .and(if at == 0 { "`" } else { ", `" })
+                        .and(key)
+                        .and("`");
+                }
+                text.and(" cannot change while dnsgate runs; ")
+                    .and(what_to_do(keys))
+            }
             Self::Failed(why) => Unquoted::from("the configuration was not read: ").and_all(why),
             Self::Tests(failures) => failures.unquoted(),
             Self::Upstream(_) => {

@@ -11,8 +11,8 @@
 //!         ├─ reserve: admin pages, accepting, a reload     nothing else uses these
 //!         └─ the rest ─┬─ client connections: two fifths, or as many as configured
 //!                      ├─ upstream connections: a tenth, or as many as can exist
-//!                      └─ upstream queries over UDP, one socket each: the remainder;
-//!                         a third of them is for retries
+//!                      └─ upstream queries over UDP: the remainder; a third of it for further
+//!                         sockets to a server, so that every server gets a first one
 //! ```
 //!
 //! `/readyz` therefore answers and a reload can read its files, however many clients connect and

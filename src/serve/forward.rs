@@ -250,10 +250,14 @@ impl Forwarder {
         let mut arrived = Vec::new();
         let mut ask = ask;
         for _ in 0..MAX_ROUNDS {
-            if !self.moves(query, &ask.permit, &mut hold.slot) {
-                return query.fail(Reason::Shed);
-            }
-            arrived.push(self.resolve(ask, query, hold).await);
+            let has_slot = self.moves(query, &ask.permit, &mut hold.slot);
+            arrived.push(if has_slot {
+                self.resolve(ask, query, hold).await
+            } else {
+                // The engine answers with a stale response if the cache has one.
+                let context = self.context(query.snapshot, query.now);
+                UpstreamResult::unknown(ask.permit, Failure::Shed, &context)
+            });
             #[cfg(feature = "faults")]
             crate::faults::strike(crate::faults::FaultPoint::Later, query.packet);
             let context = self.context(query.snapshot, query.now);

@@ -126,8 +126,6 @@ fn admit<H: Handler>(
     if evicted {
         worker.observe(ListenerEvent::ConnectionEvicted);
     }
-    // Each reply is written whole, so it can leave at once.
-    let _ = stream.set_nodelay(true);
     open.spawn_local(connection::serve(
         stream,
         source,

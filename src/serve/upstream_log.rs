@@ -40,7 +40,7 @@ struct LogState {
 #[derive(Default)]
 struct ServerNotes {
     down: bool,
-    said_down: bool,
+    logged_down: bool,
     last_down: Option<Instant>,
     last_up: Option<Instant>,
     last_fault: Option<Instant>,
@@ -62,8 +62,8 @@ struct LastTrouble {
 #[derive(Debug, PartialEq, Eq)]
 enum NextNotice {
     Nothing,
-    SayDown,
-    SayUp,
+    LogDown,
+    LogUp,
     /// Check again at this time.
     Wait(Instant),
 }
@@ -93,7 +93,7 @@ impl UpstreamLog {
         if let Some(note) = self.0.lock().get_mut(server) {
             note.down = down;
         }
-        self.0.look(server);
+        self.0.check(server);
     }
 
     /// Logs a failed query to a server, unless the server is known to be down.
@@ -105,7 +105,7 @@ impl UpstreamLog {
         });
         let Some(fields) = fields else { return };
         let message = "a query to an upstream's server failed";
-        self.0.say(LogSeverity::Warning, message, server, fields);
+        self.0.log(LogSeverity::Warning, message, server, fields);
     }
 
     /// Logs that replies from a server may be forged.
@@ -120,12 +120,12 @@ impl UpstreamLog {
         let message = "several replies from an upstream's server did not match the query and may be \
                        forged: the query is sent again over TCP";
         self.0
-            .say(LogSeverity::Warning, message, server, Vec::new());
+            .log(LogSeverity::Warning, message, server, Vec::new());
     }
 
     /// Logs a message about a server.
-    pub(super) fn say(&self, severity: LogSeverity, message: &str, server: usize) {
-        self.0.say(severity, message, server, Vec::new());
+    pub(super) fn log(&self, severity: LogSeverity, message: &str, server: usize) {
+        self.0.log(severity, message, server, Vec::new());
     }
 
     /// Logs that a server's probe came back from another address.
@@ -134,34 +134,34 @@ impl UpstreamLog {
                        reads queries to the server and sends them here, or the server forwards to \
                        dnsgate from that address; the server stays in use";
         let from = vec![("from", json!(from))];
-        self.0.say(LogSeverity::Warning, message, server, from);
+        self.0.log(LogSeverity::Warning, message, server, from);
     }
 }
 
 impl LogState {
     /// Logs a change of a server's state, now or at the end of the pause.
-    fn look(self: &Arc<Self>, server: usize) {
+    fn check(self: &Arc<Self>, server: usize) {
         let mut notes = self.lock();
         let Some(note) = notes.get_mut(server) else {
             return;
         };
         match note.next(monotonic()) {
             NextNotice::Nothing => {}
-            NextNotice::SayUp => {
+            NextNotice::LogUp => {
                 drop(notes);
                 let message = "an upstream's server answers";
-                self.say(LogSeverity::Notice, message, server, Vec::new());
+                self.log(LogSeverity::Notice, message, server, Vec::new());
             }
-            NextNotice::SayDown => {
+            NextNotice::LogDown => {
                 let fields = note.why.fields();
                 drop(notes);
                 let message = "an upstream's server is down: it gets probes and no queries";
-                self.say(LogSeverity::Error, message, server, fields);
+                self.log(LogSeverity::Error, message, server, fields);
             }
             NextNotice::Wait(until) => {
                 if !note.waits {
                     note.waits = true;
-                    let later = Self::look_later(Arc::downgrade(self), server, until);
+                    let later = Self::check_later(Arc::downgrade(self), server, until);
                     self.runtime.spawn(later);
                 }
             }
@@ -169,7 +169,7 @@ impl LogState {
     }
 
     /// Checks again at the end of the pause, if the upstream still exists.
-    async fn look_later(inner: Weak<Self>, server: usize, until: Instant) {
+    async fn check_later(inner: Weak<Self>, server: usize, until: Instant) {
         time::sleep_until(until.into()).await;
         let Some(inner) = inner.upgrade() else {
             return;
@@ -177,10 +177,10 @@ impl LogState {
         if let Some(note) = inner.lock().get_mut(server) {
             note.waits = false;
         }
-        inner.look(server);
+        inner.check(server);
     }
 
-    fn say(
+    fn log(
         &self,
         severity: LogSeverity,
         message: &str,
@@ -203,7 +203,7 @@ impl LogState {
 impl ServerNotes {
     /// Decides what to log now, and records it as logged.
     fn next(&mut self, now: Instant) -> NextNotice {
-        if self.down == self.said_down {
+        if self.down == self.logged_down {
             return NextNotice::Nothing;
         }
         let last = if self.down {
@@ -214,11 +214,11 @@ impl ServerNotes {
         if !is_due(last, now) {
             return NextNotice::Wait(last.map_or(now, |last| last + PAUSE));
         }
-        self.said_down = self.down;
+        self.logged_down = self.down;
         if self.down {
-            NextNotice::SayDown
+            NextNotice::LogDown
         } else {
-            NextNotice::SayUp
+            NextNotice::LogUp
         }
     }
 }
@@ -258,24 +258,24 @@ mod tests {
 
     #[test]
     fn logs_down_and_up_alternately_at_most_once_a_minute() {
-        use NextNotice::{Nothing, SayDown, SayUp};
+        use NextNotice::{LogDown, LogUp, Nothing};
         let start = monotonic();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut note = ServerNotes::default();
         for (seconds, down, want) in [
-            (0, false, Nothing), // nobody had said that it was down
-            (1, true, SayDown),
+            (0, false, Nothing), // nobody had logged that it was down
+            (1, true, LogDown),
             (2, true, Nothing),
-            (5, false, SayUp),
+            (5, false, LogUp),
             (6, false, Nothing),
             (10, true, NextNotice::Wait(at(61))),
             (20, false, Nothing), // it is up again, which is the last word
             (30, true, NextNotice::Wait(at(61))),
-            (61, true, SayDown),
+            (61, true, LogDown),
             (62, false, NextNotice::Wait(at(65))),
-            (65, false, SayUp),
-            (300, true, SayDown),
-            (301, false, SayUp),
+            (65, false, LogUp),
+            (300, true, LogDown),
+            (301, false, LogUp),
         ] {
             note.down = down;
             assert_eq!(note.next(at(seconds)), want, "after {seconds} s");
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn keeps_the_detail_of_the_last_fault() {
         let mut why = LastTrouble::default();
-        let mut told = |fault, detail| {
+        let mut fields = |fault, detail| {
             why.set(fault, detail);
             why.fields()
                 .into_iter()
@@ -295,14 +295,14 @@ mod tests {
         let name = Some(ServerFault::CertificateName);
         let text = "the server's certificate is for another name (for other.test only)";
         assert_eq!(
-            told(name, "for other.test only"),
+            fields(name, "for other.test only"),
             ["certificate_name", text]
         );
-        assert_eq!(told(name, ""), ["certificate_name", text]);
+        assert_eq!(fields(name, ""), ["certificate_name", text]);
         let text = "the server refuses connections: its port is closed";
-        assert_eq!(told(Some(ServerFault::Refused), ""), ["refused", text]);
+        assert_eq!(fields(Some(ServerFault::Refused), ""), ["refused", text]);
         assert_eq!(
-            told(None, ""),
+            fields(None, ""),
             ["timeout", "the server does not answer in time"]
         );
     }

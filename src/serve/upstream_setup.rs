@@ -55,7 +55,12 @@ fn make(
         connections: limits.upstream_connections,
         pipeline: limits.upstream_pipeline,
         probing: limits.upstream_probes,
-        near_misses: limits.upstream_near_misses,
+        sockets: upstream::SocketLimits {
+            sockets: limits.upstream_sockets,
+            questions: limits.upstream_socket_questions,
+            lifetime: limits.upstream_socket_lifetime,
+            near_misses: limits.upstream_near_misses,
+        },
     };
     Ok(Arc::new(UpstreamClient::new(
         id,
@@ -91,14 +96,20 @@ impl Observer for CountingObserver {
                 counters.forged(server);
                 self.log.forged(server);
             }
-            UpstreamEvent::WithoutEdns { server } => self.log.say(
+            UpstreamEvent::WithoutCase { server } => self.log.log(
+                LogSeverity::Notice,
+                "an upstream's server does not repeat the letter case of questions: for a while its replies \
+                 are accepted in any, which makes them easier to forge",
+                server,
+            ),
+            UpstreamEvent::WithoutEdns { server } => self.log.log(
                 LogSeverity::Notice,
                 "an upstream's server does not support EDNS: for a while it is queried without, and its \
                  answers hold no signatures",
                 server,
             ),
             UpstreamEvent::Hedged { .. } => counters.hedged(),
-            UpstreamEvent::Coalesced => counters.merged(),
+            UpstreamEvent::Coalesced => counters.coalesced(),
             UpstreamEvent::Shed => self.telemetry.shared().shed(Shed::Coalesced),
             UpstreamEvent::Full { .. } => self.telemetry.shared().shed(Shed::Pipeline),
             UpstreamEvent::Refused { looping } => counters.refused(if looping {
@@ -130,7 +141,7 @@ impl Observer for CountingObserver {
                         "an upstream's server no longer sends queries back here and is used again",
                     )
                 };
-                self.log.say(severity, message, server);
+                self.log.log(severity, message, server);
             }
         }
     }

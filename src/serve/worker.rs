@@ -8,14 +8,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{
-    forward::{Forwarder, Waiting},
-    handler::{ClientMessage, Handler, ListenerEvent},
-    live::SnapshotReader,
-    rate::ClientRateLimiter,
-    responder::Responder,
-    self_query::own_question,
-};
+use arc_swap::{ArcSwap, Cache};
+
 use crate::{
     clock::{calendar, monotonic},
     telemetry::{self, Latency, Recorder, SelfQuery, SharedCounters, Shed, TcpLimit, Telemetry},
@@ -27,6 +21,14 @@ use dnsgate_core::{
         self, Client, Context, FollowUp, Forward, Outcome, Permit, RateVerdict, Reason, Snapshot,
         Step, UpstreamResult,
     },
+};
+
+use super::{
+    forward::{Forwarder, Waiting},
+    handler::{ClientMessage, Handler, ListenerEvent},
+    rate::ClientRateLimiter,
+    responder::Responder,
+    self_query::own_question,
 };
 
 /// The handler of one worker.
@@ -306,5 +308,48 @@ impl Handler for Worker {
             ListenerEvent::PipelineFull => self.shared.tcp_limited(TcpLimit::Pipeline),
             ListenerEvent::ConnectionUnread => self.shared.tcp_limited(TcpLimit::Unread),
         }
+    }
+}
+
+/// The current snapshot. Clones share it.
+///
+/// A worker keeps a [`SnapshotReader`] and reads it once per batch of queries: one atomic load, no
+/// lock. A snapshot lives until its last reader drops it. `reload` replaces it.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSnapshot(Arc<ArcSwap<Snapshot>>);
+
+impl LiveSnapshot {
+    /// Starts with this snapshot.
+    #[must_use]
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(Arc::new(ArcSwap::new(snapshot)))
+    }
+
+    /// Replaces the snapshot. Batches that begin from now on see the new one.
+    pub(crate) fn set(&self, snapshot: Arc<Snapshot>) {
+        self.0.store(snapshot);
+    }
+
+    /// A reader for one worker.
+    #[must_use]
+    pub(crate) fn reader(&self) -> SnapshotReader {
+        SnapshotReader(Cache::new(Arc::clone(&self.0)))
+    }
+
+    /// The current snapshot.
+    #[must_use]
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+/// One worker's reader of the current snapshot.
+#[derive(Debug)]
+pub(crate) struct SnapshotReader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
+
+impl SnapshotReader {
+    /// The current snapshot.
+    pub(crate) fn snapshot(&mut self) -> &Arc<Snapshot> {
+        self.0.load()
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use dnsgate_config::LogQueries;
 use dnsgate_core::{
     dns::{Rcode, RecordType, Transport},
-    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId},
+    engine::{Ending, FilterCheck, GroupId, Outcome, Reason, RuleId, Snapshot},
 };
 
 use super::*;
@@ -84,14 +84,13 @@ fn many_outcomes() -> Vec<Outcome> {
                 for rule in [None, Some(RuleId(1)), Some(RuleId(77))] {
                     for qtype in [None, Some(RecordType::HTTPS), Some(RecordType(4711))] {
                         outcomes.push(Outcome {
-                            reason,
                             group,
                             rule,
                             qtype,
                             rcode,
-                            upstream: None,
                             check: (reason == Reason::Filtered).then_some(FilterCheck::Hint),
                             truncated: rcode == Some(Rcode::NoError),
+                            ..Outcome::new(reason)
                         });
                     }
                 }
@@ -472,7 +471,7 @@ fn what_one_alerts_on_is_there_at_zero() {
         r#"dnsgate_upstream_mismatch_total{upstream="corp",server="udp://a"}"#,
         r#"dnsgate_upstream_looping{upstream="corp"}"#,
         r#"dnsgate_upstream_hedged_total{upstream="corp"}"#,
-        r#"dnsgate_upstream_merged_total{upstream="corp"}"#,
+        r#"dnsgate_upstream_coalesced_total{upstream="corp"}"#,
         "dnsgate_cache_misses_total",
         "dnsgate_in_flight",
         "dnsgate_tcp_closed_total",
@@ -545,7 +544,7 @@ fn upstreams_show_as_long_as_they_are_held() {
     corp.up(1, false);
     corp.looping(0, true);
     corp.hedged();
-    corp.merged();
+    corp.coalesced();
     corp.refused(UpstreamRefusal::Down);
     let shown = series(&telemetry);
     let server = r#"upstream="corp",server="tls://b""#;
@@ -681,6 +680,9 @@ fn full_page() -> String {
     let telemetry = telemetry();
     let hostile = labels(&["a\"b\\c\nd", "none"], &["ü {}", "other"]);
     telemetry.loaded(1, hostile, UNIX_EPOCH);
+    let config = dnsgate_config::default_config();
+    let snapshot = Snapshot::new(1, config.policy, config.zones);
+    telemetry.note_usage(&Arc::new(snapshot), UNIX_EPOCH);
     let mut recorder = telemetry.recorder();
     for outcome in many_outcomes() {
         recorder.record(&event(outcome, Transport::Udp));

@@ -12,12 +12,13 @@
 //! distinguish slow from dead.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time;
 
 use super::{
@@ -38,6 +39,33 @@ const AGAIN: usize = 3;
 
 type AttemptFuture = Pin<Box<dyn Future<Output = (usize, Result<Response, Failure>)> + Send>>;
 
+/// The attempts that run: one, and rarely a few more, so all are polled when one of them wakes.
+#[derive(Default)]
+struct RunningAttempts(Vec<AttemptFuture>);
+
+impl RunningAttempts {
+    /// The next attempt that ends; `None` if there is none.
+    async fn next(&mut self) -> Option<(usize, Result<Response, Failure>)> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(usize, Result<Response, Failure>)>> {
+        for (at, attempt) in self.0.iter_mut().enumerate() {
+            if let Poll::Ready(ended) = attempt.as_mut().poll(cx) {
+                drop(self.0.swap_remove(at));
+                return Poll::Ready(Some(ended));
+            }
+        }
+        match self.0.is_empty() {
+            true => Poll::Ready(None),
+            false => Poll::Pending,
+        }
+    }
+}
+
 /// A query to one server that has not ended.
 struct PendingAttempt {
     attempt: usize,
@@ -55,7 +83,7 @@ struct Hedging {
     order: Vec<usize>,
     /// The number of started attempts.
     started: usize,
-    attempts: FuturesUnordered<AttemptFuture>,
+    attempts: RunningAttempts,
     pending: Vec<PendingAttempt>,
     /// Servers that have replied and are not asked again.
     spoken: Vec<usize>,
@@ -82,13 +110,13 @@ pub(super) async fn run(
         permit,
         party,
         started: 0,
-        attempts: FuturesUnordered::new(),
+        attempts: RunningAttempts::default(),
         pending: Vec::new(),
         spoken: Vec::new(),
         failure: None,
     };
     hedging.start();
-    while !hedging.attempts.is_empty() {
+    while !hedging.attempts.0.is_empty() {
         let wake = time::Instant::from_std(hedging.wake());
         tokio::select! {
             biased;
@@ -199,7 +227,7 @@ impl Hedging {
             party: self.party,
             again: attempt > 0,
         };
-        self.attempts.push(Box::pin(async move {
+        self.attempts.0.push(Box::pin(async move {
             let reported = ReportedAttempt::new(shared, server, since, until - since);
             (attempt, reported.ask(&permit, requester).await)
         }));

@@ -48,6 +48,11 @@ pub(crate) enum UpstreamEvent {
         /// The server.
         server: usize,
     },
+    /// A server does not repeat the letter case of questions, which is not checked for a while.
+    WithoutCase {
+        /// The server.
+        server: usize,
+    },
     /// The status of a server has changed.
     Changed {
         /// The server.

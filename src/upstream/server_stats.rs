@@ -99,6 +99,14 @@ impl ServerStats {
         let mut table = self.lock();
         let table = &mut *table;
         table.hedges.earn();
+        // No other server could be asked first, or as a hedge.
+        if let [only] = &*table.servers {
+            let order = if only.looping { vec![] } else { vec![0] };
+            return AttemptPlan {
+                order,
+                hedge_after: FIRST_HEDGE,
+            };
+        }
         let candidates: Vec<_> = table.servers.iter().map(ServerRecord::candidate).collect();
         let order = choice::order(self.strategy, &candidates, table.rotation);
         table.rotation = table.rotation.wrapping_add(1);

@@ -2,9 +2,8 @@
 //! client connections and the files of a reload.
 //!
 //! Descriptors belong to the process, and so do these limits. They are set once at the start,
-//! before the first query, and are unlimited until then. A first attempt may use the whole budget,
-//! a retry only while less than a third is used. As long as the queries in flight use no more than
-//! two thirds, every first attempt gets a descriptor.
+//! before the first query, and are unlimited until then. A first socket to a server may use the whole
+//! budget, a further one only while less than a third is used: questions can share the first one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,9 +26,9 @@ struct DescriptorBudget {
 /// The right to open a descriptor. Released when dropped.
 pub(super) struct Descriptor(&'static DescriptorBudget);
 
-/// A descriptor for a query over UDP. `again` marks a retry.
-pub(super) fn datagram(again: bool) -> Option<Descriptor> {
-    DATAGRAMS.take(again)
+/// A descriptor for queries over UDP. `more` marks a further socket to the same server.
+pub(super) fn datagram(more: bool) -> Option<Descriptor> {
+    DATAGRAMS.take(more)
 }
 
 /// A descriptor for a connection. `more` marks a further connection to the same server, which
@@ -46,13 +45,13 @@ impl DescriptorBudget {
         }
     }
 
-    fn take(&'static self, again: bool) -> Option<Descriptor> {
+    fn take(&'static self, more: bool) -> Option<Descriptor> {
         let most = self.most.load(Ordering::Relaxed);
-        let most = if again { most / 3 } else { most };
-        let more = |used: usize| (used < most).then_some(used + 1);
+        let most = if more { most / 3 } else { most };
+        let another = |used: usize| (used < most).then_some(used + 1);
         let taken = self
             .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, another);
         // Created only after counting, because dropping it decrements the count.
         taken.is_ok().then(|| Descriptor(self))
     }
@@ -69,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retries_leave_two_thirds_of_the_sockets_to_first_tries() {
+    fn further_sockets_leave_two_thirds_of_the_budget_to_first_ones() {
         static BUDGET: DescriptorBudget = DescriptorBudget::new();
         BUDGET.most.store(6, Ordering::Relaxed);
         let again = [BUDGET.take(true), BUDGET.take(true), BUDGET.take(true)];

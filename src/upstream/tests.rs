@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 
 use self::fake::Udp;
 use super::{
-    Observer, Party, QueryEnd, ServerStatus, UpstreamClient, UpstreamEvent, UpstreamLimits,
-    coalescing::Resolution,
+    Observer, Party, QueryEnd, ServerStatus, SocketLimits, UpstreamClient, UpstreamEvent,
+    UpstreamLimits, coalescing::Resolution,
 };
 use crate::clock::monotonic;
 use dnsgate_config::{ServerAddr, Strategy};
@@ -89,10 +89,16 @@ impl Told {
     }
 }
 
+/// The default limits, but three mismatched datagrams until a question goes to TCP.
 fn limits(deadline: Duration) -> UpstreamLimits {
+    let defaults = UpstreamLimits::default();
     UpstreamLimits {
         deadline,
-        ..UpstreamLimits::default()
+        sockets: SocketLimits {
+            near_misses: 3,
+            ..defaults.sockets
+        },
+        ..defaults
     }
 }
 

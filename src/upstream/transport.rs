@@ -12,8 +12,8 @@
 //!
 //! | file | transport |
 //! |---|---|
-//! | `datagram` | UDP: one datagram from its own port; truncated or possibly forged replies lead to TCP |
-//! | `edns` | which servers get queries without an OPT record |
+//! | `datagram`, `socket_pool`, `shared_socket` | UDP: letter case, ports, IDs; truncated or possibly forged replies lead to TCP |
+//! | `server_feature` | which servers get queries without an OPT record, or in lower case |
 //! | `pool`, `pooled_connection`, `connection_state` | connections: how many, when opened, when closed |
 //! | `dial` | connects: TCP, TLS, HTTP/2 |
 //! | `fault` | maps errors of the network and of TLS to server faults |
@@ -28,7 +28,6 @@
 mod connection_state;
 mod datagram;
 mod dial;
-mod edns;
 mod fault;
 mod https;
 mod pinned;
@@ -36,6 +35,9 @@ mod pool;
 mod pooled_connection;
 mod reply;
 mod reporter;
+mod server_feature;
+mod shared_socket;
+mod socket_pool;
 mod stream;
 mod tls;
 
@@ -47,12 +49,13 @@ pub(crate) use tls::OpenError;
 pub(super) use tls::Roots;
 
 use self::{
-    datagram::DatagramReply,
+    datagram::Datagrams,
     dial::{Dialer, Protocol},
-    edns::EdnsSupport,
     pool::Pool,
+    server_feature::ServerFeature,
+    socket_pool::SocketPools,
 };
-use super::{share::Requester, sockets, upstream_limits::UpstreamLimits};
+use super::{share::Requester, upstream_limits::UpstreamLimits};
 use crate::clock::monotonic;
 use dnsgate_config::ServerAddr;
 use dnsgate_core::{dns::upstream_query, policy::Permit};
@@ -60,16 +63,14 @@ use dnsgate_core::{dns::upstream_query, policy::Permit};
 /// The transport to one server.
 pub(super) struct ServerTransport {
     transport: Channel,
-    edns: EdnsSupport,
+    edns: ServerFeature,
     reporter: ServerReporter,
-    /// After this many mismatched datagrams a query goes to TCP.
-    near_misses: usize,
 }
 
 /// The way messages are carried.
 enum Channel {
     /// Datagrams, and connections for replies that do not fit.
-    Udp { address: SocketAddr, tcp: Pool },
+    Udp { udp: Datagrams, tcp: Pool },
     /// Connections only.
     Stream(Pool),
 }
@@ -103,21 +104,26 @@ impl ServerTransport {
         };
         let pool = Pool::new(Dialer { address, protocol }, reporter.clone(), limits);
         let transport = match server {
-            ServerAddr::Udp(_) => Channel::Udp { address, tcp: pool },
+            ServerAddr::Udp(_) => Channel::Udp {
+                udp: Datagrams::new(
+                    SocketPools::new(address, limits.sockets, reporter.clone()),
+                    reporter.clone(),
+                ),
+                tcp: pool,
+            },
             _ => Channel::Stream(pool),
         };
         Ok(Self {
             transport,
-            edns: EdnsSupport::default(),
+            edns: ServerFeature::default(),
             reporter,
-            near_misses: limits.near_misses,
         })
     }
 
     /// The server's address.
     pub(super) fn address(&self) -> SocketAddr {
         match &self.transport {
-            Channel::Udp { address, .. } => *address,
+            Channel::Udp { udp, .. } => udp.pools().address(),
             Channel::Stream(pool) => pool.address(),
         }
     }
@@ -130,7 +136,7 @@ impl ServerTransport {
         patience: Duration,
         requester: Requester,
     ) -> Result<Reply, TransportFault> {
-        if !self.edns.is_spoken(monotonic()) {
+        if !self.edns.is_used(monotonic) {
             return self.exchange(permit, false, patience, requester).await;
         }
         let reply = self.exchange(permit, true, patience, requester).await?;
@@ -158,31 +164,24 @@ impl ServerTransport {
         patience: Duration,
         requester: Requester,
     ) -> Result<Reply, TransportFault> {
-        let query = |id| match edns {
-            true => encode(id, permit),
-            false => upstream_query::without_edns(encode(id, permit)),
+        let over_stream = |pool: &Pool| match edns {
+            true => pool.with_options(encode(permit)),
+            false => upstream_query::without_edns(encode(permit)),
         };
-        let (address, tcp) = match &self.transport {
-            Channel::Stream(pool) => return pool.ask(query(0), patience, requester).await,
-            Channel::Udp { address, tcp } => (*address, tcp),
+        let (udp, tcp) = match &self.transport {
+            Channel::Stream(pool) => return pool.ask(over_stream(pool), patience, requester).await,
+            Channel::Udp { udp, tcp } => (udp, tcp),
         };
-        let (id, most) = (rand::random(), self.near_misses);
-        // Held as long as the socket, until the answer arrives.
-        let descriptor = sockets::datagram(requester.again).ok_or(TransportFault::Busy)?;
-        let heard = datagram::ask(address, query(id), most, &self.reporter).await?;
-        drop(descriptor);
-        let rtt = match heard {
-            DatagramReply::Reply(reply) if !upstream_query::is_truncated(&reply.message) => {
-                return Ok(reply);
-            }
+        let query = match edns {
+            true => encode(permit),
+            false => upstream_query::without_edns(encode(permit)),
+        };
+        let rtt = match udp.ask(query).await? {
+            Some(reply) if !upstream_query::is_truncated(&reply.message) => return Ok(reply),
             // Use the time of the truncated reply: the TCP query may include connecting.
-            DatagramReply::Reply(truncated) => Some(truncated.rtt),
-            DatagramReply::Forgeries => {
-                self.reporter.forged();
-                None
-            }
+            truncated => truncated.map(|reply| reply.rtt),
         };
-        let whole = tcp.ask(query(0), patience, requester).await?;
+        let whole = tcp.ask(over_stream(tcp), patience, requester).await?;
         Ok(Reply {
             rtt: rtt.unwrap_or(whole.rtt),
             ..whole
@@ -190,11 +189,12 @@ impl ServerTransport {
     }
 }
 
-/// Encodes a message to a server. Every such message is created here, from a permit.
-fn encode(id: u16, permit: &Permit) -> Vec<u8> {
+/// Encodes a message to a server. Every such message is created here, from a permit; whoever sends it
+/// gives it an ID.
+fn encode(permit: &Permit) -> Vec<u8> {
     let bits = permit.bits();
     upstream_query::encode(
-        id,
+        0,
         permit.name(),
         permit.qtype(),
         bits.dnssec_ok,

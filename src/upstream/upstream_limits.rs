@@ -17,7 +17,20 @@ pub(crate) struct UpstreamLimits {
     pub(crate) pipeline: usize,
     /// Maximum number of in-flight queries while all servers are down.
     pub(crate) probing: usize,
-    /// After this many mismatched datagrams a query goes to TCP.
+    /// The limits of UDP sockets.
+    pub(crate) sockets: SocketLimits,
+}
+
+/// The limits of the UDP sockets toward one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketLimits {
+    /// Maximum number of sockets that take questions, for each thread that asks.
+    pub(crate) sockets: usize,
+    /// The number of questions that a socket takes in all.
+    pub(crate) questions: usize,
+    /// How long a socket takes questions.
+    pub(crate) lifetime: Duration,
+    /// After this many mismatched datagrams a socket is closed, and its questions go to TCP.
     pub(crate) near_misses: usize,
 }
 
@@ -33,7 +46,12 @@ impl Default for UpstreamLimits {
             connections: 4,
             pipeline: 512,
             probing: 10,
-            near_misses: 3,
+            sockets: SocketLimits {
+                sockets: 16,
+                questions: 128,
+                lifetime: Duration::from_secs(2),
+                near_misses: 1,
+            },
         }
     }
 }

@@ -139,7 +139,9 @@ fn answer_some(mut stream: TcpStream) {
 }
 
 fn is_slow(query: &[u8]) -> bool {
-    query.windows(5).any(|label| label == b"\x04slow")
+    query
+        .windows(5)
+        .any(|label| label.eq_ignore_ascii_case(b"\x04slow"))
 }
 
 /// Two groups: the flood's, which may ask for slow names, and everybody's.

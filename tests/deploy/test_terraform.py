@@ -319,6 +319,7 @@ class Applied(unittest.TestCase):
         programs.mkdir(parents=True)
         (root / "etc").mkdir()
         (root / "hosts").write_text("127.0.0.1 localhost\n")
+        (root / "resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
         for name, text in {
             "curl": 'case "$*" in *computeMetadata*) echo \'{"access_token": "t0ken"}\'; exit;; esac\n'
             'grep -q "Bearer t0ken" || exit 22\n'
@@ -327,7 +328,10 @@ class Applied(unittest.TestCase):
         }.items():
             (programs / name).write_text("#!/bin/sh\n" + text)
             (programs / name).chmod(0o755)
-        script = script.replace("/etc/dnsgate", str(root / "etc")).replace("/etc/hosts", str(root / "hosts"))
+        # A machine's own files, never this one's.
+        for path, other in {"/etc/dnsgate": "etc", "/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf"}.items():
+            script = script.replace(path, str(root / other))
+        self.assertNotIn(" /etc/", script)
         calls = root / "calls"
         environment = {"PATH": f"{programs}:/usr/bin:/bin", "CALLS": str(calls)}
         done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
@@ -336,6 +340,7 @@ class Applied(unittest.TestCase):
         self.assertEqual(sum("alt=media" in line for line in lines), len(objects))
         self.assertEqual(lines[-1], "systemctl restart dnsgate")
         self.assertEqual((root / "etc/lists/a.txt").read_text(), "fetched\n")
+        self.assertEqual(os.readlink(root / "resolv.conf"), "/run/systemd/resolve/resolv.conf")
         # Without a token nothing is fetched, and dnsgate is not restarted.
         (programs / "curl").write_text("#!/bin/sh\nexit 22\n")
         calls.write_text("")
@@ -348,6 +353,7 @@ class Applied(unittest.TestCase):
             ("one machine", {"instance_count": "1"}, "must be 2 or more"),
             ("two images", {"container_image": f'"{CONTAINER}"'}, "Set either source_image or container_image"),
             ("no image", {"source_image": None}, "Set either source_image or container_image"),
+            ("no image, not checked", {"source_image": None, "check_config": "false"}, "Set either source_image or"),
             ("a tag", {"source_image": None, "container_image": '"r.example/dnsgate:1"'}, "must name its registry and its"),
             ("a path that leaves", {"config_files": '{ "../x" = "" }'}, "must have a relative path"),
             ("everybody's metrics", {"admin_source_ranges": '["0.0.0.0/0"]'}, "the admin pages are not for everybody"),

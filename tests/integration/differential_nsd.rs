@@ -74,6 +74,11 @@ fn answers_are_equal_to_those_of_nsd() {
         let ours = client::ask_all(address, &questions);
         (theirs.join().expect("NSD was asked"), ours)
     });
+    conclude(&questions, theirs, ours);
+}
+
+/// Compares NSD's replies with dnsgate's.
+pub(crate) fn conclude(questions: &[Question], theirs: Vec<Vec<u8>>, ours: Vec<Vec<u8>>) {
     let mut tally = Tally::default();
     for (question, (nsd, ours)) in questions.iter().zip(theirs.into_iter().zip(ours)) {
         tally.compare(question, nsd, ours);
@@ -81,7 +86,7 @@ fn answers_are_equal_to_those_of_nsd() {
     tally.conclude(questions.len());
 }
 
-fn files() -> Vec<ZoneFile> {
+pub(crate) fn files() -> Vec<ZoneFile> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/differential_nsd");
     let file = |(origin, file): (&str, &str)| ZoneFile {
         origin: origin.parse().expect("a name"),
@@ -90,7 +95,7 @@ fn files() -> Vec<ZoneFile> {
     ZONES.into_iter().map(file).collect()
 }
 
-fn zones(files: &[ZoneFile]) -> Vec<Zone> {
+pub(crate) fn zones(files: &[ZoneFile]) -> Vec<Zone> {
     let read = |file: &ZoneFile| {
         let text = std::fs::read_to_string(&file.path).expect("a zone file");
         let no_include = &mut |_: &str| Err("no file is included".to_owned());

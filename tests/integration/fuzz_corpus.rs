@@ -7,11 +7,17 @@ use std::path::Path;
 
 #[path = "../../fuzz/targets/config.rs"]
 mod config;
+#[path = "../../fuzz/targets/import.rs"]
+mod import;
+#[path = "../../fuzz/targets/logs.rs"]
+mod logs;
 #[path = "../../fuzz/targets/packet.rs"]
 mod packet;
 mod seeds;
 #[path = "../../fuzz/targets/upstream.rs"]
 mod upstream;
+#[path = "../../fuzz/targets/usage.rs"]
+mod usage;
 #[path = "../../fuzz/targets/zone.rs"]
 mod zone;
 
@@ -67,6 +73,21 @@ fn zone_files_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> 
 }
 
 #[test]
+fn usage_pages_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
+    replay("usage", 10, usage::check)
+}
+
+#[test]
 fn configurations_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
     replay("config", 10, config::check)
+}
+
+#[test]
+fn files_to_import_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
+    replay("import", 9, import::check)
+}
+
+#[test]
+fn query_logs_of_the_corpus_pass_the_fuzz_check() -> Result<(), Box<dyn Error>> {
+    replay("logs", 8, logs::check)
 }

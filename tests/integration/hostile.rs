@@ -83,7 +83,7 @@ fn start() -> (Vec<Case>, Vec<Option<Fake>>, String) {
     cases.extend(streams::cases());
     let mut config = format!(
         "google_apis: {{ vip: off }}\nclients: {{ me: {{ cidrs: [127.0.0.0/8] }} }}\n\
-         limits: {{ upstream_timeout: {}ms }}\nupstreams:\n",
+         limits: {{ upstream_timeout: {}ms, upstream_near_misses: 4 }}\nupstreams:\n",
         DEADLINE.as_millis()
     );
     let mut fakes = Vec::new();

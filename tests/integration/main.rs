@@ -20,6 +20,7 @@ mod docs;
 mod forward;
 mod fuzz_corpus;
 mod hostile;
+mod import;
 #[path = "../support/message.rs"]
 mod message;
 mod program;

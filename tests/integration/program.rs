@@ -2,17 +2,21 @@
 //! free ports of loopback.
 
 mod answers;
+mod audit;
 mod digest;
 mod explain;
+mod import;
 #[path = "program/ipv6.rs"]
 mod ipv6;
 mod learn;
 mod life;
 mod log;
+mod logs;
 mod notify;
 mod quoting;
 mod rate;
 mod reload;
 mod reload_report;
 mod signals;
+mod usage;
 mod verbs;

@@ -8,6 +8,7 @@ const PRECISION: u32 = 6;
 pub(crate) struct Histogram {
     counts: Vec<u64>,
     total: u64,
+    sum: u64,
 }
 
 impl Histogram {
@@ -17,6 +18,7 @@ impl Histogram {
         Self {
             counts: vec![0; buckets as usize],
             total: 0,
+            sum: 0,
         }
     }
 
@@ -25,7 +27,13 @@ impl Histogram {
         if let Some(count) = self.counts.get_mut(bucket(nanoseconds)) {
             *count += 1;
             self.total += 1;
+            self.sum += nanoseconds;
         }
+    }
+
+    /// The mean; `None` if there are none.
+    pub(crate) fn mean(&self) -> Option<u64> {
+        self.sum.checked_div(self.total)
     }
 
     /// The duration that `part` of all do not exceed; `None` if there are none.

@@ -53,6 +53,9 @@ impl fmt::Display for Report {
                     write!(f, ",\"{name}_us\":{:.1}", nanoseconds as f64 / 1e3)?;
                 }
             }
+            if let Some(nanoseconds) = latency.mean() {
+                write!(f, ",\"mean_us\":{:.1}", nanoseconds as f64 / 1e3)?;
+            }
         }
         write!(f, "}}")
     }

@@ -355,7 +355,7 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
             } else {
                 (second, first)
             };
-            let (spot, elsewhere) = (here.spot_of(pattern), other.spot_of(pattern));
+            let (location, elsewhere) = (here.location_of(pattern), other.location_of(pattern));
             let elsewhere = match (elsewhere.list, elsewhere.place) {
                 (_, place) if place == Place::default() => String::new(),
                 (None, place) => format!(" (line {})", place.line),
@@ -366,9 +366,9 @@ pub(super) fn report(conflict: &Conflict, parts: &Parts, groups: &Groups, faults
                 here.what, other.what
             );
             let help = "give them different groups or types, or remove one; the order in the file does not matter".to_owned();
-            match spot.list {
-                None => faults.push_help(spot.place, message, help),
-                Some(list) => faults.push_in(list.file(), spot.place, message, help),
+            match location.list {
+                None => faults.push_help(location.place, message, help),
+                Some(list) => faults.push_in(list.file(), location.place, message, help),
             }
         }
         Conflict::SameCidr {

@@ -7,12 +7,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+mod compared_value;
 mod keys;
-mod said;
 
 pub(super) use keys::Built;
 
-use said::{NOT_SET, Said, Say};
+use compared_value::{Compare, ComparedValue, NOT_SET};
 
 /// The most names that a report lists for each kind of change; it counts the others.
 const MAX_LISTED: usize = 20;
@@ -33,29 +33,29 @@ pub struct Contents {
 /// The keys of one rule, group, zone, upstream or section; a plain value has the empty key. Keys that
 /// were left out, or that state their default, are not stored: there may be a hundred thousand rules.
 #[derive(Clone, Debug, Default)]
-struct Entry(Vec<(&'static str, Said)>);
+struct Entry(Vec<(&'static str, ComparedValue)>);
 
 impl Entry {
-    fn set(&mut self, key: &'static str, said: Said) {
-        self.0.push((key, said));
+    fn set(&mut self, key: &'static str, value: ComparedValue) {
+        self.0.push((key, value));
     }
 
-    fn say(&mut self, key: &'static str, value: &impl Say) {
-        let said = value.say();
-        if said != default_of(key) && said != Said::One(NOT_SET.into()) {
-            self.set(key, said);
+    fn note(&mut self, key: &'static str, value: &impl Compare) {
+        let value = value.compared();
+        if value != default_of(key) && value != ComparedValue::One(NOT_SET.into()) {
+            self.set(key, value);
         }
     }
 
-    fn get(&self, key: &str) -> Said {
+    fn get(&self, key: &str) -> ComparedValue {
         let found = self.0.iter().find(|(own, _)| *own == key);
-        found.map_or_else(|| default_of(key), |(_, said)| said.clone())
+        found.map_or_else(|| default_of(key), |(_, value)| value.clone())
     }
 }
 
 /// The default value of a key that is left out, if it can be written as a word.
-fn default_of(key: &str) -> Said {
-    Said::One(
+fn default_of(key: &str) -> ComparedValue {
+    ComparedValue::One(
         match key {
             "cname" => "any",
             "groups" => "every group",
@@ -73,18 +73,18 @@ impl Contents {
     /// Adds an entry; its name must be unique.
     fn add(&mut self, name: String, entry: Entry) {
         let mut bounded = Entry::default();
-        for (key, said) in entry.0 {
-            let said = said.bounded(MAX_KEPT - self.kept.min(MAX_KEPT));
-            self.kept += said.len();
-            bounded.set(key, said);
+        for (key, value) in entry.0 {
+            let value = value.bounded(MAX_KEPT - self.kept.min(MAX_KEPT));
+            self.kept += value.len();
+            bounded.set(key, value);
         }
         bounded.0.shrink_to_fit();
         self.entries.insert(name, bounded);
     }
 
     /// Adds a top-level key of the file.
-    fn alone(&mut self, key: &'static str, said: Said) {
-        self.add(key.to_owned(), Entry(vec![("", said)]));
+    fn alone(&mut self, key: &'static str, value: ComparedValue) {
+        self.add(key.to_owned(), Entry(vec![("", value)]));
     }
 
     /// The differences between `self` and `new`.
@@ -118,10 +118,10 @@ fn different(old: &Entry, new: &Entry) -> Vec<(&'static str, String)> {
             keys.push(key);
         }
     }
-    let said = keys
+    let values = keys
         .into_iter()
         .map(|key| (key, old.get(key), new.get(key)));
-    let changed = said.filter(|(_, old, new)| !old.is_same(new));
+    let changed = values.filter(|(_, old, new)| !old.is_same(new));
     changed.map(|(key, old, new)| (key, old.to(&new))).collect()
 }
 

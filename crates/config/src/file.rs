@@ -18,7 +18,7 @@ use super::{
     limits::LimitsSection,
     listen::Listen,
     log::{LogFormat, LogOutput, LogQueries},
-    read::{self, WORD_OR_MAPPING, advised, told},
+    read::{self, WORD_OR_MAPPING, advised, reported},
     upstream::{ServerAddr, Strategy},
     value::{
         Address, Admin, Bytes, Cidr, Count, Interval, Label, OneIn, ReasonText, Seconds, Until,
@@ -323,7 +323,7 @@ impl<'de> Visitor<'de> for WordOr<Mode> {
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Mode, D::Error> {
         let ObserveKeys { observe } = Deserialize::deserialize(from)?;
-        (*observe).clone().map(Mode::Observe).ok_or_else(told)
+        (*observe).clone().map(Mode::Observe).ok_or_else(reported)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{
 
 use super::{
     error::{Place, nearest},
-    read::{PLACED, advised, respelt, told},
+    read::{PLACED, advised, reported, respelt},
     value::Label,
 };
 use dnsgate_core::dns::Name;
@@ -190,7 +190,7 @@ impl<'de, T: FileValue> Visitor<'de> for Reading<List<T>> {
             good.extend(item.at);
         }
         match good.is_empty() && written > 0 {
-            true => Err(told()),
+            true => Err(reported()),
             false => Ok(List {
                 is_whole: good.len() == written,
                 good,
@@ -260,7 +260,7 @@ impl<'de, T: FileValue + Default> Visitor<'de> for Reading<Named<T>> {
             entries.extend(name.at.map(|name| NamedEntry { name, keys }));
         }
         match entries.is_empty() && written > 0 {
-            true => Err(told()),
+            true => Err(reported()),
             false => Ok(Named {
                 is_whole: entries.len() == written,
                 entries,
@@ -374,9 +374,21 @@ impl<T: Choice> Visitor<'_> for WordOf<T> {
             let near = nearest(text, words.iter().copied());
             near.map(|word| format!("did you mean {word}?"))
         });
+        let former = FORMER_REASONS.iter().find(|(old, _)| *old == text);
+        let former = former.filter(|_| words.contains(&"unknown_client"));
+        let help = former.map(|(_, help)| (*help).to_owned()).or(help);
         Err(advised(format!("write one of {}", words.join(", ")), help))
     }
 }
+
+/// Reasons in tests that had another name before the first release, and what to write.
+const FORMER_REASONS: [(&str, &str); 2] = [
+    ("stranger", "it is now unknown_client"),
+    (
+        "screened",
+        "it is now filtered, which a test cannot meet, because no upstream is asked",
+    ),
+];
 
 /// What to write for a word that YAML once took for true or false, where one of them may stand.
 fn boolean(text: &str, words: &[&str]) -> Option<String> {

@@ -46,6 +46,7 @@ pub mod limits;
 mod list;
 mod listen;
 mod log;
+mod outline;
 mod parts;
 mod read;
 mod rules;
@@ -73,11 +74,13 @@ pub use file::schema;
 pub use google::{Served, Vip};
 pub use host::{HostName, HostNameError};
 pub use limits::Limits;
+pub use list::listed_name;
 pub use listen::{Listen, ListenArg, ListenError};
 pub use log::{Log, LogFormat, LogOutput, LogOutputError, LogQueries};
+pub use outline::{OutlineNode, OutlineValue, outline};
 pub use rules::default_types;
 pub use startup::MAX_WORKERS;
-pub use suffix::PublicSuffix;
+pub use suffix::{PublicSuffix, anybody_registers_below};
 pub use text::{ReadFile, STDIN, stdin_is_read};
 pub use unquoted::Unquoted;
 pub use upstream::{ServerAddr, ServerError, Strategy, Upstream};
@@ -109,9 +112,9 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// The first key that differs in `new` and that a running dnsgate cannot change.
+    /// The keys that differ in `new` and that a running dnsgate cannot change.
     #[must_use]
-    pub fn first_difference(&self, new: &Self) -> Option<&'static str> {
+    pub fn differences(&self, new: &Self) -> Vec<&'static str> {
         let Self {
             listen,
             admin,
@@ -137,8 +140,8 @@ impl Startup {
             ("log.format", *format == new.log.format),
             ("log.output", *output == new.log.output),
         ];
-        same.into_iter()
-            .find_map(|(key, same)| (!same).then_some(key))
+        let differ = same.into_iter().filter(|(_, same)| !same);
+        differ.map(|(key, _)| key).collect()
     }
 }
 

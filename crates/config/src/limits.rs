@@ -289,10 +289,25 @@ limits! {
     /// dnsgate_upstream_queries_total, timeout. Default: 2s.
     upstream_timeout: Interval = secs(2), from millis(100), to millis(3_500);
 
-    /// Datagrams that do not match a question (another id, another question), from 1 to 100, after which
-    /// it is asked again over TCP, because somebody may be forging replies; late replies to earlier
-    /// questions look the same, and are rare: dnsgate_upstream_forged_total. Default: 3.
-    upstream_near_misses: Count = 3, from 1, to 100;
+    /// UDP sockets toward one server for each worker, from 1 to 256, each with a random port. A question
+    /// goes out on one of them at random. More of them make it no harder to forge a reply to one question:
+    /// docs/security.md says why. Fewer are read more cheaply. Default: 16.
+    upstream_sockets: Count = 16, from 1, to 256;
+
+    /// Questions that one of these sockets takes in its life, each with an id that it never used before,
+    /// from 1 to 1024. Opening a socket costs as much as a question, so with 128 it costs one per cent.
+    /// 1 gives each question a port of its own. Default: 128.
+    upstream_socket_questions: Count = 128, from 1, to 1_024;
+
+    /// How long one of these sockets takes questions, from 100ms to 60s. An attacker who tries ports by the
+    /// ICMP messages of a machine, of which Linux sends 1000 a second, needs 28s for all of them; so a port
+    /// is nearly always gone before it is found. Default: 2s.
+    upstream_socket_lifetime: Interval = secs(2), from millis(100), to secs(60);
+
+    /// Datagrams on one of these sockets that match no question (another id, another question), from 1 to
+    /// 100, after which it is closed and its questions are asked again over TCP, because somebody may be
+    /// forging replies. Late replies and copies do not count: dnsgate_upstream_forged_total. Default: 1.
+    upstream_near_misses: Count = 1, from 1, to 100;
 
     /// How long queries are still answered after SIGTERM while /readyz says 503, from 0s to 300s: the
     /// time that a load balancer needs to stop sending queries. Default: 5s.

@@ -185,5 +185,11 @@ fn entry_of(number: u32, line: &str) -> Option<(Place, &str)> {
     (!entry.is_empty()).then_some((place, entry))
 }
 
+/// The name in a line of such a file, if it has one.
+#[must_use]
+pub fn listed_name(line: &str) -> Option<&str> {
+    entry_of(1, line).map(|(_, entry)| entry)
+}
+
 #[cfg(test)]
 mod tests;

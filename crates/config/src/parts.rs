@@ -21,7 +21,7 @@ pub(super) struct Source {
 
 /// A place in the configuration, or in a list that it names.
 #[derive(Clone, Copy)]
-pub(super) struct Spot<'s> {
+pub(super) struct Location<'s> {
     pub(super) list: Option<&'s NameList>,
     pub(super) place: Place,
 }
@@ -41,20 +41,20 @@ impl Source {
     }
 
     /// The place of a pattern, or else of a pattern with the same name, or else of the rule or zone.
-    pub(super) fn spot_of(&self, pattern: &Pattern) -> Spot<'_> {
+    pub(super) fn location_of(&self, pattern: &Pattern) -> Location<'_> {
         let same = self.names.iter().find(|(own, _)| own == pattern);
         let near = || {
             self.names
                 .iter()
                 .find(|(own, _)| own.name() == pattern.name())
         };
-        let in_file = |place| Spot { list: None, place };
+        let in_file = |place| Location { list: None, place };
         if let Some(&(_, place)) = same.or_else(near) {
             return in_file(place);
         }
         let list = self.list.as_ref();
         let listed = list.and_then(|list| Some((list, list.place_of(pattern)?)));
-        listed.map_or(in_file(self.place), |(list, place)| Spot {
+        listed.map_or(in_file(self.place), |(list, place)| Location {
             list: Some(list),
             place,
         })

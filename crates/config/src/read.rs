@@ -1,19 +1,12 @@
-//! A `serde::Deserializer` over the tree of a file. It reports every fault with its place, and continues.
+//! Reads the tree of a file, and reports every fault with its place.
 //!
 //! serde stops at the first error. This reader does not: each value of the file's types is a
-//! [`Given`](super::given::Given), which is read through [`PLACED`]. A value that cannot be read is reported here and
-//! then counts as missing.
+//! [`Given`](super::given::Given), which is read through [`PLACED`]. A value that cannot be read is
+//! reported here and then counts as missing. `tree_deserializer` connects the reader to serde.
 
 use std::{cell::RefCell, collections::HashMap, fmt::Display};
 
-use serde::{
-    Deserialize, Deserializer, de,
-    de::{
-        DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
-        value::{SeqDeserializer, StrDeserializer, U32Deserializer},
-    },
-    forward_to_deserialize_any,
-};
+use serde::{Deserialize, de};
 
 use super::{
     error::{Faults, Message, Place, nearest, quoted},
@@ -22,6 +15,7 @@ use super::{
 };
 
 mod quoted;
+mod tree_deserializer;
 
 use quoted::{as_list, former_value, listed, shape};
 pub(super) use quoted::{bad_value, respelt};
@@ -55,7 +49,7 @@ pub(super) fn advised<E: de::Error>(error: impl Display, help: Option<String>) -
 }
 
 /// An error that has been reported already.
-pub(super) fn told<E: de::Error>() -> E {
+pub(super) fn reported<E: de::Error>() -> E {
     E::custom("")
 }
 
@@ -73,6 +67,34 @@ pub(super) fn read<'t, T: Deserialize<'t>>(root: &'t Node, faults: &mut Faults<'
     *faults = own.into_inner();
     value.ok()
 }
+
+/// Sections whose keys are names that the operator chooses: the description of an entry, and an example.
+const NAMED: [(&str, &str, Option<&str>); 3] = [
+    (
+        "clients",
+        "client group",
+        Some("vpc: { cidrs: [10.0.0.0/8] }"),
+    ),
+    (
+        "upstreams",
+        "upstream",
+        Some("public: { servers: [tls://8.8.8.8#dns.google] }"),
+    ),
+    ("except", "except", None),
+];
+
+/// Lists whose entries are mappings, each with an example of an entry.
+const OF_MAPPINGS: [(&str, &str); 3] = [
+    (
+        "rules",
+        "name: github, domains: [.github.com], forward: public",
+    ),
+    ("zones", "origin: corp.example, file: corp.example.zone"),
+    (
+        "tests",
+        "ask: www.example, from: 10.0.0.1, expect: { verdict: denied }",
+    ),
+];
 
 /// The role of a value in its collection.
 #[derive(Clone, Copy)]
@@ -139,7 +161,7 @@ impl<'t> Reader<'t, '_, '_> {
         if self.node.value != Value::Bad {
             self.push(self.node.place, || (message, help));
         }
-        told()
+        reported()
     }
 
     fn not_a_scalar(self) -> Wrong {
@@ -159,6 +181,16 @@ impl<'t> Reader<'t, '_, '_> {
         let (key, found) = (self.key, shape(&self.node.value));
         let message = format!("`{key}` must be a list, not {found}");
         match &self.node.value {
+            value if let Some((_, entry)) = OF_MAPPINGS.iter().find(|(of, _)| *of == key) => {
+                let help = format!("write {key}: [{{ {entry} }}]");
+                let kind = match value {
+                    Value::Scalar(_) => {
+                        Message::of("a list is needed, not a single value", message)
+                    }
+                    _ => message.into(),
+                };
+                self.misshapen(kind, Some(help))
+            }
             Value::Scalar(text) => {
                 let kind = "a list is needed, not a single value";
                 let help = format!("write {key}: {}", listed(text));
@@ -252,11 +284,9 @@ impl<'t> Reader<'t, '_, '_> {
             }
         }
     }
-}
 
-impl Reader<'_, '_, '_> {
-    /// Reports keys that restrict and have no value. Left out, they would restrict nothing, which nobody means who
-    /// writes them.
+    /// Reports keys that restrict and have no value. Left out, they would restrict nothing, which
+    /// nobody means who writes them.
     fn empty_restrictions(self, what: &str, entries: &[&Entry]) {
         let empty = entries
             .iter()
@@ -271,236 +301,5 @@ impl Reader<'_, '_, '_> {
                 (Message::of("the key has no value", text), Some(help))
             });
         }
-    }
-}
-
-/// Sections whose keys are names that the operator chooses: the description of an entry, and an example.
-const NAMED: [(&str, &str, Option<&str>); 3] = [
-    (
-        "clients",
-        "client group",
-        Some("vpc: { cidrs: [10.0.0.0/8] }"),
-    ),
-    (
-        "upstreams",
-        "upstream",
-        Some("public: { servers: [tls://8.8.8.8#dns.google] }"),
-    ),
-    ("except", "except", None),
-];
-
-impl<'t> Deserializer<'t> for Reader<'t, '_, '_> {
-    type Error = Wrong;
-
-    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        match &self.node.value {
-            Value::Scalar(_) => self.deserialize_str(visitor),
-            Value::Seq(_) => self.deserialize_seq(visitor),
-            Value::Map(_) => self.deserialize_map(visitor),
-            Value::Null | Value::Bad => Err(told()),
-        }
-    }
-
-    fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        match &self.node.value {
-            Value::Scalar(text) => visitor.visit_borrowed_str(text),
-            _ => Err(self.not_a_scalar()),
-        }
-    }
-
-    fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        let Value::Seq(items) = &self.node.value else {
-            return Err(self.not_a_list());
-        };
-        visitor.visit_seq(Items {
-            reader: self,
-            items: items.iter(),
-        })
-    }
-
-    /// A mapping whose keys are names that the operator chooses.
-    fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        let entries = self.entries(&format!("`{}`", self.key), None)?;
-        let kind = NAMED.iter().find(|(section, ..)| *section == self.key);
-        visitor.visit_map(Names {
-            reader: self,
-            kind: kind.map_or("", |(_, kind, _)| kind),
-            entries: entries.into_iter(),
-            value: None,
-        })
-    }
-
-    /// A mapping with these keys; reports unknown and missing ones.
-    fn deserialize_struct<V: Visitor<'t>>(
-        self,
-        what: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Wrong> {
-        let before = self.faults.borrow().count();
-        let known: Vec<_> = fields.iter().copied().filter(|key| *key != SPAN).collect();
-        let mut entries = self.entries(what, known.first().copied())?;
-        let all = entries.len();
-        entries.retain(|entry| {
-            let is_known = known.contains(&entry.name());
-            if !is_known {
-                self.unknown_key(entry, what, &known);
-            }
-            is_known
-        });
-        let keys = entries.len() == all;
-        if keys {
-            self.missing_keys(what, &entries);
-        }
-        self.empty_restrictions(what, &entries);
-        // A key without a value counts as left out.
-        entries.retain(|entry| entry.node.value != Value::Null);
-        visitor.visit_map(Fields {
-            reader: self,
-            entries: entries.into_iter(),
-            value: None,
-            span: fields.contains(&SPAN).then_some((before, keys)),
-        })
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'t>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Wrong> {
-        match &self.node.value {
-            _ if name == PLACED => visitor.visit_seq(Placed {
-                reader: self,
-                at: 0,
-            }),
-            // If the name is that of a word, a misspelling of that word is read, too.
-            Value::Scalar(text) if name == WORD_OR_MAPPING || nearest(text, [name]).is_some() => {
-                visitor.visit_borrowed_str(text)
-            }
-            _ => visitor.visit_newtype_struct(self),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        <V: Visitor<'t>>
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf option unit
-        unit_struct tuple tuple_struct enum identifier ignored_any
-    }
-}
-
-/// A value with its place, as a sequence: line, column, and the value unless it could not be read.
-struct Placed<'t, 'f, 'x> {
-    reader: Reader<'t, 'f, 'x>,
-    at: u8,
-}
-
-impl<'t> SeqAccess<'t> for Placed<'t, '_, '_> {
-    type Error = Wrong;
-
-    fn next_element_seed<S: DeserializeSeed<'t>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Wrong> {
-        self.at += 1;
-        let Place { line, column } = self.reader.node.place;
-        let number = |number: u32| -> U32Deserializer<Wrong> { number.into_deserializer() };
-        match self.at {
-            1 => seed.deserialize(number(line)).map(Some),
-            2 => seed.deserialize(number(column)).map(Some),
-            _ => Ok(seed
-                .deserialize(self.reader)
-                .map_err(|wrong| self.reader.report(&wrong))
-                .ok()),
-        }
-    }
-}
-
-/// The items of a list.
-struct Items<'t, 'f, 'x> {
-    reader: Reader<'t, 'f, 'x>,
-    items: std::slice::Iter<'t, Node>,
-}
-
-impl<'t> SeqAccess<'t> for Items<'t, '_, '_> {
-    type Error = Wrong;
-
-    fn next_element_seed<S: DeserializeSeed<'t>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Wrong> {
-        let Some(item) = self.items.next() else {
-            return Ok(None);
-        };
-        let reader = self.reader.of(item, self.reader.key, Role::Item);
-        seed.deserialize(reader).map(Some)
-    }
-}
-
-/// The entries of a mapping with the keys of the format.
-struct Fields<'t, 'f, 'x> {
-    reader: Reader<'t, 'f, 'x>,
-    entries: std::vec::IntoIter<&'t Entry>,
-    value: Option<&'t Entry>,
-    /// Returned last, as [`SPAN`]: the number of faults before it, and whether all keys are known.
-    span: Option<(usize, bool)>,
-}
-
-impl<'t> MapAccess<'t> for Fields<'t, '_, '_> {
-    type Error = Wrong;
-
-    fn next_key_seed<S: DeserializeSeed<'t>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Wrong> {
-        self.value = self.entries.next();
-        let key = match (self.value, self.span) {
-            (Some(entry), _) => entry.name(),
-            (None, Some(_)) => SPAN,
-            (None, None) => return Ok(None),
-        };
-        seed.deserialize(StrDeserializer::new(key)).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
-        if let Some(entry) = self.value.take() {
-            return seed.deserialize(self.reader.of(&entry.node, entry.name(), Role::Value));
-        }
-        let (before, keys) = self.span.take().unwrap_or_default();
-        let whole = self.reader.faults.borrow().count() == before;
-        let Place { line, column } = self.reader.node.place;
-        let span = [line, column, u32::from(keys), u32::from(whole)];
-        seed.deserialize(SeqDeserializer::new(span.into_iter()))
-    }
-}
-
-/// The entries of a mapping whose keys are names that the operator chooses; the names are read like values.
-struct Names<'t, 'f, 'x> {
-    reader: Reader<'t, 'f, 'x>,
-    kind: &'static str,
-    entries: std::vec::IntoIter<&'t Entry>,
-    value: Option<&'t Entry>,
-}
-
-impl<'t> MapAccess<'t> for Names<'t, '_, '_> {
-    type Error = Wrong;
-
-    fn next_key_seed<S: DeserializeSeed<'t>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Wrong> {
-        self.value = self.entries.next();
-        let Some(entry) = self.value else {
-            return Ok(None);
-        };
-        let reader = self.reader.of(&entry.key, self.kind, Role::Value);
-        seed.deserialize(reader).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
-        let Some(entry) = self.value.take() else {
-            return Err(told());
-        };
-        let role = Role::Named(entry.name());
-        seed.deserialize(self.reader.of(&entry.node, self.kind, role))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     HostName, Listen, Log, LogQueries, Startup, cache,
-    error::{Faults, Place},
+    error::Faults,
     file::{File, LogSection},
     given::{At, Given, List},
     limits::{Bounded as _, LOG_SAMPLE, Limits, within},
@@ -116,48 +116,40 @@ fn limits(file: &File, faults: &mut Faults<'_>) -> Limits {
     if !given.span.is_whole || faults.count() > before {
         return limits;
     }
-    let mut above = |place: Option<Place>,
-                     (key, one): (&str, usize),
-                     (most, all): (&str, usize),
-                     shown: String| {
+    // A limit, and the limit that it must not exceed.
+    let pairs = [
+        (
+            given.tcp_connections_per_client.place(),
+            (
+                "tcp_connections_per_client",
+                limits.tcp_connections_per_client,
+            ),
+            ("tcp_connections", limits.tcp_connections),
+        ),
+        (
+            given.coalesced.place(),
+            ("coalesced", limits.coalesced),
+            ("in_flight", limits.in_flight),
+        ),
+        (
+            given.tcp_unread_per_connection.place(),
+            (
+                "tcp_unread_per_connection",
+                limits.tcp_unread_per_connection,
+            ),
+            ("tcp_unread", limits.tcp_unread),
+        ),
+    ];
+    for (place, (key, one), (most, all)) in pairs {
         if let Some(place) = place.filter(|_| one > all) {
+            let shown = match most {
+                "tcp_unread" => Bytes(all).shown(),
+                _ => all.to_string(),
+            };
             let message = format!("`{key}` must not be above `{most}`, which is {shown}");
             faults.push(place, message);
         }
-    };
-    let Limits {
-        tcp_connections: all,
-        tcp_connections_per_client: one,
-        ..
-    } = limits;
-    above(
-        given.tcp_connections_per_client.place(),
-        ("tcp_connections_per_client", one),
-        ("tcp_connections", all),
-        all.to_string(),
-    );
-    let Limits {
-        in_flight: all,
-        coalesced: one,
-        ..
-    } = limits;
-    above(
-        given.coalesced.place(),
-        ("coalesced", one),
-        ("in_flight", all),
-        all.to_string(),
-    );
-    let Limits {
-        tcp_unread: all,
-        tcp_unread_per_connection: one,
-        ..
-    } = limits;
-    above(
-        given.tcp_unread_per_connection.place(),
-        ("tcp_unread_per_connection", one),
-        ("tcp_unread", all),
-        Bytes(all).shown(),
-    );
+    }
     limits
 }
 

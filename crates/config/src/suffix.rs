@@ -61,6 +61,12 @@ impl PublicSuffix {
     }
 }
 
+/// Whether anybody can get a name under this one: a registry's suffix, or one of a service.
+#[must_use]
+pub fn anybody_registers_below(name: NameRef<'_>) -> bool {
+    is_open(name, &mut Vec::new())
+}
+
 /// Whether anybody can get a name under this one. `text` is a reusable buffer that saves an
 /// allocation for each name of a long list.
 pub(super) fn is_open(name: NameRef<'_>, text: &mut Vec<u8>) -> bool {

@@ -23,12 +23,12 @@ use dnsgate_core::{
 
 /// The destination to which an address belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Destination {
     Shared(Shared),
     Endpoint,
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Shared(shared) => shared.label(),
@@ -42,7 +42,7 @@ impl fmt::Display for Way {
 struct Lead<'p> {
     rule: &'p Rule,
     source: &'p Source,
-    way: Way,
+    destination: Destination,
 }
 
 /// Reports every name for which one client could get addresses of two destinations.
@@ -52,12 +52,15 @@ pub(super) fn check(parts: &Parts, endpoints: &[IpAddr], faults: &mut Faults<'_>
             continue;
         };
         let name = shown(name.as_ref());
-        let (what, way) = (&first.source.what, first.way);
+        let (what, destination) = (&first.source.what, first.destination);
         let message = if std::ptr::eq(first.rule, other.rule) {
-            format!("{what}: {name} has addresses of {way} and of {}", other.way)
+            format!(
+                "{what}: {name} has addresses of {destination} and of {}",
+                other.destination
+            )
         } else {
-            let (theirs, leads) = (&other.source.what, other.way);
-            format!("{theirs} leads {name} to {leads}, and {what} leads it to {way}")
+            let (theirs, leads) = (&other.source.what, other.destination);
+            format!("{theirs} leads {name} to {leads}, and {what} leads it to {destination}")
         };
         report(other.source, message, faults);
     }
@@ -74,9 +77,11 @@ fn leads<'p>(
     endpoints: &[IpAddr],
     faults: &mut Faults<'_>,
 ) -> BTreeMap<Name, Vec<Lead<'p>>> {
-    let way = |address: IpAddr| match Shared::holding(address) {
-        Some(shared) => Some(Way::Shared(shared)),
-        None => endpoints.contains(&address).then_some(Way::Endpoint),
+    let destination = |address: IpAddr| match Shared::holding(address) {
+        Some(shared) => Some(Destination::Shared(shared)),
+        None => endpoints
+            .contains(&address)
+            .then_some(Destination::Endpoint),
     };
     let mut leads: BTreeMap<Name, Vec<Lead<'p>>> = BTreeMap::new();
     for (rule, source) in parts.rules() {
@@ -84,26 +89,39 @@ fn leads<'p>(
             Action::Zone(id) => {
                 let sets = parts.zone(*id).into_iter().flat_map(|zone| zone.rrsets());
                 for (owner, set) in sets {
-                    let mut ways = set.addresses().filter_map(way).peekable();
-                    if ways.peek().is_some() {
+                    let mut destinations = set.addresses().filter_map(destination).peekable();
+                    if destinations.peek().is_some() {
                         let of_name = leads.entry(owner).or_default();
-                        of_name.extend(ways.map(|way| Lead { rule, source, way }));
+                        of_name.extend(destinations.map(|destination| Lead {
+                            rule,
+                            source,
+                            destination,
+                        }));
                     }
                 }
             }
             Action::Answer(records) => {
-                let mut ways = records.iter().flat_map(Rrset::addresses).filter_map(way);
-                let Some(way) = ways.next() else { continue };
-                if let Some(other) = ways.find(|other| *other != way) {
+                let mut destinations = records
+                    .iter()
+                    .flat_map(Rrset::addresses)
+                    .filter_map(destination);
+                let Some(destination) = destinations.next() else {
+                    continue;
+                };
+                if let Some(other) = destinations.find(|other| *other != destination) {
                     let what = &source.what;
                     let message =
-                        format!("{what}: its answer has addresses of {way} and of {other}");
+                        format!("{what}: its answer has addresses of {destination} and of {other}");
                     report(source, message, faults);
                     continue;
                 }
                 for pattern in &rule.patterns {
                     let of_name = leads.entry(pattern.name().to_name()).or_default();
-                    of_name.push(Lead { rule, source, way });
+                    of_name.push(Lead {
+                        rule,
+                        source,
+                        destination,
+                    });
                 }
             }
             Action::Forward(_) | Action::Deny => {}
@@ -119,7 +137,7 @@ fn find_mixed<'l, 'p>(leads: &'l [Lead<'p>]) -> Option<(&'l Lead<'p>, &'l Lead<'
     let at = leads.iter().position(|lead| led.mixes(lead))?;
     let (earlier, other) = (leads.get(..at)?, leads.get(at)?);
     let mixed = |first: &&Lead<'_>| {
-        first.way != other.way
+        first.destination != other.destination
             && (std::ptr::eq(first.rule, other.rule) || one_client(first.rule, other.rule))
     };
     Some((earlier.iter().find(mixed)?, other))
@@ -129,9 +147,9 @@ fn find_mixed<'l, 'p>(leads: &'l [Lead<'p>]) -> Option<(&'l Lead<'p>, &'l Lead<'
 #[derive(Default)]
 struct Led<'p> {
     /// For each destination: the groups of rules for both A and AAAA, and the groups of rules for only one of them.
-    ways: Vec<(Way, u64, u64)>,
+    destinations: Vec<(Destination, u64, u64)>,
     /// The last rule, and the first destination that it gave.
-    last: Option<(&'p Rule, Way)>,
+    last: Option<(&'p Rule, Destination)>,
 }
 
 impl<'p> Led<'p> {
@@ -141,24 +159,31 @@ impl<'p> Led<'p> {
             groups.iter().fold(0, |bits, group| bits | 1 << group.0)
         });
         let both = is_for_both(lead.rule);
-        let of_others = self.ways.iter().filter(|(way, _, _)| *way != lead.way);
+        let of_others = self
+            .destinations
+            .iter()
+            .filter(|(destination, _, _)| *destination != lead.destination);
         let mixes = of_others.fold(false, |mixes, (_, whole, part)| {
             let theirs = if both { *part } else { *whole | *part };
             mixes || theirs & groups != 0
         });
         let same = self.last.filter(|(rule, _)| std::ptr::eq(*rule, lead.rule));
-        self.last = same.or(Some((lead.rule, lead.way)));
-        let entry = match self.ways.iter().position(|(way, _, _)| *way == lead.way) {
-            Some(at) => self.ways.get_mut(at),
+        self.last = same.or(Some((lead.rule, lead.destination)));
+        let entry = match self
+            .destinations
+            .iter()
+            .position(|(destination, _, _)| *destination == lead.destination)
+        {
+            Some(at) => self.destinations.get_mut(at),
             None => {
-                self.ways.push((lead.way, 0, 0));
-                self.ways.last_mut()
+                self.destinations.push((lead.destination, 0, 0));
+                self.destinations.last_mut()
             }
         };
         if let Some((_, whole, part)) = entry {
             *(if both { whole } else { part }) |= groups;
         }
-        mixes || same.is_some_and(|(_, way)| way != lead.way)
+        mixes || same.is_some_and(|(_, destination)| destination != lead.destination)
     }
 }
 

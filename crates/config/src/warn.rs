@@ -21,7 +21,7 @@ use crate::{
     upstream::Upstream,
 };
 use dnsgate_core::{
-    dns::Rrset,
+    dns::{RecordType, Rrset},
     policy::{
         Action, AnswerRanges, DenyWith, Forwarding, GroupSet, Policy, Ranges, Rule, RuleId,
         RuleOrigin,
@@ -102,6 +102,7 @@ pub(super) fn of_parts(
     let mut notes = suffixes(file, parts, faults);
     notes.extend(upstreams(file, faults));
     notes.extend(signed_zones(file, &parts.zones, faults));
+    notes.extend(policy_zones(file, &parts.zones, faults));
     notes.extend(preset(google, parts, faults));
     notes
 }
@@ -158,6 +159,42 @@ fn signed_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice>
         ))
     });
     warned.take(MAX_NOTICES).collect()
+}
+
+/// Zones that are response policy zones: as plain zones they answer for names below their own origin, and deny nothing.
+fn policy_zones(file: &File, zones: &[Zone], faults: &Faults<'_>) -> Vec<Notice> {
+    let warned = file.zones.values().filter_map(|entry| {
+        let origin = entry.origin.as_ref()?;
+        let mut own = zones
+            .iter()
+            .filter(|zone| zone.origin() == origin.value.as_ref());
+        if !own.any(is_policy_zone) {
+            return None;
+        }
+        Some(faults.warning(
+            origin.place,
+            format!(
+                "the zone {} looks like a response policy zone (RPZ); as a plain zone it denies nothing",
+                origin.value
+            ),
+            Some("turn the policy into rules: dnsgate import rpz FILE".to_owned()),
+        ))
+    });
+    warned.take(MAX_NOTICES).collect()
+}
+
+/// Whether a record has an action of a policy zone: an alias to the root, to `*.`, or to one of the names `rpz-….`.
+fn is_policy_zone(zone: &Zone) -> bool {
+    zone.rrsets().any(|(_, set)| {
+        set.rtype() == RecordType::CNAME
+            && set.rdatas().any(|rdata| {
+                matches!(rdata, b"\0" | b"\x01*\0")
+                    || rdata
+                        .get(1..5)
+                        .is_some_and(|start| start.eq_ignore_ascii_case(b"rpz-"))
+                        && rdata.first().map(|len| usize::from(*len) + 2) == Some(rdata.len())
+            })
+    })
 }
 
 /// The metadata server of Compute Engine, which is also the name server of its machines.

@@ -234,12 +234,19 @@ impl Tree {
                         Value::Scalar(_) => Some(node),
                         Value::Bad => None,
                         Value::Null => {
-                            faults.push(node.place, "a key is missing before this colon");
+                            faults.push_help(
+                                node.place,
+                                "a key is missing before this colon",
+                                KEY_HELP.to_owned(),
+                            );
                             None
                         }
                         Value::Seq(_) | Value::Map(_) => {
-                            faults
-                                .push(node.place, "a key must be a word, not a list or a mapping");
+                            faults.push_help(
+                                node.place,
+                                "a key must be a word, not a list or a mapping",
+                                KEY_HELP.to_owned(),
+                            );
                             None
                         }
                     });
@@ -248,6 +255,9 @@ impl Tree {
         }
     }
 }
+
+/// The advice for a key that is no word.
+const KEY_HELP: &str = "write a word before the colon, as in `name: value`";
 
 fn bad(place: Place, faults: &mut Faults<'_>, message: &'static str) -> Value {
     faults.push(place, message);

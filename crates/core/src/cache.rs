@@ -237,7 +237,7 @@ impl Cache {
             return;
         }
         // A response that another thread stores between these two steps is lost for a few seconds.
-        // Identical questions are merged, so this is rare.
+        // Identical questions are coalesced, so this is rare.
         let until = now + FAILURE_TTL;
         let kept = CacheSlot::Failed { failure, until };
         self.table.insert(OwnedKey::from(key), kept);

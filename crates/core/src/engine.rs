@@ -26,7 +26,7 @@
 
 use crate::{
     dns::{
-        Malformed, Query, Rcode, ReplyWriter, Transport,
+        Ede, Failure, Malformed, Query, Rcode, ReplyWriter, Transport,
         query::{CLASS_IN, UDP_PAYLOAD, UDP_PAYLOAD_CLASSIC},
     },
     policy::{Verdict, probe_token},
@@ -44,9 +44,9 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use crate::policy::{GroupId, Permit, Policy, RuleId, UpstreamId};
+pub use crate::policy::{EntryId, GroupId, Permit, Policy, RuleId, UpstreamId};
 pub use incomplete::FilterCheck;
-pub use outcome::{Ending, Outcome, Reason};
+pub use outcome::{Ending, Outcome, Reason, UsedEntries};
 pub use query_run::{CacheView, Client, Context, FollowUp, Forward, Step, UpstreamResult};
 pub use rate::{RATE_BUCKETS, RateLimit, RateLimiter, RateVerdict};
 pub use snapshot::{Partition, Snapshot};
@@ -107,6 +107,7 @@ pub fn resume(
     let query = &query;
     let mut outcome = Outcome::new(Reason::NoRoom);
     outcome.qtype = Some(query.qtype());
+    outcome.name_len = query.name().wire().len().to_le_bytes()[0]; // at most 255
     let max = reply_limit(query, client.transport);
     let mut writer = ReplyWriter::new(query, max, out);
     let Some(writer) = &mut writer else {
@@ -147,7 +148,7 @@ pub fn probe_of(packet: &[u8]) -> Option<u128> {
 
 /// The response to a packet that could not be handled, for `reason`: SERVFAIL with the readable
 /// part of the question, or no response if the packet must not get one. It serves a worker that
-/// caught a panic or has no room for a waiting query.
+/// caught a panic or has no room for a waiting query. The latter gets an extended error.
 #[must_use]
 pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8]) -> Step {
     let mut outcome = Outcome::new(reason);
@@ -167,7 +168,11 @@ pub fn fail(packet: &[u8], transport: Transport, reason: Reason, out: &mut [u8])
     // Only queries of admitted clients reach this, apart from panics.
     writer.set_recursion_available();
     writer.set_rcode(Rcode::ServFail);
-    Step::reply(&mut writer, None, outcome)
+    let shed = (reason == Reason::Shed).then(|| Failure::Shed.to_string());
+    let ede = shed
+        .as_deref()
+        .map(|text| (Ede::NoReachableAuthority, text));
+    Step::reply(&mut writer, ede, outcome)
 }
 
 /// Handles a datagram of a client over its rate ([`RateLimiter`]), before any other step. It drops

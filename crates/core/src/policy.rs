@@ -30,6 +30,7 @@ pub mod conflict;
 mod decide;
 mod denial_text;
 mod embedded;
+mod entry;
 mod explain;
 mod index_builder;
 mod name_index;
@@ -46,6 +47,7 @@ mod tests;
 mod verdict;
 
 pub use conflict::Conflict;
+pub use entry::EntryId;
 pub use explain::{Candidate, NearMiss};
 pub use pattern::{Pattern, PatternError};
 pub use permit::{Grant, Permit, QueryBits, probe_token};
@@ -155,6 +157,7 @@ impl Policy {
         Denial {
             with: self.deny_with,
             rule: None,
+            entry: None,
             why: DenialReason::UnknownClient,
             text: UNKNOWN_CLIENT,
         }
@@ -185,6 +188,39 @@ impl Policy {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The entries that `wanted` selects, with rule and pattern, in no particular order.
+    pub fn entries<'p>(
+        &'p self,
+        wanted: impl Fn(EntryId) -> bool + Copy + 'p,
+    ) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> + 'p {
+        self.names.select(wanted)
+    }
+
+    /// The entry of a rule with this pattern. A wider pattern of the rule for the same name stands
+    /// for a narrower one.
+    #[must_use]
+    pub fn entry_of(&self, rule: RuleId, pattern: &Pattern) -> Option<EntryId> {
+        self.names.entry_of(rule, pattern.name())
+    }
+
+    /// The number of entries of each rule, by number.
+    #[must_use]
+    pub fn entry_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.rules.len()];
+        for (rule, _) in self.names.by_name().flatten() {
+            if let Some(count) = counts.get_mut(rule.0 as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// One more than the highest [`EntryId::index`].
+    #[must_use]
+    pub fn entry_places(&self) -> usize {
+        self.names.places()
     }
 
     /// Every name with a pattern, in no particular order.

@@ -210,6 +210,7 @@ fn is_zone_file(text: &str) -> bool {
             .next()
             .unwrap_or_default()
             .split_whitespace()
+            .take(8)
             .map(str::to_ascii_uppercase)
             .collect::<Vec<_>>()
     };
@@ -293,7 +294,8 @@ fn is_list(text: &str) -> bool {
     {
         lines += 1;
         let words = line.split_whitespace().count();
-        let name = line.contains('.')
+        let name = line == "*"
+            || line.contains('.')
             || line.contains(':')
             || line.starts_with('|')
             || line.starts_with("@@");

@@ -17,6 +17,9 @@ use crate::{
 /// The most statements and records of an import. The configuration's file would be too large to read for more.
 const MAX_STATEMENTS: usize = 200_000;
 
+/// The longest reason of one item, in bytes: a list may have a hundred thousand bad lines.
+const MAX_WHY: usize = 1_000;
+
 /// A configuration in the making.
 pub(crate) struct Draft<'o> {
     pub(crate) options: &'o ImportOptions,
@@ -167,10 +170,15 @@ impl<'o> Draft<'o> {
             return;
         }
         item.kept = item.kept.max(kept);
-        if !item.why.is_empty() {
-            item.why.push_str(", and ");
+        match item.why.len() {
+            0 => item.why.push_str(why),
+            1..MAX_WHY => {
+                item.why.push_str(", and ");
+                item.why.push_str(why);
+            }
+            _ if !item.why.ends_with('…') => item.why.push_str(", …"),
+            _ => {}
         }
-        item.why.push_str(why);
         if item.advice.is_empty() {
             item.advice = advice.to_owned();
         }

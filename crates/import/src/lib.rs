@@ -23,6 +23,7 @@
     )
 )]
 
+mod areas;
 mod cidr_groups;
 mod detect;
 mod draft;
@@ -36,6 +37,7 @@ mod source;
 mod statement;
 mod tree;
 mod write;
+mod zone_check;
 
 use std::{
     path::{Path, PathBuf},
@@ -119,6 +121,9 @@ impl FromStr for SourceFormat {
         found.ok_or(UnknownFormat)
     }
 }
+
+/// The name of the rule that denies what the source may let through on a condition that no rule can have.
+pub const CLOSED_RULE: &str = draft::CLOSED;
 
 /// What the plain names of a list are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

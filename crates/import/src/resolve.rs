@@ -7,19 +7,17 @@
 //!
 //! At one name there are two cells: the name itself, and the names below it. `.x` is both of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use dnsgate_config::default_types;
-use dnsgate_core::{
-    dns::{Name, RecordType},
-    policy::Pattern,
-    zone::{ZoneBuilder, ZoneProblem},
-};
+use dnsgate_core::{dns::Name, policy::Pattern};
 
 use crate::{
     ImportError, Kept, Place,
+    areas::{Area, Universe, cut, not_forwarded, universe},
     draft::{self, Draft},
-    statement::{Effect, Groups, Resolver, Statement, Types, ZoneData},
+    statement::{Effect, Groups, Resolver, Statement, Types},
+    zone_check,
 };
 
 /// A rule of the configuration.
@@ -30,13 +28,6 @@ pub(crate) struct ReadyRule {
     pub(crate) types: Types,
     pub(crate) groups: Groups,
     pub(crate) effect: Effect,
-}
-
-/// A part of a name's types and groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Area {
-    types: Types,
-    groups: Groups,
 }
 
 /// What decides about an area of a cell.
@@ -51,16 +42,10 @@ struct Decided {
 /// The name, and whether it stands for the names below it.
 type Cell = (Name, bool);
 
-/// All types and groups that occur, for what is left of "every" when some are taken away.
-struct Universe {
-    types: BTreeSet<RecordType>,
-    groups: BTreeSet<String>,
-}
-
 /// Makes rules and zones of the draft's statements.
 pub(crate) fn resolve(draft: &mut Draft<'_>) -> Result<(Vec<ReadyRule>, Vec<usize>), ImportError> {
     draft.check_size()?;
-    check_zones(draft);
+    zone_check::check_zones(draft);
     name_resolvers(draft);
     let mut statements = std::mem::take(&mut draft.statements);
     // A denial decides before what allows the same name in the same layer.
@@ -91,7 +76,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_>) -> Result<(Vec<ReadyRule>, Vec<usiz
         }
         parts.push((at, joined(&name, left)));
     }
-    Ok(rules(draft, &statements, parts))
+    Ok(rules(draft, &statements, parts, &universe))
 }
 
 /// Whether the pattern is about the name, about the names below it, or both.
@@ -101,18 +86,6 @@ fn cells_of(pattern: &Pattern) -> &'static [bool] {
         Pattern::Below(_) => &[true],
         Pattern::Subtree(_) => &[false, true],
     }
-}
-
-fn universe(draft: &Draft<'_>, statements: &[Statement]) -> Universe {
-    let mut types: BTreeSet<RecordType> =
-        [RecordType::TXT, RecordType::CAA, RecordType::NAPTR].into();
-    types.extend(default_types().listed().into_iter().flatten());
-    types.remove(&RecordType::ANY);
-    types.extend(statements.iter().flat_map(|it| it.types.iter().flatten()));
-    let in_zones = draft.zones.iter().flat_map(|zone| &zone.records);
-    types.extend(in_zones.map(|record| record.rtype));
-    let groups = crate::write::group_names(draft);
-    Universe { types, groups }
 }
 
 /// What earlier statements leave of a statement in one of its cells.
@@ -135,9 +108,7 @@ fn areas_left(
     };
     let same = cells.get(&(name.clone(), below)).into_iter().flatten();
     for earlier in same {
-        if !earlier.closes || yields {
-            cut(&mut areas, &earlier.area, universe);
-        }
+        cut(&mut areas, &earlier.area, universe);
     }
     let mut above = name.as_ref().parent();
     while let Some(ancestor) = above {
@@ -153,64 +124,13 @@ fn areas_left(
         }
         above = ancestor.parent();
     }
+    if statement.types.is_none() && matches!(statement.effect, Effect::Forward(_)) {
+        // What is left of every type is at most what a rule forwards without a list of types.
+        for types in areas.iter_mut().filter_map(|area| area.types.as_mut()) {
+            types.retain(|rtype| default_types().contains(*rtype));
+        }
+    }
     areas
-}
-
-/// Takes an area away from others.
-fn cut(areas: &mut Vec<Area>, taken: &Area, universe: &Universe) {
-    let mut left = Vec::with_capacity(areas.len());
-    for area in areas.drain(..) {
-        let types_meet = meet(&area.types, &taken.types);
-        let groups_meet = meet(&area.groups, &taken.groups);
-        if !types_meet || !groups_meet {
-            left.push(area);
-            continue;
-        }
-        let other_groups = minus(&area.groups, &taken.groups, &universe.groups);
-        if !other_groups.is_empty() {
-            left.push(Area {
-                types: area.types.clone(),
-                groups: Some(other_groups.clone()),
-            });
-        }
-        let other_types = minus(&area.types, &taken.types, &universe.types);
-        if !other_types.is_empty() {
-            let groups = match (&area.groups, other_groups.is_empty()) {
-                (None, true) => None,
-                (groups, _) => {
-                    let own = groups.as_ref().unwrap_or(&universe.groups);
-                    Some(own.difference(&other_groups).cloned().collect())
-                }
-            };
-            left.push(Area {
-                types: Some(other_types),
-                groups,
-            });
-        }
-    }
-    *areas = left;
-}
-
-fn meet<T: Ord>(one: &Option<BTreeSet<T>>, other: &Option<BTreeSet<T>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => !one.is_disjoint(other),
-        (Some(one), None) | (None, Some(one)) => !one.is_empty(),
-        (None, None) => true,
-    }
-}
-
-fn minus<T: Ord + Clone>(
-    from: &Option<BTreeSet<T>>,
-    taken: &Option<BTreeSet<T>>,
-    all: &BTreeSet<T>,
-) -> BTreeSet<T> {
-    match taken {
-        None => BTreeSet::new(),
-        Some(taken) => {
-            let from = from.as_ref().unwrap_or(all);
-            from.difference(taken).cloned().collect()
-        }
-    }
 }
 
 /// A zone answers for everything at and below its origin and for every client, or not at all.
@@ -267,6 +187,9 @@ fn joined(name: &Name, left: Vec<(bool, Vec<Area>)>) -> Vec<(Pattern, Area)> {
             }
         }
     }
+    // The root alone has no written form; no host has that name.
+    parts
+        .retain(|(pattern, _)| !matches!(pattern, Pattern::Exact(name) if name.as_ref().is_root()));
     parts
 }
 
@@ -275,25 +198,22 @@ fn rules(
     draft: &mut Draft<'_>,
     statements: &[Statement],
     parts: Vec<(usize, Vec<(Pattern, Area)>)>,
+    universe: &Universe,
 ) -> (Vec<ReadyRule>, Vec<usize>) {
-    let allowed: BTreeSet<Name> = statements
-        .iter()
-        .filter(|it| !it.effect.is_deny() && !matches!(it.pattern, Pattern::Exact(_)))
-        .map(|it| it.pattern.name().to_name())
-        .collect();
-    let needed = |name: &Name| {
-        let mut at = Some(name.as_ref());
-        while let Some(own) = at {
-            if allowed.contains(&own.to_name()) {
-                return true;
-            }
-            at = own.parent();
-        }
-        false // it is denied anyway
+    // Names at and below which something is let through, and those at and below which there are data.
+    let wide = |data_only: bool| -> HashSet<Name> {
+        let wide = statements.iter().filter(|it| match it.effect {
+            Effect::Deny(_) => false,
+            Effect::Forward(_) => !data_only,
+            Effect::Answer(_) | Effect::Zone(_) => true,
+        });
+        let wide = wide.filter(|it| !matches!(it.pattern, Pattern::Exact(_)));
+        wide.map(|it| it.pattern.name().to_name()).collect()
     };
+    let (allowed, with_data) = (wide(false), wide(true));
     let mut zones = Vec::new();
     let mut rules: Vec<ReadyRule> = Vec::new();
-    let mut places: HashMap<(String, Types, Groups, Effect), usize> = HashMap::new();
+    let mut places = RulePlaces::new();
     for (at, parts) in parts {
         let Some(statement) = statements.get(at) else {
             continue;
@@ -305,38 +225,84 @@ fn rules(
                 }
                 continue;
             }
-            if statement.implicit && !needed(&pattern.name().to_name()) {
+            if statement.implicit && !is_within_any(&pattern, &allowed) {
                 continue;
             }
-            let Area { types, groups } = area;
-            if groups.as_ref().is_some_and(BTreeSet::is_empty) {
+            if area.groups.as_ref().is_some_and(BTreeSet::is_empty) {
                 continue; // nobody
             }
-            let key = (
-                statement.rule.clone(),
-                types,
-                groups,
-                statement.effect.clone(),
-            );
-            let to = *places
-                .entry(key)
-                .or_insert_with_key(|(name, types, groups, effect)| {
-                    rules.push(ReadyRule {
-                        name: name.clone(),
-                        patterns: Vec::new(),
-                        types: types.clone(),
-                        groups: groups.clone(),
-                        effect: effect.clone(),
-                    });
-                    rules.len() - 1
-                });
-            if let Some(rule) = rules.get_mut(to) {
-                rule.patterns.push((pattern, statement.place.clone()));
+            if matches!(statement.effect, Effect::Forward(_))
+                && statement.types.is_none()
+                && is_within_any(&pattern, &with_data)
+            {
+                // The types that the rule does not forward must not fall to the data of a shorter name.
+                let other = Area {
+                    types: Some(not_forwarded(&area, universe)),
+                    groups: area.groups.clone(),
+                };
+                let name = format!("{}-other-types", statement.rule);
+                let of = (name, Effect::Deny(None));
+                put(
+                    &mut rules,
+                    &mut places,
+                    of,
+                    other,
+                    (pattern.clone(), &statement.place),
+                );
             }
+            let of = (statement.rule.clone(), statement.effect.clone());
+            put(
+                &mut rules,
+                &mut places,
+                of,
+                area,
+                (pattern, &statement.place),
+            );
         }
     }
     note_types(draft, &rules);
     (rules, zones)
+}
+
+/// The rules by what they have in common.
+type RulePlaces = HashMap<(String, Types, Groups, Effect), usize>;
+
+/// Adds a pattern to the rule with this name, effect and area.
+fn put(
+    rules: &mut Vec<ReadyRule>,
+    places: &mut RulePlaces,
+    (name, effect): (String, Effect),
+    Area { types, groups }: Area,
+    (pattern, place): (Pattern, &Place),
+) {
+    let key = (name, types, groups, effect);
+    let to = *places
+        .entry(key)
+        .or_insert_with_key(|(name, types, groups, effect)| {
+            rules.push(ReadyRule {
+                name: name.clone(),
+                patterns: Vec::new(),
+                types: types.clone(),
+                groups: groups.clone(),
+                effect: effect.clone(),
+            });
+            rules.len() - 1
+        });
+    if let Some(rule) = rules.get_mut(to) {
+        rule.patterns.push((pattern, place.clone()));
+    }
+}
+
+/// Whether the pattern's name is at or below one of the names.
+fn is_within_any(pattern: &Pattern, names: &HashSet<Name>) -> bool {
+    let mut at = Some(pattern.name());
+    while let Some(own) = at {
+        if names.contains(&own.to_name()) {
+            return true;
+        }
+        at = own.parent();
+    }
+    false
 }
 
 /// Reports once that forwarding is limited to the types that reach a name.
@@ -345,8 +311,8 @@ fn note_types(draft: &mut Draft<'_>, rules: &[ReadyRule]) {
         |rule: &&ReadyRule| matches!(rule.effect, Effect::Forward(_)) && rule.types.is_none();
     let first = rules.iter().find(unlimited);
     if let Some((_, place)) = first.and_then(|rule| rule.patterns.first()) {
-        let why = "rules that forward let through the types that are needed to reach a name (A, AAAA, CNAME, HTTPS, SVCB, SRV, MX, PTR, NS, SOA); the source forwards every type, TXT among them";
-        let advice = "add types: to a rule that needs more";
+        let why = "rules that forward let through the types that are needed to reach a name (A, AAAA, CNAME, HTTPS, SVCB, SRV, MX, PTR, NS, SOA), and public addresses unless the rule lists others; the source forwards every type, TXT among them, and every address";
+        let advice = "add `types` or `addresses` to a rule that needs more";
         draft.narrower(&place.clone(), "forwarded types", why, advice);
     }
 }
@@ -384,57 +350,3 @@ fn name_resolvers(draft: &mut Draft<'_>) {
     }
     draft.statements = statements;
 }
-
-/// Removes records that no zone can have, so that the others can be served.
-fn check_zones(draft: &mut Draft<'_>) {
-    let mut zones = std::mem::take(&mut draft.zones);
-    for zone in &mut zones {
-        check_zone(draft, zone);
-    }
-    draft.zones = zones;
-}
-
-fn check_zone(draft: &mut Draft<'_>, zone: &mut ZoneData) {
-    // Each round removes at least one record, and a faulty zone has few kinds of faults.
-    for _ in 0..ROUNDS {
-        let mut builder = ZoneBuilder::new(zone.origin.clone()).with_default_soa();
-        let mut bad: Vec<(usize, String)> = Vec::new();
-        let mut added = Vec::new();
-        for (at, line) in zone.records.iter().enumerate() {
-            added.push(at);
-            let result = builder.add(line.owner.as_ref(), line.ttl, line.rtype, &line.rdata);
-            if let Err(error) = result {
-                bad.push((at, error.problem.to_string()));
-            }
-        }
-        if bad.is_empty() {
-            let Err(errors) = builder.finish() else {
-                return;
-            };
-            for error in errors {
-                if error.problem == ZoneProblem::NoSoa {
-                    continue;
-                }
-                let at = error.record.and_then(|record| added.get(record)).copied();
-                bad.extend(at.map(|at| (at, error.problem.to_string())));
-            }
-        }
-        if bad.is_empty() {
-            break;
-        }
-        bad.sort_unstable();
-        bad.dedup_by_key(|(at, _)| *at);
-        for (at, why) in bad.into_iter().rev() {
-            if at < zone.records.len() {
-                let line = zone.records.remove(at);
-                let what = format!("{} {}", line.owner, line.rtype);
-                draft.left_out(&line.place, what, &why, "correct the record at its source");
-            }
-        }
-    }
-    zone.records
-        .retain(|line| line.owner.as_ref().is_within(zone.origin.as_ref()));
-}
-
-/// How often a zone is looked through for records that it cannot have.
-const ROUNDS: usize = 8;

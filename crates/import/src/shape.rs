@@ -118,6 +118,23 @@ pub(crate) fn readable_end(text: &str) -> Name {
     Name::root()
 }
 
+/// The name under which the PTR record of an address stands.
+pub(crate) fn reverse(address: &str) -> Option<Name> {
+    let labels: Vec<String> = match address.parse::<std::net::IpAddr>().ok()? {
+        std::net::IpAddr::V4(v4) => {
+            let parts = v4.octets().into_iter().rev().map(|part| part.to_string());
+            parts.chain(["in-addr".to_owned()]).collect()
+        }
+        std::net::IpAddr::V6(v6) => {
+            let nibbles = v6.octets().into_iter().rev();
+            let nibbles = nibbles.flat_map(|byte| [byte & 0xf, byte >> 4]);
+            let nibbles = nibbles.map(|nibble| format!("{nibble:x}"));
+            nibbles.chain(["ip6".to_owned()]).collect()
+        }
+    };
+    format!("{}.arpa", labels.join(".")).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

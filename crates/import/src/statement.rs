@@ -86,6 +86,8 @@ pub(crate) struct ZoneData {
     pub(crate) place: Place,
     /// Its records.
     pub(crate) records: Vec<ZoneLine>,
+    /// Names with a record that was left out.
+    pub(crate) holes: Vec<(Name, Place)>,
     /// Its item in the report.
     pub(crate) item: Option<usize>,
 }

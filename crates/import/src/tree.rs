@@ -12,7 +12,7 @@ use crate::{ImportError, Place, SourceFile, report::short};
 /// The deepest nesting. Policies need some ten levels.
 const MAX_DEPTH: usize = 64;
 /// The most values of a file, copies by aliases included.
-const MAX_NODES: usize = 4_000_000;
+const MAX_NODES: usize = 1_000_000;
 
 /// A value and where it begins.
 #[derive(Clone, Debug)]
@@ -142,6 +142,8 @@ struct Growing {
     anchors: HashMap<usize, (Tree, usize)>,
     documents: Vec<Tree>,
     nodes: usize,
+    /// The nodes that were kept for aliases.
+    copies: usize,
     /// The nodes before each open collection.
     started: Vec<usize>,
 }
@@ -154,6 +156,7 @@ impl Growing {
             anchors: HashMap::new(),
             documents: Vec::new(),
             nodes: 0,
+            copies: 0,
             started: Vec::new(),
         }
     }
@@ -223,7 +226,7 @@ impl Growing {
     /// Puts a value of `size` nodes into its place.
     fn add(&mut self, tree: Tree, anchor: usize, size: usize) -> Result<(), ImportError> {
         self.nodes = self.nodes.saturating_add(size);
-        if self.nodes > MAX_NODES {
+        if self.nodes > MAX_NODES || self.copies > MAX_NODES {
             let why = format!(
                 "up to here there are more than {MAX_NODES} values, copies by aliases included"
             );
@@ -233,6 +236,7 @@ impl Growing {
             });
         }
         if anchor != 0 {
+            self.copies = self.copies.saturating_add(size);
             self.anchors.insert(anchor, (tree.clone(), size));
         }
         match self.open.last_mut() {

@@ -16,13 +16,22 @@ use std::{
     time::SystemTime,
 };
 
+use serde::Serialize;
+
 use super::ask::{ClientQuestion, Decided, ForwardedTo, Subject, ask, rule_of};
 use crate::ask;
+use dnsgate_config::default_types;
 use dnsgate_core::{
-    dns::{Name, RecordType, Transport},
-    engine::Reason,
-    policy::{CnameMode, RuleOrigin},
+    dns::{Name, Rcode, RecordType, Transport},
+    engine::{Ending, GroupId, Reason},
+    policy::{Action, CnameMode, Disposition, RuleOrigin},
 };
+
+mod page;
+mod report;
+
+pub use page::{PageContext, page};
+pub use report::{DiffReport, EffectCount, KindReport, NameReport, ReportSize};
 
 /// The types that are always probed: those that clients commonly query.
 const COMMON: [RecordType; 9] = [
@@ -43,14 +52,52 @@ const BELOW: &[u8] = b"probe";
 /// The most kinds of change, and the most names of all kinds together, that are stored separately.
 const MAX_KINDS: usize = 10_000;
 const MAX_NAMES: usize = 100_000;
-/// The most kinds, and the most names of each, that are printed.
-const TOP_KINDS: usize = 50;
-const TOP_NAMES: usize = 20;
+/// The most clients of all names together that are stored; further ones are not told.
+const MAX_CLIENTS: usize = 200_000;
+/// The most questions without a difference that are remembered, so that each is asked once; some 10 MB.
+const MAX_SAME: usize = 100_000;
+
+/// What a change means to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeEffect {
+    /// It was answered, and is denied, or does not exist any more.
+    Denied,
+    /// It was denied, or did not exist, and is answered.
+    Allowed,
+    /// It is answered from elsewhere, or with other records.
+    Otherwise,
+    /// It is denied in another way.
+    DeniedOtherwise,
+    /// Another rule decides, and the client gets the same.
+    Unnoticed,
+}
+
+impl ChangeEffect {
+    /// Every effect, what is closed first.
+    pub const ALL: [Self; 5] = [
+        Self::Denied,
+        Self::Allowed,
+        Self::Otherwise,
+        Self::DeniedOtherwise,
+        Self::Unnoticed,
+    ];
+
+    const fn of(was_answered: bool, is_answered: bool) -> Self {
+        match (was_answered, is_answered) {
+            (true, false) => Self::Denied,
+            (false, true) => Self::Allowed,
+            (true, true) => Self::Otherwise,
+            (false, false) => Self::DeniedOtherwise,
+        }
+    }
+}
 
 /// A kind of change: the client group, the old verdict, the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct ChangeKind {
-    clients: String,
+    effect: ChangeEffect,
+    group: String,
     old: String,
     new: String,
 }
@@ -67,8 +114,19 @@ struct Changed {
 struct ChangedName {
     count: u64,
     types: BTreeSet<RecordType>,
+    /// The clients of a log, with their questions.
+    clients: BTreeMap<IpAddr, u64>,
     /// The old and new records of the first question, if the records are the change.
     records: Option<(String, String)>,
+}
+
+/// A question, and the groups of its client in both configurations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AskedQuestion {
+    name: Name,
+    rtype: RecordType,
+    transport: Transport,
+    groups: [Option<GroupId>; 2],
 }
 
 /// Two configurations, and the differences found so far.
@@ -82,8 +140,14 @@ pub struct Diff<'s> {
     /// The types queried for every name; `None` without a probe.
     types: Option<BTreeSet<RecordType>>,
     kinds: HashMap<ChangeKind, Changed>,
-    /// The number of names in `kinds`.
+    /// The number of names in `kinds`, and the number of their clients.
     names: usize,
+    clients: usize,
+    /// Questions without a difference. Clients of the same groups get the same verdict.
+    same: HashSet<AskedQuestion>,
+    /// Whether only the effect counts, because rules and upstreams of another program have other names. The text is the name
+    /// of the rule for what the importer had to close.
+    by_effect: Option<&'static str>,
     /// Changes for which the table had no room.
     others: u64,
 }
@@ -101,8 +165,20 @@ impl<'s> Diff<'s> {
             types: None,
             kinds: HashMap::new(),
             names: 0,
+            clients: 0,
+            same: HashSet::new(),
+            by_effect: None,
             others: 0,
         }
+    }
+
+    /// Compares what clients notice, and not which rule decides and which upstream is asked: for an old configuration that
+    /// another program's was imported into. The other program answers what the rule `closed` denies, unless a condition holds
+    /// that no rule can have; so it counts as answered.
+    #[must_use]
+    pub const fn by_effect(mut self, closed: &'static str) -> Self {
+        self.by_effect = Some(closed);
+        self
     }
 
     /// The number of questions whose verdict differs.
@@ -114,23 +190,48 @@ impl<'s> Diff<'s> {
     /// Asks both configurations, and counts the result `times` times.
     pub fn ask(&mut self, question: ClientQuestion<'_>, times: u64) {
         self.asked += times;
+        let key = AskedQuestion {
+            name: question.name.to_name(),
+            rtype: question.rtype,
+            transport: question.transport,
+            groups: [&self.old, &self.new].map(|it| it.snapshot.policy().admit(question.source)),
+        };
+        if self.same.contains(&key) {
+            return;
+        }
         let old = ask(question, self.old.snapshot, self.now);
         let new = ask(question, self.new.snapshot, self.now);
-        let (old_told, new_told) = (told(&old, &self.old), told(&new, &self.new));
+        let closed = self.by_effect;
+        let is_narrowed = closed.is_some_and(|closed| self.is_narrowed(question, &old, closed));
+        let (old_told, new_told) = if is_narrowed {
+            ("forwarded".to_owned(), effect(&new))
+        } else if self.by_effect.is_some() {
+            (effect(&old), effect(&new))
+        } else {
+            (told(&old, &self.old), told(&new, &self.new))
+        };
         let mut records = None;
         if old_told == new_told {
             // The same bytes under the same rule: nearly all questions end here.
             records = match (&old.asks, &new.asks) {
+                (Some(_), Some(_)) if self.by_effect.is_some() => None,
                 (Some(old), Some(new)) if !are_same(old, new) => Some((filter(old), filter(new))),
                 _ if old.reply == new.reply => None,
                 _ => other_records(&old, &new),
             };
             if records.is_none() {
+                if self.same.len() < MAX_SAME {
+                    self.same.insert(key);
+                }
                 return;
             }
         }
         let kind = ChangeKind {
-            clients: self.clients(&old, &new),
+            effect: match self.is_unnoticed(&old, &new) {
+                true if !is_narrowed => ChangeEffect::Unnoticed,
+                _ => ChangeEffect::of(is_narrowed || is_answered(&old), is_answered(&new)),
+            },
+            group: self.group(&old, &new),
             new: match (&records, &new.asks) {
                 (Some(_), None) => "different records".to_owned(),
                 (Some(_), Some(_)) => "the response filter lets other answers pass".to_owned(),
@@ -139,6 +240,47 @@ impl<'s> Diff<'s> {
             old: old_told,
         };
         self.note(kind, (question, times), records);
+    }
+
+    /// Whether an imported policy denies a question that the other program lets through: because the importer closed what no
+    /// rule can say, or for its type alone. The other program forwards every type; the importer keeps those that are needed
+    /// to reach a name.
+    fn is_narrowed(&self, question: ClientQuestion<'_>, old: &Decided, closed: &str) -> bool {
+        let policy = self.old.snapshot.policy();
+        let rule = rule_of(&old.outcome, policy).and_then(|rule| rule.strip_prefix(closed));
+        // Further ones have a number behind a hyphen.
+        if rule.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+            return true;
+        }
+        let Some(group) = old
+            .outcome
+            .group
+            .filter(|_| old.outcome.reason == Reason::OtherType)
+        else {
+            return false;
+        };
+        let candidates = policy.explain(group, question.name, question.rtype, self.now);
+        candidates.iter().any(|it| {
+            it.disposition == Disposition::OtherType
+                && matches!(it.rule.action, Action::Forward(_))
+                && it.rule.types == default_types()
+        })
+    }
+
+    /// Whether only the rule is another one: the same answer, from the same upstream, or the same denial.
+    fn is_unnoticed(&self, old: &Decided, new: &Decided) -> bool {
+        let same = match (&old.asks, &new.asks) {
+            (Some(one), Some(other)) => {
+                let upstreams = (
+                    self.old.upstream_of(&old.outcome),
+                    self.new.upstream_of(&new.outcome),
+                );
+                upstreams.0 == upstreams.1 && are_same(one, other)
+            }
+            (None, None) => other_records(old, new).is_none(),
+            _ => false,
+        };
+        same && effect(old) == effect(new)
     }
 
     fn note(
@@ -164,13 +306,21 @@ impl<'s> Diff<'s> {
         let name = changed.names.entry(name).or_default();
         name.count += times;
         name.types.insert(question.rtype);
+        match name.clients.get_mut(&question.source) {
+            Some(count) => *count += times,
+            None if self.clients < MAX_CLIENTS => {
+                self.clients += 1;
+                name.clients.insert(question.source, times);
+            }
+            None => {}
+        }
         if name.records.is_none() {
             name.records = records;
         }
     }
 
     /// The client's group; both the old and the new one if they differ.
-    fn clients(&self, old: &Decided, new: &Decided) -> String {
+    fn group(&self, old: &Decided, new: &Decided) -> String {
         let name = |seen: &Decided, subject: &Subject<'_>| {
             let group = seen.outcome.group;
             let group = group.and_then(|id| subject.snapshot.policy().group_of(id));
@@ -263,6 +413,24 @@ fn without_star(name: &Name) -> Name {
     parent.map_or_else(|| name.clone(), |parent| parent.to_name())
 }
 
+/// Whether there is an answer. A name that does not exist in a zone has none.
+fn is_answered(seen: &Decided) -> bool {
+    let outcome = &seen.outcome;
+    matches!(outcome.ending(), Ending::Answered | Ending::Forwarded)
+        && outcome.rcode != Some(Rcode::NxDomain)
+}
+
+/// What a client notices of a verdict.
+fn effect(seen: &Decided) -> String {
+    let outcome = &seen.outcome;
+    match (outcome.ending(), outcome.rcode) {
+        (Ending::Forwarded, _) => "forwarded".to_owned(),
+        (Ending::Answered, Some(Rcode::NxDomain)) => "does not exist (NXDOMAIN)".to_owned(),
+        (ending, Some(rcode)) => format!("{} ({})", ending.as_str(), rcode.as_str()),
+        (ending, None) => format!("{} (no reply)", ending.as_str()),
+    }
+}
+
 /// The verdict on a question, for people. The response code distinguishes denials by the same rule:
 /// a change of the group's way to deny is visible only there.
 fn told(seen: &Decided, subject: &Subject<'_>) -> String {
@@ -323,58 +491,8 @@ fn filter(asks: &ForwardedTo) -> String {
 }
 
 impl fmt::Display for Diff<'_> {
-    /// A paragraph for each kind of change, the most frequent first, and a line with the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut kinds: Vec<_> = self.kinds.iter().collect();
-        kinds.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
-        for (kind, changed) in kinds.iter().take(TOP_KINDS) {
-            let ChangeKind { clients, old, new } = kind;
-            writeln!(f, "{clients}: {old} -> {new}: {}", changed.count)?;
-            changed.write(f, self.types.as_ref())?;
-            writeln!(f)?;
-        }
-        let hidden = kinds.iter().skip(TOP_KINDS);
-        let hidden = self.others + hidden.map(|(_, changed)| changed.count).sum::<u64>();
-        if hidden > 0 {
-            writeln!(f, "{hidden} more, of other kinds of change\n")?;
-        }
-        let Self { changed, asked, .. } = self;
-        match asked {
-            1 => writeln!(f, "{changed} of 1 question gets another verdict"),
-            _ => writeln!(f, "{changed} of {asked} questions get another verdict"),
-        }
-    }
-}
-
-impl Changed {
-    fn write(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        probed: Option<&BTreeSet<RecordType>>,
-    ) -> fmt::Result {
-        // Sorted by the printed form, because names have no order of their own.
-        let mut names: BTreeMap<_, _> = BTreeMap::new();
-        for (name, changed) in &self.names {
-            names.insert((u64::MAX - changed.count, name.to_string()), changed);
-        }
-        let mut left = self.count;
-        for ((_, name), changed) in names.iter().take(TOP_NAMES) {
-            left -= changed.count;
-            let types: Vec<_> = changed.types.iter().map(ToString::to_string).collect();
-            let types = match probed {
-                Some(probed) if *probed == changed.types => "any type".to_owned(),
-                _ => types.join(" "),
-            };
-            write!(f, "  {:>8}  {name} {types}", changed.count)?;
-            if let Some((old, new)) = &changed.records {
-                write!(f, ": {old} -> {new}")?;
-            }
-            writeln!(f)?;
-        }
-        if left > 0 {
-            writeln!(f, "  {left:>8}  for other names")?;
-        }
-        Ok(())
+        self.report(ReportSize::TEXT).fmt(f)
     }
 }
 

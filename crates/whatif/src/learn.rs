@@ -23,6 +23,7 @@ pub use asked::{AskedNames, GroupBy};
 pub use needed::{LeftOut, LogSelection, log_page};
 pub use observed::{ObservedPage, ObservedPageError, is_label};
 pub use wanted::ExistingPolicy;
+pub(crate) use yaml::scalar;
 
 /// The rules as YAML, and everything else as comments. `source` is the origin of the page, `upstream`
 /// the upstream that the rules forward to; names with fewer than `min_count` queries in total are left

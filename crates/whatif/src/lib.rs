@@ -7,6 +7,8 @@
 //! | `diff` | finds the questions that two configurations treat differently |
 //! | `explain` | explains the answer to a question; `explain/tally` for a whole query log |
 //! | `learn` | proposes rules for the names that mode observe has recorded |
+//! | `usage` | the page `/usage`, which is also the state file: which rules and names were used |
+//! | `audit` | finds what a configuration allows and nobody uses, and the edit for it |
 //! | `words` | wording that several outputs share |
 //! | `answer` | decodes the records of a reply, without the code that wrote them |
 //!
@@ -31,10 +33,12 @@
 )]
 
 mod ask;
+pub mod audit;
 pub mod diff;
 pub mod explain;
 pub mod learn;
 mod policy_tests;
+pub mod usage;
 mod words;
 
 pub use ask::{ClientQuestion, Subject, snapshot};

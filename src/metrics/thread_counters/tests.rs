@@ -76,7 +76,7 @@ fn no_two_counters_share_a_key() {
         add(Key::truncated(transport));
         for (ending, group) in Ending::ALL
             .into_iter()
-            .flat_map(|e| [0, 1, 7, 65_535].map(|g| (e, g)))
+            .flat_map(|e| [(0, 0), (1, 0), (7, 1), (65_535, 7)].map(|g| (e, g)))
         {
             for rcode in Rcode::ALL.map(Some).into_iter().chain([None]) {
                 let named = RecordType::NAMED.iter().map(|&(qtype, _)| Some(qtype));
@@ -114,7 +114,7 @@ fn a_key_knows_its_labels() {
     let rcode = Some(Rcode::NxDomain);
     let queries = Key::queries(
         Transport::Tcp,
-        7,
+        (7, 300),
         Ending::Denied,
         rcode,
         Some(RecordType::A),
@@ -124,6 +124,7 @@ fn a_key_knows_its_labels() {
         Some(KeyLabels::Queries {
             transport: "tcp",
             group: 7,
+            rule: 300,
             verdict: "denied",
             rcode: "NXDOMAIN",
             qtype: "A"

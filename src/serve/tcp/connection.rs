@@ -7,7 +7,13 @@
 //! A connection ends when the client closes it, misses a deadline or sends an empty message, when
 //! it is evicted, and between messages when the server stops. None of these is logged.
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, OnceCell},
+    future::pending,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+};
 
 use futures_util::StreamExt;
 use hickory_server::net::{
@@ -44,7 +50,12 @@ const REPLIES: usize = 1;
 
 /// Delivers later replies to the connection.
 struct TcpResponder {
-    replies: mpsc::Sender<Vec<u8>>,
+    /// The maximum number of awaited replies.
+    room: usize,
+    /// Created with the first query that waits; most connections have none.
+    replies: OnceCell<mpsc::Sender<Vec<u8>>>,
+    /// The receiver of the channel, until the connection takes it.
+    arriving: Cell<Option<mpsc::Receiver<Vec<u8>>>>,
     unread: Arc<Unread>,
     /// Whether the channel was full at the last check.
     was_full: Cell<bool>,
@@ -52,26 +63,33 @@ struct TcpResponder {
 
 impl Responder for TcpResponder {
     fn detach(&self) -> Option<DetachedResponder> {
-        let slot = self.replies.clone().try_reserve_owned();
+        let replies = self.replies.get_or_init(|| {
+            let (replies, arriving) = mpsc::channel(self.room);
+            self.arriving.set(Some(arriving));
+            replies
+        });
+        let slot = replies.clone().try_reserve_owned();
         let way = |slot| DetachedResponder::stream(slot, Arc::clone(&self.unread));
         slot.ok().map(way)
     }
 }
 
 impl TcpResponder {
-    /// A responder with `room` for that many replies, and the receiver of these replies.
-    fn new(room: usize, unread: Arc<Unread>) -> (Self, mpsc::Receiver<Vec<u8>>) {
-        let (replies, arriving) = mpsc::channel(room);
-        let responder = Self {
-            replies,
+    /// A responder with `room` for that many replies.
+    const fn new(room: usize, unread: Arc<Unread>) -> Self {
+        Self {
+            room,
+            replies: OnceCell::new(),
+            arriving: Cell::new(None),
             unread,
             was_full: Cell::new(false),
-        };
-        (responder, arriving)
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.replies.capacity() == 0
+        self.replies
+            .get()
+            .is_some_and(|replies| replies.capacity() == 0)
     }
 
     /// Whether the channel has become full since the last call.
@@ -81,7 +99,9 @@ impl TcpResponder {
     }
 
     fn is_empty(&self) -> bool {
-        self.replies.capacity() == self.replies.max_capacity()
+        self.replies
+            .get()
+            .is_none_or(|replies| replies.capacity() == replies.max_capacity())
     }
 }
 
@@ -128,7 +148,8 @@ pub(super) async fn serve<H: Handler, S>(
     let stream = stream.counting(&unread);
     worker.observe(ListenerEvent::ConnectionOpened);
     let _counted = CountedConnection(&worker, &progress, &unread);
-    let (responder, mut arriving) = TcpResponder::new(limits.pipeline, Arc::clone(&unread));
+    let responder = TcpResponder::new(limits.pipeline, Arc::clone(&unread));
+    let mut arriving: Option<mpsc::Receiver<Vec<u8>>> = None;
     let (mut messages, mut replies) = Framed::from_stream_with_buffer_size(
         AsyncIoTokioAsStd(stream),
         source,
@@ -143,11 +164,12 @@ pub(super) async fn serve<H: Handler, S>(
         if closing && responder.is_empty() {
             progress.close_between_messages();
         }
+        arriving = responder.arriving.take().or(arriving);
         // Cancelling this read loses no data: the framing keeps the bytes that it has read.
         let message = tokio::select! {
             biased;
             () = slot.evicted() => return,
-            Some(reply) = arriving.recv() => {
+            Some(reply) = later(&mut arriving) => {
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
                     return;
                 }
@@ -167,7 +189,7 @@ pub(super) async fn serve<H: Handler, S>(
             Some(Ok(message)) => message,
             // The client has closed its sending side but may still read replies.
             None if !responder.is_empty() => {
-                let reply = arriving.recv().await.unwrap_or_default();
+                let reply = later(&mut arriving).await.unwrap_or_default();
                 if replies.send(SerialMessage::new(reply, source)).is_err() {
                     return;
                 }
@@ -187,6 +209,14 @@ pub(super) async fn serve<H: Handler, S>(
             turn = 0;
             task::yield_now().await;
         }
+    }
+}
+
+/// The next reply to a query that waited; never ready if no query did.
+async fn later(arriving: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
+    match arriving {
+        Some(arriving) => arriving.recv().await,
+        None => pending().await,
     }
 }
 

@@ -10,9 +10,9 @@
 //! bytes, without unsafe code. The system calls are made directly because musl's `sendmmsg` is a
 //! loop of `sendmsg`.
 //!
-//! Miri can run `kernel_layout`, which has no system call. It cannot run this file: it does not
-//! support `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`, and a slot is only accessible after
-//! one of them.
+//! Miri runs `kernel_layout` and every pointer of a batch (`scripts/test-miri`): a test does to the
+//! headers and slots what the kernel does. It cannot run the system calls themselves: it does not
+//! support `recvmmsg`, `sendmmsg`, `sendmsg` and `setsockopt`.
 #![expect(
     unsafe_code,
     reason = "the standard library has no way to receive or send several datagrams at once"
@@ -179,8 +179,9 @@ impl Batch {
         }
     }
 
-    /// Receives the available datagrams, at most [`BATCH`], and discards the previous ones.
-    pub(super) fn receive(&mut self, socket: &Socket, wait: Wait) -> io::Result<usize> {
+    /// Discards the datagrams and replies, and prepares the headers for the next ones.
+    #[inline]
+    fn discard(&mut self) {
         // The kernel has changed the lengths in the headers that it filled; the others are still
         // set.
         for (cell, header) in self
@@ -192,6 +193,11 @@ impl Batch {
             set_incoming(cell.get(), header);
         }
         (self.received, self.replies) = (0, 0);
+    }
+
+    /// Receives the available datagrams, at most [`BATCH`], and discards the previous ones.
+    pub(super) fn receive(&mut self, socket: &Socket, wait: Wait) -> io::Result<usize> {
+        self.discard();
         let flags = match wait {
             Wait::ForOne => libc::MSG_WAITFORONE,
             Wait::Not => libc::MSG_DONTWAIT,

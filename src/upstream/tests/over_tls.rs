@@ -3,11 +3,11 @@
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
 };
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use rustls::{HandshakeKind, ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    fake::{Stream, answer_all},
+    fake::{Stream, answer, answer_all, read, write},
     *,
 };
 
@@ -85,6 +85,61 @@ async fn asked(server: &Stream, name: Option<&str>, ca: Arc<[u8]>) -> Result<u16
     config.ca = Some(ca);
     let (upstream, _) = open(&config, limits(LONG));
     resolve(&upstream, 1).await
+}
+
+/// The EDNS options of a query, as pairs of code and length.
+fn options(query: &[u8]) -> Vec<(u8, usize)> {
+    // The OPT record follows the question; all that it holds here is options.
+    let mut rest = &query[72 + 11..];
+    let mut found = Vec::new();
+    while let [0, code, high, low, after @ ..] = rest {
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        found.push((*code, len));
+        rest = &after[len..];
+    }
+    found
+}
+
+#[tokio::test]
+async fn later_connections_resume_the_session_and_queries_are_padded() {
+    let known = Authority::new();
+    let acceptor = known.server("dns.test", b"dot");
+    let kinds = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (connected, asked) = (Arc::clone(&kinds), Arc::clone(&seen));
+    let server = Stream::serve(move |_, stream| {
+        let (acceptor, kinds, seen) =
+            (acceptor.clone(), Arc::clone(&connected), Arc::clone(&asked));
+        async move {
+            let mut stream = acceptor.accept(stream).await.expect("a handshake");
+            let kind = stream.get_ref().1.handshake_kind();
+            kinds.lock().expect("no panic").push(kind);
+            // One answer a connection.
+            if let Some(query) = read(&mut stream).await {
+                write(&mut stream, &answer(&query)).await;
+                seen.lock().expect("no panic").push(query);
+            }
+        }
+    })
+    .await;
+    let address = ServerAddr::Tls {
+        address: server.address,
+        name: Some("dns.test".into()),
+    };
+    let mut config = config(Strategy::Ordered, vec![address]);
+    config.ca = Some(known.pem());
+    let (upstream, _) = open(&config, limits(LONG));
+    for number in 0..4 {
+        assert_eq!(resolve(&upstream, number).await, Ok(0));
+    }
+    let kinds = kinds.lock().expect("no panic");
+    let resumed = Some(HandshakeKind::Resumed);
+    assert!(kinds.len() == 4 && kinds[0] != resumed, "{kinds:?}");
+    assert!(kinds[1..].iter().all(|&kind| kind == resumed), "{kinds:?}");
+    for query in &*seen.lock().expect("no panic") {
+        assert_eq!(query.len(), 128);
+        assert_eq!(options(query), [(11, 0), (12, 128 - 83 - 8)]);
+    }
 }
 
 /// Years around this one, as far as a certificate is concerned.

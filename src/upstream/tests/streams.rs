@@ -279,3 +279,83 @@ async fn gives_up_on_a_server_that_answers_garbage_and_closes() {
     assert_eq!(resolve(&upstream, 1).await, closed);
     assert_eq!(server.connections(), 3);
 }
+
+/// An answer that says how long the server keeps an idle connection, in tenths of a second.
+fn answer_with_timeout(query: &[u8], tenths: u16) -> Vec<u8> {
+    with(answer(query), |reply| {
+        reply[11] = 1;
+        reply.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\x06\0\x0b\0\x02");
+        reply.extend(tenths.to_be_bytes());
+    })
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_kept_as_long_as_the_server_says() {
+    for (tenths, closes) in [(5, true), (600, false)] {
+        let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
+        let server = Stream::serve(move |_, mut stream| {
+            let told = told.clone();
+            async move {
+                while let Some(query) = read(&mut stream).await {
+                    write(&mut stream, &answer_with_timeout(&query, tenths)).await;
+                }
+                let _ = told.send(());
+            }
+        })
+        .await;
+        let (upstream, _) = tcp(&server, LONG);
+        assert_eq!(resolve(&upstream, 1).await, Ok(0));
+        let ended = tokio::time::timeout(Duration::from_secs(4), ended.recv()).await;
+        // Without the option it would be eight seconds.
+        assert_eq!(ended.is_ok(), closes, "{tenths}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_no_further_query_gets_a_new_connection() {
+    let server = Stream::serve(|_, mut stream| async move {
+        while let Some(query) = read(&mut stream).await {
+            write(&mut stream, &answer_with_timeout(&query, 0)).await;
+        }
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    for number in 0..3 {
+        assert_eq!(resolve(&upstream, number).await, Ok(0));
+    }
+    assert_eq!(server.connections(), 3);
+    let many = (10..50).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(many).await, vec![Ok(0); 40], "at a time");
+}
+
+#[tokio::test]
+async fn queries_that_come_together_leave_in_one_segment() {
+    use tokio::io::AsyncReadExt as _;
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let read_sizes = Arc::clone(&sizes);
+    let server = Stream::serve(move |_, mut stream| {
+        let sizes = Arc::clone(&read_sizes);
+        async move {
+            let mut all = Vec::new();
+            let mut room = vec![0; 65_536];
+            while let Ok(len @ 1..) = stream.read(&mut room).await {
+                sizes.lock().expect("no panic").push(len);
+                all.extend_from_slice(&room[..len]);
+                while let Some((head, rest)) = all.split_first_chunk::<2>() {
+                    let len = usize::from(u16::from_be_bytes(*head));
+                    if rest.len() < len {
+                        break;
+                    }
+                    write(&mut stream, &answer(&rest[..len])).await;
+                    all.drain(..2 + len);
+                }
+            }
+        }
+    })
+    .await;
+    let (upstream, _) = tcp(&server, LONG);
+    let asked = (0..30).map(|number| resolve(&upstream, number));
+    assert_eq!(join_all(asked).await, vec![Ok(0); 30]);
+    let sizes = sizes.lock().expect("no panic");
+    assert!(sizes.len() <= 3, "{sizes:?}");
+}

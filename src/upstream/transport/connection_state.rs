@@ -13,9 +13,18 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::reply::{Reply, TransportFault};
 
-/// How long an idle connection is kept. Most servers wait longer, so dnsgate is the side that
-/// closes (RFC 7766 section 6.2.3).
+/// How long an idle connection is kept if the server does not say how long it keeps it. Most servers
+/// wait longer, so dnsgate is the side that closes (RFC 7766 section 6.2.3).
 pub(super) const IDLE: Duration = Duration::from_secs(8);
+/// The longest time that an idle connection is kept, whatever the server says: after a minute without
+/// a question, a new connection is cheap.
+const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
+/// How long to keep an idle connection that its server keeps for `server` (RFC 7828 section 3.2.1): a
+/// little less, so that no query meets a connection that the server is closing.
+pub(super) fn idle_for(server: Duration) -> Duration {
+    (server - server / 8).min(LONGEST_IDLE)
+}
 
 /// A query in the queue of a connection.
 pub(super) struct StreamRequest {

@@ -16,7 +16,7 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    dial::Dialer,
+    dial::{Dialer, Protocol},
     pooled_connection::{Connection, ConnectionPlan, PipelineSlot},
     reply::{Reply, TransportFault},
     reporter::ServerReporter,
@@ -26,7 +26,7 @@ use crate::upstream::{
     sockets,
     upstream_limits::UpstreamLimits,
 };
-use dnsgate_core::dns::ServerFault;
+use dnsgate_core::dns::{ServerFault, upstream_query::stream_options};
 
 /// Maximum number of connections to a server that closes each after a few answers, unless more are
 /// configured. With one query per connection, this many queries are answered per round trip.
@@ -136,6 +136,17 @@ impl Pool {
             open: Mutex::default(),
             held: Arc::default(),
         }
+    }
+
+    /// Adds the options of this transport to an encoded query with an OPT record.
+    pub(super) fn with_options(&self, query: Vec<u8>) -> Vec<u8> {
+        let (keepalive, padded) = match &self.dialer.protocol {
+            Protocol::Tcp => (true, false),
+            Protocol::Tls(_) => (true, true),
+            // HTTP/2 has means of its own.
+            Protocol::Https(..) => (false, true),
+        };
+        stream_options::add(query, keepalive, padded)
     }
 
     /// The server's address.

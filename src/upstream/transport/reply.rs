@@ -5,7 +5,7 @@ use std::time::Duration;
 use dnsgate_core::dns::ServerFault;
 
 /// A server's reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::upstream) struct Reply {
     /// The message as received, with the question added if it had none. It is a response to the
     /// query; nothing else has been checked.

@@ -34,6 +34,11 @@ impl ServerReporter {
         self.observer.observe(UpstreamEvent::Forged { server });
     }
 
+    pub(super) fn without_case(&self) {
+        let server = self.server;
+        self.observer.observe(UpstreamEvent::WithoutCase { server });
+    }
+
     pub(super) fn without_edns(&self) {
         let server = self.server;
         self.observer.observe(UpstreamEvent::WithoutEdns { server });

@@ -14,11 +14,11 @@ use tokio::{
 };
 
 use super::{
-    connection_state::{ConnectionState, IDLE, StreamRequest},
+    connection_state::{ConnectionState, IDLE, StreamRequest, idle_for},
     reply::{Reply, TransportFault},
     reporter::ServerReporter,
 };
-use dnsgate_core::dns::upstream_query;
+use dnsgate_core::dns::upstream_query::{self, stream_options};
 
 /// Read-ahead in bytes: enough to read most replies with their length in one system call.
 const READ_AHEAD: usize = 4096;
@@ -26,13 +26,25 @@ const READ_AHEAD: usize = 4096;
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The queries on one connection.
-#[derive(Default)]
 struct Pipeline {
     asked: HashMap<u16, PendingQuery>,
     /// Bytes to be written.
     output: BytesMut,
     /// Whether all written bytes have been flushed; TLS buffers some.
     flushed: bool,
+    /// How long the connection is kept without a query. Zero: the server wants no further query.
+    idle: Duration,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self {
+            asked: HashMap::new(),
+            output: BytesMut::new(),
+            flushed: false,
+            idle: IDLE,
+        }
+    }
 }
 
 struct PendingQuery {
@@ -55,27 +67,49 @@ pub(super) async fn serve<S>(
     let mut input = BytesMut::with_capacity(READ_AHEAD);
     let mut pipeline = Pipeline::default();
     let mut idle = pin!(time::sleep(IDLE));
+    let mut used = Instant::now();
     loop {
-        // Each of these futures is cancellation-safe.
+        // Each of these futures is cancellation-safe. In this order, so that all queries that have
+        // come leave together; the pool bounds their number.
         tokio::select! {
-            request = requests.recv() => {
+            biased;
+            request = requests.recv(), if !pipeline.is_closing() => {
                 let Some(request) = request else { return };
-                idle.as_mut().reset(Instant::now() + IDLE);
+                used = Instant::now();
                 pipeline.add(request, state.places());
+                while let Ok(request) = requests.try_recv() {
+                    pipeline.add(request, state.places());
+                }
             }
             read = reader.read_buf(&mut input) => {
                 let Ok(1..) = read else { return };
+                let before = pipeline.idle;
                 pipeline.answer_all(&mut input, state, reporter);
+                if pipeline.idle != before {
+                    idle.as_mut().reset(used + pipeline.idle);
+                }
+                if pipeline.is_closing() {
+                    // Whoever waits in the queue learns that the connection is lost, and asks again.
+                    requests.close();
+                    while requests.try_recv().is_ok() {}
+                    if pipeline.is_idle() {
+                        return;
+                    }
+                }
             }
             written = write(&mut writer, &mut pipeline.output), if !pipeline.is_written() => {
                 let Ok(flushed) = written else { break };
                 pipeline.flushed = flushed;
             }
             () = &mut idle => {
-                if pipeline.is_idle() {
+                let now = Instant::now();
+                let waited = now.duration_since(used);
+                if waited >= pipeline.idle && pipeline.is_idle() {
                     return;
                 }
-                idle.as_mut().reset(Instant::now() + IDLE);
+                // Looks again when it may be over, also for queries that nobody waits for any more.
+                let left = pipeline.idle.saturating_sub(waited);
+                idle.as_mut().reset(now + if left.is_zero() { IDLE } else { left });
             }
         }
     }
@@ -176,9 +210,17 @@ impl Pipeline {
             return;
         };
         state.answered();
+        if let Some(server) = stream_options::idle_timeout(&message) {
+            self.idle = idle_for(server);
+        }
         let rtt = asked.since.elapsed();
         let message = upstream_query::with_question(message, &asked.query);
         let _ = asked.reply.send(Ok(Reply { message, rtt }));
+    }
+
+    /// Whether the server has asked to close the connection.
+    const fn is_closing(&self) -> bool {
+        self.idle.is_zero()
     }
 
     fn is_idle(&mut self) -> bool {

@@ -120,7 +120,7 @@ fn answer(query: &[u8], tcp: bool) -> Option<Vec<u8>> {
     let mut at = 12;
     while *query.get(at)? > 0 {
         let end = at + 1 + usize::from(query[at]);
-        name.push(query.get(at + 1..end)?.to_vec());
+        name.push(query.get(at + 1..end)?.to_ascii_lowercase());
         at = end;
     }
     let qtype = u16::from_be_bytes([*query.get(at + 1)?, *query.get(at + 2)?]);

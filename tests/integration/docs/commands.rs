@@ -10,16 +10,19 @@ use crate::running::{PROGRAM, Running, installed};
 
 const VERBS: &[&str] = &[
     "serve",
+    "audit",
     "check",
     "diff",
     "explain",
     "learn",
+    "join",
     "import",
     "reload",
     "test",
     "healthcheck",
     "verify",
     "schema",
+    "man",
     "completions",
 ];
 /// Options of other programs that the prose names on their own.
@@ -107,7 +110,7 @@ fn commands_work_as_written() {
                     _ => accepts(&words[1..]),
                 },
                 "cargo" => cargo(place, &words),
-                "docker" | "gcloud" | "sudo" | "systemctl" => {}
+                "docker" | "gcloud" | "sudo" | "systemctl" | "terraform" => {}
                 script => {
                     let file = fs::metadata(Path::new(ROOT).join(script));
                     let runs = file.is_ok_and(|file| file.permissions().mode() & 0o111 != 0);

@@ -34,7 +34,8 @@ impl Held {
         loop {
             let (len, from) = self.socket.recv_from(&mut packet).expect("a query");
             let query = packet[..len].to_vec();
-            if !query.windows(13).any(|label| label == b"dnsgate-probe") {
+            let is_probe = |label: &[u8]| label.eq_ignore_ascii_case(b"dnsgate-probe");
+            if !query.windows(13).any(is_probe) {
                 self.asked.borrow_mut().push((query, from));
                 return;
             }

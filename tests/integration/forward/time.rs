@@ -20,7 +20,8 @@ fn serve(reply: impl Fn(&[u8]) -> Vec<u8> + Send + 'static, after: Duration) -> 
         let mut packet = [0; 1232];
         while let Ok((len, from)) = socket.recv_from(&mut packet) {
             let query = &packet[..len];
-            let probe = query.windows(13).any(|label| label == b"dnsgate-probe");
+            let is_probe = |label: &[u8]| label.eq_ignore_ascii_case(b"dnsgate-probe");
+            let probe = query.windows(13).any(is_probe);
             let reply = if probe {
                 answer(query, 3, &[])
             } else {
@@ -49,7 +50,7 @@ fn answer(query: &[u8], code: u8, record: &[u8]) -> Vec<u8> {
 
 /// From a name of one letter below a zone of one letter to the next one in the other zone.
 fn next_alias(query: &[u8]) -> Vec<u8> {
-    let (letter, zone) = (query[13], query[15]);
+    let [letter, zone] = [query[13], query[15]].map(|letter| letter.to_ascii_lowercase());
     let target = [1, letter + 1, 1, zone ^ 3, 7];
     let target = [&target[..], b"example\0"].concat();
     let fixed = [0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 0, 0, target.len() as u8];

@@ -67,5 +67,6 @@ fn serve(mut connection: TcpStream, stream: OnStream) {
 }
 
 fn is_bad(query: &[u8]) -> bool {
-    query.get(12..16) == Some(b"\x03bad")
+    let label = query.get(12..16);
+    label.is_some_and(|label| label.eq_ignore_ascii_case(b"\x03bad"))
 }

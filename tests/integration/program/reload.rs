@@ -189,6 +189,10 @@ fn reload_prints_the_report_and_readyz_keeps_the_refusal() {
         ("rules: [{nam: x}]\n", ":1:10: error: there is no such key"),
         ("workers: 1\n", "`workers` cannot change"),
         ("log: {output: stdout}\n", "`log.output` cannot change"),
+        (
+            "workers: 1\nlog: {output: stdout}\n",
+            "`workers`, `log.output` cannot change while dnsgate runs; restart it, or put the old values back",
+        ),
     ] {
         put(&config, text_of_it);
         let output = dnsgate.reload();

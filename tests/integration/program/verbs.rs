@@ -240,9 +240,34 @@ fn completions_are_printed_for_every_shell() {
 }
 
 #[test]
+fn manual_pages_are_printed_for_the_program_and_for_every_verb() {
+    let page = stdout(&["man"]);
+    assert!(page.contains(".TH dnsgate 1"), "{page}");
+    for verb in ["serve", "check", "explain", "verify", "completions"] {
+        assert!(
+            page.contains(&format!("dnsgate\\-{verb}(1)")),
+            "{verb} in {page}"
+        );
+        let page = stdout(&["man", verb]);
+        let title = format!(".TH dnsgate-{verb} 1");
+        assert!(
+            page.contains(&title) && page.contains(".SH DESCRIPTION"),
+            "{page}"
+        );
+    }
+    let (code, _, said) = run(&["man", "serves"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("there is no verb serves; `dnsgate help` lists them"),
+        "{said}"
+    );
+}
+
+#[test]
 fn closed_standard_output_is_an_error_not_a_panic() {
     for args in [
         &["completions", "zsh"][..],
+        &["man"],
         &["check"],
         &["explain", "example.com"],
     ] {

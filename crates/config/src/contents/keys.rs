@@ -26,7 +26,7 @@ use super::{
         value::{Bytes, Seconds},
     },
     Contents, Entry,
-    said::{Said, hash, word},
+    compared_value::{ComparedValue, hash, word},
 };
 use dnsgate_core::{
     cache::CacheSettings,
@@ -70,12 +70,15 @@ impl Contents {
         } = file;
         let mut contents = Self::default();
         contents.startup(built.startup);
-        let one = Said::one(&"one a core");
-        contents.alone("workers", workers.map_or(one, |at| Said::one(&at.value.0)));
-        let refused = Said::one(&"refused");
+        let one = ComparedValue::one(&"one a core");
+        contents.alone(
+            "workers",
+            workers.map_or(one, |at| ComparedValue::one(&at.value.0)),
+        );
+        let refused = ComparedValue::one(&"refused");
         contents.alone(
             "deny_with",
-            deny_with.map_or(refused, |at| Said::one(&at.value)),
+            deny_with.map_or(refused, |at| ComparedValue::one(&at.value)),
         );
         contents.alone("mode", said_mode(mode.value()));
         match clients.value() {
@@ -116,10 +119,10 @@ impl Contents {
             log,
         } = startup;
         let hosts = admin_hosts.iter().map(HostName::as_str);
-        self.alone("admin_hosts", Said::set(hosts));
-        self.alone("listen", Said::set(listen));
-        let off = Said::one(&"off");
-        self.alone("admin", admin.map_or(off, |at| Said::one(&at)));
+        self.alone("admin_hosts", ComparedValue::set(hosts));
+        self.alone("listen", ComparedValue::set(listen));
+        let off = ComparedValue::one(&"off");
+        self.alone("admin", admin.map_or(off, |at| ComparedValue::one(&at)));
         self.cache(*cache);
         self.limits(limits);
         self.log(log);
@@ -128,8 +131,8 @@ impl Contents {
     fn group(&mut self, group: &NamedEntry<ClientGroup>) {
         let ClientGroup { cidrs, deny_with } = &**group;
         let mut entry = Entry::default();
-        entry.say("cidrs", cidrs);
-        entry.say("deny_with", deny_with);
+        entry.note("cidrs", cidrs);
+        entry.note("deny_with", deny_with);
         self.add(format!("group {}", group.name.value.0), entry);
     }
 
@@ -137,19 +140,19 @@ impl Contents {
     fn default_groups(&mut self, groups: &Groups) {
         for (group, cidrs) in &groups.groups {
             let mut entry = Entry::default();
-            entry.set("cidrs", Said::set(cidrs));
-            entry.say("deny_with", &group.deny_with);
+            entry.set("cidrs", ComparedValue::set(cidrs));
+            entry.note("deny_with", &group.deny_with);
             self.add(format!("group {}", group.name), entry);
         }
     }
 
     fn google(&mut self, section: Option<&GoogleApis>) {
         let mut entry = Entry::default();
-        let default = Said::set(["googleapis.com."]);
+        let default = ComparedValue::set(["googleapis.com."]);
         let Some(section) = section else {
-            entry.set("addresses", Said::set([""; 0]));
+            entry.set("addresses", ComparedValue::set([""; 0]));
             entry.set("domains", default);
-            entry.set("except", Said::set([""; 0]));
+            entry.set("except", ComparedValue::set([""; 0]));
             return self.add("google_apis".to_owned(), entry);
         };
         let GoogleApis {
@@ -160,21 +163,21 @@ impl Contents {
             ipv6,
             except,
         } = section;
-        entry.say("vip", vip);
+        entry.note("vip", vip);
         let addresses = addresses.values().map(|address| address.0);
-        entry.set("addresses", Said::set(addresses));
+        entry.set("addresses", ComparedValue::set(addresses));
         entry.set(
             "domains",
             match domains.value() {
                 None => default,
-                Some(Domains::Documented) => Said::one(&"documented"),
-                Some(Domains::List(list)) => Said::set(list.iter().map(|at| &at.value)),
+                Some(Domains::Documented) => ComparedValue::one(&"documented"),
+                Some(Domains::List(list)) => ComparedValue::set(list.iter().map(|at| &at.value)),
             },
         );
-        entry.say("ipv6", ipv6);
+        entry.note("ipv6", ipv6);
         let except = except.iter().flat_map(|except| &except.value.0);
         let except = except.map(|(name, vip)| format!("{} {}", name.value, word(vip.value)));
-        entry.set("except", Said::set(except));
+        entry.set("except", ComparedValue::set(except));
         self.add("google_apis".to_owned(), entry);
     }
 
@@ -188,13 +191,13 @@ impl Contents {
         let Some(origin) = origin.value() else { return };
         let name = format!("zone {}", shown(origin.as_ref()));
         let mut entry = Entry::default();
-        entry.say("file", file);
+        entry.note("file", file);
         let data = match rules.get(&*name).map(|rule| &rule.action) {
             Some(Action::Zone(id)) => zones.get(id.0 as usize),
             _ => None,
         };
         match (&**records, data) {
-            (Some(_), _) => entry.say("records", records),
+            (Some(_), _) => entry.note("records", records),
             // A zone lists its records in the order of its file, which does not matter.
             (None, Some(data)) => entry.set("records", all(data.rrsets())),
             (None, None) => {}
@@ -223,21 +226,21 @@ impl Contents {
             return;
         };
         let mut entry = Entry::default();
-        entry.say("domains", domains);
-        entry.say("domains_file", domains_file);
+        entry.note("domains", domains);
+        entry.note("domains_file", domains_file);
         if let Some(rule) = rules.get(&**name).filter(|_| domains_file.is_some()) {
             entry.set("names", all(&rule.patterns));
         }
-        entry.say("records", records);
-        entry.say("deny", deny);
-        entry.say("forward", forward);
-        entry.say("addresses", addresses);
-        entry.say("cname", cname);
+        entry.note("records", records);
+        entry.note("deny", deny);
+        entry.note("forward", forward);
+        entry.note("addresses", addresses);
+        entry.note("cname", cname);
         entry.budget(BUDGET_OF_RULE, budget);
-        entry.say("groups", groups);
-        entry.say("types", types);
-        entry.say("until", until);
-        entry.say("reason", reason);
+        entry.note("groups", groups);
+        entry.note("types", types);
+        entry.note("until", until);
+        entry.note("reason", reason);
         self.add(format!("rule {name}"), entry);
     }
 
@@ -252,12 +255,12 @@ impl Contents {
         let mut entry = Entry::default();
         // In the order in which dnsgate asks them.
         let servers: Vec<String> = servers.values().map(ToString::to_string).collect();
-        entry.set("servers", Said::one(&servers.join(" ")));
-        entry.say("strategy", strategy);
-        entry.say("ca_file", ca_file);
+        entry.set("servers", ComparedValue::one(&servers.join(" ")));
+        entry.note("strategy", strategy);
+        entry.note("ca_file", ca_file);
         let upstream = built.iter().find(|upstream| upstream.name == *name);
         if let Some(certificates) = upstream.and_then(|upstream| upstream.ca.as_deref()) {
-            entry.set("certificates", Said::Many(1, hash(certificates)));
+            entry.set("certificates", ComparedValue::Many(1, hash(certificates)));
         }
         self.add(format!("upstream {name}"), entry);
     }
@@ -277,7 +280,7 @@ impl Contents {
             ("doh_canaries", doh_canaries),
             ("search", search),
         ] {
-            entry.say(key, &switch.into_value().unwrap_or(true));
+            entry.note(key, &switch.into_value().unwrap_or(true));
         }
         self.add("built_in".to_owned(), entry);
     }
@@ -291,25 +294,25 @@ impl Contents {
             bridge_denials,
         } = settings;
         let mut entry = Entry::default();
-        let none = Said::one(&0);
-        let some = |size| Said::one(&Bytes(size).shown());
+        let none = ComparedValue::one(&0);
+        let some = |size| ComparedValue::one(&Bytes(size).shown());
         entry.set("size", if size == 0 { none } else { some(size) });
         for (key, span) in [
             ("min_ttl", min_ttl),
             ("max_ttl", max_ttl),
             ("serve_stale", serve_stale),
         ] {
-            entry.set(key, Said::one(&Seconds(span).shown()));
+            entry.set(key, ComparedValue::one(&Seconds(span).shown()));
         }
         let on = if bridge_denials { "denial" } else { "failure" };
-        entry.set("serve_stale_on", Said::one(&on));
+        entry.set("serve_stale_on", ComparedValue::one(&on));
         self.add("cache".to_owned(), entry);
     }
 
     fn limits(&mut self, limits: &Limits) {
         let mut entry = Entry::default();
         for (key, value) in limits.shown() {
-            entry.say(key, &value);
+            entry.note(key, &value);
         }
         self.add("limits".to_owned(), entry);
     }
@@ -322,10 +325,10 @@ impl Contents {
             output,
         } = section;
         let mut entry = Entry::default();
-        entry.say("queries", queries);
-        entry.say("sample", sample);
-        entry.say("format", format);
-        entry.say("output", output);
+        entry.note("queries", queries);
+        entry.note("sample", sample);
+        entry.note("format", format);
+        entry.note("output", output);
         self.add("log".to_owned(), entry);
     }
 
@@ -351,18 +354,18 @@ impl Contents {
             within,
         } = expect;
         let mut entry = Entry::default();
-        entry.set("ask", Said::one(&format!("{name} {rtype}")));
-        entry.set("from", Said::one(source));
-        entry.set("over", Said::one(&transport.as_str()));
-        entry.say("at", at);
-        entry.say("expect.verdict", &verdict.map(str::to_owned));
-        entry.say("expect.reason", &reason.map(str::to_owned));
-        entry.say("expect.rule", rule);
-        entry.say("expect.upstream", upstream);
-        entry.say("expect.rcode", &rcode.map(|code| code.as_str().to_owned()));
+        entry.set("ask", ComparedValue::one(&format!("{name} {rtype}")));
+        entry.set("from", ComparedValue::one(source));
+        entry.set("over", ComparedValue::one(&transport.as_str()));
+        entry.note("at", at);
+        entry.note("expect.verdict", &verdict.map(str::to_owned));
+        entry.note("expect.reason", &reason.map(str::to_owned));
+        entry.note("expect.rule", rule);
+        entry.note("expect.upstream", upstream);
+        entry.note("expect.rcode", &rcode.map(|code| code.as_str().to_owned()));
         let contains = contains.iter().map(|wanted| &wanted.text);
-        entry.set("expect.contains", Said::set(contains));
-        entry.set("expect.within", Said::set(within));
+        entry.set("expect.contains", ComparedValue::set(contains));
+        entry.set("expect.within", ComparedValue::set(within));
         self.add(format!("test {number}"), entry);
     }
 }
@@ -385,7 +388,7 @@ impl Entry {
         let keys = match given.value() {
             Some(BudgetEntry::Keys(keys)) => keys,
             Some(BudgetEntry::Off) => {
-                self.set(called[0], Said::one(&"off"));
+                self.set(called[0], ComparedValue::one(&"off"));
                 &none
             }
             None => &none,
@@ -398,26 +401,28 @@ impl Entry {
             over,
         } = keys;
         let [_, of_names, of_bytes, of_window, of_per, of_over] = called;
-        self.say(of_names, names);
-        self.say(of_bytes, &bytes.map(|at| at.value.shown()));
-        self.say(of_window, &window.map(|at| at.value.shown()));
-        self.say(of_per, per);
-        self.say(of_over, over);
+        self.note(of_names, names);
+        self.note(of_bytes, &bytes.map(|at| at.value.shown()));
+        self.note(of_window, &window.map(|at| at.value.shown()));
+        self.note(of_per, per);
+        self.note(of_over, over);
     }
 }
 
-fn said_mode(mode: Option<&Mode>) -> Said {
+fn said_mode(mode: Option<&Mode>) -> ComparedValue {
     match mode {
-        None | Some(Mode::Enforce) => Said::one(&"enforce"),
-        Some(Mode::Observe(upstream)) => Said::one(&format!("observe {}", upstream.value.0)),
+        None | Some(Mode::Enforce) => ComparedValue::one(&"enforce"),
+        Some(Mode::Observe(upstream)) => {
+            ComparedValue::one(&format!("observe {}", upstream.value.0))
+        }
     }
 }
 
 /// A collection whose order does not matter: its size, and the sum of the hashes.
-fn all<T: std::hash::Hash>(things: impl IntoIterator<Item = T>) -> Said {
+fn all<T: std::hash::Hash>(things: impl IntoIterator<Item = T>) -> ComparedValue {
     let hashes = things.into_iter().map(|thing| hash(&thing));
     let (number, sum) = hashes.fold((0usize, 0u64), |(number, sum), hash| {
         (number + 1, sum.wrapping_add(hash))
     });
-    Said::Many(number, sum)
+    ComparedValue::Many(number, sum)
 }

@@ -12,8 +12,8 @@ const MAX_LISTED: usize = 4;
 
 /// The error for a text that its key does not accept.
 pub(crate) fn bad_value(key: &str, text: &str, error: &impl Display) -> Message {
-    let told = format!("{key} {:?}: {error}", quoted(text));
-    Message::of("the key does not accept this value", told)
+    let text = format!("{key} {:?}: {error}", quoted(text));
+    Message::of("the key does not accept this value", text)
 }
 
 pub(super) fn shape(value: &Value) -> &'static str {

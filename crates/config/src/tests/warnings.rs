@@ -23,6 +23,14 @@ fn warnings(text: &str) -> Vec<String> {
 fn each_warning_is_told_with_its_place() {
     for (text, want) in [
         (
+            "zones: [{origin: rpz.example, records: [\"bad.test CNAME .\"]}]",
+            "1:18 the zone rpz.example. looks like a response policy zone (RPZ); as a plain zone it denies nothing (turn the policy into rules: dnsgate import rpz FILE)",
+        ),
+        (
+            "zones: [{origin: rpz.example, records: [\"bad.test CNAME rpz-passthru.\"]}]",
+            "1:18 the zone rpz.example. looks like a response policy zone (RPZ); as a plain zone it denies nothing (turn the policy into rules: dnsgate import rpz FILE)",
+        ),
+        (
             "rules: [{name: r, domains: [.github.io], records: [A 10.0.0.1]}]",
             "1:29 anybody can have a name under github.io, and `.github.io` covers all of them (name the domains that are meant)",
         ),

@@ -1,7 +1,11 @@
 //! Encodes a question to an upstream, and checks whether a message is the reply to it.
 //!
 //! The encoding contains only the question: no letter case, option, padding or flag of a client
-//! reaches an upstream. Equal questions of two clients give equal bytes, except for the ID.
+//! reaches an upstream. Equal questions of two clients give equal bytes, except for the ID and, over
+//! UDP, the letter case, which are both random ([`letter_case`]).
+
+pub mod letter_case;
+pub mod stream_options;
 
 use super::{
     RecordType,
@@ -157,8 +161,24 @@ fn question(body: &[u8]) -> Option<&[u8]> {
     body.get(..len + 4)
 }
 
+/// Where a name without compression that begins at `at` ends, in a message that we encoded.
+fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let len = *message.get(at)?;
+        at += 1 + usize::from(len);
+        if len == 0 {
+            return Some(at);
+        }
+    }
+}
+
 /// Whether two messages, without their headers, begin with the same name, type and class.
 fn same_question(one: &[u8], other: &[u8]) -> bool {
+    // Most servers repeat the question byte for byte.
+    let asked = end_of_name(other, 0).and_then(|end| other.get(..end + 4));
+    if asked.is_some_and(|asked| one.starts_with(asked)) {
+        return true;
+    }
     let question = |body: &[u8]| {
         let (name, len) = NameBuf::read(body).ok()?;
         Some((name, *body.get(len..)?.first_chunk::<4>()?))

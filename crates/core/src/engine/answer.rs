@@ -52,7 +52,7 @@ pub(super) fn write(
     loop {
         let ours = !matches!(verdict, Verdict::Forward(_));
         let next = match verdict {
-            Verdict::Zone { zone, rule } => match run.zone(zone) {
+            Verdict::Zone { zone, rule, .. } => match run.zone(zone) {
                 Some(zone) if run.is_parents(rule, zone, owner.name()) => {
                     no_data(run, owner, writer)?
                 }
@@ -110,6 +110,7 @@ pub(super) fn write(
         first = false;
         owner = writer.target(name);
         verdict = run.decide(owner.name(), run.qtype());
+        chain.used.note(verdict.used());
     }
 }
 

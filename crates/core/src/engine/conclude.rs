@@ -15,7 +15,7 @@ use crate::{
 use super::{
     answer,
     incomplete::{Incomplete, Rejection},
-    outcome::{Outcome, Reason},
+    outcome::{Outcome, Reason, UsedEntries},
     query_run::{CnameChain, FollowUp, Forward, QueryRun, Step},
     snapshot::Snapshot,
 };
@@ -36,9 +36,14 @@ impl<'t> QueryRun<'t> {
         writer: &mut ReplyWriter<'_>,
         mut outcome: Outcome,
     ) -> Step {
-        if let Verdict::Answer { records, rule } = verdict
+        if let Verdict::Answer {
+            records,
+            rule,
+            entry,
+        } = verdict
             && let Some(set) = records.iter().find(|set| set.rtype() == self.qtype())
         {
+            outcome.used.question = entry.map(|entry| (rule, entry));
             return self.answer_at_once(rule, set, writer, outcome);
         }
         let mut chain = CnameChain::default();
@@ -55,8 +60,13 @@ impl<'t> QueryRun<'t> {
             Verdict::Deny(_) => (Some(Reason::NoRule), None),
         };
         outcome.rule = rule;
+        let question = verdict.used();
         let written = answer::write(self, verdict, writer, &mut chain);
         outcome.upstream = chain.upstream;
+        outcome.used = UsedEntries {
+            question,
+            ..chain.used
+        };
         outcome.reason = reason.unwrap_or(chain.reason());
         if reason.is_none() {
             outcome.rule = chain.observed.or(rule);
@@ -171,6 +181,7 @@ pub(super) fn deny(
     mut outcome: Outcome,
 ) -> Step {
     outcome.rule = denial.rule;
+    outcome.used.question = denial.rule.zip(denial.entry);
     let code = match denial.why {
         DenialReason::UnknownClient => Ede::Prohibited,
         _ => Ede::Blocked,

@@ -271,13 +271,16 @@ fn lead<'t, 'n>(
     chain: &mut CnameChain,
 ) -> Result<AliasTarget<'t, 'n>, Rejection> {
     let policy = run.context.snapshot.policy();
-    match run.decide(target, run.qtype()) {
+    let verdict = run.decide(target, run.qtype());
+    chain.used.note(verdict.used());
+    match verdict {
         Verdict::Zone { .. } | Verdict::Answer { .. } => Ok(AliasTarget::Elsewhere),
         // The denial is only observed.
         Verdict::Forward(next) if next.is_observed() => {
             if chain.observed.is_none() {
                 chain.observed = filter.binding(policy, next.rule());
             }
+            chain.used.outside = true;
             Ok(AliasTarget::Nowhere)
         }
         Verdict::Forward(next) if next.forwarding().upstream != upstream => {
@@ -285,6 +288,7 @@ fn lead<'t, 'n>(
         }
         Verdict::Forward(next) => Ok(AliasTarget::On(next)),
         Verdict::Deny(denial) => {
+            chain.used.outside = true;
             filter.check_target(owner, target, policy, &denial)?;
             Ok(AliasTarget::Nowhere)
         }

@@ -5,7 +5,7 @@
 
 use crate::{
     dns::{Rcode, RecordType},
-    policy::{GroupId, RuleId, UpstreamId},
+    policy::{EntryId, GroupId, RuleId, UpstreamId},
 };
 
 use super::incomplete::FilterCheck;
@@ -30,6 +30,41 @@ pub struct Outcome {
     pub check: Option<FilterCheck>,
     /// Whether the response is truncated, so that the client retries over TCP.
     pub truncated: bool,
+    /// The length of the question's name in bytes of wire form; 0 without a well-formed question.
+    pub name_len: u8,
+    /// The entries of the policy that the query used.
+    pub used: UsedEntries,
+}
+
+/// The maximum number of aliases' entries in an outcome. Chains across more rules are very rare; the
+/// last ones are not noted.
+pub const MAX_NOTED: usize = 4;
+
+/// The entries of the policy that a query used. An entry that only would have applied, to another
+/// group or type or before it expired, is not used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsedEntries {
+    /// The entry that decided the question, with its rule.
+    pub question: Option<(RuleId, EntryId)>,
+    /// The entries that decided the targets of the answer's aliases, each once, with their rules.
+    pub aliases: [Option<(RuleId, EntryId)>; MAX_NOTED],
+    /// Whether an alias in an upstream's response led to a name that the client may not query.
+    pub outside: bool,
+}
+
+impl UsedEntries {
+    /// Notes the entry of an alias's target.
+    pub(super) fn note(&mut self, used: Option<(RuleId, EntryId)>) {
+        for place in &mut self.aliases {
+            if *place == used {
+                return;
+            }
+            if place.is_none() {
+                *place = used;
+                return;
+            }
+        }
+    }
 }
 
 impl Outcome {
@@ -45,6 +80,12 @@ impl Outcome {
             upstream: None,
             check: None,
             truncated: false,
+            name_len: 0,
+            used: UsedEntries {
+                question: None,
+                aliases: [None; MAX_NOTED],
+                outside: false,
+            },
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     incomplete::Incomplete,
-    outcome::{Outcome, Reason},
+    outcome::{Outcome, Reason, UsedEntries},
     snapshot::Snapshot,
 };
 
@@ -103,7 +103,7 @@ impl<'t> QueryRun<'t> {
     fn decide_ds<'q>(self, name: NameRef<'q>) -> Verdict<'t, 'q> {
         let policy = self.context.snapshot.policy();
         let verdict = policy.decide(self.group, name, RecordType::DS, self.context.now);
-        let Verdict::Zone { zone, rule } = verdict else {
+        let Verdict::Zone { zone, rule, .. } = verdict else {
             return verdict;
         };
         let zone = self
@@ -279,6 +279,8 @@ pub(super) struct CnameChain {
     pub(super) refresh: Option<Permit>,
     /// The rule that would deny an alias if the policy were not in observe mode.
     pub(super) observed: Option<RuleId>,
+    /// The entries of its aliases' targets.
+    pub(super) used: UsedEntries,
 }
 
 impl CnameChain {

@@ -128,6 +128,16 @@ fn a_fault_of_ours_is_servfail() {
 }
 
 #[test]
+fn a_shed_query_gets_an_extended_error() {
+    let packet =
+        b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    let mut out = [0; 512];
+    let len = fail(packet, Transport::Udp, Reason::Shed, &mut out).len();
+    let text = b"\0\x16too many questions wait for an answer";
+    assert!(out[..len].ends_with(text), "{:?}", &out[..len]);
+}
+
+#[test]
 fn a_buffer_without_room_gets_no_reply() {
     let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
     let client = Client {
@@ -244,4 +254,41 @@ proptest! {
             prop_assert!(len <= reply_limit(&query, transport));
         }
     }
+}
+
+#[test]
+fn the_outcome_names_the_entries_that_were_used() {
+    let packet = |name: &str| {
+        let name: Name = name.parse().expect(name);
+        let wire = name.as_ref().wire();
+        let packet = [b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0", wire, b"\0\x01\0\x01"].concat();
+        (packet, wire.len())
+    };
+    for (asked, question, aliases) in [
+        ("a.corp.example", Some(".corp.example"), 0),
+        ("x.corp.example", Some(".corp.example"), 1),
+        ("x.no.example", Some("*.no.example"), 0),
+        ("other.example", None, 0),
+    ] {
+        let (packet, len) = packet(asked);
+        let (step, _) = go(&packet, Transport::Udp);
+        let outcome = step.outcome();
+        assert_eq!(usize::from(outcome.name_len), len);
+        let policy = SNAPSHOT.policy();
+        let used = outcome.used.question;
+        let entry = policy
+            .entries(|id| used.is_some_and(|(_, own)| own == id))
+            .next();
+        let pattern = entry.map(|(_, _, pattern)| pattern.to_string());
+        assert_eq!(pattern.as_deref(), question, "{asked}");
+        assert_eq!(outcome.used.aliases.iter().flatten().count(), aliases);
+        assert!(!outcome.used.outside);
+    }
+    let mut used = UsedEntries::default();
+    let ids: Vec<_> = SNAPSHOT.policy().entries(|_| true).collect();
+    for (id, rule, _) in ids.iter().cycle().take(9) {
+        used.note(Some((*rule, *id)));
+    }
+    used.note(None);
+    assert_eq!(used.aliases.iter().flatten().count(), ids.len());
 }

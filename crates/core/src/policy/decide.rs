@@ -19,8 +19,8 @@ const NO_RULE: &str = "no rule allows this name";
 /// The result of one walk over the rules for a name.
 #[derive(Clone, Copy, Default)]
 struct RuleMatch<'p> {
-    /// The rule that decides.
-    winner: Option<(RuleId, &'p Rule)>,
+    /// The rule that decides, and its entry.
+    winner: Option<(PatternEntry, &'p Rule)>,
     /// If no rule decides: the rule that would allow the question, and why it does not apply. A
     /// rule for the group takes precedence over one for other groups, and an expired rule over one
     /// for other types.
@@ -57,14 +57,12 @@ impl Policy {
             && let Some(rule) = self.rule(entry.rule)
             && asked.obstacle(rule).is_none()
         {
-            let winner = (entry.rule, rule);
-            return self
-                .allowed(name, qtype, entry.rule, rule)
-                .unwrap_or_else(|| {
-                    let mut found = self.unmentioned(position);
-                    found.winner = Some(winner);
-                    self.denied(name, asked, position, &found)
-                });
+            let winner = (entry, rule);
+            return self.allowed(name, qtype, entry, rule).unwrap_or_else(|| {
+                let mut found = self.unmentioned(position);
+                found.winner = Some(winner);
+                self.denied(name, asked, position, &found)
+            });
         }
         self.contested(name, asked, position)
     }
@@ -79,7 +77,8 @@ impl Policy {
     ) -> Verdict<'_, 'q> {
         let found = self.found(asked, position);
         let allowed = found.winner;
-        let allowed = allowed.and_then(|(id, rule)| self.allowed(name, asked.qtype, id, rule));
+        let allowed =
+            allowed.and_then(|(entry, rule)| self.allowed(name, asked.qtype, entry, rule));
         allowed.unwrap_or_else(|| self.denied(name, asked, position, &found))
     }
 
@@ -96,9 +95,10 @@ impl Policy {
         let built_in = winner.is_some_and(|(_, rule)| rule.origin == RuleOrigin::BuiltIn);
         match &self.observe {
             Some(forwarding) if !built_in => {
-                let id = winner.map(|(id, _)| id);
+                let by = winner.map(|(entry, _)| (entry.rule, entry.id));
+                let by = by.map_or((None, None), |(rule, entry)| (Some(rule), entry));
                 let ranges = self.rule_ranges.observed();
-                Verdict::Forward(Grant::new(name, asked.qtype, forwarding, ranges, id, true))
+                Verdict::Forward(Grant::new(name, asked.qtype, forwarding, ranges, by, true))
             }
             _ => Verdict::Deny(self.denial(asked, position, found)),
         }
@@ -110,15 +110,25 @@ impl Policy {
         &'p self,
         name: NameRef<'q>,
         qtype: RecordType,
-        id: RuleId,
+        by: PatternEntry,
         rule: &'p Rule,
     ) -> Option<Verdict<'p, 'q>> {
+        let (id, entry) = (by.rule, by.id);
         Some(match &rule.action {
-            &Action::Zone(zone) => Verdict::Zone { zone, rule: id },
-            Action::Answer(records) => Verdict::Answer { records, rule: id },
+            &Action::Zone(zone) => Verdict::Zone {
+                zone,
+                rule: id,
+                entry,
+            },
+            Action::Answer(records) => Verdict::Answer {
+                records,
+                rule: id,
+                entry,
+            },
             Action::Forward(forwarding) => {
                 let ranges = self.rule_ranges.of_rule(id);
-                Verdict::Forward(Grant::new(name, qtype, forwarding, ranges, Some(id), false))
+                let by = (Some(id), entry);
+                Verdict::Forward(Grant::new(name, qtype, forwarding, ranges, by, false))
             }
             Action::Deny => return None,
         })
@@ -164,7 +174,7 @@ impl Policy {
                 break;
             };
             let Some(obstacle) = asked.obstacle(rule) else {
-                found.winner = Some((entry.rule, rule));
+                found.winner = Some((entry, rule));
                 break;
             };
             let is_nearer =
@@ -197,9 +207,9 @@ impl Policy {
     fn denial(&self, asked: AskedBy, position: NamePosition, found: &RuleMatch<'_>) -> Denial<'_> {
         let (why, rule) = match *found {
             RuleMatch {
-                winner: Some((id, _)),
+                winner: Some((entry, _)),
                 ..
-            } => (DenialReason::Rule, Some(id)),
+            } => (DenialReason::Rule, Some(entry.rule)),
             RuleMatch {
                 missed: Some((id, obstacle)),
                 ..
@@ -229,6 +239,7 @@ impl Policy {
         Denial {
             with,
             rule,
+            entry: found.winner.and_then(|(entry, _)| entry.id),
             why,
             text: texts.map_or(NO_RULE, |texts| texts.of_denial(why)),
         }

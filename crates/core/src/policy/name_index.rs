@@ -16,7 +16,7 @@
 //! entry takes four bytes and is stored in its node if it is the only one there ([`NodeData`]),
 //! and only the tree stores the names.
 
-use super::{Pattern, Rule, RuleId, RuleOrigin, verdict::Disposition};
+use super::{EntryId, Pattern, Rule, RuleId, RuleOrigin, verdict::Disposition};
 use crate::dns::{Name, NameBuf, NameRef, PackedId, PackedTree, Prefetch};
 
 /// The maximum number of rules in a policy: the rule number must fit into the data of a node.
@@ -163,21 +163,24 @@ impl NameIndex {
             above,
             labels: position.labels,
             asked: position.asked,
-            here: self.at(NodeData::of(data)),
+            here: self.at(position.node, NodeData::of(data)),
         }
     }
 
     /// The first entry of [`Self::entries`].
     #[inline]
     pub(super) fn first(&self, position: NamePosition) -> Option<PatternEntry> {
-        let (mut above, mut data) = self.tree.above(position.node);
+        let mut node = position.node;
         let mut labels = position.labels;
         loop {
-            let entry = match NodeData::of(data).place() {
-                Some(EntryPlace::Here(only)) => only,
-                Some(EntryPlace::From(first)) => *self.shared.get(first as usize)?,
+            let (above, data) = self.tree.above(node);
+            let (entry, place) = match NodeData::of(data).place() {
+                Some(EntryPlace::Here(only)) => (only, node.place()),
+                Some(EntryPlace::From(first)) => {
+                    (*self.shared.get(first as usize)?, self.shared_place(first))
+                }
                 None => {
-                    (above, data) = self.tree.above(above?);
+                    node = above?;
                     labels = labels.saturating_sub(1);
                     continue;
                 }
@@ -185,6 +188,7 @@ impl NameIndex {
             return Some(PatternEntry {
                 rule: entry.rule(),
                 kind: entry.kind(),
+                id: entry.id(place),
                 labels,
                 on_name: labels == position.asked,
             });
@@ -195,16 +199,56 @@ impl NameIndex {
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
         let nodes = self.tree.iter();
         let nodes = nodes.filter(|&(_, data)| NodeData::of(data).place().is_some());
-        nodes.map(|(node, _)| {
-            let mut name = NameBuf::new();
-            let mut at = node;
-            while let Some(above) = self.tree.parent(at) {
-                // Every name in the tree came from a valid name, so it fits.
-                let _ = name.push_label(self.tree.label(at));
-                at = above;
-            }
-            name.as_ref().to_name()
+        nodes.map(|(node, _)| self.name(node))
+    }
+
+    fn name(&self, node: PackedId) -> Name {
+        let mut name = NameBuf::new();
+        let mut at = node;
+        while let Some(above) = self.tree.parent(at) {
+            // Every name in the tree came from a valid name, so it fits.
+            let _ = name.push_label(self.tree.label(at));
+            at = above;
+        }
+        name.as_ref().to_name()
+    }
+
+    /// The place of a shared entry: behind the places of all nodes.
+    #[inline]
+    fn shared_place(&self, index: u32) -> u32 {
+        self.tree.places().saturating_add(index)
+    }
+
+    /// One more than the highest place of an entry.
+    pub(super) fn places(&self) -> usize {
+        self.tree.places() as usize + self.shared.len()
+    }
+
+    /// The entries that `wanted` selects, with rule and pattern, in no particular order. Names are
+    /// put together only for these.
+    pub(super) fn select<'t>(
+        &'t self,
+        wanted: impl Fn(EntryId) -> bool + Copy + 't,
+    ) -> impl Iterator<Item = (EntryId, RuleId, Pattern)> + 't {
+        self.tree.iter().flat_map(move |(node, data)| {
+            let here = self.at(node, NodeData::of(data));
+            here.filter_map(move |(entry, id)| {
+                let id = id.filter(|&id| wanted(id))?;
+                let name = self.name(node);
+                Some((id, entry.rule(), entry.kind().pattern(name.as_ref())))
+            })
         })
+    }
+
+    /// The entry of a rule for exactly this name.
+    pub(super) fn entry_of(&self, rule: RuleId, name: NameRef<'_>) -> Option<EntryId> {
+        let position = self.lookup(name);
+        if position.labels != position.asked {
+            return None;
+        }
+        let data = NodeData::of(self.tree.data(position.node));
+        let mut own = self.at(position.node, data);
+        own.find_map(|(entry, id)| id.filter(|_| entry.rule() == rule))
     }
 
     /// Whether a name below this one is allowed for any group, at any time.
@@ -228,17 +272,19 @@ impl NameIndex {
     pub(super) fn by_name(
         &self,
     ) -> impl Iterator<Item = impl Iterator<Item = (RuleId, PatternKind)>> {
-        self.tree
-            .iter()
-            .map(|(_, data)| self.at(NodeData::of(data)).map(|it| (it.rule(), it.kind())))
+        self.tree.iter().map(|(node, data)| {
+            self.at(node, NodeData::of(data))
+                .map(|(it, _)| (it.rule(), it.kind()))
+        })
     }
 
-    fn at(&self, data: NodeData) -> Here<'_> {
+    fn at(&self, node: PackedId, data: NodeData) -> Here<'_> {
         match data.place() {
             None => Here::default(),
             Some(EntryPlace::Here(only)) => Here {
                 next: Some(only),
                 rest: &[],
+                place: node.place(),
             },
             Some(EntryPlace::From(first)) => {
                 let rest = self.shared.get(first as usize..).unwrap_or_default();
@@ -246,6 +292,7 @@ impl NameIndex {
                     Some((&next, rest)) => Here {
                         next: Some(next),
                         rest,
+                        place: self.shared_place(first),
                     },
                     None => Here::default(),
                 }
@@ -260,20 +307,24 @@ struct Here<'t> {
     next: Option<PackedEntry>,
     /// The entries of other names follow the last one of this name.
     rest: &'t [PackedEntry],
+    /// The place of the next entry.
+    place: u32,
 }
 
 impl Iterator for Here<'_> {
-    type Item = PackedEntry;
+    type Item = (PackedEntry, Option<EntryId>);
 
-    fn next(&mut self) -> Option<PackedEntry> {
+    fn next(&mut self) -> Option<Self::Item> {
         let entry = self.next?;
+        let id = entry.id(self.place);
+        self.place = self.place.saturating_add(1);
         self.next = None;
         if !entry.is_last()
             && let Some((&next, rest)) = self.rest.split_first()
         {
             (self.next, self.rest) = (Some(next), rest);
         }
-        Some(entry)
+        Some((entry, id))
     }
 }
 
@@ -282,6 +333,8 @@ impl Iterator for Here<'_> {
 pub(super) struct PatternEntry {
     pub(super) rule: RuleId,
     pub(super) kind: PatternKind,
+    /// Its number.
+    pub(super) id: Option<EntryId>,
     /// The label count of its name.
     pub(super) labels: usize,
     /// Whether its name is the queried name.
@@ -320,18 +373,20 @@ impl Iterator for EntriesOfName<'_> {
 
     fn next(&mut self) -> Option<PatternEntry> {
         loop {
-            if let Some(entry) = self.here.next() {
+            if let Some((entry, id)) = self.here.next() {
                 return Some(PatternEntry {
                     rule: entry.rule(),
                     kind: entry.kind(),
+                    id,
                     labels: self.labels,
                     on_name: self.labels == self.asked,
                 });
             }
-            let (above, data) = self.names.tree.above(self.above?);
+            let node = self.above?;
+            let (above, data) = self.names.tree.above(node);
             self.above = above;
             self.labels = self.labels.saturating_sub(1);
-            self.here = self.names.at(NodeData::of(data));
+            self.here = self.names.at(node, NodeData::of(data));
         }
     }
 }
@@ -428,6 +483,12 @@ impl PackedEntry {
     /// The rule of the entry.
     pub(super) const fn rule(self) -> RuleId {
         RuleId((self.0 & REST) >> KIND_BITS)
+    }
+
+    /// The number of the entry at its place.
+    #[inline]
+    pub(super) const fn id(self, place: u32) -> Option<EntryId> {
+        EntryId::new(place, self.0 & 0b11 != 0)
     }
 
     /// The part of the subtree that the entry matches.

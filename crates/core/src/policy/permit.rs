@@ -10,7 +10,7 @@
 //! client input. So by construction only probes and the questions that the policy lets through reach
 //! an upstream.
 
-use super::{Forwarding, Ranges, RuleId, UpstreamId};
+use super::{EntryId, Forwarding, Ranges, RuleId, UpstreamId};
 use crate::dns::{Name, NameBuf, NameRef, RecordType};
 
 /// The suffix of probe names. Nobody can register a name under `example`, and unlike `test` or
@@ -37,6 +37,7 @@ pub struct Grant<'p, 'q> {
     forwarding: &'p Forwarding,
     ranges: &'p Ranges,
     rule: Option<RuleId>,
+    entry: Option<EntryId>,
     observed: bool,
 }
 
@@ -47,7 +48,7 @@ impl<'p, 'q> Grant<'p, 'q> {
         qtype: RecordType,
         forwarding: &'p Forwarding,
         ranges: &'p Ranges,
-        rule: Option<RuleId>,
+        (rule, entry): (Option<RuleId>, Option<EntryId>),
         observed: bool,
     ) -> Self {
         Self {
@@ -56,6 +57,7 @@ impl<'p, 'q> Grant<'p, 'q> {
             forwarding,
             ranges,
             rule,
+            entry,
             observed,
         }
     }
@@ -91,6 +93,12 @@ impl<'p, 'q> Grant<'p, 'q> {
         self.rule
     }
 
+    /// The entry that matches the name; for an observed question, the entry that would deny it.
+    #[must_use]
+    pub const fn entry(&self) -> Option<EntryId> {
+        self.entry
+    }
+
     /// Whether the policy would deny the question if it were enforced, not only observed.
     #[must_use]
     pub const fn is_observed(&self) -> bool {
@@ -109,6 +117,7 @@ impl<'p, 'q> Grant<'p, 'q> {
             forwarding: self.forwarding,
             ranges: self.ranges,
             rule: self.rule,
+            entry: self.entry,
             observed: self.observed,
         })
     }

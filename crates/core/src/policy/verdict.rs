@@ -5,6 +5,7 @@ use std::fmt;
 use crate::dns::Rrset;
 
 use super::{
+    entry::EntryId,
     permit::Grant,
     rule::{DenyWith, RuleId},
 };
@@ -22,6 +23,8 @@ pub enum Verdict<'p, 'q> {
         zone: ZoneId,
         /// The rule of the zone.
         rule: RuleId,
+        /// The entry that matches the name.
+        entry: Option<EntryId>,
     },
     /// The records of a rule answer the question. If none has the type, the answer is negative.
     Answer {
@@ -29,11 +32,31 @@ pub enum Verdict<'p, 'q> {
         records: &'p [Rrset],
         /// The rule.
         rule: RuleId,
+        /// The entry that matches the name.
+        entry: Option<EntryId>,
     },
     /// The question may be forwarded to an upstream.
     Forward(Grant<'p, 'q>),
     /// The question is denied.
     Deny(Denial<'p>),
+}
+
+impl Verdict<'_, '_> {
+    /// The rule and the entry that decided, if any: not a rule that only would have.
+    #[must_use]
+    pub const fn used(&self) -> Option<(RuleId, EntryId)> {
+        let (rule, entry) = match self {
+            Self::Zone { rule, entry, .. } | Self::Answer { rule, entry, .. } => {
+                (Some(*rule), *entry)
+            }
+            Self::Forward(grant) => (grant.rule(), grant.entry()),
+            Self::Deny(denial) => (denial.rule, denial.entry),
+        };
+        match (rule, entry) {
+            (Some(rule), Some(entry)) => Some((rule, entry)),
+            _ => None,
+        }
+    }
 }
 
 /// A denial, with all inputs for its response.
@@ -48,6 +71,8 @@ pub struct Denial<'p> {
     pub with: DenyWith,
     /// The rule that denies, or that allows the name for others; `None` if there is neither.
     pub rule: Option<RuleId>,
+    /// The entry that denies; `None` if the name is denied for want of a rule.
+    pub entry: Option<EntryId>,
     /// The reason.
     pub why: DenialReason,
     /// The reason as text for the client, in an extended DNS error.

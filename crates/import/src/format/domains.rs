@@ -27,6 +27,9 @@ use crate::{
     statement::{Effect, Resolver},
 };
 
+/// The most names on a line of a hosts file; resolvers read fewer.
+const MAX_NAMES: usize = 256;
+
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
@@ -182,7 +185,12 @@ fn line_of(text: &str) -> Result<Line, shape::BadShape> {
     if let Some(first) = words.next()
         && let Ok(address) = first.split('%').next().unwrap_or(first).parse::<IpAddr>()
     {
+        let words: Vec<&str> = words.take(MAX_NAMES + 1).collect();
+        if words.len() > MAX_NAMES {
+            return Err(bad("a line of a hosts file has at most 256 names"));
+        }
         let names = words
+            .into_iter()
             .map(|name| exactly(name).map(Pattern::Exact))
             .collect::<Result<Vec<_>, _>>()?;
         let names: Vec<Pattern> = names

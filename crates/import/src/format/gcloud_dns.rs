@@ -4,28 +4,34 @@
 //! A private zone answers for all names at and below its own; of two the longer one decides. Forwarding zones become upstreams.
 //! What other networks answer (peering) is not in these files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dnsgate_core::{
     dns::{Name, RecordType},
     policy::{DenyWith, Pattern},
-    zone::parse_record,
 };
 
 use crate::{
     ImportError, IncludeReader, Kept, Place, SourceFile,
     draft::{Draft, Said},
-    format::{servers, zone_lines},
-    report::short,
-    shape,
     statement::{Effect, Resolver, ZoneData, ZoneLine},
-    tree::{self, Tree},
+    tree,
 };
+
+mod exported;
+
+use exported::{is_structured, structured, zone_file};
 
 /// What all files together have.
 #[derive(Default)]
 struct Export {
     sets: Vec<RecordSet>,
+    /// The number of the file that is being read.
+    file: usize,
+    /// Names and their places whose records could not be read.
+    holes: Vec<(Name, Place)>,
+    /// The networks that see the first private zone.
+    networks: Option<BTreeSet<String>>,
     /// The zones by origin that `managed-zones` names.
     zones: BTreeMap<Name, (String, Place, ZoneKind)>,
 }
@@ -35,10 +41,13 @@ enum ZoneKind {
     Forward(Vec<String>),
     /// Another network or product answers; the string says which.
     Elsewhere(&'static str),
+    /// It was denied already.
+    Hidden,
 }
 
 /// The records of one name and type.
 struct RecordSet {
+    file: usize,
     place: Place,
     lines: Vec<ZoneLine>,
     /// Why not all of the set is there.
@@ -54,6 +63,7 @@ pub(crate) fn read(
     draft.keep_metadata = true;
     let mut export = Export::default();
     for source in sources {
+        export.file += 1;
         if is_structured(&source.text) {
             for document in tree::read(source)? {
                 structured(&document, &mut export, draft)?;
@@ -75,278 +85,30 @@ pub(crate) fn read(
     Ok(())
 }
 
-fn is_structured(text: &str) -> bool {
-    let first = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with('#'));
-    first.is_some_and(|line| {
-        line.starts_with(['{', '[', '-']) || line.ends_with(':') || line.contains(": ")
-    })
-}
-
-fn zone_file(
-    source: &SourceFile,
-    includes: &mut dyn IncludeReader,
-    export: &mut Export,
-    draft: &Draft<'_>,
-) -> Result<(), ImportError> {
-    // The export has absolute names. Where a file has relative ones, the operator says what they belong to.
-    let origin = draft.options.origin.clone();
-    let unnamed = Name::root();
-    let lines = zone_lines(source, origin.as_ref().unwrap_or(&unnamed), includes)?;
-    if origin.is_none()
-        && !lines
-            .iter()
-            .any(|line| line.rtype == RecordType::SOA && !line.owner.as_ref().is_root())
-    {
-        let place = Place::line(&source.name, 1);
-        let why = "the zone's name cannot be told: there is no SOA record with an absolute name; pass --origin NAME".to_owned();
-        return Err(ImportError::Content { place, why });
-    }
-    let mut sets: BTreeMap<(Name, RecordType), Vec<ZoneLine>> = BTreeMap::new();
-    for line in lines {
-        sets.entry((line.owner.clone(), line.rtype))
-            .or_default()
-            .push(line);
-    }
-    for ((owner, rtype), lines) in sets {
-        let Some(place) = lines.first().map(|line| line.place.clone()) else {
-            continue;
-        };
-        export.sets.push(RecordSet {
-            place,
-            lines,
-            narrowed: None,
-            what: format!("{owner} {rtype}"),
-        });
-    }
-    Ok(())
-}
-
-fn structured(
-    document: &Tree,
-    export: &mut Export,
-    draft: &mut Draft<'_>,
-) -> Result<(), ImportError> {
-    if document.get("additions").is_some() || document.get("deletions").is_some() {
-        let why = "this is a pending transaction (additions and deletions), not a zone; export the zone: gcloud dns record-sets export FILE --zone=ZONE".to_owned();
-        return Err(ImportError::Content {
-            place: document.place.clone(),
-            why,
-        });
-    }
-    for key in ["rrsets", "managedZones"] {
-        if document.get(key).is_some() {
-            document
-                .list_of(key)
-                .iter()
-                .for_each(|item| one(item, export, draft));
-            return Ok(());
-        }
-    }
-    match document.items() {
-        [] => one(document, export, draft),
-        items => items.iter().for_each(|item| one(item, export, draft)),
-    }
-    Ok(())
-}
-
-fn one(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
-    if item.text_of("dnsName").is_some() {
-        managed_zone(item, export, draft);
-    } else if item.text_of("name").is_some() && item.text_of("type").is_some() {
-        record_set(item, export, draft);
-    } else if item.is_map() {
-        draft.left_out(
-            &item.place,
-            "a document",
-            "it is neither a record set nor a managed zone",
-            "",
-        );
-    }
-}
-
-fn managed_zone(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
-    let dns_name = item.text_of("dnsName").unwrap_or_default();
-    let name = item.text_of("name").unwrap_or(dns_name).to_owned();
-    let what = format!("zone {name} ({dns_name})");
-    let origin = match shape::plain(dns_name) {
-        Ok(origin) => origin,
-        Err(error) => {
-            draft.left_out(
-                &item.place,
-                what,
-                &error.to_string(),
-                "correct the zone's dnsName",
-            );
-            draft.close(&item.place, shape::readable_end(dns_name), 0);
-            return;
-        }
-    };
-    let kind = if let Some(forwarding) = item.get("forwardingConfig") {
-        ZoneKind::Forward(targets(forwarding, draft))
-    } else if item.get("peeringConfig").is_some() {
-        ZoneKind::Elsewhere("another VPC network answers for a peering zone")
-    } else if item.get("serviceDirectoryConfig").is_some() {
-        ZoneKind::Elsewhere("Service Directory answers for this zone")
-    } else if item.get("reverseLookupConfig").is_some() {
-        ZoneKind::Elsewhere("Cloud DNS makes the answers of a managed reverse zone")
-    } else {
-        ZoneKind::Records
-    };
-    if let Some((_, first, _)) = export.zones.get(&origin) {
-        let why = format!(
-            "another zone has this name, at {first}; which of them a network sees cannot be told"
-        );
-        draft.left_out(
-            &item.place,
-            what,
-            &why,
-            "import the zones of one network at a time; its name is denied",
-        );
-        let said = Said::new(
-            name,
-            Pattern::Subtree(origin.clone()),
-            Effect::Deny(None),
-            0,
-        );
-        draft.state(&item.place, None, said);
-        return;
-    }
-    export
-        .zones
-        .insert(origin, (name, item.place.clone(), kind));
-}
-
-/// The servers of a forwarding zone.
-fn targets(forwarding: &Tree, draft: &mut Draft<'_>) -> Vec<String> {
-    let mut servers = Vec::new();
-    for target in forwarding.list_of("targetNameServers") {
-        let address = target
-            .text_of("ipv4Address")
-            .or_else(|| target.text_of("ipv6Address"));
-        match address.and_then(|address| servers::plain(address, None)) {
-            Some(server) => servers.push(server),
-            None => {
-                let why = "dnsgate asks servers by their addresses";
-                draft.left_out(
-                    &target.place,
-                    "a target of a forwarding zone",
-                    why,
-                    "name its address: --upstream ZONE=udp://ADDRESS",
-                );
-            }
-        }
-    }
-    servers
-}
-
-fn record_set(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
-    let (name, rtype) = (
-        item.text_of("name").unwrap_or_default(),
-        item.text_of("type").unwrap_or_default(),
-    );
-    let what = format!("{name} {rtype}");
-    let ttl = item.text_of("ttl").unwrap_or("300");
-    let policy = item.get("routingPolicy");
-    let (data, mut narrowed) = match policy {
-        None => (
-            item.list_of("rrdatas")
-                .iter()
-                .filter_map(Tree::text)
-                .map(str::to_owned)
-                .collect(),
-            None,
-        ),
-        Some(policy) => routed(policy),
-    };
-    let mut lines = Vec::new();
-    for data in data {
-        match parse_record(&format!("{name} {ttl} IN {rtype} {data}"), &Name::root()) {
-            Ok(record) => lines.push(ZoneLine {
-                place: item.place.clone(),
-                owner: record.owner,
-                ttl: record.ttl,
-                rtype: record.rtype,
-                rdata: record.rdata,
-            }),
-            Err(fault) => narrowed = Some((Kept::LeftOut, short(&fault.message))),
-        }
-    }
-    if lines.is_empty() {
-        let (_, why) = narrowed.unwrap_or((Kept::LeftOut, "it has no data".to_owned()));
-        draft.left_out(
-            &item.place,
-            what,
-            &why,
-            "correct the record, or leave it out at its source",
-        );
-        return;
-    }
-    export.sets.push(RecordSet {
-        place: item.place.clone(),
-        lines,
-        narrowed,
-        what,
-    });
-}
-
-/// The data of the first item of a routing policy, or of the primary targets.
-fn routed(policy: &Tree) -> (Vec<String>, Option<(Kept, String)>) {
-    let (kind, items) = if let Some(geo) = policy.get("geo") {
-        ("by location", geo.list_of("items").first())
-    } else if let Some(wrr) = policy.get("wrr") {
-        ("by weight", wrr.list_of("items").first())
-    } else if let Some(failover) = policy.get("primaryBackup") {
-        ("by failover", failover.get("primaryTargets"))
-    } else {
-        return (
-            Vec::new(),
-            Some((Kept::LeftOut, "its routing policy is not known".to_owned())),
-        );
-    };
-    let mut data = Vec::new();
-    if let Some(item) = items {
-        data.extend(
-            item.list_of("rrdatas")
-                .iter()
-                .filter_map(Tree::text)
-                .map(str::to_owned),
-        );
-        let checked = item.get("healthCheckedTargets").unwrap_or(item);
-        for balancer in checked.list_of("internalLoadBalancers") {
-            data.extend(balancer.text_of("ipAddress").map(str::to_owned));
-        }
-        data.extend(
-            checked
-                .list_of("externalEndpoints")
-                .iter()
-                .filter_map(Tree::text)
-                .map(str::to_owned),
-        );
-    }
-    let why = format!(
-        "the source chooses {kind}; only the first (or primary) data are served, and nothing checks their health"
-    );
-    (data, Some((Kept::Narrower, why)))
-}
-
-/// Puts the record sets into their zones.
+/// Puts the record sets into their zones. A set belongs to the longest zone of its own file, else of all files: a delegation and the
+/// top of the zone below it have the same name.
 fn state(export: Export, draft: &mut Draft<'_>) {
-    let Export { sets, zones } = export;
+    let Export {
+        sets,
+        mut holes,
+        zones,
+        ..
+    } = export;
     let mut data: BTreeMap<Name, ZoneData> = BTreeMap::new();
-    let apex = sets
-        .iter()
-        .filter_map(|set| set.lines.first())
-        .filter(|line| line.rtype == RecordType::SOA);
-    for line in apex {
-        if zones
-            .get(&line.owner)
-            .is_none_or(|(_, _, kind)| matches!(kind, ZoneKind::Records))
-        {
-            data.entry(line.owner.clone())
-                .or_insert_with(|| zone_of(&line.owner, &line.place));
+    let mut own: BTreeMap<usize, BTreeSet<Name>> = BTreeMap::new();
+    for set in &sets {
+        let apex = set
+            .lines
+            .first()
+            .filter(|line| line.rtype == RecordType::SOA);
+        let is_data = |line: &&ZoneLine| {
+            let told = zones.get(&line.owner);
+            told.is_none_or(|(_, _, kind)| matches!(kind, ZoneKind::Records))
+        };
+        if let Some(line) = apex.filter(is_data) {
+            own.entry(set.file).or_default().insert(line.owner.clone());
+            let zone = || zone_of(&line.owner, &line.place);
+            data.entry(line.owner.clone()).or_insert_with(zone);
         }
     }
     for (origin, (name, place, kind)) in &zones {
@@ -357,18 +119,34 @@ fn state(export: Export, draft: &mut Draft<'_>) {
             }
             ZoneKind::Forward(servers) => forward(origin, name, place, servers, draft),
             ZoneKind::Elsewhere(why) => elsewhere(origin, name, place, why, draft),
+            ZoneKind::Hidden => {}
         }
     }
-    for (at, set) in merged(sets, draft) {
-        let zone = enclosing(&at, &data, draft.options.origin.as_ref());
-        let Some(zone) = zone.and_then(|origin| data.get_mut(&origin)) else {
+    let all: BTreeSet<Name> = data.keys().cloned().collect();
+    let none = BTreeSet::new();
+    let zone_of_set = |set: &RecordSet| {
+        let owner = &set.lines.first()?.owner;
+        let own = own.get(&set.file).unwrap_or(&none);
+        enclosing(owner, own).or_else(|| enclosing(owner, &all))
+    };
+    let mut known: BTreeMap<(Name, Name, RecordType), Option<RecordSet>> = BTreeMap::new();
+    for set in sets {
+        let (Some(zone), Some(first)) = (zone_of_set(&set), set.lines.first()) else {
             let why = "no zone is known that has it";
-            draft.left_out(
-                &set.place,
-                set.what,
-                why,
-                "add the zone's SOA, or the output of managed-zones list --format=json",
-            );
+            let advice = "add the zone's SOA, or the output of managed-zones list --format=json";
+            draft.left_out(&set.place, set.what, why, advice);
+            continue;
+        };
+        let key = (zone, first.owner.clone(), first.rtype);
+        if let Some(before) = known.get_mut(&key) {
+            holes.push((key.1, set.place.clone()));
+            twice(before, set, draft);
+        } else {
+            known.insert(key, Some(set));
+        }
+    }
+    for ((zone, _, _), set) in known {
+        let (Some(set), Some(zone)) = (set, data.get_mut(&zone)) else {
             continue;
         };
         let item = draft.kept(&set.place, set.what);
@@ -377,17 +155,18 @@ fn state(export: Export, draft: &mut Draft<'_>) {
         }
         zone.records.extend(set.lines);
     }
+    for (name, place) in holes {
+        if let Some(zone) = enclosing(&name, &all).and_then(|zone| data.get_mut(&zone)) {
+            zone.holes.push((name, place));
+        }
+    }
     for (_, mut zone) in data {
         let what = format!("zone {}", zone.origin);
         zone.item = Some(draft.kept(&zone.place, what));
         if zone.records.is_empty() {
             let why = "its records are not in these files, so all its names do not exist";
-            draft.lower(
-                zone.item,
-                Kept::Narrower,
-                why,
-                "add the output of gcloud dns record-sets export",
-            );
+            let advice = "add the output of gcloud dns record-sets export";
+            draft.lower(zone.item, Kept::Narrower, why, advice);
         }
         draft.zone(zone, 0);
     }
@@ -398,60 +177,42 @@ fn zone_of(origin: &Name, place: &Place) -> ZoneData {
         origin: origin.clone(),
         place: place.clone(),
         records: Vec::new(),
+        holes: Vec::new(),
         item: None,
     }
 }
 
 /// The longest zone that has the name.
-fn enclosing(name: &Name, zones: &BTreeMap<Name, ZoneData>, told: Option<&Name>) -> Option<Name> {
+fn enclosing(name: &Name, zones: &BTreeSet<Name>) -> Option<Name> {
     let mut at = Some(name.as_ref());
     while let Some(own) = at {
-        let own_name = own.to_name();
-        if zones.contains_key(&own_name) {
-            return Some(own_name);
+        if let Some(zone) = zones.get(&own.to_name()) {
+            return Some(zone.clone());
         }
         at = own.parent();
     }
-    told.filter(|told| zones.contains_key(*told)).cloned()
+    None
 }
 
-/// The sets by name and type. What stands twice with the same data is one; with other data it is none.
-fn merged(sets: Vec<RecordSet>, draft: &mut Draft<'_>) -> Vec<(Name, RecordSet)> {
-    let mut known: BTreeMap<(Name, RecordType), Option<RecordSet>> = BTreeMap::new();
-    for set in sets {
-        let Some(first) = set.lines.first() else {
-            continue;
-        };
-        let key = (first.owner.clone(), first.rtype);
-        match known.get_mut(&key) {
-            None => {
-                known.insert(key, Some(set));
-            }
-            Some(before) => {
-                let data = |set: &RecordSet| {
-                    let mut data: Vec<_> =
-                        set.lines.iter().map(|line| line.rdata.clone()).collect();
-                    data.sort();
-                    data
-                };
-                if before
-                    .as_ref()
-                    .is_some_and(|before| data(before) == data(&set))
-                {
-                    continue;
-                }
-                let why = "the name and type stand here twice with different data; which of them holds cannot be told";
-                if let Some(before) = before.take() {
-                    draft.left_out(&before.place, before.what, why, "keep one of them");
-                }
-                draft.left_out(&set.place, set.what, why, "keep one of them");
-            }
-        }
+/// A name and type that stand twice: with the same data they are one set, with other data none.
+fn twice(before: &mut Option<RecordSet>, set: RecordSet, draft: &mut Draft<'_>) {
+    let data = |set: &RecordSet| {
+        let lines = set.lines.iter();
+        lines
+            .map(|line| line.rdata.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    if before
+        .as_ref()
+        .is_some_and(|before| data(before) == data(&set))
+    {
+        return;
     }
-    let kept = known
-        .into_iter()
-        .filter_map(|((name, _), set)| Some((name, set?)));
-    kept.collect()
+    let why = "the name and type stand here twice with different data; which of them holds cannot be told";
+    if let Some(before) = before.take() {
+        draft.left_out(&before.place, before.what, why, "keep one of them");
+    }
+    draft.left_out(&set.place, set.what, why, "keep one of them");
 }
 
 fn forward(origin: &Name, name: &str, place: &Place, servers: &[String], draft: &mut Draft<'_>) {

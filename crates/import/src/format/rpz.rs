@@ -4,20 +4,25 @@
 //! here, and in a zone client address triggers come before QNAME triggers. Triggers on addresses and name servers of
 //! answers cannot be kept; what is let through after them in the source's order is denied here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dnsgate_core::{
     dns::{Name, NameBuf, RecordType},
-    policy::{DenyWith, Pattern},
+    policy::Pattern,
 };
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use crate::{
     ImportError, IncludeReader, Kept, Place, SourceFile, cidr_groups,
     draft::{Draft, Said, answer_of, label, without_suffix},
     format::zone_lines,
     statement::{Effect, Resolver, ZoneLine},
+    write,
 };
+
+mod trigger;
+
+use trigger::{Action, Trigger, action_of, client_range, kind_of, pattern_of, shown};
 
 /// The layers of one zone: client addresses, names, and the rest.
 const LAYERS: u32 = 3;
@@ -31,12 +36,19 @@ pub(crate) fn read(
     draft: &mut Draft<'_>,
 ) -> Result<(), ImportError> {
     let mut layer = 0;
+    let mut zones = Vec::new();
     for source in sources {
         let origin = origin(source, includes, draft)?;
         let lines = zone_lines(source, &origin, includes)?;
-        let zone = PolicyZone::new(source, origin, lines, layer, draft)?;
-        zone.state(draft);
+        zones.push(PolicyZone::new(source, origin, lines, layer, draft)?);
         layer += LAYERS;
+    }
+    // All groups come first: a trigger is for every group inside its range, whichever zone has that.
+    for range in zones.iter().flat_map(PolicyZone::client_ranges) {
+        draft.groups.insert(cidr_groups::name(&range), vec![range]);
+    }
+    for zone in &zones {
+        zone.state(draft);
     }
     if let Some(source) = sources.first() {
         let place = Place::line(&source.name, 1);
@@ -72,16 +84,6 @@ fn unnamed() -> Name {
     let _ = buf.push_label(b"policy-zone");
     let _ = buf.push_label(b"invalid");
     buf.as_ref().to_name()
-}
-
-/// What the records of one owner say.
-enum Action {
-    Deny(DenyWith),
-    Pass,
-    TcpOnly,
-    Data(Vec<ZoneLine>),
-    /// It cannot be said; the names are denied.
-    Unsayable(&'static str),
 }
 
 struct PolicyZone {
@@ -225,6 +227,13 @@ impl PolicyZone {
         draft.state(place, Some(item), Said::new(rule, pattern, effect, layer));
     }
 
+    /// The ranges of the zone's triggers on client addresses.
+    fn client_ranges(&self) -> impl Iterator<Item = IpNet> + '_ {
+        let clients = self.owners.keys();
+        let clients = clients.filter(|owner| matches!(kind_of(owner), Trigger::ClientIp));
+        clients.filter_map(client_range)
+    }
+
     /// A client address becomes a group, for which the action is a rule over every name.
     fn client(&self, owner: &Name, lines: &[ZoneLine], place: &Place, draft: &mut Draft<'_>) {
         let what = format!("{owner} {}", shown(lines));
@@ -235,7 +244,16 @@ impl PolicyZone {
             return;
         };
         let group = cidr_groups::name(&range);
-        draft.groups.insert(group.clone(), vec![range]);
+        // In one zone the most specific range decides.
+        let mut groups = write::groups_within(draft, &[range]);
+        for other in self
+            .client_ranges()
+            .filter(|other| *other != range && range.contains(other))
+        {
+            for inside in write::groups_within(draft, &[other]) {
+                groups.remove(&inside);
+            }
+        }
         let (kind, effect, item) = match action_of(owner, lines).0 {
             Action::Deny(with) => ("denied", Effect::Deny(Some(with)), draft.kept(place, what)),
             Action::Pass => (
@@ -259,7 +277,7 @@ impl PolicyZone {
             effect,
             self.layer + CLIENT,
         );
-        said.groups = Some(BTreeSet::from([group]));
+        said.groups = Some(groups);
         draft.state(place, Some(item), said);
     }
 
@@ -302,17 +320,24 @@ impl PolicyZone {
             }
         }
         for (name, place) in existing {
-            if !self.is_below_open_wildcard(&name) {
+            let Some(open) = self.open_wildcard_above(&name) else {
                 continue;
-            }
-            let exists = self.owners.contains_key(&name);
-            let pattern = match exists {
-                true => Pattern::Below(name.clone()),
-                false => Pattern::Subtree(name.clone()),
             };
-            let what = format!("names below {name}, beside a wildcard above it");
+            let has_wildcard = name
+                .child(b"*")
+                .is_ok_and(|star| self.owners.contains_key(&star));
+            let pattern = match (self.owners.contains_key(&name), has_wildcard) {
+                (true, true) => continue,
+                (true, false) => Pattern::Below(name.clone()),
+                (false, true) => Pattern::Exact(name.clone()),
+                (false, false) => Pattern::Subtree(name.clone()),
+            };
+            let what = format!("names at and below {name}, beside a wildcard above them");
             let why = "a wildcard ends at names that exist beside it (RFC 4592), and not every resolver follows that; such names are denied";
             let item = draft.narrower(place, what, why, "write a rule for them if they are needed");
+            if !open {
+                continue; // the wildcard denies them
+            }
             let said = Said::new(
                 format!("{}-beside-wildcard", self.label),
                 pattern,
@@ -323,193 +348,17 @@ impl PolicyZone {
         }
     }
 
-    /// Whether the nearest wildcard above the name gives data or lets names through, and the name has no wildcard of its own.
-    fn is_below_open_wildcard(&self, name: &Name) -> bool {
+    /// Whether the nearest wildcard above the name gives data or lets names through; `None` if there is no wildcard.
+    fn open_wildcard_above(&self, name: &Name) -> Option<bool> {
         let wildcard = |at: &Name| at.child(b"*").ok().and_then(|star| self.owners.get(&star));
-        if wildcard(name).is_some() {
-            return false;
-        }
         let mut above = name.as_ref().parent();
         while let Some(ancestor) = above {
             if let Some(lines) = wildcard(&ancestor.to_name()) {
-                return matches!(action_of(name, lines).0, Action::Pass | Action::Data(_));
+                let action = action_of(name, lines).0;
+                return Some(matches!(action, Action::Pass | Action::Data(_)));
             }
             above = ancestor.parent();
         }
-        false
-    }
-}
-
-enum Trigger {
-    Qname,
-    ClientIp,
-    Answer(&'static str),
-}
-
-fn kind_of(owner: &Name) -> Trigger {
-    match owner.as_ref().labels().last() {
-        Some(b"rpz-client-ip") => Trigger::ClientIp,
-        Some(b"rpz-ip") => Trigger::Answer("rpz-ip"),
-        Some(b"rpz-nsdname") => Trigger::Answer("rpz-nsdname"),
-        Some(b"rpz-nsip") => Trigger::Answer("rpz-nsip"),
-        _ => Trigger::Qname,
-    }
-}
-
-/// `*.x` is every name below x; `*` elsewhere, as in `*x.example`, is a character like others.
-fn pattern_of(owner: &Name) -> Pattern {
-    match owner.as_ref().labels().next() {
-        Some(b"*") => {
-            let parent = owner
-                .as_ref()
-                .parent()
-                .map_or_else(Name::root, |parent| parent.to_name());
-            Pattern::Below(parent)
-        }
-        _ => Pattern::Exact(owner.clone()),
-    }
-}
-
-/// What the records of an owner do, and what about them was not kept.
-fn action_of(owner: &Name, lines: &[ZoneLine]) -> (Action, Option<&'static str>) {
-    let cname = lines.iter().find(|line| line.rtype == RecordType::CNAME);
-    let Some(cname) = cname else {
-        if lines.iter().any(|line| {
-            matches!(
-                line.rtype,
-                RecordType::DNAME | RecordType::NS | RecordType::SOA
-            )
-        }) {
-            return (
-                Action::Unsayable("a policy's data cannot be a DNAME, an NS or an SOA record"),
-                None,
-            );
-        }
-        let signed = |line: &ZoneLine| {
-            matches!(
-                line.rtype,
-                RecordType::RRSIG
-                    | RecordType::NSEC
-                    | RecordType::NSEC3
-                    | RecordType::DNSKEY
-                    | RecordType::DS
-            )
-        };
-        let data: Vec<ZoneLine> = lines.iter().filter(|line| !signed(line)).cloned().collect();
-        return match data.is_empty() {
-            true => (Action::Unsayable("it has only records of DNSSEC"), None),
-            false if data.len() < lines.len() => {
-                (Action::Data(data), Some("records of DNSSEC are left out"))
-            }
-            false => (Action::Data(data), None),
-        };
-    };
-    if lines.len() > 1 {
-        return (
-            Action::Unsayable(
-                "a CNAME stands beside other records, and which of them holds cannot be told",
-            ),
-            None,
-        );
-    }
-    let Ok((target, _)) = NameBuf::read(&cname.rdata) else {
-        return (Action::Unsayable("the CNAME cannot be read"), None);
-    };
-    let target = target.as_ref().to_name();
-    if target == *owner {
-        return (Action::Pass, None); // the form of PASSTHRU before it had a name of its own
-    }
-    let labels: Vec<&[u8]> = target.as_ref().labels().collect();
-    let action = match &*labels {
-        [] => Action::Deny(DenyWith::NxDomain),
-        [b"*"] => Action::Deny(DenyWith::NoData),
-        [b"rpz-passthru"] => Action::Pass,
-        [b"rpz-drop"] => Action::Deny(DenyWith::Drop),
-        [b"rpz-tcp-only"] => Action::TcpOnly,
-        [b"*", ..] => {
-            Action::Unsayable("its CNAME puts the name that was asked for before another name")
-        }
-        [last] if last.starts_with(b"rpz-") => Action::Unsayable("there is no such action"),
-        _ => Action::Data(lines.to_vec()),
-    };
-    (action, None)
-}
-
-fn shown(lines: &[ZoneLine]) -> String {
-    let shown = lines.iter().map(|line| {
-        format!(
-            "{} {}",
-            line.rtype,
-            crate::present::rdata(line.rtype, &line.rdata)
-        )
-    });
-    shown.collect::<Vec<_>>().join(", ")
-}
-
-/// `24.0.2.0.192.rpz-client-ip` and `48.zz.db8.2001.rpz-client-ip`: the length and the address from its end.
-fn client_range(owner: &Name) -> Option<IpNet> {
-    let labels: Vec<&str> = owner
-        .as_ref()
-        .labels()
-        .map(|label| std::str::from_utf8(label).ok())
-        .collect::<Option<_>>()?;
-    let (length, parts) = match &*labels {
-        [length, parts @ .., "rpz-client-ip"] => (length.parse::<u8>().ok()?, parts),
-        _ => return None,
-    };
-    let range = if let [d, c, b, a] = parts
-        && !parts.contains(&"zz")
-    {
-        let address = format!("{a}.{b}.{c}.{d}").parse().ok()?;
-        IpNet::V4(Ipv4Net::new(address, length).ok()?)
-    } else {
-        let groups: Vec<&str> = parts.iter().rev().copied().collect();
-        let text = groups.join(":");
-        let text = match groups.iter().position(|group| *group == "zz") {
-            None => text,
-            Some(_) => {
-                let text = format!(":{text}:").replace(":zz:", "::");
-                text.strip_prefix(':')
-                    .filter(|rest| !rest.starts_with(':'))
-                    .map_or_else(|| text.clone(), str::to_owned)
-            }
-        };
-        let text = match text.ends_with("::") {
-            true => text,
-            false => text.trim_end_matches(':').to_owned(),
-        };
-        IpNet::V6(Ipv6Net::new(text.parse().ok()?, length).ok()?)
-    };
-    (range == range.trunc()).then_some(range)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn client_addresses_are_read_from_their_end() {
-        for (owner, range) in [
-            ("32.1.2.0.192.rpz-client-ip", Some("192.0.2.1/32")),
-            ("8.0.0.0.10.rpz-client-ip", Some("10.0.0.0/8")),
-            ("48.zz.1.db8.2001.rpz-client-ip", Some("2001:db8:1::/48")),
-            ("128.1.zz.db8.2001.rpz-client-ip", Some("2001:db8::1/128")),
-            ("128.1.zz.rpz-client-ip", Some("::1/128")),
-            (
-                "128.8.7.6.5.4.3.2.1.rpz-client-ip",
-                Some("1:2:3:4:5:6:7:8/128"),
-            ),
-            ("8.1.0.0.10.rpz-client-ip", None),
-            ("33.1.0.0.10.rpz-client-ip", None),
-            ("x.1.0.0.10.rpz-client-ip", None),
-            ("32.rpz-client-ip", None),
-        ] {
-            let name: Name = owner.parse().expect(owner);
-            assert_eq!(
-                client_range(&name),
-                range.map(|range| range.parse().expect(range)),
-                "{owner}"
-            );
-        }
+        None
     }
 }

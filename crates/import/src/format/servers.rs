@@ -31,3 +31,14 @@ pub(crate) fn server(
         .ok()
         .map(|server| server.to_string())
 }
+
+/// Whether all servers have private addresses, so that they know names inside.
+pub(crate) fn are_private(servers: &[String]) -> bool {
+    let mut servers = servers.iter().map(|server| server.parse::<ServerAddr>());
+    servers.all(|server| {
+        server.is_ok_and(|server| match server.address().ip() {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_loopback(),
+            IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback(),
+        })
+    })
+}

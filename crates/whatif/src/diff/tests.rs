@@ -141,10 +141,10 @@ fn replays_a_log_with_counts_and_skips_garbage() {
     assert_eq!(
         text,
         "\
-build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 14
+build: answered by rule ci (NOERROR) -> denied, no rule allows it (REFUSED): 14, from 1 client
         14  ci.test. A NAPTR
 
-vpc: answered by rule github (NOERROR) -> different records: 5
+vpc: answered by rule github (NOERROR) -> different records: 5, from 2 clients
          4  a.github.test. A: A 10.1.0.1 -> A 10.1.0.9
          1  b.github.test. A: A 10.1.0.1 -> A 10.1.0.9
 
@@ -166,4 +166,116 @@ fn prints_the_first_names_and_sums_the_rest() {
     assert_eq!(done.questions, 50);
     assert_eq!(text.lines().count(), 1 + 20 + 1 + 2, "{text}");
     assert!(text.contains("\n        30  for other names\n"), "{text}");
+}
+
+/// A page, for a new text of the configuration and a log.
+fn paged(new: &str, by_effect: bool) -> (String, DiffReport) {
+    with_diff(OLD, new, |diff| {
+        let mut diff = if by_effect {
+            diff.by_effect("fwd")
+        } else {
+            diff
+        };
+        for (name, rtype, source, times) in [
+            ("a.github.test", RecordType::A, [10, 0, 0, 1], 3),
+            ("a.github.test", RecordType::A, [10, 0, 0, 2], 1),
+            ("db.corp.example", RecordType::A, [10, 0, 0, 1], 2),
+            ("fwd.test", RecordType::A, [10, 8, 0, 1], 1234),
+            ("other.test", RecordType::A, [10, 8, 0, 1], 5),
+        ] {
+            let name: Name = name.parse().expect("a name");
+            let question = ClientQuestion {
+                name: name.as_ref(),
+                rtype,
+                source: source.into(),
+                transport: Transport::Udp,
+            };
+            diff.ask(question, times);
+        }
+        let report = diff.report(ReportSize::PAGE);
+        let context = PageContext {
+            old: "old<script>.yaml".to_owned(),
+            new: "new.yaml".to_owned(),
+            ..PageContext::default()
+        };
+        (page(&report, &context), report)
+    })
+}
+
+#[test]
+fn a_page_tells_what_clients_notice() {
+    let effects = |report: &DiffReport| {
+        let told = report.effects.iter().filter(|it| it.questions > 0);
+        let told = told.map(|it| format!("{:?} {} {:?}", it.effect, it.questions, it.clients));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    for (from, to, want) in [
+        ("[A 10.1.0.1]", "[A 10.1.0.9]", "Otherwise 4 Some(2)"),
+        ("name: github", "name: hub", "Unnoticed 4 Some(2)"),
+        ("forward: public", "deny: true", "Denied 1234 Some(1)"),
+        ("db A", "dc A", "Denied 2 Some(1)"),
+        ("fwd.test]", "fwd.test, other.test]", "Allowed 5 Some(1)"),
+        ("forward: public", "forward: corp", "Otherwise 1234 Some(1)"),
+    ] {
+        let (page, report) = paged(&OLD.replace(from, to), false);
+        assert_eq!(effects(&report), want, "{to}");
+        assert!(
+            page.contains("old&lt;script&gt;.yaml") && !page.contains("<script"),
+            "{page}"
+        );
+        assert!(page.ends_with("</html>\n"), "{page}");
+    }
+    // By their effect, rules and upstreams of other names are the same.
+    for (from, to) in [
+        ("name: github", "name: hub"),
+        ("forward: public", "forward: corp"),
+    ] {
+        let (page, report) = paged(&OLD.replace(from, to), true);
+        assert_eq!(report.changed, 0, "{to}");
+        assert!(
+            page.contains("None of 1,245 questions would be treated differently"),
+            "{page}"
+        );
+    }
+}
+
+#[test]
+fn what_an_importer_closed_counts_as_answered() {
+    let old = OLD.replace(
+        "fwd.test], forward: public, types: [A]",
+        "fwd.test], deny: true",
+    );
+    let new = OLD.replace(
+        "fwd.test], forward: public, types: [A]",
+        "elsewhere.test], deny: true",
+    );
+    let question = |name: &str, rtype: RecordType, old: &str, new: &str| {
+        with_diff(old, new, |diff| {
+            let mut diff = diff.by_effect("fwd");
+            let name: Name = name.parse().expect("a name");
+            let question = ClientQuestion {
+                name: name.as_ref(),
+                rtype,
+                source: [10, 0, 0, 1].into(),
+                transport: Transport::Udp,
+            };
+            diff.ask(question, 1);
+            let effects = diff.report(ReportSize::TEXT).effects;
+            effects
+                .iter()
+                .find(|it| it.questions > 0)
+                .map(|it| it.effect)
+        })
+    };
+    assert_eq!(
+        question("fwd.test", RecordType::A, &old, &new),
+        Some(ChangeEffect::Denied)
+    );
+    assert_eq!(question("fwd.test", RecordType::A, &old, OLD), None);
+    // TXT: the source forwards it, the importer does not.
+    let forwards = OLD.replace(", types: [A] }", " }");
+    assert_eq!(
+        question("fwd.test", RecordType::TXT, &forwards, &old),
+        Some(ChangeEffect::Denied)
+    );
 }

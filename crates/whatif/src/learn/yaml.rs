@@ -282,7 +282,7 @@ fn list(texts: impl Iterator<Item = String>) -> String {
 }
 
 /// A text as a YAML scalar, quoted unless it is unambiguous. Texts here are printable ASCII.
-fn scalar(text: &str) -> Cow<'_, str> {
+pub(crate) fn scalar(text: &str) -> Cow<'_, str> {
     const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let (rest, is_subtree) = match text.strip_prefix('.') {
         Some(rest) => (rest, true),

@@ -8,6 +8,7 @@ fn socket() -> (Socket, SocketAddr) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has none of the system calls")]
 fn an_error_of_one_reply_loses_no_other() {
     let (socket, address) = socket();
     let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -41,6 +42,7 @@ fn an_error_of_one_reply_loses_no_other() {
 /// A client over a Unix socket whose queue is full stands for an interface that takes nothing:
 /// a worker that waited for it would not come back.
 #[test]
+#[cfg_attr(miri, ignore = "Miri has none of the system calls")]
 fn a_reply_that_finds_no_room_is_lost_at_once() {
     use std::os::{
         linux::net::SocketAddrExt as _,
@@ -75,6 +77,7 @@ fn a_reply_that_finds_no_room_is_lost_at_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has none of the system calls")]
 fn gives_out_only_received_datagrams() {
     let (socket, address) = socket();
     let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -91,6 +94,7 @@ fn gives_out_only_received_datagrams() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has none of the system calls")]
 fn addresses_are_read_as_the_kernel_writes_them() {
     for any in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(server) = UdpSocket::bind(any) else {
@@ -106,4 +110,57 @@ fn addresses_are_read_as_the_kernel_writes_them() {
         assert_eq!(received.source, client.local_addr().expect("bound"));
     }
     assert_eq!(RawAddress([0; _]).address(), None);
+}
+
+/// Does to the headers and slots what `recvmmsg` and `sendmmsg` do, so that Miri, which has neither,
+/// follows every pointer of a batch.
+#[test]
+fn headers_point_to_the_buffers_of_their_slots() {
+    let mut batch = Batch::new();
+    for round in 0..3 {
+        batch.discard();
+        batch.received = BATCH;
+        for (at, header) in (round..).zip(&mut batch.incoming) {
+            let port = 1000 + u16::from(at);
+            let [family, port] = [(libc::AF_INET as u16).to_ne_bytes(), port.to_be_bytes()];
+            let name = [&family[..], &port, &[192, 0, 2, at]].concat();
+            let message = &mut header.msg_hdr;
+            assert!(message.msg_namelen as usize >= name.len());
+            // SAFETY: the header points to the buffers of a slot and states their lengths; nothing
+            // else refers to them now.
+            unsafe {
+                let part = message.msg_iov.read();
+                part.iov_base.cast::<u8>().write_bytes(at, part.iov_len);
+                let control = message.msg_control.cast::<u8>();
+                control.write_bytes(at, message.msg_controllen as usize);
+                ptr::copy_nonoverlapping(name.as_ptr(), message.msg_name.cast(), name.len());
+            }
+            message.msg_namelen = name.len() as libc::socklen_t;
+            (message.msg_flags, header.msg_len) = (0, 5);
+        }
+        for (at, expected) in (0..BATCH).zip(round..) {
+            let received = batch.query(at).expect("a client");
+            assert_eq!(received.query, [expected; 5]);
+            let client = SocketAddr::from(([192, 0, 2, expected], 1000 + u16::from(expected)));
+            assert_eq!(received.source, client);
+            assert_eq!(received.return_address.to_owned().control.0, [expected; _]);
+            received.reply[..3].fill(expected);
+            batch.reply(at, 3);
+        }
+        assert_eq!(batch.replies, BATCH);
+        for (header, expected) in batch.outgoing.iter().zip(round..) {
+            let message = &header.msg_hdr;
+            // SAFETY: as above.
+            let (reply, name) = unsafe {
+                let part = message.msg_iov.read();
+                let name = message.msg_name.cast::<u8>();
+                (
+                    std::slice::from_raw_parts(part.iov_base.cast::<u8>(), part.iov_len),
+                    std::slice::from_raw_parts(name, message.msg_namelen as usize),
+                )
+            };
+            assert_eq!(reply, [expected; 3]);
+            assert_eq!(name.last(), Some(&expected));
+        }
+    }
 }

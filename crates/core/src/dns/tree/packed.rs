@@ -45,6 +45,13 @@ impl PackedId {
     fn new(block: usize, slot: usize) -> Option<Self> {
         u32::try_from(block * SLOTS + slot).ok().map(Self)
     }
+
+    /// The place of the node; below [`PackedTree::places`].
+    #[inline]
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
+    }
 }
 
 /// Names with data, found by the longest known suffix: the packed form of a complete
@@ -257,6 +264,13 @@ impl PackedTree {
             let nodes = block.data();
             nodes.filter_map(move |(slot, data)| Some((PackedId::new(at, slot)?, data)))
         })
+    }
+
+    /// One more than the highest place of a node. There are two to three places per node.
+    #[inline]
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        u32::try_from(self.blocks.len() * SLOTS).unwrap_or(u32::MAX)
     }
 
     /// The heap memory of the tree in bytes.

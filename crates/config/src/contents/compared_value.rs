@@ -43,7 +43,7 @@ pub(super) fn hash(of: &(impl Hash + ?Sized)) -> u64 {
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum ComparedValue {
     /// One value.
     One(Box<str>),
     /// Several values whose order does not matter.
@@ -52,7 +52,7 @@ pub(super) enum Said {
     Many(usize, u64),
 }
 
-impl Said {
+impl ComparedValue {
     pub(super) fn one(value: &impl ToString) -> Self {
         Self::One(value.to_string().into())
     }
@@ -159,48 +159,48 @@ fn cut(value: &str) -> String {
 }
 
 /// A value of the file that can be compared.
-pub(super) trait Say {
-    fn say(&self) -> Said;
+pub(super) trait Compare {
+    fn compared(&self) -> ComparedValue;
 }
 
-impl<T: Say> Say for At<T> {
-    fn say(&self) -> Said {
-        self.value.say()
+impl<T: Compare> Compare for At<T> {
+    fn compared(&self) -> ComparedValue {
+        self.value.compared()
     }
 }
 
-impl<T: Say> Say for &T {
-    fn say(&self) -> Said {
-        (*self).say()
+impl<T: Compare> Compare for &T {
+    fn compared(&self) -> ComparedValue {
+        (*self).compared()
     }
 }
 
-impl<T: Say> Say for Option<T> {
-    fn say(&self) -> Said {
+impl<T: Compare> Compare for Option<T> {
+    fn compared(&self) -> ComparedValue {
         self.as_ref()
-            .map_or_else(|| Said::One(NOT_SET.into()), Say::say)
+            .map_or_else(|| ComparedValue::One(NOT_SET.into()), Compare::compared)
     }
 }
 
-impl<T: Say> Say for Given<T> {
-    fn say(&self) -> Said {
-        (**self).say()
+impl<T: Compare> Compare for Given<T> {
+    fn compared(&self) -> ComparedValue {
+        (**self).compared()
     }
 }
 
 /// The order of a list does not matter.
-impl<T: fmt::Display> Say for List<T> {
-    fn say(&self) -> Said {
-        Said::set(self.iter().map(|at| &at.value))
+impl<T: fmt::Display> Compare for List<T> {
+    fn compared(&self) -> ComparedValue {
+        ComparedValue::set(self.iter().map(|at| &at.value))
     }
 }
 
 /// Values that are displayed as written.
 macro_rules! displayed {
     ($($type:ty),+ $(,)?) => {
-        $(impl Say for $type {
-            fn say(&self) -> Said {
-                Said::one(self)
+        $(impl Compare for $type {
+            fn compared(&self) -> ComparedValue {
+                ComparedValue::one(self)
             }
         })+
     };
@@ -224,9 +224,9 @@ displayed!(
 /// Values that are keywords of the file.
 macro_rules! words {
     ($($type:ty),+ $(,)?) => {
-        $(impl Say for $type {
-            fn say(&self) -> Said {
-                Said::one(&word(*self))
+        $(impl Compare for $type {
+            fn compared(&self) -> ComparedValue {
+                ComparedValue::one(&word(*self))
             }
         })+
     };
@@ -253,9 +253,9 @@ pub(super) fn word<T: Choice + PartialEq>(value: T) -> &'static str {
 /// Values that wrap another value.
 macro_rules! wrapped {
     ($($type:ty),+ $(,)?) => {
-        $(impl Say for $type {
-            fn say(&self) -> Said {
-                Said::one(&self.0)
+        $(impl Compare for $type {
+            fn compared(&self) -> ComparedValue {
+                ComparedValue::one(&self.0)
             }
         }
 
@@ -269,24 +269,26 @@ macro_rules! wrapped {
 
 wrapped!(Address, Cidr, Count, Label, ReasonText);
 
-impl Say for Admin {
-    fn say(&self) -> Said {
-        self.0
-            .map_or_else(|| Said::one(&"off"), |address| Said::one(&address))
+impl Compare for Admin {
+    fn compared(&self) -> ComparedValue {
+        self.0.map_or_else(
+            || ComparedValue::one(&"off"),
+            |address| ComparedValue::one(&address),
+        )
     }
 }
 
-impl Say for SystemTime {
-    fn say(&self) -> Said {
+impl Compare for SystemTime {
+    fn compared(&self) -> ComparedValue {
         match Timestamp::try_from(*self) {
-            Ok(time) => Said::one(&time),
-            Err(_) => Said::one(&format!("{self:?}")),
+            Ok(time) => ComparedValue::one(&time),
+            Err(_) => ComparedValue::one(&format!("{self:?}")),
         }
     }
 }
 
-impl Say for Until {
-    fn say(&self) -> Said {
-        self.0.say()
+impl Compare for Until {
+    fn compared(&self) -> ComparedValue {
+        self.0.compared()
     }
 }
