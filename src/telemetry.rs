@@ -141,6 +141,11 @@ impl Telemetry {
         self.observed.read(generation)
     }
 
+    /// What left through forwarding rules.
+    pub(crate) fn budgets(&self) -> &Arc<Budgets> {
+        &self.sources.budgets
+    }
+
     /// Notes from now on which rules and names of a configuration are used. Call it after
     /// [`Self::loaded`], and before a query is decided by that configuration.
     pub fn note_usage(&self, snapshot: &Arc<Snapshot>, at: SystemTime) {
@@ -156,11 +161,6 @@ impl Telemetry {
     /// The page `/usage`.
     pub(crate) fn usage(&self) -> UsagePage {
         self.sources.usage_page()
-    }
-
-    /// What left through forwarding rules.
-    pub(crate) fn budgets(&self) -> &Arc<Budgets> {
-        &self.sources.budgets
     }
 
     /// The state of the process.

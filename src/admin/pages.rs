@@ -1,13 +1,13 @@
-//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/usage`, `/budgets`, `/` for a
-//! person with a browser, and, for programs on this machine, `/explain` and `POST /reload`.
+//! The admin pages: `/metrics`, `/livez`, `/readyz`, `/observed`, `/usage`, `/` for a person with a
+//! browser, and, for programs on this machine, `/explain` and `POST /reload`.
 //!
 //! The port may be reachable for more clients than intended, so it is limited
 //! (`connection_limits`): the number of connections in total and per address, one request per
 //! connection, and a total time. Requests with a foreign host name are rejected (`host_check`). The
 //! port cannot change the configuration: a reload reads the operator's own file, and only this
-//! machine may request it. Only `/budgets` shows client addresses. Only `/usage`, which has the names
-//! below allowed subtrees, and `/observed`, which is empty unless a policy is in observe mode, show
-//! queried names. `/budgets` shows registered domains.
+//! machine may request it. Only `/usage`, which has the heaviest budgets and the names below
+//! allowed subtrees, and `/observed`, which is empty unless a policy is in observe mode, show queried
+//! names, and only `/usage` shows client addresses.
 
 use std::{
     fmt::Write,
@@ -31,11 +31,13 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{connection_limits, request_checks, requests};
 use crate::{
+    budgets::BudgetUse,
     clock::{calendar, monotonic},
     telemetry::{CONTENT_TYPE, Phase, Telemetry},
 };
 use connection_limits::{AdminSlot, BoundedListener, Bounds};
 use dnsgate_config::HostName;
+use dnsgate_whatif::usage::UsagePage;
 use request_checks::{Hosts, Peer};
 
 pub use requests::{
@@ -163,7 +165,6 @@ pub(crate) fn router(
         .route("/readyz", get(readyz))
         .route("/observed", get(observed))
         .route("/usage", get(usage))
-        .route("/budgets", get(budgets))
         .route("/explain", get(explain))
         .route("/reload", post(reload))
         .layer(middleware::from_fn_with_state(hosts, named))
@@ -243,6 +244,15 @@ async fn observed(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 /// A long list takes some tenths of a second, which must not hold up other connections.
+/// The page `/usage`. A state file has no budgets: what they counted ends with the process.
+#[derive(Serialize)]
+struct UsageAndBudgets {
+    #[serde(flatten)]
+    usage: UsagePage,
+    /// How much of their budgets clients have used, the most first.
+    budgets: Vec<BudgetUse>,
+}
+
 async fn usage(State(admin): State<Arc<Admin>>) -> Response {
     let page = tokio::task::spawn_blocking(move || admin.telemetry.usage()).await;
     match page {
@@ -257,19 +267,6 @@ async fn usage(State(admin): State<Arc<Admin>>) -> Response {
 
 fn json_page(content: &impl Serialize) -> Response {
     match serde_json::to_vec(content) {
-        Ok(page) => page_of(StatusCode::OK, JSON, page),
-        Err(error) => page_of(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            TEXT,
-            format!("{error}\n"),
-        ),
-    }
-}
-
-/// How much of their budgets clients have used, the most first.
-async fn budgets(State(admin): State<Arc<Admin>>) -> Response {
-    let budgets = admin.telemetry.budgets().heaviest(monotonic(), calendar());
-    match serde_json::to_vec(&serde_json::json!({ "budgets": budgets })) {
         Ok(page) => page_of(StatusCode::OK, JSON, page),
         Err(error) => page_of(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -321,7 +318,6 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
 <li><a href="/readyz">/readyz</a>: whether dnsgate is ready</li>
 <li><a href="/usage">/usage</a>: which rules and names are in use</li>
 <li><a href="/observed">/observed</a>: names that observe mode would deny</li>
-<li><a href="/budgets">/budgets</a>: how much of their budgets clients have used</li>
 <li><a href="/livez">/livez</a>: whether it runs</li>
 </ul>
 </body>

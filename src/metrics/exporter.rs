@@ -84,8 +84,8 @@ pub(crate) struct Sources {
     pub(crate) health: Arc<ProcessHealth>,
     pub(crate) upstreams: Arc<AllUpstreamCounters>,
     pub(crate) watched: Arc<Watched>,
-    pub(crate) usage: Arc<Usage>,
     pub(crate) budgets: Arc<Budgets>,
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl Sources {
@@ -146,8 +146,8 @@ impl Collector for Exporter {
             health,
             upstreams,
             watched,
-            usage,
             budgets,
+            usage,
         } = &self.sources;
         let mut sum = queries.sum();
         let (_, newest) = names.newest();

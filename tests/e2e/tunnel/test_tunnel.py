@@ -228,7 +228,7 @@ class Tunnel(unittest.TestCase):
             f"{metered['bytes'] / 1024:8.1f} KiB   reports {len(reports)}",
             flush=True,
         )
-        page = json.loads(scene.admin("/budgets"))["budgets"]
+        page = json.loads(scene.admin("/usage"))["budgets"]
         scene.close()
         return {"payload": payload, "reports": reports, "usage": page, "took": took} | metered
 

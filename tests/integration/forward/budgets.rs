@@ -1,4 +1,4 @@
-//! Budgets of the whole program: what reaches the upstream, what the client is told, and what metrics, log, `/budgets` and
+//! Budgets of the whole program: what reaches the upstream, what the client is told, and what metrics, log, `/usage` and
 //! `explain` say of it.
 
 use std::{
@@ -66,9 +66,9 @@ log: {{ format: json }}
     )
 }
 
-/// The entries of `/budgets`.
+/// The entries of `/usage`.
 fn usage(dnsgate: &Running) -> Vec<Value> {
-    let (status, page) = dnsgate.get("/budgets");
+    let (status, page) = dnsgate.get("/usage");
     assert_eq!(status, 200);
     let page: Value = serde_json::from_str(&page).expect("JSON");
     page["budgets"].as_array().expect("a list").clone()
@@ -215,7 +215,7 @@ fn questions_that_are_asked_once_for_two_clients_are_counted_once() {
     held.wait();
     let second = from("127.0.0.2");
     let joined = Instant::now();
-    while dnsgate.metric("dnsgate_upstream_merged_total") == 0 {
+    while dnsgate.metric("dnsgate_upstream_coalesced_total") == 0 {
         assert!(
             joined.elapsed() < SOON,
             "the second question does not wait for the first"
