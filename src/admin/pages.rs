@@ -254,7 +254,11 @@ struct UsageAndBudgets {
 }
 
 async fn usage(State(admin): State<Arc<Admin>>) -> Response {
-    let page = tokio::task::spawn_blocking(move || admin.telemetry.usage()).await;
+    let page = move || UsageAndBudgets {
+        usage: admin.telemetry.usage(),
+        budgets: admin.telemetry.budgets().heaviest(monotonic(), calendar()),
+    };
+    let page = tokio::task::spawn_blocking(page).await;
     match page {
         Ok(page) => json_page(&page),
         Err(error) => page_of(
