@@ -243,7 +243,6 @@ async fn observed(State(admin): State<Arc<Admin>>) -> Response {
     json_page(&admin.telemetry.observed())
 }
 
-/// A long list takes some tenths of a second, which must not hold up other connections.
 /// The page `/usage`. A state file has no budgets: what they counted ends with the process.
 #[derive(Serialize)]
 struct UsageAndBudgets {
@@ -253,8 +252,13 @@ struct UsageAndBudgets {
     budgets: Vec<BudgetUse>,
 }
 
+/// A long list takes some tenths of a second, which must not hold up other connections.
 async fn usage(State(admin): State<Arc<Admin>>) -> Response {
-    let page = tokio::task::spawn_blocking(move || admin.telemetry.usage()).await;
+    let page = move || UsageAndBudgets {
+        usage: admin.telemetry.usage(),
+        budgets: admin.telemetry.budgets().heaviest(monotonic(), calendar()),
+    };
+    let page = tokio::task::spawn_blocking(page).await;
     match page {
         Ok(page) => json_page(&page),
         Err(error) => page_of(

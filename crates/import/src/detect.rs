@@ -143,9 +143,7 @@ fn format_of(source: &SourceFile) -> Option<SourceFormat> {
     }
     if structured {
         let has = |word: &&str| text.contains(*word);
-        let found = WORDS
-            .iter()
-            .find(|(_, words)| words.iter().any(|word| has(&word)));
+        let found = WORDS.iter().find(|(_, words)| words.iter().any(has));
         if let Some((format, _)) = found {
             return Some(*format);
         }

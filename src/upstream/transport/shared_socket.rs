@@ -19,7 +19,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -161,8 +161,9 @@ impl SharedSocket {
     }
 
     /// Reads what has arrived, until nobody waits or nothing is left: then it fails with `WouldBlock`,
-    /// which is what the runtime needs to know. It succeeds if there may be more.
-    fn receive(&self) -> io::Result<()> {
+    /// which is what the runtime needs to know. It succeeds if there may be more. The question `own` is
+    /// the one that reads, so it is not woken.
+    fn receive(&self, own: u16) -> io::Result<()> {
         // The large buffer exists only during this call; a waiting question holds none.
         let mut room = [0; LARGEST_REPLY];
         let mut traffic = self.lock();
@@ -173,7 +174,7 @@ impl SharedSocket {
             match (&*SockRef::from(&self.socket)).read(&mut room) {
                 Ok(length) => {
                     let message = room.get(..length).unwrap_or_default();
-                    traffic.arrived(message, self, &mut woken);
+                    traffic.arrived(message, own, self, &mut woken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -221,16 +222,16 @@ impl SocketTraffic {
         self.pending.iter_mut().find(|question| question.id == id)
     }
 
-    /// Handles a datagram. Adds to `woken` whoever must learn of it.
-    fn arrived(&mut self, message: &[u8], socket: &SharedSocket, woken: &mut Vec<Waker>) {
+    /// Handles a datagram that the question `own` has read. Adds to `woken` whoever else must learn of
+    /// it.
+    fn arrived(&mut self, message: &[u8], own: u16, socket: &SharedSocket, woken: &mut Vec<Waker>) {
         let id = message.first_chunk().map(|id| u16::from_be_bytes(*id));
         let asked = |question: &&mut PendingQuestion| Some(question.id) == id;
         let pending = self.pending.iter_mut().find(asked);
         match pending.filter(|question| question.end.is_none()) {
             Some(question) if upstream_query::is_reply_to(message, &question.query) => {
                 question.end = Some(Ok(question.reply(message)));
-                // The reader is running.
-                if self.reader != id {
+                if id != Some(own) {
                     woken.extend(question.waker.take());
                 }
             }
@@ -305,7 +306,7 @@ impl SentQuestion {
         loop {
             if self.reads() {
                 let socket = &self.socket;
-                let mut arrival = pin!(socket.socket.async_io(ARRIVAL, || socket.receive()));
+                let mut arrival = pin!(socket.socket.async_io(ARRIVAL, || socket.receive(self.id)));
                 let read = poll_fn(|cx| {
                     let arrived = arrival.as_mut().poll(cx);
                     match (self.poll_end(cx.waker()), arrived) {
@@ -322,15 +323,29 @@ impl SentQuestion {
                 task::yield_now().await;
                 continue;
             }
-            let taken_over = |cx: &mut std::task::Context<'_>| match self.poll_end(cx.waker()) {
-                Poll::Ready(end) => Poll::Ready(Some(end)),
-                Poll::Pending if self.socket.lock().reader.is_none() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
+            let mut polled = false;
+            let taken_over = |cx: &mut Context<'_>| {
+                // Polled again without an end: the time for it may be over, and then it must not miss a
+                // reply that has come and that the reader has yet to read.
+                if polled && !self.has_ended() {
+                    let _ = self.socket.receive(self.id);
+                }
+                polled = true;
+                match self.poll_end(cx.waker()) {
+                    Poll::Ready(end) => Poll::Ready(Some(end)),
+                    Poll::Pending if self.socket.lock().reader.is_none() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }
             };
             if let Some(end) = poll_fn(taken_over).await {
                 return end;
             }
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut traffic = self.socket.lock();
+        traffic.find(self.id).is_none_or(|it| it.end.is_some())
     }
 
     /// Makes this question the reader if there is none.

@@ -132,8 +132,24 @@ pub(crate) fn read(
         }
     }
     acl::define_groups(&blocks, draft);
-    let mut servers: Vec<(Server<'_>, &SourceFile)> = Vec::new();
-    for (block, source) in &blocks {
+    let mut servers = servers_on(port, &blocks, draft);
+    let mut layer = 1;
+    for (server, source) in &mut servers {
+        server.layer = layer;
+        server.state(source, includes, draft)?;
+        layer += LAYERS;
+    }
+    Ok(())
+}
+
+/// The servers on one port, those of longer zones first; of one zone, blocks with a view come before the one without.
+fn servers_on<'b>(
+    port: u16,
+    blocks: &'b [(Block, &'b SourceFile)],
+    draft: &mut Draft<'_>,
+) -> Vec<(Server<'b>, &'b SourceFile)> {
+    let mut servers: Vec<(Server<'b>, &SourceFile)> = Vec::new();
+    for (block, source) in blocks {
         let groups = view(block, draft);
         for (zone, of) in block.zones.iter().zip(&block.ports) {
             if *of != port {
@@ -171,20 +187,13 @@ pub(crate) fn read(
             }
         }
     }
-    // Longer zones first; of one zone blocks with a view come before the one without.
     servers.sort_by_key(|(server, _)| {
         (
             std::cmp::Reverse(server.zone.as_ref().label_count()),
             server.groups.is_none(),
         )
     });
-    let mut layer = 1;
-    for (mut server, source) in servers {
-        server.layer = layer;
-        server.state(source, includes, draft)?;
-        layer += LAYERS;
-    }
-    Ok(())
+    servers
 }
 
 fn label_of(zone: &Name) -> String {

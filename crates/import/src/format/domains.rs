@@ -64,10 +64,14 @@ fn list(source: &SourceFile, draft: &mut Draft<'_>) {
         .iter()
         .any(|(_, _, line)| line.as_ref().is_ok_and(is_block_list));
     let denied = draft.plain_denied() || blocks;
-    let mut addresses: BTreeMap<Name, Vec<(IpAddr, Place)>> = BTreeMap::new();
+    let mut list = List {
+        stem: &stem,
+        denied,
+        addresses: BTreeMap::new(),
+    };
     for (place, text, line) in read {
         match line {
-            Ok(line) => say(&stem, denied, &place, &text, line, &mut addresses, draft),
+            Ok(line) => list.say(&place, &text, line, draft),
             Err(bad) => {
                 let advice = "correct the line, or list the names that it means";
                 draft.left_out(&place, text, &bad.why, advice);
@@ -77,7 +81,7 @@ fn list(source: &SourceFile, draft: &mut Draft<'_>) {
             }
         }
     }
-    for (name, addresses) in addresses {
+    for (name, addresses) in list.addresses {
         answer(&stem, &name, &addresses, draft);
     }
     if denied && let Some(first) = source.lines().next() {
@@ -87,41 +91,45 @@ fn list(source: &SourceFile, draft: &mut Draft<'_>) {
     }
 }
 
-fn say(
-    stem: &str,
+/// What the lines of one list have in common.
+struct List<'a> {
+    /// How its rules are called.
+    stem: &'a str,
+    /// Whether a plain name is denied.
     denied: bool,
-    place: &Place,
-    text: &str,
-    line: Line,
-    addresses: &mut BTreeMap<Name, Vec<(IpAddr, Place)>>,
-    draft: &mut Draft<'_>,
-) {
-    let deny = Effect::Deny(Some(DenyWith::NxDomain));
-    let (kind, patterns, effect) = match line {
-        Line::Plain(pattern) if denied => ("denied", vec![pattern], deny),
-        Line::Plain(pattern) => (
-            "allowed",
-            vec![pattern],
-            Effect::Forward(Resolver::OPERATOR),
-        ),
-        Line::Block(patterns) => ("denied", patterns, deny),
-        Line::Except(pattern) => (
-            "exceptions",
-            vec![pattern],
-            Effect::Forward(Resolver::OPERATOR),
-        ),
-        Line::Answer(address, patterns) => {
-            for pattern in patterns {
-                let entry = addresses.entry(pattern.name().to_name()).or_default();
-                entry.push((address, place.clone()));
+    /// The addresses that its hosts lines give to names.
+    addresses: BTreeMap<Name, Vec<(IpAddr, Place)>>,
+}
+
+impl List<'_> {
+    fn say(&mut self, place: &Place, text: &str, line: Line, draft: &mut Draft<'_>) {
+        let deny = Effect::Deny(Some(DenyWith::NxDomain));
+        let (kind, patterns, effect) = match line {
+            Line::Plain(pattern) if self.denied => ("denied", vec![pattern], deny),
+            Line::Plain(pattern) => (
+                "allowed",
+                vec![pattern],
+                Effect::Forward(Resolver::OPERATOR),
+            ),
+            Line::Block(patterns) => ("denied", patterns, deny),
+            Line::Except(pattern) => (
+                "exceptions",
+                vec![pattern],
+                Effect::Forward(Resolver::OPERATOR),
+            ),
+            Line::Answer(address, patterns) => {
+                for pattern in patterns {
+                    let entry = self.addresses.entry(pattern.name().to_name()).or_default();
+                    entry.push((address, place.clone()));
+                }
+                return;
             }
-            return;
+        };
+        let item = draft.kept(place, text);
+        for pattern in patterns {
+            let said = Said::new(format!("{}-{kind}", self.stem), pattern, effect.clone(), 0);
+            draft.state(place, Some(item), said);
         }
-    };
-    let item = draft.kept(place, text);
-    for pattern in patterns {
-        let said = Said::new(format!("{stem}-{kind}"), pattern, effect.clone(), 0);
-        draft.state(place, Some(item), said);
     }
 }
 

@@ -96,17 +96,10 @@ fn state(export: Export, draft: &mut Draft<'_>) {
     } = export;
     let mut data: BTreeMap<Name, ZoneData> = BTreeMap::new();
     let mut own: BTreeMap<usize, BTreeSet<Name>> = BTreeMap::new();
-    for set in &sets {
-        let apex = set
-            .lines
-            .first()
-            .filter(|line| line.rtype == RecordType::SOA);
-        let is_data = |line: &&ZoneLine| {
-            let told = zones.get(&line.owner);
-            told.is_none_or(|(_, _, kind)| matches!(kind, ZoneKind::Records))
-        };
-        if let Some(line) = apex.filter(is_data) {
-            own.entry(set.file).or_default().insert(line.owner.clone());
+    for (file, line) in sets.iter().filter_map(apex) {
+        let listed = zones.get(&line.owner);
+        if listed.is_none_or(|(_, _, kind)| matches!(kind, ZoneKind::Records)) {
+            own.entry(file).or_default().insert(line.owner.clone());
             let zone = || zone_of(&line.owner, &line.place);
             data.entry(line.owner.clone()).or_insert_with(zone);
         }
@@ -132,9 +125,8 @@ fn state(export: Export, draft: &mut Draft<'_>) {
     let mut known: BTreeMap<(Name, Name, RecordType), Option<RecordSet>> = BTreeMap::new();
     for set in sets {
         let (Some(zone), Some(first)) = (zone_of_set(&set), set.lines.first()) else {
-            let why = "no zone is known that has it";
             let advice = "add the zone's SOA, or the output of managed-zones list --format=json";
-            draft.left_out(&set.place, set.what, why, advice);
+            draft.left_out(&set.place, set.what, "no zone is known that has it", advice);
             continue;
         };
         let key = (zone, first.owner.clone(), first.rtype);
@@ -160,16 +152,26 @@ fn state(export: Export, draft: &mut Draft<'_>) {
             zone.holes.push((name, place));
         }
     }
-    for (_, mut zone) in data {
-        let what = format!("zone {}", zone.origin);
-        zone.item = Some(draft.kept(&zone.place, what));
-        if zone.records.is_empty() {
-            let why = "its records are not in these files, so all its names do not exist";
-            let advice = "add the output of gcloud dns record-sets export";
-            draft.lower(zone.item, Kept::Narrower, why, advice);
-        }
-        draft.zone(zone, 0);
+    for (_, zone) in data {
+        state_zone(zone, draft);
     }
+}
+
+/// The file and the first line of a set that is the SOA of a zone.
+fn apex(set: &RecordSet) -> Option<(usize, &ZoneLine)> {
+    let first = set.lines.first()?;
+    (first.rtype == RecordType::SOA).then_some((set.file, first))
+}
+
+fn state_zone(mut zone: ZoneData, draft: &mut Draft<'_>) {
+    let what = format!("zone {}", zone.origin);
+    zone.item = Some(draft.kept(&zone.place, what));
+    if zone.records.is_empty() {
+        let why = "its records are not in these files, so all its names do not exist";
+        let advice = "add the output of gcloud dns record-sets export";
+        draft.lower(zone.item, Kept::Narrower, why, advice);
+    }
+    draft.zone(zone, 0);
 }
 
 fn zone_of(origin: &Name, place: &Place) -> ZoneData {

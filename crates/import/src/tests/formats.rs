@@ -5,6 +5,7 @@ use super::*;
 /// CoreDNS: plugins in the order of plugin.cfg; blocks by the longest zone (manual, "Configuration"); acl, template, hosts, forward,
 /// rewrite, view by the README of each plugin.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn corefiles_follow_the_manual() {
     let cases = [
         // hosts without fallthrough ends the search for its zones (plugin/hosts: "fallthrough").

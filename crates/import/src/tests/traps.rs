@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_trap_is_kept_out_of() {
     let cases = [
         // An owner that repeats the policy zone's name and has lost its final dot is about that longer name.

@@ -132,7 +132,7 @@ fn headers_point_to_the_buffers_of_their_slots() {
                 let part = message.msg_iov.read();
                 part.iov_base.cast::<u8>().write_bytes(at, part.iov_len);
                 let control = message.msg_control.cast::<u8>();
-                control.write_bytes(at, message.msg_controllen as usize);
+                control.write_bytes(at, message.msg_controllen);
                 ptr::copy_nonoverlapping(name.as_ptr(), message.msg_name.cast(), name.len());
             }
             message.msg_namelen = name.len() as libc::socklen_t;

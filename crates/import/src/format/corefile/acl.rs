@@ -170,12 +170,11 @@ fn entries(directive: &Directive) -> Result<Vec<Entry>, String> {
         for word in line.rest() {
             match (&**word, part) {
                 ("type" | "net", _) => part = word,
-                (word, "type") => match type_of(word).ok_or_else(|| short(word))? {
-                    Some(rtype) => {
+                (word, "type") => {
+                    if let Some(rtype) = type_of(word).ok_or_else(|| short(word))? {
                         entry.types.get_or_insert_default().insert(rtype);
                     }
-                    None => {}
-                },
+                }
                 ("*", "net") => {}
                 (word, "net") => {
                     let range = cidr_groups::range(word).ok_or_else(|| short(word))?;

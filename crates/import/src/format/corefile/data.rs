@@ -179,6 +179,20 @@ fn answer(directive: &Directive) -> Result<Effect, &'static str> {
     }
 }
 
+/// The addresses of a hosts file, each with a name and its place.
+fn hosts_lines(file: &SourceFile) -> Vec<(IpAddr, String, Place)> {
+    let mut entries = Vec::new();
+    for (number, line) in file.lines() {
+        let text = line.split('#').next().unwrap_or_default();
+        let mut words = text.split_whitespace();
+        if let Some(address) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) {
+            let place = || Place::line(&file.name, number);
+            entries.extend(words.map(|name| (address, name.to_owned(), place())));
+        }
+    }
+    entries
+}
+
 /// `hosts [FILE [ZONE…]] { ADDRESS NAME…; fallthrough [ZONE…]; ttl N }`.
 pub(super) fn hosts(
     server: &Server<'_>,
@@ -220,20 +234,7 @@ pub(super) fn hosts(
     let file = words.first().map_or("/etc/hosts", String::as_str);
     match includes.read(&source.name, file) {
         Ok(file) if !words.is_empty() => {
-            for (number, line) in file.lines() {
-                let mut words = line
-                    .split('#')
-                    .next()
-                    .unwrap_or_default()
-                    .split_whitespace();
-                if let Some(address) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) {
-                    entries.extend(
-                        words.map(|name| {
-                            (address, name.to_owned(), Place::line(&file.name, number))
-                        }),
-                    );
-                }
-            }
+            entries.extend(hosts_lines(&file));
         }
         _ => {
             let why = format!("its file {} is not here", short(file));

@@ -162,17 +162,7 @@ fn managed_zone(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
         );
         return;
     }
-    let kind = if let Some(forwarding) = item.get("forwardingConfig") {
-        ZoneKind::Forward(targets(forwarding, draft))
-    } else if item.get("peeringConfig").is_some() {
-        ZoneKind::Elsewhere("another VPC network answers for a peering zone")
-    } else if item.get("serviceDirectoryConfig").is_some() {
-        ZoneKind::Elsewhere("Service Directory answers for this zone")
-    } else if item.get("reverseLookupConfig").is_some() {
-        ZoneKind::Elsewhere("Cloud DNS makes the answers of a managed reverse zone")
-    } else {
-        ZoneKind::Records
-    };
+    let kind = zone_kind(item, draft);
     if let Some((_, first, _)) = export.zones.get(&origin) {
         let why = format!(
             "another zone has this name, at {first}; which of them a network sees cannot be told"
@@ -195,6 +185,21 @@ fn managed_zone(item: &Tree, export: &mut Export, draft: &mut Draft<'_>) {
     export
         .zones
         .insert(origin, (name, item.place.clone(), kind));
+}
+
+/// Who has the data of a zone.
+fn zone_kind(item: &Tree, draft: &mut Draft<'_>) -> ZoneKind {
+    if let Some(forwarding) = item.get("forwardingConfig") {
+        ZoneKind::Forward(targets(forwarding, draft))
+    } else if item.get("peeringConfig").is_some() {
+        ZoneKind::Elsewhere("another VPC network answers for a peering zone")
+    } else if item.get("serviceDirectoryConfig").is_some() {
+        ZoneKind::Elsewhere("Service Directory answers for this zone")
+    } else if item.get("reverseLookupConfig").is_some() {
+        ZoneKind::Elsewhere("Cloud DNS makes the answers of a managed reverse zone")
+    } else {
+        ZoneKind::Records
+    }
 }
 
 /// The servers of a forwarding zone.

@@ -18,9 +18,8 @@ const CLIENTS: &str = "clients";
 /// Clients inside an allowed range that may not ask.
 const REFUSED: &str = "refused-clients";
 
-/// The client groups, each with its view.
-pub(super) fn groups(config: &Config, draft: &mut Draft<'_>) -> Vec<(Option<String>, Groups)> {
-    let access = ranges(config, draft);
+/// The ranges of clients that have a view.
+fn views(config: &Config, draft: &mut Draft<'_>) -> Vec<(IpNet, String)> {
     let mut views: Vec<(IpNet, String)> = Vec::new();
     for (text, view, place) in &config.access_views {
         match cidr_groups::range(text) {
@@ -43,6 +42,13 @@ pub(super) fn groups(config: &Config, draft: &mut Draft<'_>) -> Vec<(Option<Stri
             }
         }
     }
+    views
+}
+
+/// The client groups, each with its view.
+pub(super) fn groups(config: &Config, draft: &mut Draft<'_>) -> Vec<(Option<String>, Groups)> {
+    let access = ranges(config, draft);
+    let views = views(config, draft);
     let allowed: Vec<IpNet> = access
         .iter()
         .filter(|(_, (allow, _))| *allow)
