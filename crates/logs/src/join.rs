@@ -362,6 +362,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn pairs_lines_by_name_and_time() {
         for (lines, want, cached) in [
             (

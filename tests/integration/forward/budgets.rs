@@ -1,6 +1,8 @@
 //! Budgets of the whole program: what reaches the upstream, what the client is told, and what metrics, log, `/usage` and
 //! `explain` say of it.
 
+#![expect(clippy::disallowed_methods, reason = "the shell of these tests")]
+
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     process::Command,

@@ -8,7 +8,6 @@ use super::verbs::{run, run_with};
 
 #[test]
 fn exit_code_says_how_much_was_kept() {
-    let public = ["--upstream", "public=udp://8.8.8.8"];
     for (args, code, told) in [
         (
             &["import", "auto", "tests/import/zone-export.zone"][..],
@@ -70,6 +69,11 @@ fn exit_code_says_how_much_was_kept() {
         );
         assert_eq!(code == 2, stdout.is_empty(), "{args:?}: {stdout}");
     }
+}
+
+#[test]
+fn a_block_list_from_standard_input_gives_a_valid_configuration() {
+    let public = ["--upstream", "public=udp://8.8.8.8"];
     let (code, config, report) = run_with(
         &[&["import", "domains", "-"], &public[..]].concat(),
         "0.0.0.0 ads.example\n",
