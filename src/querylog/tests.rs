@@ -520,7 +520,7 @@ fn what_waits_is_written_when_telemetry_ends() {
 #[test]
 fn a_waiting_query_takes_what_is_stated() {
     assert!(
-        size_of::<QueryRecord>() <= 640,
+        size_of::<QueryRecord>() <= 704,
         "{}",
         size_of::<QueryRecord>()
     );

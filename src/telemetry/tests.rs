@@ -2,6 +2,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
     net::SocketAddr,
+    path::Path,
     process::{Command, Stdio},
     sync::mpsc::channel,
     time::{Instant, UNIX_EPOCH},
@@ -577,7 +578,7 @@ fn upstreams_show_as_long_as_they_are_held() {
         (r#"up{upstream="corp",server="udp://a"}"#.to_owned(), 1.0),
         (r#"looping{upstream="corp"}"#.to_owned(), 1.0),
         (r#"hedged_total{upstream="corp"}"#.to_owned(), 1.0),
-        (r#"merged_total{upstream="corp"}"#.to_owned(), 1.0),
+        (r#"coalesced_total{upstream="corp"}"#.to_owned(), 1.0),
         (
             r#"refused_total{upstream="corp",why="down"}"#.to_owned(),
             1.0,
@@ -683,6 +684,9 @@ fn full_page() -> String {
     let config = dnsgate_config::default_config();
     let snapshot = Snapshot::new(1, config.policy, config.zones);
     telemetry.note_usage(&Arc::new(snapshot), UNIX_EPOCH);
+    let text = "upstreams: { u: { servers: [udp://192.0.2.1] } }\nrules: [{ name: b, domains: [.x], forward: u }]\n";
+    let with_budget = dnsgate_config::parse(text, "t.yaml", Path::new("")).expect("valid");
+    telemetry.budgets().loaded(&with_budget.policy);
     let mut recorder = telemetry.recorder();
     for outcome in many_outcomes() {
         recorder.record(&event(outcome, Transport::Udp));

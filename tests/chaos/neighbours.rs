@@ -245,9 +245,8 @@ fn stays_ready_and_reloads_with_1024_descriptors() {
         reloads += 1;
     }
     assert_eq!(gate.metric("process_max_fds"), 1024);
-    assert!(most < 1024 - 32, "{most} descriptors");
-    // The places of one group at one of two upstreams, of those that there are with so few.
-    assert!(most > 150, "they were used: {most}");
+    // Queries share the sockets toward an upstream, so even a flood takes few descriptors.
+    assert!(most < 512, "{most} descriptors");
     let (asked, tally) = (flood.stop(), load.stop());
     let note = format!("{asked} slow names, {most} descriptors at most, {reloads} reloads");
     gate.holds("1024 descriptors: zones and denials", &tally, &note);
