@@ -10,7 +10,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use dnsgate_config::default_types;
-use dnsgate_core::{dns::Name, policy::Pattern};
+use dnsgate_core::{
+    dns::{Name, RecordType},
+    policy::{DenyWith, Pattern},
+};
 
 use crate::{
     ImportError, Kept, Place,
@@ -275,6 +278,10 @@ fn put(
     Area { types, groups }: Area,
     (pattern, place): (Pattern, &Place),
 ) {
+    let effect = match (effect, &types) {
+        (Effect::Answer(records), Some(types)) => answer_of_types(records, types),
+        (effect, _) => effect,
+    };
     let key = (name, types, groups, effect);
     let to = *places
         .entry(key)
@@ -290,6 +297,18 @@ fn put(
         });
     if let Some(rule) = rules.get_mut(to) {
         rule.patterns.push((pattern, place.clone()));
+    }
+}
+
+/// The records that a question of one of these types can get: its own, and aliases.
+fn answer_of_types(mut records: Vec<String>, types: &BTreeSet<RecordType>) -> Effect {
+    records.retain(|record| {
+        let rtype = record.split(' ').find_map(|word| word.parse().ok());
+        rtype.is_none_or(|rtype: RecordType| rtype == RecordType::CNAME || types.contains(&rtype))
+    });
+    match records.is_empty() {
+        true => Effect::Deny(Some(DenyWith::NoData)),
+        false => Effect::Answer(records),
     }
 }
 

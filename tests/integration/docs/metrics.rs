@@ -70,10 +70,10 @@ fn running_process_exports_the_families_of_the_table() {
             help.insert(name, text);
         }
     }
-    // Sealed as it is, it has no upstream to count for, no answer to filter, and no rule that ends.
+    // Sealed as it is, it has no upstream to count for, no answer to filter, no rule with a budget, and none that ends.
     let sealed = || {
         families().filter(|it| {
-            !["upstream", "check"]
+            !["upstream", "check", "over"]
                 .iter()
                 .any(|label| it.labels.contains(label))
                 && it.name != "dnsgate_rule_expires_timestamp_seconds"

@@ -37,8 +37,9 @@ impl Noting {
             while let Ok((len, from)) = socket.recv_from(&mut packet) {
                 let query = &packet[..len];
                 let label = query.get(13..13 + usize::from(query[12]));
-                let label = String::from_utf8_lossy(label.unwrap_or_default());
-                noted.lock().expect("not poisoned").push(label.into_owned());
+                // The letter case of a question is random.
+                let label = String::from_utf8_lossy(label.unwrap_or_default()).to_lowercase();
+                noted.lock().expect("not poisoned").push(label);
                 let _ = socket.send_to(&good(query), from);
             }
         });

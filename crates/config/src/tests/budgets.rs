@@ -116,7 +116,7 @@ fn a_bad_budget_is_told_with_its_place() {
         (rule("{window: 1 h}"), "write a whole number and its unit"),
         (rule("{per: clients}"), "did you mean client?"),
         (rule("{over: denied}"), "write one of report, deny"),
-        (rule("{name: 5}"), "did you mean names?"),
+        (rule("{name: 5}"), "did you mean `names`?"),
         (
             rule("of"),
             "write off, or a mapping such as { names: 500, window: 1h, over: deny }",

@@ -186,7 +186,7 @@ fn cache_and_limits_are_read() {
     assert_eq!((set.limits.in_flight, set.limits.coalesced), (5_000, 100));
     assert_eq!(set.limits.upstream_timeout, Duration::from_millis(1_500));
     assert_eq!(set.limits.upstream_near_misses, 20);
-    assert_eq!(empty.differences(&set), ["cache"]);
+    assert_eq!(empty.differences(&set), ["cache", "limits"]);
     for (size, bytes) in [("0", 0), ("0MiB", 0), ("1024KiB", 1 << 20)] {
         let config = config(&format!("cache: {{size: {size}}}"));
         assert_eq!(config.startup.cache.size, bytes, "{size}");

@@ -276,6 +276,7 @@ fn a_test_may_expect_every_reason_that_a_question_can_have() {
                 | Reason::Class
                 | Reason::NoRecursion
                 | Reason::RateLimited
+                | Reason::OverBudget
                 | Reason::Timeout
                 | Reason::Unreachable
                 | Reason::UpstreamError
