@@ -7,7 +7,7 @@
 //!                         prober ─▶ server stats: health, times, order
 //! ```
 //!
-//! [`UpstreamClient::resolve`] takes only a [`Permit`], and the outgoing message is encoded from it
+//! [`UpstreamClient::resolve_admitted`] takes only a [`Permit`], and the outgoing message is encoded from it
 //! ([`upstream_query`](dnsgate_core::dns::upstream_query)). Nothing of a client's packet is
 //! forwarded.
 //!
@@ -114,15 +114,7 @@ impl UpstreamClient {
         })
     }
 
-    /// Resolves a query until `until` at the latest. Joins an identical query that is already in
-    /// flight; an in-flight query that nobody waits for is dropped. Call it within any tokio
-    /// runtime. If several callers wait for one answer, each of their runtimes must run until it
-    /// arrives.
-    ///
-    /// Fails at once if no server may be asked. `party` is the client group that asks.
-    ///
-    /// # Errors
-    /// [`Failure`], no later than `until` and no later than [`UpstreamLimits::deadline`] from now.
+    /// Like [`Self::resolve_admitted`], for a query that may start in any case.
     #[cfg(test)]
     pub(crate) async fn resolve(
         &self,
@@ -136,11 +128,17 @@ impl UpstreamClient {
             .await
     }
 
-    /// Like [`Self::resolve`], for a query that is already [admitted](Self::admit). `may_start` is called
-    /// if the query is about to be sent, which it can refuse; not if it joins another one.
+    /// Resolves a query that is [admitted](Self::admit), until `until` at the latest. Joins an identical
+    /// query that is already in flight; an in-flight query that nobody waits for is dropped. Call it
+    /// within any tokio runtime. If several callers wait for one answer, each of their runtimes must
+    /// run until it arrives.
+    ///
+    /// Fails at once if no server may be asked. `party` is the client group that asks. `may_start` is
+    /// called if the query is about to be sent, which it can refuse; not if it joins another one.
     ///
     /// # Errors
-    /// As [`Self::resolve`], and that of `may_start`.
+    /// [`Failure`], no later than `until` and no later than [`UpstreamLimits::deadline`] from now; and
+    /// that of `may_start`.
     pub(crate) async fn resolve_admitted(
         &self,
         permit: &Permit,

@@ -4,9 +4,9 @@
 //!   files ─▶ source ─▶ format/… ─▶ Draft (statements, zones, report) ─▶ resolve ─▶ write ─▶ the text of a configuration
 //! ```
 //!
-//! Each format reads its files into [`statement::Statement`]s: a pattern, types and groups, what happens to such questions, and
+//! Each format reads its files into `statement::Statement`s: a pattern, types and groups, what happens to such questions, and
 //! the layer in which the source decides it. `resolve` turns layers (the first match decides) into dnsgate's order (the longest
-//! name decides), and `write` prints the rules. What cannot be said exactly is narrowed or left out; the [`report`] says so.
+//! name decides), and `write` prints the rules. What cannot be said exactly is narrowed or left out; the report says so.
 //!
 //! The text is parsed as dnsgate would parse it before it is returned, so a configuration that `check` refuses never
 //! leaves this crate. Nothing here is part of the data plane.

@@ -1,4 +1,4 @@
-//! What was found, as data: for text, for JSON, and for the page that [`page`](super::page) writes.
+//! What was found, as data: for text, for JSON, and for the page that [`page`](super::page()) writes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
