@@ -6,16 +6,13 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 
-use super::{
-    http::{AdminUrl, HttpRequest},
-    input, logs,
-};
+use super::{http::AdminUrl, input, logs};
 use dnsgate_config::Config;
 use dnsgate_whatif::{
     audit::{self, Audit, Audited, Evidence, FindingLevel},
@@ -23,10 +20,6 @@ use dnsgate_whatif::{
     usage::{MAX_PAGE, UsagePage},
 };
 
-/// The time limit for each step of the request: dnsgate writes the page while it answers queries.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// The most bytes of the response's head; the admin port sends fewer.
-const MAX_HEAD: u64 = 64 << 10;
 /// The most bytes of a list: those that a configuration may have.
 const MAX_LIST: u64 = 64 << 20;
 /// The most bytes of a configuration.
@@ -142,7 +135,7 @@ fn gathered(args: &AuditArgs, config: &Config, now: SystemTime) -> anyhow::Resul
     let page = match (&args.admin, &args.usage) {
         (Some(url), _) => {
             let url = url.clone().or_path("/usage");
-            Some((fetch(&url)?, url.to_string()))
+            Some((url.page("/usage", MAX_PAGE)?, url.to_string()))
         }
         (None, Some(path)) => {
             let bytes = input::read_all(input::open(path)?, MAX_PAGE);
@@ -171,22 +164,6 @@ fn gathered(args: &AuditArgs, config: &Config, now: SystemTime) -> anyhow::Resul
         evidence.end_log(format!("{}, {replayed}", log.display()));
     }
     Ok(evidence)
-}
-
-fn fetch(url: &AdminUrl) -> anyhow::Result<Vec<u8>> {
-    let response = url
-        .ask(HttpRequest {
-            method: "GET",
-            header: None,
-            patience: PATIENCE,
-            most: MAX_PAGE + MAX_HEAD,
-        })
-        .with_context(|| format!("{url} does not answer; is it the admin address of dnsgate?"))?;
-    match response.code() {
-        Some("200") => Ok(response.body.into_bytes()),
-        Some("404") => bail!("{url} does not exist; the page is at /usage of the admin port"),
-        _ => bail!("{url} answered {:?}", response.status),
-    }
 }
 
 /// Writes the pruned list and the tighter configuration, and tells on standard error what they are.

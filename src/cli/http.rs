@@ -8,7 +8,14 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context as _, bail};
+
 use dnsgate_config::strict;
+
+/// The time limit for each step of getting a page: dnsgate writes it while it answers queries.
+const PAGE_PATIENCE: Duration = Duration::from_secs(15);
+/// The most bytes of the response's head; the admin port sends fewer.
+const MAX_HEAD: u64 = 64 << 10;
 
 /// An `http://` URL as a person may write it: the scheme may be missing if there is a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +144,25 @@ impl AdminUrl {
             path.clone_into(&mut self.path);
         }
         self
+    }
+
+    /// Gets a page of at most `most` bytes. An error names `path`, where a dnsgate has it.
+    pub(super) fn page(&self, path: &str, most: u64) -> anyhow::Result<Vec<u8>> {
+        let response = self
+            .ask(HttpRequest {
+                method: "GET",
+                header: None,
+                patience: PAGE_PATIENCE,
+                most: most + MAX_HEAD,
+            })
+            .with_context(|| {
+                format!("{self} does not answer; is it the admin address of dnsgate?")
+            })?;
+        match response.code() {
+            Some("200") => Ok(response.body.into_bytes()),
+            Some("404") => bail!("{self} does not exist; the page is at {path} of the admin port"),
+            _ => bail!("{self} answered {:?}", response.status),
+        }
     }
 
     /// Sends the request and reads the whole response.

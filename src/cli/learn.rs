@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
 use super::{
-    http::{AdminUrl, BadAdminUrl, HttpRequest},
+    http::{AdminUrl, BadAdminUrl},
     input,
     logs::{self, ReadLogs},
 };
@@ -25,13 +25,9 @@ use dnsgate_whatif::learn::{
     proposal,
 };
 
-/// The time limit for each step of the request: dnsgate writes the page while it answers queries.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// The largest page, in bytes. The record is bounded, and its page needs some hundred bytes per entry;
 /// this is room for a hundred thousand entries.
 const MAX_PAGE: u64 = 32 << 20;
-/// The most bytes of the response's head; the admin port sends fewer.
-const MAX_HEAD: u64 = 64 << 10;
 /// The page with the record.
 const PATH: &str = "/observed";
 
@@ -253,7 +249,7 @@ fn found(sources: &[LearnSource]) -> anyhow::Result<Found> {
     match source {
         LearnSource::Url(url) => {
             let url = url.clone().or_path(PATH);
-            let page = fetch(&url)?;
+            let page = url.page(PATH, MAX_PAGE)?;
             parsed(&LearnSource::Url(url), &page)
         }
         LearnSource::File(path) if path.is_dir() => Ok(Found::Logs(None)),
@@ -362,22 +358,6 @@ fn upstream(given: Option<String>, config: Option<&Config>) -> anyhow::Result<St
         (None, None) => bail!(
             "name the upstream of the rules: --upstream NAME, or --config FILE with the configuration in mode observe"
         ),
-    }
-}
-
-fn fetch(url: &AdminUrl) -> anyhow::Result<Vec<u8>> {
-    let response = url
-        .ask(HttpRequest {
-            method: "GET",
-            header: None,
-            patience: PATIENCE,
-            most: MAX_PAGE + MAX_HEAD,
-        })
-        .with_context(|| format!("{url} does not answer; is it the admin address of dnsgate?"))?;
-    match response.code() {
-        Some("200") => Ok(response.body.into_bytes()),
-        Some("404") => bail!("{url} does not exist; the record is at {PATH} of the admin port"),
-        _ => bail!("{url} answered {:?}", response.status),
     }
 }
 
