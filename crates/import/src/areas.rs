@@ -42,7 +42,7 @@ pub(crate) fn universe(draft: &Draft<'_>, statements: &[Statement]) -> Universe 
     }
     let in_zones = draft.zones.iter().flat_map(|zone| &zone.records);
     types.extend(in_zones.map(|record| record.rtype));
-    let groups = crate::write::all_groups(draft).into_keys().collect();
+    let groups = crate::cidr_groups::all_groups(draft).into_keys().collect();
     Universe { types, groups }
 }
 

@@ -120,6 +120,22 @@ impl<'o> Draft<'o> {
         self.item(Kept::Kept, place, what, "", "")
     }
 
+    /// Notes that names are forwarded to these servers; the number of the item.
+    pub(crate) fn kept_forward(
+        &mut self,
+        place: &Place,
+        what: impl Into<String>,
+        resolver: &Resolver,
+    ) -> usize {
+        let item = self.kept(place, what);
+        if resolver.is_private {
+            let why = "its servers are inside, so answers may have private addresses only";
+            let advice = "change `addresses` of the rule if names there have public addresses";
+            self.lower(Some(item), Kept::Narrower, why, advice);
+        }
+        item
+    }
+
     /// Notes that something is in the configuration, but allows less.
     pub(crate) fn narrower(
         &mut self,

@@ -1,15 +1,12 @@
 //! Writes the configuration, each rule and zone with the place that it comes from.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    fmt::Write as _,
-};
+use std::{collections::HashSet, fmt::Write as _};
 
 use dnsgate_core::policy::DenyWith;
-use ipnet::IpNet;
 
 use crate::{
     ImportError, Place,
+    cidr_groups::all_groups,
     draft::{Draft, label, unique},
     present,
     report::{plain, short},
@@ -19,50 +16,8 @@ use crate::{
 
 /// The longest configuration that dnsgate reads, in bytes.
 const MAX_TEXT: usize = 16 << 20;
-/// The clients of a configuration without groups, one group a range: a range of the source may contain some of them.
-const DEFAULT_GROUPS: [(&str, &str); 7] = [
-    ("cloud-dns", "35.199.192.0/19"),
-    ("vpc-10", "10.0.0.0/8"),
-    ("vpc-172", "172.16.0.0/12"),
-    ("vpc-192", "192.168.0.0/16"),
-    ("vpc-ipv6", "fc00::/7"),
-    ("loopback", "127.0.0.0/8"),
-    ("loopback-ipv6", "::1/128"),
-];
 /// The addresses that an upstream inside may answer with: private space, as the source's own network has it.
 const PRIVATE: &str = r#"[10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, "fc00::/7"]"#;
-
-/// All client groups with their ranges; empty if the configuration has only the default ones.
-pub(crate) fn all_groups(draft: &Draft<'_>) -> BTreeMap<String, Vec<IpNet>> {
-    let mut groups = draft.groups.clone();
-    if groups.is_empty() || draft.only_these_clients {
-        return groups;
-    }
-    let own: HashSet<IpNet> = groups.values().flatten().copied().collect();
-    for (name, range) in DEFAULT_GROUPS {
-        let range = range
-            .parse::<IpNet>()
-            .ok()
-            .filter(|range| !own.contains(range));
-        if let (Some(range), false) = (range, groups.contains_key(name)) {
-            groups.insert(name.to_owned(), vec![range]);
-        }
-    }
-    groups
-}
-
-/// The groups all of whose clients are in one of the ranges.
-pub(crate) fn groups_within(draft: &Draft<'_>, ranges: &[IpNet]) -> BTreeSet<String> {
-    let within = |own: &Vec<IpNet>| {
-        own.iter()
-            .all(|own| ranges.iter().any(|range| range.contains(own)))
-    };
-    let groups = all_groups(draft).into_iter();
-    groups
-        .filter(|(_, own)| within(own))
-        .map(|(name, _)| name)
-        .collect()
-}
 
 /// The text of the configuration.
 pub(crate) fn write(

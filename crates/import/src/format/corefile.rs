@@ -18,7 +18,6 @@ use crate::{
     draft::{Draft, Said, label},
     report::short,
     statement::{Effect, Groups, Resolver},
-    write,
 };
 
 mod acl;
@@ -233,7 +232,7 @@ fn view(block: &Block, draft: &mut Draft<'_>) -> Result<Groups, ()> {
         Ok(None) => Ok(None),
         Ok(Some((view, ranges))) => {
             draft.kept(&view.head.place, view.head.words.join(" "));
-            Ok(Some(write::groups_within(draft, &ranges)))
+            Ok(Some(cidr_groups::groups_within(draft, &ranges)))
         }
         Err(view) => {
             let why = "its condition is more than ranges of client addresses";

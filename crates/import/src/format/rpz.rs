@@ -17,7 +17,6 @@ use crate::{
     draft::{Draft, Said, answer_of, label, without_suffix},
     format::zone_lines,
     statement::{Effect, Resolver, ZoneLine},
-    write,
 };
 
 mod trigger;
@@ -245,12 +244,12 @@ impl PolicyZone {
         };
         let group = cidr_groups::name(&range);
         // In one zone the most specific range decides.
-        let mut groups = write::groups_within(draft, &[range]);
+        let mut groups = cidr_groups::groups_within(draft, &[range]);
         for other in self
             .client_ranges()
             .filter(|other| *other != range && range.contains(other))
         {
-            for inside in write::groups_within(draft, &[other]) {
+            for inside in cidr_groups::groups_within(draft, &[other]) {
                 groups.remove(&inside);
             }
         }

@@ -270,21 +270,8 @@ fn names(
         {
             continue; // a local zone answers
         }
-        let item = draft.kept(
-            place,
-            format!(
-                "{label} to {}",
-                resolver.upstream.as_deref().unwrap_or("anywhere")
-            ),
-        );
-        if resolver.is_private {
-            draft.lower(
-                Some(item),
-                Kept::Narrower,
-                "its servers are inside, so answers may have private addresses only",
-                "change `addresses` of the rule if names there have public addresses",
-            );
-        }
+        let to = resolver.upstream.as_deref().unwrap_or("anywhere");
+        let item = draft.kept_forward(place, format!("{label} to {to}"), resolver);
         let mut said = Said::new(
             local.rule("forward", name),
             Pattern::Subtree(name.clone()),

@@ -249,6 +249,28 @@ fn views_and_refused_ranges_of_unbound_become_groups() {
     case.check();
 }
 
+/// A zone of type `always_null` has addresses of its own for the types of which its names have no data.
+#[test]
+fn data_of_some_types_leaves_the_zone_its_answers_of_the_others() {
+    let case = Case {
+        files: &[(
+            "unbound.conf",
+            "server:\n  access-control: 10.0.0.0/8 allow\n  local-zone: null.example always_null\n  local-data: \"a.null.example A 10.0.0.1\"\n  local-data: \"ab.null.example A 10.0.0.1\"\n  local-data: \"ab.null.example AAAA fd00::1\"\n",
+        )],
+        format: SourceFormat::Unbound,
+        asked: &[
+            ("x.null.example", "0.0.0.0"),
+            ("a.null.example", "10.0.0.1"),
+            ("a.null.example AAAA", "::"),
+            ("ab.null.example AAAA", "fd00::1"),
+            ("ab.null.example TXT", "no data"),
+        ],
+        upstream: false,
+        ..Case::default()
+    };
+    case.check();
+}
+
 /// Selectors become groups by the operator's table; without one the policy is left out.
 #[test]
 fn selectors_need_the_operators_table() {

@@ -14,7 +14,6 @@ use crate::{
     draft::{Draft, Said},
     report::short,
     statement::{Effect, Types},
-    write,
 };
 
 use super::{ACL, Block, Directive, Server, type_of};
@@ -65,7 +64,7 @@ pub(super) fn state(server: &Server<'_>, directive: &Directive, draft: &mut Draf
     let groups: Vec<(Option<String>, Vec<IpNet>)> = match draft.groups.is_empty() {
         true => vec![(None, Vec::new())],
         false => {
-            let groups = write::all_groups(draft).into_iter();
+            let groups = cidr_groups::all_groups(draft).into_iter();
             groups.map(|(name, ranges)| (Some(name), ranges)).collect()
         }
     };

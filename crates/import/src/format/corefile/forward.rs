@@ -3,7 +3,6 @@
 use dnsgate_core::policy::Pattern;
 
 use crate::{
-    Kept,
     draft::Draft,
     format::servers,
     statement::{Effect, Resolver},
@@ -59,15 +58,7 @@ impl Server<'_> {
             );
             return;
         }
-        let item = draft.kept(place, what);
-        if resolver.is_private {
-            draft.lower(
-                Some(item),
-                Kept::Narrower,
-                "its servers are inside, so answers may have private addresses only",
-                "change `addresses` of the rule if names there have public addresses",
-            );
-        }
+        let item = draft.kept_forward(place, what, &resolver);
         let said = self.said(
             "forward",
             Pattern::Subtree(zone),
