@@ -255,15 +255,16 @@ fn data_of_some_types_leaves_the_zone_its_answers_of_the_others() {
     let case = Case {
         files: &[(
             "unbound.conf",
-            "server:\n  access-control: 10.0.0.0/8 allow\n  local-zone: null.example always_null\n  local-data: \"a.null.example A 10.0.0.1\"\n  local-data: \"ab.null.example A 10.0.0.1\"\n  local-data: \"ab.null.example AAAA fd00::1\"\n",
+            "server:\n  access-control: 10.0.0.0/8 allow\n  local-zone: null.example always_null\n  local-data: \"a.null.example A 10.0.0.1\"\n  local-data: \"null.example A 10.0.0.1\"\n  local-data: \"null.example AAAA fd00::1\"\n  local-data: 't.null.example TXT \"t\"'\n",
         )],
         format: SourceFormat::Unbound,
         asked: &[
             ("x.null.example", "0.0.0.0"),
             ("a.null.example", "10.0.0.1"),
             ("a.null.example AAAA", "::"),
-            ("ab.null.example AAAA", "fd00::1"),
-            ("ab.null.example TXT", "no data"),
+            ("null.example AAAA", "fd00::1"),
+            ("null.example TXT", "denied nodata"),
+            ("t.null.example", "0.0.0.0"),
         ],
         upstream: false,
         ..Case::default()
