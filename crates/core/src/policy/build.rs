@@ -10,8 +10,8 @@ use super::{
     clients::ClientSet,
     conflict::{self, Conflict, MAX_CONFLICTS},
     denial_text::DenialTexts,
+    entry::MAX_RULES,
     index_builder::NameIndexBuilder,
-    name_index::MAX_RULES,
     ranges::RuleRanges,
 };
 

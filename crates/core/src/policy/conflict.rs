@@ -5,8 +5,8 @@ use ipnet::IpNet;
 
 use super::{
     Rule,
+    entry::MAX_RULES,
     index_builder::{NameIndexBuilder, PlacedPattern},
-    name_index::MAX_RULES,
     pattern::Pattern,
     rule::{GroupId, MAX_GROUPS, RuleId},
 };

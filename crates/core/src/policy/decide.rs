@@ -7,7 +7,8 @@ use crate::dns::{NameRef, RecordType};
 
 use super::{
     Policy,
-    name_index::{Coverage, NamePosition, PatternEntry, PatternKind},
+    entry::{Coverage, PatternKind},
+    name_index::{NamePosition, PatternEntry},
     permit::Grant,
     rule::{Action, DenyWith, GroupId, Rule, RuleId, RuleOrigin},
     verdict::{Denial, DenialReason, Disposition, Verdict},

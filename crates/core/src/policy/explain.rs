@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use super::{
     GroupId, Pattern, Policy, Rule, RuleId,
     decide::AskedBy,
-    name_index::{Coverage, NamePosition, PatternEntry, Rank},
+    entry::Coverage,
+    name_index::{NamePosition, PatternEntry, Rank},
     verdict::Disposition,
 };
 use crate::dns::{Name, NameRef, RecordType};

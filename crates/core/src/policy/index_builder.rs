@@ -5,7 +5,8 @@
 
 use super::{
     Rule, RuleId,
-    name_index::{EntryPlace, MAX_PLACE, NameIndex, NodeData, PackedEntry, PatternKind, Rank},
+    entry::{EntryPlace, MAX_PLACE, NodeData, PackedEntry, PatternKind},
+    name_index::{NameIndex, Rank},
 };
 use crate::dns::{LabelTree, NodeId, tree::TreeFull};
 

@@ -8,7 +8,7 @@
 
 use super::{
     GroupSet, Policy, Rule, RuleId,
-    name_index::{Coverage, PatternKind},
+    entry::{Coverage, PatternKind},
 };
 
 /// A rule that can never win.
