@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use crate::metrics::labels::{LabelSet, NameId, OTHER};
 use dnsgate_core::{
     engine::{RuleId, Snapshot},
-    policy::{Pattern, Policy},
+    policy::Policy,
 };
 use dnsgate_whatif::usage::{
     GroupUsage, MAX_NAMES, MAX_USED, QueryCount, RuleUsage, UsagePage, VERSION,
@@ -206,13 +206,7 @@ impl Usage {
                 if let Some(sum) = sums.get(id.0 as usize) {
                     sum.add_to(&mut rule, page.now);
                 }
-                rule.used.extend(
-                    used.patterns
-                        .get(id)
-                        .into_iter()
-                        .flatten()
-                        .map(Pattern::to_string),
-                );
+                rule.used.extend(used.texts(*id));
             }
             rule.used.sort_unstable();
             rule.used_complete = used.is_complete;
@@ -274,13 +268,7 @@ fn carried(known: &Known) -> HashMap<String, RuleUsage> {
             if let Some(sum) = sums.get(id.0 as usize) {
                 sum.add_to(rule, Timestamp::MAX);
             }
-            rule.used.extend(
-                used.patterns
-                    .get(id)
-                    .into_iter()
-                    .flatten()
-                    .map(Pattern::to_string),
-            );
+            rule.used.extend(used.texts(*id));
         }
     }
     kept

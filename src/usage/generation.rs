@@ -168,8 +168,16 @@ pub(crate) struct GenerationUsage {
 /// The used patterns of each rule.
 #[derive(Debug, Default)]
 pub(super) struct UsedPatterns {
-    pub(super) patterns: HashMap<RuleId, Vec<Pattern>>,
+    patterns: HashMap<RuleId, Vec<Pattern>>,
     pub(super) is_complete: bool,
+}
+
+impl UsedPatterns {
+    /// The used patterns of a rule, as text.
+    pub(super) fn texts(&self, rule: RuleId) -> impl Iterator<Item = String> {
+        let patterns = self.patterns.get(&rule).into_iter().flatten();
+        patterns.map(Pattern::to_string)
+    }
 }
 
 impl GenerationUsage {

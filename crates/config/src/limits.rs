@@ -250,7 +250,7 @@ limits! {
     /// SO_RCVBUF, TCP_NOTSENT_LOWAT). More helps if clients are far away. Default: 16KiB.
     tcp_socket_buffer: Bytes = 16 << 10, from 4 << 10, to 4 << 20;
 
-    /// Log lines that wait to be written, from 1 to 1000000; more are dropped:
+    /// Log lines that wait to be written, from 1 to 1000000, of about 700 bytes each; more are dropped:
     /// dnsgate_log_dropped_total. Default: 2048.
     log_queue: Count = 2_048, from 1, to 1_000_000;
 
